@@ -1,0 +1,143 @@
+"""Formulas, formula units and the atom counts that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from math import gcd
+
+from ase import Atoms
+from ase.data import atomic_numbers
+from pymatgen.core import Composition as PymatgenComposition
+
+from gencsp.errors import CompositionError
+
+#: The elements of the shipped score model and hull: those that CHGNet covers, short of the
+#: five (Po, At, Rn, Fr, Ra) that the training crystals lack. H to Bi and Ac to Pu.
+ELEMENTS: tuple[str, ...] = tuple(
+    symbol
+    for symbol, z in sorted(atomic_numbers.items(), key=lambda item: item[1])
+    if 1 <= z <= 83 or 89 <= z <= 94
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """One formula unit: element symbols with their whole-number counts, in the order written.
+
+    ``Composition.parse("Li5Si2")`` is the usual way in.
+    """
+
+    counts: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def parse(cls, formula: str) -> Composition:
+        """Read a formula such as ``Li5Si2`` or ``Ca(OH)2``.
+
+        Raises:
+            CompositionError: the formula is empty, holds an unknown element, or a count that is
+                not a positive whole number.
+        """
+        text = formula.strip()
+        try:
+            parsed = PymatgenComposition(text, strict=True)
+        except (ValueError, KeyError, IndexError) as error:
+            raise CompositionError(
+                f"'{formula}' is not a formula: write element symbols and whole numbers, "
+                f"such as Li5Si2."
+            ) from error
+        return cls.from_counts({str(element): n for element, n in parsed.items()}, text)
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, float], name: str = "") -> Composition:
+        """Build from a mapping of symbol to count; see :meth:`parse` for what is raised."""
+        label = name or "".join(f"{symbol}{n:g}" for symbol, n in counts.items())
+        if not counts:
+            raise CompositionError(f"'{label}' holds no atoms: give a formula such as Li5Si2.")
+        for symbol, n in counts.items():
+            if symbol not in ELEMENTS:
+                raise CompositionError(
+                    f"'{symbol}' in '{label}' is not an element that gencsp knows "
+                    f"(H to Bi and Ac to Pu)."
+                )
+            if n != int(n) or n <= 0:
+                raise CompositionError(
+                    f"the count of {symbol} in '{label}' is {n:g}: counts must be whole numbers "
+                    f"above zero."
+                )
+        return cls(tuple((symbol, int(n)) for symbol, n in counts.items()))
+
+    @classmethod
+    def of(cls, atoms: Atoms) -> Composition:
+        """The reduced formula of a structure."""
+        symbols = atoms.get_chemical_symbols()
+        return cls(tuple((s, symbols.count(s)) for s in dict.fromkeys(symbols))).reduced
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return tuple(symbol for symbol, _ in self.counts)
+
+    @property
+    def size(self) -> int:
+        """Atoms in one formula unit."""
+        return sum(n for _, n in self.counts)
+
+    @property
+    def reduced(self) -> Composition:
+        """The smallest whole-number formula with the same ratios."""
+        divisor = reduce(gcd, (n for _, n in self.counts))
+        return Composition(tuple((symbol, n // divisor) for symbol, n in self.counts))
+
+    @property
+    def formula(self) -> str:
+        """The formula as text, elements in the order given, counts of one left out."""
+        return "".join(symbol + (str(n) if n > 1 else "") for symbol, n in self.counts)
+
+    def __str__(self) -> str:
+        return self.formula
+
+    def symbols(self, units: int = 1) -> list[str]:
+        """Element symbols of ``units`` formula units, grouped by element."""
+        return [symbol for symbol, n in self.counts for _ in range(n * units)]
+
+    def units_within(self, max_atoms: int) -> range:
+        """Numbers of formula units that keep a cell within ``max_atoms`` atoms.
+
+        Raises:
+            CompositionError: not even one formula unit fits.
+        """
+        most = max_atoms // self.size
+        if most < 1:
+            raise CompositionError(
+                f"one formula unit of {self.formula} has {self.size} atoms, more than the "
+                f"{max_atoms} allowed: raise the limit to at least {self.size}."
+            )
+        return range(1, most + 1)
+
+    def without(self, elements: Iterable[str]) -> Composition:
+        """The framework left when ``elements`` are taken out.
+
+        Raises:
+            CompositionError: one of them is not in the formula, or nothing would be left.
+        """
+        gone = tuple(elements)
+        for symbol in gone:
+            if symbol not in self.elements:
+                raise CompositionError(
+                    f"{symbol} is not in {self.formula}, so it cannot be a guest."
+                )
+        left = tuple((symbol, n) for symbol, n in self.counts if symbol not in gone)
+        if not left:
+            raise CompositionError(
+                f"taking {', '.join(gone)} out of {self.formula} leaves no host atoms: "
+                f"name fewer guests."
+            )
+        return Composition(left)
+
+    def matches(self, atoms: Atoms) -> bool:
+        """Whether a structure is a whole multiple of this formula."""
+        return Composition.of(atoms)._as_dict() == self.reduced._as_dict()
+
+    def _as_dict(self) -> dict[str, int]:
+        return dict(self.counts)

@@ -1,0 +1,102 @@
+"""A batch of crystals as tensors: what every score model and sampler works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CrystalBatch:
+    """Crystals of different sizes, their atoms one after another.
+
+    Attributes:
+        numbers: atomic numbers, shape (n,), int64.
+        positions: Cartesian positions in Å, shape (n, 3), not necessarily wrapped.
+        cells: lattice vectors as rows in Å, shape (b, 3, 3).
+        owner: index of the crystal that each atom belongs to, shape (n,), int64, ascending.
+    """
+
+    numbers: Tensor
+    positions: Tensor
+    cells: Tensor
+    owner: Tensor
+
+    @classmethod
+    def from_atoms(
+        cls,
+        structures: Sequence[Atoms],
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Self:
+        """Gather fully periodic ``ase.Atoms``."""
+        numbers = np.concatenate([a.numbers for a in structures])
+        positions = np.concatenate([a.positions for a in structures])
+        cells = np.stack([a.cell.array for a in structures])
+        owner = np.repeat(np.arange(len(structures)), [len(a) for a in structures])
+        return cls(
+            torch.as_tensor(numbers, dtype=torch.int64, device=device),
+            torch.as_tensor(positions, dtype=dtype, device=device),
+            torch.as_tensor(cells, dtype=dtype, device=device),
+            torch.as_tensor(owner, dtype=torch.int64, device=device),
+        )
+
+    def to_atoms(self) -> list[Atoms]:
+        """Split into ``ase.Atoms``, positions as they are (not wrapped)."""
+        sizes = self.sizes.tolist()
+        return [
+            Atoms(numbers=z, positions=x, cell=c, pbc=True)
+            for z, x, c in zip(
+                np.split(self.numbers.cpu().numpy(), np.cumsum(sizes)[:-1]),
+                np.split(self.positions.cpu().numpy(), np.cumsum(sizes)[:-1]),
+                self.cells.cpu().numpy(),
+                strict=True,
+            )
+        ]
+
+    @property
+    def n_crystals(self) -> int:
+        return int(self.cells.shape[0])
+
+    @property
+    def sizes(self) -> Tensor:
+        """Atoms in each crystal, shape (b,)."""
+        return torch.bincount(self.owner, minlength=self.n_crystals)
+
+    def with_positions(self, positions: Tensor) -> Self:
+        """The same crystals with their atoms elsewhere; positions in Å, shape (n, 3)."""
+        return replace(self, positions=positions)
+
+    def to(
+        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    ) -> Self:
+        """Copy with another floating-point type or on another device."""
+        return replace(
+            self,
+            numbers=self.numbers.to(device=device),
+            positions=self.positions.to(dtype=dtype, device=device),
+            cells=self.cells.to(dtype=dtype, device=device),
+            owner=self.owner.to(device=device),
+        )
+
+
+class ScoreModel(Protocol):
+    """What a sampler asks of a model: the score of Cartesian positions at a noise level.
+
+    ``score`` returns ∇_x log p_σ(x), shape (n, 3), in 1/Å, in the dtype of ``batch.positions``;
+    ``sigma`` holds one noise level in Å for each crystal, shape (b,). ``digest`` is a short hash of
+    the weights (for provenance), ``sigma_min`` and ``sigma_max`` the range trained on, in Å.
+    """
+
+    sigma_min: float
+    sigma_max: float
+    digest: str
+
+    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...

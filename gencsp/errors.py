@@ -1,0 +1,51 @@
+"""Every error that a user of gencsp can meet.
+
+Each class says when it arises; each message says what to do next. The command line prints the
+message as one sentence and exits with a non-zero status; scripts catch :class:`GencspError`.
+"""
+
+from __future__ import annotations
+
+
+class GencspError(Exception):
+    """Base class of all errors that gencsp raises on purpose."""
+
+
+class CompositionError(GencspError, ValueError):
+    """A formula that cannot be read, an unknown element, or a count that is not positive."""
+
+
+class RequestError(GencspError, ValueError):
+    """A request whose parts disagree: guests not in the formula, or no host atoms left."""
+
+
+class StructureFileError(GencspError, ValueError):
+    """A file of structures that is missing, empty or unreadable."""
+
+
+class WeightsError(GencspError, RuntimeError):
+    """Model weights that are missing, damaged or of another architecture."""
+
+
+class EngineError(GencspError, RuntimeError):
+    """A relaxation engine that was asked for by name and is not available here."""
+
+
+class HullReferenceError(GencspError, RuntimeError):
+    """Hull references that are missing for an element, or made by another model than the energy."""
+
+
+class StoreError(GencspError, RuntimeError):
+    """A run folder that holds another run, cannot be written, or has no space left."""
+
+
+class DeckError(GencspError, ValueError):
+    """A TOML deck with an unknown key, a missing key or a value out of range."""
+
+
+class TrainingDataError(GencspError, ValueError):
+    """Training data that holds a held-out formula, an unknown element, or nothing at all."""
+
+
+class ConstraintError(GencspError, ValueError):
+    """A constraint on an Atoms object that the reverse diffusion cannot honour."""

@@ -1,0 +1,53 @@
+"""The contract between a search and whatever proposes its structures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from ase import Atoms
+from ase.cell import Cell
+
+from gencsp.composition import Composition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to propose.
+
+    Attributes:
+        composition: the formula unit.
+        n: how many structures.
+        units: numbers of formula units allowed in a cell; one is drawn for each structure.
+        cell: fixed cell; ``None`` draws one.
+        volume_per_atom: Å³/atom; ``None`` predicts it from the composition.
+        host: structure whose atoms stay (constrained by ``FixAtoms`` semantics); the proposer adds
+            what is missing to reach the composition. ``None`` for none.
+        space_groups: space-group numbers to draw from; ``None`` leaves it to the proposer.
+        pressure: GPa, for proposers that use it.
+    """
+
+    composition: Composition
+    n: int
+    units: tuple[int, ...] = (1,)
+    cell: Cell | None = None
+    volume_per_atom: float | None = None
+    host: Atoms | None = None
+    space_groups: tuple[int, ...] | None = None
+    pressure: float = 0.0
+
+
+class Proposer(Protocol):
+    """Anything that proposes structures.
+
+    ``propose`` yields lazily, one structure at a time, each with exactly the composition asked
+    for; a structure that cannot be made is counted in ``failures`` and never ends the run. The
+    same generator state gives the same structures.
+    """
+
+    name: str
+    failures: int
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]: ...

@@ -1,0 +1,58 @@
+"""What a relaxation hands back, and the verdicts it can come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+
+class Outcome(StrEnum):
+    """How a relaxation ended. Only ``CONVERGED`` counts as a result; the others say why not."""
+
+    CONVERGED = "converged"
+    STEP_LIMIT = "step limit reached"
+    TIME_LIMIT = "time limit reached"
+    HOPELESS = "stopped early: energy far above the best"
+    EXPLODED = "cell exploded or collapsed"
+    ISOLATED = "isolated atoms"
+    NOT_FINITE = "energy or forces not finite"
+    BAD_INPUT = "input cannot be evaluated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxed:
+    """One relaxed structure, or the structure at which its relaxation ended and why.
+
+    Attributes:
+        index: position of the structure in the input.
+        atoms: where it ended; carries the info and constraints of the input and, where energies
+            are finite, a ``SinglePointCalculator`` with energy, forces and stress.
+        energy: potential energy of the cell, eV (NaN where it could not be evaluated).
+        enthalpy: energy + pressure x volume, eV.
+        fmax: largest generalised force at the end, eV/Å (ASE's convergence measure).
+        stress: Voigt stress at the end, eV/Å³, shape (6,) in ASE's sign and order.
+        steps: minimiser steps taken.
+        outcome: the verdict.
+    """
+
+    index: int
+    atoms: Atoms
+    energy: float
+    enthalpy: float
+    fmax: float
+    stress: NDArray[np.float64]
+    steps: int
+    outcome: Outcome
+
+    @property
+    def converged(self) -> bool:
+        return self.outcome is Outcome.CONVERGED
+
+    @property
+    def energy_per_atom(self) -> float:
+        """eV/atom."""
+        return self.energy / len(self.atoms)
