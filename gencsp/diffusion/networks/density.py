@@ -1,0 +1,162 @@
+"""Score network on expansions of the neighbour density: the shipped default.
+
+Each layer expands the features of an atom's neighbours in radial functions times spherical
+harmonics up to l = 2 (the A-basis of the atomic cluster expansion: Drautz, 2019; MACE: Batatia et
+al., 2022). The expansion is one dense matrix product per atom, with the radial functions common to
+all channels; only afterwards are they mixed, with weights that depend on the channel and on σ. No
+tensor of edges × channels × components is ever held, which is what makes it fast on a CPU: per-edge
+cost is that of a matrix product, all learned operations act on atoms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.graph import RadiusGraph, density_cutoff, radius_graph
+from gencsp.diffusion.networks.layers import (
+    N_ELEMENTS,
+    NoiseEmbedding,
+    matrix_times_vector,
+    radial_basis,
+    spherical_harmonics,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DensityConfig:
+    """Size of a :class:`DensityNetwork`.
+
+    Attributes:
+        channels: features of an atom, scalars and vectors alike.
+        layers: rounds of message passing.
+        n_radial: radial functions.
+        reach: cutoff in units of (V/N)^(1/3).
+    """
+
+    channels: int = 96
+    layers: int = 4
+    n_radial: int = 10
+    reach: float = 2.1
+
+
+class DensityNetwork(nn.Module):
+    """Maps noisy crystals and σ to σ·score, shape (n, 3), equivariant under E(3)."""
+
+    Config = DensityConfig
+
+    def __init__(self, config: DensityConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config.channels
+        self.element = nn.Embedding(N_ELEMENTS, c)
+        self.noise = NoiseEmbedding(c)
+        self.start = nn.Linear(2 * c, c)
+        self.layers = nn.ModuleList(
+            DensityLayer(c, config.n_radial, first=i == 0) for i in range(config.layers)
+        )
+        self.readout_gate = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, c))
+        self.readout = nn.Linear(c, 1, bias=False)
+        self.gain = nn.Linear(c, 1)
+
+    def forward(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
+        """σ·score of each atom, shape (n, 3); ``sigma`` in Å, shape (b,)."""
+        graph = radius_graph(batch, density_cutoff(batch, self.config.reach))
+        basis, index = self._expand(graph, batch.owner)
+        noise = self.noise(sigma)
+        noise_atom = noise[batch.owner]
+        scalars = self.start(torch.cat((self.element(batch.numbers), noise_atom), 1))
+        vectors = scalars.new_zeros(len(scalars), 3, self.config.channels)
+        for layer in self.layers:
+            scalars, vectors = layer(scalars, vectors, basis, index, noise, batch.owner)
+        gate = self.readout_gate(torch.cat((scalars, noise_atom), 1))
+        out: Tensor = self.readout(vectors * gate[:, None])[..., 0]
+        return out * torch.exp(self.gain(noise))[batch.owner]
+
+    def _expand(self, graph: RadiusGraph, owner: Tensor) -> tuple[Tensor, Tensor]:
+        """Basis of each edge, padded by atom: shapes (n, 9·n_radial, d) and index (n, d)."""
+        distance = torch.linalg.norm(graph.vector, dim=1)
+        # Two atoms may coincide at high noise; their direction is then undefined and left at zero.
+        unit = graph.vector / distance.clamp(min=1e-6)[:, None]
+        cutoff = graph.cutoff[owner[graph.centre]].to(distance.dtype)
+        n_atoms = len(owner)
+        degree = torch.bincount(graph.centre, minlength=n_atoms)
+        start = torch.cumsum(degree, 0) - degree
+        slot = torch.arange(len(graph.centre), device=degree.device) - start[graph.centre]
+        most = int(degree.max()) if len(degree) else 0
+        radial = radial_basis(distance, cutoff, self.config.n_radial)
+        angular = spherical_harmonics(unit)
+        edges = (angular[:, :, None] * radial[:, None]).flatten(1)
+        basis = edges.new_zeros(n_atoms * most, edges.shape[1])
+        place = graph.centre * most + slot
+        basis[place] = edges
+        index = torch.zeros(n_atoms * most, dtype=torch.int64, device=degree.device)
+        index[place] = graph.neighbour
+        return basis.view(n_atoms, most, -1).transpose(1, 2), index.view(n_atoms, most)
+
+
+class DensityLayer(nn.Module):
+    """One expansion of the neighbour density and one update of scalars and vectors."""
+
+    def __init__(self, channels: int, n_radial: int, *, first: bool) -> None:
+        super().__init__()
+        c = self.channels = channels
+        self.n_radial = n_radial
+        self.first = first
+        self.send = nn.Linear(c, c)
+        self.radial = nn.Linear(c, 3 * n_radial * c)
+        nn.init.normal_(self.radial.weight, std=0.02)
+        nn.init.normal_(self.radial.bias, std=0.3)
+        self.mix = nn.ModuleList(nn.Linear(c, c, bias=False) for _ in range(3))
+        n_vectors = 2 if first else 4
+        if not first:
+            self.vector_send = nn.Linear(c, c, bias=False)
+            self.vector_radial = nn.Parameter(0.3 * torch.randn(n_radial, c))
+        self.vector_mix = nn.Linear(n_vectors * c, 2 * c, bias=False)
+        self.update = nn.Sequential(
+            nn.Linear(c * (6 if not first else 5), 2 * c), nn.SiLU(), nn.Linear(2 * c, 4 * c)
+        )
+        self.norm = nn.LayerNorm(c)
+
+    def forward(
+        self,
+        scalars: Tensor,
+        vectors: Tensor,
+        basis: Tensor,
+        index: Tensor,
+        noise: Tensor,
+        owner: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        n, c, k = len(scalars), self.channels, self.n_radial
+        normed = self.norm(scalars)
+        density = (basis @ self.send(normed)[index]).view(n, 9, k, c)
+        weights = self.radial(noise).view(-1, 3, k, c)[owner]
+        a0, a1, a2 = (
+            mix((density[:, i:j] * weights[:, l, None]).sum(2))
+            for l, (i, j, mix) in enumerate(zip((0, 1, 4), (1, 4, 9), self.mix, strict=True))
+        )
+        bent = matrix_times_vector(a2, a1)
+        candidates = [a1, bent]
+        if not self.first:
+            sent = self.vector_send(vectors).flatten(1)
+            carried = (basis[:, :k] @ sent[index]).view(n, k, 3, c)
+            carried = (carried * self.vector_radial[:, None]).sum(1)
+            candidates += [carried, vectors]
+        mixed, other = self.vector_mix(torch.cat(candidates, 2)).split(c, 2)
+        invariants = [
+            normed,
+            a0[:, 0],
+            (a1 * other).sum(1),
+            a2.square().sum(1),
+            noise[owner],
+        ]
+        if not self.first:
+            invariants.append((mixed * vectors).sum(1))
+        ds, gate_new, gate_bent, gate_old = self.update(torch.cat(invariants, 1)).split(c, 1)
+        new = mixed * gate_new[:, None] + bent * gate_bent[:, None]
+        if not self.first:
+            new = new + matrix_times_vector(a2, vectors) * gate_old[:, None]
+        return scalars + ds, vectors + new

@@ -1,0 +1,109 @@
+"""PaiNN (Schütt, Unke and Gastegger, 2021) as a score network: the plain baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.graph import density_cutoff, radius_graph
+from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, radial_basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaiNNConfig:
+    """Size of a :class:`PaiNN`; the fields mean what they mean in ``DensityConfig``."""
+
+    channels: int = 96
+    layers: int = 4
+    n_radial: int = 20
+    reach: float = 2.1
+
+
+class PaiNN(nn.Module):
+    """Maps noisy crystals and σ to σ·score, shape (n, 3), equivariant under E(3)."""
+
+    Config = PaiNNConfig
+
+    def __init__(self, config: PaiNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config.channels
+        self.element = nn.Embedding(N_ELEMENTS, c)
+        self.noise = NoiseEmbedding(c)
+        self.start = nn.Linear(2 * c, c)
+        self.messages = nn.ModuleList(Message(c, config.n_radial) for _ in range(config.layers))
+        self.updates = nn.ModuleList(Update(c) for _ in range(config.layers))
+        self.readout_gate = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, c))
+        self.readout = nn.Linear(c, 1, bias=False)
+        self.gain = nn.Linear(c, 1)
+
+    def forward(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
+        """σ·score of each atom, shape (n, 3); ``sigma`` in Å, shape (b,)."""
+        graph = radius_graph(batch, density_cutoff(batch, self.config.reach))
+        distance = torch.linalg.norm(graph.vector, dim=1)
+        unit = graph.vector / distance.clamp(min=1e-6)[:, None]
+        cutoff = graph.cutoff[batch.owner[graph.centre]].to(distance.dtype)
+        radial = radial_basis(distance, cutoff, self.config.n_radial)
+        noise = self.noise(sigma)[batch.owner]
+        scalars = self.start(torch.cat((self.element(batch.numbers), noise), 1))
+        vectors = scalars.new_zeros(len(scalars), 3, self.config.channels)
+        for message, update in zip(self.messages, self.updates, strict=True):
+            scalars, vectors = message(
+                scalars, vectors, noise, radial, unit, graph.centre, graph.neighbour
+            )
+            scalars, vectors = update(scalars, vectors)
+        gate = self.readout_gate(torch.cat((scalars, noise), 1))
+        out: Tensor = self.readout(vectors * gate[:, None])[..., 0]
+        return out * torch.exp(self.gain(noise))
+
+
+class Message(nn.Module):
+    """Message block (PaiNN, eq. 7, 8), its inputs told σ."""
+
+    def __init__(self, channels: int, n_radial: int) -> None:
+        super().__init__()
+        c = channels
+        self.norm = nn.LayerNorm(c)
+        self.phi = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, 3 * c))
+        self.filter = nn.Linear(n_radial, 3 * c, bias=False)
+
+    def forward(
+        self,
+        scalars: Tensor,
+        vectors: Tensor,
+        noise: Tensor,
+        radial: Tensor,
+        unit: Tensor,
+        centre: Tensor,
+        neighbour: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        c = scalars.shape[1]
+        phi = self.phi(torch.cat((self.norm(scalars), noise), 1))
+        x = phi[neighbour] * self.filter(radial)
+        ds, dv, du = x.split(c, 1)
+        moved = vectors[neighbour] * dv[:, None] + unit[..., None] * du[:, None]
+        return (
+            scalars.index_add(0, centre, ds),
+            vectors.index_add(0, centre, moved),
+        )
+
+
+class Update(nn.Module):
+    """Update block (PaiNN, eq. 9)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        c = channels
+        self.u = nn.Linear(c, c, bias=False)
+        self.v = nn.Linear(c, c, bias=False)
+        self.norm = nn.LayerNorm(c)
+        self.a = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, 3 * c))
+
+    def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        u, v = self.u(vectors), self.v(vectors)
+        length = torch.sqrt(v.square().sum(1) + 1e-8)
+        ss, sv, vv = self.a(torch.cat((self.norm(scalars), length), 1)).split(scalars.shape[1], 1)
+        return scalars + ss + sv * (u * v).sum(1), vectors + u * vv[:, None]
