@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -20,6 +21,8 @@ ELEMENTS: tuple[str, ...] = tuple(
     for symbol, z in sorted(atomic_numbers.items(), key=lambda item: item[1])
     if 1 <= z <= 83 or 89 <= z <= 94
 )
+
+_TOKEN = re.compile(r"(?P<symbol>[A-Z][a-z]?)|(?P<count>\d+(?:\.\d+)?)|[()\[\]{}\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Composition:
                 not a positive whole number.
         """
         text = formula.strip()
+        _refuse_what_pymatgen_forgives(text)
         try:
             parsed = PymatgenComposition(text, strict=True)
         except (ValueError, KeyError, IndexError) as error:
@@ -141,3 +145,35 @@ class Composition:
 
     def _as_dict(self) -> dict[str, int]:
         return dict(self.counts)
+
+
+def _refuse_what_pymatgen_forgives(formula: str) -> None:
+    """Raise for what ``pymatgen.Composition`` reads without complaint as some other formula.
+
+    It drops an element with a count of zero (Li0Si2 becomes Si2), skips characters such as ``@``
+    and reads 1e2 as a hundred.
+    """
+    read = 0
+    for token in _TOKEN.finditer(formula):
+        if token.start() != read:
+            break
+        read = token.end()
+        symbol, count = token["symbol"], token["count"]
+        if symbol and symbol not in ELEMENTS:
+            raise CompositionError(
+                f"'{symbol}' in '{formula}' is not an element that gencsp knows "
+                f"(H to Bi and Ac to Pu)."
+            )
+        if count and float(count) == 0:
+            raise CompositionError(
+                f"'{formula}' has a count of zero: counts must be whole numbers above zero."
+            )
+    if read < len(formula) and formula[read] == "-":
+        raise CompositionError(
+            f"'{formula}' has a negative count: counts must be whole numbers above zero."
+        )
+    if read < len(formula):
+        raise CompositionError(
+            f"'{formula}' is not a formula ('{formula[read]}' cannot be read): write element "
+            f"symbols and whole numbers, such as Li5Si2."
+        )

@@ -1,0 +1,100 @@
+"""Formulas: what is read, and what is refused instead of being read as something else."""
+
+from __future__ import annotations
+
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Composition as PymatgenComposition
+
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.errors import CompositionError, GencspError
+
+
+def test_elements_are_the_89_of_the_shipped_models() -> None:
+    assert len(ELEMENTS) == 89
+    assert ELEMENTS[0] == "H"
+    assert ELEMENTS[-1] == "Pu"
+    assert not {"Po", "At", "Rn", "Fr", "Ra", "X"} & set(ELEMENTS)
+
+
+@given(
+    st.dictionaries(st.sampled_from(ELEMENTS), st.integers(1, 99), min_size=1, max_size=5),
+)
+@settings(deadline=None, max_examples=50)
+def test_parse_agrees_with_pymatgen_and_round_trips(counts: dict[str, int]) -> None:
+    formula = "".join(f"{symbol}{n}" for symbol, n in counts.items())
+    parsed = Composition.parse(formula)
+    assert dict(parsed.counts) == {
+        str(element): n for element, n in PymatgenComposition(formula).items()
+    }
+    assert Composition.parse(parsed.formula) == parsed
+    assert len(parsed.symbols(3)) == 3 * parsed.size
+
+
+@pytest.mark.parametrize(
+    ("formula", "counts"),
+    [
+        ("Li5Si2", {"Li": 5, "Si": 2}),
+        (" Li5 Si2 ", {"Li": 5, "Si": 2}),
+        ("Ca(OH)2", {"Ca": 1, "O": 2, "H": 2}),
+        ("Li10Si4", {"Li": 10, "Si": 4}),
+        ("Na2.0Cl", {"Na": 2, "Cl": 1}),
+    ],
+)
+def test_parse(formula: str, counts: dict[str, int]) -> None:
+    assert dict(Composition.parse(formula).counts) == counts
+
+
+@pytest.mark.parametrize(
+    ("formula", "says"),
+    [
+        ("", "formula"),
+        ("   ", "formula"),
+        ("Li0Si2", "zero"),
+        ("(Li)0Si", "zero"),
+        ("Si2Li0.0", "zero"),
+        ("Li-1Si2", "negative"),
+        ("Li2.5Si", "whole"),
+        ("LiXx2", "'Xx'"),
+        ("X2", "'X'"),
+        ("Ra2O", "'Ra'"),
+        ("Li1e2", "'e'"),
+        ("Li@Si", "'@'"),
+        ("li5si2", "'l'"),
+        ("Li5Si2)", "formula"),
+        ("(Li5Si2", "formula"),
+        ("LiSi·2H2O", "'·'"),
+    ],
+)
+def test_parse_refuses(formula: str, says: str) -> None:
+    with pytest.raises(CompositionError, match=r"(?s).") as caught:
+        Composition.parse(formula)
+    assert says in str(caught.value)
+    assert isinstance(caught.value, GencspError)
+
+
+def test_units_within() -> None:
+    composition = Composition.parse("Li5Si2")
+    assert list(composition.units_within(20)) == [1, 2]
+    with pytest.raises(CompositionError, match="at least 7"):
+        composition.units_within(6)
+
+
+def test_without_guests() -> None:
+    composition = Composition.parse("ZnP2S6")
+    assert composition.without(["Zn"]).formula == "P2S6"
+    with pytest.raises(CompositionError, match="Li is not in ZnP2S6"):
+        composition.without(["Li"])
+    with pytest.raises(CompositionError, match="no host atoms"):
+        composition.without(["Zn", "P", "S"])
+
+
+def test_matches_any_whole_multiple() -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    assert Composition.parse("NaCl").matches(salt * (2, 1, 1))
+    assert Composition.parse("Cl2Na2").matches(salt)
+    assert not Composition.parse("Na2Cl").matches(salt)
+    assert Composition.of(Atoms("Li4Si2")) == Composition.parse("Li2Si")
