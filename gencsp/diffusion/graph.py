@@ -36,7 +36,9 @@ class RadiusGraph:
 def density_cutoff(batch: CrystalBatch, reach: float) -> Tensor:
     """reach · (V/N)^(1/3) of each crystal, Å, shape (b,)."""
     volume = torch.linalg.det(batch.cells).abs()
-    return reach * (volume / batch.sizes.to(volume.dtype)) ** (1.0 / 3.0)
+    per_atom = volume / batch.sizes.to(volume.dtype)
+    cutoff: Tensor = reach * per_atom.pow(1.0 / 3.0)
+    return cutoff
 
 
 def radius_graph(batch: CrystalBatch, cutoff: Tensor) -> RadiusGraph:

@@ -22,7 +22,7 @@ DEFAULT_WEIGHTS = "score.safetensors"
 
 
 class NetworkScoreModel:
-    """A network's output σ·score turned into a score; a :class:`~gencsp.diffusion.batch.ScoreModel`.
+    """A :class:`~gencsp.diffusion.batch.ScoreModel` from a network whose output is σ·score.
 
     The score of a distribution that does not care where the origin lies has no mean over a
     crystal, so the mean of the network's output is taken off.
@@ -53,7 +53,9 @@ def save_score_model(
 ) -> str:
     """Write weights and all that is needed to rebuild the network; returns their digest."""
     name, config = describe_network(network)
-    tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    tensors = {
+        key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
+    }
     digest = _digest(tensors)
     metadata = {
         "architecture": name,

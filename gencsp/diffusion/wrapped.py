@@ -49,7 +49,9 @@ def _pairs(owner: Tensor, rows: Tensor, n_crystals: int) -> tuple[Tensor, Tensor
     return atom, first[owner[atom]] + within
 
 
-def wrapped_normal_score(displacement: Tensor, cells: Tensor, owner: Tensor, sigma: Tensor) -> Tensor:
+def wrapped_normal_score(
+    displacement: Tensor, cells: Tensor, owner: Tensor, sigma: Tensor
+) -> Tensor:
     """Score ∇_Δ log p(Δ) of the wrapped normal, in 1/Å, exact to about exp(−TAIL).
 
     Args:
@@ -91,7 +93,9 @@ def wrapped_normal_score(displacement: Tensor, cells: Tensor, owner: Tensor, sig
     return score.to(dtype)
 
 
-def _direct_score(delta: Tensor, cells: Tensor, owner: Tensor, sigma: Tensor, counts: Tensor) -> Tensor:
+def _direct_score(
+    delta: Tensor, cells: Tensor, owner: Tensor, sigma: Tensor, counts: Tensor
+) -> Tensor:
     triples, rows = _grid(counts)
     vectors = (triples.double()[:, None] @ cells[rows])[:, 0]
     atom, term = _pairs(owner, rows, len(cells))
@@ -105,7 +109,9 @@ def _direct_score(delta: Tensor, cells: Tensor, owner: Tensor, sigma: Tensor, co
     return -mean / sigma[owner].square()[:, None]
 
 
-def _dual_score(delta: Tensor, cells: Tensor, owner: Tensor, sigma: Tensor, counts: Tensor) -> Tensor:
+def _dual_score(
+    delta: Tensor, cells: Tensor, owner: Tensor, sigma: Tensor, counts: Tensor
+) -> Tensor:
     triples, rows = _grid(counts)
     reciprocal = 2 * math.pi * torch.linalg.inv(cells).transpose(1, 2)
     vectors = (triples.double()[:, None] @ reciprocal[rows])[:, 0]

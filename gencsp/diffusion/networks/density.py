@@ -20,7 +20,9 @@ from gencsp.diffusion.graph import RadiusGraph, density_cutoff, radius_graph
 from gencsp.diffusion.networks.layers import (
     N_ELEMENTS,
     NoiseEmbedding,
+    bounded,
     matrix_times_vector,
+    normalise_vectors,
     radial_basis,
     spherical_harmonics,
 )
@@ -74,7 +76,7 @@ class DensityNetwork(nn.Module):
             scalars, vectors = layer(scalars, vectors, basis, index, noise, batch.owner)
         gate = self.readout_gate(torch.cat((scalars, noise_atom), 1))
         out: Tensor = self.readout(vectors * gate[:, None])[..., 0]
-        return out * torch.exp(self.gain(noise))[batch.owner]
+        return bounded(out * torch.exp(self.gain(noise))[batch.owner])
 
     def _expand(self, graph: RadiusGraph, owner: Tensor) -> tuple[Tensor, Tensor]:
         """Basis of each edge, padded by atom: shapes (n, 9·n_radial, d) and index (n, d)."""
@@ -116,8 +118,14 @@ class DensityLayer(nn.Module):
             self.vector_send = nn.Linear(c, c, bias=False)
             self.vector_radial = nn.Parameter(0.3 * torch.randn(n_radial, c))
         self.vector_mix = nn.Linear(n_vectors * c, 2 * c, bias=False)
+        n_invariants = 5 if first else 6
+        # Products of densities vary over orders of magnitude with the environment: unnormalised,
+        # rare crowded ones make the loss of a whole batch explode.
         self.update = nn.Sequential(
-            nn.Linear(c * (6 if not first else 5), 2 * c), nn.SiLU(), nn.Linear(2 * c, 4 * c)
+            nn.LayerNorm(n_invariants * c),
+            nn.Linear(n_invariants * c, 2 * c),
+            nn.SiLU(),
+            nn.Linear(2 * c, 4 * c),
         )
         self.norm = nn.LayerNorm(c)
 
@@ -132,19 +140,20 @@ class DensityLayer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         n, c, k = len(scalars), self.channels, self.n_radial
         normed = self.norm(scalars)
+        old = normalise_vectors(vectors)
         density = (basis @ self.send(normed)[index]).view(n, 9, k, c)
         weights = self.radial(noise).view(-1, 3, k, c)[owner]
         a0, a1, a2 = (
-            mix((density[:, i:j] * weights[:, l, None]).sum(2))
-            for l, (i, j, mix) in enumerate(zip((0, 1, 4), (1, 4, 9), self.mix, strict=True))
+            mix((density[:, i:j] * weights[:, degree, None]).sum(2))
+            for degree, (i, j, mix) in enumerate(zip((0, 1, 4), (1, 4, 9), self.mix, strict=True))
         )
         bent = matrix_times_vector(a2, a1)
         candidates = [a1, bent]
         if not self.first:
-            sent = self.vector_send(vectors).flatten(1)
+            sent = self.vector_send(old).flatten(1)
             carried = (basis[:, :k] @ sent[index]).view(n, k, 3, c)
             carried = (carried * self.vector_radial[:, None]).sum(1)
-            candidates += [carried, vectors]
+            candidates += [carried, old]
         mixed, other = self.vector_mix(torch.cat(candidates, 2)).split(c, 2)
         invariants = [
             normed,
@@ -154,9 +163,9 @@ class DensityLayer(nn.Module):
             noise[owner],
         ]
         if not self.first:
-            invariants.append((mixed * vectors).sum(1))
+            invariants.append((mixed * old).sum(1))
         ds, gate_new, gate_bent, gate_old = self.update(torch.cat(invariants, 1)).split(c, 1)
         new = mixed * gate_new[:, None] + bent * gate_bent[:, None]
         if not self.first:
-            new = new + matrix_times_vector(a2, vectors) * gate_old[:, None]
+            new = new + matrix_times_vector(a2, old) * gate_old[:, None]
         return scalars + ds, vectors + new

@@ -14,6 +14,8 @@ N_ELEMENTS = 95
 class NoiseEmbedding(nn.Module):
     """Features of a noise level: sines and cosines of ln σ, then two linear layers."""
 
+    frequencies: Tensor
+
     def __init__(self, channels: int, n_frequencies: int = 16) -> None:
         super().__init__()
         frequencies = 2.0 ** torch.linspace(-2.0, 3.0, n_frequencies)
@@ -97,3 +99,17 @@ def matrix_times_vector(l2: Tensor, l1: Tensor) -> Tensor:
     return torch.stack(
         (xx * x + xy * y + zx * z, xy * x + yy * y + yz * z, zx * x + yz * y + zz * z), 1
     )
+
+
+def normalise_vectors(vectors: Tensor) -> Tensor:
+    """Divide an atom's vectors, shape (n, 3, c), by their root-mean-square length where above 1."""
+    return vectors * torch.rsqrt(1 + vectors.square().sum(1, keepdim=True).mean(2, keepdim=True))
+
+
+#: σ·score of a Gaussian in three dimensions exceeds this length about once in 10^13 atoms.
+LONGEST = 8.0
+
+
+def bounded(vectors: Tensor) -> Tensor:
+    """Shorten vectors, shape (n, 3), smoothly to at most :data:`LONGEST`."""
+    return vectors * torch.rsqrt(1 + vectors.square().sum(1, keepdim=True) / LONGEST**2)

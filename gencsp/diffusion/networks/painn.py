@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
-from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, radial_basis
+from gencsp.diffusion.networks.layers import (
+    N_ELEMENTS,
+    NoiseEmbedding,
+    bounded,
+    normalise_vectors,
+    radial_basis,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ class PaiNN(nn.Module):
             scalars, vectors = update(scalars, vectors)
         gate = self.readout_gate(torch.cat((scalars, noise), 1))
         out: Tensor = self.readout(vectors * gate[:, None])[..., 0]
-        return out * torch.exp(self.gain(noise))
+        return bounded(out * torch.exp(self.gain(noise)))
 
 
 class Message(nn.Module):
@@ -82,9 +88,10 @@ class Message(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         c = scalars.shape[1]
         phi = self.phi(torch.cat((self.norm(scalars), noise), 1))
+        old = normalise_vectors(vectors)
         x = phi[neighbour] * self.filter(radial)
         ds, dv, du = x.split(c, 1)
-        moved = vectors[neighbour] * dv[:, None] + unit[..., None] * du[:, None]
+        moved = old[neighbour] * dv[:, None] + unit[..., None] * du[:, None]
         return (
             scalars.index_add(0, centre, ds),
             vectors.index_add(0, centre, moved),
@@ -103,7 +110,8 @@ class Update(nn.Module):
         self.a = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, 3 * c))
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        u, v = self.u(vectors), self.v(vectors)
+        old = normalise_vectors(vectors)
+        u, v = self.u(old), self.v(old)
         length = torch.sqrt(v.square().sum(1) + 1e-8)
         ss, sv, vv = self.a(torch.cat((self.norm(scalars), length), 1)).split(scalars.shape[1], 1)
         return scalars + ss + sv * (u * v).sum(1), vectors + u * vv[:, None]

@@ -141,5 +141,3 @@ def _refuse_held_out(atoms: Atoms, held_out: frozenset[str]) -> None:
         raise TrainingDataError(
             f"{composition} is on the list of held-out formulas: take it out of the training data."
         )
-
-
