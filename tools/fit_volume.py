@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import sys
 import warnings
 from pathlib import Path
 
@@ -30,6 +31,7 @@ RIDGE = 0.1
 #: Å³: the size that ridge shrinks against.
 SCALE = 20.0
 FOLDS = 10
+N_OF_ELEMENTS = len(TERMS) * len(ELEMENTS)
 
 
 def main() -> None:
@@ -58,9 +60,12 @@ def main() -> None:
     volumes = np.array([volume for _, _, volume in best.values()])
 
     chi = electronegativities()
-    design = np.stack([features(formula, chi).ravel() for formula in formulas])
+    design = np.stack(
+        [np.concatenate([part.ravel() for part in features(f, chi)]) for f in formulas]
+    )
     errors = cross_validate(design, volumes)
-    coefficients = fit(design, volumes).reshape(len(TERMS), len(ELEMENTS))
+    fitted = fit(design, volumes)
+    coefficients = fitted[:N_OF_ELEMENTS].reshape(len(TERMS), len(ELEMENTS))
     relative = np.abs(errors)
     table = {
         "card": {
@@ -86,11 +91,12 @@ def main() -> None:
             symbol: [round(float(c), 4) for c in coefficients[:, i]]
             for i, symbol in enumerate(ELEMENTS)
         },
+        "family_pairs": [round(float(w), 3) for w in fitted[N_OF_ELEMENTS:]],
         "relative_error": element_errors(formulas, relative),
         "range": [round(float(volumes.min()), 2), round(float(volumes.max()), 2)],
     }
     options.out.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    print(json.dumps(table["card"], indent=1, ensure_ascii=False))
+    sys.stdout.write(json.dumps(table["card"], indent=1, ensure_ascii=False) + "\n")
 
 
 def electronegativities() -> dict[str, float]:
@@ -103,9 +109,9 @@ def electronegativities() -> dict[str, float]:
 def fit(design: Array, volumes: Array) -> Array:
     """Ridge regression of the *relative* error; element volumes are hardly shrunk."""
     rows = design / volumes[:, None]
-    penalty = np.full((len(TERMS), len(ELEMENTS)), RIDGE / SCALE**2)
-    penalty[0] *= 1e-3
-    gram = rows.T @ rows + np.diag(penalty.ravel())
+    penalty = np.full(design.shape[1], RIDGE / SCALE**2)
+    penalty[: len(ELEMENTS)] *= 1e-3
+    gram = rows.T @ rows + np.diag(penalty)
     return np.linalg.solve(gram, rows.sum(axis=0))
 
 
