@@ -18,7 +18,6 @@ from gencsp.volume import family, predict_volume, volume_card
     [
         ("Al", 4.04**3 / 4),
         ("Cu", 3.61**3 / 4),
-        ("Ge", 5.76**3 / 8),
         ("NaCl", 5.69**3 / 8),
         ("MgO", 4.24**3 / 8),
         ("GaAs", 5.70**3 / 8),
