@@ -1,0 +1,49 @@
+"""Atoms and cell as one set of coordinates: ASE's ``FrechetCellFilter`` over a batch.
+
+The cell is deformed by F = exp(L); the coordinates of a structure of n atoms are its positions in
+the undeformed cell and n·L, and the forces along them derive from the same energy, so that any
+minimiser of functions works on them. Derivation: notes of the ``FrechetCellFilter`` docstring
+(lan496.github.io, cell_grad.pdf).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import expm
+
+from gencsp.relax.crystals import FloatArray, IntArray
+
+
+def deformation(logarithms: FloatArray) -> FloatArray:
+    """F = exp(L) for logarithms (b, 3, 3)."""
+    return np.asarray(expm(logarithms))
+
+
+def cell_forces(
+    logarithms: FloatArray,
+    deformations: FloatArray,
+    cells: FloatArray,
+    stresses: FloatArray,
+    pressure: float,
+) -> FloatArray:
+    """Minus the derivative of the enthalpy by L, in eV, shape (b, 3, 3).
+
+    ``stresses`` (b, 3, 3) and ``pressure`` in eV/Å³. The Fréchet derivative of the exponential in
+    all nine directions at once is the corner of the exponential of a 6 x 6 block matrix (Mathias,
+    SIAM J. Matrix Anal. Appl. 17, 610 (1996)).
+    """
+    volumes = np.abs(np.linalg.det(cells))[:, None, None]
+    virials = -volumes * (stresses + pressure * np.eye(3))
+    by_deformation = virials @ np.linalg.inv(deformations).transpose(0, 2, 1)
+    blocks = np.zeros((len(cells), 6, 6))
+    transposed = logarithms.transpose(0, 2, 1)
+    blocks[:, :3, :3] = transposed
+    blocks[:, 3:, 3:] = transposed
+    blocks[:, :3, 3:] = by_deformation
+    return np.asarray(expm(blocks))[:, :3, 3:]
+
+
+def largest_row(rows: FloatArray, counts: IntArray) -> FloatArray:
+    """ASE's convergence measure: the largest norm among each structure's rows, shape (b,)."""
+    norms = np.linalg.norm(rows, axis=1)
+    return np.maximum.reduceat(norms, np.cumsum(counts) - counts)
