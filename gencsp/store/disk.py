@@ -1,0 +1,255 @@
+"""A store on disk: ``run.db``, an ASE database (SQLite) that ``ase db`` and ``ase gui`` open."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import ase.db
+import ase.db.core
+from ase import Atoms
+
+from gencsp.errors import StoreError
+from gencsp.store.base import Finished, Manifest, portable
+
+DATABASE = "run.db"
+LOCK = "run.lock"
+
+_MANIFEST_KEY = "gencsp"
+_CREATE_TASKS = "CREATE TABLE gencsp_tasks (task TEXT PRIMARY KEY, failures TEXT NOT NULL)"
+
+
+class DiskStore:
+    """Keeps a run in a folder, durably; see :class:`gencsp.store.base.Store`.
+
+    Structures are rows of ``run.db``; what ``Atoms.info`` holds is kept as the row's key-value
+    pairs, so ``ase db run.db stage=refined`` works. Which tasks are finished stands in a table of
+    the same file and changes in the same transaction as the rows, so that a process killed at any
+    moment leaves whole tasks. The writer's lock is held by the operating system and goes with the
+    process.
+
+    Args:
+        folder: made if it is not there.
+        manifest: what makes this run this run; a folder with another manifest is refused.
+
+    Raises:
+        StoreError: the folder holds another run or is in use, cannot be written, or is full.
+    """
+
+    def __init__(self, folder: Path | str, manifest: Manifest) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / DATABASE
+        self.manifest = json.loads(json.dumps(dict(manifest)))
+        with storage_errors(self.folder):
+            found = self._check_same_run()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _claim(self.folder)
+            try:
+                if not (found or self._check_same_run()):
+                    self._create()
+                self._db = _connect(self.path)
+            except BaseException:
+                self._lock.close()
+                raise
+
+    def finish(self, task: str, finished: Finished) -> None:
+        if self._failures(task) is not None:
+            return
+        with storage_errors(self.folder):
+            try:
+                with self._db as db:
+                    for atoms in finished.structures:
+                        _write_row(db, task, portable(atoms))
+                    db.connection.execute(
+                        "INSERT INTO gencsp_tasks VALUES (?, ?)",
+                        (task, json.dumps(dict(finished.failures))),
+                    )
+            finally:
+                _let_go(self._db)
+
+    def get(self, task: str) -> Finished | None:
+        failures = self._failures(task)
+        if failures is None:
+            return None
+        with storage_errors(self.folder):
+            rows = list(self._db.select(task=task, sort="id"))
+        return Finished(structures=tuple(_read_row(row) for row in rows), failures=failures)
+
+    def tasks(self) -> list[str]:
+        return sorted(task for (task,) in self._query("SELECT task FROM gencsp_tasks"))
+
+    def close(self) -> None:
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _failures(self, task: str) -> dict[str, int] | None:
+        rows = self._query("SELECT failures FROM gencsp_tasks WHERE task = ?", task)
+        return json.loads(rows[0][0]) if rows else None
+
+    def _query(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
+        with storage_errors(self.folder), closing(_open_for_reading(self.path)) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def _check_same_run(self) -> bool:
+        """Whether the folder holds this run; raise if it holds another one."""
+        if not self.path.exists():
+            return False
+        found = _read_manifest(self.path)
+        if found is None:
+            raise StoreError(
+                f"{self.path} is not a run of gencsp: choose another folder with --out."
+            )
+        differing = sorted(
+            key
+            for key in found.keys() | self.manifest.keys()
+            if found.get(key) != self.manifest.get(key)
+        )
+        if differing:
+            shown = "; ".join(
+                f"{key} is {found.get(key)} there and {self.manifest.get(key)} here"
+                for key in differing[:3]
+            )
+            raise StoreError(
+                f"{self.folder} holds another run ({shown}): choose another folder with --out, "
+                f"or repeat that run's settings to go on with it."
+            )
+        return True
+
+    def _create(self) -> None:
+        """Make the database aside and move it into place, so that it is whole or absent."""
+        aside = self.folder / f"{DATABASE}.new"
+        aside.unlink(missing_ok=True)
+        try:
+            db = _connect(aside)
+            db.metadata = {"title": "A run of gencsp", _MANIFEST_KEY: self.manifest}
+            with closing(sqlite3.connect(aside)) as connection:
+                connection.execute(_CREATE_TASKS)
+                connection.commit()
+            os.replace(aside, self.path)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
+
+
+def read_manifest(folder: Path | str) -> dict[str, Any] | None:
+    """The manifest of the run in a folder, or ``None`` where there is no run.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    path = Path(folder) / DATABASE
+    with storage_errors(path.parent):
+        return _read_manifest(path) if path.exists() else None
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn what the operating system and SQLite say about a folder into :class:`StoreError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if "full" in str(error):
+            raise _no_space(folder) from error
+        raise StoreError(
+            f"{folder / DATABASE} cannot be used ({error}): choose another folder with --out."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_space(folder) from error
+        raise StoreError(
+            f"{folder} cannot be written ({error.strerror or error}): choose another folder "
+            f"with --out."
+        ) from error
+
+
+def _no_space(folder: Path) -> StoreError:
+    return StoreError(
+        f"no space left for {folder}: make room and repeat the same command to go on; what was "
+        f"finished is kept."
+    )
+
+
+def _claim(folder: Path) -> sqlite3.Connection:
+    """Lock the folder for one writer until the connection closes or the process ends.
+
+    SQLite's own lock on a file of its own: portable, and never left behind by a killed process.
+    """
+    connection = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "locked" not in str(error):
+            raise
+        raise StoreError(
+            f"another gencsp is at work in {folder}: wait for it, or choose another folder "
+            f"with --out."
+        ) from error
+    return connection
+
+
+def _connect(path: Path) -> Any:
+    # ASE's own lock file would outlive a killed process.
+    return ase.db.connect(path, type="db", use_lock_file=False)
+
+
+def _let_go(db: Any) -> None:
+    """Close the connection that ASE leaves open when a commit fails."""
+    if db.connection is not None:
+        with suppress(sqlite3.Error):
+            db.connection.close()
+        db.connection = None
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    # "rw" rather than "ro": SQLite must be able to roll back what a killed writer left.
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=20)
+
+
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    with closing(_open_for_reading(path)) as connection:
+        try:
+            rows = connection.execute(
+                "SELECT value FROM information WHERE name = 'metadata'"
+            ).fetchall()
+        except sqlite3.DatabaseError as error:
+            if "no such table" in str(error) or "not a database" in str(error):
+                return None
+            raise
+    metadata: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
+    return metadata.get(_MANIFEST_KEY)
+
+
+def _write_row(db: Any, task: str, atoms: Atoms) -> None:
+    info: Mapping[str, Any] = atoms.info
+    db.write(atoms, {"task": task} | _searchable(info), data={"info": dict(info)})
+
+
+def _searchable(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of ``info`` that ASE accepts as key-value pairs (a hash of digits only is not)."""
+    pairs = {}
+    for key, value in info.items():
+        try:
+            ase.db.core.check({key: value})
+        except ValueError:
+            continue
+        pairs[key] = value
+    return pairs
+
+
+def _read_row(row: Any) -> Atoms:
+    atoms: Atoms = row.toatoms()
+    atoms.info = dict(row.data["info"])
+    return portable(atoms)

@@ -1,0 +1,33 @@
+"""A store in memory: the reference that the store on disk is tested against."""
+
+from __future__ import annotations
+
+from gencsp.store.base import Finished, Manifest, portable
+
+
+class MemoryStore:
+    """Keeps a run for as long as the process lives; see :class:`gencsp.store.base.Store`."""
+
+    def __init__(self, manifest: Manifest | None = None) -> None:
+        self.manifest = dict(manifest or {})
+        self._finished: dict[str, Finished] = {}
+
+    def finish(self, task: str, finished: Finished) -> None:
+        self._finished.setdefault(task, _copied(finished))
+
+    def get(self, task: str) -> Finished | None:
+        kept = self._finished.get(task)
+        return None if kept is None else _copied(kept)
+
+    def tasks(self) -> list[str]:
+        return sorted(self._finished)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _copied(finished: Finished) -> Finished:
+    return Finished(
+        structures=tuple(portable(atoms) for atoms in finished.structures),
+        failures=dict(finished.failures),
+    )

@@ -1,0 +1,303 @@
+"""The store on disk keeps what the store in memory keeps, whatever happens to the process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase.db
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gencsp.errors import StoreError
+from gencsp.provenance import Provenance, Stage
+from gencsp.store import DiskStore, Finished, MemoryStore, Store
+from gencsp.store.disk import read_manifest
+
+MANIFEST = {"formula": "Li5Si2", "seed": 3, "guests": ["Li"], "pressure": 0.0, "hull": None}
+
+
+def crystal(seed: int, **info: str | int | float | bool) -> Atoms:
+    """A random structure with energy, forces, stress, provenance and a constraint."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 6))
+    atoms = Atoms(
+        numbers=rng.integers(1, 84, n),
+        positions=rng.normal(size=(n, 3)),
+        cell=rng.normal(size=(3, 3)) * 4,
+        pbc=True,
+    )
+    atoms.calc = SinglePointCalculator(
+        atoms,
+        energy=float(rng.normal()),
+        forces=rng.normal(size=(n, 3)),
+        stress=rng.normal(size=6),
+    )
+    atoms.set_constraint(FixAtoms([0]))
+    Provenance(
+        structure_id=f"r{seed}", proposer="fake", stage=Stage.RELAXED, model="123456789012"
+    ).write(atoms)
+    atoms.info.update(info)
+    return atoms
+
+
+def same(one: Atoms, other: Atoms) -> bool:
+    return (
+        np.array_equal(one.numbers, other.numbers)
+        and np.array_equal(one.positions, other.positions)
+        and np.array_equal(one.cell.array, other.cell.array)
+        and np.array_equal(one.pbc, other.pbc)
+        and one.info == other.info
+        and [type(v) for v in one.info.values()] == [type(v) for v in other.info.values()]
+        and (one.calc is None) == (other.calc is None)
+        and (
+            one.calc is None
+            or (
+                one.calc.results.keys() == other.calc.results.keys()
+                and all(
+                    np.array_equal(v, other.calc.results[k]) for k, v in one.calc.results.items()
+                )
+            )
+        )
+    )
+
+
+@pytest.fixture(params=["memory", "disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = (
+        MemoryStore(MANIFEST) if request.param == "memory" else DiskStore(tmp_path, MANIFEST)
+    )
+    yield made
+    made.close()
+
+
+def test_conformance(store: Store) -> None:
+    assert store.tasks() == []
+    assert store.get("relax-0001") is None
+    structures = (crystal(1), crystal(2))
+    store.finish("relax-0001", Finished(structures=structures, failures={"isolated atoms": 2}))
+    store.finish("generate-0001", Finished())
+    assert store.tasks() == ["generate-0001", "relax-0001"]
+    kept = store.get("relax-0001")
+    assert kept is not None
+    assert kept.failures == {"isolated atoms": 2}
+    assert [a.info["structure_id"] for a in kept.structures] == ["r1", "r2"]
+    assert Provenance.read(kept.structures[0]) == Provenance.read(structures[0])
+    assert kept.structures[0].constraints == []
+    np.testing.assert_array_equal(
+        kept.structures[0].get_forces(), structures[0].get_forces(apply_constraint=False)
+    )
+
+
+def test_finishing_twice_changes_nothing(store: Store) -> None:
+    store.finish("t", Finished(structures=(crystal(1),), failures={"a": 1}))
+    store.finish("t", Finished(structures=(crystal(2), crystal(3))))
+    kept = store.get("t")
+    assert kept is not None
+    assert [a.info["structure_id"] for a in kept.structures] == ["r1"]
+    assert kept.failures == {"a": 1}
+
+
+def test_what_is_kept_is_a_copy(store: Store) -> None:
+    atoms = crystal(1)
+    store.finish("t", Finished(structures=(atoms,)))
+    before = atoms.positions.copy()
+    atoms.positions += 1
+    for _ in range(2):
+        kept = store.get("t")
+        assert kept is not None
+        np.testing.assert_array_equal(kept.structures[0].positions, before)
+        kept.structures[0].positions += 1
+
+
+@given(
+    seeds=st.lists(st.integers(0, 10**6), max_size=4),
+    info=st.dictionaries(
+        st.from_regex(r"[a-z_]{3,12}", fullmatch=True),
+        st.one_of(
+            st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12),
+            st.integers(-(2**53), 2**53),
+            st.floats(allow_nan=False),
+            st.booleans(),
+            st.sampled_from(["12", "1e5", "true", "123456789012"]),
+        ),
+        max_size=4,
+    ),
+)
+@settings(deadline=None, max_examples=10)
+def test_disk_equals_memory(
+    tmp_path_factory: pytest.TempPathFactory,
+    seeds: list[int],
+    info: dict[str, str | int | float | bool],
+) -> None:
+    memory, folder = MemoryStore(), tmp_path_factory.mktemp("run")
+    finished = Finished(structures=tuple(crystal(seed, **info) for seed in seeds))
+    memory.finish("t", finished)
+    with DiskStore(folder, {}) as disk:
+        disk.finish("t", finished)
+    with DiskStore(folder, {}) as reopened:
+        kept, reference = reopened.get("t"), memory.get("t")
+    assert kept is not None
+    assert reference is not None
+    assert len(kept.structures) == len(reference.structures) == len(seeds)
+    assert all(map(same, kept.structures, reference.structures))
+
+
+def test_opens_with_ase_db(tmp_path: Path) -> None:
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish("t", Finished(structures=(crystal(1), crystal(2))))
+        # ... also while the run goes on
+        rows = list(ase.db.connect(tmp_path / "run.db").select(stage="relaxed", proposer="fake"))
+    assert [row.structure_id for row in rows] == ["r1", "r2"]
+    assert rows[0].energy == crystal(1).get_potential_energy()
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+def test_another_run_is_refused_and_untouched(tmp_path: Path) -> None:
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish("t", Finished(structures=(crystal(1),)))
+    before = (tmp_path / "run.db").read_bytes()
+    with pytest.raises(StoreError, match=r"another run \(seed is 3 there and 4 here\)"):
+        DiskStore(tmp_path, {**MANIFEST, "seed": 4})
+    assert (tmp_path / "run.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 50, b""])
+def test_a_foreign_file_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.db").write_bytes(content)
+    with pytest.raises(StoreError, match="not a run of gencsp"):
+        DiskStore(tmp_path, MANIFEST)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.db"]
+    assert (tmp_path / "run.db").read_bytes() == content
+
+
+def test_a_foreign_ase_database_is_refused(tmp_path: Path) -> None:
+    ase.db.connect(tmp_path / "run.db").write(Atoms("H"))
+    with pytest.raises(StoreError, match="not a run of gencsp"):
+        DiskStore(tmp_path, MANIFEST)
+
+
+def test_one_writer(tmp_path: Path) -> None:
+    with (
+        DiskStore(tmp_path, MANIFEST),
+        pytest.raises(StoreError, match="another gencsp is at work"),
+    ):
+        DiskStore(tmp_path, MANIFEST)
+    DiskStore(tmp_path, MANIFEST).close()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        DiskStore(tmp_path / "file" / "run", MANIFEST)
+
+
+def test_no_space_when_the_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StoreError, match="no space left"):
+        DiskStore(tmp_path, MANIFEST)
+    assert not (tmp_path / "run.db").exists()
+    monkeypatch.undo()
+    DiskStore(tmp_path, MANIFEST).close()
+
+
+def test_no_space_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself says "database or disk is full" when pages run out."""
+    connect = sqlite3.connect
+    store = DiskStore(tmp_path, MANIFEST)
+    store.finish("first", Finished(structures=(crystal(1),)))
+
+    def small(*args: object, **options: object) -> sqlite3.Connection:
+        connection = connect(*args, **options)  # type: ignore[call-overload]
+        connection.execute("PRAGMA max_page_count = 1")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(StoreError, match="no space left"):
+        store.finish("second", Finished(structures=tuple(crystal(i) for i in range(200))))
+    monkeypatch.undo()
+    assert store.tasks() == ["first"]
+    store.finish("second", Finished(structures=(crystal(2),)))
+    assert store.tasks() == ["first", "second"]
+    store.close()
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.geteuid() != 0, reason="needs root to mount a tmpfs"
+)
+def test_a_full_disk(tmp_path: Path) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(tmp_path)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    done: list[str] = []
+
+    def fill(store: Store) -> None:
+        for i in range(500):
+            store.finish(f"t{i:03d}", Finished(structures=tuple(map(crystal, range(8)))))
+            done.append(f"t{i:03d}")
+
+    try:
+        with DiskStore(tmp_path, MANIFEST) as store:
+            with pytest.raises(StoreError, match="no space left"):
+                fill(store)
+            assert store.tasks() == done
+            assert done
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+WRITER = """
+import sys
+sys.path[:0] = {path!r}
+from test_stores import MANIFEST, crystal
+from gencsp.store import DiskStore, Finished
+store = DiskStore({folder!r}, MANIFEST)
+print("open", flush=True)
+for i in range(10_000):
+    store.finish(f"t{{i:05d}}", Finished(structures=tuple(crystal(3 * i + j) for j in range(3))))
+"""
+
+
+def test_killed_writer_leaves_whole_tasks(tmp_path: Path) -> None:
+    """Killed with SIGKILL at several moments, some of them within a transaction."""
+    script = WRITER.format(path=[str(Path(__file__).parent)], folder=str(tmp_path))
+    finished: list[str] = []
+    for delay in (0.0, 0.05, 0.111, 0.2):
+        writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        time.sleep(delay)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        with DiskStore(tmp_path, MANIFEST) as store:
+            now = store.tasks()
+            assert now[: len(finished)] == finished
+            assert now == [f"t{i:05d}" for i in range(len(now))]
+            for i, task in enumerate(now):
+                kept = store.get(task)
+                assert kept is not None
+                assert [a.info["structure_id"] for a in kept.structures] == [
+                    f"r{3 * i + j}" for j in range(3)
+                ]
+        finished = now
+    assert finished
+    rows = ase.db.connect(tmp_path / "run.db").count()
+    assert rows == 3 * len(finished)
