@@ -14,9 +14,10 @@ from torch import nn
 
 from gencsp.diffusion.networks.density import DensityNetwork
 from gencsp.diffusion.networks.painn import PaiNN
+from gencsp.diffusion.networks.tensor_product import TensorProductNetwork
 from gencsp.errors import WeightsError
 
-Architecture = Literal["density", "painn"]
+Architecture = Literal["density", "painn", "nequip"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
 
@@ -32,6 +33,8 @@ def build_network(name: str, config: Mapping[str, Any] | None = None) -> nn.Modu
                 return DensityNetwork(DensityNetwork.Config(**(config or {})))
             case "painn":
                 return PaiNN(PaiNN.Config(**(config or {})))
+            case "nequip":
+                return TensorProductNetwork(TensorProductNetwork.Config(**(config or {})))
     except TypeError as error:
         raise WeightsError(
             f"the settings {dict(config or {})} do not fit the architecture '{name}': "
@@ -49,4 +52,6 @@ def describe_network(network: nn.Module) -> tuple[str, dict[str, Any]]:
             return "density", asdict(network.config)
         case PaiNN():
             return "painn", asdict(network.config)
+        case TensorProductNetwork():
+            return "nequip", asdict(network.config)
     raise WeightsError(f"{type(network).__name__} is not one of gencsp's networks.")

@@ -31,7 +31,7 @@ def score(
     ],
     validation: Annotated[Path | None, typer.Option(help="Validation crystals.")] = None,
     validation_size: Annotated[int, typer.Option(help="How many of them to use.")] = 256,
-    architecture: Annotated[str, typer.Option(help="density or painn.")] = "density",
+    architecture: Annotated[str, typer.Option(help="density, painn or nequip.")] = "density",
     channels: Annotated[int, typer.Option(help="Features of an atom.")] = 64,
     layers: Annotated[int, typer.Option(help="Rounds of message passing.")] = 4,
     radial: Annotated[int, typer.Option(help="Radial functions.")] = 8,

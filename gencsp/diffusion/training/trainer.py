@@ -10,10 +10,12 @@ from __future__ import annotations
 import copy
 import json
 import os
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -228,7 +230,7 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, NoiseLevels]
         return state, TrainSettings(**stored["settings"]), NoiseLevels(**stored["noise"])
     except FileNotFoundError as error:
         raise WeightsError(f"there is no checkpoint at {path}: start without --resume.") from error
-    except (KeyError, TypeError, RuntimeError, EOFError) as error:
+    except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError, struct.error) as error:
         raise WeightsError(
             f"{path} is not a checkpoint of this version of gencsp ({error})."
         ) from error
