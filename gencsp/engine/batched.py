@@ -11,7 +11,6 @@ from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from gencsp.engine.base import Evaluation, ModelName
-from gencsp.engine.batched_network import CHGNetwork
 from gencsp.engine.batched_parts import Part
 from gencsp.engine.batched_weights import load_network
 from gencsp.engine.graph import angle_counts, build_bond_graph, build_edges
@@ -58,10 +57,9 @@ class TorchEngine:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.device = _find_device(device)
-        network, self.digest = load_network(model)
+        self._network, self.digest = load_network(model, self.device, dtype)
         self.model = f"chgnet-{model}"
         self.dtype = dtype
-        self._network: CHGNetwork = network.to(device=self.device, dtype=dtype)
         on_cpu = self.device.type == "cpu"
         self._max_atoms = CPU_ATOMS if on_cpu else GPU_ATOMS
         self._max_rows = CPU_ROWS
@@ -98,8 +96,10 @@ class TorchEngine:
     def compute(self, crystals: Crystals, *, magmoms: bool = False) -> Values:
         """Energies and derivatives of a batch, failures told apart crystal by crystal."""
         out = _blank(crystals, magmoms)
-        finite = np.isfinite(crystals.cells).all(axis=(1, 2))
-        np.logical_and.at(finite, crystals.owner, np.isfinite(crystals.positions).all(axis=1))
+        strange = np.bincount(
+            crystals.owner, ~np.isfinite(crystals.positions).all(axis=1), minlength=len(crystals)
+        )
+        finite = np.isfinite(crystals.cells).all(axis=(1, 2)) & (strange == 0)
         exploded = np.ones_like(finite)
         exploded[finite] = check_cells(crystals.cells[finite], crystals.sizes[finite])
         for i in np.flatnonzero(exploded):

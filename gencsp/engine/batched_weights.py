@@ -13,7 +13,9 @@ from gencsp.engine.batched_network import CHGNetwork, NetworkSettings
 from gencsp.errors import WeightsError
 
 
-def load_network(model: ModelName) -> tuple[CHGNetwork, str]:
+def load_network(
+    model: ModelName, device: torch.device, dtype: torch.dtype
+) -> tuple[CHGNetwork, str]:
     """The network with the weights of ``model``, and their short hash.
 
     Raises:
@@ -32,4 +34,5 @@ def load_network(model: ModelName) -> tuple[CHGNetwork, str]:
         int(arguments["cutoff_coeff"]),
     )
     digest = hashlib.sha256(files[0].read_bytes()).hexdigest()[:12]
-    return CHGNetwork(saved["state_dict"], settings), digest
+    weights = {k: v.to(device, dtype) for k, v in saved["state_dict"].items()}
+    return CHGNetwork(weights, settings), digest

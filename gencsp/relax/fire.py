@@ -83,7 +83,8 @@ def fire_step(state: FireState, forces: FloatArray) -> tuple[FireState, FloatArr
     owner = np.repeat(np.arange(len(state.rows)), state.rows)
 
     def dot(a: FloatArray, b: FloatArray) -> FloatArray:
-        return np.bincount(owner, (a * b).sum(1), minlength=len(state.rows))
+        sums = np.bincount(owner, (a * b).sum(1), minlength=len(state.rows))
+        return sums.astype(np.float64)
 
     v = state.velocities
     downhill = dot(forces, v) > 0

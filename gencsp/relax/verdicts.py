@@ -58,7 +58,7 @@ def check_cells(cells: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray
         & (per_atom < MAX_VOLUME_PER_ATOM)
         & (shortest > MIN_LATTICE_VECTOR)
     )
-    return ~sound
+    return np.asarray(~sound)
 
 
 def is_hopeless(enthalpies: list[float], ceiling: float) -> bool:
