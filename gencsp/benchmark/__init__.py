@@ -1,0 +1,1 @@
+"""Measuring: statistics with intervals, and results recorded with what they were measured on."""
