@@ -14,7 +14,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from gencsp.diffusion.projection import read_constraints, symmetrised_positions
+from gencsp.diffusion.projection import read_constraints, require_crystal, symmetrised_positions
 
 
 def standard_normal(
@@ -50,8 +50,10 @@ def randomise(atoms: Atoms, *, rng: np.random.Generator) -> Atoms:
         rng: generator, advanced by 3 draws for each atom.
 
     Raises:
+        RequestError: for what is not a crystal.
         ConstraintError: as :func:`~gencsp.diffusion.projection.read_constraints`.
     """
+    require_crystal(atoms)
     constraints = read_constraints(atoms)
     positions = symmetrised_positions(atoms, constraints)
     cell = np.asarray(atoms.cell.array, dtype=np.float64)

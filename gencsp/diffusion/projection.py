@@ -29,7 +29,7 @@ from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gencsp.errors import ConstraintError
+from gencsp.errors import ConstraintError, RequestError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -84,6 +84,15 @@ class Constraints:
     fixed: NDArray[np.bool_]
     symmetry: SymmetryOperations | None
     symprec: float = 0.0
+
+
+def require_crystal(atoms: Atoms) -> None:
+    """Raise RequestError unless these are atoms in a cell that is periodic in three directions."""
+    if len(atoms) == 0 or atoms.cell.rank < 3 or not atoms.pbc.all():
+        raise RequestError(
+            f"{atoms.get_chemical_formula() or 'An empty structure'} is not a crystal: give atoms "
+            "in a cell that is periodic in three directions."
+        )
 
 
 def read_constraints(atoms: Atoms) -> Constraints:

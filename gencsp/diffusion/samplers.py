@@ -28,6 +28,7 @@ from gencsp.diffusion.projection import (
     Projection,
     build_projection,
     read_constraints,
+    require_crystal,
     symmetrised_positions,
 )
 from gencsp.diffusion.schedule import Spacing, noise_levels
@@ -253,11 +254,7 @@ def prepare(
             f"{len(structures)} structures and {len(rngs)} generators: give one for each."
         )
     for atoms in structures:
-        if not atoms.pbc.all() or atoms.cell.rank < 3 or len(atoms) == 0:
-            raise RequestError(
-                f"{atoms.get_chemical_formula() or 'An empty structure'} is not a crystal: reverse "
-                "diffusion needs atoms in a cell that is periodic in three directions."
-            )
+        require_crystal(atoms)
     constraints = [read_constraints(atoms) for atoms in structures]
     hosted = [bool(c.fixed.any()) for c in constraints]
     if any(hosted) and not all(hosted):

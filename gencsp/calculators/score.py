@@ -1,0 +1,108 @@
+"""A score as a force: an ASE calculator that pulls atoms to where the model would put them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from gencsp.diffusion.batch import CrystalBatch, ScoreModel
+from gencsp.diffusion.projection import require_crystal
+from gencsp.errors import RequestError
+
+
+class ScoreCalculator(Calculator):  # type: ignore[misc]
+    """Forces from a score model at one noise level.
+
+    Tweedie's formula makes σ²·score the displacement u from the present positions to the expected
+    clean ones. In the quasi-harmonic picture every atom hangs on a spring of stiffness k at that
+    place:
+
+        forces = k·u = k σ² ∇ log p_σ(x)                                            (eV/Å)
+        energy = ½ k Σ_atoms |u|²                                                    (eV)
+
+    **The energy is a measure of distance from what the model takes for crystals, not a potential.**
+    It is the energy of these springs: zero where the forces are zero, never negative, and the
+    integral of the forces exactly where the model's distribution is one sharp configuration and
+    approximately close to any. Elsewhere the forces are not its gradient, and a learned score is
+    not the gradient of anything: a network's output has curl, and no path-independent energy
+    exists. So do not compare energies of different crystals, σ or models, nor add them to a hull.
+
+    FIRE, BFGS, MDMin, LBFGS and Langevin steer by forces and work unchanged. Optimisers that search
+    along a line (BFGSLineSearch, GPMin, the SciPy ones) or accept by energy trust the energy to be
+    the integral of the forces and may stop early. ``fmax`` is in eV/Å as ever: fmax/k is how far in
+    Å an atom still is from its denoised position.
+
+    There is no stress: the model knows no lattice, so cell filters refuse this calculator.
+
+    Args:
+        model: the score model.
+        sigma: noise level in Å; small values see the nearest crystal, large ones only what all
+            near crystals agree on. Lower it as the atoms settle.
+        stiffness: k in eV/Å²; the default is that of a moderately stiff bond.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+
+    def __init__(self, model: ScoreModel, *, sigma: float, stiffness: float = 5.0) -> None:
+        super().__init__()
+        self.model = model
+        self.sigma = sigma
+        self.stiffness = stiffness
+
+    @property
+    def sigma(self) -> float:
+        """Noise level in Å; setting it discards results of the old one."""
+        return self._sigma
+
+    @sigma.setter
+    def sigma(self, value: float) -> None:
+        if not self.model.sigma_min <= value <= self.model.sigma_max:
+            raise RequestError(
+                f"sigma is {value:g} Å and this model knows {self.model.sigma_min:g} to "
+                f"{self.model.sigma_max:g} Å: stay within."
+            )
+        self._sigma = float(value)
+        self.reset()
+
+    @property
+    def stiffness(self) -> float:
+        """Spring constant in eV/Å²; setting it discards results of the old one."""
+        return self._stiffness
+
+    @stiffness.setter
+    def stiffness(self, value: float) -> None:
+        if not value > 0:
+            raise RequestError(f"stiffness is {value:g} eV/Å²: it must be above zero.")
+        self._stiffness = float(value)
+        self.reset()
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Fill ``results``; see the class.
+
+        Raises:
+            RequestError: for Atoms that are not a crystal.
+        """
+        super().calculate(atoms, properties, system_changes)
+        require_crystal(self.atoms)
+        batch = CrystalBatch.from_atoms([self.atoms])
+        score = self.model.score(batch, torch.tensor([self.sigma], dtype=torch.float64)).detach()
+        displacement = (self.sigma**2 * score).cpu().numpy()
+        energy = 0.5 * self.stiffness * float((displacement**2).sum())
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "forces": self.stiffness * displacement,
+        }
+
+    def todict(self) -> dict[str, float | str]:
+        """Parameters, for trajectories and databases."""
+        return {"sigma": self.sigma, "stiffness": self.stiffness, "model": self.model.digest}
