@@ -22,8 +22,8 @@ from gencsp.relax.settings import RelaxSettings
 from gencsp.relax.verdicts import check_cells, check_input
 
 #: Messages (directed edges and angles) in one pass. Each costs about 16 kB for the derivative, so
-#: this is 0.5 GB on a CPU; on a GPU as many as fit in half of its free memory.
-CPU_ROWS = 30_000
+#: this is 1 GB on a CPU; on a GPU as many as fit in half of its free memory.
+CPU_ROWS = 60_000
 BYTES_PER_ROW = 16_000
 #: Messages an atom: 20 times the densest crystals. Beyond it atoms have fallen on one another.
 MAX_ROWS_PER_ATOM = 10_000

@@ -93,21 +93,22 @@ class CHGNetwork:
         """
         n_edges = len(first)
         lengths = vectors.norm(dim=1)
-        atoms = self._embedding[numbers - 1]
+        atoms = self._embedding.index_select(0, numbers - 1)
         long = self._radial(lengths, self._frequencies_long, self.settings.atom_cutoff)
         edge, edge_weight = (long @ self._radial_long).chunk(2, 1)
-        short_length = lengths[bonds.short]
+        short_length = lengths.index_select(0, bonds.short)
         weight = self._radial(short_length, self._frequencies_short, self.settings.bond_cutoff)
         weight = weight @ self._radial_short
-        angle_weight = weight[bonds.left] * weight[bonds.right]
-        angle = self._angles(vectors[bonds.short] / short_length[:, None], bonds)
-        short = edge[bonds.short]
+        angle_weight = weight.index_select(0, bonds.left) * weight.index_select(0, bonds.right)
+        angle = self._angles(vectors.index_select(0, bonds.short) / short_length[:, None], bonds)
+        short = edge.index_select(0, bonds.short)
         centre, neighbour = torch.cat([first, second]), torch.cat([second, first])
         moments = None
 
         last = len(self._atom_gates) - 1
         for layer, gate in enumerate(self._atom_gates):
-            mixed = gate.part("c", atoms, bias=True)[centre] + gate.part("n", atoms)[neighbour]
+            mixed = gate.part("c", atoms, bias=True).index_select(0, centre)
+            mixed = mixed + gate.part("n", atoms).index_select(0, neighbour)
             mixed = (mixed.view(2, n_edges, -1) + gate.part("b", edge)).view(2 * n_edges, -1)
             message = gate(mixed).view(2, n_edges, _WIDTH) * edge_weight
             gathered = torch.zeros_like(atoms).index_add(0, centre, message.view(-1, _WIDTH))
@@ -149,7 +150,9 @@ class CHGNetwork:
         return envelope * math.sqrt(2 / cutoff) * torch.sin(frequencies * x) / lengths[:, None]
 
     def _angles(self, units: Tensor, bonds: BondGraph) -> Tensor:
-        cosine = (units[bonds.left] * units[bonds.right]).sum(1) * bonds.sign.to(units.dtype)
+        cosine = (units.index_select(0, bonds.left) * units.index_select(0, bonds.right)).sum(
+            1
+        ) * bonds.sign.to(units.dtype)
         angle = torch.acos(cosine * (1 - 1e-6))[:, None]
         waves = angle * self._frequencies_angle
         constant = torch.full_like(angle, 1 / math.sqrt(2))
@@ -214,8 +217,10 @@ class _Gate:
 
     def mix(self, atoms: Tensor, short: Tensor, angle: Tensor, bonds: BondGraph) -> Tensor:
         """Messages along angles, shape (a, 64)."""
-        mixed = self.part("c", atoms, bias=True)[bonds.centre] + self.part("a", angle)
-        mixed = mixed + self.part("l", short)[bonds.left] + self.part("r", short)[bonds.right]
+        mixed = self.part("c", atoms, bias=True).index_select(0, bonds.centre)
+        mixed = mixed + self.part("a", angle)
+        mixed = mixed + self.part("l", short).index_select(0, bonds.left)
+        mixed = mixed + self.part("r", short).index_select(0, bonds.right)
         return self(mixed)
 
     def __call__(self, mixed: Tensor) -> Tensor:
