@@ -1,0 +1,50 @@
+"""What every proposer draws or writes the same way: formula units, volume, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from ase import Atoms
+
+from gencsp.proposers.base import Request
+from gencsp.provenance import Provenance, Stage
+from gencsp.volume import predict_volume
+
+
+def volume_per_atom(request: Request) -> float:
+    """Å³/atom: as asked for, else predicted from the composition."""
+    if request.volume_per_atom is not None:
+        return request.volume_per_atom
+    return predict_volume(request.composition).value
+
+
+def draw_units(units: Sequence[int], rng: np.random.Generator) -> int:
+    """One of the allowed numbers of formula units; small ones more often, as 1/units."""
+    weights = 1 / np.asarray(units, dtype=np.float64)
+    return int(rng.choice(units, p=weights / weights.sum()))
+
+
+def mark(atoms: Atoms, *, proposer: str, model: str = "", parents: str = "") -> Atoms:
+    """A bare copy (no calculator, constraints or foreign info) that says what made it."""
+    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    bare.info.update(
+        {"proposer": proposer, "model": model, "parents": parents, "stage": str(Stage.GENERATED)}
+    )
+    return bare
+
+
+def identify(structures: Iterable[Atoms], *, prefix: str, seed: int) -> Iterator[Atoms]:
+    """Give structures their place in a run: ids ``prefix-00000``, ``prefix-00001``, …
+
+    What :func:`mark` wrote becomes a full :class:`~gencsp.provenance.Provenance`.
+    """
+    for k, atoms in enumerate(structures):
+        yield Provenance(
+            structure_id=f"{prefix}-{k:05d}",
+            proposer=str(atoms.info.get("proposer", "")),
+            stage=Stage.GENERATED,
+            seed=seed,
+            model=str(atoms.info.get("model", "")),
+            parents=str(atoms.info.get("parents", "")),
+        ).write(atoms)

@@ -1,0 +1,73 @@
+"""Proposals in one call, for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from ase.cell import Cell
+
+from gencsp.composition import Composition
+from gencsp.errors import RequestError
+from gencsp.proposers.base import Request
+from gencsp.proposers.drawing import identify
+from gencsp.proposers.registry import get_proposer
+
+if TYPE_CHECKING:
+    from gencsp.proposers.options import ProposerOptions
+
+
+def propose(
+    formula: str,
+    *,
+    n: int = 20,
+    max_atoms: int = 20,
+    proposer: str = "mixed",
+    seed: int = 0,
+    host: Atoms | None = None,
+    cell: Cell | None = None,
+    volume_per_atom: float | None = None,
+    space_groups: tuple[int, ...] | None = None,
+    pressure: float = 0.0,
+    options: ProposerOptions | None = None,
+) -> Iterator[Atoms]:
+    """Propose structures of a composition, lazily.
+
+    Args:
+        formula: such as ``Li5Si2``; it is reduced.
+        n: how many.
+        max_atoms: most atoms in a primitive cell (a host may have more).
+        proposer: one of :func:`~gencsp.proposers.proposer_names`.
+        seed: the same seed gives the same structures.
+        host: structure whose atoms and cell stay, to be completed to the composition.
+        cell: fixed cell; ``None`` draws one.
+        volume_per_atom: Å³/atom; ``None`` predicts it.
+        space_groups: numbers to draw from, for proposers with symmetry.
+        pressure: GPa, for proposers that use it.
+        options: of the proposer, such as the weights or the sampler's settings.
+
+    Yields:
+        Crystals with exactly the composition asked for and their provenance in ``info``.
+
+    Raises:
+        CompositionError, RequestError: the formula cannot be read, or the parts disagree.
+        WeightsError: the score model's weights are missing or damaged.
+    """
+    if n < 1:
+        raise RequestError(f"n is {n}: ask for at least one structure.")
+    composition = Composition.parse(formula).reduced
+    largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)
+    request = Request(
+        composition=composition,
+        n=n,
+        units=tuple(composition.units_within(largest)),
+        cell=cell,
+        volume_per_atom=volume_per_atom,
+        host=host,
+        space_groups=space_groups,
+        pressure=pressure,
+    )
+    made = get_proposer(proposer, options).propose(request, rng=np.random.default_rng(seed))
+    return identify(made, prefix=f"{composition}-{proposer}-{seed}", seed=seed)

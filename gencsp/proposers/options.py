@@ -1,0 +1,58 @@
+"""What a proposer can be told when it is made by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.samplers import SamplerSettings
+
+#: Attempts for each structure asked for before a proposer gives up.
+ATTEMPTS = 20
+#: Least distance of two atoms as a fraction of the sum of their covalent radii.
+SEPARATION = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposerOptions:
+    """Options of all proposers; each takes what concerns it.
+
+    Attributes:
+        model: a score model in memory; ``None`` loads ``weights``.
+        weights: file of a score model; ``None`` for the one that ships with gencsp.
+        sampler: how the score models sample.
+        batch_size: structures sampled together. Rounding aside, results do not depend on it.
+        attempts: most attempts for each structure asked for.
+        separation: structures with two atoms closer than this fraction of the sum of their
+            covalent radii are dropped and counted.
+        files: structures for the ``pool`` proposer, files or folders.
+    """
+
+    model: ScoreModel | None = None
+    weights: Path | None = None
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    batch_size: int = 16
+    attempts: int = ATTEMPTS
+    separation: float = SEPARATION
+    files: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.attempts < 1:
+            raise ValueError(
+                f"batch_size = {self.batch_size}, attempts = {self.attempts}: give at least one."
+            )
+        if not 0 <= self.separation < 1:
+            raise ValueError(f"separation is {self.separation}: give a fraction from 0 to 1.")
+
+    def score_model(self) -> ScoreModel:
+        """The model in memory, or loaded.
+
+        Raises:
+            WeightsError: the weights are missing or damaged.
+        """
+        if self.model is not None:
+            return self.model
+        from gencsp.diffusion.score_model import load_score_model
+
+        return load_score_model(self.weights)

@@ -1,0 +1,146 @@
+"""Structures by reverse diffusion of a score model: unconditional, or inpainted into a host.
+
+CHGGen (Section III.B): a random Bravais lattice of volume N·V₀, atoms placed at random, and the
+reverse diffusion of their positions. With a host (Section II.C) its atoms and cell stay and only
+the guests are generated; every structure is another draw of guests.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms
+
+from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.lattice import DEFAULT_WINDOW, ShapeWindow, random_lattice, scaled
+from gencsp.diffusion.noise import randomise
+from gencsp.diffusion.samplers import SamplerSettings, sample
+from gencsp.errors import RequestError
+from gencsp.proposers.base import Request
+from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
+from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
+from gencsp.proposers.streams import streams
+
+DEFAULT_SAMPLER = SamplerSettings()
+
+
+class ScoreProposer:
+    """Unconditional generation and, where the request has a host, inpainting."""
+
+    name = "score"
+
+    def __init__(
+        self,
+        model: ScoreModel,
+        *,
+        sampler: SamplerSettings = DEFAULT_SAMPLER,
+        window: ShapeWindow = DEFAULT_WINDOW,
+        batch_size: int = 16,
+        attempts: int = ATTEMPTS,
+        separation: float = SEPARATION,
+    ) -> None:
+        self.model = model
+        self.sampler = sampler
+        self.window = window
+        self.batch_size = batch_size
+        self.attempts = attempts
+        self.separation = separation
+        self.failures = 0
+
+    @classmethod
+    def from_options(cls, options: ProposerOptions) -> ScoreProposer:
+        return cls(
+            options.score_model(),
+            sampler=options.sampler,
+            batch_size=options.batch_size,
+            attempts=options.attempts,
+            separation=options.separation,
+        )
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        """See :class:`~gencsp.proposers.base.Proposer`.
+
+        Raises:
+            RequestError: space groups, which this proposer cannot promise, or a host that disagrees
+                with the composition, with the cell or with the numbers of formula units.
+        """
+        if request.space_groups is not None:
+            raise RequestError(
+                "the score proposer cannot promise a space group: use 'symmetric' or 'random'."
+            )
+        host = None if request.host is None else _with_guests(request, request.host)
+        return self._propose(request, host, streams(rng))
+
+    def _propose(
+        self, request: Request, host: Atoms | None, rngs: Iterator[np.random.Generator]
+    ) -> Iterator[Atoms]:
+        parent = "" if request.host is None else str(request.host.info.get("structure_id", ""))
+        made = 0
+        left = request.n * self.attempts
+        while made < request.n and left > 0:
+            # The batch is as large as what is still wanted, never larger than its fixed size: a
+            # structure depends on its own generator alone.
+            size = min(self.batch_size, request.n - made, left)
+            batch = list(islice(rngs, size))
+            left -= size
+            starts = [self._start(request, host, rng) for rng in batch]
+            for atoms in sample(self.model, starts, settings=self.sampler, rngs=batch):
+                atoms.wrap()
+                if not (
+                    has_composition(atoms, request.composition, request.units)
+                    and keeps_apart(atoms, separation=self.separation)
+                ):
+                    self.failures += 1
+                    continue
+                made += 1
+                yield mark(atoms, proposer=self.name, model=self.model.digest, parents=parent)
+
+    def _start(self, request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
+        """Cell and random positions to denoise; guests only where there is a host."""
+        if host is not None:
+            return randomise(host, rng=rng)
+        units = draw_units(request.units, rng)
+        symbols = request.composition.symbols(units)
+        volume = volume_per_atom(request) * len(symbols)
+        if request.cell is None:
+            cell = random_lattice(volume, rng=rng, window=self.window)
+        else:
+            cell = request.cell
+        return randomise(Atoms(symbols, cell=cell, pbc=True), rng=rng)
+
+
+def _with_guests(request: Request, host: Atoms) -> Atoms:
+    """The host, held by ``FixAtoms``, followed by the guests that complete the composition.
+
+    The number of formula units is the smallest allowed one that the host's atoms fit in.
+    """
+    if request.cell is not None and not np.allclose(request.cell.array, host.cell.array):
+        raise RequestError("the host has another cell than the request: leave the cell out.")
+    present = Counter(host.get_chemical_symbols())
+    for units in sorted(request.units):
+        wanted = Counter(request.composition.symbols(units))
+        if present <= wanted:
+            break
+    else:
+        raise RequestError(
+            f"a host of {host.get_chemical_formula()} does not fit in "
+            f"{', '.join(map(str, sorted(request.units)))} formula units of {request.composition}: "
+            "allow more formula units, or give a host that is part of the composition."
+        )
+    guests = list((wanted - present).elements())
+    if not guests:
+        raise RequestError(
+            f"the host already is {request.composition}: nothing is left to add. "
+            "Take the guests out of it first."
+        )
+    bare = Atoms(numbers=host.numbers, positions=host.positions, cell=host.cell, pbc=True)
+    bare += Atoms(guests, positions=np.zeros((len(guests), 3)))
+    if request.volume_per_atom is not None:
+        bare.set_cell(scaled(bare.cell, request.volume_per_atom * len(bare)), scale_atoms=True)
+    bare.set_constraint(FixAtoms(range(len(host))))
+    return bare
