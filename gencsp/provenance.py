@@ -53,10 +53,14 @@ class Provenance:
         return type(self)(**(values | changes))
 
     def write(self, atoms: Atoms) -> Atoms:
-        """Set the keys in ``atoms.info`` (changed in place) and return ``atoms``."""
-        atoms.info.update(
-            {key: str(v) if isinstance(v, Stage) else v for key, v in asdict(self).items()}
-        )
+        """Set the keys in ``atoms.info`` (changed in place) and return ``atoms``.
+
+        Empty values are left out: ASE's extxyz reader takes ``key=`` and what follows it for one.
+        """
+        for key, value in asdict(self).items():
+            atoms.info.pop(key, None)
+            if value != "":
+                atoms.info[key] = str(value) if isinstance(value, Stage) else value
         return atoms
 
     @classmethod

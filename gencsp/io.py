@@ -1,0 +1,195 @@
+"""Pools of structures: reading them with clear errors, writing extxyz and symmetrised CIF."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ase.db
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.io.formats import UnknownFileTypeError, filetype
+
+from gencsp.errors import StructureFileError
+from gencsp.store.base import portable
+from gencsp.store.disk import DATABASE, storage_errors
+
+if TYPE_CHECKING:
+    from pymatgen.io.cif import CifWriter
+
+#: Below this volume, Å³, three lattice vectors span no cell.
+MIN_VOLUME = 1e-6
+
+# What ASE's readers raise at a file that is not what it seems.
+_READING_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    StopIteration,
+    SyntaxError,
+    TypeError,
+    UnknownFileTypeError,
+    ValueError,
+    sqlite3.Error,
+)
+
+
+def read_structures(paths: Iterable[Path | str]) -> list[Atoms]:
+    """Read crystals from files of any format that ASE knows, and from folders.
+
+    Files may be gzipped (``.gz``). Of a folder that holds a run its ``run.db`` is read, of another
+    one every file, by name. Structures keep their ``info``.
+
+    Raises:
+        StructureFileError: a file is missing, empty or unreadable, or holds a structure that is
+            not a fully periodic, ordered crystal.
+    """
+    structures: list[Atoms] = []
+    for path in paths:
+        structures.extend(_read_one(Path(path)))
+    return structures
+
+
+def name_of(atoms: Atoms, index: int) -> str:
+    """The id of a structure, or its place in its pool where it has none."""
+    return str(atoms.info.get("structure_id", index))
+
+
+def write_extxyz(path: Path | str, structures: Sequence[Atoms]) -> Path:
+    """Write one extxyz file, whole or not at all; returns its path.
+
+    Raises:
+        StoreError: it cannot be written, or there is no space left.
+    """
+    kept = [portable(atoms) for atoms in structures]
+    return _write_whole(Path(path), lambda file: ase.io.write(file, kept, format="extxyz"))
+
+
+def write_cif(
+    path: Path | str, atoms: Atoms, *, symprec: float = 0.1, angle_tolerance: float = 10.0
+) -> Path:
+    """Write one crystal as CIF, symmetrised; returns the path.
+
+    The cell is the conventional standard cell, with positions and lattice refined to the space
+    group that spglib finds at the tolerances (CHGGen's: 0.1 Å and 10 degrees). Where spglib finds
+    none, the cell is written as it is, in P1.
+
+    Args:
+        path: where to.
+        atoms: a crystal.
+        symprec: Å.
+        angle_tolerance: degrees.
+
+    Raises:
+        StoreError: it cannot be written, or there is no space left.
+    """
+    written = _symmetrised(atoms, symprec, angle_tolerance)
+    identity = "".join(
+        f"# {key} = {atoms.info[key]}\n"
+        for key in ("structure_id", "stage", "parents", "decomposition_energy")
+        if key in atoms.info
+    )
+    return _write_whole(Path(path), lambda file: file.write(f"{identity}{written}"))
+
+
+def _symmetrised(atoms: Atoms, symprec: float, angle_tolerance: float) -> CifWriter:
+    from pymatgen.io.ase import AseAtomsAdaptor
+    from pymatgen.io.cif import CifWriter
+    from pymatgen.symmetry.analyzer import SymmetryUndeterminedError
+
+    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    structure = AseAtomsAdaptor.get_structure(bare)
+    try:
+        return CifWriter(structure, symprec=symprec, angle_tolerance=angle_tolerance)
+    except SymmetryUndeterminedError:
+        return CifWriter(structure)
+
+
+def _write_whole(path: Path, write: Callable[[Any], object]) -> Path:
+    """Write text beside its place and move it there, so that no half file is ever seen."""
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                write(file)
+            # mkstemp makes files that only their owner can read.
+            Path(aside).chmod(0o666 & ~_umask())
+            os.replace(aside, path)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _read_one(path: Path) -> list[Atoms]:
+    if path.is_dir() and (path / DATABASE).exists():
+        path = path / DATABASE
+    if not path.exists():
+        raise StructureFileError(f"there is no file {path}.")
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file())
+        if not files:
+            raise StructureFileError(f"{path} is a folder without files.")
+        return read_structures(files)
+    if path.stat().st_size == 0:
+        raise StructureFileError(f"{path} is empty.")
+    try:
+        structures = _parse(path)
+    except _READING_ERRORS as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise StructureFileError(f"{path} cannot be read as structures ({reason}).") from error
+    if not structures:
+        raise StructureFileError(f"{path} holds no structures.")
+    for number, atoms in enumerate(structures, start=1):
+        _check(atoms, f"structure {number} of {path}")
+    return structures
+
+
+def _parse(path: Path) -> list[Atoms]:
+    if path.suffix == ".db":
+        return [_from_row(row) for row in ase.db.connect(path, type="db").select(sort="id")]
+    if path.suffix == ".gz":
+        # ASE seeks in the compressed stream, which takes quadratic time.
+        text = gzip.decompress(path.read_bytes()).decode()
+        kind = filetype(path.with_suffix("").name, read=False)
+        return list(ase.io.read(io.StringIO(text), index=":", format=kind))
+    return list(ase.io.read(path, index=":"))
+
+
+def _from_row(row: Any) -> Atoms:
+    atoms: Atoms = row.toatoms()
+    atoms.info = dict(row.data.get("info", row.key_value_pairs))
+    return atoms
+
+
+def _check(atoms: Atoms, where: str) -> None:
+    if len(atoms) == 0:
+        raise StructureFileError(f"{where} holds no atoms.")
+    if not atoms.pbc.all() or atoms.cell.volume < MIN_VOLUME:
+        raise StructureFileError(
+            f"{where} is not a crystal: it needs three lattice vectors and periodicity along each."
+        )
+    if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
+        raise StructureFileError(f"{where} has positions or a cell that are not numbers.")
+    occupancies = atoms.info.get("occupancy", {})
+    if any(share < 1 for site in occupancies.values() for share in site.values()):
+        raise StructureFileError(f"{where} has partly occupied sites: give an ordered crystal.")
