@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
 
 from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.batched_parts import Part
 from gencsp.engine.batched_weights import load_network
 from gencsp.engine.graph import angle_counts, build_bond_graph, build_edges
 from gencsp.errors import EngineError
-from gencsp.relax.crystals import Crystals, IntArray, Values
+from gencsp.relax.crystals import Crystals, Values
 from gencsp.relax.inflight import relax_in_flight
 from gencsp.relax.result import Outcome, Relaxed
 from gencsp.relax.settings import RelaxSettings
-from gencsp.relax.verdicts import check_cells, check_input
+from gencsp.relax.verdicts import check_input, have_collapsed, have_exploded
 
 #: Messages (directed edges and angles) in one pass. Each costs about 16 kB for the derivative, so
 #: this is 1 GB on a CPU; on a GPU as many as fit in half of its free memory.
@@ -100,12 +101,12 @@ class TorchEngine:
             crystals.owner, ~np.isfinite(crystals.positions).all(axis=1), minlength=len(crystals)
         )
         finite = np.isfinite(crystals.cells).all(axis=(1, 2)) & (strange == 0)
-        exploded = np.ones_like(finite)
-        exploded[finite] = check_cells(crystals.cells[finite], crystals.sizes[finite])
-        for i in np.flatnonzero(exploded):
+        sound = finite.copy()
+        sound[finite] = ~have_collapsed(crystals.cells[finite], crystals.sizes[finite])
+        for i in np.flatnonzero(~sound):
             out.failures[i] = Outcome.EXPLODED if finite[i] else Outcome.NOT_FINITE
-        if not exploded.all():
-            for part in self._parts(crystals, np.flatnonzero(~exploded), out):
+        if sound.any():
+            for part in self._parts(crystals, sound, out):
                 self._fill(part, crystals, out, magmoms)
         return out
 
@@ -130,11 +131,12 @@ class TorchEngine:
             for i, failure in enumerate(values.failures)
         ]
 
-    def _parts(self, crystals: Crystals, chosen: IntArray, out: Values) -> Iterator[Part]:
-        """Graphs of the chosen crystals, in pieces that fit the memory; the rest into ``out``."""
-        mask = np.zeros(len(crystals), dtype=np.bool_)
-        mask[chosen] = True
-        batch = crystals.take(mask)
+    def _parts(self, crystals: Crystals, chosen: NDArray[np.bool_], out: Values) -> Iterator[Part]:
+        """Graphs of the crystals ``chosen`` (b,) in pieces that fit the memory.
+
+        Those whose graph makes no sense get their verdict in ``out`` instead.
+        """
+        batch, places = crystals.take(chosen), np.flatnonzero(chosen)
         sizes = torch.as_tensor(batch.sizes, device=self.device)
         positions = torch.as_tensor(batch.positions, device=self.device)
         cells = torch.as_tensor(batch.cells, device=self.device)
@@ -146,12 +148,13 @@ class TorchEngine:
         degree = torch.bincount(torch.cat([edges.first, edges.second]), minlength=len(owner))
         alone = torch.bincount(owner[degree == 0], minlength=n).cpu().numpy() > 0
         rows = (2 * edges.counts + angles).cpu().numpy()
-        crowded = rows > MAX_ROWS_PER_ATOM * batch.sizes
-        for i in np.flatnonzero(alone | crowded):
-            out.failures[chosen[i]] = Outcome.ISOLATED if alone[i] else Outcome.EXPLODED
+        bad = alone | (rows > MAX_ROWS_PER_ATOM * batch.sizes)
+        bad |= have_exploded(batch.cells, batch.sizes)
+        for i in np.flatnonzero(bad):
+            out.failures[places[i]] = Outcome.ISOLATED if alone[i] else Outcome.EXPLODED
         numbers = torch.as_tensor(batch.numbers, device=self.device)
-        whole = Part(chosen, numbers, sizes, edges, angles, rows)
-        yield from whole.keep(~(alone | crowded)).split(self._max_rows)
+        whole = Part(places, numbers, sizes, edges, angles, rows)
+        yield from whole.keep(~bad).split(self._max_rows)
 
     def _fill(self, part: Part, crystals: Crystals, out: Values, magmoms: bool) -> None:
         """Evaluate one part into ``out``; if memory runs out, its halves, and smaller parts after.

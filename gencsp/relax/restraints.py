@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import ase.utils
 import numpy as np
+import spglib
 from ase import Atoms
 from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
 from gencsp.relax.crystals import FloatArray, IntArray
 from gencsp.relax.settings import RelaxSettings
+
+# Older releases of spglib answer None for what they cannot handle, and ASE trips over it or raises
+# an error of its own; newer ones raise SpglibError.
+_SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
+_SPGLIB_ERRORS += tuple(
+    getattr(module, name)
+    for module, name in ((spglib, "SpglibError"), (ase.utils, "OldSpglibError"))
+    if hasattr(module, name)
+)
 
 
 class UnsupportedRestraint(Exception):
@@ -111,6 +122,5 @@ def _find_symmetry(atoms: Atoms, symprec: float) -> Symmetry:
     """The operations of ``atoms``, which are moved onto exact sites as ASE does."""
     try:
         return Symmetry.of(FixSymmetry(atoms, symprec=symprec))
-    except (AttributeError, TypeError, ValueError, IndexError) as error:
-        # spglib answers None for structures that it cannot handle, and ASE trips over it.
+    except _SPGLIB_ERRORS as error:
         raise UnsupportedRestraint("spglib finds no space group") from error

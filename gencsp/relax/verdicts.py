@@ -32,8 +32,8 @@ def check_input(atoms: Atoms) -> Outcome | None:
     """The verdict on a structure that cannot even be started with, or ``None``.
 
     Bad input: no atoms, elements outside :data:`gencsp.composition.ELEMENTS`, not periodic in three
-    directions, no volume, or numbers that are not finite. A volume beyond reason is an exploded or
-    collapsed cell.
+    directions, no volume, or numbers that are not finite. A cell too small for its atoms has
+    collapsed; whether one is too wide is for the engine to say, which sees isolated atoms.
     """
     sound = (
         len(atoms) > 0
@@ -45,20 +45,20 @@ def check_input(atoms: Atoms) -> Outcome | None:
     )
     if not sound:
         return Outcome.BAD_INPUT
-    exploded = bool(check_cells(atoms.cell.array[None], np.array([len(atoms)]))[0])
-    return Outcome.EXPLODED if exploded else None
+    collapsed = bool(have_collapsed(atoms.cell.array[None], np.array([len(atoms)]))[0])
+    return Outcome.EXPLODED if collapsed else None
 
 
-def check_cells(cells: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each cell has exploded or collapsed; cells (b, 3, 3) in Å, sizes (b,)."""
+def have_collapsed(cells: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each cell is too small for its atoms; cells (b, 3, 3) in Å, sizes (b,)."""
     per_atom = np.abs(np.linalg.det(cells)) / sizes
     shortest = np.linalg.norm(cells, axis=2).min(axis=1)
-    sound = (
-        (per_atom > MIN_VOLUME_PER_ATOM)
-        & (per_atom < MAX_VOLUME_PER_ATOM)
-        & (shortest > MIN_LATTICE_VECTOR)
-    )
-    return np.asarray(~sound)
+    return np.asarray((per_atom < MIN_VOLUME_PER_ATOM) | (shortest < MIN_LATTICE_VECTOR))
+
+
+def have_exploded(cells: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each cell is too wide for its atoms; cells (b, 3, 3) in Å, sizes (b,)."""
+    return np.asarray(np.abs(np.linalg.det(cells)) / sizes > MAX_VOLUME_PER_ATOM)
 
 
 def is_hopeless(enthalpies: list[float], ceiling: float) -> bool:
