@@ -17,8 +17,8 @@ from torch import Tensor
 
 from gencsp.diffusion.batch import CrystalBatch
 
-#: Terms of a wrapped normal below exp(−TAIL) of the largest are left out.
-TAIL = 40.0
+#: Terms of a wrapped normal below exp(−TAIL) are left out.
+TAIL = 30.0
 
 
 def _triples(counts: Tensor, like: Tensor) -> Tensor:
@@ -26,11 +26,11 @@ def _triples(counts: Tensor, like: Tensor) -> Tensor:
     return torch.cartesian_prod(*axes)
 
 
-def wrapped_normal_log_density(displacement: Tensor, cell: Tensor, variance: float) -> Tensor:
-    """log p(Δ) of an isotropic normal wrapped on the lattice, in log(Å⁻³).
+def wrapped_normal(displacement: Tensor, cell: Tensor, variance: float) -> tuple[Tensor, Tensor]:
+    """Log-density and score of an isotropic normal wrapped on a lattice.
 
     The sum over lattice vectors where σ is small against the cell, else its Poisson dual over
-    reciprocal lattice vectors. Differentiable in ``displacement``.
+    reciprocal lattice vectors. The log-density is differentiable in ``displacement``.
 
     Args:
         displacement: Δ in Å, shape (..., 3).
@@ -38,26 +38,29 @@ def wrapped_normal_log_density(displacement: Tensor, cell: Tensor, variance: flo
         variance: σ² in Å².
 
     Returns:
-        Log-densities, shape (...).
+        log p(Δ) in log(Å⁻³), shape (...), and ∇ log p(Δ) in 1/Å, shape (..., 3).
     """
     inverse = torch.linalg.inv(cell)
-    heights = 1.0 / torch.linalg.norm(inverse, dim=0)
-    frac = displacement @ inverse
-    delta = (frac - torch.round(frac.detach())) @ cell
+    delta = displacement - torch.round((displacement @ inverse).detach()) @ cell
     sigma = math.sqrt(variance)
+    lengths = torch.linalg.norm(cell, dim=1)
     volume = float(torch.linalg.det(cell).abs())
     if sigma < 0.4 * volume ** (1 / 3):
-        farthest = float(torch.linalg.norm(cell, dim=1).sum()) / 2
-        counts = torch.floor(math.sqrt(farthest**2 + 2 * TAIL * variance) / heights + 0.5)
-        images = _triples(counts, cell) @ cell
+        heights = 1.0 / torch.linalg.norm(inverse, dim=0)
+        reach = float(lengths.sum()) / 2 + math.sqrt(2 * TAIL) * sigma
+        images = _triples(torch.floor(reach / heights), cell) @ cell
+        images = images[torch.linalg.norm(images, dim=1) <= reach]
         squares = (delta[..., None, :] - images).square().sum(-1)
-        log_norm = -1.5 * math.log(2 * math.pi * variance)
-        return torch.logsumexp(-squares / (2 * variance), dim=-1) + log_norm
-    lengths = torch.linalg.norm(cell, dim=1)
+        log_terms = -squares / (2 * variance)
+        log_density = torch.logsumexp(log_terms, dim=-1) - 1.5 * math.log(2 * math.pi * variance)
+        return log_density, (torch.softmax(log_terms, dim=-1) @ images - delta) / variance
     counts = torch.ceil(math.sqrt(2 * TAIL) * lengths / (2 * math.pi * sigma))
     waves = 2 * math.pi * _triples(counts, cell) @ inverse.T
-    decay = torch.exp(-waves.square().sum(-1) * variance / 2)
-    return torch.log((decay * torch.cos(delta @ waves.T)).sum(-1) / volume)
+    waves = waves[waves.square().sum(-1) * variance / 2 <= TAIL]
+    decay = torch.exp(-waves.square().sum(-1) * variance / 2) / volume
+    phase = delta @ waves.T
+    density = (decay * torch.cos(phase)).sum(-1)
+    return torch.log(density), -(decay * torch.sin(phase)) @ waves / density[..., None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +116,17 @@ class WrappedMixture:
 
         ``atoms`` (bool, shape (n,)) restricts it to the marginal of some atoms.
         """
-        terms = []
-        for site, weight, spread in zip(self.sites, self.weights, self.spread, strict=True):
-            variance = float(spread) ** 2 + sigma**2
-            each = wrapped_normal_log_density(positions - site, self.cell, variance)
-            chosen = each if atoms is None else each[:, atoms]
-            terms.append(torch.log(weight) + chosen.sum(-1))
-        return torch.stack(terms, dim=-1)
+        densities, _ = self._components(positions, sigma)
+        chosen = densities if atoms is None else densities[..., atoms]
+        return torch.log(self.weights) + chosen.sum(-1)
+
+    def _components(self, positions: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """Log-density (b, k, n) and score (b, k, n, 3) of every atom in every component."""
+        parts = [
+            wrapped_normal(positions - site, self.cell, float(spread) ** 2 + sigma**2)
+            for site, spread in zip(self.sites, self.spread, strict=True)
+        ]
+        return torch.stack([p[0] for p in parts], dim=1), torch.stack([p[1] for p in parts], dim=1)
 
     def log_density(self, positions: Tensor, sigma: float) -> Tensor:
         """log p_σ(x) of configurations (b, n, 3), shape (b,)."""
@@ -132,18 +139,17 @@ class WrappedMixture:
         return torch.softmax(self.component_log_densities(positions, sigma, atoms), dim=-1)
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
-        """Exact score by differentiation of :meth:`log_density`, in 1/Å, shape (n, 3)."""
+        """∇ log p_σ(x) = Σ_k p(k | x) ∇ log p_σ(x | k), in 1/Å, shape (n, 3)."""
         x = batch.positions.to(torch.float64).reshape(batch.n_crystals, -1, 3)
         if x.shape[1] != self.sites.shape[1]:
             raise ValueError(f"The mixture has {self.sites.shape[1]} atoms, not {x.shape[1]}.")
-        scores = torch.zeros_like(x)
+        total = torch.zeros_like(x)
         for level in torch.unique(sigma).tolist():
             rows = sigma == level
-            with torch.enable_grad():
-                leaf = x[rows].detach().requires_grad_()
-                total = self.log_density(leaf, level).sum()
-                (scores[rows],) = torch.autograd.grad(total, leaf)
-        return scores.reshape(-1, 3).to(batch.positions.dtype)
+            densities, scores = self._components(x[rows], level)
+            share = torch.softmax(torch.log(self.weights) + densities.sum(-1), dim=-1)
+            total[rows] = (share[:, :, None, None] * scores).sum(1)
+        return total.reshape(-1, 3).to(batch.positions.dtype)
 
 
 @dataclass(frozen=True, eq=False)
