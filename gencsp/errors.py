@@ -49,3 +49,7 @@ class TrainingDataError(GencspError, ValueError):
 
 class ConstraintError(GencspError, ValueError):
     """A constraint on an Atoms object that the reverse diffusion cannot honour."""
+
+
+class WorkerError(GencspError, RuntimeError):
+    """A worker process that ended unexpectedly; what was finished is kept."""
