@@ -1,0 +1,306 @@
+"""CHGNet in C++: fused kernels with hand-written derivatives, structures over threads.
+
+The extension is built when gencsp is installed with a C++ compiler at hand; where it is missing,
+importing this module raises ``ImportError`` and the torch engine does the work. ``GENCSP_ISA`` in
+the environment forces one of the instruction sets that :func:`instruction_sets` lists.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms, FixSymmetry
+from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
+
+from gencsp.engine import _native
+from gencsp.engine.base import Evaluation, ModelName
+from gencsp.engine.weights import CHGNetWeights, load_weights
+from gencsp.errors import ConstraintError, EngineError
+from gencsp.relax import verdicts
+from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.settings import RelaxSettings
+
+# In the order of the C++ enumerations.
+_FAILURES = (None, Outcome.BAD_INPUT, Outcome.ISOLATED, Outcome.NOT_FINITE)
+_OUTCOMES = (
+    Outcome.CONVERGED,
+    Outcome.STEP_LIMIT,
+    Outcome.TIME_LIMIT,
+    Outcome.HOPELESS,
+    Outcome.EXPLODED,
+    Outcome.ISOLATED,
+    Outcome.NOT_FINITE,
+    Outcome.BAD_INPUT,
+)
+
+#: Called with a structure's index and its path when it is done.
+PathCallback = Callable[[int, list[Atoms]], None]
+
+
+def instruction_sets() -> list[str]:
+    """Instruction sets that the extension can use on this processor, best first."""
+    return list(_native.available_isas())
+
+
+class NativeEngine:
+    """CHGNet by the C++ extension; satisfies :class:`gencsp.engine.base.Engine`.
+
+    Args:
+        model: which CHGNet weights.
+        isa: instruction set, one of :func:`instruction_sets`; by default ``GENCSP_ISA`` from the
+            environment, else the best that this processor has.
+
+    Raises:
+        EngineError: there is no such instruction set here.
+        WeightsError: the weights are missing.
+    """
+
+    name = "native"
+
+    def __init__(self, model: ModelName = "0.3.0", *, isa: str | None = None) -> None:
+        weights = load_weights(model)
+        self.model = weights.model
+        self.digest = weights.digest
+        wanted = os.environ.get("GENCSP_ISA", "") if isa is None else isa
+        if wanted and wanted not in instruction_sets():
+            raise EngineError(
+                f"Instruction set {wanted!r} is not available here: choose from "
+                f"{', '.join(instruction_sets())}."
+            )
+        self._model = _build(weights, wanted)
+
+    @property
+    def isa(self) -> str:
+        """Instruction set in use."""
+        return str(self._model.isa)
+
+    def evaluate(
+        self, structures: Sequence[Atoms], *, magmoms: bool = False, workers: int = 1
+    ) -> list[Evaluation]:
+        """Energies, forces and stresses, in the order of the input."""
+        return [
+            e.evaluation for e in self.evaluate_sites(structures, magmoms=magmoms, workers=workers)
+        ]
+
+    def evaluate_sites(
+        self, structures: Sequence[Atoms], *, magmoms: bool = False, workers: int = 1
+    ) -> list[SiteEvaluation]:
+        """As :meth:`evaluate`, with the energy of each atom."""
+        if not structures:
+            return []
+        first = np.cumsum([0, *(len(s) for s in structures)]).astype(np.int32)
+        cells = np.array([s.cell.array for s in structures], dtype=np.float64)
+        status, energy, site, forces, virial, moments = self._model.evaluate(
+            np.concatenate([s.numbers for s in structures]).astype(np.int32),
+            np.concatenate([s.positions for s in structures]).astype(np.float64),
+            cells,
+            np.array([s.pbc for s in structures], dtype=np.bool_),
+            first,
+            forces=True,
+            magmoms=magmoms,
+            workers=workers,
+        )
+        results = []
+        for b, atoms in enumerate(structures):
+            rows = slice(first[b], first[b + 1])
+            failure = _FAILURES[int(status[b])]
+            evaluation = (
+                Evaluation.failed(failure, len(atoms))
+                if failure is not None
+                else Evaluation(
+                    energy=float(energy[b]),
+                    forces=forces[rows].copy(),
+                    stress=_stress(virial[b], cells[b]),
+                    magmoms=moments[rows].copy() if magmoms else None,
+                )
+            )
+            results.append(SiteEvaluation(evaluation=evaluation, energies=site[rows].copy()))
+        return results
+
+    def relax(
+        self,
+        structures: Iterable[Atoms],
+        settings: RelaxSettings,
+        *,
+        workers: int = 1,
+        on_path: PathCallback | None = None,
+    ) -> Iterator[Relaxed]:
+        """Relax a stream of structures on threads, yielding each as it finishes.
+
+        Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
+        when that structure is done.
+
+        Raises:
+            ConstraintError: a structure carries a constraint other than ``FixAtoms`` and
+                ``FixSymmetry``.
+        """
+        pool = _native.RelaxPool(
+            self._model,
+            quasi_newton=settings.minimiser == "quasi-newton",
+            fmax=settings.fmax,
+            steps=settings.steps,
+            time_limit=settings.time_limit or 0.0,
+            ceiling=float("inf") if settings.ceiling is None else settings.ceiling,
+            patience=verdicts.PATIENCE,
+            least_volume=verdicts.MIN_VOLUME_PER_ATOM,
+            most_volume=verdicts.MAX_VOLUME_PER_ATOM,
+            least_vector=verdicts.MIN_LATTICE_VECTOR,
+            least_distance=verdicts.MIN_DISTANCE,
+            pressure=settings.pressure * units.GPa,
+            fixed_cell=settings.fixed_cell,
+            record_path=on_path is not None,
+            workers=workers,
+        )
+        under_way: dict[int, Atoms] = {}
+        queue = enumerate(structures)
+        exhausted = False
+        while True:
+            while not exhausted and len(under_way) < 3 * workers:
+                index, atoms = next(queue, (-1, None))
+                if atoms is None:
+                    exhausted = True
+                elif (verdict := verdicts.check_input(atoms)) is not None:
+                    yield _unusable(index, atoms, verdict)
+                else:
+                    under_way[index] = atoms
+                    _submit(pool, index, atoms, settings)
+            if not under_way:
+                return
+            taken = pool.take(0.2)  # wakes up now and then, so that Ctrl-C is heard
+            if taken is None:
+                continue
+            index, found = taken
+            start = under_way.pop(index)
+            if on_path is not None:
+                on_path(index, [_frame(start, *frame) for frame in found["path"]])
+            yield _relaxed(index, start, found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteEvaluation:
+    """An evaluation and the energy of each atom, eV, shape (n,)."""
+
+    evaluation: Evaluation
+    energies: NDArray[np.float64]
+
+
+def _build(weights: CHGNetWeights, isa: str) -> _native.Model:
+    return _native.Model(
+        dict(weights.arrays),
+        atom_cutoff=weights.atom_cutoff,
+        bond_cutoff=weights.bond_cutoff,
+        envelope_power=weights.envelope_power,
+        isa=isa,
+    )
+
+
+def _stress(virial: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Voigt stress in eV/Å^3 from dE/dstrain in eV."""
+    volume = abs(float(np.linalg.det(cell)))
+    stress: NDArray[np.float64] = full_3x3_to_voigt_6_stress((virial + virial.T) / (2.0 * volume))
+    return stress
+
+
+def _submit(pool: _native.RelaxPool, index: int, atoms: Atoms, settings: RelaxSettings) -> None:
+    fixed = np.zeros(len(atoms), dtype=np.bool_)
+    symmetry: FixSymmetry | None = None
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            fixed[constraint.get_indices()] = True
+        elif isinstance(constraint, FixSymmetry):
+            symmetry = constraint
+        else:
+            raise ConstraintError(
+                f"Structure {index} carries {type(constraint).__name__}: the relaxation engines "
+                "keep FixAtoms and FixSymmetry only. Remove it, or use an ASE optimiser."
+            )
+    rotations, images = _operations(atoms, symmetry, settings)
+    pool.submit(
+        index,
+        atoms.numbers.astype(np.int32),
+        np.ascontiguousarray(atoms.positions, dtype=np.float64),
+        np.ascontiguousarray(atoms.cell.array, dtype=np.float64),
+        [bool(p) for p in atoms.pbc],
+        fixed if fixed.any() else fixed[:0],
+        rotations,
+        images,
+    )
+
+
+def _operations(
+    atoms: Atoms, constraint: FixSymmetry | None, settings: RelaxSettings
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Cartesian rotations (k, 3, 3) and where each atom goes (k, n); empty for no symmetry."""
+    none = np.zeros((0, 3, 3)), np.zeros((0, len(atoms)), dtype=np.int32)
+    if constraint is None and not settings.keep_symmetry:
+        return none
+    if constraint is None:
+        constraint = FixSymmetry(atoms, symprec=settings.symprec)
+    columns = np.array(atoms.cell.array).T
+    rotations = np.array(constraint.rotations, dtype=np.float64)
+    cartesian = columns @ rotations @ np.linalg.inv(columns)
+    images = np.array(constraint.symm_map, dtype=np.int32)
+    return np.ascontiguousarray(cartesian), np.ascontiguousarray(images)
+
+
+def _frame(
+    start: Atoms,
+    energy: float,
+    _fmax: float,
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    forces: NDArray[np.float64],
+    virial: NDArray[np.float64],
+) -> Atoms:
+    """The start structure moved to a point of its path, with the numbers there."""
+    atoms: Atoms = start.copy()
+    atoms.set_constraint()
+    atoms.set_cell(cell)
+    atoms.positions = positions
+    atoms.set_constraint(start.constraints)
+    if np.isfinite(energy):
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=energy, forces=forces, stress=_stress(virial, cell)
+        )
+    return atoms
+
+
+def _relaxed(index: int, start: Atoms, found: dict[str, Any]) -> Relaxed:
+    outcome = _OUTCOMES[found["outcome"]]
+    cell = found["cell"]
+    if len(found["positions"]) != len(start):  # the machine had no memory for it
+        return _unusable(index, start, Outcome.BAD_INPUT)
+    energy = float(found["energy"])
+    finite = np.isfinite(energy)
+    return Relaxed(
+        index=index,
+        atoms=_frame(
+            start, energy, 0.0, found["positions"], cell, found["forces"], found["virial"]
+        ),
+        energy=energy,
+        enthalpy=float(found["enthalpy"]),
+        fmax=float(found["fmax"]),
+        stress=_stress(found["virial"], cell) if finite else np.full(6, np.nan),
+        steps=int(found["steps"]),
+        outcome=outcome,
+    )
+
+
+def _unusable(index: int, atoms: Atoms, outcome: Outcome) -> Relaxed:
+    return Relaxed(
+        index=index,
+        atoms=atoms.copy(),
+        energy=float("nan"),
+        enthalpy=float("nan"),
+        fmax=float("nan"),
+        stress=np.full(6, np.nan),
+        steps=0,
+        outcome=outcome,
+    )

@@ -1,0 +1,239 @@
+// The Python face: plain arrays in, plain arrays out. gencsp/engine/native.py makes it pleasant.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <limits>
+#include <new>
+
+#include "pool.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace gencsp {
+namespace {
+
+template <typename T, int dims>
+using Input = nb::ndarray<const T, nb::ndim<dims>, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<nb::numpy, double>;
+
+Output to_numpy(std::vector<double> values, std::initializer_list<std::size_t> shape) {
+    auto* kept = new std::vector<double>(std::move(values));
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+    return Output(kept->data(), shape, owner);
+}
+
+std::vector<double> as_vector(const Matrix3& m) { return {m.begin(), m.end()}; }
+
+void require(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+// A model together with the memory that its evaluations share.
+struct BoundModel {
+    Model model;
+    ScratchStore store;
+
+    BoundModel(std::map<std::string, Array> arrays, const ModelSettings& settings,
+               const std::string& isa)
+        : model(std::move(arrays), settings, isa) {}
+};
+
+std::map<std::string, Array> read_arrays(const nb::dict& weights) {
+    std::map<std::string, Array> arrays;
+    for (auto item : weights) {
+        const auto values =
+            nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(item.second);
+        Array array;
+        array.data.assign(values.data(), values.data() + values.size());
+        for (std::size_t d = 0; d < values.ndim(); ++d)
+            array.shape.push_back(static_cast<long>(values.shape(d)));
+        arrays[nb::cast<std::string>(item.first)] = std::move(array);
+    }
+    return arrays;
+}
+
+// Structures one behind the other: atoms first[b] .. first[b + 1] belong to structure b.
+nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> positions,
+                   Input<double, 3> cells, Input<bool, 2> periodic, Input<int, 1> first,
+                   bool forces, bool magmoms, int workers) {
+    const std::size_t atoms = numbers.shape(0), count = cells.shape(0);
+    require(positions.shape(0) == atoms && positions.shape(1) == 3, "positions: (atoms, 3)");
+    require(cells.shape(1) == 3 && cells.shape(2) == 3, "cells: (structures, 3, 3)");
+    require(periodic.shape(0) == count && periodic.shape(1) == 3, "periodic: (structures, 3)");
+    require(first.shape(0) == count + 1, "first: (structures + 1,)");
+    for (std::size_t b = 0; b < count; ++b)
+        require(first.data()[b] >= 0 && first.data()[b] <= first.data()[b + 1], "first: ascending");
+    require(count == 0 || first.data()[count] <= static_cast<long>(atoms), "first: beyond atoms");
+
+    const double none = std::numeric_limits<double>::quiet_NaN();
+    std::vector<double> energy(count, none), site(atoms, none), force(3 * atoms, none);
+    std::vector<double> virial(9 * count, none), magmom(magmoms ? atoms : 0, none);
+    std::vector<double> status(count, static_cast<double>(Status::kBadInput));
+    {
+        nb::gil_scoped_release release;
+        for_each(static_cast<int>(count), workers, self.store, [&](int b, Scratch& scratch) {
+            const int begin = first.data()[b];
+            Crystal crystal;
+            crystal.n_atoms = first.data()[b + 1] - begin;
+            crystal.numbers = numbers.data() + begin;
+            crystal.positions = positions.data() + 3 * static_cast<std::size_t>(begin);
+            crystal.cell = cells.data() + 9 * static_cast<std::size_t>(b);
+            std::copy_n(periodic.data() + 3 * static_cast<std::size_t>(b), 3, crystal.periodic);
+            Evaluated result;
+            try {
+                self.model.evaluate(crystal, forces ? Wanted::kForces : Wanted::kEnergy, magmoms,
+                                    scratch, result);
+            } catch (const std::bad_alloc&) {
+                return;
+            }
+            status[b] = static_cast<double>(result.status);
+            if (result.status != Status::kOk) return;
+            energy[b] = result.energy;
+            std::copy(result.site_energies.begin(), result.site_energies.end(), &site[begin]);
+            std::copy(result.magmoms.begin(), result.magmoms.end(), magmom.begin() + (magmoms ? begin : 0));
+            if (!forces) return;
+            std::copy(result.forces.begin(), result.forces.end(), &force[3 * begin]);
+            std::copy(result.virial.begin(), result.virial.end(), &virial[9 * b]);
+        });
+    }
+    return nb::make_tuple(to_numpy(std::move(status), {count}), to_numpy(std::move(energy), {count}),
+                          to_numpy(std::move(site), {atoms}), to_numpy(std::move(force), {atoms, 3}),
+                          to_numpy(std::move(virial), {count, 3, 3}),
+                          to_numpy(std::move(magmom), {magmoms ? atoms : 0}));
+}
+
+class BoundPool {
+public:
+    BoundPool(std::shared_ptr<BoundModel> model, const RelaxOptions& options, double pressure,
+              bool fixed_cell, int workers)
+        : pressure_(pressure),
+          fixed_cell_(fixed_cell),
+          pool_(std::shared_ptr<const Model>(model, &model->model), options, workers) {}
+
+    void submit(long index, Input<int, 1> numbers, Input<double, 2> positions,
+                Input<double, 2> cell, std::vector<bool> periodic, Input<bool, 1> fixed,
+                Input<double, 3> rotations, Input<int, 2> images) {
+        const std::size_t n = numbers.shape(0);
+        require(n > 0 && positions.shape(0) == n && positions.shape(1) == 3, "positions: (atoms, 3)");
+        require(cell.shape(0) == 3 && cell.shape(1) == 3, "cell: (3, 3)");
+        require(periodic.size() == 3, "periodic: (3,)");
+        require(fixed.shape(0) == 0 || fixed.shape(0) == n, "fixed: (atoms,) or empty");
+        require(rotations.shape(0) == images.shape(0), "as many rotations as images");
+        require(rotations.shape(0) == 0 || (images.shape(1) == n && rotations.shape(1) == 3 &&
+                                            rotations.shape(2) == 3),
+                "rotations: (operations, 3, 3), images: (operations, atoms)");
+        Task task;
+        task.numbers.assign(numbers.data(), numbers.data() + n);
+        task.positions.assign(positions.data(), positions.data() + 3 * n);
+        std::copy_n(cell.data(), 9, task.cell.begin());
+        std::copy(periodic.begin(), periodic.end(), task.periodic);
+        task.fixed.assign(fixed.data(), fixed.data() + fixed.shape(0));
+        for (std::size_t o = 0; o < rotations.shape(0); ++o) {
+            SymmetryOperation op;
+            std::copy_n(rotations.data() + 9 * o, 9, op.rotation.begin());
+            op.image.assign(images.data() + n * o, images.data() + n * (o + 1));
+            for (int i : op.image) require(i >= 0 && i < static_cast<int>(n), "images: atom indices");
+            task.symmetry.push_back(std::move(op));
+        }
+        task.pressure = pressure_;
+        task.fixed_cell = fixed_cell_;
+        pool_.submit(index, std::move(task));
+    }
+
+    // None where no result came within `seconds`.
+    nb::object take(double seconds) {
+        long index;
+        RelaxResult r;
+        bool found;
+        {
+            nb::gil_scoped_release release;
+            found = pool_.take(seconds, index, r);
+        }
+        if (!found) return nb::none();
+        nb::list path;
+        for (Frame& f : r.path) {
+            const std::size_t n = f.positions.size() / 3;
+            path.append(nb::make_tuple(f.energy, f.fmax, to_numpy(std::move(f.positions), {n, 3}),
+                                       to_numpy(as_vector(f.cell), {3, 3}),
+                                       to_numpy(std::move(f.forces), {n, 3}),
+                                       to_numpy(as_vector(f.virial), {3, 3})));
+        }
+        nb::dict out;
+        const std::size_t n = r.positions.size() / 3;
+        out["outcome"] = static_cast<int>(r.outcome);
+        out["energy"] = r.energy;
+        out["enthalpy"] = r.enthalpy;
+        out["fmax"] = r.fmax;
+        out["steps"] = r.steps;
+        out["calls"] = r.calls;
+        out["positions"] = to_numpy(std::move(r.positions), {n, 3});
+        out["cell"] = to_numpy(as_vector(r.cell), {3, 3});
+        out["forces"] = to_numpy(std::move(r.forces), {n, 3});
+        out["virial"] = to_numpy(as_vector(r.virial), {3, 3});
+        out["path"] = path;
+        return nb::make_tuple(index, out);
+    }
+
+private:
+    double pressure_;
+    bool fixed_cell_;
+    RelaxPool pool_;
+};
+
+}  // namespace
+}  // namespace gencsp
+
+NB_MODULE(_native, m) {
+    using namespace gencsp;
+    m.doc() = "CHGNet energies, forces, stresses and relaxations on the processor.";
+    m.def("available_isas", &available_isas, "Instruction sets that run here, best first.");
+
+    nb::class_<BoundModel>(m, "Model")
+        .def(
+            "__init__",
+            [](BoundModel* self, const nb::dict& weights, double atom_cutoff, double bond_cutoff,
+               int envelope_power, const std::string& isa) {
+                new (self) BoundModel(read_arrays(weights),
+                                      ModelSettings{atom_cutoff, bond_cutoff, envelope_power}, isa);
+            },
+            "weights"_a, nb::kw_only(), "atom_cutoff"_a, "bond_cutoff"_a, "envelope_power"_a,
+            "isa"_a = "")
+        .def_prop_ro("isa", [](const BoundModel& self) { return self.model.isa(); })
+        .def("evaluate", &evaluate, "numbers"_a, "positions"_a, "cells"_a, "periodic"_a, "first"_a,
+             nb::kw_only(), "forces"_a = true, "magmoms"_a = false, "workers"_a = 1);
+
+    nb::class_<BoundPool>(m, "RelaxPool")
+        .def(
+            "__init__",
+            [](BoundPool* self, std::shared_ptr<BoundModel> model, bool quasi_newton, double fmax,
+               int steps, double time_limit, double ceiling, int patience, double least_volume,
+               double most_volume, double least_vector, double least_distance, double pressure,
+               bool fixed_cell, bool record_path, int workers) {
+                RelaxOptions options;
+                options.minimiser = quasi_newton ? Minimiser::kQuasiNewton : Minimiser::kFire;
+                options.fmax = fmax;
+                options.steps = steps;
+                options.time_limit = time_limit;
+                options.has_ceiling = ceiling < std::numeric_limits<double>::infinity();
+                options.ceiling = ceiling;
+                options.patience = patience;
+                options.least_volume = least_volume;
+                options.most_volume = most_volume;
+                options.least_vector = least_vector;
+                options.least_distance = least_distance;
+                options.record_path = record_path;
+                new (self) BoundPool(std::move(model), options, pressure, fixed_cell, workers);
+            },
+            "model"_a, nb::kw_only(), "quasi_newton"_a, "fmax"_a, "steps"_a, "time_limit"_a,
+            "ceiling"_a, "patience"_a, "least_volume"_a, "most_volume"_a, "least_vector"_a,
+            "least_distance"_a, "pressure"_a, "fixed_cell"_a, "record_path"_a, "workers"_a)
+        .def("submit", &BoundPool::submit, "index"_a, "numbers"_a, "positions"_a, "cell"_a,
+             "periodic"_a, "fixed"_a, "rotations"_a, "images"_a)
+        .def("take", &BoundPool::take, "seconds"_a);
+}

@@ -1,0 +1,78 @@
+// A CHGNet model on one instruction set: energy, forces, stress and moments of single crystals.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "graph.hpp"
+#include "kernels.hpp"
+#include "linalg3.hpp"
+
+namespace gencsp {
+
+enum class Status { kOk, kBadInput, kIsolated, kNotFinite };
+
+struct Evaluated {
+    Status status = Status::kBadInput;
+    double energy = 0.0;                // eV
+    std::vector<double> site_energies;  // eV
+    std::vector<double> forces;         // eV/Å, [n][3]
+    Matrix3 virial{};                   // dE/dstrain, eV
+    double closest = 0.0;               // shortest distance between nuclei, Å
+    std::vector<double> magmoms;        // Bohr magnetons; empty unless asked for
+};
+
+enum class Wanted { kEnergy, kForces };
+
+// One thread's memory.
+struct Scratch {
+    Graph graph;
+    Workspace workspace;
+    std::vector<double> d_distance, d_angle;
+};
+
+// A float32 array of the state dictionary.
+struct Array {
+    std::vector<float> data;
+    std::vector<long> shape;
+};
+
+struct ModelSettings {
+    double atom_cutoff = 6.0, bond_cutoff = 3.0;
+    int envelope_power = 8;
+};
+
+class Model {
+public:
+    // `arrays`: the state dictionary of chgnet's CHGNet module. `isa`: "" for the best one here.
+    // Throws std::invalid_argument for another architecture or an unknown instruction set.
+    Model(std::map<std::string, Array> arrays, const ModelSettings& settings,
+          const std::string& isa);
+    Model(const Model&) = delete;
+    Model& operator=(const Model&) = delete;
+    ~Model();
+
+    void evaluate(const Crystal& crystal, Wanted wanted, bool magmoms, Scratch& scratch,
+                  Evaluated& result) const;
+    const char* isa() const { return kernels_->name; }
+
+private:
+    RawModel describe() const;
+    RawLinear linear(const std::string& name, int out, int in, bool bias = true) const;
+    RawNorm norm(const std::string& name) const;
+    RawGated gated(const std::string& name, int inputs, bool deep) const;
+    const float* array(const std::string& name, const std::vector<long>& shape) const;
+    bool has(const std::string& name) const { return arrays_.count(name) != 0; }
+
+    std::map<std::string, Array> arrays_;
+    ModelSettings settings_;
+    GraphLimits limits_;
+    const Kernels* kernels_ = nullptr;
+    void* packed_ = nullptr;
+};
+
+// Instruction sets that this build has and this processor runs, best first.
+std::vector<std::string> available_isas();
+
+}  // namespace gencsp

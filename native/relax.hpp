@@ -1,0 +1,95 @@
+// Relaxation of one crystal: when it ends, and the two minimisers.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <vector>
+
+#include "frechet.hpp"
+
+namespace gencsp {
+
+enum class Outcome {
+    kConverged,
+    kStepLimit,
+    kTimeLimit,
+    kHopeless,
+    kExploded,
+    kIsolated,
+    kNotFinite,
+    kBadInput,
+    kCancelled,
+};
+
+enum class Minimiser { kFire, kQuasiNewton };
+
+struct RelaxOptions {
+    Minimiser minimiser = Minimiser::kFire;
+    double fmax = 0.1;  // eV/Å
+    int steps = 200;
+    double time_limit = 0.0;          // seconds; 0 for none
+    bool has_ceiling = false;
+    double ceiling = 0.0;             // eV/atom
+    int patience = 20;                // steps that must bring it half way down to the ceiling
+    double least_volume = 0.0;        // Å^3/atom: below, the cell has collapsed
+    double most_volume = 1e9;         // Å^3/atom: above, it has exploded
+    double least_vector = 0.0;        // Å: shortest lattice vector
+    double least_distance = 0.0;      // Å: a minimum with closer nuclei is a hole of the potential
+    bool record_path = false;
+};
+
+// A structure on the way.
+struct Frame {
+    double energy, fmax;
+    std::vector<double> positions, forces;
+    Matrix3 cell, virial;
+};
+
+struct RelaxResult {
+    Outcome outcome = Outcome::kBadInput;
+    double energy, enthalpy, fmax;
+    int steps = 0, calls = 0;
+    std::vector<double> positions, forces;
+    Matrix3 cell{}, virial{};
+    std::vector<Frame> path;
+};
+
+// The state of a relaxation that minimisers share: where it is, and whether it is over.
+class Relaxation {
+public:
+    Relaxation(FrechetProblem& problem, const RelaxOptions& options,
+               const std::atomic<bool>& cancelled, RelaxResult& result);
+
+    // Evaluate at `x` into `energy` (the enthalpy) and `force`; true if there are numbers.
+    bool evaluate(const std::vector<double>& x, double& energy, std::vector<double>& force);
+    // Move to the point of the last evaluation; true when that ends the relaxation.
+    bool accept(double energy, const std::vector<double>& force);
+    // Count a step; true when no more are allowed.
+    bool count_step();
+    // End with the verdict on an evaluation that gave no numbers.
+    void fail();
+    void end(Outcome outcome) { result_.outcome = outcome; }
+
+private:
+    bool exploded() const;
+    bool hopeless(double energy);
+
+    FrechetProblem& problem_;
+    const RelaxOptions& options_;
+    const std::atomic<bool>& cancelled_;
+    RelaxResult& result_;
+    std::chrono::steady_clock::time_point started_;
+    Status last_status_ = Status::kOk;
+    std::vector<double> history_;  // enthalpies, eV/atom, step by step
+};
+
+// Length of the longest row of three: ASE's convergence measure.
+double longest_row(const std::vector<double>& rows);
+
+void fire(FrechetProblem& problem, Relaxation& relaxation);
+void quasi_newton(FrechetProblem& problem, Relaxation& relaxation);
+
+RelaxResult relax(const Model& model, const Task& task, const RelaxOptions& options,
+                  const std::atomic<bool>& cancelled, Scratch& scratch);
+
+}  // namespace gencsp
