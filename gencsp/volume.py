@@ -94,6 +94,11 @@ def family(symbol: str) -> int:
     return place - 1 if noble != 54 or place <= 2 else place - 15
 
 
+def electronegativity() -> dict[str, float]:
+    """Pauling's scale for every element, Allen's for He, Ne and Ar, on which Pauling is silent."""
+    return dict(_table()["electronegativity"])
+
+
 def volume_card() -> dict[str, Any]:
     """Data, licence, rows and errors of the shipped fit."""
     return dict(_table()["card"])

@@ -10,6 +10,8 @@ from gencsp.diffusion.samplers import SamplerSettings
 
 #: Attempts for each structure asked for before a proposer gives up.
 ATTEMPTS = 20
+#: Share of symmetric proposals whose symmetry is invented rather than that of a known crystal.
+NOVELTY = 0.25
 #: Least distance of two atoms as a fraction of the sum of their covalent radii.
 SEPARATION = 0.6
 
@@ -22,6 +24,8 @@ class ProposerOptions:
         model: a score model in memory; ``None`` loads ``weights``.
         weights: file of a score model; ``None`` for the one that ships with gencsp.
         sampler: how the score models sample.
+        novelty: share of the symmetric proposals whose space group and Wyckoff positions are drawn
+            from their frequencies alone, rather than from known crystals of like elements.
         batch_size: structures sampled together. Rounding aside, results do not depend on it.
         attempts: most attempts for each structure asked for.
         separation: structures with two atoms closer than this fraction of the sum of their
@@ -32,6 +36,7 @@ class ProposerOptions:
     model: ScoreModel | None = None
     weights: Path | None = None
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    novelty: float = NOVELTY
     batch_size: int = 16
     attempts: int = ATTEMPTS
     separation: float = SEPARATION
@@ -42,6 +47,8 @@ class ProposerOptions:
             raise ValueError(
                 f"batch_size = {self.batch_size}, attempts = {self.attempts}: give at least one."
             )
+        if not 0 <= self.novelty <= 1:
+            raise ValueError(f"novelty is {self.novelty}: give a share from 0 to 1.")
         if not 0 <= self.separation < 1:
             raise ValueError(f"separation is {self.separation}: give a fraction from 0 to 1.")
 
