@@ -11,6 +11,10 @@ from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
 from gencsp.volume import predict_volume
 
+#: Formula units in the primitive cells of the crystals behind ``data/symmetry_prior.json``.
+UNIT_SHARES = {1: 0.34, 2: 0.44, 3: 0.03, 4: 0.17, 6: 0.01, 8: 0.01}
+OTHER_UNITS = 0.002
+
 
 def volume_per_atom(request: Request) -> float:
     """Å³/atom: as asked for, else predicted from the composition."""
@@ -20,8 +24,8 @@ def volume_per_atom(request: Request) -> float:
 
 
 def draw_units(units: Sequence[int], rng: np.random.Generator) -> int:
-    """One of the allowed numbers of formula units; small ones more often, as 1/units."""
-    weights = 1 / np.asarray(units, dtype=np.float64)
+    """One of the allowed numbers of formula units, by how often known crystals have it."""
+    weights = np.array([UNIT_SHARES.get(u, OTHER_UNITS) for u in units])
     return int(rng.choice(units, p=weights / weights.sum()))
 
 

@@ -33,7 +33,7 @@ from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
-from gencsp.proposers.drawing import mark, volume_per_atom
+from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.options import ATTEMPTS, NOVELTY, SEPARATION, ProposerOptions
 from gencsp.proposers.score_model import DEFAULT_SAMPLER
 from gencsp.proposers.streams import streams
@@ -141,10 +141,9 @@ class SymmetricProposer:
         """A crystal of a drawn skeleton, or ``None`` where its atoms cannot be kept apart."""
         skeleton = None if rng.random() < self.novelty else known.draw(rng)
         if skeleton is None:
-            prior = symmetry_prior()
-            skeleton = prior.invent(
+            skeleton = symmetry_prior().invent(
                 request.composition,
-                prior.draw_units(request.units, rng),
+                draw_units(request.units, rng),
                 rng=rng,
                 space_groups=request.space_groups,
             )

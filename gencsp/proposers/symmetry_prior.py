@@ -222,11 +222,6 @@ class SymmetryPrior:
                 return Skeleton(group, occupied, self._shape(bravais(group), rng))
         return None
 
-    def draw_units(self, units: tuple[int, ...], rng: np.random.Generator) -> int:
-        """A number of formula units by its frequency in the primitive cells of known crystals."""
-        weights = np.array([self.unit_counts[u] + 1.0 for u in units])
-        return int(rng.choice(units, p=weights / weights.sum()))
-
     def _occupy(
         self, group: int, composition: Composition, units: int, rng: np.random.Generator
     ) -> tuple[tuple[str, str], ...] | None:
