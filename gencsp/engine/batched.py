@@ -12,9 +12,10 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from gencsp.engine.base import Evaluation, ModelName
+from gencsp.engine.batched_network import CHGNetwork, NetworkSettings
 from gencsp.engine.batched_parts import Part
-from gencsp.engine.batched_weights import load_network
 from gencsp.engine.graph import angle_counts, build_bond_graph, build_edges
+from gencsp.engine.weights import load_weights
 from gencsp.errors import EngineError
 from gencsp.relax.crystals import Crystals, Values
 from gencsp.relax.inflight import relax_in_flight
@@ -26,8 +27,9 @@ from gencsp.relax.verdicts import check_input, have_collapsed, have_exploded
 #: this is 1 GB on a CPU; on a GPU as many as fit in half of its free memory.
 CPU_ROWS = 60_000
 BYTES_PER_ROW = 16_000
-#: Messages an atom: 20 times the densest crystals. Beyond it atoms have fallen on one another.
-MAX_ROWS_PER_ATOM = 10_000
+#: Messages an atom: several times those of any crystal at normal pressure, and more than those of
+#: hydrogen at 2 Å³/atom. Beyond it atoms have fallen on one another.
+MAX_ROWS_PER_ATOM = 4_000
 #: Atoms in flight at once during a relaxation.
 CPU_ATOMS, GPU_ATOMS = 256, 16_384
 
@@ -58,9 +60,13 @@ class TorchEngine:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.device = _find_device(device)
-        self._network, self.digest = load_network(model, self.device, dtype)
-        self.model = f"chgnet-{model}"
+        weights = load_weights(model)
+        self.model, self.digest = weights.model, weights.digest
         self.dtype = dtype
+        self._network = CHGNetwork(
+            {name: torch.tensor(w).to(self.device, dtype) for name, w in weights.arrays.items()},
+            NetworkSettings(weights.atom_cutoff, weights.bond_cutoff, weights.envelope_power),
+        )
         on_cpu = self.device.type == "cpu"
         self._max_atoms = CPU_ATOMS if on_cpu else GPU_ATOMS
         self._max_rows = CPU_ROWS

@@ -90,7 +90,10 @@ def build_edges(positions: Tensor, cells: Tensor, sizes: Tensor, cutoff: float) 
 def build_bond_graph(
     first: Tensor, second: Tensor, lengths: Tensor, n_atoms: int, cutoff: float
 ) -> BondGraph:
-    """Every ordered pair of different directed bonds below ``cutoff`` Å with a common centre."""
+    """Every ordered pair of different directed bonds below ``cutoff`` Å with a common centre.
+
+    chgnet also lets a bond of exactly the cutoff be the left one; its weight is zero there.
+    """
     short = torch.nonzero(lengths < cutoff).view(-1)
     n_short = len(short)
     rows = torch.arange(n_short, device=short.device)

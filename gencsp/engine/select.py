@@ -76,4 +76,4 @@ def _import_native() -> tuple[ModuleType | None, str]:
     try:
         return import_module(_NATIVE), ""
     except ImportError as error:
-        return None, f"the native extension is not available ({error})"
+        return None, f"the native extension does not load ({error})"

@@ -35,7 +35,7 @@ def relax(
     The iterable is read lazily, and ``Relaxed.index`` is the position of a structure in it. A
     structure that cannot be relaxed comes back with its verdict in ``Relaxed.outcome`` and never
     ends the run. ``FixAtoms`` and ``FixSymmetry`` on a structure are obeyed (atoms fixed while the
-    cell relaxes keep their fractional coordinates, as in ASE); other constraints make it bad input.
+    cell relaxes keep their fractional coordinates, as in ASE).
 
     What holds of results: they are those of ASE's ``FIRE`` on a ``FrechetCellFilter`` up to the
     rounding of forces. The torch engine's forces depend on the rest of a batch and on ``workers``
@@ -58,6 +58,7 @@ def relax(
         model: which of CHGNet's published weights.
 
     Raises:
+        ConstraintError: a structure has constraints other than those two.
         EngineError: the engine is not available.
         WeightsError: the weights are not there.
     """

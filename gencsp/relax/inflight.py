@@ -6,8 +6,8 @@ Works with any engine that evaluates a batch; minimisers see generalised coordin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms, units
@@ -15,10 +15,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from gencsp.relax.cell import cell_forces, deformation, largest_row
-from gencsp.relax.crystals import Crystals, Evaluate, FloatArray, IntArray, Values
+from gencsp.relax.cell import cell_forces, largest_row
+from gencsp.relax.coordinates import Coordinates, cell_row_mask
+from gencsp.relax.crystals import Crystals, Evaluate, FloatArray, Values
 from gencsp.relax.minimisers import BatchMinimiser, make_minimiser
-from gencsp.relax.restraints import Restraints, UnsupportedRestraint
+from gencsp.relax.restraints import NoSymmetryFound, Restraints
 from gencsp.relax.result import Outcome, Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.relax.verdicts import MIN_DISTANCE, check_input, is_hopeless
@@ -37,80 +38,20 @@ class _Job:
     enthalpies: list[float] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Coordinates:
-    """Generalised coordinates of the batch.
-
-    Attributes:
-        numbers: atomic numbers, shape (n,).
-        undeformed: positions in the undeformed cells in Å, shape (n, 3).
-        references: the undeformed cells, shape (b, 3, 3).
-        logarithms: L of the deformations exp(L), shape (b, 3, 3).
-        sizes: shape (b,).
-    """
-
-    numbers: IntArray
-    undeformed: FloatArray
-    references: FloatArray
-    logarithms: FloatArray
-    sizes: IntArray
-
-    @classmethod
-    def of(cls, structures: Sequence[Atoms]) -> _Coordinates:
-        start = Crystals.from_atoms(structures)
-        zeros = np.zeros_like(start.cells)
-        return cls(start.numbers, start.positions, start.cells, zeros, start.sizes)
-
-    @property
-    def owner(self) -> IntArray:
-        return np.repeat(np.arange(len(self.sizes)), self.sizes)
-
-    def join(self, other: _Coordinates) -> _Coordinates:
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return _Coordinates(*(np.concatenate(pair) for pair in pairs))
-
-    def take(self, chosen: NDArray[np.bool_]) -> _Coordinates:
-        rows = chosen[self.owner]
-        return _Coordinates(
-            self.numbers[rows],
-            self.undeformed[rows],
-            self.references[chosen],
-            self.logarithms[chosen],
-            self.sizes[chosen],
-        )
-
-    def moved(self, move: FloatArray) -> _Coordinates:
-        """Displaced by (r, 3), in which each crystal's atoms precede the three rows of n L."""
-        cell_rows = _cell_rows(self.sizes)
-        by_cell = move[cell_rows].reshape(-1, 3, 3) / self.sizes[:, None, None]
-        return replace(
-            self,
-            undeformed=self.undeformed + move[~cell_rows],
-            logarithms=self.logarithms + by_cell,
-        )
-
-    def crystals(self) -> tuple[Crystals, FloatArray]:
-        """Where atoms and cells are, and the deformations (b, 3, 3)."""
-        deformations = deformation(self.logarithms)
-        transposed = deformations.transpose(0, 2, 1)
-        positions = np.einsum("ni,nij->nj", self.undeformed, transposed[self.owner])
-        return (
-            Crystals(self.numbers, positions, self.references @ transposed, self.sizes),
-            deformations,
-        )
-
-
 def relax_in_flight(
     structures: Iterable[Atoms], settings: RelaxSettings, evaluate: Evaluate, *, max_atoms: int
 ) -> Iterator[Relaxed]:
     """Relax a stream of structures with at most ``max_atoms`` atoms in flight (or one structure).
 
     Yields each structure as it finishes; reads the stream only as room comes free.
+
+    Raises:
+        ConstraintError: a structure has constraints other than ``FixAtoms`` and ``FixSymmetry``.
     """
     waiting = enumerate(structures)
     minimiser = make_minimiser(settings.minimiser)
     jobs: list[_Job] = []
-    coordinates: _Coordinates | None = None
+    coordinates: Coordinates | None = None
     exhausted = False
     while True:
         entering: list[_Job] = []
@@ -130,7 +71,7 @@ def relax_in_flight(
             flying += job.size
         if entering:
             jobs += entering
-            new = _Coordinates.of(starts)
+            new = Coordinates.of(starts)
             coordinates = new if coordinates is None else coordinates.join(new)
             minimiser.join(new.sizes + 3)
         if not jobs or coordinates is None:
@@ -148,7 +89,7 @@ def _enter(
     if failure is None:
         try:
             restraints, start = Restraints.of(source, settings)
-        except UnsupportedRestraint:
+        except NoSymmetryFound:
             failure = Outcome.BAD_INPUT
         else:
             return _Job(index, source, restraints, len(source)), start
@@ -157,11 +98,11 @@ def _enter(
 
 def _advance(
     jobs: list[_Job],
-    coordinates: _Coordinates,
+    coordinates: Coordinates,
     minimiser: BatchMinimiser,
     settings: RelaxSettings,
     evaluate: Evaluate,
-) -> tuple[_Coordinates, NDArray[np.bool_], list[Relaxed]]:
+) -> tuple[Coordinates, NDArray[np.bool_], list[Relaxed]]:
     """One force call and one step for all; what stays, and what has finished."""
     crystals, deformations = coordinates.crystals()
     values = evaluate(crystals)
@@ -191,7 +132,7 @@ def _advance(
 
 def _generalised(
     jobs: list[_Job],
-    coordinates: _Coordinates,
+    coordinates: Coordinates,
     crystals: Crystals,
     deformations: FloatArray,
     values: Values,
@@ -206,7 +147,7 @@ def _generalised(
             forces[rows], stresses[i] = job.restraints.project(
                 crystals.cells[i], forces[rows], stresses[i]
             )
-    cell_rows = _cell_rows(crystals.sizes)
+    cell_rows = cell_row_mask(crystals.sizes)
     out = np.zeros((len(cell_rows), 3))
     if settings.fixed_cell:
         out[~cell_rows] = forces
@@ -301,9 +242,3 @@ def failed(index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0) -> Rel
         steps=steps,
         outcome=outcome,
     )
-
-
-def _cell_rows(sizes: IntArray) -> NDArray[np.bool_]:
-    """Which rows of the generalised coordinates belong to cells, shape (r,)."""
-    pattern = np.tile([False, True], len(sizes))
-    return np.repeat(pattern, np.column_stack([sizes, np.full_like(sizes, 3)]).ravel())

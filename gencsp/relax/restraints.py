@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
+from gencsp.errors import ConstraintError
 from gencsp.relax.crystals import FloatArray, IntArray
 from gencsp.relax.settings import RelaxSettings
 
@@ -28,8 +29,8 @@ _SPGLIB_ERRORS += tuple(
 )
 
 
-class UnsupportedRestraint(Exception):
-    """A constraint other than ``FixAtoms`` and ``FixSymmetry``, or a symmetry spglib cannot find.
+class NoSymmetryFound(Exception):
+    """spglib finds no space group, as where atoms overlap.
 
     Never seen by users: it becomes the verdict "input cannot be evaluated".
     """
@@ -53,7 +54,7 @@ class Symmetry:
         maps = np.asarray(constraint.symm_map, dtype=np.int64)
         sources = np.argsort(maps, axis=1)
         if (np.sort(maps, axis=1) != np.arange(maps.shape[1])).any():
-            raise UnsupportedRestraint("an operation maps two atoms onto one")
+            raise NoSymmetryFound("an operation maps two atoms onto one")
         return cls(np.asarray(constraint.rotations, dtype=np.float64), sources)
 
     def project_forces(self, cell: FloatArray, forces: FloatArray) -> FloatArray:
@@ -83,8 +84,9 @@ class Restraints:
         """Read a structure's constraints; the structure comes back symmetrised where it is kept so.
 
         Raises:
-            UnsupportedRestraint: the structure has other constraints, or spglib finds no space
-                group for it.
+            ConstraintError: the structure has constraints other than ``FixAtoms`` and
+                ``FixSymmetry``.
+            NoSymmetryFound: its symmetry is to be kept and spglib finds none.
         """
         fixed: list[int] = []
         symmetry = None
@@ -94,7 +96,10 @@ class Restraints:
             elif isinstance(constraint, FixSymmetry):
                 symmetry = Symmetry.of(constraint)
             else:
-                raise UnsupportedRestraint(type(constraint).__name__)
+                raise ConstraintError(
+                    f"a structure carries {type(constraint).__name__}, and relaxation obeys only "
+                    f"FixAtoms and FixSymmetry: remove it, or use one of ASE's optimisers."
+                )
         start = atoms.copy()
         if settings.keep_symmetry and symmetry is None:
             start.set_constraint()
@@ -123,4 +128,4 @@ def _find_symmetry(atoms: Atoms, symprec: float) -> Symmetry:
     try:
         return Symmetry.of(FixSymmetry(atoms, symprec=symprec))
     except _SPGLIB_ERRORS as error:
-        raise UnsupportedRestraint("spglib finds no space group") from error
+        raise NoSymmetryFound("spglib finds no space group") from error
