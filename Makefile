@@ -1,0 +1,36 @@
+# Two commands, each of which sets up all it needs in .venv:
+#   make cycle   search crystal structures of Li5Si2
+#   make test    lint, types, tests
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Workers and tests run side by side, one thread each.
+export OMP_NUM_THREADS := 1
+
+.PHONY: cycle test clean
+
+cycle: .venv/installed
+	$(BIN)/gencsp cycle Li5Si2 --guests Li
+
+test: .venv/installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "gencsp needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/installed: .venv/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-test: .venv/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[test,train]'
+	touch $@ .venv/installed
+
+clean:
+	rm -rf .venv build

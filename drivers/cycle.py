@@ -1,0 +1,35 @@
+"""The cycle from a deck, to copy and change: python cycle.py cycle.toml"""
+
+from __future__ import annotations
+
+import sys
+
+from gencsp.assembly import open_cycle
+from gencsp.decks import CycleDeck
+from gencsp.errors import GencspError
+from gencsp.io import write_cif, write_extxyz
+
+
+def main(path: str) -> None:
+    deck = CycleDeck.read(path)
+    with open_cycle(deck) as search:
+        for step in search.irun():
+            print(f"{step.stage}: {step.done}/{step.total} tasks, {step.structures} structures")
+        ranking = search.ranking()
+    for line in ranking:
+        print(
+            f"{line.decomposition_energy:8.4f} eV/atom  {line.space_group:12} {line.stage:8} "
+            f"{line.structure_id:8} from {line.parents} {line.duplicate_of and '(duplicate)'}"
+        )
+    pool = write_extxyz(deck.folder / "ranked.extxyz", [line.atoms for line in ranking])
+    if ranking:
+        best = write_cif(deck.folder / "best.cif", ranking[0].atoms)
+        print(f"wrote {pool} and {best}")
+
+
+# Workers import this file again: without the guard each would start a run of its own.
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1] if len(sys.argv) > 1 else "cycle.toml")
+    except GencspError as error:
+        sys.exit(f"cycle: {error}")
