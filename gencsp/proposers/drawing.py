@@ -29,11 +29,18 @@ def draw_units(units: Sequence[int], rng: np.random.Generator) -> int:
     return int(rng.choice(units, p=weights / weights.sum()))
 
 
-def mark(atoms: Atoms, *, proposer: str, model: str = "", parents: str = "") -> Atoms:
+def mark(
+    atoms: Atoms,
+    *,
+    proposer: str,
+    model: str = "",
+    parents: str = "",
+    stage: Stage = Stage.GENERATED,
+) -> Atoms:
     """A bare copy (no calculator, constraints or foreign info) that says what made it."""
     bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     bare.info.update(
-        {"proposer": proposer, "model": model, "parents": parents, "stage": str(Stage.GENERATED)}
+        {"proposer": proposer, "model": model, "parents": parents, "stage": str(stage)}
     )
     return bare
 
@@ -47,7 +54,7 @@ def identify(structures: Iterable[Atoms], *, prefix: str, seed: int) -> Iterator
         yield Provenance(
             structure_id=f"{prefix}-{k:05d}",
             proposer=str(atoms.info.get("proposer", "")),
-            stage=Stage.GENERATED,
+            stage=Stage(atoms.info.get("stage", Stage.GENERATED)),
             seed=seed,
             model=str(atoms.info.get("model", "")),
             parents=str(atoms.info.get("parents", "")),

@@ -2,7 +2,8 @@
 
 CHGGen (Section III.B): a random Bravais lattice of volume N·V₀, atoms placed at random, and the
 reverse diffusion of their positions. With a host (Section II.C) its atoms and cell stay and only
-the guests are generated; every structure is another draw of guests.
+the guests are generated; every structure is another draw of guests. Host atoms come first, in the
+host's order; ``info["host_atoms"]`` says how many they are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
 from gencsp.proposers.streams import streams
+from gencsp.provenance import Stage
 
 DEFAULT_SAMPLER = SamplerSettings()
 
@@ -98,7 +100,16 @@ class ScoreProposer:
                     self.failures += 1
                     continue
                 made += 1
-                yield mark(atoms, proposer=self.name, model=self.model.digest, parents=parent)
+                proposal = mark(
+                    atoms,
+                    proposer=self.name,
+                    model=self.model.digest,
+                    parents=parent,
+                    stage=Stage.GENERATED if host is None else Stage.INPAINTED,
+                )
+                if request.host is not None:
+                    proposal.info["host_atoms"] = len(request.host)
+                yield proposal
 
     def _start(self, request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
         """Cell and random positions to denoise; guests only where there is a host."""

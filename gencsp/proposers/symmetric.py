@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+import spglib
 from ase import Atoms
 from ase.constraints import FixSymmetry
 
@@ -50,6 +51,10 @@ TRIES = 20
 START_SEPARATION = 0.25
 #: Å: the crystal is built exactly, so its symmetry is found at a small tolerance.
 SYMPREC = 1e-3
+#: How spglib refuses a crystal: older releases return None, over which ASE trips.
+_SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
+if hasattr(spglib, "SpglibError"):
+    _SPGLIB_ERRORS += (spglib.SpglibError,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +225,10 @@ def realise(skeleton: Skeleton, *, volume: float, rng: np.random.Generator) -> A
 
 def _hold(atoms: Atoms, skeleton: Skeleton) -> Start | None:
     """Put ``FixSymmetry`` on a crystal; ``None`` where spglib does not find all of its group."""
-    symmetry = FixSymmetry(atoms, symprec=SYMPREC)
+    try:
+        symmetry = FixSymmetry(atoms, symprec=SYMPREC)
+    except _SPGLIB_ERRORS:
+        return None
     order = max(site.multiplicity for site in sites(skeleton.space_group).values())
     if len(symmetry.rotations) < order:
         return None
