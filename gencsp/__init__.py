@@ -1,17 +1,39 @@
 """gencsp joins generative crystal models with crystal structure prediction.
 
-``gencsp.propose``, ``gencsp.relax``, ``gencsp.refine`` and ``gencsp.hull`` do in one call what the
-commands of the same names do. They load on first use, so that ``import gencsp`` stays fast and
-imports no torch.
+What the commands do, a script does in one call: ``gencsp.propose(...)``, ``gencsp.refine(...)``,
+``gencsp.relax.relax(...)``, and :func:`gencsp.api.hull`. They load on first use, so that
+``import gencsp`` stays fast and imports no torch.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gencsp.api import propose, refine
 
 try:
     __version__ = version("gencsp")
 except PackageNotFoundError:  # a source tree on sys.path that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__"]
+# Only names that no module of the package has: importing a sub-module binds its name here, and
+# would silently take the place of a function of the same name.
+_CALLS = ("propose", "refine")
+_MODULES = ("api", "relax")
+
+__all__ = ["__version__", "propose", "refine"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _CALLS:
+        return getattr(import_module("gencsp.api"), name)
+    if name in _MODULES:
+        return import_module(f"gencsp.{name}")
+    raise AttributeError(f"module 'gencsp' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CALLS, *_MODULES})

@@ -1,0 +1,167 @@
+"""The commands as calls, for scripts: propose, relax, refine, hull.
+
+``propose`` and ``relax`` are those of :mod:`gencsp.proposers` and :mod:`gencsp.relax`. The
+structures that ``refine`` and ``hull`` return say in ``info`` what came of them: ``outcome``,
+``energy_per_atom`` and ``decomposition_energy`` (eV/atom), ``space_group``,
+``space_group_number``, and their provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ase import Atoms
+
+from gencsp.assembly import INPAINTER, ChgnetRelaxer, EngineName, NamedProposer
+from gencsp.composition import Composition
+from gencsp.execute import LocalProcesses
+from gencsp.hull import Hull
+from gencsp.proposers import propose
+from gencsp.provenance import Provenance, Stage
+from gencsp.relax import RelaxSettings, relax
+from gencsp.search.cycle import Cycle, CycleSettings
+from gencsp.search.tasks import SymmetryTolerance, name_space_group
+from gencsp.store import Finished, MemoryStore
+from gencsp.store.base import portable
+
+__all__ = ["hull", "propose", "refine", "relax"]
+
+
+def refine(
+    structures: Iterable[Atoms],
+    *,
+    guests: Iterable[str] | None = None,
+    inpaintings: int = 3,
+    seed: int = 0,
+    fmax: float = 0.1,
+    steps: int = 200,
+    pressure: float = 0.0,
+    keep_symmetry: bool = False,
+    weights: Path | None = None,
+    engine: EngineName = "auto",
+    entries: Path | None = None,
+    workers: int = 1,
+) -> list[Atoms]:
+    """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
+
+    Args:
+        structures: relaxed crystals, of one composition or several.
+        guests: species to inpaint; ``None`` takes, for each composition, the species with the
+            broadest local environments.
+        inpaintings: structures to inpaint into each framework.
+        seed: the same seed gives the same structures.
+        fmax: eV/Å.
+        steps: most minimiser steps.
+        pressure: GPa.
+        keep_symmetry: keep the symmetry of inpainted structures while they relax.
+        weights: score model; ``None`` for the one that ships with gencsp.
+        engine: relaxation engine.
+        entries: hull entries of your own.
+        workers: processes of one thread each.
+
+    Returns:
+        The refined structures that converged, of each composition by decomposition energy.
+
+    Raises:
+        RequestError: guests that are not in a structure, or no host atoms left.
+        WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
+    """
+    reference = Hull.load(entries)
+    given = None if guests is None else tuple(guests)
+    groups: dict[Composition, list[Atoms]] = {}
+    for atoms in structures:
+        groups.setdefault(_sorted_formula(atoms), []).append(atoms)
+    plans = [
+        CycleSettings(
+            composition=composition,
+            guests=given,
+            max_atoms=max(map(len, group)),
+            seed=seed,
+            inpaintings=inpaintings,
+            relax=RelaxSettings(fmax=fmax, steps=steps, pressure=pressure),
+            keep_symmetry=keep_symmetry,
+        )
+        for composition, group in groups.items()
+    ]
+    refined: list[Atoms] = []
+    with LocalProcesses(workers) as executor:
+        for settings in plans:
+            store = MemoryStore()
+            start = _as_relaxed(groups[settings.composition])
+            store.finish(f"{Stage.RELAXED}-0000", Finished(structures=tuple(start)))
+            cycle = Cycle(
+                settings,
+                proposer=NamedProposer(INPAINTER, weights),
+                inpainter=NamedProposer(INPAINTER, weights),
+                relaxer=ChgnetRelaxer(engine),
+                hull=reference,
+                store=store,
+                executor=executor,
+            )
+            refined.extend(line.atoms for line in cycle.run(begin=Stage.FRAMEWORK))
+    return refined
+
+
+def hull(
+    structures: Iterable[Atoms],
+    *,
+    entries: Path | None = None,
+    engine: EngineName = "auto",
+    workers: int = 1,
+) -> list[Atoms]:
+    """Decomposition energies of structures as they are, from CHGNet energies (no relaxation).
+
+    Args:
+        structures: crystals.
+        entries: hull entries of your own, made with CHGNet; ``None`` for the shipped ones.
+        engine: which engine evaluates CHGNet.
+        workers: CPU threads.
+
+    Returns:
+        Copies, in the order given.
+
+    Raises:
+        EngineError: the engine is not available.
+        HullReferenceError: no reference for an element.
+    """
+    from gencsp.engine.select import get_engine
+
+    reference = Hull.load(entries)
+    judged = [portable(atoms) for atoms in structures]
+    evaluations = get_engine(engine).evaluate(judged, workers=workers)
+    for atoms, evaluation in zip(judged, evaluations, strict=True):
+        if evaluation.failure is not None:
+            atoms.info["outcome"] = str(evaluation.failure)
+            continue
+        per_atom = evaluation.energy / len(atoms)
+        atoms.info["energy_per_atom"] = per_atom
+        atoms.info["decomposition_energy"] = reference.decomposition_energy(
+            Composition.of(atoms), per_atom
+        )
+        name_space_group(atoms, SymmetryTolerance())
+    return judged
+
+
+def _sorted_formula(atoms: Atoms) -> Composition:
+    """The reduced formula, elements in alphabetical order, so that equal ones are equal."""
+    return Composition(tuple(sorted(Composition.of(atoms).counts)))
+
+
+def _as_relaxed(structures: Iterable[Atoms]) -> list[Atoms]:
+    """Copies with a place in this run; what they were called before becomes their parent."""
+    copies = []
+    for number, atoms in enumerate(structures):
+        before = Provenance.read(atoms)
+        copy = portable(atoms)
+        copy.calc = None
+        copy.info = {}
+        Provenance(
+            structure_id=f"r{number:04d}",
+            proposer="files" if before is None else before.proposer,
+            model="" if before is None else before.model,
+            stage=Stage.RELAXED,
+            parents="" if before is None else before.structure_id,
+        ).write(copy)
+        copies.append(copy)
+    return copies

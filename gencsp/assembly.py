@@ -1,0 +1,126 @@
+"""Puts named parts together into searches: what the command line and the drivers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from ase import Atoms
+
+from gencsp.composition import Composition
+from gencsp.decks import CycleDeck
+from gencsp.engine.base import Engine
+from gencsp.execute import LocalProcesses
+from gencsp.hull import Hull
+from gencsp.proposers import Proposer, get_proposer
+from gencsp.relax.result import Relaxed
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search.contracts import Relaxer
+from gencsp.search.cycle import Cycle, CycleSettings, cycle_manifest
+from gencsp.store import DiskStore
+
+EngineName = Literal["auto", "native", "torch"]
+
+#: The proposer that completes a host, by name.
+INPAINTER = "score"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProposer:
+    """Makes a proposer by name, in whichever process it is called."""
+
+    name: str
+    weights: Path | None = None
+
+    def __call__(self) -> Proposer:
+        from gencsp.proposers.options import ProposerOptions
+
+        return get_proposer(self.name, ProposerOptions(weights=self.weights))
+
+
+@dataclass(frozen=True, slots=True)
+class ChgnetRelaxer:
+    """Makes a CHGNet relaxer of one thread."""
+
+    engine: EngineName = "auto"
+
+    def __call__(self) -> Relaxer:
+        from gencsp.engine.select import get_engine
+
+        return partial(_relax, get_engine(self.engine))
+
+
+@contextmanager
+def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
+    """A cycle ready to run, or to go on: inputs checked, models found, folder claimed.
+
+    Everything that can be wrong with the inputs is found before the folder is touched.
+
+    Raises:
+        CompositionError, RequestError: formula, guests or counts that make no sense.
+        WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
+        StoreError: the folder holds another run, cannot be written, or is full.
+    """
+    settings = cycle_settings(deck)
+    hull = Hull.load(deck.hull)
+    hull.decomposition_energy(settings.composition, 0.0)
+    proposer = NamedProposer(deck.proposer, deck.weights)
+    inpainter = NamedProposer(INPAINTER, deck.weights)
+    with LocalProcesses(deck.workers) as executor:
+        models = executor.submit(_identify_models, proposer, inpainter, deck.engine).result()
+        manifest = cycle_manifest(settings, proposer=deck.proposer, hull=hull.digest, **models)
+        with DiskStore(deck.folder, manifest) as store:
+            yield Cycle(
+                settings,
+                proposer=proposer,
+                inpainter=inpainter,
+                relaxer=ChgnetRelaxer(deck.engine),
+                hull=hull,
+                store=store,
+                executor=executor,
+            )
+
+
+def cycle_settings(deck: CycleDeck) -> CycleSettings:
+    """What a deck says about the search itself.
+
+    Raises:
+        CompositionError, RequestError: formula, guests or counts that make no sense.
+    """
+    return CycleSettings(
+        composition=Composition.parse(deck.formula),
+        guests=deck.guests,
+        max_atoms=deck.atoms,
+        n=deck.n,
+        seed=deck.seed,
+        inpaintings=deck.inpaintings,
+        relax=RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure),
+        keep_symmetry=deck.keep_symmetry,
+    )
+
+
+def _identify_models(
+    proposer: NamedProposer, inpainter: NamedProposer, engine: EngineName
+) -> dict[str, str]:
+    """Load the models once, in a worker, and say which they are."""
+    from gencsp.engine.select import get_engine
+    from gencsp.proposers.options import ProposerOptions
+
+    proposer()
+    potential = get_engine(engine)
+    score_model = ProposerOptions(weights=inpainter.weights).score_model()
+    return {
+        "score_model": score_model.digest,
+        "engine": potential.name,
+        "potential": f"{potential.model}-{potential.digest}",
+    }
+
+
+def _relax(
+    engine: Engine, structures: Iterable[Atoms], settings: RelaxSettings
+) -> Iterator[Relaxed]:
+    return engine.relax(structures, settings, workers=1)

@@ -1,0 +1,32 @@
+"""The command ``gencsp``: one file for each sub-command.
+
+Nothing heavy is imported here, so that ``--help`` is quick: commands import what they need when
+they run.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from gencsp.cli.console import Commands
+from gencsp.cli.cycle import cycle
+from gencsp.cli.hull import hull
+from gencsp.cli.info import info
+from gencsp.cli.propose import propose
+from gencsp.cli.refine import refine
+from gencsp.cli.relax import relax
+from gencsp.cli.train import PASS_ON, train
+
+app = typer.Typer(
+    cls=Commands,
+    name="gencsp",
+    help="Generative crystal models joined with crystal structure prediction.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _command in (cycle, propose, relax, refine, hull, info):
+    app.command()(_command)
+app.command(context_settings=PASS_ON)(train)
+
+__all__ = ["app"]

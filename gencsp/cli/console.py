@@ -1,0 +1,136 @@
+"""What the commands share: how they print, show progress, fail, and write their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typer.core import TyperGroup
+
+from gencsp.errors import GencspError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+#: Lines of a table on the screen; files hold all.
+SHOWN = 25
+
+
+class Commands(TyperGroup):
+    """Turns every error that gencsp raises on purpose into one sentence and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GencspError as error:
+            complain(str(error))
+            # Errors of input are ValueErrors as well.
+            raise typer.Exit(BAD_INPUT if isinstance(error, ValueError) else FAILED) from error
+
+
+def complain(sentence: str) -> None:
+    """One line on stderr."""
+    console = Console(stderr=True)
+    console.print(f"gencsp: {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """One line on stdout."""
+    Console().print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Progress bars on stderr."""
+    columns = (
+        TextColumn("{task.description:<11}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        yield bars
+
+
+def print_structures(structures: Sequence[Atoms]) -> None:
+    """The table of structures that every command ends in, from what stands in their ``info``."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("", "E_d (eV/atom)", "space group", "formula", "stage", "parents", "id", "note"):
+        right = title in ("", "E_d (eV/atom)")
+        table.add_column(title, justify="right" if right else "left", no_wrap=title != "note")
+    for number, atoms in enumerate(structures[:SHOWN], start=1):
+        table.add_row(str(number), *_cells(atoms))
+    Console(soft_wrap=True).print(table)
+    if len(structures) > SHOWN:
+        say(f"... and {len(structures) - SHOWN} more in the files.")
+
+
+def _cells(atoms: Atoms) -> tuple[str, ...]:
+    info = atoms.info
+    energy = info.get("decomposition_energy")
+    note = f"same as {info['duplicate_of']}" if info.get("duplicate_of") else ""
+    if info.get("outcome", "converged") != "converged":
+        note = str(info["outcome"])
+    return (
+        "" if energy is None else f"{energy:.4f}",
+        f"{info['space_group']} ({info['space_group_number']})" if "space_group" in info else "",
+        atoms.get_chemical_formula(mode="hill", empirical=False),
+        str(info.get("stage", "")),
+        str(info.get("parents", "")),
+        str(info.get("structure_id", "")),
+        note,
+    )
+
+
+def print_failures(failures: Mapping[str, int]) -> None:
+    """How many structures failed, and why."""
+    if failures:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(failures.items()))
+        say(f"failed: {reasons}")
+
+
+def write_results(folder: Path, name: str, structures: Sequence[Atoms]) -> None:
+    """Write ``folder/name.extxyz`` and a symmetrised CIF each in ``folder/cif``, and say where.
+
+    Duplicates and structures whose relaxation failed get no CIF.
+    """
+    from gencsp.io import write_cif, write_extxyz
+
+    pool = write_extxyz(folder / f"{name}.extxyz", structures)
+    written = 0
+    for number, atoms in enumerate(structures, start=1):
+        info = atoms.info
+        if info.get("duplicate_of") or info.get("outcome", "converged") != "converged":
+            continue
+        identity = str(info.get("structure_id", number)).replace("/", "_")
+        write_cif(folder / "cif" / f"{number:03d}-{identity}.cif", atoms)
+        written += 1
+    say(f"wrote {len(structures)} structures to {pool}")
+    if written:
+        say(f"wrote {written} symmetrised CIF files to {folder / 'cif'}")
+
+
+def split_species(text: str | None) -> tuple[str, ...] | None:
+    """``Li,Na`` as a tuple; ``None`` stays ``None``."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def counted(reasons: Iterable[str]) -> dict[str, int]:
+    """How often each reason occurs."""
+    counts: dict[str, int] = {}
+    for reason in reasons:
+        counts[reason] = counts.get(reason, 0) + 1
+    return counts

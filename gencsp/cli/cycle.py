@@ -1,0 +1,117 @@
+"""``gencsp cycle``: generate, relax, refine, inpaint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gencsp.cli.console import (
+    INTERRUPTED,
+    complain,
+    print_failures,
+    print_structures,
+    progress_bars,
+    say,
+    split_species,
+    write_results,
+)
+from gencsp.cli.options import EngineOption
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from gencsp.search.cycle import Cycle
+
+_TITLES = {
+    "generated": "generate",
+    "relaxed": "relax",
+    "framework": "symmetrise",
+    "inpainted": "inpaint",
+    "refined": "relax again",
+}
+
+
+def cycle(
+    formula: Annotated[str, typer.Argument(help="Formula unit, such as Li5Si2.")],
+    guests: Annotated[
+        str | None,
+        typer.Option(help="Species to inpaint, such as Li or Li,Na; chosen if not given."),
+    ] = None,
+    atoms: Annotated[int, typer.Option(help="Most atoms in a generated cell.")] = 20,
+    n: Annotated[int, typer.Option("--n", "-n", help="Structures to generate.")] = 20,
+    inpaintings: Annotated[int, typer.Option(help="Structures to inpaint a framework.")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    workers: Annotated[int, typer.Option(help="Worker processes of one thread each.")] = 2,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run [default: runs/FORMULA-SEED].")
+    ] = None,
+    proposer: Annotated[str, typer.Option(help="Proposer that generates.")] = "mixed",
+    weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
+    fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
+    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
+    pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
+    keep_symmetry: Annotated[
+        bool, typer.Option(help="Keep the symmetry of inpainted structures while they relax.")
+    ] = False,
+    engine: EngineOption = "auto",
+    hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
+) -> None:
+    """Search crystal structures of a composition: generate, relax, refine, inpaint.
+
+    The same command goes on with a run that was stopped.
+    """
+    from gencsp.decks import CycleDeck
+
+    deck = CycleDeck.make(
+        formula=formula,
+        guests=split_species(guests),
+        atoms=atoms,
+        n=n,
+        inpaintings=inpaintings,
+        seed=seed,
+        workers=workers,
+        out=out,
+        proposer=proposer,
+        weights=weights,
+        fmax=fmax,
+        steps=steps,
+        pressure=pressure,
+        keep_symmetry=keep_symmetry,
+        engine=engine,
+        hull=hull,
+    )
+    from gencsp.assembly import open_cycle
+
+    try:
+        with open_cycle(deck) as search:
+            _watch(search)
+            _report(search, deck.folder)
+    except KeyboardInterrupt:
+        complain(
+            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
+        )
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _watch(search: Cycle) -> None:
+    with progress_bars() as bars:
+        tasks: dict[str, TaskID] = {}
+        for step in search.irun():
+            if step.stage not in tasks:
+                tasks[step.stage] = bars.add_task(_TITLES[step.stage], note="", total=None)
+            failed = sum(step.failures.values())
+            note = f"{step.structures} structures" + (f", {failed} failed" if failed else "")
+            bars.update(tasks[step.stage], completed=step.done, total=step.total, note=note)
+
+
+def _report(search: Cycle, folder: Path) -> None:
+    chosen = search.settings.guests is None
+    ranking = search.ranking()
+    print_structures([line.atoms for line in ranking])
+    if chosen and search.guests:
+        say(f"guests chosen: {', '.join(search.guests)} (broadest local environments)")
+    print_failures(search.failures())
+    write_results(folder, "ranked", [line.atoms for line in ranking])
+    say(f"every structure, with its provenance: {search.settings.composition} in {folder}/run.db")

@@ -1,0 +1,34 @@
+"""``gencsp hull``: decomposition energies of structures from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gencsp.cli.console import print_structures, progress_bars, write_results
+from gencsp.cli.options import EngineOption, FilesArgument, HullOption
+
+
+def hull(
+    files: FilesArgument,
+    workers: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    engine: EngineOption = "auto",
+    entries: HullOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("hull"),
+) -> None:
+    """Decomposition energies of structures as they are, from CHGNet energies."""
+    from gencsp.api import hull as call
+    from gencsp.io import name_of, read_structures
+
+    structures = read_structures(files)
+    for number, atoms in enumerate(structures):
+        atoms.info["structure_id"] = name_of(atoms, number)
+    with progress_bars() as bars:
+        task = bars.add_task("evaluate", total=None, note=f"{len(structures)} structures")
+        judged = call(structures, entries=entries, engine=engine, workers=workers)
+        bars.update(task, total=1, completed=1)
+    judged.sort(key=lambda a: a.info.get("decomposition_energy", float("inf")))
+    print_structures(judged)
+    write_results(out, "hull", judged)

@@ -1,0 +1,57 @@
+"""``gencsp refine``: symmetrise frameworks and inpaint their guests again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gencsp.cli.console import print_structures, progress_bars, split_species, write_results
+from gencsp.cli.options import EngineOption, FilesArgument, HullOption
+
+
+def refine(
+    files: FilesArgument,
+    guests: Annotated[
+        str | None, typer.Option(help="Species to inpaint, such as Li; chosen if not given.")
+    ] = None,
+    inpaintings: Annotated[int, typer.Option(help="Structures to inpaint a framework.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
+    steps: Annotated[int, typer.Option(min=0, help="Most minimiser steps.")] = 200,
+    keep_symmetry: Annotated[
+        bool, typer.Option(help="Keep the symmetry of inpainted structures while they relax.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes of one thread.")] = 2,
+    weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
+    engine: EngineOption = "auto",
+    hull: HullOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("refined"),
+) -> None:
+    """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
+    from gencsp.api import refine as call
+    from gencsp.errors import RequestError
+    from gencsp.io import read_structures
+
+    if fmax <= 0:
+        raise RequestError(f"fmax is {fmax}: it must be above zero, in eV/Å.")
+    structures = read_structures(files)
+    with progress_bars() as bars:
+        task = bars.add_task("refine", total=None, note=f"{len(structures)} structures")
+        refined = call(
+            structures,
+            guests=split_species(guests),
+            inpaintings=inpaintings,
+            seed=seed,
+            fmax=fmax,
+            steps=steps,
+            keep_symmetry=keep_symmetry,
+            weights=weights,
+            engine=engine,
+            entries=hull,
+            workers=workers,
+        )
+        bars.update(task, total=1, completed=1)
+    print_structures(refined)
+    write_results(out, "refined", refined)

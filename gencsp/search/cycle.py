@@ -1,0 +1,336 @@
+"""The cycle of CHGGen: generate, relax, take the guests out, symmetrise, inpaint, relax again.
+
+Source: Section III.B and Fig. 3 of the CHGGen paper; its settings stand in "Methods".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+
+from ase import Atoms
+
+from gencsp.composition import Composition
+from gencsp.errors import RequestError, WorkerError
+from gencsp.proposers.base import Request
+from gencsp.provenance import Stage
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search import tasks
+from gencsp.search.contracts import HullReference, ProposerMaker, RelaxerMaker
+from gencsp.search.ranking import Ranked, rank
+from gencsp.search.tasks import SymmetryTolerance
+from gencsp.store.base import Finished, Manifest, Scalar, Store
+
+Call = Callable[[], Finished]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleSettings:
+    """What to search, and how.
+
+    Attributes:
+        composition: the formula unit.
+        guests: species to take out and inpaint; ``None`` takes the species with the broadest local
+            environments among the relaxed proposals.
+        max_atoms: most atoms in a generated cell.
+        n: structures to generate.
+        seed: every random choice follows from it.
+        inpaintings: structures to inpaint into each framework (the paper's three).
+        relax: how to relax, both times.
+        keep_symmetry: keep the symmetry of inpainted structures while they relax.
+        tolerance: for the space groups of relaxed structures.
+        chunk: structures in one task. It bounds what a crash can undo, and is no matter of speed
+            alone: batches, and so the last digits, follow from it and not from the workers.
+    """
+
+    composition: Composition
+    guests: tuple[str, ...] | None = None
+    max_atoms: int = 20
+    n: int = 20
+    seed: int = 0
+    inpaintings: int = 3
+    relax: RelaxSettings = field(default_factory=RelaxSettings)
+    keep_symmetry: bool = False
+    tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
+    chunk: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("n", "inpaintings", "chunk"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"{name} is {getattr(self, name)}: it must be at least 1.")
+        if self.seed < 0:
+            raise RequestError(f"the seed is {self.seed}: it must be zero or more.")
+        if self.guests is not None:
+            if not self.guests:
+                raise RequestError("no guests are named: name at least one, or leave them out.")
+            self.composition.without(self.guests)
+        elif len(self.composition.elements) == 1:
+            raise RequestError(
+                f"{self.composition} has one species only, so no host would be left without its "
+                f"guests: give a formula of at least two elements."
+            )
+        self.composition.units_within(self.max_atoms)
+
+    def manifest(self) -> dict[str, Scalar | Sequence[Scalar] | None]:
+        """What makes a run with these settings this run, flat."""
+        flat = asdict(self) | {
+            "composition": self.composition.formula,
+            "guests": None if self.guests is None else sorted(self.guests),
+        }
+        for part in ("relax", "tolerance"):
+            flat |= {f"{part}_{key}": value for key, value in flat.pop(part).items()}
+        return flat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the cycle is, after each task.
+
+    Attributes:
+        stage: what the task made.
+        done: tasks of the stage that are finished; those of an earlier, interrupted run count.
+        total: tasks of the stage.
+        structures: structures that the stage has made so far.
+        failures: structures of the stage that failed, by reason.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    structures: int
+    failures: Mapping[str, int]
+
+
+class Cycle:
+    """One run of the cycle.
+
+    Every task is finished in the store before the next counts on it; tasks that the store already
+    has are not run again. Results do not depend on the executor.
+
+    Args:
+        settings: what to search.
+        proposer: makes the proposer that generates.
+        inpainter: makes the proposer that completes frameworks (it is given a host).
+        relaxer: makes the relaxer.
+        hull: reference of the decomposition energies; the energies of its phases and those of the
+            relaxer must come from the same model.
+        store: where everything is kept.
+        executor: where tasks run.
+
+    Attributes:
+        guests: the guests, once they are known.
+    """
+
+    def __init__(
+        self,
+        settings: CycleSettings,
+        *,
+        proposer: ProposerMaker,
+        inpainter: ProposerMaker,
+        relaxer: RelaxerMaker,
+        hull: HullReference,
+        store: Store,
+        executor: Executor,
+    ) -> None:
+        self.settings = settings
+        self.proposer = proposer
+        self.inpainter = inpainter
+        self.relaxer = relaxer
+        self.hull = hull
+        self.store = store
+        self.executor = executor
+        self.guests: tuple[str, ...] | None = settings.guests
+
+    def run(self, *, begin: Stage = Stage.GENERATED) -> list[Ranked]:
+        """Run to the end; returns the ranked table. See :meth:`irun`."""
+        for _ in self.irun(begin=begin):
+            pass
+        return self.ranking()
+
+    def irun(self, *, begin: Stage = Stage.GENERATED) -> Iterator[Progress]:
+        """Run step by step: yields after each task, and once as a stage begins.
+
+        Args:
+            begin: the first stage to run; the store must hold what it builds on. To refine
+                structures from elsewhere, finish a task ``relaxed-0000`` with them and begin at
+                ``Stage.FRAMEWORK``.
+
+        Raises:
+            StoreError: the store cannot be written or is full.
+            WorkerError: a worker process died.
+        """
+        make_calls = {
+            Stage.GENERATED: self._generate,
+            Stage.RELAXED: self._relax,
+            Stage.FRAMEWORK: self._symmetrise,
+            Stage.INPAINTED: self._inpaint,
+            Stage.REFINED: self._refine,
+        }
+        for stage in list(Stage)[list(Stage).index(begin) :]:
+            yield from self._run_stage(stage, make_calls[stage]())
+
+    def ranking(self) -> list[Ranked]:
+        """The converged structures that the store holds, by decomposition energy."""
+        return rank(
+            atoms
+            for stage in (Stage.RELAXED, Stage.REFINED)
+            for atoms in self._structures(stage)
+            if "decomposition_energy" in atoms.info
+        )
+
+    def failures(self) -> Counter[str]:
+        """How many structures failed, by reason, over all stages."""
+        total: Counter[str] = Counter()
+        for finished in self._finished():
+            total.update(finished.failures)
+        return total
+
+    def _run_stage(self, stage: Stage, calls: Mapping[str, Call]) -> Iterator[Progress]:
+        kept = {task: self.store.get(task) for task in calls}
+        finished = [have for have in kept.values() if have is not None]
+        yield _progress(stage, finished, len(calls))
+        futures = {
+            self.executor.submit(call): task for task, call in calls.items() if kept[task] is None
+        }
+        try:
+            for future in as_completed(futures):
+                result = self._judged(future.result())
+                self.store.finish(futures[future], result)
+                finished.append(result)
+                yield _progress(stage, finished, len(calls))
+        except BrokenExecutor as error:
+            raise WorkerError(
+                "a worker process ended unexpectedly, perhaps for lack of memory: repeat the same "
+                "command to go on, with fewer workers."
+            ) from error
+
+    def _judged(self, finished: Finished) -> Finished:
+        for atoms in finished.structures:
+            if "energy_per_atom" not in atoms.info:
+                continue
+            atoms.info["decomposition_energy"] = float(
+                self.hull.decomposition_energy(Composition.of(atoms), atoms.info["energy_per_atom"])
+            )
+        return finished
+
+    def _generate(self) -> dict[str, Call]:
+        settings = self.settings
+        calls: dict[str, Call] = {}
+        for start in range(0, settings.n, settings.chunk):
+            size = min(settings.chunk, settings.n - start)
+            task = _task(Stage.GENERATED, start)
+            calls[task] = partial(
+                tasks.propose,
+                self.proposer,
+                Request(
+                    composition=settings.composition,
+                    n=size,
+                    units=tuple(settings.composition.units_within(settings.max_atoms)),
+                    pressure=settings.relax.pressure,
+                ),
+                seed=settings.seed,
+                task=task,
+                ids=tasks.ids("g", start, size),
+            )
+        return calls
+
+    def _relax(self) -> dict[str, Call]:
+        return self._relax_all(Stage.GENERATED, Stage.RELAXED, self.settings.relax)
+
+    def _symmetrise(self) -> dict[str, Call]:
+        if self.guests is None:
+            from gencsp.symmetry import broadest_species
+
+            relaxed = tasks.usable(self._structures(Stage.RELAXED))
+            self.guests = (broadest_species(relaxed),) if relaxed else ()
+        return {
+            _renamed(task, Stage.FRAMEWORK): partial(
+                tasks.frameworks,
+                tasks.usable(finished.structures),
+                guests=self.guests,
+            )
+            for task, finished in self._of(Stage.RELAXED)
+        }
+
+    def _inpaint(self) -> dict[str, Call]:
+        settings = self.settings
+        calls: dict[str, Call] = {}
+        for framework in self._structures(Stage.FRAMEWORK):
+            name = str(framework.info["structure_id"])[1:]
+            host_size = settings.composition.without(self.guests or ()).size
+            task = f"{Stage.INPAINTED}-{name}"
+            calls[task] = partial(
+                tasks.propose,
+                self.inpainter,
+                Request(
+                    composition=settings.composition,
+                    n=settings.inpaintings,
+                    units=(len(framework) // host_size,),
+                    host=framework,
+                    pressure=settings.relax.pressure,
+                ),
+                seed=settings.seed,
+                task=task,
+                ids=tuple(f"i{name}.{k}" for k in range(1, settings.inpaintings + 1)),
+            )
+        return calls
+
+    def _refine(self) -> dict[str, Call]:
+        relax = replace(self.settings.relax, keep_symmetry=self.settings.keep_symmetry)
+        return self._relax_all(Stage.INPAINTED, Stage.REFINED, relax)
+
+    def _relax_all(self, before: Stage, after: Stage, relax: RelaxSettings) -> dict[str, Call]:
+        return {
+            _renamed(task, after): partial(
+                tasks.relax,
+                self.relaxer,
+                finished.structures,
+                relax,
+                stage=after,
+                tolerance=self.settings.tolerance,
+            )
+            for task, finished in self._of(before)
+            if finished.structures
+        }
+
+    def _of(self, stage: Stage) -> Iterator[tuple[str, Finished]]:
+        for task in self.store.tasks():
+            finished = self.store.get(task)
+            if task.startswith(f"{stage}-") and finished is not None:
+                yield task, finished
+
+    def _finished(self) -> Iterator[Finished]:
+        for stage in Stage:
+            yield from (finished for _, finished in self._of(stage))
+
+    def _structures(self, stage: Stage) -> list[Atoms]:
+        return [atoms for _, finished in self._of(stage) for atoms in finished.structures]
+
+
+def cycle_manifest(settings: CycleSettings, **parts: Scalar | None) -> Manifest:
+    """The manifest of a cycle: its settings and what names its parts (models, hull)."""
+    return {"kind": "cycle", "format": 1, **settings.manifest(), **parts}
+
+
+def _task(stage: Stage, number: int) -> str:
+    return f"{stage}-{number:04d}"
+
+
+def _renamed(task: str, stage: Stage) -> str:
+    return f"{stage}-{task.partition('-')[2]}"
+
+
+def _progress(stage: Stage, finished: Sequence[Finished], total: int) -> Progress:
+    failures: Counter[str] = Counter()
+    for result in finished:
+        failures.update(result.failures)
+    return Progress(
+        stage=stage,
+        done=len(finished),
+        total=total,
+        structures=sum(len(tasks.usable(result.structures)) for result in finished),
+        failures=failures,
+    )

@@ -1,0 +1,171 @@
+"""What workers do: one function for each kind of task of the cycle.
+
+Each takes plain data and makers, makes its model once for as long as the process lives, and
+returns a :class:`~gencsp.store.base.Finished`: structures that failed are counted, not raised.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import TypeVar
+
+from ase import Atoms
+
+from gencsp.proposers.base import Request
+from gencsp.provenance import Provenance, Stage
+from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search.contracts import Maker, ProposerMaker, RelaxerMaker
+from gencsp.search.randomness import task_generator
+from gencsp.store.base import Finished, is_finite
+from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, refine, space_group
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class SymmetryTolerance:
+    """How near a symmetry must be to count, in Å and degrees: by default as in the paper."""
+
+    symprec: float = SYMPREC
+    angle: float = ANGLE_TOLERANCE
+
+
+def propose(
+    make: ProposerMaker, request: Request, *, seed: int, task: str, ids: Sequence[str]
+) -> Finished:
+    """Propose as many structures as there are ids; with a host they are its children."""
+    proposer = _made(make)
+    failed_before = proposer.failures
+    host = None if request.host is None else Provenance.read(request.host)
+    structures = []
+    made = proposer.propose(request, rng=task_generator(seed, task))
+    for structure_id, atoms in zip(ids, made, strict=False):
+        Provenance(
+            structure_id=structure_id,
+            proposer=str(atoms.info.get("proposer", proposer.name)),
+            model=str(atoms.info.get("model", "")),
+            seed=seed,
+            stage=Stage.GENERATED if host is None else Stage.INPAINTED,
+            parents="" if host is None else host.structure_id,
+        ).write(atoms)
+        structures.append(atoms)
+    failures = Counter({"proposal rejected": proposer.failures - failed_before})
+    failures["proposer gave up"] = len(ids) - len(structures)
+    return Finished(structures=tuple(structures), failures=_counted(failures))
+
+
+def relax(
+    make: RelaxerMaker,
+    structures: Sequence[Atoms],
+    settings: RelaxSettings,
+    *,
+    stage: Stage,
+    tolerance: SymmetryTolerance,
+) -> Finished:
+    """Relax; every structure comes back, with its verdict (see :func:`record`).
+
+    Those that did not converge are counted; they are kept too where their coordinates are numbers.
+    """
+    relaxed = sorted(_made(make)(structures, settings), key=lambda result: result.index)
+    prefix = "r" if stage is Stage.RELAXED else "x"
+    kept, failures = [], Counter[str]()
+    for result in relaxed:
+        atoms = record(result, tolerance)
+        parent = _provenance(structures[result.index])
+        parent.child(_with_prefix(prefix, parent), stage).write(atoms)
+        if not result.converged:
+            failures[str(result.outcome)] += 1
+        if is_finite(atoms):
+            kept.append(atoms)
+    return Finished(structures=tuple(kept), failures=_counted(failures))
+
+
+def record(result: Relaxed, tolerance: SymmetryTolerance) -> Atoms:
+    """The structure of a result, with what came of it in ``info`` (changed in place).
+
+    Always ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` (eV/atom),
+    ``space_group`` and ``space_group_number``.
+    """
+    atoms = result.atoms
+    atoms.info["outcome"] = str(result.outcome)
+    atoms.info["steps"] = int(result.steps)
+    if result.converged:
+        atoms.info["energy_per_atom"] = float(result.energy_per_atom)
+        name_space_group(atoms, tolerance)
+    return atoms
+
+
+def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance) -> None:
+    """Set ``space_group`` and ``space_group_number`` in ``info``."""
+    group = space_group(atoms, symprec=tolerance.symprec, angle_tolerance=tolerance.angle)
+    atoms.info["space_group"] = group.symbol
+    atoms.info["space_group_number"] = group.number
+
+
+def frameworks(structures: Iterable[Atoms], *, guests: Sequence[str]) -> Finished:
+    """Take the guests out and symmetrise what is left, by increasing tolerance.
+
+    The cell keeps its formula units, so that the guests taken out are those to be put back. A
+    framework that no tolerance lifts out of P1 is counted as a failure.
+    """
+    kept, failures = [], Counter[str]()
+    for atoms in structures:
+        bare = atoms[[symbol not in guests for symbol in atoms.symbols]]
+        bare.calc = None
+        bare.info = {}
+        refinement = refine(bare, cell="input")
+        if not refinement.refined:
+            failures["framework stays P1"] += 1
+            continue
+        parent = _provenance(atoms)
+        framework = refinement.atoms
+        parent.child(_with_prefix("f", parent), Stage.FRAMEWORK).write(framework)
+        framework.info |= {
+            "space_group": refinement.space_group.symbol,
+            "space_group_number": refinement.space_group.number,
+            "symprec": refinement.symprec,
+            "angle_tolerance": refinement.angle_tolerance,
+        }
+        kept.append(framework)
+    return Finished(structures=tuple(kept), failures=_counted(failures))
+
+
+def usable(structures: Iterable[Atoms]) -> list[Atoms]:
+    """The structures that are results: all but those whose relaxation ended in another verdict."""
+    return [
+        atoms
+        for atoms in structures
+        if atoms.info.get("outcome", Outcome.CONVERGED) == Outcome.CONVERGED
+    ]
+
+
+def ids(prefix: str, start: int, n: int) -> tuple[str, ...]:
+    """``g0003``, ``g0004``, …"""
+    return tuple(f"{prefix}{number:04d}" for number, _ in zip(count(start), range(n), strict=False))
+
+
+@lru_cache(maxsize=8)
+def _made(make: Maker[Made]) -> Made:
+    """What a maker makes, once in a process: models stay loaded between tasks."""
+    return make()
+
+
+def _provenance(atoms: Atoms) -> Provenance:
+    found = Provenance.read(atoms)
+    if found is None:
+        raise ValueError("a structure without provenance cannot be a parent")
+    return found
+
+
+def _with_prefix(prefix: str, parent: Provenance) -> str:
+    """``r0003`` from ``g0003``: the number stays with a structure through the cycle."""
+    return prefix + parent.structure_id[1:]
+
+
+def _counted(failures: Counter[str]) -> dict[str, int]:
+    return {reason: n for reason, n in sorted(failures.items()) if n > 0}

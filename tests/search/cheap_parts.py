@@ -1,0 +1,144 @@
+"""A proposer, a relaxer and a hull that cost nothing, fail now and then, and log what they do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from gencsp.composition import Composition
+from gencsp.proposers.base import Request
+from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search.contracts import Relaxer
+from gencsp.search.cycle import Cycle, CycleSettings
+from gencsp.store import Store
+
+SETTINGS = CycleSettings(
+    composition=Composition.parse("LiSi2"), guests=("Li",), max_atoms=3, n=10, seed=5, chunk=3
+)
+
+
+class CheapProposer:
+    """Si on a slightly shaken bcc lattice, Li anywhere; one in ten is rejected."""
+
+    name = "cheap"
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        made = 0
+        while made < request.n:
+            atoms = request.host.copy() if request.host is not None else self._host(rng)
+            atoms += Atoms("Li", positions=rng.uniform(0, 4, (1, 3)))
+            if rng.random() < 0.1:
+                self.failures += 1
+                continue
+            made += 1
+            yield atoms
+
+    @staticmethod
+    def _host(rng: np.random.Generator) -> Atoms:
+        a = rng.uniform(3.5, 4.5)
+        host = Atoms("Si2", scaled_positions=[(0, 0, 0), (0.5, 0.5, 0.5)], cell=[a] * 3, pbc=True)
+        host.positions += rng.normal(scale=0.01, size=(2, 3))
+        return host
+
+
+@dataclass(frozen=True)
+class CheapProposerMaker:
+    log: Path | None = None
+
+    def __call__(self) -> CheapProposer:
+        note(self.log, f"made proposer {os.getpid()}")
+        return CheapProposer()
+
+
+@dataclass(frozen=True)
+class CheapRelaxerMaker:
+    log: Path | None = None
+
+    def __call__(self) -> Relaxer:
+        note(self.log, f"made relaxer {os.getpid()}")
+
+        def relax(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+            # Out of order, as a batch in flight hands them over.
+            for index, atoms in reversed(list(enumerate(structures))):
+                note(self.log, f"relaxed {atoms.info['structure_id']}")
+                yield relaxed(index, atoms, settings)
+
+        return relax
+
+
+def relaxed(index: int, atoms: Atoms, settings: RelaxSettings) -> Relaxed:
+    """A "minimum" whose energy depends on where the guest is."""
+    atoms = atoms.copy()
+    guest = atoms.get_scaled_positions()[-1]
+    outcome = Outcome.CONVERGED
+    if guest[0] < 0.1:
+        outcome = Outcome.STEP_LIMIT
+    elif guest[0] < 0.2:
+        outcome = Outcome.EXPLODED
+        atoms.positions[:] = np.nan
+    energy = float("nan") if outcome is Outcome.EXPLODED else len(atoms) * np.sin(7 * guest).sum()
+    if outcome is not Outcome.EXPLODED:
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.zeros((len(atoms), 3)))
+    return Relaxed(
+        index=index,
+        atoms=atoms,
+        energy=energy,
+        enthalpy=energy,
+        fmax=settings.fmax / 2,
+        stress=np.zeros(6),
+        steps=7,
+        outcome=outcome,
+    )
+
+
+class CheapHull:
+    def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
+        assert composition.size == 3
+        return energy_per_atom + 1.0
+
+
+def cheap_cycle(
+    store: Store, executor: object, log: Path | None = None, **changes: object
+) -> Cycle:
+    return Cycle(
+        replace(SETTINGS, **changes),
+        proposer=CheapProposerMaker(log),
+        inpainter=CheapProposerMaker(log),
+        relaxer=CheapRelaxerMaker(log),
+        hull=CheapHull(),
+        store=store,
+        executor=executor,
+    )
+
+
+def note(log: Path | None, line: str) -> None:
+    if log is not None:
+        with log.open("a") as file:
+            file.write(f"{line}\n")
+
+
+def table(cycle: Cycle) -> list[tuple[object, ...]]:
+    """The ranked table with every number in full."""
+    return [
+        (
+            line.structure_id,
+            repr(line.decomposition_energy),
+            line.space_group_number,
+            line.stage,
+            line.parents,
+            line.duplicate_of,
+            line.atoms.positions.tolist(),
+            line.atoms.cell.array.tolist(),
+        )
+        for line in cycle.ranking()
+    ]
