@@ -47,9 +47,10 @@ def wrapped_normal(displacement: Tensor, cell: Tensor, variance: float) -> tuple
     volume = float(torch.linalg.det(cell).abs())
     if sigma < 0.4 * volume ** (1 / 3):
         heights = 1.0 / torch.linalg.norm(inverse, dim=0)
-        reach = float(lengths.sum()) / 2 + math.sqrt(2 * TAIL) * sigma
-        images = _triples(torch.floor(reach / heights), cell) @ cell
-        images = images[torch.linalg.norm(images, dim=1) <= reach]
+        farthest = float(lengths.sum()) / 2  # bounds |Δ|, and so the distance of the nearest image
+        reach = math.sqrt(farthest**2 + 2 * TAIL * variance)
+        images = _triples(torch.floor(reach / heights + 0.5), cell) @ cell
+        images = images[torch.linalg.norm(images, dim=1) <= farthest + reach]
         squares = (delta[..., None, :] - images).square().sum(-1)
         log_terms = -squares / (2 * variance)
         log_density = torch.logsumexp(log_terms, dim=-1) - 1.5 * math.log(2 * math.pi * variance)
