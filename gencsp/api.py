@@ -128,8 +128,10 @@ def hull(
     from gencsp.engine.select import get_engine
 
     reference = Hull.load(entries)
+    potential = get_engine(engine)
+    reference.require_model(potential.model)
     judged = [portable(atoms) for atoms in structures]
-    evaluations = get_engine(engine).evaluate(judged, workers=workers)
+    evaluations = potential.evaluate(judged, workers=workers)
     for atoms, evaluation in zip(judged, evaluations, strict=True):
         if evaluation.failure is not None:
             atoms.info["outcome"] = str(evaluation.failure)

@@ -72,6 +72,7 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with LocalProcesses(deck.workers) as executor:
         models = executor.submit(_identify_models, proposer, inpainter, deck.engine).result()
+        hull.require_model(models["potential"])
         manifest = cycle_manifest(settings, proposer=deck.proposer, hull=hull.digest, **models)
         with DiskStore(deck.folder, manifest) as store:
             yield Cycle(
@@ -116,7 +117,8 @@ def _identify_models(
     return {
         "score_model": score_model.digest,
         "engine": potential.name,
-        "potential": f"{potential.model}-{potential.digest}",
+        "potential": potential.model,
+        "potential_digest": potential.digest,
     }
 
 

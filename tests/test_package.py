@@ -49,7 +49,18 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 # Who may import whom: a layer may import those before it.
 LAYERS = (
     {"composition", "provenance", "errors"},
-    {"diffusion", "calculators", "symmetry", "hull", "filters", "engine", "volume", "testing"},
+    {
+        "diffusion",
+        "calculators",
+        "symmetry",
+        "frameworks",
+        "hull",
+        "references",
+        "filters",
+        "engine",
+        "volume",
+        "testing",
+    },
     {"proposers", "relax", "store", "execute", "io"},
     {"search", "export", "benchmark", "report"},
     {"decks", "assembly", "api"},

@@ -34,7 +34,9 @@ _TITLES = {
 
 
 def cycle(
-    formula: Annotated[str, typer.Argument(help="Formula unit, such as Li5Si2.")],
+    formula: Annotated[
+        str, typer.Argument(help="Formula unit, such as Li5Si2.", metavar="FORMULA")
+    ],
     guests: Annotated[
         str | None,
         typer.Option(help="Species to inpaint, such as Li or Li,Na; chosen if not given."),
@@ -107,11 +109,13 @@ def _watch(search: Cycle) -> None:
 
 
 def _report(search: Cycle, folder: Path) -> None:
-    chosen = search.settings.guests is None
-    ranking = search.ranking()
-    print_structures([line.atoms for line in ranking])
-    if chosen and search.guests:
-        say(f"guests chosen: {', '.join(search.guests)} (broadest local environments)")
+    structures = [line.atoms for line in search.ranking()]
+    print_structures(structures)
+    if search.guest_choice is not None:
+        say(f"guests: {search.guest_choice.reason}")
     print_failures(search.failures())
-    write_results(folder, "ranked", [line.atoms for line in ranking])
-    say(f"every structure, with its provenance: {search.settings.composition} in {folder}/run.db")
+    if structures:
+        write_results(folder, "ranked", structures)
+    else:
+        complain("no structure came through: generate more with --n, or allow more --steps.")
+    say(f"every structure, with its provenance: {folder / 'run.db'}")

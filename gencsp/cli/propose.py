@@ -11,7 +11,9 @@ from gencsp.cli.console import print_structures, progress_bars, write_results
 
 
 def propose(
-    formula: Annotated[str, typer.Argument(help="Formula unit, such as Li5Si2.")],
+    formula: Annotated[
+        str, typer.Argument(help="Formula unit, such as Li5Si2.", metavar="FORMULA")
+    ],
     n: Annotated[int, typer.Option("--n", "-n", help="Structures to propose.")] = 20,
     atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
     proposer: Annotated[str, typer.Option(help="Proposer, by name.")] = "mixed",

@@ -15,6 +15,7 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.errors import RequestError, WorkerError
+from gencsp.frameworks import GuestChoice, choose_guests
 from gencsp.proposers.base import Request
 from gencsp.provenance import Stage
 from gencsp.relax.settings import RelaxSettings
@@ -122,6 +123,7 @@ class Cycle:
 
     Attributes:
         guests: the guests, once they are known.
+        guest_choice: why these, where the cycle chose them.
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class Cycle:
         self.store = store
         self.executor = executor
         self.guests: tuple[str, ...] | None = settings.guests
+        self.guest_choice: GuestChoice | None = None
 
     def run(self, *, begin: Stage = Stage.GENERATED) -> list[Ranked]:
         """Run to the end; returns the ranked table. See :meth:`irun`."""
@@ -241,11 +244,10 @@ class Cycle:
         return self._relax_all(Stage.GENERATED, Stage.RELAXED, self.settings.relax)
 
     def _symmetrise(self) -> dict[str, Call]:
-        if self.guests is None:
-            from gencsp.symmetry import broadest_species
-
-            relaxed = tasks.usable(self._structures(Stage.RELAXED))
-            self.guests = (broadest_species(relaxed),) if relaxed else ()
+        relaxed = tasks.usable(self._structures(Stage.RELAXED))
+        if self.guests is None and relaxed:
+            self.guest_choice = choose_guests(relaxed)
+            self.guests = (self.guest_choice.species,)
         return {
             _renamed(task, Stage.FRAMEWORK): partial(
                 tasks.frameworks,
@@ -253,6 +255,7 @@ class Cycle:
                 guests=self.guests,
             )
             for task, finished in self._of(Stage.RELAXED)
+            if self.guests
         }
 
     def _inpaint(self) -> dict[str, Call]:

@@ -15,13 +15,14 @@ from typing import TypeVar
 
 from ase import Atoms
 
+from gencsp.frameworks import framework
 from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
 from gencsp.relax.result import Outcome, Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Maker, ProposerMaker, RelaxerMaker
 from gencsp.search.randomness import task_generator
-from gencsp.store.base import Finished, is_finite
+from gencsp.store.base import Finished, is_finite, portable
 from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, refine, space_group
 
 Made = TypeVar("Made")
@@ -115,23 +116,20 @@ def frameworks(structures: Iterable[Atoms], *, guests: Sequence[str]) -> Finishe
     """
     kept, failures = [], Counter[str]()
     for atoms in structures:
-        bare = atoms[[symbol not in guests for symbol in atoms.symbols]]
-        bare.calc = None
-        bare.info = {}
-        refinement = refine(bare, cell="input")
+        refinement = refine(framework(atoms, guests), cell="input")
         if not refinement.refined:
             failures["framework stays P1"] += 1
             continue
         parent = _provenance(atoms)
-        framework = refinement.atoms
-        parent.child(_with_prefix("f", parent), Stage.FRAMEWORK).write(framework)
-        framework.info |= {
+        host = portable(refinement.atoms)
+        host.info = {
             "space_group": refinement.space_group.symbol,
             "space_group_number": refinement.space_group.number,
             "symprec": refinement.symprec,
             "angle_tolerance": refinement.angle_tolerance,
         }
-        kept.append(framework)
+        parent.child(_with_prefix("f", parent), Stage.FRAMEWORK).write(host)
+        kept.append(host)
     return Finished(structures=tuple(kept), failures=_counted(failures))
 
 

@@ -165,7 +165,7 @@ def test_killed_at_any_moment_and_resumed(
     script = tmp_path / "run.py"
     script.write_text(
         RUN.format(
-            path=[str(Path(__file__).parent)], workers=workers, folder=str(folder), log=str(log)
+            path=[str(Path(__file__).parents[1])], workers=workers, folder=str(folder), log=str(log)
         )
     )
     kills = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,10 +109,15 @@ class CheapHull:
 
 
 def cheap_cycle(
-    store: Store, executor: object, log: Path | None = None, **changes: object
+    store: Store,
+    executor: Executor,
+    log: Path | None = None,
+    *,
+    settings: CycleSettings = SETTINGS,
+    **changes: object,
 ) -> Cycle:
     return Cycle(
-        replace(SETTINGS, **changes),
+        replace(settings, **changes),
         proposer=CheapProposerMaker(log),
         inpainter=CheapProposerMaker(log),
         relaxer=CheapRelaxerMaker(log),
