@@ -47,7 +47,9 @@ def wrapped_normal(displacement: Tensor, cell: Tensor, variance: float) -> tuple
     volume = float(torch.linalg.det(cell).abs())
     if sigma < 0.4 * volume ** (1 / 3):
         heights = 1.0 / torch.linalg.norm(inverse, dim=0)
-        farthest = float(lengths.sum()) / 2  # bounds |Δ|, and so the distance of the nearest image
+        signs = torch.tensor([[1, 1, 1], [1, 1, -1], [1, -1, 1], [1, -1, -1]]).to(cell)
+        # Half the longest diagonal bounds |Δ|, and so the distance of the nearest image.
+        farthest = float(torch.linalg.norm(signs @ cell, dim=1).max()) / 2
         reach = math.sqrt(farthest**2 + 2 * TAIL * variance)
         images = _triples(torch.floor(reach / heights + 0.5), cell) @ cell
         images = images[torch.linalg.norm(images, dim=1) <= farthest + reach]

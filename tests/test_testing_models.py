@@ -65,7 +65,10 @@ def test_wrapped_normal_agrees_with_the_one_used_in_training(sigma):
     cell = torch.from_numpy(CELL)
     _, score = wrapped_normal(delta, cell, sigma**2)
     other = wrapped_normal_score(
-        delta, cell[None], torch.zeros(20, dtype=torch.int64), torch.tensor([sigma]).double()
+        delta,
+        cell[None],
+        torch.zeros(20, dtype=torch.int64),
+        torch.tensor([sigma], dtype=torch.float64),
     )
     assert torch.allclose(score, other, rtol=1e-8, atol=1e-9)
 
