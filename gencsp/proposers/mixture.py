@@ -23,7 +23,8 @@ class MixedProposer:
 
     Most ground states are symmetric, and few unconditional samples are; those few reach what no
     likely symmetry does. Where only one of the two can honour the request it gets all of it:
-    ``score`` a host or a fixed cell, ``symmetric`` space groups.
+    ``score`` a host or a fixed cell, ``symmetric`` space groups. Where one of them gives up, the
+    other makes up for it.
     """
 
     name = "mixed"
@@ -53,14 +54,23 @@ class MixedProposer:
         # The first of a long list are mixed like the whole of it: a search may stop at any time.
         turns = [int((k + 1) * self.share) > int(k * self.share) for k in range(request.n)]
         rngs = streams(rng)
+        both = ((self.unconditional, False), (self.symmetric, True))
         parts = [
             proposer.propose(replace(request, n=turns.count(kind)), rng=next(rngs))
-            for proposer, kind in ((self.unconditional, False), (self.symmetric, True))
+            for proposer, kind in both
         ]
-        return self._propose(turns, parts)
+        spare = [
+            proposer.propose(replace(request, n=turns.count(not kind)), rng=next(rngs))
+            for proposer, kind in both
+        ]
+        return self._propose(turns, parts, spare)
 
-    def _propose(self, turns: list[bool], parts: list[Iterator[Atoms]]) -> Iterator[Atoms]:
+    def _propose(
+        self, turns: list[bool], parts: list[Iterator[Atoms]], spare: list[Iterator[Atoms]]
+    ) -> Iterator[Atoms]:
         for turn in turns:
             atoms = next(parts[turn], None)
+            if atoms is None:
+                atoms = next(spare[not turn], None)
             if atoms is not None:
                 yield atoms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,20 @@ def test_shares_of_the_mixture() -> None:
     assert set(mix(host=bulk("Cu"))) == {"u"}
     assert set(mix(cell=bulk("Cu").cell)) == {"u"}
     assert set(mix(space_groups=(225,))) == {"s"}
+
+
+class Dry(Labelled):
+    """Gives up after one structure."""
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        yield from islice(super().propose(request, rng=rng), 1)
+
+
+def test_one_makes_up_for_the_other() -> None:
+    request = Request(composition=Composition.parse("Cu"), n=8)
+    mixed = MixedProposer(Dry("s"), Labelled("u"))
+    made = [a.info["by"] for a in mixed.propose(request, rng=np.random.default_rng(0))]
+    assert sorted(made) == ["s"] + ["u"] * 7
 
 
 @pytest.mark.parametrize(
