@@ -37,14 +37,16 @@ One row a structure, all polymorphs kept, in `references_{model}.csv.gz`.
 |---|---|
 | model, weights | {model}, {digest} |
 | crystals from | {source} |
-| beside them | standard crystals of the elements (`standard-…`), built in `tools/standard_elements.py` |
+| beside them | standard crystals of the elements (`standard-…`, `tools/standard_elements.py`) |
 | relaxation | {minimiser}, fmax {fmax} eV/Å, at most {steps} steps, starting symmetry not imposed |
 | rows | {rows} ({formulas} reduced formulas, {elements} elements) |
 | largest cell | {largest} atoms; {large} rows have more than 20 |
 | did not converge, left out | {failed} |
 | selection | {selection} |
 | made | {date}, gencsp {version} |
-| licence | CC-BY-4.0, as the OQMD data (Saal et al., JOM 65, 1501 (2013); Kirklin et al., npj Comput. Mater. 1, 15010 (2015)) |
+| licence | CC-BY-4.0, as the OQMD data |
+
+OQMD: Saal et al., JOM 65, 1501 (2013); Kirklin et al., npj Comput. Mater. 1, 15010 (2015).
 
 Columns: `formula`; `energy_per_atom` (eV/atom); `space_group` (number, spglib at 0.1 Å and 10
 degrees); `n_atoms` in the cell; `source_id` (OQMD calculation and ICSD entry, or the standard
@@ -59,13 +61,13 @@ To be known:
   are in-sample.
 - Phases with larger cells than the selection are missing, so a hull may lie too high where such a
   phase is stable.
-- CHGNet's energies follow the Materials Project's corrected ones (MaterialsProject2020Compatibility);
-  OQMD's own energies served only to select.
+- CHGNet's energies follow the Materials Project's corrected ones
+  (MaterialsProject2020Compatibility); OQMD's own energies served only to select.
 
 Made again, or extended, with
 
-    python tools/build_references.py relax --checkpoint references.jsonl --within 0.05 --max-atoms 20
-    python tools/build_references.py export --checkpoint references.jsonl
+    python tools/build_references.py relax --checkpoint refs.jsonl --within 0.05 --max-atoms 20
+    python tools/build_references.py export --checkpoint refs.jsonl
 """
 
 
