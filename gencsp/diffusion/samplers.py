@@ -207,6 +207,10 @@ def heun(process: Process, x: Tensor, sigma: float, sigma_next: float) -> Tensor
 
     With ``churn`` 0 it is their deterministic algorithm 1. S_noise is 1 and churning has no window;
     it never lifts σ above what the model was trained on.
+
+    Under symmetry the noiseless flow from uniform positions spreads every atom by σ, as if it were
+    alone, where samplers with noise spread an orbit of m atoms by σ/√m, as the restricted p_σ asks.
+    Both end on the same crystals where these are sharp.
     """
     gamma = min(process.settings.churn / process.settings.steps, math.sqrt(2) - 1)
     lifted = min(sigma * (1 + gamma), max(sigma, process.model.sigma_max))
