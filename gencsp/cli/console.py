@@ -79,7 +79,7 @@ def print_structures(structures: Sequence[Atoms]) -> None:
 def _cells(atoms: Atoms) -> tuple[str, ...]:
     info = atoms.info
     energy = info.get("decomposition_energy")
-    note = f"same as {info['duplicate_of']}" if info.get("duplicate_of") else ""
+    note = f"= {info['duplicate_of']}" if info.get("duplicate_of") else ""
     if info.get("outcome", "converged") != "converged":
         note = str(info["outcome"])
     return (
