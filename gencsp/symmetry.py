@@ -8,13 +8,15 @@ tolerance is read as that.
 At such tolerances spglib's own standardised cell may hold fewer atoms, or atoms on top of each
 other. Here spglib only names the operations: cell and positions are then averaged over them in the
 cell given, so that every atom stays, and the outcome counts only if spglib finds its space group
-again at a tight tolerance.
+again at a tight tolerance. What spglib names at a large tolerance may depend on the order of the
+atoms; for one order it is always the same.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -183,15 +185,19 @@ def _spglib_cell(atoms: Atoms) -> tuple[FloatArray, FloatArray, NDArray[np.int64
 
 def _dataset(atoms: Atoms, symprec: float, angle_tolerance: float) -> spglib.SpglibDataset | None:
     """spglib's answer, ``None`` where it has none."""
-    with warnings.catch_warnings():
-        # spglib is about to raise where it now returns None; both are met.
+    with _spglib_answers():
+        return spglib.get_symmetry_dataset(
+            _spglib_cell(atoms), symprec=symprec, angle_tolerance=angle_tolerance
+        )
+    return None
+
+
+@contextmanager
+def _spglib_answers() -> Iterator[None]:
+    """spglib is about to raise where it now returns ``None`` and warns: both mean no answer."""
+    with warnings.catch_warnings(), suppress(spglib.SpglibError):
         warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return spglib.get_symmetry_dataset(
-                _spglib_cell(atoms), symprec=symprec, angle_tolerance=angle_tolerance
-            )
-        except spglib.SpglibError:
-            return None
+        yield
 
 
 def _symmetrise(atoms: Atoms, symprec: float, angle_tolerance: float) -> Atoms | None:
@@ -311,9 +317,11 @@ def _in_cell(atoms: Atoms, choice: CellChoice) -> Atoms:
     """``atoms`` in the cell asked for; spglib's standard cells hold whole formula units of it."""
     if choice == "input":
         return atoms.copy()
-    standard = spglib.standardize_cell(
-        _spglib_cell(atoms), to_primitive=choice == "primitive", symprec=TIGHT
-    )
+    standard = None
+    with _spglib_answers():
+        standard = spglib.standardize_cell(
+            _spglib_cell(atoms), to_primitive=choice == "primitive", symprec=TIGHT
+        )
     if standard is None:
         return atoms.copy()
     cell, fractional, numbers = standard
