@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -28,7 +29,9 @@ from pymatgen.core.operations import SymmOp
 from pyxtal.symmetry import Group
 
 import gencsp
+from gencsp.composition import Composition
 from gencsp.diffusion.lattice import N_FREE, bravais, conventional_shape
+from gencsp.proposers.symmetry_prior import Skeleton, SymmetryPrior
 
 SYMPREC = 0.01
 #: Shape parameters without accidental equalities, one set for each crystal system.
@@ -40,7 +43,9 @@ GENERIC = {
     "m": (1.2, 1.6, 97.0),
     "a": (1.2, 1.6, 97.0, 81.0, 103.0),
 }
-Roles = tuple[tuple[int, str, str], ...]
+CV_FORMULAS, CV_FOLDS, CV_ATOMS = 1000, 10, 20
+#: Template -> elements -> (eV/atom above the hull, shape).
+Found = dict[str, dict[str, tuple[float, str]]]
 
 
 def main() -> None:
@@ -53,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
 
     excluded = excluded_formulas(options.exclude)
-    found: dict[str, dict[str, tuple[float, str]]] = defaultdict(dict)
+    found: Found = defaultdict(dict)
     n_read = n_excluded = 0
     for crystal in crystals(options.database):
         n_read += 1
@@ -79,15 +84,79 @@ def main() -> None:
         "date": datetime.date.today().isoformat(),
         "versions": {"gencsp": gencsp.__version__, "spglib": spglib.__version__},
     }
-    templates = {
+    card["cross_validation"] = cross_validate(found)
+    table = {"card": card, "templates": as_text(found)}
+    options.out.write_text(json.dumps(table, indent=0, ensure_ascii=False) + "\n", "utf-8")
+    sys.stdout.write(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+
+
+def as_text(found: Found) -> dict[str, str]:
+    """Members of each template in one line, templates with the most members first."""
+    return {
         template: " ".join(
             elements + (f":{shape}" if shape else "") for elements, (_, shape) in members.items()
         )
         for template, members in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+        if members
     }
-    table = {"card": card, "templates": templates}
-    options.out.write_text(json.dumps(table, indent=0, ensure_ascii=False) + "\n", "utf-8")
-    sys.stdout.write(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+
+
+def cross_validate(found: Found) -> dict[str, object]:
+    """How high the prior ranks the true symmetry of compounds whose formula it has not seen."""
+    truth: dict[frozenset[tuple[str, int]], tuple[float, Composition, Skeleton]] = {}
+    names = {}
+    for template, members in found.items():
+        for elements, (stability, _) in members.items():
+            composition, skeleton = decode(template, elements)
+            name = names[template, elements] = key(composition)
+            known = truth.get(name)
+            if (
+                len(composition.elements) > 1
+                and composition.size <= CV_ATOMS
+                and (known is None or stability < known[0])
+            ):
+                truth[name] = (stability, composition.reduced, skeleton)
+    every = list(truth)
+    order = np.random.default_rng(0).permutation(len(every))[:CV_FORMULAS]
+    chosen = [every[k] for k in order]
+    ranks = []
+    for fold in range(CV_FOLDS):
+        asked = chosen[fold::CV_FOLDS]
+        hidden = set(asked)
+        kept = {
+            template: {e: m for e, m in members.items() if names[template, e] not in hidden}
+            for template, members in found.items()
+        }
+        prior = SymmetryPrior({"card": {}, "templates": as_text(kept)})
+        for name in asked:
+            _, composition, true = truth[name]
+            ranked = prior.known(composition, tuple(composition.units_within(CV_ATOMS))).ranked()
+            same = (k for k, s in enumerate(ranked) if label(s) == label(true))
+            ranks.append(next(same, None))
+    shares = {
+        f"among_first_{n}": round(np.mean([r is not None and r < n for r in ranks]), 3)
+        for n in (1, 5, 20)
+    }
+    return {
+        "what": f"{len(ranks)} formulas of 2 or more elements, ground state of at most {CV_ATOMS} "
+        f"atoms, {CV_FOLDS} folds, every polymorph of a formula left out with it",
+        **shares,
+        "not_known": round(np.mean([r is None for r in ranks]), 3),
+    }
+
+
+def decode(template: str, elements: str) -> tuple[Composition, Skeleton]:
+    """What one entry of the table says: atoms of the primitive cell, and its skeleton."""
+    group, *roles = template.split()
+    symbols = re.findall(r"[A-Z][a-z]?", elements)
+    parts = [re.fullmatch(r"(\d+)(\w+)", role) for role in roles]
+    counts = {s: int(m[1]) for s, m in zip(symbols, parts, strict=True) if m}
+    occupied = tuple((s, c) for s, m in zip(symbols, parts, strict=True) if m for c in m[2])
+    return Composition.from_counts(counts), Skeleton(int(group), occupied, ())
+
+
+def label(skeleton: Skeleton) -> tuple[int, tuple[tuple[str, str], ...]]:
+    return skeleton.space_group, tuple(sorted(skeleton.occupied))
 
 
 def analyse(crystal: Crystal, max_atoms: int) -> tuple[str, str, str] | None:

@@ -11,7 +11,7 @@ denoise.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -59,10 +59,11 @@ if hasattr(spglib, "SpglibError"):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A crystal with its symmetry held, and whether it has coordinates left to generate."""
+    """A crystal with its symmetry held, its skeleton, and the generator that it draws from."""
 
     atoms: Atoms
     skeleton: Skeleton
+    rng: np.random.Generator
 
 
 class SymmetricProposer:
@@ -125,13 +126,13 @@ class SymmetricProposer:
         self, request: Request, known: KnownSkeletons, rngs: Iterator[np.random.Generator]
     ) -> Iterator[Atoms]:
         made = 0
-        left = request.n * self.attempts
-        while made < request.n and left > 0:
-            batch = list(islice(rngs, min(self.batch_size, request.n - made, left)))
-            left -= len(batch)
-            starts = [self._start(request, known, rng) for rng in batch]
-            for start in self._denoise(starts, batch):
-                if start is None or not (
+        ready = self._starts(request, known, islice(rngs, request.n * self.attempts))
+        while made < request.n:
+            batch = list(islice(ready, min(self.batch_size, request.n - made)))
+            if not batch:
+                return
+            for start in self._denoise(batch):
+                if not (
                     has_composition(start.atoms, request.composition, request.units)
                     and keeps_apart(start.atoms, separation=self.separation)
                 ):
@@ -139,6 +140,17 @@ class SymmetricProposer:
                     continue
                 made += 1
                 yield self._label(start)
+
+    def _starts(
+        self, request: Request, known: KnownSkeletons, rngs: Iterator[np.random.Generator]
+    ) -> Iterator[Start]:
+        """Crystals to denoise. Skeletons without room for their atoms cost no call of the model."""
+        for rng in rngs:
+            start = self._start(request, known, rng)
+            if start is None:
+                self.failures += 1
+            else:
+                yield start
 
     def _start(
         self, request: Request, known: KnownSkeletons, rng: np.random.Generator
@@ -160,28 +172,17 @@ class SymmetricProposer:
         for _ in range(1 if rigid else TRIES):
             atoms = realise(skeleton, volume=volume, rng=rng)
             if atoms is not None and keeps_apart(atoms, separation=least):
-                return _hold(atoms, skeleton)
+                return _hold(atoms, skeleton, rng)
         return None
 
-    def _denoise(
-        self, starts: list[Start | None], rngs: list[np.random.Generator]
-    ) -> Iterator[Start | None]:
+    def _denoise(self, starts: list[Start]) -> Iterator[Start]:
         """The same crystals in their order, free coordinates generated."""
-        chosen = [k for k, s in enumerate(starts) if s is not None and s.skeleton.n_free > 0]
-        noisy = [
-            randomise(start.atoms, rng=rngs[k]) for k in chosen if (start := starts[k]) is not None
-        ]
-        clean = (
-            sample(self.model, noisy, settings=self.sampler, rngs=[rngs[k] for k in chosen])
-            if noisy
-            else []
-        )
-        denoised = dict(zip(chosen, clean, strict=True))
-        for k, start in enumerate(starts):
-            if start is None or k not in denoised:
-                yield start
-            else:
-                yield Start(denoised[k], start.skeleton)
+        chosen = [start for start in starts if start.skeleton.n_free > 0]
+        noisy = [randomise(start.atoms, rng=start.rng) for start in chosen]
+        rngs = [start.rng for start in chosen]
+        clean = iter(sample(self.model, noisy, settings=self.sampler, rngs=rngs) if noisy else ())
+        for start in starts:
+            yield replace(start, atoms=next(clean)) if start.skeleton.n_free > 0 else start
 
     def _label(self, start: Start) -> Atoms:
         start.atoms.set_constraint()
@@ -223,7 +224,7 @@ def realise(skeleton: Skeleton, *, volume: float, rng: np.random.Generator) -> A
     return build(skeleton.space_group, cell, skeleton.occupied, rng=rng)
 
 
-def _hold(atoms: Atoms, skeleton: Skeleton) -> Start | None:
+def _hold(atoms: Atoms, skeleton: Skeleton, rng: np.random.Generator) -> Start | None:
     """Put ``FixSymmetry`` on a crystal; ``None`` where spglib does not find all of its group."""
     try:
         symmetry = FixSymmetry(atoms, symprec=SYMPREC)
@@ -233,4 +234,4 @@ def _hold(atoms: Atoms, skeleton: Skeleton) -> Start | None:
     if len(symmetry.rotations) < order:
         return None
     atoms.set_constraint(symmetry)
-    return Start(atoms, skeleton)
+    return Start(atoms, skeleton, rng)
