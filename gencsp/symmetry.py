@@ -185,11 +185,12 @@ def _spglib_cell(atoms: Atoms) -> tuple[FloatArray, FloatArray, NDArray[np.int64
 
 def _dataset(atoms: Atoms, symprec: float, angle_tolerance: float) -> spglib.SpglibDataset | None:
     """spglib's answer, ``None`` where it has none."""
+    dataset = None
     with _spglib_answers():
-        return spglib.get_symmetry_dataset(
+        dataset = spglib.get_symmetry_dataset(
             _spglib_cell(atoms), symprec=symprec, angle_tolerance=angle_tolerance
         )
-    return None
+    return dataset
 
 
 @contextmanager
