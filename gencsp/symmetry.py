@@ -15,10 +15,9 @@ atoms; for one order it is always the same.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import spglib
@@ -48,6 +47,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+Answer = TypeVar("Answer")
 
 #: Å and degrees: the small tolerance at which the paper reports relaxed structures.
 SYMPREC = 0.1
@@ -185,20 +185,21 @@ def _spglib_cell(atoms: Atoms) -> tuple[FloatArray, FloatArray, NDArray[np.int64
 
 def _dataset(atoms: Atoms, symprec: float, angle_tolerance: float) -> spglib.SpglibDataset | None:
     """spglib's answer, ``None`` where it has none."""
-    dataset = None
-    with _spglib_answers():
-        dataset = spglib.get_symmetry_dataset(
+    return _answer(
+        lambda: spglib.get_symmetry_dataset(
             _spglib_cell(atoms), symprec=symprec, angle_tolerance=angle_tolerance
         )
-    return dataset
+    )
 
 
-@contextmanager
-def _spglib_answers() -> Iterator[None]:
-    """spglib is about to raise where it now returns ``None`` and warns: both mean no answer."""
-    with warnings.catch_warnings(), suppress(spglib.SpglibError):
+def _answer(ask: Callable[[], Answer | None]) -> Answer | None:
+    """spglib is about to raise where it now warns and returns ``None``: both mean no answer."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        yield
+        try:
+            return ask()
+        except spglib.SpglibError:
+            return None
 
 
 def _symmetrise(atoms: Atoms, symprec: float, angle_tolerance: float) -> Atoms | None:
@@ -318,11 +319,11 @@ def _in_cell(atoms: Atoms, choice: CellChoice) -> Atoms:
     """``atoms`` in the cell asked for; spglib's standard cells hold whole formula units of it."""
     if choice == "input":
         return atoms.copy()
-    standard = None
-    with _spglib_answers():
-        standard = spglib.standardize_cell(
+    standard = _answer(
+        lambda: spglib.standardize_cell(
             _spglib_cell(atoms), to_primitive=choice == "primitive", symprec=TIGHT
         )
+    )
     if standard is None:
         return atoms.copy()
     cell, fractional, numbers = standard
