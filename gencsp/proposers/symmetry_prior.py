@@ -12,10 +12,10 @@ quite other elements in play.
 Wyckoff positions in that group, until its atoms are placed. It reaches what no known crystal has.
 
 The crystals are OQMD-ICSD's without the held-out formulas (``tools/fit_symmetry_prior.py``; card in
-``data/symmetry_prior.json``). Asked for 300 binary to quaternary formulas that were each left out
-with all of their polymorphs, the true skeleton was the likeliest known one for 62 % of them, among
-the five likeliest for 82 % and among the twenty for 87 %; 10 % had a skeleton of their own, which
-only ``invented`` can reach.
+``data/symmetry_prior.json``).
+Of 1,000 formulas that were each left out with all of their polymorphs, the true skeleton was the
+likeliest known one for 60 %, among the five likeliest for 82 % and among the twenty for 87 %; 10 %
+had a skeleton of their own, which only ``invented`` can reach.
 """
 
 from __future__ import annotations
