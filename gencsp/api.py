@@ -8,7 +8,7 @@ structures that ``refine`` and ``hull`` return say in ``info`` what came of them
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ase import Atoms
@@ -17,10 +17,11 @@ from gencsp.assembly import INPAINTER, ChgnetRelaxer, EngineName, NamedProposer
 from gencsp.composition import Composition
 from gencsp.execute import LocalProcesses
 from gencsp.hull import Hull
+from gencsp.io import name_of
 from gencsp.proposers import propose
 from gencsp.provenance import Provenance, Stage
 from gencsp.relax import RelaxSettings, relax
-from gencsp.search.cycle import Cycle, CycleSettings
+from gencsp.search.cycle import Cycle, CycleSettings, Progress
 from gencsp.search.tasks import SymmetryTolerance, name_space_group
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
@@ -42,6 +43,7 @@ def refine(
     engine: EngineName = "auto",
     entries: Path | None = None,
     workers: int = 1,
+    report: Callable[[Progress], None] | None = None,
 ) -> list[Atoms]:
     """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
 
@@ -59,9 +61,11 @@ def refine(
         engine: relaxation engine.
         entries: hull entries of your own.
         workers: processes of one thread each.
+        report: called after each step.
 
     Returns:
-        The refined structures that converged, of each composition by decomposition energy.
+        The refined structures that converged, of each composition by decomposition energy; their
+        ``parents`` are the ids of the structures given, or their places where they have none.
 
     Raises:
         RequestError: guests that are not in a structure, or no host atoms left.
@@ -69,9 +73,11 @@ def refine(
     """
     reference = Hull.load(entries)
     given = None if guests is None else tuple(guests)
+    numbered = _as_relaxed(structures)
+    names = {start.info["structure_id"]: name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
-    for atoms in structures:
-        groups.setdefault(_sorted_formula(atoms), []).append(atoms)
+    for _, start in numbered:
+        groups.setdefault(_sorted_formula(start), []).append(start)
     plans = [
         CycleSettings(
             composition=composition,
@@ -88,8 +94,8 @@ def refine(
     with LocalProcesses(workers) as executor:
         for settings in plans:
             store = MemoryStore()
-            start = _as_relaxed(groups[settings.composition])
-            store.finish(f"{Stage.RELAXED}-0000", Finished(structures=tuple(start)))
+            group = tuple(groups[settings.composition])
+            store.finish(f"{Stage.RELAXED}-0000", Finished(structures=group))
             cycle = Cycle(
                 settings,
                 proposer=NamedProposer(INPAINTER, weights),
@@ -99,7 +105,14 @@ def refine(
                 store=store,
                 executor=executor,
             )
-            refined.extend(line.atoms for line in cycle.run(begin=Stage.FRAMEWORK))
+            for progress in cycle.irun(begin=Stage.FRAMEWORK):
+                if report is not None:
+                    report(progress)
+            refined.extend(line.atoms for line in cycle.ranking())
+    for atoms in refined:
+        # What lies between is not handed over: name the structure given instead.
+        number = str(atoms.info["structure_id"])[1:].partition(".")[0]
+        atoms.info["parents"] = names[f"r{number}"]
     return refined
 
 
@@ -150,9 +163,9 @@ def _sorted_formula(atoms: Atoms) -> Composition:
     return Composition(tuple(sorted(Composition.of(atoms).counts)))
 
 
-def _as_relaxed(structures: Iterable[Atoms]) -> list[Atoms]:
-    """Copies with a place in this run; what they were called before becomes their parent."""
-    copies = []
+def _as_relaxed(structures: Iterable[Atoms]) -> list[tuple[str, Atoms]]:
+    """What each structure was called, and a bare copy with a place of its own in this run."""
+    numbered = []
     for number, atoms in enumerate(structures):
         before = Provenance.read(atoms)
         copy = portable(atoms)
@@ -163,7 +176,6 @@ def _as_relaxed(structures: Iterable[Atoms]) -> list[Atoms]:
             proposer="files" if before is None else before.proposer,
             model="" if before is None else before.model,
             stage=Stage.RELAXED,
-            parents="" if before is None else before.structure_id,
         ).write(copy)
-        copies.append(copy)
-    return copies
+        numbered.append((name_of(atoms, number), copy))
+    return numbered

@@ -66,14 +66,16 @@ class Provenance:
     @classmethod
     def read(cls, atoms: Atoms) -> Self | None:
         """The provenance that ``atoms.info`` holds, or ``None`` for a structure from elsewhere."""
-        if "structure_id" not in atoms.info:
+        if not {"structure_id", "proposer", "stage"} <= atoms.info.keys():
+            return None
+        if atoms.info["stage"] not in list(Stage):
             return None
         values = {f.name: atoms.info[f.name] for f in fields(cls) if f.name in atoms.info}
         # Files turn an id such as "12" into a number; ids are text everywhere in gencsp.
         for key in ("structure_id", "model", "parents"):
             if key in values:
                 values[key] = str(values[key])
-        return cls(**(values | {"stage": Stage(values.get("stage", Stage.GENERATED))}))
+        return cls(**(values | {"stage": Stage(values["stage"])}))
 
 
 def join_parents(ids: Iterable[str]) -> str:

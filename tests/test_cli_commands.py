@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import pytest
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 import gencsp
 from gencsp.cli import app
+from gencsp.relax import Relaxed
 
 RUNNER = CliRunner()
 TIGHT = ("--fmax", "0.005")
@@ -104,12 +107,43 @@ def test_relax_counts_what_failed(salt: Path, here: Path) -> None:
     assert not (here / "relaxed" / "cif").exists()
 
 
+def test_an_interrupted_relaxation_keeps_what_it_has(
+    salt: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = gencsp.relax.relax
+
+    def interrupted(*args: Any, **options: Any) -> Iterator[Relaxed]:
+        yield next(whole(*args, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gencsp.relax, "relax", interrupted)
+    result = RUNNER.invoke(app, ["relax", str(salt), str(salt), "--hull", "entries.csv"])
+    assert "stopped after 1 structures" in result.stderr
+    assert len(ase.io.read(here / "relaxed" / "relaxed.extxyz", ":")) == 1
+
+
 def test_a_host_that_disagrees(salt: Path, here: Path) -> None:
     before = sorted(here.iterdir())
     result = RUNNER.invoke(app, ["propose", "Li5Si2", "--host", str(salt), "--proposer", "score"])
     assert result.exit_code == 2
     assert "host" in result.stderr
     assert sorted(here.iterdir()) == before
+
+
+def test_refine_names_what_it_was_given(here: Path) -> None:
+    """A framework that stays as it is, and one of another composition, in one call."""
+    salt, mixed = bulk("NaCl", "rocksalt", a=5.6), bulk("LiF", "rocksalt", a=4.0)
+    salt.info["structure_id"], mixed.info["structure_id"] = "mine-1", "mine-2"
+    ase.io.write(here / "pool.extxyz", [salt, mixed])
+    (here / "entries.csv").write_text(
+        "# model: chgnet-0.3.0\nformula,energy_per_atom\nNa,-1\nCl,-2\nLi,-1\nF,-2\n"
+    )
+    options = ["--inpaintings", "1", "--steps", "500", "--workers", "1", "--hull", "entries.csv"]
+    result = RUNNER.invoke(app, ["refine", "pool.extxyz", *options])
+    assert result.exit_code == 0, result.output
+    refined = ase.io.read(here / "refined" / "refined.extxyz", ":")
+    assert {atoms.info["parents"] for atoms in refined} == {"mine-1", "mine-2"}
+    assert {str(atoms.info["structure_id"]) for atoms in refined} == {"x0000.1", "x0001.1"}
 
 
 def test_refine_refuses_guests_that_are_not_there(salt: Path) -> None:

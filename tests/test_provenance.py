@@ -52,4 +52,9 @@ def test_writing_replaces_what_an_ancestor_wrote() -> None:
 
 
 def test_a_structure_from_elsewhere_has_none() -> None:
-    assert Provenance.read(bulk("Si")) is None
+    atoms = bulk("Si")
+    assert Provenance.read(atoms) is None
+    atoms.info["structure_id"] = "mp-149"
+    assert Provenance.read(atoms) is None
+    atoms.info |= {"proposer": "me", "stage": "guessed"}
+    assert Provenance.read(atoms) is None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -17,6 +18,8 @@ from gencsp.errors import GencspError
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from gencsp.search.cycle import Progress
 
 BAD_INPUT = 2
 FAILED = 1
@@ -49,8 +52,33 @@ def say(sentence: str) -> None:
     Console().print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
+_STAGES = {
+    "generated": "generate",
+    "relaxed": "relax",
+    "framework": "symmetrise",
+    "inpainted": "inpaint",
+    "refined": "relax again",
+}
+
+
+class StageBars:
+    """One progress bar for each stage of a cycle, made when the stage begins."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+
+    def show(self, step: Progress) -> None:
+        if step.done == 0 or step.stage not in self.tasks:
+            self.tasks[step.stage] = self.bars.add_task(_STAGES[step.stage], note="", total=None)
+        failed = sum(step.failures.values())
+        note = f"{step.structures} structures" + (f", {failed} failed" if failed else "")
+        task = self.tasks[step.stage]
+        self.bars.update(task, completed=step.done, total=step.total, note=note)
+
+
 @contextmanager
-def progress_bars() -> Iterator[Progress]:
+def progress_bars() -> Iterator[Bars]:
     """Progress bars on stderr."""
     columns = (
         TextColumn("{task.description:<11}"),
@@ -59,8 +87,20 @@ def progress_bars() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True)) as bars:
         yield bars
+
+
+@contextmanager
+def kept_on_interrupt(what: str) -> Iterator[list[Atoms]]:
+    """A list to fill; Ctrl-C ends the filling and the command goes on with what is there."""
+    filled: list[Atoms] = []
+    try:
+        yield filled
+    except KeyboardInterrupt:
+        complain(f"stopped after {len(filled)} {what}: these are written, the others are not done.")
+        if not filled:
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def print_structures(structures: Sequence[Atoms]) -> None:

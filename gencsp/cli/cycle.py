@@ -9,6 +9,7 @@ import typer
 
 from gencsp.cli.console import (
     INTERRUPTED,
+    StageBars,
     complain,
     print_failures,
     print_structures,
@@ -20,17 +21,7 @@ from gencsp.cli.console import (
 from gencsp.cli.options import EngineOption
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from gencsp.search.cycle import Cycle
-
-_TITLES = {
-    "generated": "generate",
-    "relaxed": "relax",
-    "framework": "symmetrise",
-    "inpainted": "inpaint",
-    "refined": "relax again",
-}
 
 
 def cycle(
@@ -99,13 +90,9 @@ def cycle(
 
 def _watch(search: Cycle) -> None:
     with progress_bars() as bars:
-        tasks: dict[str, TaskID] = {}
+        stages = StageBars(bars)
         for step in search.irun():
-            if step.stage not in tasks:
-                tasks[step.stage] = bars.add_task(_TITLES[step.stage], note="", total=None)
-            failed = sum(step.failures.values())
-            note = f"{step.structures} structures" + (f", {failed} failed" if failed else "")
-            bars.update(tasks[step.stage], completed=step.done, total=step.total, note=note)
+            stages.show(step)
 
 
 def _report(search: Cycle, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gencsp.cli.console import print_structures, progress_bars, write_results
+from gencsp.cli.console import kept_on_interrupt, print_structures, progress_bars, write_results
 
 
 def propose(
@@ -45,8 +45,7 @@ def propose(
         host=hosts[0] if hosts else None,
         options=ProposerOptions(weights=weights),
     )
-    structures = []
-    with progress_bars() as bars:
+    with kept_on_interrupt("proposals") as structures, progress_bars() as bars:
         task = bars.add_task("propose", total=n, note=str(composition))
         for structure in made:
             name_space_group(structure, SymmetryTolerance())

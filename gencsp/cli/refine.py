@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from gencsp.cli.console import print_structures, progress_bars, split_species, write_results
+from gencsp.cli.console import (
+    StageBars,
+    print_structures,
+    progress_bars,
+    split_species,
+    write_results,
+)
 from gencsp.cli.options import EngineOption, FilesArgument, HullOption
 
 
@@ -38,7 +44,6 @@ def refine(
         raise RequestError(f"fmax is {fmax}: it must be above zero, in eV/Å.")
     structures = read_structures(files)
     with progress_bars() as bars:
-        task = bars.add_task("refine", total=None, note=f"{len(structures)} structures")
         refined = call(
             structures,
             guests=split_species(guests),
@@ -51,7 +56,7 @@ def refine(
             engine=engine,
             entries=hull,
             workers=workers,
+            report=StageBars(bars).show,
         )
-        bars.update(task, total=1, completed=1)
     print_structures(refined)
     write_results(out, "refined", refined)

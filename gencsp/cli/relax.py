@@ -10,6 +10,7 @@ import typer
 from gencsp.cli.console import (
     complain,
     counted,
+    kept_on_interrupt,
     print_failures,
     print_structures,
     progress_bars,
@@ -43,8 +44,7 @@ def relax(
     if fmax <= 0:
         raise RequestError(f"fmax is {fmax}: it must be above zero, in eV/Å.")
     pool = read_structures(files)
-    relaxed: list[Atoms] = []
-    with progress_bars() as bars:
+    with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool), note="")
         results = call(
             pool,
