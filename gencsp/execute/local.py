@@ -87,8 +87,8 @@ def one_thread() -> None:
 
 def _prepare_worker(lifeline: Connection) -> None:
     one_thread()
-    # Ctrl-C reaches the whole process group: end quietly, the parent says what happened.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Ctrl-C reaches the whole process group: what it means is for the parent to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
 
 

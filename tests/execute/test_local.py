@@ -109,6 +109,36 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, name: str) -> N
     assert ends(worker)
 
 
+INTERRUPTED = """
+import sys
+sys.path[:0] = [{path!r}]
+from test_local import sleep
+from gencsp.execute import LocalProcesses
+if __name__ == "__main__":
+    try:
+        with LocalProcesses(2) as pool:
+            print(pool.submit(sleep, 0).result(), flush=True)
+            pool.submit(sleep, 60).result()
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_interrupt_of_the_whole_group_is_quiet(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(INTERRUPTED.format(path=str(Path(__file__).parent)))
+    parent = subprocess.Popen(
+        [sys.executable, script], stdout=-1, stderr=-1, text=True, start_new_session=True
+    )
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    os.killpg(parent.pid, signal.SIGINT)
+    stdout, stderr = parent.communicate(timeout=30)
+    assert (stdout, stderr, parent.returncode) == ("stopped\n", "", 0)
+    assert ends(worker)
+
+
 def ends(pid: int) -> bool:
     """Whether a process is gone within ten seconds."""
     for _ in range(100):
