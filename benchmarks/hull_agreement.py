@@ -16,7 +16,7 @@ from pymatgen.core import Composition as PymatgenComposition
 
 from gencsp.benchmark.record import record
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.hull import Hull
+from gencsp.convex_hull import Hull
 from gencsp.references import HullEntry, shipped_references
 
 Key = frozenset[tuple[str, int]]

@@ -15,8 +15,8 @@ from ase import Atoms
 
 from gencsp.assembly import INPAINTER, ChgnetRelaxer, EngineName, NamedProposer
 from gencsp.composition import Composition
+from gencsp.convex_hull import Hull
 from gencsp.execute import LocalProcesses
-from gencsp.hull import Hull
 from gencsp.io import name_of
 from gencsp.proposers import propose
 from gencsp.provenance import Provenance, Stage

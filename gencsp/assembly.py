@@ -12,10 +12,10 @@ from typing import Literal
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.convex_hull import Hull
 from gencsp.decks import CycleDeck
 from gencsp.engine.base import Engine
 from gencsp.execute import LocalProcesses
-from gencsp.hull import Hull
 from gencsp.proposers import Proposer, get_proposer
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings

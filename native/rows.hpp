@@ -8,13 +8,12 @@ namespace gencsp::GENCSP_ISA {
 constexpr float kNormEpsilon = 1e-5f;  // PyTorch's LayerNorm
 constexpr float kMeanOfFeatures = 1.0f / kFeatures;
 
-// What one message keeps for the way back, in floats: slope of the hidden activation, slope of the
-// gated output, normalised input, the output itself, and the two inverse root mean squares.
+// What one message keeps for the way back, in floats: the slope of the hidden activation, the
+// normalised input of the gate and the two inverse root mean squares. The gate's own output and
+// slopes are computed again: memory is slower than that.
 constexpr int kSlopeAt = 0;
-constexpr int kGateAt = kGated;
-constexpr int kNormedAt = 2 * kGated;
-constexpr int kOutputAt = 3 * kGated;
-constexpr int kScaleAt = 3 * kGated + kFeatures;
+constexpr int kNormedAt = kGated;
+constexpr int kScaleAt = 2 * kGated;
 constexpr int kRecord = kScaleAt + 16;
 
 GENCSP_INLINE void set_rows(float* to, float value, long count) {
@@ -66,48 +65,58 @@ GENCSP_INLINE float inverse_rms(const float* y) {
     return 1.0f / __builtin_sqrtf(sum(squares) * kMeanOfFeatures + kNormEpsilon);
 }
 
-// y: [128] pre-activations, centred. Fills the output, gate, normed and scale parts of the record.
-GENCSP_INLINE void gate_row(const float* y, const GatedLayer& layer, float* record) {
-    const bool normed = layer.normed;
-    const float scale_core = normed ? inverse_rms(y) : 1.0f;
-    const float scale_gate = normed ? inverse_rms(y + kFeatures) : 1.0f;
-    record[kScaleAt] = scale_core;
-    record[kScaleAt + 1] = scale_gate;
-    const float keep = normed ? 1.0f : 0.0f;  // without a norm nothing is projected on the way back
+// output[64] = silu(core) * sigmoid(gate) of the affine map of normalised inputs x[128]; with
+// `slopes`, also its derivative with respect to x, [128].
+template <bool slopes>
+GENCSP_INLINE void gate_output(const float* x, const GatedLayer& layer, float* output,
+                               float* slope) {
 #pragma GCC unroll 2
     for (int i = 0; i < kFeatures; i += kLanes) {
         const int j = i + kFeatures;
-        const Vec xc = load(y + i) * scale_core, xg = load(y + j) * scale_gate;
         const Vec gain_core = load(layer.gain + i), gain_gate = load(layer.gain + j);
-        const Vec nc = xc * gain_core + load(layer.shift + i);
-        const Vec ng = xg * gain_gate + load(layer.shift + j);
+        const Vec nc = load(x + i) * gain_core + load(layer.shift + i);
+        const Vec ng = load(x + j) * gain_gate + load(layer.shift + j);
         Vec s, t;
         sigmoid_pair(nc, ng, s, t);
         const Vec h = nc * s;
         const Vec out = h * t;
-        store(record + kOutputAt + i, out);
-        store(record + kNormedAt + i, xc * keep);
-        store(record + kNormedAt + j, xg * keep);
-        store(record + kGateAt + i, (s + h * (1.0f - s)) * t * gain_core);
-        store(record + kGateAt + j, out * (1.0f - t) * gain_gate);
+        store(output + i, out);
+        if constexpr (slopes) {
+            store(slope + i, (s + h * (1.0f - s)) * t * gain_core);
+            store(slope + j, out * (1.0f - t) * gain_gate);
+        }
     }
+}
+
+// Normalise the centred pre-activations y[128] into the record, and give the output[64].
+GENCSP_INLINE void gate_row(const float* y, const GatedLayer& layer, float* record,
+                            float* output) {
+    for (int half = 0; half < 2; ++half) {
+        const float* from = y + half * kFeatures;
+        const float scale = layer.normed ? inverse_rms(from) : 1.0f;
+        record[kScaleAt + half] = scale;
+#pragma GCC unroll 8
+        for (int i = 0; i < kFeatures; i += kLanes)
+            store(record + kNormedAt + half * kFeatures + i, load(from + i) * scale);
+    }
+    gate_output<false>(record + kNormedAt, layer, output, nullptr);
 }
 
 // d_out: [64] gradient of the gated output; d_y: [128] gradient of the pre-activations, up to a
 // constant for each half, which the centred weights remove.
-GENCSP_INLINE void gate_row_back(const float* d_out, const float* record, float* d_y) {
+GENCSP_INLINE void gate_row_back(const float* d_out, const float* slope, const GatedLayer& layer,
+                                 const float* record, float* d_y) {
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
-        const float* slope = record + kGateAt + half * kFeatures;
         const float* x = record + kNormedAt + half * kFeatures;
         Vec d[kFeatures / kLanes];
         Vec along = Vec{};
 #pragma GCC unroll 16
         for (int q = 0; q < kFeatures / kLanes; ++q) {
-            d[q] = load(d_out + q * kLanes) * load(slope + q * kLanes);
+            d[q] = load(d_out + q * kLanes) * load(slope + half * kFeatures + q * kLanes);
             along += d[q] * load(x + q * kLanes);
         }
-        const float mean = sum(along) * kMeanOfFeatures;
+        const float mean = layer.normed ? sum(along) * kMeanOfFeatures : 0.0f;
         const float scale = record[kScaleAt + half];
 #pragma GCC unroll 16
         for (int q = 0; q < kFeatures / kLanes; ++q)

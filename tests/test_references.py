@@ -11,8 +11,8 @@ import pytest
 from pymatgen.entries.computed_entries import ComputedEntry, ConstantEnergyAdjustment
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull import Hull
 from gencsp.errors import HullReferenceError, StructureFileError
-from gencsp.hull import Hull
 from gencsp.references import DEFAULT_MODEL, read_references, shipped_references
 
 CSV = "formula,energy_per_atom\nLi,-1.9\nSi,-5.4\nLi2Si2,-4.0\n"

@@ -59,8 +59,8 @@ def _score_model() -> str:
 
 
 def _hull() -> str:
+    from gencsp.convex_hull import Hull
     from gencsp.errors import HullReferenceError
-    from gencsp.hull import Hull
 
     try:
         hull = Hull.load(None)

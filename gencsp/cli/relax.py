@@ -74,8 +74,8 @@ def relax(
 def _judge(relaxed: list[Atoms], entries: Path | None) -> None:
     """Add decomposition energies where the hull has references; say so once where it has not."""
     from gencsp.composition import Composition
+    from gencsp.convex_hull import Hull
     from gencsp.errors import HullReferenceError
-    from gencsp.hull import Hull
 
     try:
         reference = Hull.load(entries)

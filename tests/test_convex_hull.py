@@ -11,8 +11,8 @@ from pymatgen.core import Composition as PymatgenComposition
 from scipy.optimize import linprog
 
 from gencsp.composition import Composition
+from gencsp.convex_hull import Hull
 from gencsp.errors import HullReferenceError
-from gencsp.hull import Hull
 from gencsp.references import HullEntry
 
 MODEL = "test-model"
