@@ -129,7 +129,7 @@ def train(
     try:
         while state.step < settings.steps:
             begun = time.monotonic()
-            _step(state, settings, noise, crystals, device)
+            train_step(state, settings, noise, crystals, device)
             state.seconds += time.monotonic() - begun
             due = state.step % settings.validate_every == 0 or state.step == settings.steps
             scores = None
@@ -147,13 +147,14 @@ def train(
     return state
 
 
-def _step(
+def train_step(
     state: TrainState,
     settings: TrainSettings,
     noise: NoiseLevels,
     crystals: CrystalSet,
     device: torch.device,
 ) -> None:
+    """One optimiser step (changes ``state``): its batch and noise follow from seed and step."""
     rng = np.random.default_rng([settings.seed, state.step, 0])
     clean = crystals.batch(batch_indices(len(crystals), settings, state.step))
     noisy = add_noise(clean, noise.draw(clean.n_crystals, rng), rng)
