@@ -24,11 +24,14 @@ from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
-from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
+from gencsp.proposers.options import (
+    ATTEMPTS,
+    DEFAULT_SAMPLER,
+    SEPARATION,
+    ProposerOptions,
+)
 from gencsp.proposers.streams import streams
 from gencsp.provenance import Stage
-
-DEFAULT_SAMPLER = SamplerSettings()
 
 
 class ScoreProposer:

@@ -35,8 +35,13 @@ from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
-from gencsp.proposers.options import ATTEMPTS, NOVELTY, SEPARATION, ProposerOptions
-from gencsp.proposers.score_model import DEFAULT_SAMPLER
+from gencsp.proposers.options import (
+    ATTEMPTS,
+    DEFAULT_SAMPLER,
+    NOVELTY,
+    SEPARATION,
+    ProposerOptions,
+)
 from gencsp.proposers.streams import streams
 from gencsp.proposers.symmetry_prior import KnownSkeletons, Skeleton, symmetry_prior
 from gencsp.proposers.wyckoff import build, sites
