@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms, FixSymmetry
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from gencsp.engine import _native
 from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.weights import CHGNetWeights, load_weights
-from gencsp.errors import ConstraintError, EngineError
+from gencsp.errors import EngineError
 from gencsp.relax import verdicts
+from gencsp.relax.restraints import NoSymmetryFound, Restraints, Symmetry
 from gencsp.relax.result import Outcome, Relaxed
 from gencsp.relax.settings import RelaxSettings
 
@@ -169,8 +169,14 @@ class NativeEngine:
                 elif (verdict := verdicts.check_input(atoms)) is not None:
                     yield _unusable(index, atoms, verdict)
                 else:
-                    under_way[index] = atoms
-                    _submit(pool, index, atoms, settings)
+                    try:
+                        restraints, start = Restraints.of(atoms, settings)
+                    except NoSymmetryFound:
+                        yield _unusable(index, atoms, Outcome.BAD_INPUT)
+                        continue
+                    start.set_constraint(atoms.constraints)
+                    under_way[index] = start
+                    _submit(pool, index, start, restraints)
             if not under_way:
                 return
             taken = pool.take(0.2)  # wakes up now and then, so that Ctrl-C is heard
@@ -208,20 +214,10 @@ def _stress(virial: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[n
     return stress
 
 
-def _submit(pool: _native.RelaxPool, index: int, atoms: Atoms, settings: RelaxSettings) -> None:
+def _submit(pool: _native.RelaxPool, index: int, atoms: Atoms, restraints: Restraints) -> None:
     fixed = np.zeros(len(atoms), dtype=np.bool_)
-    symmetry: FixSymmetry | None = None
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            fixed[constraint.get_indices()] = True
-        elif isinstance(constraint, FixSymmetry):
-            symmetry = constraint
-        else:
-            raise ConstraintError(
-                f"Structure {index} carries {type(constraint).__name__}: the relaxation engines "
-                "keep FixAtoms and FixSymmetry only. Remove it, or use an ASE optimiser."
-            )
-    rotations, images = _operations(atoms, symmetry, settings)
+    fixed[restraints.fixed] = True
+    rotations, images = _operations(atoms, restraints.symmetry)
     pool.submit(
         index,
         atoms.numbers.astype(np.int32),
@@ -235,18 +231,14 @@ def _submit(pool: _native.RelaxPool, index: int, atoms: Atoms, settings: RelaxSe
 
 
 def _operations(
-    atoms: Atoms, constraint: FixSymmetry | None, settings: RelaxSettings
+    atoms: Atoms, symmetry: Symmetry | None
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Cartesian rotations (k, 3, 3) and where each atom goes (k, n); empty for no symmetry."""
-    none = np.zeros((0, 3, 3)), np.zeros((0, len(atoms)), dtype=np.int32)
-    if constraint is None and not settings.keep_symmetry:
-        return none
-    if constraint is None:
-        constraint = FixSymmetry(atoms, symprec=settings.symprec)
+    if symmetry is None:
+        return np.zeros((0, 3, 3)), np.zeros((0, len(atoms)), dtype=np.int32)
     columns = np.array(atoms.cell.array).T
-    rotations = np.array(constraint.rotations, dtype=np.float64)
-    cartesian = columns @ rotations @ np.linalg.inv(columns)
-    images = np.array(constraint.symm_map, dtype=np.int32)
+    cartesian = columns @ symmetry.rotations @ np.linalg.inv(columns)
+    images = np.argsort(symmetry.sources, axis=1).astype(np.int32)
     return np.ascontiguousarray(cartesian), np.ascontiguousarray(images)
 
 

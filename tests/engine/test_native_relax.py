@@ -259,3 +259,27 @@ def test_explosion_is_a_verdict(minimiser: Minimiser) -> None:
     for pressure in (-2000.0, 5e5):
         found = relax(distorted(), RelaxSettings(pressure=pressure, minimiser=minimiser))
         assert found.outcome in (Outcome.EXPLODED, Outcome.ISOLATED, Outcome.NOT_FINITE)
+
+
+def test_keeping_symmetry_leaves_the_input_alone() -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    atoms.positions += 1e-3 * np.random.default_rng(0).normal(size=atoms.positions.shape)
+    before = atoms.copy()
+    (result,) = native.NativeEngine().relax(
+        [atoms], RelaxSettings(keep_symmetry=True, symprec=0.05)
+    )
+    assert result.converged
+    np.testing.assert_array_equal(atoms.positions, before.positions)
+    np.testing.assert_array_equal(atoms.cell.array, before.cell.array)
+
+
+def test_a_structure_without_a_space_group_to_keep_is_a_verdict() -> None:
+    overlapping = bulk("NaCl", "rocksalt", a=5.6)
+    overlapping.positions[:] = 0.0
+    results = list(
+        native.NativeEngine().relax([overlapping, bulk("Cu")], RelaxSettings(keep_symmetry=True))
+    )
+    assert {r.index: r.outcome for r in results} == {
+        0: Outcome.BAD_INPUT,
+        1: Outcome.CONVERGED,
+    }
