@@ -198,8 +198,9 @@ def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
     models = named | ({stated} if stated else set())
     if not models:
         raise HullReferenceError(
-            f"{where} does not say which model made its energies: name it, such as "
-            f"{DEFAULT_MODEL}, since energies of different models must not be mixed."
+            f"{where} does not say which model made its energies, and energies of different models "
+            f"must not be mixed: add a first line '# model: {DEFAULT_MODEL}' (CSV), or "
+            f"'data': {{'model': ...}} to each entry (JSON)."
         )
     if len(models) > 1:
         raise HullReferenceError(
