@@ -12,8 +12,11 @@ namespace gencsp {
 
 namespace {
 
-constexpr double kStiffness = 30.0;  // eV/Å^2 on the diagonal of the first model
-constexpr double kFirstRadius = 0.2, kLeastRadius = 0.01, kMostRadius = 0.5;  // Å, longest row
+// The first model: atoms on springs, a cell of constant bulk modulus. Measured on random crystals;
+// a cell as stiff as the atoms costs twice the steps.
+constexpr double kAtomStiffness = 30.0;  // eV/Å^2
+constexpr double kCellStiffness = 1.0;   // eV/Å^3 (160 GPa)
+constexpr double kFirstRadius = 0.2, kLeastRadius = 0.01, kMostRadius = 0.5;  // Å
 constexpr double kUphill = 0.02;  // eV per sqrt(atom) that a step may climb
 constexpr double kDamping = 0.2;
 constexpr int kShifts = 20;  // at most, per step
@@ -21,28 +24,46 @@ constexpr int kFailures = 8;  // trial points in a row without numbers
 
 class HessianModel {
 public:
-    HessianModel(int size, double stiffness) : size_(size), matrix_(size * size, 0.0) {
-        for (int i = 0; i < size; ++i) matrix_[i * size + i] = stiffness;
+    explicit HessianModel(const FrechetProblem& problem)
+        : size_(problem.size()), first_cell_(3 * problem.n_atoms()) {
+        const double n = problem.n_atoms();
+        // A coordinate of the cell is n times a strain, which moves atoms a cell's edge apart by
+        // that strain of an edge.
+        cell_length_ = std::cbrt(problem.volume()) / n;
+        matrix_.assign(static_cast<std::size_t>(size_) * size_, 0.0);
+        for (int i = 0; i < size_; ++i)
+            matrix_[static_cast<std::size_t>(i) * size_ + i] =
+                i < first_cell_ ? kAtomStiffness : kCellStiffness * problem.volume() / (n * n);
         factor_.resize(matrix_.size());
-        product_.resize(size);
+        product_.resize(size_);
     }
 
-    // The step of length at most `radius` (longest row) that the model likes best.
+    // How far a step moves atoms, Å: the longest row, those of the cell by what they do to an edge.
+    double length(const std::vector<double>& step) const {
+        double longest = 0.0;
+        for (int i = 0; i < size_; i += 3) {
+            const double row = norm3(&step[i]);
+            longest = std::max(longest, i < first_cell_ ? row : row * cell_length_);
+        }
+        return longest;
+    }
+
+    // The step of length at most `radius` that the model likes best.
     void step(const std::vector<double>& force, double radius, std::vector<double>& step) {
         double shift = 0.0, low = 0.0, high = 0.0;
         for (int i = 0; i < kShifts; ++i) {
             solve(shift, force, step);
-            const double length = longest_row(step);
+            const double length = this->length(step);
             if (length <= radius && (shift == 0.0 || length > 0.85 * radius)) return;
             (length > radius ? low : high) = shift;
             // Where stiffness and shift act alike the length goes as 1/shift.
-            double next = shift == 0.0 ? std::max(1.0, longest_row(force) / radius * 0.5)
+            double next = shift == 0.0 ? std::max(1.0, this->length(force) / radius * 0.5)
                                        : shift * length / (0.93 * radius);
             if (next <= low || (high > 0.0 && next >= high))
                 next = high > 0.0 ? 0.5 * (low + high) : 4.0 * low;
             shift = next;
         }
-        const double length = longest_row(step);
+        const double length = this->length(step);
         if (length > radius)
             for (double& s : step) s *= radius / length;
     }
@@ -117,7 +138,8 @@ private:
         }
     }
 
-    int size_;
+    int size_, first_cell_;
+    double cell_length_;
     std::vector<double> matrix_, factor_, product_;
 };
 
@@ -129,13 +151,13 @@ void quasi_newton(FrechetProblem& problem, Relaxation& relaxation) {
     double energy, trial_energy, radius = kFirstRadius;
     const double climb = kUphill * std::sqrt(static_cast<double>(problem.n_atoms()));
     int failures = 0;
-    HessianModel model(problem.size(), kStiffness);
+    HessianModel model(problem);
     if (!relaxation.evaluate(x, energy, force)) return relaxation.fail();
     bool over = relaxation.accept(energy, force);
     while (!over && !relaxation.count_step()) {
         model.step(force, radius, step);
         for (std::size_t i = 0; i < x.size(); ++i) trial[i] = x[i] + step[i];
-        const double length = longest_row(step);
+        const double length = model.length(step);
         if (!relaxation.evaluate(trial, trial_energy, trial_force)) {
             if (++failures >= kFailures) return relaxation.fail();
             radius = 0.35 * length;
