@@ -69,6 +69,7 @@ def measure(system: str, n: int, inpaintings: int) -> dict[str, dict[str, object
     frameworks = 0
     for k, (formula, atoms) in enumerate(compositions):
         free = relaxed(draw("score", formula, atoms, n, None, 10 * k))
+        print(formula, "unconditional:", len(free), "relaxed", flush=True)
         found["unconditional"] += groups(free)
         hosts = [refine(framework(a, [guest]), cell="input") for a in free]
         for i, host in enumerate(h for h in hosts if h.refined):
@@ -77,6 +78,7 @@ def measure(system: str, n: int, inpaintings: int) -> dict[str, dict[str, object
             found["inpainting"] += groups(
                 relaxed(draw("score", formula, atoms, inpaintings, host.atoms, seed))
             )
+        print(formula, "inpainted:", len(found["inpainting"]), "relaxed so far", flush=True)
         found["symmetric"] += groups(
             relaxed(draw("symmetric", formula, atoms, n, None, 10 * k + 1))
         )
@@ -88,6 +90,7 @@ def measure(system: str, n: int, inpaintings: int) -> dict[str, dict[str, object
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=20, help="structures for each composition")
+    parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
     parser.add_argument("--inpaintings", type=int, default=3, help="for each framework")
     parser.add_argument(
         "--out", type=Path, default=Path("benchmarks/results/symmetry_success.json")
@@ -97,7 +100,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(1)
     results = {}
-    for system in SYSTEMS:
+    for system in args.systems:
         results[system] = measure(system, args.n, args.inpaintings)
         for name, row in results[system].items():
             print(system, name, row)
