@@ -9,3 +9,11 @@ import os
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+
+from hypothesis import settings  # noqa: E402
+
+# Where CI is set the same examples are drawn every time, so that a failure there is one of the
+# change and not of the draw; everywhere else new ones are tried at every run.
+settings.register_profile("steady", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("steady")

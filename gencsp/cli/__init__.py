@@ -6,6 +6,8 @@ they run.
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from gencsp.cli.console import Commands
@@ -16,6 +18,10 @@ from gencsp.cli.propose import propose
 from gencsp.cli.refine import refine
 from gencsp.cli.relax import relax
 from gencsp.cli.train import PASS_ON, train
+
+# spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
+# the ladder of refinement expects. Workers inherit the setting.
+os.environ.setdefault("SPGLIB_WARNING", "OFF")
 
 app = typer.Typer(
     cls=Commands,
