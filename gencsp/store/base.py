@@ -48,8 +48,19 @@ class Store(Protocol):
         """
         ...
 
+    def finish_all(self, results: Mapping[str, Finished]) -> None:
+        """As :meth:`finish` for several tasks at once: all of them are kept, or none.
+
+        One wait for the disk instead of many, where tasks are short.
+        """
+        ...
+
     def get(self, task: str) -> Finished | None:
         """What a task left, or ``None`` while it is not finished."""
+        ...
+
+    def load(self) -> dict[str, Finished]:
+        """What every finished task left, read in one pass."""
         ...
 
     def tasks(self) -> list[str]:

@@ -59,17 +59,22 @@ class DiskStore:
                 raise
 
     def finish(self, task: str, finished: Finished) -> None:
-        if self._failures(task) is not None:
+        self.finish_all({task: finished})
+
+    def finish_all(self, results: Mapping[str, Finished]) -> None:
+        new = {task: kept for task, kept in results.items() if self._failures(task) is None}
+        if not new:
             return
         with storage_errors(self.folder):
             try:
                 with self._db as db:
-                    for atoms in finished.structures:
-                        _write_row(db, task, portable(atoms))
-                    db.connection.execute(
-                        "INSERT INTO gencsp_tasks VALUES (?, ?)",
-                        (task, json.dumps(dict(finished.failures))),
-                    )
+                    for task, finished in new.items():
+                        for atoms in finished.structures:
+                            _write_row(db, task, portable(atoms))
+                        db.connection.execute(
+                            "INSERT INTO gencsp_tasks VALUES (?, ?)",
+                            (task, json.dumps(dict(finished.failures))),
+                        )
             finally:
                 _let_go(self._db)
 
@@ -80,6 +85,20 @@ class DiskStore:
         with storage_errors(self.folder):
             rows = list(self._db.select(task=task, sort="id"))
         return Finished(structures=tuple(_read_row(row) for row in rows), failures=failures)
+
+    def load(self) -> dict[str, Finished]:
+        structures: dict[str, list[Atoms]] = {}
+        with storage_errors(self.folder):
+            for row in self._db.select(sort="id"):
+                structures.setdefault(row.task, []).append(_read_row(row))
+        return {
+            task: Finished(
+                structures=tuple(structures.get(task, ())), failures=json.loads(failures)
+            )
+            for task, failures in self._query(
+                "SELECT task, failures FROM gencsp_tasks ORDER BY task"
+            )
+        }
 
     def tasks(self) -> list[str]:
         return sorted(task for (task,) in self._query("SELECT task FROM gencsp_tasks"))

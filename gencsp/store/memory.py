@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gencsp.store.base import Finished, Manifest, portable
 
 
@@ -15,9 +17,16 @@ class MemoryStore:
     def finish(self, task: str, finished: Finished) -> None:
         self._finished.setdefault(task, _copied(finished))
 
+    def finish_all(self, results: Mapping[str, Finished]) -> None:
+        for task, finished in results.items():
+            self.finish(task, finished)
+
     def get(self, task: str) -> Finished | None:
         kept = self._finished.get(task)
         return None if kept is None else _copied(kept)
+
+    def load(self) -> dict[str, Finished]:
+        return {task: _copied(kept) for task, kept in sorted(self._finished.items())}
 
     def tasks(self) -> list[str]:
         return sorted(self._finished)

@@ -110,6 +110,26 @@ def test_finishing_twice_changes_nothing(store: Store) -> None:
     assert kept.failures == {"a": 1}
 
 
+def test_several_tasks_at_once(store: Store) -> None:
+    store.finish("a", Finished(structures=(crystal(1),)))
+    store.finish_all(
+        {
+            "b": Finished(structures=(crystal(2), crystal(3)), failures={"lost": 1}),
+            "a": Finished(structures=(crystal(4),)),
+            "c": Finished(),
+        }
+    )
+    everything = store.load()
+    assert list(everything) == store.tasks() == ["a", "b", "c"]
+    for task, finished in everything.items():
+        kept = store.get(task)
+        assert kept is not None
+        assert finished.failures == kept.failures
+        assert all(map(same, finished.structures, kept.structures))
+    assert [a.info["structure_id"] for a in everything["a"].structures] == ["r1"]
+    assert [a.info["structure_id"] for a in everything["b"].structures] == ["r2", "r3"]
+
+
 def test_what_is_kept_is_a_copy(store: Store) -> None:
     atoms = crystal(1)
     store.finish("t", Finished(structures=(atoms,)))
