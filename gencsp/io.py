@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 #: Below this volume, Å³, three lattice vectors span no cell.
 MIN_VOLUME = 1e-6
 
-# What ASE's readers raise at a file that is not what it seems.
-_READING_ERRORS = (
+#: What ASE's readers raise at a file that is not what it seems.
+READING_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -154,13 +154,13 @@ def _read_one(path: Path) -> list[Atoms]:
         raise StructureFileError(f"{path} is empty.")
     try:
         structures = _parse(path)
-    except _READING_ERRORS as error:
+    except READING_ERRORS as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise StructureFileError(f"{path} cannot be read as structures ({reason}).") from error
     if not structures:
         raise StructureFileError(f"{path} holds no structures.")
     for number, atoms in enumerate(structures, start=1):
-        _check(atoms, f"structure {number} of {path}")
+        check_crystal(atoms, f"structure {number} of {path}")
     return structures
 
 
@@ -181,7 +181,8 @@ def _from_row(row: Any) -> Atoms:
     return atoms
 
 
-def _check(atoms: Atoms, where: str) -> None:
+def check_crystal(atoms: Atoms, where: str) -> None:
+    """Raise ``StructureFileError`` unless ``atoms`` is a fully periodic, ordered crystal."""
     if len(atoms) == 0:
         raise StructureFileError(f"{where} holds no atoms.")
     if not atoms.pbc.all() or atoms.cell.volume < MIN_VOLUME:

@@ -61,7 +61,7 @@ LAYERS = (
         "volume",
         "testing",
     },
-    {"proposers", "relax", "store", "execute", "io"},
+    {"proposers", "relax", "store", "execute", "io", "pools"},
     {"search", "export", "benchmark", "report"},
     {"decks", "assembly", "api"},
     {"cli"},
