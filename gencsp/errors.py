@@ -53,3 +53,7 @@ class ConstraintError(GencspError, ValueError):
 
 class WorkerError(GencspError, RuntimeError):
     """A worker process that ended unexpectedly; what was finished is kept."""
+
+
+class ExportError(GencspError, ValueError):
+    """A pool of which nothing can be handed to another code, or a code that is not known."""

@@ -12,7 +12,9 @@ import typer
 
 from gencsp.cli.console import Commands
 from gencsp.cli.cycle import cycle
+from gencsp.cli.export import export
 from gencsp.cli.hull import hull
+from gencsp.cli.import_results import import_results
 from gencsp.cli.info import info
 from gencsp.cli.propose import propose
 from gencsp.cli.refine import refine
@@ -31,8 +33,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (cycle, propose, relax, refine, hull, info):
+for _command in (cycle, propose, relax, refine, hull, export, info):
     app.command()(_command)
+app.command("import")(import_results)
 app.command(context_settings=PASS_ON)(train)
 
 __all__ = ["app"]

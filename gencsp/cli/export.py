@@ -1,0 +1,54 @@
+"""``gencsp export``: seeds for another CSP code from a pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gencsp.cli.console import SHOWN, say
+from gencsp.cli.options import FilesArgument
+
+if TYPE_CHECKING:
+    from gencsp.export import ExportReport
+
+
+def export(
+    pool: FilesArgument,
+    folder: Annotated[Path, typer.Argument(help="New folder for the seeds.", metavar="DIR")],
+    to: Annotated[str, typer.Option(help="Code: airss, uspex, calypso, xtalopt, cryspy, ...")],
+    formula: Annotated[
+        str | None, typer.Option(help="Composition to hand over, of a pool with several.")
+    ] = None,
+    atoms: Annotated[int | None, typer.Option(min=1, help="Atoms in every cell.")] = None,
+    fit: Annotated[
+        bool, typer.Option(help="Make supercells, or take primitive cells, to reach that number.")
+    ] = False,
+) -> None:
+    """Write a pool as seeds of another code, with a minimal deck and a map of where each is from."""
+    from gencsp.export import get_exporter
+    from gencsp.io import read_structures
+
+    exporter = get_exporter(to)
+    report = exporter.write(read_structures(pool), folder, formula=formula, atoms=atoms, fit=fit)
+    _show(report)
+
+
+def _show(report: ExportReport) -> None:
+    changes = [seed for seed in report.seeds if seed.changes]
+    say(f"wrote {len(report.seeds)} seeds of {report.composition} to {report.folder}")
+    if changes:
+        say(f"brought into the form that {report.code} reads: {len(changes)}")
+    if report.left_out:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column("left out", no_wrap=True)
+        table.add_column("because")
+        for one in report.left_out[:SHOWN]:
+            table.add_row(one.structure_id, one.reason)
+        Console(soft_wrap=True).print(table, markup=False)
+        if len(report.left_out) > SHOWN:
+            say(f"... and {len(report.left_out) - SHOWN} more in gencsp-seeds.json.")
+    say(f"next: {report.start}")

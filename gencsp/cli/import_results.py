@@ -1,0 +1,87 @@
+"""``gencsp import``: results of another CSP code, with their origins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gencsp.cli.console import complain, print_structures, say, write_results
+from gencsp.cli.options import HullOption
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def import_results(
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="DIR")],
+    code: Annotated[str, typer.Option("--from", help="Code: airss, uspex, calypso, ...")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model that made the energies, such as chgnet-0.3.0; unknown without."),
+    ] = None,
+    hull: HullOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("imported"),
+) -> None:
+    """Read what another code found; seeds are traced back to the structures that they were."""
+    from gencsp.export import get_exporter
+    from gencsp.search.tasks import SymmetryTolerance, name_space_group
+
+    found = list(get_exporter(code).read_results(folder))
+    for atoms in found:
+        name_space_group(atoms, SymmetryTolerance())
+        if atoms.calc is not None:
+            atoms.info["energy_per_atom"] = atoms.calc.results["energy"] / len(atoms)
+    _judge(found, model, hull)
+    found.sort(key=_order)
+    print_structures(found)
+    from_seeds = sum("parents" in atoms.info for atoms in found)
+    say(f"{from_seeds} of {len(found)} structures come from seeds")
+    write_results(out, "imported", found)
+    say(f"wrote the same to {_write_database(out / 'imported.db', found)}")
+
+
+def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
+    """Decomposition energies, where the energies are known to be of the hull's own model."""
+    from gencsp.composition import Composition
+    from gencsp.convex_hull import Hull
+    from gencsp.errors import HullReferenceError
+
+    if model is None:
+        complain(
+            "no decomposition energies, because nothing says which model made these energies: "
+            "name it with --model, or let 'gencsp hull' evaluate the structures with CHGNet."
+        )
+        return
+    reference = Hull.load(entries)
+    reference.require_model(model)
+    try:
+        for atoms in found:
+            atoms.info["energy_model"] = model
+            if "energy_per_atom" in atoms.info:
+                atoms.info["decomposition_energy"] = reference.decomposition_energy(
+                    Composition.of(atoms), atoms.info["energy_per_atom"]
+                )
+    except HullReferenceError as error:
+        complain(f"no decomposition energies: {error}")
+
+
+def _write_database(path: Path, found: list[Atoms]) -> Path:
+    """Write an ASE database, whole or not at all, in place of an older one."""
+    import os
+    import tempfile
+
+    from gencsp.store import DiskStore, Finished
+    from gencsp.store.disk import DATABASE
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:
+        with DiskStore(aside, {"kind": "import"}) as store:
+            store.finish("import", Finished(structures=tuple(found)))
+        os.replace(Path(aside) / DATABASE, path)
+    return path
+
+
+def _order(atoms: Atoms) -> tuple[bool, float]:
+    energy = atoms.info.get("decomposition_energy", atoms.info.get("energy_per_atom"))
+    return (energy is None, energy or 0.0)
