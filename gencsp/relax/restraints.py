@@ -21,8 +21,8 @@ from gencsp.relax.settings import RelaxSettings
 
 # Older releases of spglib answer None for what they cannot handle, and ASE trips over it or raises
 # an error of its own; newer ones raise SpglibError.
-_SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
-_SPGLIB_ERRORS += tuple(
+SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
+SPGLIB_ERRORS += tuple(
     getattr(module, name)
     for module, name in ((spglib, "SpglibError"), (ase.utils, "OldSpglibError"))
     if hasattr(module, name)
@@ -127,5 +127,5 @@ def _find_symmetry(atoms: Atoms, symprec: float) -> Symmetry:
     """The operations of ``atoms``, which are moved onto exact sites as ASE does."""
     try:
         return Symmetry.of(FixSymmetry(atoms, symprec=symprec))
-    except _SPGLIB_ERRORS as error:
+    except SPGLIB_ERRORS as error:
         raise NoSymmetryFound("spglib finds no space group") from error
