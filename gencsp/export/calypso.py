@@ -10,6 +10,7 @@ from ase import Atoms
 
 from gencsp.errors import StructureFileError
 from gencsp.export.base import Batch, Rules, SeedExporter
+from gencsp.export.decks import CALCULATOR, deck
 from gencsp.export.origin import SeedMap
 from gencsp.export.poscar import read_poscars, write_poscar
 from gencsp.export.results import Found
@@ -20,6 +21,8 @@ _NAMES = re.compile(r"^\s*NameOfAtoms\s*=\s*(.+?)\s*$", re.MULTILINE)
 
 def _write(batch: Batch, folder: Path) -> list[str]:
     (folder / "input.dat").write_text(_deck(batch))
+    (folder / "calculator.py").write_text(CALCULATOR)
+    (folder / "relax_seeds.py").write_text(deck("relax_seeds.py"))
     files = []
     for number, seed in enumerate(batch.seeds, start=1):
         name = f"POSCAR_{number}"
@@ -106,7 +109,7 @@ EXPORTER = SeedExporter(
     rules=Rules(),
     write_files=_write,
     find_results=_find,
-    start="CALYPSO takes no seeds by itself: start it once in split mode, put POSCAR_1, POSCAR_2, "
-    "... of this folder in the place of its own, relax them to CONTCAR_i and OUTCAR_i, start it "
-    "again.",
+    start="CALYPSO takes no seeds by itself: run 'python relax_seeds.py' in the folder (or relax "
+    "POSCAR_i to CONTCAR_i and OUTCAR_i with VASP), start CALYPSO once in split mode elsewhere, "
+    "put the three files of every seed over its own, and start it again.",
 )

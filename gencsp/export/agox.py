@@ -1,0 +1,87 @@
+"""AGOX: seeds as extxyz and a short program that runs the search; results in its own database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from gencsp.errors import StructureFileError
+from gencsp.export.base import Batch, Rules, SeedExporter
+from gencsp.export.decks import CALCULATOR, deck
+from gencsp.export.origin import SeedMap
+from gencsp.export.results import Found
+from gencsp.io import write_extxyz
+
+#: The key under which a candidate carries the name of its seed.
+SEED_KEY = "gencsp_seed"
+
+_ROWS = "SELECT id, positions, energy, type, cell FROM structures ORDER BY id"
+_TEXTS = "SELECT id, value FROM text_key_values WHERE key = ?"
+_LAST = "SELECT id, value FROM boolean_key_values WHERE key = 'final'"
+
+
+def _write(batch: Batch, folder: Path) -> list[str]:
+    seeds = [seed.atoms.copy() for seed in batch.seeds]
+    for atoms, seed in zip(seeds, batch.seeds, strict=True):
+        atoms.info[SEED_KEY] = seed.name
+    write_extxyz(folder / "seeds.extxyz", seeds)
+    (folder / "calculator.py").write_text(CALCULATOR)
+    (folder / "run_agox.py").write_text(deck("run_agox.py"))
+    return ["seeds.extxyz"] * len(seeds)
+
+
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    databases = sorted(folder.glob("*.db"))
+    if not databases:
+        raise StructureFileError(f"there is no database of AGOX in {folder}.")
+    for path in databases:
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+                rows = db.execute(_ROWS).fetchall()
+                sources = dict(db.execute(_TEXTS, (SEED_KEY,)).fetchall())
+                makers = dict(db.execute(_TEXTS, ("generator",)).fetchall())
+        except sqlite3.Error as error:
+            raise StructureFileError(f"{path} is not a database of AGOX ({error}).") from error
+        for row in rows:
+            yield _found(row, path.stem, sources, makers, seeds)
+
+
+def _found(
+    row: tuple[Any, ...],
+    database: str,
+    sources: dict[int, str],
+    makers: dict[int, str],
+    seeds: SeedMap,
+) -> Found:
+    """AGOX keeps arrays as bytes of doubles, atomic numbers included."""
+    number, positions, energy, numbers, cell = row
+    atoms = Atoms(
+        numbers=np.frombuffer(numbers).astype(int),
+        positions=np.frombuffer(positions).reshape(-1, 3),
+        cell=np.frombuffer(cell).reshape(3, 3),
+        pbc=True,
+    )
+    source = sources.get(number)
+    return Found(
+        atoms=atoms,
+        name=f"{database}-{number}",
+        energy=None if energy is None else float(energy),
+        seed=source if source and seeds.find(source) else None,
+        origin=makers.get(number, ""),
+    )
+
+
+EXPORTER = SeedExporter(
+    name="agox",
+    rules=Rules(same_size=True),
+    write_files=_write,
+    find_results=_find,
+    start="run 'python run_agox.py' in the folder, with AGOX installed; calculator.py holds the "
+    "calculator.",
+)
