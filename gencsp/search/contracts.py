@@ -9,6 +9,7 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.proposers.base import Proposer
+from gencsp.references import HullEntry
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
 
@@ -42,4 +43,18 @@ class HullReference(Protocol):
         Raises:
             HullReferenceError: no reference for one of the elements.
         """
+        ...
+
+
+class LiveHull(HullReference, Protocol):
+    """A hull that grows with the search."""
+
+    model: str
+
+    def energy_above(self, composition: Composition, energy_per_atom: float) -> float:
+        """Distance to the live hull in eV/atom, negative for what would lower it."""
+        ...
+
+    def add(self, entry: HullEntry) -> bool:
+        """Take in a phase; returns whether it is the lowest of its formula."""
         ...

@@ -54,24 +54,30 @@ def rank(structures: Iterable[Atoms]) -> list[Ranked]:
         key=lambda atoms: (atoms.info["decomposition_energy"], atoms.info["structure_id"]),
     )
     duplicates = _duplicates(ordered)
-    ranking = []
-    for atoms, original in zip(ordered, duplicates, strict=True):
-        info = atoms.info
-        if original:
-            info["duplicate_of"] = original
-        ranking.append(
-            Ranked(
-                structure_id=str(info["structure_id"]),
-                decomposition_energy=float(info["decomposition_energy"]),
-                space_group=str(info["space_group"]),
-                space_group_number=int(info["space_group_number"]),
-                stage=str(info["stage"]),
-                parents=str(info.get("parents", "")),
-                duplicate_of=original,
-                atoms=atoms,
-            )
-        )
-    return ranking
+    return [line_of(atoms, original) for atoms, original in zip(ordered, duplicates, strict=True)]
+
+
+def line_of(atoms: Atoms, original: str) -> Ranked:
+    """One line of the table; ``duplicate_of`` in ``info`` is set or taken away.
+
+    Args:
+        atoms: with provenance, space group and ``decomposition_energy`` (eV/atom) in ``info``.
+        original: id of a better structure that is the same crystal; else empty.
+    """
+    info = atoms.info
+    info.pop("duplicate_of", None)
+    if original:
+        info["duplicate_of"] = original
+    return Ranked(
+        structure_id=str(info["structure_id"]),
+        decomposition_energy=float(info["decomposition_energy"]),
+        space_group=str(info["space_group"]),
+        space_group_number=int(info["space_group_number"]),
+        stage=str(info["stage"]),
+        parents=str(info.get("parents", "")),
+        duplicate_of=original,
+        atoms=atoms,
+    )
 
 
 def _duplicates(ordered: list[Atoms]) -> list[str]:

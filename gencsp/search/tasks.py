@@ -27,6 +27,9 @@ from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, refine, space_group
 
 Made = TypeVar("Made")
 
+#: Why a trial of a search ended without a relaxation.
+NO_CHILD = "move made no structure"
+
 
 @dataclass(frozen=True, slots=True)
 class SymmetryTolerance:
@@ -40,7 +43,7 @@ def propose(
     make: ProposerMaker, request: Request, *, seed: int, task: str, ids: Sequence[str]
 ) -> Finished:
     """Propose as many structures as there are ids; with a host they are its children."""
-    proposer = _made(make)
+    proposer = made_once(make)
     failed_before = proposer.failures
     host = None if request.host is None else Provenance.read(request.host)
     structures = []
@@ -72,7 +75,7 @@ def relax(
 
     Those that did not converge are counted; they are kept too where their coordinates are numbers.
     """
-    relaxed = sorted(_made(make)(structures, settings), key=lambda result: result.index)
+    relaxed = sorted(made_once(make)(structures, settings), key=lambda result: result.index)
     prefix = "r" if stage is Stage.RELAXED else "x"
     kept, failures = [], Counter[str]()
     for result in relaxed:
@@ -148,7 +151,7 @@ def ids(prefix: str, start: int, n: int) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=8)
-def _made(make: Maker[Made]) -> Made:
+def made_once(make: Maker[Made]) -> Made:
     """What a maker makes, once in a process: models stay loaded between tasks."""
     return make()
 

@@ -1,0 +1,100 @@
+"""Basin hopping (Wales and Doye, JPCA 101, 5111 (1997)) by several walkers at once.
+
+Every trial starts from a relaxed crystal, makes a move and relaxes; Metropolis decides whether the
+walker goes there. Walker w makes the trials w, w + W, w + 2W, …, so each needs only the outcome of
+its own last trial, and W of them keep any number of workers busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+
+from gencsp.search.acceptance import Metropolis
+from gencsp.search.bandit import Bandit
+from gencsp.search.moves.base import Move
+from gencsp.search.sources import Turns
+from gencsp.search.trial import RANDOM, SEED, Learned, Result, Trial
+from gencsp.store.base import Scalar
+
+#: eV/atom: what counts as lower.
+LOWER = 1e-4
+
+
+@dataclass(slots=True)
+class _Walker:
+    """Where a walker is, and for how many trials it has found nothing lower."""
+
+    atoms: Atoms | None = None
+    fitness: float = float("inf")
+    stuck: int = 0
+
+
+class BasinHopping:
+    """Strategy of basin hopping.
+
+    What a move is given is learned: a trial counts as a success where its crystal is new and lower
+    than where the walker stood. The next seed, and the next structure of the background proposer,
+    are moves among the others.
+
+    Args:
+        moves: of one parent each.
+        turns: where walkers start, and whether there are seeds at all.
+        walkers: as many as the search asks ahead.
+        patience: trials without anything lower after which a walker starts anew.
+        metropolis: acceptance; ``None`` for its defaults.
+    """
+
+    name = "hop"
+
+    def __init__(
+        self,
+        *,
+        moves: Sequence[Move],
+        turns: Turns,
+        walkers: int,
+        patience: int = 12,
+        metropolis: Metropolis | None = None,
+    ) -> None:
+        self.moves = {move.name: move for move in moves}
+        self.turns = turns
+        self.patience = patience
+        self.metropolis = Metropolis() if metropolis is None else metropolis
+        self.bandit = Bandit((*self.moves, *turns.kinds))
+        self._walkers = [_Walker() for _ in range(walkers)]
+
+    def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        return {"moves": list(self.moves), "walker_patience": self.patience}
+
+    def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        walker = self._walkers[number % len(self._walkers)]
+        if walker.atoms is None:
+            return Trial(move=self.turns.next())
+        parents = (walker.atoms,)
+        able = {name for name, move in self.moves.items() if move.applies(parents)}
+        name = self.bandit.choose(rng=rng, among=able | set(self.turns.kinds))
+        if name in (SEED, RANDOM):
+            return Trial(move=name)
+        return Trial(move=name, parents=parents)
+
+    def tell(self, result: Result, *, rng: np.random.Generator) -> None:
+        walker = self._walkers[result.number % len(self._walkers)]
+        if walker.atoms is None:
+            if result.atoms is not None:
+                walker.atoms, walker.fitness = result.atoms, result.fitness
+            return
+        lower = result.fitness < walker.fitness - LOWER
+        self.bandit.reward(result.move, success=lower and result.new, new=result.new)
+        if result.atoms is None:
+            return
+        walker.stuck = 0 if lower and result.new else walker.stuck + 1
+        if self.metropolis.accept(result.fitness - walker.fitness, new=result.new, rng=rng):
+            walker.atoms, walker.fitness = result.atoms, result.fitness
+        if walker.stuck >= self.patience:
+            walker.atoms, walker.fitness, walker.stuck = None, float("inf"), 0
+
+    def learned(self) -> list[Learned]:
+        return self.bandit.learned()

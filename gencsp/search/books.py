@@ -1,0 +1,149 @@
+"""The books of a search: energies, the hull, what was seen before, and what is lowest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ase import Atoms
+
+from gencsp.composition import Composition
+from gencsp.references import HullEntry
+from gencsp.search import tasks
+from gencsp.search.contracts import HullReference, LiveHull
+from gencsp.search.duplicates import Duplicates, PairwiseMatcher, as_structure
+from gencsp.search.trial import Result
+from gencsp.store.base import Finished
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+#: eV/atom: a minimum must be lower by this to count as new; two relaxations of one crystal to the
+#: same forces differ by less.
+NEW_MINIMUM = 1e-3
+
+
+class Books:
+    """Judges what was relaxed, in the order of the trials.
+
+    Args:
+        hull: gives decomposition energies.
+        live: the same hull where it is to grow with the search, in a chemical system.
+        duplicates: what remembers crystals.
+        targets: known crystals to look out for.
+
+    Attributes:
+        best: the structure of lowest fitness so far.
+        failures: trials and proposals without a result, by reason.
+        moves: trials by move; ``converged``, ``new`` and ``records`` of them likewise.
+    """
+
+    def __init__(
+        self,
+        *,
+        hull: HullReference,
+        live: LiveHull | None = None,
+        duplicates: Duplicates | None = None,
+        targets: tuple[Atoms, ...] = (),
+    ) -> None:
+        self.hull = hull
+        self.live = live
+        self.duplicates = PairwiseMatcher() if duplicates is None else duplicates
+        self.targets = tuple(as_structure(target) for target in targets)
+        self.best: Atoms | None = None
+        self.target = ""
+        self.relaxed = 0
+        self.relaxed_since_record = 0
+        self.failures: Counter[str] = Counter()
+        self.moves: Counter[str] = Counter()
+        self.converged: Counter[str] = Counter()
+        self.new: Counter[str] = Counter()
+        self.records: Counter[str] = Counter()
+        self._best = float("inf")
+
+    def price(self, finished: Finished) -> Finished:
+        """Write E_d into structures (eV/atom), against the references alone: before they are kept.
+
+        Raises:
+            HullReferenceError: no reference for one of the elements.
+        """
+        for atoms in finished.structures:
+            if "energy_per_atom" in atoms.info:
+                atoms.info["decomposition_energy"] = float(
+                    self.hull.decomposition_energy(
+                        Composition.of(atoms), atoms.info["energy_per_atom"]
+                    )
+                )
+        return finished
+
+    def fitness(self, atoms: Atoms) -> float:
+        """eV/atom, the lower the better; on a live hull it rises when the hull falls."""
+        energy = float(atoms.info["enthalpy_per_atom"])
+        if self.live is None:
+            return energy
+        return self.live.energy_above(Composition.of(atoms), energy)
+
+    def judge(self, number: int, move: str, finished: Finished) -> Result:
+        """What became of a trial, given all trials before it."""
+        self.failures.update(finished.failures)
+        self.moves[move] += 1
+        if finished.structures or finished.failures.keys() - {tasks.NO_CHILD}:
+            self.relaxed += 1
+            self.relaxed_since_record += 1
+        found = tasks.usable(finished.structures)
+        if not found:
+            failure = next(iter(finished.failures), "no structure")
+            return Result(number=number, move=move, failure=failure)
+        (atoms,) = found
+        self.converged[move] += 1
+        duplicate_of = self.duplicates.add(atoms, float(atoms.info["enthalpy_per_atom"]))
+        if duplicate_of:
+            atoms.info["duplicate_of"] = duplicate_of
+        else:
+            self.new[move] += 1
+        self._look_for_target(atoms)
+        record = self._enter(atoms)
+        if record:
+            self.records[move] += 1
+            self.relaxed_since_record = 0
+        return Result(
+            number=number,
+            move=move,
+            atoms=atoms,
+            fitness=self.fitness(atoms),
+            duplicate_of=duplicate_of,
+            record=record,
+        )
+
+    def _enter(self, atoms: Atoms) -> bool:
+        """Whether a structure is lower than all before it; the live hull then takes it in."""
+        fitness = self.fitness(atoms)
+        if self.live is not None:
+            if fitness < 0:
+                self.live.add(
+                    HullEntry(
+                        composition=Composition.of(atoms),
+                        energy_per_atom=float(atoms.info["enthalpy_per_atom"]),
+                        model=self.live.model,
+                        entry_id=str(atoms.info["structure_id"]),
+                    )
+                )
+            lowest = float(atoms.info["decomposition_energy"])
+        else:
+            lowest = fitness
+        record = (fitness if self.live is not None else fitness - self._best) < -NEW_MINIMUM
+        if lowest < self._best:
+            self._best, self.best = lowest, atoms
+        return record
+
+    def _look_for_target(self, atoms: Atoms) -> None:
+        if self.targets and not self.target and is_one_of(atoms, self.targets):
+            self.target = str(atoms.info["structure_id"])
+
+
+def is_one_of(atoms: Atoms, known: tuple[Structure, ...]) -> bool:
+    """Whether pymatgen's ``StructureMatcher`` at its defaults takes it for one of these."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    matcher, structure = StructureMatcher(), as_structure(atoms)
+    return any(matcher.fit(structure, other) for other in known)

@@ -1,0 +1,96 @@
+"""The contract of moves, and what they may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixSymmetry
+
+from gencsp.errors import RequestError
+from gencsp.relax.restraints import SPGLIB_ERRORS
+from gencsp.search.contracts import Maker
+from gencsp.search.tasks import made_once
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.batch import ScoreModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What moves may use besides their parents.
+
+    Attributes:
+        score_model: makes the score model, once in a worker; ``None`` where there is none.
+        elements: those that a move may put in place of others; empty where the composition is
+            fixed.
+        fixed_cell: whether the cell must stay.
+    """
+
+    score_model: Maker[ScoreModel] | None = None
+    elements: tuple[str, ...] = ()
+    fixed_cell: bool = False
+
+    def model(self) -> ScoreModel:
+        """The score model, loaded once in a process.
+
+        Raises:
+            RequestError: there is none.
+        """
+        if self.score_model is None:
+            raise RequestError("this move needs a score model: name its weights, or leave it out.")
+        model: ScoreModel = made_once(self.score_model)
+        return model
+
+
+class Move(Protocol):
+    """Makes a structure from relaxed ones.
+
+    A move is small and picklable; it changes nothing that it is given. What it makes is checked by
+    the search (composition, distances), and it is called again with the same generator where it
+    fails.
+
+    Attributes:
+        name: under which it is asked for and counted.
+        n_parents: how many structures it starts from.
+        keeps_cell: whether it can leave the cell of the first parent as it is.
+        keeps_counts: whether the atoms of the first parent stay, species by species.
+        needs_model: whether it needs a score model.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def n_parents(self) -> int: ...
+    @property
+    def keeps_cell(self) -> bool: ...
+    @property
+    def keeps_counts(self) -> bool: ...
+    @property
+    def needs_model(self) -> bool: ...
+
+    def applies(self, parents: Sequence[Atoms]) -> bool:
+        """Whether it can make anything of these; cheap, and without chance."""
+        ...
+
+    def __call__(
+        self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
+    ) -> Atoms | None:
+        """A new structure, or ``None`` where this attempt came to nothing."""
+        ...
+
+
+def bare(atoms: Atoms) -> Atoms:
+    """A copy of species, positions and cell alone."""
+    return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+
+
+def hold_symmetry(atoms: Atoms, symprec: float) -> FixSymmetry | None:
+    """The symmetry of a crystal, which is moved onto exact sites; ``None`` where spglib fails."""
+    try:
+        return FixSymmetry(atoms, symprec=symprec)
+    except SPGLIB_ERRORS:
+        return None

@@ -1,0 +1,82 @@
+"""The population of a genetic search: low, and different from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ase import Atoms
+
+#: The best is chosen e times as often as one of this share of the ranks behind it.
+PRESSURE = 0.4
+
+
+class Population:
+    """The lowest structures, of each niche at most one.
+
+    Args:
+        size: how many.
+        fitness: of a structure, eV/atom; asked anew whenever the order matters, since a live hull
+            changes it.
+        alike: whether two structures share a niche.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        fitness: Callable[[Atoms], float],
+        alike: Callable[[Atoms, Atoms], bool],
+    ) -> None:
+        self.size = size
+        self.fitness = fitness
+        self.alike = alike
+        self.members: list[Atoms] = []
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def add(self, atoms: Atoms) -> bool:
+        """Whether a new structure gets in; it may cost the highest, or those of its niche, theirs.
+
+        A structure gets in where it is lower than the highest member, or there is room, unless a
+        lower one has its niche.
+        """
+        self.members.sort(key=self.fitness)
+        fitness = self.fitness(atoms)
+        if len(self) >= self.size and fitness >= self.fitness(self.members[-1]):
+            return False
+        near = [member for member in self.members if self.alike(member, atoms)]
+        if any(self.fitness(member) <= fitness for member in near):
+            return False
+        self.members = [member for member in self.members if all(member is not n for n in near)]
+        self.members.append(atoms)
+        self.members.sort(key=self.fitness)
+        del self.members[self.size :]
+        return True
+
+    def choose(self, n: int, *, rng: np.random.Generator) -> tuple[Atoms, ...]:
+        """n different members, the lower the likelier: exponential in the rank."""
+        self.members.sort(key=self.fitness)
+        ranks = np.arange(len(self.members))
+        weights = np.exp(-ranks / (PRESSURE * len(self.members)))
+        picks = rng.choice(len(self.members), size=n, replace=False, p=weights / weights.sum())
+        return tuple(self.members[int(k)] for k in picks)
+
+
+class Niches:
+    """Same niche: ``StructureMatcher`` at loose tolerances, which tells structure types apart.
+
+    What has another reduced formula never shares a niche.
+    """
+
+    STOL, LTOL, ANGLE = 0.5, 0.3, 10.0
+
+    def __call__(self, one: Atoms, other: Atoms) -> bool:
+        # Slow to import, and workers never compare.
+        from pymatgen.analysis.structure_matcher import StructureMatcher
+
+        from gencsp.search.duplicates import as_structure
+
+        matcher = StructureMatcher(stol=self.STOL, ltol=self.LTOL, angle_tol=self.ANGLE)
+        return bool(matcher.fit(as_structure(one), as_structure(other)))

@@ -1,0 +1,106 @@
+"""Tasks under way: submitted, kept in the store as they end, and waited for by name."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import wait as wait_for_any
+from dataclasses import dataclass, field
+
+from gencsp.errors import WorkerError
+from gencsp.store.base import Finished, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a worker hands back.
+
+    Attributes:
+        results: one for each task that was submitted together.
+        seconds: wall time by stage; it is reported and never stored.
+    """
+
+    results: tuple[Finished, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Running:
+    """Runs tasks on an executor; what the store already has is not run again.
+
+    Args:
+        store: gets every result as soon as it is there, in whichever order they come, several in
+            one transaction.
+        executor: any ``concurrent.futures.Executor``.
+        prepare: changes a result before it is kept.
+
+    Attributes:
+        seconds: wall time of the workers by stage, of this session.
+        waited: seconds that the calling process had nothing to do.
+    """
+
+    def __init__(
+        self, store: Store, executor: Executor, *, prepare: Callable[[Finished], Finished]
+    ) -> None:
+        self.executor = executor
+        self.store = store
+        self.prepare = prepare
+        self.seconds: Counter[str] = Counter()
+        self.waited = 0.0
+        self._ready = store.load()
+        self._found = frozenset(self._ready)
+        self._under_way: dict[Future[Work], tuple[str, ...]] = {}
+
+    def submit(self, tasks: Sequence[str], call: Callable[[], Work]) -> None:
+        """Run a call that does these tasks together, unless the store has all of them."""
+        if not all(task in self._ready for task in tasks):
+            self._under_way[self.executor.submit(call)] = tuple(tasks)
+
+    def was_kept(self, task: str) -> bool:
+        """Whether an earlier session left it."""
+        return task in self._found
+
+    def result(self, task: str) -> Finished:
+        """What a task left; waits for it.
+
+        Raises:
+            StoreError: the store cannot be written or is full.
+            WorkerError: a worker process died.
+            KeyError: it was never submitted.
+        """
+        while task not in self._ready:
+            if not self._under_way:
+                raise KeyError(task)
+            self._collect()
+        return self._ready.pop(task)
+
+    def cancel(self) -> None:
+        """Drop what has not begun."""
+        for future in self._under_way:
+            future.cancel()
+
+    def _collect(self) -> None:
+        """Wait until something ends, and keep all that has ended."""
+        begun = time.perf_counter()
+        done, _ = wait_for_any(self._under_way, return_when=FIRST_COMPLETED)
+        self.waited += time.perf_counter() - begun
+        results: dict[str, Finished] = {}
+        try:
+            # In the order of submission, so that rows of a database come in a readable order.
+            for future in [f for f in self._under_way if f in done]:
+                tasks = self._under_way.pop(future)
+                work = future.result()
+                self.seconds.update(work.seconds)
+                for task, finished in zip(tasks, work.results, strict=True):
+                    results[task] = self.prepare(finished)
+        except (BrokenExecutor, CancelledError) as error:
+            raise WorkerError(
+                "a worker process ended unexpectedly, perhaps for lack of memory: repeat the same "
+                "command to go on, with fewer workers."
+            ) from error
+        finally:
+            # What ended well is kept even where a neighbour did not.
+            self.store.finish_all(results)
+        for task, finished in results.items():
+            self._ready.setdefault(task, finished)

@@ -1,0 +1,173 @@
+"""What workers do for a search: propose blocks of seeds, and carry out trials.
+
+A trial is a pure function of its plan and of the generator that belongs to its name, so it may run
+anywhere, and again after a crash.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+
+from gencsp.proposers.checks import pair_distances
+from gencsp.proposers.separations import Separations, least_distances
+from gencsp.provenance import Provenance, Stage, join_parents
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search import tasks
+from gencsp.search.contracts import ProposerMaker, RelaxerMaker
+from gencsp.search.moves.base import Move, Tools
+from gencsp.search.randomness import task_generator
+from gencsp.search.running import Work
+from gencsp.search.space import Space
+from gencsp.search.tasks import SymmetryTolerance
+from gencsp.store.base import Finished, is_finite, portable
+
+#: Children that a move may try to make before the trial is given up.
+CHILDREN = 12
+#: Least distance in a child, as a share of the sum of the covalent radii.
+SEPARATION = 0.55
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a worker needs to carry out trials; it is sent along with them.
+
+    Attributes:
+        seed: of the run.
+        space: where the search looks.
+        relaxer: makes the relaxer, once in a worker.
+        relax: how to relax.
+        tolerance: for space groups.
+        tools: what moves may use.
+        separations: least distances in Å of pairs of elements, in place of those that follow from
+            the covalent radii.
+    """
+
+    seed: int
+    space: Space
+    relaxer: RelaxerMaker
+    relax: RelaxSettings = field(default_factory=RelaxSettings)
+    tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
+    tools: Tools
+    separations: Separations | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One trial as it is sent to a worker.
+
+    Attributes:
+        task: its name in the store.
+        structure_id: of what comes of it.
+        name: of the move, or of what a structure without a move is.
+        move: makes the structure to relax from the parents; ``None`` relaxes the one parent.
+        parents: with provenance.
+    """
+
+    task: str
+    structure_id: str
+    name: str
+    move: Move | None
+    parents: tuple[Atoms, ...]
+
+
+def propose_block(
+    make: ProposerMaker, space: Space, n: int, *, seed: int, task: str, ids: Sequence[str]
+) -> Work:
+    """Propose n structures of a space, of one composition or of several."""
+    begun = time.perf_counter()
+    structures: list[Atoms] = []
+    failures: dict[str, int] = {}
+    for part, request in enumerate(space.requests(n, rng=task_generator(seed, task))):
+        made = tasks.propose(
+            make,
+            request,
+            seed=seed,
+            task=f"{task}.{part}",
+            ids=ids[len(structures) : len(structures) + request.n],
+        )
+        structures.extend(made.structures)
+        for reason, count in made.failures.items():
+            failures[reason] = failures.get(reason, 0) + count
+    finished = Finished(structures=tuple(structures), failures=failures)
+    return Work(results=(finished,), seconds={"propose": time.perf_counter() - begun})
+
+
+def run_trials(bench: Bench, jobs: Sequence[Job]) -> Work:
+    """Move and relax; structures that share a call relax together."""
+    begun = time.perf_counter()
+    made = [_start(bench, job) for job in jobs]
+    relaxing = time.perf_counter()
+    starts = [(k, atoms) for k, atoms in enumerate(made) if atoms is not None]
+    results: list[Finished] = [Finished(failures={tasks.NO_CHILD: 1}) for _ in jobs]
+    if starts:
+        relaxer = tasks.made_once(bench.relaxer)
+        relaxed = list(relaxer([atoms for _, atoms in starts], bench.relax))
+        judging = time.perf_counter()
+        for result in relaxed:
+            place, start = starts[result.index]
+            atoms = tasks.record(result, bench.tolerance)
+            if result.converged:
+                atoms.info["enthalpy_per_atom"] = float(result.enthalpy) / len(atoms)
+            for key in ("structure_id", "proposer", "model", "parents", "move", "seed"):
+                if key in start.info:
+                    atoms.info[key] = start.info[key]
+            atoms.info["stage"] = str(Stage.RELAXED)
+            results[place] = Finished(
+                structures=(atoms,) if is_finite(atoms) else (),
+                failures={} if result.converged else {str(result.outcome): 1},
+            )
+    else:
+        judging = time.perf_counter()
+    ended = time.perf_counter()
+    seconds = {"move": relaxing - begun, "relax": judging - relaxing, "symmetry": ended - judging}
+    return Work(results=tuple(results), seconds=seconds)
+
+
+def far_enough(atoms: Atoms, separations: Separations | None, *, separation: float) -> bool:
+    """Whether all pairs keep their least distance; numbers that are not finite never do."""
+    if not (is_finite(atoms) and atoms.cell.volume > 0):
+        return False
+    symbols = sorted(set(atoms.symbols))
+    least = least_distances(symbols, separation=separation, pairs=separations)
+    kind = np.array([symbols.index(symbol) for symbol in atoms.symbols])
+    return bool((pair_distances(atoms) >= least[kind[:, None], kind[None]]).all())
+
+
+def _start(bench: Bench, job: Job) -> Atoms | None:
+    """The structure to relax, with provenance; ``None`` where the move made none in its tries."""
+    if job.move is None:
+        return _labelled(job.parents[0], job, bench.seed)
+    rng = task_generator(bench.seed, job.task)
+    for _ in range(CHILDREN):
+        child = job.move(job.parents, rng=rng, tools=bench.tools)
+        if (
+            child is not None
+            and bench.space.allows_counts(child)
+            and far_enough(child, bench.separations, separation=SEPARATION)
+        ):
+            return _labelled(child, job, bench.seed)
+    return None
+
+
+def _labelled(atoms: Atoms, job: Job, seed: int) -> Atoms:
+    start = portable(atoms)
+    start.calc = None
+    start.wrap()
+    start.info = {}
+    origins = [Provenance.read(parent) for parent in job.parents]
+    first = next(origin for origin in origins if origin is not None)
+    Provenance(
+        structure_id=job.structure_id,
+        proposer=first.proposer,
+        model=first.model,
+        seed=seed,
+        stage=Stage.GENERATED,
+        parents=join_parents(origin.structure_id for origin in origins if origin is not None),
+    ).write(start)
+    start.info["move"] = job.name
+    return start
