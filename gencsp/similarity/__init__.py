@@ -1,0 +1,9 @@
+"""Which crystals are the same or alike: fingerprints, an index of neighbours, deduplication."""
+
+from __future__ import annotations
+
+from gencsp.similarity.deduplicate import deduplicate
+from gencsp.similarity.fingerprint import fingerprint, formula_key
+from gencsp.similarity.index import Match, StructureIndex
+
+__all__ = ["Match", "StructureIndex", "deduplicate", "fingerprint", "formula_key"]

@@ -1,0 +1,48 @@
+"""Groups of the same crystal in a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ase import Atoms
+
+from gencsp.errors import RequestError
+from gencsp.similarity.index import StructureIndex
+
+
+def deduplicate(
+    structures: Iterable[Atoms],
+    *,
+    index: StructureIndex | None = None,
+    energies: Sequence[float] | None = None,
+) -> list[list[int]]:
+    """Group a pool: each structure joins the nearest earlier one that is the same crystal.
+
+    Sameness is not transitive; as in pymatgen's ``StructureMatcher.group_structures`` a group is
+    what is the same as its first member.
+
+    Args:
+        structures: the pool; those that should represent their groups come first.
+        index: an empty index with settings of its own; ``None`` for the defaults.
+        energies: eV/atom, one for each structure; compared where the index is told to.
+
+    Returns:
+        Places in the pool, group by group, the first member first, in the order of the pool.
+
+    Raises:
+        RequestError: the index is not empty, or the numbers of structures and energies differ.
+        StructureFileError: a structure is no crystal.
+    """
+    seen = StructureIndex() if index is None else index
+    if len(seen):
+        raise RequestError("the index holds structures already: give an empty one.")
+    groups: dict[int, list[int]] = {}
+    place = -1
+    for place, atoms in enumerate(structures):
+        if energies is not None and place >= len(energies):
+            break
+        match = seen.add(atoms, None if energies is None else energies[place])
+        groups.setdefault(place if match is None else match.index, []).append(place)
+    if energies is not None and place + 1 != len(energies):
+        raise RequestError(f"there are {len(energies)} energies for another number of structures.")
+    return list(groups.values())
