@@ -105,6 +105,55 @@ class CycleDeck(Deck):
         return self.out or Path("runs") / f"{Composition.parse(self.formula)}-{self.seed}"
 
 
+class SearchDeck(Deck):
+    """Settings of ``gencsp search``; one of formula, system and airss says where to look."""
+
+    formula: str | None = Field(None, description="Composition to search, such as TiO2.")
+    system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
+    airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
+    method: Literal["random", "hop", "genetic"] = Field("random", description="How to search.")
+    budget: int = Field(100, ge=1, description="Trials, each of at most one relaxation.")
+    minutes: float | None = Field(None, gt=0, description="Most wall time of a session.")
+    patience: int | None = Field(
+        None, ge=1, description="Relaxations without a new minimum after which to stop."
+    )
+    target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
+    atoms: int = Field(20, ge=1, description="Most atoms in a cell.")
+    units: tuple[int, ...] | None = Field(
+        None, description="Numbers of formula units in a cell; all that fit if not given."
+    )
+    cell: Path | None = Field(None, description="Structure file whose cell is kept fixed.")
+    volume: float | None = Field(None, gt=0, description="Å³/atom to propose at.")
+    space_groups: tuple[int, ...] | None = Field(None, description="To propose in, by number.")
+    separations: dict[str, float] = Field(
+        default_factory=dict, description="Least distances, Å, such as {Si-O = 1.5}."
+    )
+    seeds: tuple[str, ...] = Field(
+        ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
+    )
+    seed_share: float = Field(
+        0.75, ge=0, le=1, description="Share of seeds among structures without parents."
+    )
+    background: str = Field("random", description="Proposer of the others, by name.")
+    moves: tuple[str, ...] | None = Field(None, description="Moves of hop and genetic, by name.")
+    shakes: int = Field(0, ge=0, description="Shake good structures so often (random).")
+    population: int = Field(16, ge=2, description="Size of the population (genetic).")
+    ahead: int = Field(8, ge=1, description="Trials under way at once; the walkers of hop.")
+    batch: int = Field(1, ge=1, description="Trials in one task.")
+    seed: int = Field(0, ge=0, description="Seed of every random choice.")
+    workers: int = Field(2, ge=1, description="Worker processes of one thread each.")
+    executor: str = Field("local", description="Where tasks run.")
+    out: Path | None = Field(None, description="Folder; runs/FORMULA-METHOD-SEED if not given.")
+    weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
+    fmax: float = Field(0.1, gt=0, description="Relaxed when no force exceeds this, eV/Å.")
+    steps: int = Field(200, ge=0, description="Most minimiser steps.")
+    minimiser: Literal["fire", "quasi-newton"] = Field("quasi-newton", description="Minimiser.")
+    pressure: float = Field(0.0, description="Pressure, GPa.")
+    keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
+    engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
+    hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
+
+
 class FilterDeck(Deck):
     """Settings of ``gencsp filter``: the funnel, and what goes with it."""
 
@@ -114,6 +163,9 @@ class FilterDeck(Deck):
     )
     workers: int = Field(2, ge=1, description="Worker processes of one thread each.")
     out: Path = Field(Path("filtered"), description="Folder for the results.")
+    rows: Literal["csv", "parquet"] = Field(
+        "csv", description="Format of the table of verdicts; Parquet needs pyarrow."
+    )
     plots: bool = Field(True, description="Draw the survival histogram and the distributions.")
 
     @field_validator("filters")

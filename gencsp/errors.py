@@ -57,3 +57,7 @@ class WorkerError(GencspError, RuntimeError):
 
 class ExportError(GencspError, ValueError):
     """A pool of which nothing can be handed to another code, or a code that is not known."""
+
+
+class ExecutorError(GencspError, RuntimeError):
+    """An executor that is not known, whose package is missing, or that cannot start."""

@@ -133,6 +133,11 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
     )
 
 
+def print_table(table: Table) -> None:
+    """A table on stdout."""
+    Console(soft_wrap=True).print(table)
+
+
 def print_failures(failures: Mapping[str, int]) -> None:
     """How many structures failed, and why."""
     if failures:

@@ -137,6 +137,7 @@ class Search:
         results: of all trials told, in their order.
         stopped: why the search ended; empty while it has not.
         supply: how many structures came from which source.
+        pools: the seeds from files, which know what of them was skipped.
     """
 
     def __init__(
@@ -165,6 +166,7 @@ class Search:
             seed=settings.seed,
             block=settings.block,
         )
+        self.pools = tuple(source for source in seeds if isinstance(source, PoolSource))
         self.results: list[Result] = []
         self.stopped = ""
         self.elapsed = 0.0

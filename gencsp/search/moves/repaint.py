@@ -22,7 +22,7 @@ class Repaint:
         passes: through each noise level (RePaint's resampling).
     """
 
-    steps: int = 30
+    steps: int = 15
     passes: int = 3
     name: str = "repaint"
     n_parents: int = 1
@@ -66,7 +66,9 @@ def inpaint(
 
     composition = Composition.of(whole)
     proposer = ScoreProposer(
-        tools.model(), sampler=SamplerSettings(steps=steps, resampling=passes), attempts=1
+        tools.model(),
+        sampler=SamplerSettings(kind="heun", steps=steps, resampling=passes),
+        attempts=1,
     )
     request = Request(
         composition=composition, n=1, units=(len(whole) // composition.size,), host=host

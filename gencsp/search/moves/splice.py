@@ -100,7 +100,7 @@ class Crossover:
         steps, passes: of the inpainting.
     """
 
-    steps: int = 30
+    steps: int = 15
     passes: int = 3
     name: str = "crossover"
     n_parents: int = 2

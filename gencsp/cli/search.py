@@ -1,0 +1,213 @@
+"""``gencsp search``: random search, basin hopping and genetic search, seeded by proposers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from gencsp.cli.console import (
+    INTERRUPTED,
+    complain,
+    print_failures,
+    print_structures,
+    print_table,
+    progress_bars,
+    say,
+    split_species,
+    write_results,
+)
+from gencsp.cli.options import EngineOption
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from gencsp.search.loop import Search, SearchProgress
+
+#: Names of skipped seeds on the screen.
+NAMED = 5
+
+
+def search(
+    formula: Annotated[
+        str | None, typer.Argument(help="Composition, such as TiO2.", metavar="[FORMULA]")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="Chemical system, such as Li-Si.")] = None,
+    airss: Annotated[Path | None, typer.Option(help="AIRSS .cell deck.")] = None,
+    method: Annotated[
+        Literal["random", "hop", "genetic"], typer.Option(help="How to search.")
+    ] = "random",
+    budget: Annotated[int, typer.Option(help="Trials, each of at most one relaxation.")] = 100,
+    minutes: Annotated[float | None, typer.Option(help="Most wall time of a session.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many relaxations without a new minimum.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Stop when a crystal of FILE is found.")
+    ] = None,
+    seeds: Annotated[
+        list[str] | None,
+        typer.Option(help="Proposer or file of seeds, NAME or NAME:WEIGHT; again for more."),
+    ] = None,
+    no_seeds: Annotated[bool, typer.Option("--no-seeds", help="Search without seeds.")] = False,
+    seed_share: Annotated[
+        float, typer.Option(help="Share of seeds among structures without parents.")
+    ] = 0.75,
+    background: Annotated[str, typer.Option(help="Proposer of the others.")] = "random",
+    moves: Annotated[str | None, typer.Option(help="Moves, such as rattle,strain,renoise.")] = None,
+    shakes: Annotated[int, typer.Option(help="Shakes of each good structure (random).")] = 0,
+    population: Annotated[int, typer.Option(help="Size of the population (genetic).")] = 16,
+    atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
+    units: Annotated[str | None, typer.Option(help="Formula units in a cell, such as 2,4.")] = None,
+    cell: Annotated[Path | None, typer.Option(help="Keep the cell of this structure.")] = None,
+    volume: Annotated[float | None, typer.Option(help="Å³/atom to propose at.")] = None,
+    separations: Annotated[
+        str | None, typer.Option(help="Least distances in Å, such as Si-O=1.5,O-O=2.2.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    ahead: Annotated[int, typer.Option(help="Trials under way at once; walkers of hop.")] = 8,
+    batch: Annotated[int, typer.Option(help="Trials in one task.")] = 1,
+    workers: Annotated[int, typer.Option(help="Worker processes of one thread each.")] = 2,
+    executor: Annotated[str, typer.Option(help="local, dask[:ADDRESS] or parsl[:FILE].")] = "local",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run [default: runs/FORMULA-METHOD-SEED].")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
+    fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
+    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
+    pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
+    keep_symmetry: Annotated[
+        bool, typer.Option(help="Keep the symmetry of every start while it relaxes.")
+    ] = False,
+    engine: EngineOption = "auto",
+    hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
+) -> None:
+    """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
+
+    The same command goes on with a run that was stopped; so does one with a larger budget.
+    """
+    from gencsp.decks import SearchDeck
+
+    deck = SearchDeck.make(
+        formula=formula,
+        system=system,
+        airss=airss,
+        method=method,
+        budget=budget,
+        minutes=minutes,
+        patience=patience,
+        target=target,
+        seeds=() if no_seeds else tuple(seeds or ("mixed",)),
+        seed_share=seed_share,
+        background=background,
+        moves=split_species(moves),
+        shakes=shakes,
+        population=population,
+        atoms=atoms,
+        units=split_species(units),
+        cell=cell,
+        volume=volume,
+        separations=_distances(separations),
+        seed=seed,
+        ahead=ahead,
+        batch=batch,
+        workers=workers,
+        executor=executor,
+        out=out,
+        weights=weights,
+        fmax=fmax,
+        steps=steps,
+        pressure=pressure,
+        keep_symmetry=keep_symmetry,
+        engine=engine,
+        hull=hull,
+    )
+    from gencsp.assembly_search import folder, open_search
+
+    try:
+        with open_search(deck) as run:
+            _name_skipped(run)
+            _watch(run)
+            _report(run, folder(deck))
+    except KeyboardInterrupt:
+        complain(
+            f"stopped. What was finished is in {folder(deck)}: repeat the same command to go on."
+        )
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _watch(run: Search) -> None:
+    with progress_bars() as bars:
+        line = bars.add_task("search", note="", total=None)
+        for step in run.irun():
+            _show(bars, line, step)
+
+
+def _show(bars: Bars, line: TaskID, step: SearchProgress) -> None:
+    best = "nothing yet" if step.best is None else f"best {step.best:.4f} eV/atom"
+    note = f"{best}, {step.new} crystals, {step.per_minute:.0f} trials/min"
+    bars.update(line, completed=step.done, total=step.total, note=note)
+
+
+def _name_skipped(run: Search) -> None:
+    for pool in run.pools:
+        for reason, names in pool.skipped.items():
+            shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+            complain(f"skipped {len(names)} seeds of {pool.name}, {reason}: {shown}")
+        if not pool.structures:
+            complain(f"{pool.name} holds no seed for this search: the others make up for it.")
+
+
+def _report(run: Search, folder: Path) -> None:
+    structures = [line.atoms for line in run.ranking()]
+    print_structures(structures)
+    say(f"stopped: {run.stopped}")
+    _print_sources(run)
+    _print_learned(run)
+    print_failures(run.books.failures)
+    if structures:
+        write_results(folder, "ranked", structures)
+    else:
+        complain("no structure came through: raise --budget, or allow more --steps.")
+    say(f"every structure, with its provenance: {folder / 'run.db'}")
+
+
+def _print_sources(run: Search) -> None:
+    books = run.books
+    table = _table("made by", "trials", "converged", "new", "new minima")
+    for move, n in sorted(books.moves.items(), key=lambda item: -item[1]):
+        counts = (n, books.converged[move], books.new[move], books.records[move])
+        table.add_row(move, *map(str, counts))
+    print_table(table)
+    taken = ", ".join(f"{n} from {name}" for name, n in run.supply.taken.items() if n)
+    say(f"structures without parents: {taken}")
+    seconds = ", ".join(f"{stage} {s:.0f} s" for stage, s in run.running.seconds.items())
+    if seconds:
+        say(f"time of the workers: {seconds}")
+
+
+def _print_learned(run: Search) -> None:
+    learned = run.strategy.learned()
+    if not learned:
+        return
+    table = _table("learned: move", "tried", "new", "improved", "share now")
+    for line in learned:
+        counts = (line.tried, line.new, line.improved)
+        table.add_row(line.move, *map(str, counts), f"{line.share:.0%}")
+    print_table(table)
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for k, title in enumerate(titles):
+        table.add_column(title, justify="right" if k else "left", no_wrap=True)
+    return table
+
+
+def _distances(text: str | None) -> dict[str, str]:
+    """``Si-O=1.5,O-O=2.2``; what is wrong with a number is for the deck to say."""
+    pairs = (part.partition("=") for part in split_species(text) or ())
+    return {pair: distance for pair, _, distance in pairs}

@@ -1,0 +1,109 @@
+"""Executors by name: local processes, Dask and Parsl, all ``concurrent.futures.Executor``.
+
+``local`` starts worker processes here. ``dask`` and ``parsl`` are extras: ``dask:ADDRESS`` joins a
+running scheduler, ``parsl:FILE`` reads a Python file whose ``config`` is a ``parsl.Config``;
+without an address or a file both start a cluster of local processes.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from gencsp.errors import ExecutorError
+from gencsp.execute.local import LocalProcesses, one_thread
+
+NAMES = ("local", "dask", "parsl")
+
+
+@contextmanager
+def open_executor(name: str, *, workers: int) -> Iterator[Executor]:
+    """An executor for as long as the context lasts.
+
+    Args:
+        name: ``local``, ``dask``, ``dask:ADDRESS``, ``parsl`` or ``parsl:FILE``.
+        workers: processes of one thread each, where they are started here.
+
+    Raises:
+        ExecutorError: there is no such executor, its package is missing, or it cannot start.
+    """
+    kind, _, where = name.partition(":")
+    if kind == "local" and not where:
+        with LocalProcesses(workers) as executor:
+            yield executor
+    elif kind == "dask":
+        yield from _dask(where, workers)
+    elif kind == "parsl":
+        yield from _parsl(where, workers)
+    else:
+        raise ExecutorError(
+            f"there is no executor '{name}': use local, dask, dask:ADDRESS, parsl or parsl:FILE."
+        )
+
+
+def _dask(address: str, workers: int) -> Iterator[Executor]:
+    distributed = _package("distributed", "dask")
+    try:
+        if address:
+            client = distributed.Client(address, timeout=10)
+        else:
+            cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None
+            )
+            client = distributed.Client(cluster)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ExecutorError(f"Dask cannot start or be reached ({error}).") from error
+    with client:
+        client.run(one_thread)
+        executor: Executor = client.get_executor(pure=False)
+        yield executor
+    if not address:
+        cluster.close()
+
+
+def _parsl(file: str, workers: int) -> Iterator[Executor]:
+    parsl = _package("parsl", "parsl")
+    concurrent = _package("parsl.concurrent", "parsl")
+    if file:
+        if not Path(file).exists():
+            raise ExecutorError(f"there is no Parsl configuration {file}.")
+        found = runpy.run_path(file)
+        if not isinstance(found.get("config"), parsl.Config):
+            raise ExecutorError(f"{file} sets no 'config' that is a parsl.Config.")
+        config = found["config"]
+    else:
+        executors = _package("parsl.executors", "parsl")
+        providers = _package("parsl.providers", "parsl")
+        config = parsl.Config(
+            executors=[
+                executors.HighThroughputExecutor(
+                    label="gencsp",
+                    max_workers_per_node=workers,
+                    provider=providers.LocalProvider(init_blocks=1, max_blocks=1),
+                )
+            ]
+        )
+    try:
+        pool = concurrent.ParslPoolExecutor(config)
+        pool.__enter__()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ExecutorError(f"Parsl cannot start ({error}).") from error
+    try:
+        executor: Executor = pool
+        yield executor
+    finally:
+        pool.__exit__(None, None, None)
+
+
+def _package(name: str, extra: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise ExecutorError(
+            f"the executor '{extra}' needs {error.name}: pip install 'gencsp[{extra}]'."
+        ) from error
