@@ -1,0 +1,115 @@
+"""A search whose parts cost nothing; see :mod:`cheap_parts`."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+
+from ase import Atoms
+from cheap_parts import CheapHull, CheapProposerMaker, CheapRelaxerMaker
+
+from gencsp.composition import Composition
+from gencsp.search.basin_hopping import BasinHopping
+from gencsp.search.books import Books
+from gencsp.search.genetic import Genetic
+from gencsp.search.loop import Search, SearchSettings, search_manifest
+from gencsp.search.moves import Tools, get_move
+from gencsp.search.random_search import RandomSearch
+from gencsp.search.running import Running
+from gencsp.search.sources import ProposerSource, Source, Turns
+from gencsp.search.space import Space
+from gencsp.search.stop import StopRules
+from gencsp.search.trial import Strategy
+from gencsp.search.worker import Bench
+from gencsp.store import Store
+from gencsp.store.base import Manifest
+
+SETTINGS = SearchSettings(
+    space=Space.fixed(Composition.parse("LiSi2"), units=(1,)), seed=5, ahead=4, block=3
+)
+BUDGET = 24
+MOVES = ("rattle", "strain", "swap", "void", "slabs")
+OPERATORS = ("heredity", "cut-and-splice", "strain", "swap")
+
+
+def strategy(method: str, settings: SearchSettings, books: Books, *, seeded: bool) -> Strategy:
+    turns = Turns(share=settings.seed_share, seeded=seeded)
+    if method == "random":
+        return RandomSearch(turns=turns, shakes=1)
+    if method == "hop":
+        moves = [get_move(name) for name in MOVES]
+        return BasinHopping(moves=moves, turns=turns, walkers=settings.ahead)
+    operators = [get_move(name) for name in OPERATORS]
+    return Genetic(moves=operators, turns=turns, fitness=books.fitness, size=6, alike=alike)
+
+
+def alike(one: Atoms, other: Atoms) -> bool:
+    """Niches of a world in which crystals differ by where one guest is."""
+    return bool(abs(one.info["energy_per_atom"] - other.info["energy_per_atom"]) < 0.05)
+
+
+def parts(
+    method: str, log: Path | None = None, settings: SearchSettings = SETTINGS
+) -> tuple[Books, Strategy, tuple[Source, ...], ProposerSource]:
+    books = Books(hull=CheapHull())
+    seeds = (ProposerSource(name="cheap", make=CheapProposerMaker(log), weight=1.0),)
+    background = ProposerSource(name="other", make=CheapProposerMaker(log))
+    return books, strategy(method, settings, books, seeded=True), seeds, background
+
+
+def manifest(method: str, settings: SearchSettings = SETTINGS) -> Manifest:
+    _, plan, seeds, background = parts(method, settings=settings)
+    return search_manifest(settings, plan, seeds, background)
+
+
+def cheap_search(
+    method: str,
+    store: Store,
+    executor: Executor,
+    log: Path | None = None,
+    *,
+    budget: int = BUDGET,
+    stop: StopRules | None = None,
+    seeds: tuple[Source, ...] | None = None,
+    **changes: object,
+) -> Search:
+    settings = replace(SETTINGS, **changes)
+    books, plan, own, background = parts(method, log, settings)
+    sources = own if seeds is None else seeds
+    if seeds is not None:
+        plan = strategy(method, settings, books, seeded=bool(seeds))
+    return Search(
+        settings,
+        strategy=plan,
+        seeds=sources,
+        background=background,
+        bench=Bench(
+            seed=settings.seed,
+            space=settings.space,
+            relaxer=CheapRelaxerMaker(log),
+            relax=settings.relax,
+            tools=Tools(),
+        ),
+        books=books,
+        running=Running(store, executor, prepare=books.price),
+        stop=StopRules(budget=budget) if stop is None else stop,
+    )
+
+
+def story(search: Search) -> list[tuple[object, ...]]:
+    """Every trial of a finished search, with every number in full."""
+    return [
+        (
+            r.number,
+            r.move,
+            repr(r.fitness),
+            r.duplicate_of,
+            r.record,
+            r.failure,
+            None if r.atoms is None else r.atoms.info.get("parents"),
+            None if r.atoms is None else r.atoms.positions.tolist(),
+            None if r.atoms is None else r.atoms.cell.array.tolist(),
+        )
+        for r in search.results
+    ]
