@@ -28,7 +28,7 @@ def export(
         bool, typer.Option(help="Make supercells, or take primitive cells, to reach that number.")
     ] = False,
 ) -> None:
-    """Write a pool as seeds of another code, with a minimal deck and a map of where each is from."""
+    """Write a pool as seeds of another code, with a minimal deck and a map of their origins."""
     from gencsp.export import get_exporter
     from gencsp.io import read_structures
 

@@ -13,8 +13,8 @@ from ase import Atoms
 
 from gencsp.errors import StructureFileError
 from gencsp.export.base import Batch, Rules, SeedExporter
-from gencsp.export.decks import CALCULATOR, deck
 from gencsp.export.origin import SeedMap
+from gencsp.export.programs import CALCULATOR, program
 from gencsp.export.results import Found
 from gencsp.io import write_extxyz
 
@@ -32,7 +32,7 @@ def _write(batch: Batch, folder: Path) -> list[str]:
         atoms.info[SEED_KEY] = seed.name
     write_extxyz(folder / "seeds.extxyz", seeds)
     (folder / "calculator.py").write_text(CALCULATOR)
-    (folder / "run_agox.py").write_text(deck("run_agox.py"))
+    (folder / "run_agox.py").write_text(program("run_agox.py"))
     return ["seeds.extxyz"] * len(seeds)
 
 

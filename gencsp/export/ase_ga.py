@@ -12,8 +12,8 @@ from ase import Atoms
 
 from gencsp.errors import StructureFileError
 from gencsp.export.base import Batch, Rules, SeedExporter
-from gencsp.export.decks import CALCULATOR, deck
 from gencsp.export.origin import SeedMap
+from gencsp.export.programs import CALCULATOR, program
 from gencsp.export.results import Found
 
 DATABASE = "gadb.db"
@@ -36,7 +36,7 @@ def _write(batch: Batch, folder: Path) -> list[str]:
                 source=seed.name,
             )
     (folder / "calculator.py").write_text(CALCULATOR)
-    (folder / "run_ga.py").write_text(deck("run_ga.py"))
+    (folder / "run_ga.py").write_text(program("run_ga.py"))
     return [DATABASE] * len(batch.seeds)
 
 

@@ -101,7 +101,7 @@ class SeedExporter:
     write_files: Callable[[Batch, Path], list[str]]
     find_results: Callable[[Path, SeedMap], Iterator[Found]]
     start: str
-    check_folder: Callable[[Path], None] = lambda folder: None
+    check_folder: Callable[[Path], None] | None = None
 
     def write(
         self,
@@ -114,7 +114,8 @@ class SeedExporter:
     ) -> ExportReport:
         """See :class:`Exporter`."""
         target = Path(folder).absolute()
-        self.check_folder(target)
+        if self.check_folder is not None:
+            self.check_folder(target)
         batch, left_out = choose(
             list(pool),
             self.rules,

@@ -10,9 +10,9 @@ from ase import Atoms
 
 from gencsp.errors import StructureFileError
 from gencsp.export.base import Batch, Rules, SeedExporter
-from gencsp.export.decks import CALCULATOR, deck
 from gencsp.export.origin import SeedMap
 from gencsp.export.poscar import read_poscars, write_poscar
+from gencsp.export.programs import CALCULATOR, program
 from gencsp.export.results import Found
 
 _OPTIMISED = re.compile(r"pso_opt_(\d+)")
@@ -22,7 +22,7 @@ _NAMES = re.compile(r"^\s*NameOfAtoms\s*=\s*(.+?)\s*$", re.MULTILINE)
 def _write(batch: Batch, folder: Path) -> list[str]:
     (folder / "input.dat").write_text(_deck(batch))
     (folder / "calculator.py").write_text(CALCULATOR)
-    (folder / "relax_seeds.py").write_text(deck("relax_seeds.py"))
+    (folder / "relax_seeds.py").write_text(program("relax_seeds.py"))
     files = []
     for number, seed in enumerate(batch.seeds, start=1):
         name = f"POSCAR_{number}"

@@ -37,9 +37,7 @@ def regular(atoms: Atoms, elements: Sequence[str]) -> tuple[Atoms, tuple[str, ..
     order = sorted(range(len(atoms)), key=lambda i: elements.index(atoms.symbols[i]))
     if order != list(range(len(atoms))):
         changes.append("sorted by species")
-    made = Atoms(
-        numbers=atoms.numbers[order], scaled_positions=wrapped[order], cell=cell, pbc=True
-    )
+    made = Atoms(numbers=atoms.numbers[order], scaled_positions=wrapped[order], cell=cell, pbc=True)
     return made, tuple(changes)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from gencsp.errors import StructureFileError
 from gencsp.export.base import Batch, Rules, SeedExporter
-from gencsp.export.decks import deck
 from gencsp.export.origin import SeedMap
 from gencsp.export.poscar import read_poscars, write_poscar
+from gencsp.export.programs import program
 from gencsp.export.results import Found
 
 _JOB = """#!/bin/sh
@@ -26,8 +26,8 @@ def _write(batch: Batch, folder: Path) -> list[str]:
         name = f"seeds/POSCAR_{number:04d}"
         (folder / name).write_text(write_poscar(seed.atoms, f"ID_{number}"))
         files.append(name)
-    (folder / "load_seeds.py").write_text(deck("load_seeds.py"))
-    (folder / "calc_in" / "ase_in.py").write_text(deck("ase_in.py"))
+    (folder / "load_seeds.py").write_text(program("load_seeds.py"))
+    (folder / "calc_in" / "ase_in.py").write_text(program("ase_in.py"))
     (folder / "calc_in" / "job_cryspy").write_text(_JOB)
     (folder / "cryspy.in").write_text(_deck(batch))
     return files
@@ -82,9 +82,7 @@ def _read_energies(path: Path) -> dict[int, float]:
     header, *rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
     column = header.index("E_eV_atom")
     # The ID stands in the index, which has no heading.
-    return {
-        int(row[0]): float(row[1 + column]) for row in rows if len(row) == len(header) + 1
-    }
+    return {int(row[0]): float(row[1 + column]) for row in rows if len(row) == len(header) + 1}
 
 
 EXPORTER = SeedExporter(

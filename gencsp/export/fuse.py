@@ -116,7 +116,7 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
         kind, _, number = path.stem.partition("-")
         place = int(number)
         seeded = kind == "I" and place < len(kept)
-        atoms = ase.io.read(path)
+        (atoms,) = ase.io.read(path, index=":")
         yield Found(
             atoms=atoms,
             name=path.stem,

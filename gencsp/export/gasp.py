@@ -51,12 +51,12 @@ def _deck(batch: Batch) -> str:
         # GASP changes its folder while it runs; JSON strings are YAML strings, whatever they hold.
         f"        path_to_folder: {json.dumps(str(batch.home / 'seeds'))}\n{random}\n"
         "Constraints:\n"
-        f"    min_num_atoms: {min(2, *sizes, 2)}\n"
-        f"    max_num_atoms: {max(30, *sizes, 30)}\n"
-        f"    min_lattice_length: {min(LENGTHS[0], *lengths) * 0.99:.3f}\n"
-        f"    max_lattice_length: {max(LENGTHS[1], *lengths) * 1.01:.3f}\n"
-        f"    min_lattice_angle: {min(ANGLES[0], *angles) - 1:.1f}\n"
-        f"    max_lattice_angle: {max(ANGLES[1], *angles) + 1:.1f}\n"
+        f"    min_num_atoms: {min(2, *sizes)}\n"
+        f"    max_num_atoms: {max(30, *sizes)}\n"
+        f"    min_lattice_length: {min(LENGTHS[0], *lengths):.3f}\n"
+        f"    max_lattice_length: {max(LENGTHS[1], *(x + 0.1 for x in lengths)):.3f}\n"
+        f"    min_lattice_angle: {min(ANGLES[0], *(x - 1 for x in angles)):.1f}\n"
+        f"    max_lattice_angle: {max(ANGLES[1], *(x + 1 for x in angles)):.1f}\n"
     )
 
 
@@ -87,8 +87,8 @@ def _read_energies(path: Path) -> dict[int, float]:
     found = {}
     for line in path.read_text().splitlines():
         words = line.split()
-        if len(words) >= 4 and words[0].isdigit():
-            found[int(words[0])] = float(words[-4] if len(words) > 5 else words[2])
+        if len(words) == 6 and words[0].isdigit():
+            found[int(words[0])] = float(words[2])
     return found
 
 

@@ -48,9 +48,7 @@ class SeedMap:
     left_out: tuple[Mapping[str, str], ...] = ()
 
     @classmethod
-    def of(
-        cls, code: str, batch: Batch, files: Sequence[str], left_out: Sequence[LeftOut]
-    ) -> Self:
+    def of(cls, code: str, batch: Batch, files: Sequence[str], left_out: Sequence[LeftOut]) -> Self:
         return cls(
             code=code,
             composition=str(batch.composition),

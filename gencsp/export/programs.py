@@ -15,6 +15,6 @@ def calculator():
 '''
 
 
-def deck(name: str) -> str:
+def program(name: str) -> str:
     """A program from the templates, as text."""
     return files("gencsp.export").joinpath("templates", f"{name}.txt").read_text(encoding="utf-8")

@@ -90,9 +90,7 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
 
 
 def _latest_results(folder: Path) -> Path:
-    found = [
-        path for path in folder.glob("results*") if path.is_dir() and path.name[7:].isdigit()
-    ]
+    found = [path for path in folder.glob("results*") if path.is_dir() and path.name[7:].isdigit()]
     if not found:
         raise StructureFileError(f"there is no folder results1 of USPEX in {folder}.")
     return max(found, key=lambda path: int(path.name[7:]))
