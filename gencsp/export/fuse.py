@@ -73,7 +73,7 @@ def p1_cif(atoms: Atoms, name: str) -> str:
 
 
 def _deck(batch: Batch) -> str:
-    composition = {symbol: n for symbol, n in batch.composition.counts}
+    composition = dict(batch.composition.counts)
     most = max(len(seed.atoms) for seed in batch.seeds)
     return (
         "# Needs bondtable.npz of FUSE in this folder, and the environment variables GNBOSS_TEMP\n"

@@ -131,7 +131,7 @@ def choose(
     size = _size([pool[n] for n in sound], composition, rules, code=code, asked=atoms)
     seeds: list[Seed] = []
     for number in sound:
-        seed = _as_seed(pool[number], composition, name=f"seed{len(seeds) + 1:04d}", id=ids[number])
+        seed = _as_seed(pool[number], name=f"seed{len(seeds) + 1:04d}", id=ids[number])
         made = _fitted(seed, composition, rules, code=code, size=size, fit=fit)
         if isinstance(made, str):
             reasons[number] = made
@@ -212,7 +212,7 @@ def _size(
     return min(sizes, key=lambda size: (-sizes[size], size), default=None)
 
 
-def _as_seed(atoms: Atoms, composition: Composition, *, name: str, id: str) -> Seed:
+def _as_seed(atoms: Atoms, *, name: str, id: str) -> Seed:
     energy = None
     if isinstance(atoms.calc, SinglePointCalculator):
         energy = atoms.calc.results.get("energy")
