@@ -31,15 +31,29 @@ INPAINTER = "score"
 
 @dataclass(frozen=True, slots=True)
 class NamedProposer:
-    """Makes a proposer by name, in whichever process it is called."""
+    """Makes a proposer by name, in whichever process it is called.
+
+    Attributes:
+        name: of the proposer.
+        weights: file of a score model; ``None`` for the one that ships with gencsp.
+        pairs: least distances of pairs of elements, Å.
+        volume_spread: see :class:`~gencsp.proposers.options.ProposerOptions`.
+    """
 
     name: str
     weights: Path | None = None
+    pairs: tuple[tuple[str, str, float], ...] = ()
+    volume_spread: float = 0.0
 
     def __call__(self) -> Proposer:
         from gencsp.proposers.options import ProposerOptions
 
-        return get_proposer(self.name, ProposerOptions(weights=self.weights))
+        options = ProposerOptions(
+            weights=self.weights,
+            min_separations={(a, b): distance for a, b, distance in self.pairs},
+            volume_spread=self.volume_spread,
+        )
+        return get_proposer(self.name, options)
 
 
 @dataclass(frozen=True, slots=True)

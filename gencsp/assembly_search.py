@@ -115,7 +115,7 @@ def open_search(deck: SearchDeck) -> Iterator[Search]:
     with open_executor(deck.executor, workers=deck.workers) as executor:
         makers = [s.make for s in (*seeds, background) if isinstance(s, ProposerSource)]
         scored = any(get_move(name).needs_model for name in _move_names(deck)) or any(
-            make != NamedProposer("random", deck.weights) for make in makers
+            isinstance(make, NamedProposer) and make.name != "random" for make in makers
         )
         models = executor.submit(
             _identify_models, makers, model if scored else None, deck.engine
@@ -196,6 +196,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
         ahead=deck.ahead,
         batch=deck.batch,
         seed_share=deck.seed_share,
+        volume_spread=deck.volume_spread,
         separations=tuple((a, b, distance) for (a, b), distance in sorted(pairs.items())),
     )
 
@@ -288,7 +289,7 @@ def _source(text: str, deck: SearchDeck, settings: SearchSettings) -> Source:
     if name in proposer_names():
         if name == "pool":
             raise RequestError("name the files of a pool instead of 'pool'.")
-        return ProposerSource(name=name, make=NamedProposer(name, deck.weights), weight=weight)
+        return ProposerSource(name=name, make=_proposer(name, deck, settings), weight=weight)
     path = Path(name)
     if not path.exists():
         raise RequestError(
@@ -320,7 +321,12 @@ def _named_apart(sources: list[Source], *, taken: set[str]) -> tuple[Source, ...
 def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerSource:
     if settings.space.cell is not None and deck.background == "random":
         return ProposerSource(name="scatter", make=Scatter(settings.separations))
-    return ProposerSource(name=deck.background, make=NamedProposer(deck.background, deck.weights))
+    make = _proposer(deck.background, deck, settings)
+    return ProposerSource(name=deck.background, make=make)
+
+
+def _proposer(name: str, deck: SearchDeck, settings: SearchSettings) -> NamedProposer:
+    return NamedProposer(name, deck.weights, settings.separations, settings.volume_spread)
 
 
 def _move_names(deck: SearchDeck) -> tuple[str, ...]:

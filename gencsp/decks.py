@@ -124,6 +124,9 @@ class SearchDeck(Deck):
     )
     cell: Path | None = Field(None, description="Structure file whose cell is kept fixed.")
     volume: float | None = Field(None, gt=0, description="Å³/atom to propose at.")
+    volume_spread: float = Field(
+        0.1, ge=0, lt=1, description="Fraction by which the volumes of random crystals spread."
+    )
     space_groups: tuple[int, ...] | None = Field(None, description="To propose in, by number.")
     separations: dict[str, float] = Field(
         default_factory=dict, description="Least distances, Å, such as {Si-O = 1.5}."

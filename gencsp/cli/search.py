@@ -64,6 +64,9 @@ def search(
     units: Annotated[str | None, typer.Option(help="Formula units in a cell, such as 2,4.")] = None,
     cell: Annotated[Path | None, typer.Option(help="Keep the cell of this structure.")] = None,
     volume: Annotated[float | None, typer.Option(help="Å³/atom to propose at.")] = None,
+    volume_spread: Annotated[
+        float, typer.Option(help="Fraction by which the volumes of random crystals spread.")
+    ] = 0.1,
     separations: Annotated[
         str | None, typer.Option(help="Least distances in Å, such as Si-O=1.5,O-O=2.2.")
     ] = None,
@@ -110,6 +113,7 @@ def search(
         units=split_species(units),
         cell=cell,
         volume=volume,
+        volume_spread=volume_spread,
         separations=_distances(separations),
         seed=seed,
         ahead=ahead,

@@ -11,7 +11,7 @@ from gencsp.composition import Composition
 from gencsp.references import HullEntry
 from gencsp.search import tasks
 from gencsp.search.contracts import HullReference, LiveHull
-from gencsp.search.duplicates import Duplicates, PairwiseMatcher, as_structure
+from gencsp.search.duplicates import Duplicates, IndexedDuplicates, as_structure
 from gencsp.search.trial import Result
 from gencsp.store.base import Finished
 
@@ -48,7 +48,7 @@ class Books:
     ) -> None:
         self.hull = hull
         self.live = live
-        self.duplicates = PairwiseMatcher() if duplicates is None else duplicates
+        self.duplicates = IndexedDuplicates() if duplicates is None else duplicates
         self.targets = tuple(as_structure(target) for target in targets)
         self.best: Atoms | None = None
         self.target = ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Protocol
 
 from ase import Atoms
 
-from gencsp.composition import Composition
 from gencsp.search.ranking import SAME_ENERGY
+from gencsp.similarity import StructureIndex
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -27,34 +26,21 @@ class Duplicates(Protocol):
         ...
 
 
-class PairwiseMatcher:
-    """pymatgen's ``StructureMatcher`` at its defaults on whatever is near in energy.
+class IndexedDuplicates:
+    """Formula, fingerprint, then pymatgen's ``StructureMatcher`` at its defaults.
 
-    The reference: exact, and slow beyond some thousand structures of one composition.
+    Structures whose energies differ by more than ``SAME_ENERGY`` are different.
     """
 
     def __init__(self) -> None:
-        self._energies: dict[str, list[tuple[float, int]]] = {}
-        self._known: list[tuple[str, Structure]] = []
+        self._index = StructureIndex(same_energy=SAME_ENERGY)
+        self._names: list[str] = []
 
     def add(self, atoms: Atoms, energy: float) -> str:
-        # Slow to import, and workers never compare.
-        from pymatgen.analysis.structure_matcher import StructureMatcher
-
-        structure = as_structure(atoms)
-        composition = Composition.of(atoms)
-        formula = "".join(f"{s}{n}" for s, n in sorted(composition.counts))
-        energies = self._energies.setdefault(formula, [])
-        matcher = StructureMatcher()
-        at = bisect_left(energies, (energy - SAME_ENERGY, -1))
-        while at < len(energies) and energies[at][0] <= energy + SAME_ENERGY:
-            identity, other = self._known[energies[at][1]]
-            if matcher.fit(structure, other):
-                return identity
-            at += 1
-        insort(energies, (energy, len(self._known)))
-        self._known.append((str(atoms.info["structure_id"]), structure))
-        return ""
+        """See :class:`Duplicates`."""
+        self._names.append(str(atoms.info["structure_id"]))
+        match = self._index.add(atoms, energy)
+        return "" if match is None else self._names[match.index]
 
 
 def as_structure(atoms: Atoms) -> Structure:

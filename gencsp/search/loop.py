@@ -48,7 +48,8 @@ class SearchSettings:
         batch: trials in one task. More of them cost less to send and to keep.
         block: structures that a proposer makes in one task.
         seed_share: share of the seeds among structures without parents.
-        separations: least distances of pairs of elements as ``Si-O=1.5``, Å.
+        volume_spread: fraction by which the volumes of random crystals spread.
+        separations: least distances of pairs of elements, Å.
     """
 
     space: Space
@@ -59,6 +60,7 @@ class SearchSettings:
     batch: int = 1
     block: int = 8
     seed_share: float = 0.75
+    volume_spread: float = 0.0
     separations: tuple[tuple[str, str, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ class SearchSettings:
     def manifest(self) -> dict[str, Scalar | list[Scalar] | None]:
         """What makes a run with these settings this run, flat."""
         flat = {key: getattr(self, key) for key in ("seed", "ahead", "batch", "block")}
-        flat |= {"seed_share": self.seed_share}
+        flat |= {"seed_share": self.seed_share, "volume_spread": self.volume_spread}
         flat |= {"separations": [f"{a}-{b}={d:g}" for a, b, d in self.separations]}
         flat |= self.space.manifest()
         for part in ("relax", "tolerance"):
