@@ -1,7 +1,7 @@
 """gencsp joins generative crystal models with crystal structure prediction.
 
 What the commands do, a script does in one call: ``gencsp.propose(...)``, ``gencsp.refine(...)``,
-``gencsp.hull(...)`` and ``gencsp.relax.relax(...)``. They load on first use, so that
+``gencsp.filter(...)``, ``gencsp.hull(...)`` and ``gencsp.relax.relax(...)``. They load on first use, so that
 ``import gencsp`` stays fast and imports no torch.
 """
 
@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gencsp.api import hull, propose, refine
+    from gencsp.api import filter, hull, propose, refine
 
 try:
     __version__ = version("gencsp")
@@ -21,10 +21,10 @@ except PackageNotFoundError:  # a source tree on sys.path that was never install
 
 # Only names that no module of the package has: importing a sub-module binds its name here, and
 # would silently take the place of a function of the same name.
-_CALLS = ("hull", "propose", "refine")
+_CALLS = ("filter", "hull", "propose", "refine")
 _MODULES = ("api", "relax")
 
-__all__ = ["__version__", "hull", "propose", "refine"]
+__all__ = ["__version__", "filter", "hull", "propose", "refine"]
 
 
 def __getattr__(name: str) -> object:

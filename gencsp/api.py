@@ -1,4 +1,4 @@
-"""The commands as calls, for scripts: propose, relax, refine, hull.
+"""The commands as calls, for scripts: propose, relax, refine, hull, filter.
 
 ``propose`` and ``relax`` are those of :mod:`gencsp.proposers` and :mod:`gencsp.relax`. The
 structures that ``refine`` and ``hull`` return say in ``info`` what came of them: ``outcome``,
@@ -8,16 +8,21 @@ structures that ``refine`` and ``hull`` return say in ``info`` what came of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 
 from gencsp.assembly import INPAINTER, ChgnetRelaxer, EngineName, NamedProposer
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
-from gencsp.execute import LocalProcesses
+from gencsp.decks import PIGEN_FUNNEL, FilterDeck
+from gencsp.errors import StructureFileError
+from gencsp.execute import LocalProcesses, ThisProcess
+from gencsp.filters import Funnel, judge_pool
 from gencsp.io import name_of
+from gencsp.pools import InMemory
 from gencsp.proposers import propose
 from gencsp.provenance import Provenance, Stage
 from gencsp.relax import RelaxSettings, relax
@@ -26,7 +31,7 @@ from gencsp.search.tasks import SymmetryTolerance, name_space_group
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
 
-__all__ = ["hull", "propose", "refine", "relax"]
+__all__ = ["filter", "hull", "propose", "refine", "relax"]
 
 
 def refine(
@@ -156,6 +161,45 @@ def hull(
         )
         name_space_group(atoms, SymmetryTolerance())
     return judged
+
+
+def filter(
+    structures: Iterable[Atoms],
+    *,
+    filters: Iterable[str | Mapping[str, Any]] = PIGEN_FUNNEL,
+    workers: int = 1,
+) -> Iterator[Atoms]:
+    """Judge structures by filters in a row, lazily (PIGEN, Fig. 4).
+
+    Args:
+        structures: crystals.
+        filters: names, or mappings of ``name`` and the options of that filter, in order; see
+            :func:`gencsp.filters.filter_names`.
+        workers: processes of one thread each.
+
+    Yields:
+        Copies, in the order given, with the verdicts in ``info``: ``filter_source`` (id or place),
+        ``filter_survived``, ``filter_fell_at``, and for each filter ``filter_NAME`` (whether it was
+        passed), ``filter_NAME_value``, ``_low``, ``_high`` and ``_note``.
+
+    Raises:
+        DeckError: a filter or an option that does not exist.
+        StructureFileError: one of the structures is not a crystal.
+    """
+    deck = FilterDeck.make(
+        filters=[{"name": one} if isinstance(one, str) else dict(one) for one in filters]
+    )
+    funnel = Funnel(deck.stages)
+    return _filtered(structures, funnel, workers)
+
+
+def _filtered(structures: Iterable[Atoms], funnel: Funnel, workers: int) -> Iterator[Atoms]:
+    pool = (InMemory(name_of(atoms, n), atoms) for n, atoms in enumerate(structures))
+    with ThisProcess() if workers == 1 else LocalProcesses(workers) as executor:
+        for judged in judge_pool(pool, funnel, executor=executor, workers=workers):
+            if judged.atoms is None:
+                raise StructureFileError(judged.unreadable)
+            yield judged.atoms
 
 
 def _sorted_formula(atoms: Atoms) -> Composition:

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Protocol, TextIO
+from typing import TextIO
 
 import ase.db
 import ase.io
@@ -21,23 +21,10 @@ from ase import Atoms
 from ase.io.formats import filetype
 
 from gencsp.errors import StructureFileError
+from gencsp.filters.funnel import Source
 from gencsp.io import READING_ERRORS, check_crystal, read_structures
 from gencsp.store.base import portable
 from gencsp.store.disk import DATABASE
-
-
-class Source(Protocol):
-    """A piece of a pool, mostly one structure."""
-
-    name: str
-
-    def load(self) -> Sequence[Atoms]:
-        """The structures.
-
-        Raises:
-            StructureFileError: they cannot be read, or are not crystals.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +35,7 @@ class InMemory:
     atoms: Atoms
 
     def load(self) -> Sequence[Atoms]:
-        """See :class:`Source`."""
+        """See :class:`~gencsp.filters.funnel.Source`."""
         check_crystal(self.atoms, self.name)
         return [portable(self.atoms)]
 
@@ -61,7 +48,7 @@ class InFile:
     path: Path
 
     def load(self) -> Sequence[Atoms]:
-        """See :class:`Source`."""
+        """See :class:`~gencsp.filters.funnel.Source`."""
         return [portable(atoms) for atoms in read_structures([self.path])]
 
 
@@ -74,7 +61,7 @@ class InText:
     format: str = ""
 
     def load(self) -> Sequence[Atoms]:
-        """See :class:`Source`."""
+        """See :class:`~gencsp.filters.funnel.Source`."""
         if not self.text.strip():
             raise StructureFileError(f"{self.name} is empty.")
         try:
@@ -96,7 +83,7 @@ class Unreadable:
     reason: str
 
     def load(self) -> Sequence[Atoms]:
-        """See :class:`Source`."""
+        """See :class:`~gencsp.filters.funnel.Source`."""
         raise StructureFileError(self.reason)
 
 
@@ -128,8 +115,7 @@ def _pieces(path: Path) -> Iterator[Source]:
         if path.suffix == ".zip":
             yield from _members(path)
         elif name.endswith((".extxyz", ".extxyz.gz", ".xyz", ".xyz.gz")):
-            opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-            with opened as file:
+            with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
                 yield from _frames(file, str(path))
         elif path.suffix == ".db":
             yield from _rows(path)

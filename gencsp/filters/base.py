@@ -1,0 +1,115 @@
+"""What every filter offers: a name, and a verdict on one crystal.
+
+A filter asks one question of one structure as it is; :mod:`gencsp.filters.funnel` puts several in a
+row. Filters are found by name through the entry points ``gencsp.filters``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from ase import Atoms
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gencsp.errors import DeckError
+
+#: The bounds within which a value passes, both included; infinite where there is none.
+Window = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a filter says of a structure.
+
+    Attributes:
+        passed: whether the structure goes on.
+        value: what was measured, in the filter's unit; not a number where it could not be.
+        threshold: the window (low, high) in which ``value`` passes.
+        name: of the filter.
+        note: what the number does not say, such as pairs that no reference crystal has.
+    """
+
+    passed: bool
+    value: float
+    threshold: Window
+    name: str
+    note: str = ""
+
+    def write(self, atoms: Atoms) -> None:
+        """Set flat keys in ``atoms.info``: ``filter_NAME`` (passed), and, where there is one,
+        ``filter_NAME_value``, ``_low``, ``_high`` and ``_note``."""
+        key = f"filter_{self.name}"
+        parts: dict[str, bool | float | str] = {"": self.passed}
+        for part, number in zip(
+            ("_value", "_low", "_high"), (self.value, *self.threshold), strict=True
+        ):
+            if isfinite(number):
+                parts[part] = float(number)
+        if self.note:
+            parts["_note"] = self.note
+        for part in ("", "_value", "_low", "_high", "_note"):
+            atoms.info.pop(key + part, None)
+        atoms.info |= {key + part: value for part, value in parts.items()}
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """A question to one crystal.
+
+    Attributes:
+        name: unique among the filters of a funnel.
+        quantity: what ``Verdict.value`` is, with its unit, for tables and axes.
+        costly: takes seconds rather than milliseconds; a funnel asks it only of survivors.
+        ordered: compares a structure with those it saw before, so that the order of a pool counts
+            and one process must judge all of it.
+    """
+
+    name: str
+    quantity: str
+    costly: bool
+    ordered: bool
+
+    def judge(self, atoms: Atoms) -> Verdict:
+        """The verdict on a fully periodic crystal; ``atoms`` is left as it is."""
+        ...
+
+
+class ConfiguredFilter(BaseModel):
+    """Base of gencsp's own filters: options are checked fields, set once, that decks name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: ClassVar[str]
+    quantity: ClassVar[str]
+    costly: ClassVar[bool] = False
+    ordered: ClassVar[bool] = False
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """From the options of a deck.
+
+        Raises:
+            DeckError: an unknown option, or a value out of range.
+        """
+        try:
+            return cls.model_validate(dict(options))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(cls.model_fields) or "none"
+                raise DeckError(
+                    f"the filter '{cls.name}' has no option '{key}': known are {known}."
+                ) from error
+            problem = first["msg"][0].lower() + first["msg"][1:]
+            raise DeckError(
+                f"option '{key}' of the filter '{cls.name}' is {first['input']!r}: {problem}."
+            ) from error
+
+    def verdict(self, value: float, window: Window, note: str = "") -> Verdict:
+        """The verdict that follows from a value; not a number never passes."""
+        low, high = window
+        return Verdict(bool(low <= value <= high), float(value), window, self.name, note)

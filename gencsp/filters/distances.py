@@ -1,0 +1,106 @@
+"""Distances that no crystal goes below.
+
+The usual test of generated structures (PIGEN, Extended Data Table 1, column A') asks whether all
+distances exceed 0.5 Å; MatterGen's evaluator asks the same, and a volume of at least 0.1 Å³.
+:class:`PairSeparations` asks more: a least distance for each pair of elements.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from gencsp.filters.base import ConfiguredFilter, Verdict
+from gencsp.filters.neighbours import pairs_within
+
+#: Å³, of a cell (MatterGen's evaluator).
+LEAST_VOLUME = 0.1
+#: Å: how far distances are looked for beyond the threshold, so that a value can be told.
+_SEARCH = (1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+class Distances(ConfiguredFilter):
+    """A': passes a structure whose shortest distance (Å, periodic images included) is above
+    ``minimum`` and whose cell has at least 0.1 Å³."""
+
+    name: ClassVar[str] = "distances"
+    quantity: ClassVar[str] = "shortest distance (Å)"
+
+    minimum: float = Field(0.5, ge=0, description="Å, to be exceeded.")
+
+    def judge(self, atoms: Atoms) -> Verdict:
+        """See :class:`~gencsp.filters.base.Filter`."""
+        window = (float(np.nextafter(self.minimum, np.inf)), np.inf)
+        if atoms.cell.volume < LEAST_VOLUME:
+            return self.verdict(0.0, window, "the cell has next to no volume")
+        return self.verdict(shortest_distance(atoms), window)
+
+
+class PairSeparations(ConfiguredFilter):
+    """Passes a structure in which every pair keeps its least distance.
+
+    That is the one given for its elements, or else ``fraction`` times the sum of their covalent
+    radii (ASE's: Cordero et al., Dalton Trans. 2008, 2832). The value is the smallest ratio of a
+    distance to its least one, so it passes from 1 on.
+    """
+
+    name: ClassVar[str] = "pair_separations"
+    quantity: ClassVar[str] = "shortest distance / least distance"
+
+    fraction: float = Field(0.6, gt=0, description="Of the sum of the covalent radii.")
+    separations: dict[str, float] = Field(
+        default_factory=dict, description="Å, for pairs of elements such as Li-O."
+    )
+
+    @field_validator("separations")
+    @classmethod
+    def _names_elements(cls, given: dict[str, float]) -> dict[str, float]:
+        for pair, length in given.items():
+            symbols = pair.split("-")
+            if len(symbols) != 2 or not set(symbols) <= set(atomic_numbers):
+                raise ValueError(f"{pair} is not a pair of elements such as Li-O")
+            if length <= 0:
+                raise ValueError(f"the separation of {pair} must be above zero")
+        return given
+
+    def judge(self, atoms: Atoms) -> Verdict:
+        """See :class:`~gencsp.filters.base.Filter`."""
+        window = (1.0, np.inf)
+        least = self._least(atoms.numbers)
+        for reach in (float(least.max()), *_SEARCH):
+            ratio = _smallest_ratio(atoms, least, reach)
+            if np.isfinite(ratio):
+                # A pair further apart may still be nearer to its own, greater, least distance.
+                further = ratio * float(least.max())
+                if further > reach:
+                    ratio = _smallest_ratio(atoms, least, further)
+                return self.verdict(ratio, window)
+        return self.verdict(np.inf, window)
+
+    def _least(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        radii = covalent_radii[numbers]
+        least = self.fraction * (radii[:, None] + radii[None])
+        for pair, length in self.separations.items():
+            a, b = (numbers == atomic_numbers[symbol] for symbol in pair.split("-"))
+            least[np.outer(a, b) | np.outer(b, a)] = length
+        return np.asarray(least)
+
+
+def shortest_distance(atoms: Atoms) -> float:
+    """Å, between two atoms or an atom and its image; infinite beyond 16 Å."""
+    for reach in _SEARCH:
+        distances = pairs_within(atoms, reach).distances
+        if len(distances):
+            return float(distances.min())
+    return float("inf")
+
+
+def _smallest_ratio(atoms: Atoms, least: NDArray[np.float64], reach: float) -> float:
+    pairs = pairs_within(atoms, reach)
+    ratios = pairs.distances / least[pairs.first, pairs.second]
+    return float(ratios.min(initial=np.inf))

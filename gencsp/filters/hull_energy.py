@@ -1,0 +1,77 @@
+"""Filter E: energy above the convex hull after relaxation.
+
+Source: PIGEN, Fig. 4e and Extended Data Table 2, at 100, 50, 35 and 25 meV/atom. The paper relaxes
+with CHGNet and takes the energy from DFT; here both come from CHGNet, and so do the references
+(``gencsp/data/references_chgnet-0.3.0.md``), so that they are on one footing. S (stable) of
+MatterGen's S.U.N. is the same at 100 meV/atom. The distance is the decomposition energy of
+:mod:`gencsp.convex_hull`: negative for what lies below the known phases.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from gencsp.composition import Composition
+from gencsp.convex_hull import Hull
+from gencsp.errors import HullReferenceError
+from gencsp.filters.base import ConfiguredFilter, Verdict
+
+#: Thresholds of the paper, eV/atom.
+PAPER_THRESHOLDS = (0.100, 0.050, 0.035, 0.025)
+
+
+class HullEnergy(ConfiguredFilter):
+    """E: passes a structure at most ``threshold`` (eV/atom) above the hull once it is relaxed.
+
+    Which potential relaxes is for a subclass to say: :mod:`gencsp.relax.hull_filter` is the one
+    that is found under the name ``hull_energy``. A structure that does not converge, or whose
+    elements the hull lacks, does not pass, and the note says why.
+    """
+
+    name: ClassVar[str] = "hull_energy"
+    quantity: ClassVar[str] = "energy above the hull (eV/atom)"
+    costly: ClassVar[bool] = True
+
+    threshold: float = Field(0.1, description="eV/atom.")
+    entries: Path | None = Field(None, description="Hull entries of your own.")
+
+    def judge(self, atoms: Atoms) -> Verdict:
+        """See :class:`~gencsp.filters.base.Filter`.
+
+        Raises:
+            StructureFileError, HullReferenceError: the entries cannot be read, or were made by
+                another model than the one that relaxes.
+            EngineError: the potential is not available.
+        """
+        window = (-np.inf, self.threshold)
+        hull = load_hull(self.entries)
+        hull.require_model(self.model_name())
+        energy, reason = self.relaxed_energy(atoms)
+        if reason:
+            return self.verdict(float("nan"), window, reason)
+        try:
+            above = hull.decomposition_energy(Composition.of(atoms), energy)
+        except HullReferenceError as error:
+            return self.verdict(float("nan"), window, str(error))
+        return self.verdict(above, window)
+
+    @abstractmethod
+    def model_name(self) -> str:
+        """What makes the energies, as the hull names it."""
+
+    @abstractmethod
+    def relaxed_energy(self, atoms: Atoms) -> tuple[float, str]:
+        """Energy of the relaxed structure (eV/atom), or why there is none; ``atoms`` stays."""
+
+
+@cache
+def load_hull(entries: Path | None) -> Hull:
+    """The hull of a file, or (``None``) the one that ships with gencsp; read once."""
+    return Hull.load(entries)

@@ -1,0 +1,100 @@
+"""Frameworks of OQMD-ICSD, most frequent first, for ``build_filter_tables.py``."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from filter_tables import as_atoms
+from oqmd_icsd import Crystal
+
+from gencsp.filters.frameworks import FAR, Framework
+from gencsp.filters.orbits import orbits
+from gencsp.filters.packed import pack
+
+#: Prototypes shipped; crystals looked at for each label; largest primitive cell.
+SHIPPED, SAMPLED, MOST_ATOMS = 1000, 5, 60
+#: Fingerprints nearer than this are one framework without asking the matcher.
+SAME = 1e-3
+
+
+@dataclass
+class Found:
+    """A framework, a crystal of it, and how many crystals it stands for."""
+
+    framework: Framework
+    cell: Atoms
+    label: str
+    count: float
+
+
+def build_prototypes(rows: list[Crystal], folder: Path) -> dict[str, object]:
+    """Group crystals by label, split labels into frameworks, merge frameworks across labels."""
+    labels: dict[str, list[Crystal]] = defaultdict(list)
+    for row in rows:
+        labels[row.prototype].append(row)
+    several = sorted(
+        ((label, members) for label, members in labels.items() if len(members) > 1),
+        key=lambda item: (-len(item[1]), item[0]),
+    )
+    split = []
+    for number, (label, members) in enumerate(several):
+        split.extend(_split(label, members))
+        if number % 500 == 0:
+            sys.stderr.write(f"{number} of {len(several)} labels\n")
+    merged = _merge(sorted(split, key=lambda found: (-found.count, found.label)))
+    shipped = sorted(merged, key=lambda found: (-found.count, found.label))[:SHIPPED]
+    np.savez_compressed(
+        folder / "prototypes.npz",
+        **pack([found.cell for found in shipped]),
+        counts=np.array([round(found.count) for found in shipped], dtype=np.int32),
+        labels=np.array([found.label for found in shipped]),
+    )
+    counts = np.array([found.count for found in shipped])
+    return {
+        "crystals": len(rows),
+        "labels": len(labels),
+        "labels_of_several": len(several),
+        "frameworks": len(merged),
+        "shipped": len(shipped),
+        "share_of_top_20_percent": round(100 * float(counts[:20].sum()) / len(rows), 1),
+        "share_of_top_100_percent": round(100 * float(counts[:100].sum()) / len(rows), 1),
+        "share_of_shipped_percent": round(100 * float(counts.sum()) / len(rows), 1),
+    }
+
+
+def _split(label: str, members: list[Crystal]) -> list[Found]:
+    """The frameworks of one label: the sites of a label may have free coordinates."""
+    places = np.unique(np.linspace(0, len(members) - 1, SAMPLED).astype(int))
+    weight = len(members) / len(places)
+    found: list[Found] = []
+    for place in places:
+        cell = orbits(as_atoms(members[place])).atoms
+        if len(cell) > MOST_ATOMS:
+            continue
+        one = Found(Framework.of_primitive(cell), cell, label, weight)
+        _add(one, found)
+    return found
+
+
+def _merge(split: list[Found]) -> list[Found]:
+    by_size: dict[int, list[Found]] = defaultdict(list)
+    for found in split:
+        _add(found, by_size[len(found.framework)])
+    return [found for group in by_size.values() for found in group]
+
+
+def _add(one: Found, known: list[Found]) -> None:
+    """Count ``one`` towards the framework that it is, or as a new one."""
+    for other in known:
+        if len(one.framework) != len(other.framework):
+            continue
+        apart = np.abs(one.framework.fingerprint - other.framework.fingerprint).max()
+        if apart < SAME or (apart < FAR and one.framework.matches(other.framework)):
+            other.count += one.count
+            return
+    known.append(one)
