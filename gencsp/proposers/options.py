@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gencsp.diffusion.batch import ScoreModel
@@ -34,6 +35,10 @@ class ProposerOptions:
         attempts: most attempts for each structure asked for.
         separation: structures with two atoms closer than this fraction of the sum of their
             covalent radii are dropped and counted.
+        min_separations: least distances of pairs of elements, Å, in place of that share, for the
+            proposers of random crystals.
+        volume_spread: fraction by which the volumes of random crystals spread evenly around the one
+            asked for or predicted, to either side.
         files: structures for the ``pool`` proposer, files or folders.
     """
 
@@ -44,6 +49,8 @@ class ProposerOptions:
     batch_size: int = 16
     attempts: int = ATTEMPTS
     separation: float = SEPARATION
+    min_separations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    volume_spread: float = 0.0
     files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
@@ -55,6 +62,8 @@ class ProposerOptions:
             raise ValueError(f"novelty is {self.novelty}: give a share from 0 to 1.")
         if not 0 <= self.separation < 1:
             raise ValueError(f"separation is {self.separation}: give a fraction from 0 to 1.")
+        if not 0 <= self.volume_spread < 1:
+            raise ValueError(f"volume_spread is {self.volume_spread}: give a fraction from 0 to 1.")
 
     def score_model(self) -> ScoreModel:
         """The model in memory, or loaded.

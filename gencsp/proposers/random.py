@@ -1,157 +1,149 @@
-"""Random crystals with symmetry, as in AIRSS (Pickard and Needs, 2011), made by PyXtal.
+"""Random crystals with symmetry, as in AIRSS (Pickard and Needs, 2011).
 
-The baseline that every generative proposer has to beat, and the reference for any faster generator
-of random crystals.
+The baseline that every generative proposer has to beat. Lattices, Wyckoff sites and coordinates
+follow PyXtal's law (:mod:`gencsp.proposers.random_crystals` says how closely), drawn many crystals
+at once; PyXtal itself is the proposer ``pyxtal``, the independent reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 from ase import Atoms
-from pyxtal import pyxtal
-from pyxtal.lattice import Lattice
-from pyxtal.msg import Comp_CompatibilityError, VolumeError
-from pyxtal.symmetry import Group
-from pyxtal.tolerance import Tol_matrix
+from numpy.typing import NDArray
 
-from gencsp.diffusion.lattice import PRIMITIVE, centring
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
-from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
+from gencsp.proposers.occupancy import can_hold
 from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
+from gencsp.proposers.random_crystals import Recipe, draw_crystals
+from gencsp.proposers.separations import Separations, least_distances
 from gencsp.proposers.streams import streams
-from gencsp.proposers.wyckoff import primitive
 
-#: PyXtal gives up a crystal after this many attempts of its own.
-PYXTAL_COUNT = 1
+Array = NDArray[np.float64]
 
 
 class RandomProposer:
     """Random space group, Wyckoff sites, lattice and free coordinates at the predicted volume.
 
     Space groups are drawn evenly from those (of ``request.space_groups``) that can hold the
-    composition in a primitive cell of the drawn number of formula units.
+    composition in a primitive cell of the drawn number of formula units. ``request.pressure`` is
+    not used: crystals have the volume at zero pressure unless one is given.
+
+    Args:
+        attempts: most draws for each structure asked for.
+        separation: least distance of two atoms as a share of the sum of their covalent radii.
+        min_separations: least distances of pairs of elements, Å, in place of that share.
+        volume_spread: volumes are drawn evenly up to this fraction below and above the one asked
+            for or predicted; 0 for none.
     """
 
     name = "random"
+    #: Most crystals drawn in step. What is drawn does not depend on it.
+    block = 64
 
-    def __init__(self, *, attempts: int = ATTEMPTS, separation: float = SEPARATION) -> None:
+    def __init__(
+        self,
+        *,
+        attempts: int = ATTEMPTS,
+        separation: float = SEPARATION,
+        min_separations: Separations | None = None,
+        volume_spread: float = 0.0,
+    ) -> None:
         self.attempts = attempts
         self.separation = separation
+        self.min_separations = min_separations
+        self.volume_spread = volume_spread
         self.failures = 0
 
     @classmethod
     def from_options(cls, options: ProposerOptions) -> RandomProposer:
-        return cls(attempts=options.attempts, separation=options.separation)
+        return cls(
+            attempts=options.attempts,
+            separation=options.separation,
+            min_separations=options.min_separations,
+            volume_spread=options.volume_spread,
+        )
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
 
         Raises:
-            RequestError: a host or a fixed cell, which random crystals cannot honour, or space
-                groups none of which can hold the composition.
+            RequestError: a host or a fixed cell, which random crystals cannot honour, space groups
+                none of which can hold the composition, or a minimum separation that is no distance.
         """
         if request.host is not None or request.cell is not None:
             raise RequestError(
-                "the random proposer makes its own cell and atoms: use 'score' with a host or a "
-                "fixed cell."
+                f"the {self.name} proposer makes its own cell and atoms: use 'score' with a host "
+                "or a fixed cell."
             )
         wanted = request.space_groups or tuple(range(1, 231))
-        if not any(_holds(g, _counts(request, u)) for u in request.units for g in wanted):
+        if not any(can_hold(g, _counts(request, u)) for u in request.units for g in wanted):
             raise RequestError(
                 f"none of the space groups asked for can hold {request.composition} in a primitive "
                 f"cell of {', '.join(map(str, request.units))} formula units: allow more of either."
             )
-        return self._propose(request, wanted, streams(rng))
+        least = least_distances(
+            request.composition.elements, separation=self.separation, pairs=self.min_separations
+        )
+        return self._propose(request, wanted, least, streams(rng))
 
     def _propose(
-        self, request: Request, wanted: tuple[int, ...], rngs: Iterator[np.random.Generator]
+        self,
+        request: Request,
+        wanted: tuple[int, ...],
+        least: Array,
+        rngs: Iterator[np.random.Generator],
     ) -> Iterator[Atoms]:
         volume = volume_per_atom(request)
-        made = 0
-        for _ in range(request.n * self.attempts):
-            if made == request.n:
-                return
-            atoms = _draw(request, wanted, volume, next(rngs))
-            if (
-                atoms is None
-                or not has_composition(atoms, request.composition, request.units)
-                or not keeps_apart(atoms, separation=self.separation)
-            ):
-                self.failures += 1
-                continue
-            made += 1
-            yield mark(atoms, proposer=self.name)
+        made, left = 0, request.n * self.attempts
+        while made < request.n and left > 0:
+            n = min(self.block, request.n - made, left)
+            left -= n
+            recipes = [self._recipe(request, wanted, volume, least, next(rngs)) for _ in range(n)]
+            for recipe, atoms in zip(recipes, self._draw(recipes), strict=True):
+                if recipe is None or atoms is None:
+                    self.failures += 1
+                    continue
+                made += 1
+                marked = mark(atoms, proposer=self.name)
+                marked.info["proposed_space_group"] = recipe.space_group
+                yield marked
 
+    def _recipe(
+        self,
+        request: Request,
+        wanted: tuple[int, ...],
+        volume: float,
+        least: Array,
+        rng: np.random.Generator,
+    ) -> Recipe | None:
+        """What to draw, or ``None`` where no group can hold the formula units drawn."""
+        counts = _counts(request, draw_units(request.units, rng))
+        shuffled = (int(group) for group in rng.permutation(wanted))
+        number = next((group for group in shuffled if can_hold(group, counts)), None)
+        if number is None:
+            return None
+        if self.volume_spread:
+            volume *= rng.uniform(1 - self.volume_spread, 1 + self.volume_spread)
+        return Recipe(
+            space_group=number,
+            symbols=request.composition.elements,
+            counts=counts,
+            volume=volume * sum(counts),
+            least=least,
+            rng=rng,
+        )
 
-def _draw(
-    request: Request, wanted: tuple[int, ...], volume: float, rng: np.random.Generator
-) -> Atoms | None:
-    units = draw_units(request.units, rng)
-    counts = _counts(request, units)
-    shuffled = (int(group) for group in rng.permutation(wanted))
-    number = next((group for group in shuffled if _holds(group, counts)), None)
-    if number is None:
-        return None
-    symbols = request.composition.elements
-    return random_crystal(number, dict(zip(symbols, counts, strict=True)), volume=volume, rng=rng)
+    def _draw(self, recipes: list[Recipe | None]) -> list[Atoms | None]:
+        """A crystal for each recipe, ``None`` where there is none."""
+        drawn = iter(draw_crystals([recipe for recipe in recipes if recipe is not None]))
+        crystals = (None if recipe is None else next(drawn) for recipe in recipes)
+        return [None if crystal is None else crystal.atoms for crystal in crystals]
 
 
 def _counts(request: Request, units: int) -> tuple[int, ...]:
     """Atoms of each element in a cell of so many formula units."""
     return tuple(n * units for _, n in request.composition.counts)
-
-
-def random_crystal(
-    space_group: int, counts: dict[str, int], *, volume: float, rng: np.random.Generator
-) -> Atoms | None:
-    """A random crystal in its primitive cell, or ``None`` where PyXtal finds none.
-
-    Args:
-        space_group: number.
-        counts: atoms of each element in the primitive cell.
-        volume: Å³/atom.
-        rng: handed on to PyXtal, which uses no other source of randomness.
-    """
-    nodes = round(1 / np.linalg.det(PRIMITIVE[centring(space_group)]))
-    numbers = [n * nodes for n in counts.values()]
-    group = _group(space_group)
-    crystal = pyxtal()
-    try:
-        lattice = Lattice(group.lattice_type, volume * sum(numbers), random_state=rng)
-        crystal.from_random(
-            3,
-            group,
-            list(counts),
-            numbers,
-            lattice=lattice,
-            max_count=PYXTAL_COUNT,
-            random_state=rng,
-            tm=_tolerances(),
-        )
-    except (Comp_CompatibilityError, VolumeError, RuntimeError):
-        return None
-    if not crystal.valid:
-        return None
-    return primitive(crystal.to_ase(resort=False), centring(space_group))
-
-
-@lru_cache(maxsize=4096)
-def _holds(space_group: int, counts: tuple[int, ...]) -> bool:
-    nodes = round(1 / np.linalg.det(PRIMITIVE[centring(space_group)]))
-    compatible, _ = _group(space_group).check_compatible([n * nodes for n in counts])
-    return bool(compatible)
-
-
-@lru_cache(maxsize=230)
-def _group(space_group: int) -> Group:
-    return Group(space_group)
-
-
-@lru_cache(maxsize=1)
-def _tolerances() -> Tol_matrix:
-    return Tol_matrix(prototype="atomic")

@@ -66,7 +66,7 @@ def random_cells(systems: IntArray, volumes: Array, normals: Array) -> tuple[Arr
 
 def _angles(systems: IntArray, z: Array) -> Array:
     """α, β, γ in radians; shape as ``z``."""
-    angles = np.full(z.shape, np.pi / 2)
+    angles: Array = np.full(z.shape, np.pi / 2)
     hexagonal = systems == SYSTEMS.index("h")
     angles[hexagonal, :, 2] = np.pi * 2 / 3
     monoclinic = systems == SYSTEMS.index("m")
@@ -93,7 +93,7 @@ def _edges(systems: IntArray, volumes: Array, z: Array, unit: Array) -> Array:
     v = np.exp(_WIDTH * z)
     with np.errstate(divide="ignore"):
         product = volumes[:, None] / unit
-    edges = v * np.cbrt(product / v.prod(axis=-1))[..., None]
+    edges: Array = v * np.cbrt(product / v.prod(axis=-1))[..., None]
     uniaxial = np.isin(systems, (SYSTEMS.index("t"), SYSTEMS.index("h")))
     if uniaxial.any():
         x, y, w = np.moveaxis(v[uniaxial], -1, 0)

@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from gencsp.diffusion.lattice import PRIMITIVE, centring
 from gencsp.proposers.occupancy import can_be_rigid
 from gencsp.proposers.random_cells import NORMALS, TRIES, random_cells, reduced, system
-from gencsp.proposers.site_draws import UNIFORMS, Attempts, nearest_squares, place
+from gencsp.proposers.site_draws import UNIFORMS, Attempts, heights, nearest_squares, place
 from gencsp.proposers.wyckoff_table import wyckoff_table
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 #: Lattices, and attempts at the atoms in each.
 FREE_EFFORT, RIGID_EFFORT = (40, 10), (5, 5)
@@ -36,6 +37,10 @@ FREE_EFFORT, RIGID_EFFORT = (40, 10), (5, 5)
 LEAST_TRIALS = 10
 #: Attempts that are played in step.
 WIDTH = 512
+#: Attempts of each crystal that are played first: most need no more.
+FIRST = 2
+#: Å: no cell is as large.
+NO_ROOM = 1e6
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -103,28 +108,19 @@ class _Draw:
 def _play(draws: list[_Draw]) -> None:
     """The next attempts of each crystal; few at first, for most succeed soon."""
     share = max(2, WIDTH // len(draws))
-    sizes = [min(d.total - d.played, share, max(2, 3 * d.played)) for d in draws]
-    n_species = max(len(d.recipe.counts) for d in draws)
-    n_trials = max(sum(d.trials) for d in draws)
-    uniforms = np.zeros((sum(sizes), n_trials, UNIFORMS))
-    end = 0
-    for draw, size in zip(draws, sizes, strict=True):
-        shape = (size, sum(draw.trials), UNIFORMS)
-        uniforms[end : end + size, : shape[1]] = draw.recipe.rng.random(shape)
-        end += size
+    sizes = [min(d.total - d.played, share, max(FIRST, 3 * d.played)) for d in draws]
     draw_of = np.repeat(np.arange(len(draws)), sizes)
     cells, to_reduced, lattice_of, exists = _lattices(draws, sizes)
-    least = np.array([_padded(d.recipe.least, n_species) for d in draws])
     # A lattice that could not be drawn has no room for any atom.
-    least = np.where(exists[lattice_of][:, None, None], least[draw_of], np.inf)
+    least = np.where(exists[lattice_of][:, None, None], _least(draws)[draw_of], NO_ROOM)
     attempts = Attempts(
         group=np.array([d.recipe.space_group for d in draws])[draw_of],
-        counts=np.array([_padded(np.array(d.recipe.counts), n_species) for d in draws])[draw_of],
-        trials=np.array([_padded(np.array(d.trials), n_species) for d in draws])[draw_of],
+        counts=_padded([d.recipe.counts for d in draws])[draw_of],
+        trials=_padded([d.trials for d in draws])[draw_of],
         least=least,
         cells=cells[lattice_of],
         to_reduced=to_reduced[lattice_of],
-        uniforms=uniforms,
+        uniforms=_uniforms(draws, sizes),
         draw=draw_of,
     )
     placed = place(attempts)
@@ -138,7 +134,26 @@ def _play(draws: list[_Draw]) -> None:
         draw.played += size
 
 
-def _lattices(draws: list[_Draw], sizes: list[int]) -> tuple[Array, Array, IntArray, NDArray]:
+def _uniforms(draws: list[_Draw], sizes: list[int]) -> Array:
+    uniforms = np.zeros((sum(sizes), max(sum(draw.trials) for draw in draws), UNIFORMS))
+    end = 0
+    for draw, size in zip(draws, sizes, strict=True):
+        n = sum(draw.trials)
+        uniforms[end : end + size, :n] = draw.recipe.rng.random((size, n, UNIFORMS))
+        end += size
+    return uniforms
+
+
+def _least(draws: list[_Draw]) -> Array:
+    most = max(len(draw.recipe.counts) for draw in draws)
+    least = np.zeros((len(draws), most, most))
+    for k, draw in enumerate(draws):
+        n = len(draw.recipe.counts)
+        least[k, :n, :n] = draw.recipe.least
+    return least
+
+
+def _lattices(draws: list[_Draw], sizes: list[int]) -> tuple[Array, Array, IntArray, BoolArray]:
     """Reduced cells, what leads to their coordinates, each attempt's, and whether they exist."""
     normals, owners, lattice_of = [], [], []
     n = 0
@@ -171,8 +186,11 @@ def _general(space_group: int) -> int:
     return int(table.multiplicity[table.first[space_group]])
 
 
-def _padded(values: NDArray, n: int) -> NDArray:
-    return np.pad(values, (0, n - len(values)))
+def _padded(rows: Sequence[Sequence[int]]) -> IntArray:
+    table = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+    for k, row in enumerate(rows):
+        table[k, : len(row)] = row
+    return table
 
 
 def _crystal(
@@ -181,7 +199,8 @@ def _crystal(
     """The finished crystal, ``None`` if any pair of atoms is too near after all."""
     element = np.repeat(np.arange(len(recipe.counts)), recipe.counts)
     delta = (fractional[:, None] - fractional[None]).reshape(1, -1, 3)
-    squares = nearest_squares(delta, cell[None], axes=np.ones(3, dtype=bool))
+    near = recipe.least.max() > 0.5 * heights(cell[None])[0]
+    squares = nearest_squares(delta, cell[None], axes=near)
     squares = squares.reshape(len(element), -1)
     np.fill_diagonal(squares, (cell[0] ** 2).sum())
     if (squares < recipe.least[element[:, None], element] ** 2 * (1 - 1e-9)).any():

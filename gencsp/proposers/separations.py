@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from gencsp.errors import RequestError
-from gencsp.proposers.checks import CLOSEST
+from gencsp.proposers.checks import CLOSEST, pair_distances
 
 Array = NDArray[np.float64]
 #: Least distances, Å, of pairs of element symbols in either order.
@@ -43,3 +44,10 @@ def least_distances(
         if a in place and b in place:
             least[place[a], place[b]] = least[place[b], place[a]] = distance
     return np.asarray(least)
+
+
+def keep_apart(atoms: Atoms, symbols: Sequence[str], least: Array) -> bool:
+    """Whether all pairs of atoms are at least ``least`` (of :func:`least_distances`) apart."""
+    place = {symbol: i for i, symbol in enumerate(symbols)}
+    element = np.array([place[symbol] for symbol in atoms.get_chemical_symbols()])
+    return bool((pair_distances(atoms) >= least[element[:, None], element]).all())

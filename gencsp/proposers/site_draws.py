@@ -22,6 +22,8 @@ atoms that are missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -250,10 +252,8 @@ class _Run:
 
 def heights(cells: Array) -> Array:
     """Distances between opposite faces, shape (n, 3)."""
-    a, b, c = cells[:, 0], cells[:, 1], cells[:, 2]
-    normals = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
-    volume = np.abs((normals[:, 0] * a).sum(axis=-1))
-    return np.asarray(volume[:, None] / np.sqrt((normals**2).sum(axis=-1)))
+    reciprocal = np.linalg.inv(cells)  # its columns
+    return np.asarray(1 / np.sqrt((reciprocal**2).sum(axis=1)))
 
 
 def nearest_squares(delta: Array, cells: Array, *, axes: BoolArray) -> Array:
@@ -272,8 +272,14 @@ def nearest_squares(delta: Array, cells: Array, *, axes: BoolArray) -> Array:
     squares = (vectors**2).sum(axis=-1)
     if not axes.any():
         return np.asarray(squares)
-    steps = [(-1.0, 0.0, 1.0) if axis else (0.0,) for axis in axes]
-    images = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3) @ cells
-    products = vectors @ np.swapaxes(2.0 * images, 1, 2)
-    products += (images**2).sum(axis=-1)[:, None]
-    return np.asarray(squares + products.min(axis=-1))
+    images = _images(*axes.tolist()) @ cells
+    products = (2.0 * images) @ np.swapaxes(vectors, 1, 2)
+    products += (images**2).sum(axis=-1)[..., None]
+    return np.asarray(squares + products.min(axis=1))
+
+
+@cache
+def _images(x: bool, y: bool, z: bool) -> Array:
+    """The cell and its neighbours along the axes chosen, shape (k, 3)."""
+    steps = [(-1.0, 0.0, 1.0) if axis else (0.0,) for axis in (x, y, z)]
+    return np.array(list(product(*steps)))

@@ -1,7 +1,8 @@
 """Crystals from a space group, occupied Wyckoff sites and free parameters.
 
-The tables are PyXtal's, in the standard settings of the International Tables (second origin,
-hexagonal axes, unique axis b), which are those of :mod:`gencsp.diffusion.lattice`.
+The tables are PyXtal's (:mod:`gencsp.proposers.wyckoff_table`), in the standard settings of the
+International Tables (second origin, hexagonal axes, unique axis b), which are those of
+:mod:`gencsp.diffusion.lattice`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import numpy as np
 from ase import Atoms
 from ase.cell import Cell
 from numpy.typing import NDArray
-from pyxtal.symmetry import Group
 
-from gencsp.diffusion.lattice import PRIMITIVE, centring, primitive_cell
+from gencsp.diffusion.lattice import centring, primitive_cell
+from gencsp.proposers.wyckoff_table import wyckoff_table
 
 Array = NDArray[np.float64]
 
@@ -48,23 +49,19 @@ class Site:
 @lru_cache(maxsize=230)
 def sites(space_group: int) -> dict[str, Site]:
     """The Wyckoff positions of a space group by letter."""
-    to_primitive = np.linalg.inv(PRIMITIVE[centring(space_group)])
-    table = {}
-    for position in Group(space_group).Wyckoff_positions:
-        matrices = np.array([op.affine_matrix for op in position.ops])
-        rotations, translations = matrices[:, :3, :3], matrices[:, :3, 3]
-        # Generic point: two operations make the same atom of the primitive cell only if they differ
-        # by a centring vector.
-        probe = np.array([0.1234567, 0.3141593, 0.2718282])
-        keep = _distinct((rotations @ probe + translations) @ to_primitive)
-        table[position.letter] = Site(
-            position.letter,
-            len(keep),
-            int(np.linalg.matrix_rank(rotations[0])),
-            rotations[keep],
-            translations[keep],
+    table = wyckoff_table()
+    found = {}
+    for k in table.positions(space_group):
+        ops = slice(table.first_op[k], table.first_op[k + 1])
+        letter = str(table.letter[k])
+        found[letter] = Site(
+            letter,
+            int(table.multiplicity[k]),
+            int(table.n_free[k]),
+            table.rotations[ops],
+            table.translations[ops],
         )
-    return table
+    return found
 
 
 def build(

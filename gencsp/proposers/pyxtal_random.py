@@ -1,0 +1,82 @@
+"""Random crystals made by PyXtal: the independent reference of the proposer ``random``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from ase import Atoms
+from pyxtal import pyxtal
+from pyxtal.lattice import Lattice
+from pyxtal.msg import Comp_CompatibilityError, VolumeError
+from pyxtal.symmetry import Group
+from pyxtal.tolerance import Tol_matrix
+
+from gencsp.diffusion.lattice import PRIMITIVE, centring
+from gencsp.proposers.random import RandomProposer
+from gencsp.proposers.random_crystals import Recipe
+from gencsp.proposers.separations import keep_apart
+from gencsp.proposers.wyckoff import primitive
+
+#: PyXtal gives up a crystal after this many rounds of its own 25 or 400 attempts.
+PYXTAL_COUNT = 1
+
+
+class PyxtalProposer(RandomProposer):
+    """What :class:`~gencsp.proposers.random.RandomProposer` draws, drawn by PyXtal.
+
+    PyXtal is told the same least distances. It looks for them in the conventional cell, where some
+    of a skewed cell escape it, and its older releases take the wrong one for pairs of unlike
+    elements: what it hands over is checked once more.
+    """
+
+    name = "pyxtal"
+    block = 1
+
+    def _draw(self, recipes: list[Recipe | None]) -> list[Atoms | None]:
+        return [None if recipe is None else pyxtal_crystal(recipe) for recipe in recipes]
+
+
+def pyxtal_crystal(recipe: Recipe) -> Atoms | None:
+    """A random crystal in its primitive cell, or ``None`` where PyXtal finds none that is apart.
+
+    ``recipe.rng`` is handed on to PyXtal, which uses no other source of randomness.
+    """
+    nodes = round(1 / np.linalg.det(PRIMITIVE[centring(recipe.space_group)]))
+    group = _group(recipe.space_group)
+    crystal = pyxtal()
+    try:
+        lattice = Lattice(group.lattice_type, recipe.volume * nodes, random_state=recipe.rng)
+        crystal.from_random(
+            3,
+            group,
+            list(recipe.symbols),
+            [n * nodes for n in recipe.counts],
+            lattice=lattice,
+            max_count=PYXTAL_COUNT,
+            random_state=recipe.rng,
+            tm=_tolerances(recipe.symbols, recipe.least.tobytes()),
+        )
+    except (Comp_CompatibilityError, VolumeError, RuntimeError):
+        return None
+    if not crystal.valid:
+        return None
+    atoms = primitive(crystal.to_ase(resort=False), centring(recipe.space_group))
+    if sorted(atoms.get_chemical_symbols()) != sorted(np.repeat(recipe.symbols, recipe.counts)):
+        return None
+    return atoms if keep_apart(atoms, recipe.symbols, recipe.least) else None
+
+
+@lru_cache(maxsize=230)
+def _group(space_group: int) -> Group:
+    return Group(space_group)
+
+
+@lru_cache(maxsize=64)
+def _tolerances(symbols: tuple[str, ...], least: bytes) -> Tol_matrix:
+    table = np.frombuffer(least).reshape(len(symbols), -1)
+    tolerances = Tol_matrix(prototype="atomic")
+    for symbol, row in zip(symbols, table, strict=True):
+        for other, distance in zip(symbols, row, strict=True):
+            tolerances.set_tol(symbol, other, distance)
+    return tolerances
