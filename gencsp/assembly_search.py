@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,11 +86,19 @@ class Scatter:
         return ScatterProposer(pairs={(a, b): distance for a, b, distance in self.pairs})
 
 
+#: Makes the strategy of a search from its settings and books.
+StrategyMaker = Callable[[SearchSettings, Books], Strategy]
+
+
 @contextmanager
-def open_search(deck: SearchDeck) -> Iterator[Search]:
+def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Iterator[Search]:
     """A search ready to run, or to go on: inputs checked, models found, folder claimed.
 
     Everything that can be wrong with the inputs is found before the folder is touched.
+
+    Args:
+        deck: the settings.
+        strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
 
     Raises:
         CompositionError, RequestError: settings that make no sense together.
@@ -110,7 +118,10 @@ def open_search(deck: SearchDeck) -> Iterator[Search]:
     seeds = _named_apart(
         [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
     )
-    strategy = _strategy(deck, settings, books, seeded=bool(seeds))
+    if strategy is None:
+        plan = _strategy(deck, settings, books, seeded=bool(seeds))
+    else:
+        plan = strategy(settings, books)
     model = ShippedScoreModel(deck.weights)
     with open_executor(deck.executor, workers=deck.workers) as executor:
         makers = [s.make for s in (*seeds, background) if isinstance(s, ProposerSource)]
@@ -123,7 +134,7 @@ def open_search(deck: SearchDeck) -> Iterator[Search]:
         hull.require_model(models["potential"])
         manifest = search_manifest(
             settings,
-            strategy,
+            plan,
             seeds,
             background,
             hull=hull.digest,
@@ -132,7 +143,7 @@ def open_search(deck: SearchDeck) -> Iterator[Search]:
         with DiskStore(folder(deck), manifest) as store:
             yield Search(
                 settings,
-                strategy=strategy,
+                strategy=plan,
                 seeds=seeds,
                 background=background,
                 bench=Bench(

@@ -1,0 +1,41 @@
+"""Basin hopping from a deck, to copy and change: python basin_hopping.py basin_hopping.toml"""
+
+from __future__ import annotations
+
+import sys
+
+from gencsp.assembly_search import folder, open_search
+from gencsp.decks import SearchDeck
+from gencsp.errors import GencspError
+from gencsp.io import write_extxyz
+from gencsp.search.basin_hopping import BasinHopping
+from gencsp.search.books import Books
+from gencsp.search.loop import SearchSettings
+from gencsp.search.moves import get_move
+from gencsp.search.sources import Turns
+
+
+def main(path: str) -> None:
+    deck = SearchDeck.read(path)
+
+    def strategy(settings: SearchSettings, _books: Books) -> BasinHopping:
+        # A move of your own fits here.
+        moves = [get_move(name) for name in ("rattle", "strain", "swap", "slabs", "renoise")]
+        turns = Turns(share=settings.seed_share, seeded=bool(deck.seeds))
+        return BasinHopping(moves=moves, turns=turns, walkers=settings.ahead)
+
+    with open_search(deck, strategy=strategy) as search:
+        for step in search.irun():
+            if step.result is not None and step.result.record:
+                print(f"trial {step.done}: {step.best:.4f} eV/atom by {step.result.move}")
+        ranking = search.ranking()
+    pool = write_extxyz(folder(deck) / "ranked.extxyz", [line.atoms for line in ranking])
+    print(f"{len(ranking)} structures in {pool}; {search.stopped}")
+
+
+# Workers import this file again: without the guard each would start a run of its own.
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1] if len(sys.argv) > 1 else "basin_hopping.toml")
+    except GencspError as error:
+        sys.exit(f"basin_hopping: {error}")

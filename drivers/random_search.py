@@ -1,0 +1,38 @@
+"""Random search from a deck, to copy and change: python random_search.py random_search.toml"""
+
+from __future__ import annotations
+
+import sys
+
+from gencsp.assembly_search import folder, open_search
+from gencsp.decks import SearchDeck
+from gencsp.errors import GencspError
+from gencsp.io import write_extxyz
+from gencsp.search.books import Books
+from gencsp.search.loop import SearchSettings
+from gencsp.search.random_search import RandomSearch
+from gencsp.search.sources import Turns
+
+
+def main(path: str) -> None:
+    deck = SearchDeck.read(path)
+
+    def strategy(settings: SearchSettings, _books: Books) -> RandomSearch:
+        turns = Turns(share=settings.seed_share, seeded=bool(deck.seeds))
+        return RandomSearch(turns=turns, shakes=deck.shakes)
+
+    with open_search(deck, strategy=strategy) as search:
+        for step in search.irun():
+            if step.result is not None and step.result.record:
+                print(f"trial {step.done}: {step.best:.4f} eV/atom by {step.result.move}")
+        ranking = search.ranking()
+    pool = write_extxyz(folder(deck) / "ranked.extxyz", [line.atoms for line in ranking])
+    print(f"{len(ranking)} structures in {pool}; {search.stopped}")
+
+
+# Workers import this file again: without the guard each would start a run of its own.
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1] if len(sys.argv) > 1 else "random_search.toml")
+    except GencspError as error:
+        sys.exit(f"random_search: {error}")

@@ -1,0 +1,155 @@
+"""``gencsp search`` on parts that cost nothing: what it prints, writes, resumes and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from cheap_search import cheap_search, manifest
+from typer.testing import CliRunner
+
+import gencsp
+import gencsp.assembly_search
+from gencsp.assembly_search import search_settings, stop_rules
+from gencsp.cli import app
+from gencsp.composition import Composition
+from gencsp.decks import SearchDeck
+from gencsp.errors import ExecutorError, RequestError
+from gencsp.execute import ThisProcess
+from gencsp.execute.named import open_executor
+from gencsp.search.loop import Search
+from gencsp.search.sources import pool_source
+from gencsp.search.space import Space
+from gencsp.store import DiskStore
+
+RUNNER = CliRunner()
+ARGUMENTS = ["search", "LiSi2", "--atoms", "3", "--seed", "5"]
+DRIVERS = Path(gencsp.__file__).parent.parent / "drivers"
+
+
+@contextmanager
+def open_cheap_search(deck: SearchDeck) -> Iterator[Search]:
+    settings = search_settings(deck)
+    wrong = Atoms("Li3Si", positions=np.eye(4, 3) * 2, cell=[9] * 3, pbc=True)
+    pool = pool_source("mine", [wrong], settings.space, seed=deck.seed)
+    where = gencsp.assembly_search.folder(deck)
+    with DiskStore(where, manifest(deck.method)) as store:
+        yield cheap_search(deck.method, store, ThisProcess(), stop=stop_rules(deck), seeds=(pool,))
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(gencsp.assembly_search, "open_search", open_cheap_search)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.mark.usefixtures("cheap")
+@pytest.mark.parametrize("method", ["random", "hop", "genetic"])
+def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
+    arguments = [*ARGUMENTS, "--method", method, "--budget", "20"]
+    first = RUNNER.invoke(app, arguments)
+    assert first.exit_code == 0, first.output
+    folder = tmp_path / "runs" / f"LiSi2-{method}-5"
+    header, best, *_ = first.stdout.splitlines()
+    for title in ("E_d (eV/atom)", "space group", "stage", "parents", "id"):
+        assert title in header
+    ranked = ase.io.read(folder / "ranked.extxyz", ":")
+    assert f"{ranked[0].info['decomposition_energy']:.4f}" in best
+    unique = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
+    assert len(list((folder / "cif").iterdir())) == len(unique)
+    assert "stopped: the budget of 20 trials was used" in first.stdout
+    assert ("share now" in first.stdout) == (method != "random")
+    assert "skipped 1 seeds of mine, wrong composition or size: 0 (Li3Si)" in first.stderr
+    assert "mine holds no seed" in first.stderr
+    again = RUNNER.invoke(app, arguments)
+    cut = first.stdout.index("time of the workers")
+    assert again.stdout[:cut] == first.stdout[:cut]
+    longer = RUNNER.invoke(app, [*arguments[:-1], "26"])
+    assert longer.exit_code == 0, longer.output
+    assert "the budget of 26 trials was used" in longer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["search"], "one of a formula"),
+        (["search", "LiXx"], "'Xx'"),
+        (["search", "LiSi2", "--system", "Li-Si"], "one of a formula"),
+        (["search", "--system", "Li"], "chemical system"),
+        (["search", "LiSi2", "--budget", "0"], "'budget' is 0"),
+        (["search", "LiSi2", "--seeds", "nowhere"], "neither a file nor a proposer"),
+        (["search", "LiSi2", "--seeds", "mixed:0"], "weight"),
+        (["search", "LiSi2", "--seed-share", "2"], "'seed_share'"),
+        (["search", "LiSi2", "--atoms", "2"], "at least 3"),
+        (["search", "LiSi2", "--separations", "Li-O=2"], "'Li-O'"),
+        (["search", "LiSi2", "--separations", "Li-Si=far"], "separations"),
+        (["search", "LiSi2", "--method", "hop", "--moves", "heredity"], "needs 2 parents"),
+        (["search", "LiSi2", "--method", "hop", "--moves", "warp"], "no move 'warp'"),
+        (["search", "--system", "Li-Si", "--pressure", "10"], "--hull"),
+        (["search", "--airss", "none.cell"], "cannot be read"),
+        (["search", "LiSi2", "--background", "warp"], "no proposer 'warp'"),
+        (["search", "LiSi2", "--target", "none.cif"], "there is no file none.cif"),
+    ],
+)
+def test_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = RUNNER.invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (sentence,) = result.stderr.strip().splitlines()
+    assert sentence.startswith("gencsp: ")
+    assert says in sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_executor_that_cannot_start(tmp_path: Path) -> None:
+    for name, says in (
+        ("warp", "no executor 'warp'"),
+        ("dask:tcp://127.0.0.1:1", "Dask|dask"),
+        (f"parsl:{tmp_path / 'none.py'}", "Parsl|parsl"),
+    ):
+        with pytest.raises(ExecutorError, match=says), open_executor(name, workers=1):
+            pass
+
+
+@pytest.mark.parametrize("name", ["random_search", "basin_hopping", "genetic"])
+def test_the_decks_of_the_drivers(name: str) -> None:
+    deck = SearchDeck.read(DRIVERS / f"{name}.toml")
+    settings = search_settings(deck)
+    assert settings.space.name == "TiO2"
+    assert settings.space.max_atoms == 12
+    assert deck.seeds == ("mixed",)
+    assert len((DRIVERS / f"{name}.py").read_text().splitlines()) <= 45
+
+
+def test_a_fixed_cell_takes_the_units_that_fill_it(tmp_path: Path) -> None:
+    path = tmp_path / "cell.cif"
+    rutile = Atoms("Ti2O4", positions=np.random.default_rng(0).random((6, 3)) * 3)
+    rutile.set_cell([4.6, 4.6, 2.96])
+    rutile.pbc = True
+    ase.io.write(path, rutile)
+    settings = search_settings(SearchDeck.make(formula="TiO2", cell=path, seeds=()))
+    assert settings.space == Space.fixed(
+        Composition.parse("TiO2"), units=(2,), cell=ase.io.read(path).cell
+    )
+    assert settings.relax.fixed_cell
+    with pytest.raises(RequestError, match="whole number"):
+        search_settings(SearchDeck.make(formula="CsI", cell=path))
+
+
+def test_an_airss_deck_says_where_to_look(tmp_path: Path) -> None:
+    path = tmp_path / "a.cell"
+    path.write_text("#SPECIES=Ti%NUM=1,O%NUM=2\n#MINSEP=1.5\n#VARVOL=33\n#NFORM=2\n#SYMMOPS=4\n")
+    settings = search_settings(SearchDeck.make(airss=path))
+    assert settings.space.compositions == ((Composition.parse("TiO2"), (2,)),)
+    assert settings.space.volume_per_atom == 11.0
+    assert settings.space.space_groups[0] == 10
+    assert ("O", "Ti", 1.5) in settings.separations
