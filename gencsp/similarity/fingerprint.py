@@ -29,7 +29,7 @@ FloatArray = NDArray[np.float64]
 Formula = tuple[tuple[int, int], ...]
 
 #: Neighbours of each atom that count, shared out among the species by their fractions.
-NEIGHBOURS = 48
+NEIGHBOURS = 64
 #: Images are laid out to the radius of a sphere that holds so many times the neighbours.
 MARGIN = 1.6
 
@@ -64,16 +64,18 @@ def fingerprint(
     numbers = np.zeros(len(atoms), dtype=np.int64) if species_blind else atoms.numbers
     cell, positions = _checked(atoms)
     unit = (abs(np.linalg.det(cell)) / len(atoms)) ** (1 / 3)
-    species, owner, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
+    order = np.argsort(numbers, kind="stable")
+    _, first, owner, sizes = np.unique(
+        numbers[order], return_index=True, return_inverse=True, return_counts=True
+    )
     shares = sizes / len(atoms)
     counts = np.maximum(1, np.round(neighbours * shares)).astype(int)
-    distances = _nearest(positions / unit, cell / unit, owner, counts)
     parts = []
-    for a in range(len(species)):
-        for b, block in enumerate(distances):
-            rows = block[owner == a]
-            weight = np.sqrt(shares[a] * shares[b] / counts[b])
-            parts += [weight * rows.mean(axis=0), weight * rows.std(axis=0)]
+    for b, rows in enumerate(_nearest(positions[order] / unit, cell / unit, owner, counts)):
+        weights = np.sqrt(shares * shares[b] / counts[b])[:, None]
+        mean = np.add.reduceat(rows, first, axis=0) / sizes[:, None]
+        spread = np.add.reduceat((rows - mean[owner]) ** 2, first, axis=0) / sizes[:, None]
+        parts += [(weights * mean).ravel(), (weights * np.sqrt(spread)).ravel()]
     return np.concatenate(parts)
 
 

@@ -1,8 +1,9 @@
 """Crystals seen so far, and whether another is among them: hash, fingerprint, then matcher.
 
-The hash is the reduced formula; fingerprints say which of its crystals are near; pymatgen's
-``StructureMatcher`` decides among those, nearest first. Structures may arrive one by one during a
-search; the answers depend on the order of addition and on nothing else.
+The hash is the reduced formula and the number of atoms in the primitive cell, in which the matcher
+allows no difference; fingerprints say which of these crystals are near; pymatgen's
+``StructureMatcher`` decides among the near ones, nearest first. Structures may arrive one by one
+during a search; the answers depend on the order of addition and on nothing else.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
 #: Fingerprints farther apart are not the same crystal, in units of (V/N)^(1/3).
-RADIUS = 0.1
+RADIUS = 0.15
 #: The matcher is asked about so many of the nearest.
-CANDIDATES = 16
+CANDIDATES = 8
+#: Where energies are compared, those of so many times the candidates are.
+ENERGIES_LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +46,28 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One structure of a bucket; ``reduced`` is found when first asked for."""
+    """One structure of a bucket."""
 
     index: int
     energy: float | None
-    atoms: Atoms
-    reduced: list[Reduced] = field(default_factory=list)
+    reduced: Reduced
 
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """The structures of one formula."""
+    """The structures of one formula and number of atoms in the primitive cell."""
 
     vectors: NeighbourTrees = field(default_factory=NeighbourTrees)
     kept: list[_Kept] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is worked out once about a structure that is looked for."""
+
+    formula: Formula
+    vector: NDArray[np.float64]
+    reduced: Reduced
 
 
 class StructureIndex:
@@ -94,7 +105,7 @@ class StructureIndex:
         self.same_energy = same_energy
         self.species_blind = species_blind
         self._matching = Matching(matcher, species_blind=species_blind)
-        self._buckets: dict[Formula, _Bucket] = {}
+        self._buckets: dict[Formula, dict[int, _Bucket]] = {}
         self._added = 0
         self._kept = 0
 
@@ -112,35 +123,41 @@ class StructureIndex:
         Raises:
             StructureFileError: it is no crystal.
         """
-        vector = self._vector(atoms)
-        found = self._find(atoms, vector, energy)
+        crystal = self._prepared(atoms)
+        found = self._find(crystal, energy)
         if found is None:
-            self._keep(atoms, vector, energy)
+            self._keep(crystal, energy)
         self._added += 1
         return found
 
     def insert(self, atoms: Atoms, energy: float | None = None) -> None:
         """Keep a structure whether or not it is in the index, such as a known crystal."""
-        self._keep(atoms, self._vector(atoms), energy)
+        self._keep(self._prepared(atoms), energy)
         self._added += 1
 
     def find(self, atoms: Atoms, energy: float | None = None) -> Match | None:
         """The crystal of the index that a structure is the same as; the index stays as it is."""
-        return self._find(atoms, self._vector(atoms), energy)
+        return self._find(self._prepared(atoms), energy)
 
     def nearest(self, atoms: Atoms, n: int = 1) -> list[Match]:
         """The ``n`` crystals of the same formula with the nearest fingerprints, nearest first."""
-        bucket = self._buckets.get(self._key(atoms))
-        if bucket is None:
-            return []
-        return _matches(bucket, *bucket.vectors.nearest(self._vector(atoms), n))
+        vector = self._vector(atoms)
+        found = [
+            match
+            for bucket in self._buckets.get(self._key(atoms), {}).values()
+            for match in _matches(bucket, *bucket.vectors.nearest(vector, n))
+        ]
+        return sorted(found, key=_by_distance)[:n]
 
     def within(self, atoms: Atoms, radius: float) -> list[Match]:
         """All crystals of the same formula with fingerprints within ``radius``, nearest first."""
-        bucket = self._buckets.get(self._key(atoms))
-        if bucket is None:
-            return []
-        return _matches(bucket, *bucket.vectors.within(self._vector(atoms), radius))
+        vector = self._vector(atoms)
+        found = [
+            match
+            for bucket in self._buckets.get(self._key(atoms), {}).values()
+            for match in _matches(bucket, *bucket.vectors.within(vector, radius))
+        ]
+        return sorted(found, key=_by_distance)
 
     def _key(self, atoms: Atoms) -> Formula:
         formula = formula_key(atoms)
@@ -151,29 +168,32 @@ class StructureIndex:
     def _vector(self, atoms: Atoms) -> NDArray[np.float64]:
         return fingerprint(atoms, species_blind=self.species_blind)
 
-    def _keep(self, atoms: Atoms, vector: NDArray[np.float64], energy: float | None) -> None:
-        bucket = self._buckets.setdefault(self._key(atoms), _Bucket())
-        bucket.vectors.add(vector)
-        bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-        bucket.kept.append(_Kept(self._added, energy, bare))
+    def _prepared(self, atoms: Atoms) -> _Prepared:
+        vector = self._vector(atoms)
+        return _Prepared(self._key(atoms), vector, self._matching.reduced(atoms))
+
+    def _keep(self, crystal: _Prepared, energy: float | None) -> None:
+        buckets = self._buckets.setdefault(crystal.formula, {})
+        bucket = buckets.setdefault(self._matching.size_class(crystal.reduced), _Bucket())
+        bucket.vectors.add(crystal.vector)
+        bucket.kept.append(_Kept(self._added, energy, crystal.reduced))
         self._kept += 1
 
-    def _find(
-        self, atoms: Atoms, vector: NDArray[np.float64], energy: float | None
-    ) -> Match | None:
-        bucket = self._buckets.get(self._key(atoms))
+    def _find(self, crystal: _Prepared, energy: float | None) -> Match | None:
+        buckets = self._buckets.get(crystal.formula, {})
+        bucket = buckets.get(self._matching.size_class(crystal.reduced))
         if bucket is None:
             return None
-        numbers, distances = bucket.vectors.nearest(vector, self.candidates, radius=self.radius)
-        reduced = None
-        for number, distance in zip(numbers, distances, strict=True):
+        # Those whose energies differ cost nothing: they must not use up the candidates.
+        wanted = self.candidates * (1 if self.same_energy is None else ENERGIES_LOOKED_AT)
+        near = bucket.vectors.nearest(crystal.vector, wanted, radius=self.radius)
+        asked = 0
+        for number, distance in zip(*near, strict=True):
             other = bucket.kept[number]
-            if self._energies_differ(energy, other.energy):
+            if asked == self.candidates or self._energies_differ(energy, other.energy):
                 continue
-            if not other.reduced:
-                other.reduced.append(self._matching.reduced(other.atoms))
-            reduced = self._matching.reduced(atoms) if reduced is None else reduced
-            if self._matching.same(other.reduced[0], reduced):
+            asked += 1
+            if self._matching.same(other.reduced, crystal.reduced):
                 return Match(other.index, float(distance))
         return None
 
@@ -190,3 +210,7 @@ def _matches(
         Match(bucket.kept[number].index, float(distance))
         for number, distance in zip(numbers, distances, strict=True)
     ]
+
+
+def _by_distance(match: Match) -> tuple[float, int]:
+    return match.distance, match.index

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Reduced structures kept as pymatgen's objects, which take fifty times the memory of arrays.
 CACHED = 4096
+#: Default of pymatgen's ``get_primitive_structure``, Å.
+PRIMITIVE_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +58,7 @@ class Matching:
                 "crystals of different formulas for the same."
             )
         self._primitive = bool(settings["primitive_cell"])
+        self._supercells = bool(settings["attempt_supercell"])
         self._structure = lru_cache(CACHED)(_structure)
 
     def reduced(self, atoms: Atoms) -> Reduced:
@@ -68,8 +71,7 @@ class Matching:
         cell = cell if compact is None else np.asarray(compact)
         fractional = np.linalg.solve(cell.T, atoms.positions.T).T
         reduced = Reduced(atoms.numbers.copy(), fractional - np.floor(fractional), cell)
-        _, counts = np.unique(atoms.numbers, return_counts=True)
-        if not self._primitive or gcd(*counts.tolist()) == 1:
+        if not self._primitive or not _may_be_supercell(reduced):
             return reduced
         primitive = _structure(reduced).get_primitive_structure()
         if len(primitive) == len(atoms):
@@ -78,11 +80,37 @@ class Matching:
             np.array(primitive.atomic_numbers), primitive.frac_coords, primitive.lattice.matrix
         )
 
+    def size_class(self, reduced: Reduced) -> int:
+        """Crystals of different classes are never the same, by their number of atoms alone."""
+        return 0 if self._supercells else len(reduced.numbers)
+
     def same(self, first: Reduced, second: Reduced) -> bool:
         """Whether the matcher fits the second onto the first (it is not quite symmetric)."""
         one, other = self._structure(first), self._structure(second)
         fit = self._matcher.fit_anonymous if self._blind else self._matcher.fit
         return bool(fit(one, other, skip_structure_reduction=True))
+
+
+def _may_be_supercell(reduced: Reduced) -> bool:
+    """Whether some translation within the cell takes each atom to within reach of its like.
+
+    pymatgen's own first step, at its tolerance: where this finds nothing, it would find nothing.
+    """
+    numbers, counts = np.unique(reduced.numbers, return_counts=True)
+    if gcd(*counts.tolist()) == 1:
+        return False
+    tolerance = 2 * PRIMITIVE_TOLERANCE / np.linalg.norm(reduced.cell, axis=1)
+    rarest = reduced.fractional[reduced.numbers == numbers[counts.argmin()]]
+    shifts = (rarest - rarest[0])[1:]
+    for number in numbers[np.argsort(counts)]:
+        own = reduced.fractional[reduced.numbers == number]
+        apart = shifts[:, None, None] + own[:, None] - own
+        apart -= np.round(apart)
+        lands = (np.abs(apart) <= tolerance).all(axis=-1).any(axis=-1)
+        shifts = shifts[lands.all(axis=-1)]
+        if not len(shifts):
+            return False
+    return True
 
 
 def _structure(reduced: Reduced) -> Structure:
