@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from gencsp.errors import StructureFileError
 from gencsp.provenance import Provenance, Stage
 
@@ -66,7 +68,8 @@ class SeedMap:
         )
 
     def write(self, folder: Path) -> None:
-        text = json.dumps({"format": _FORMAT} | asdict(self), indent=1, ensure_ascii=False)
+        content = {"format": _FORMAT} | asdict(self)
+        text = json.dumps(content, indent=1, ensure_ascii=False, default=_plain)
         (folder / MAP).write_text(text + "\n", encoding="utf-8")
 
     def find(self, seed: str) -> SeedRecord | None:
@@ -105,6 +108,13 @@ def read_map(folder: Path) -> SeedMap:
             f"{path} cannot be read as the map of an export: restore it, or remove it to read the "
             f"results without their origins."
         ) from error
+
+
+def _plain(value: object) -> object:
+    """Files of structures turn numbers into numpy's own."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} in the map of an export")
 
 
 def _record(content: Mapping[str, Any]) -> SeedRecord:

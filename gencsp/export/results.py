@@ -12,10 +12,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp.errors import StructureFileError
 from gencsp.export.origin import SeedMap, read_map
+from gencsp.io import READING_ERRORS
 from gencsp.provenance import Provenance, Stage
-
-#: What parsers of text raise at a file that is not what it seems.
-_PARSING_ERRORS = (ValueError, LookupError, OSError, TypeError, AssertionError, EOFError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,7 @@ def read_back(
             yield _with_provenance(found, code, seeds)
     except StructureFileError:
         raise
-    except _PARSING_ERRORS as error:
+    except READING_ERRORS as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise StructureFileError(
             f"the results of {code} in {folder} cannot be read ({reason})."
