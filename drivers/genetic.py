@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gencsp.assembly_search import folder, open_search
+from gencsp.assembly_search import open_search
 from gencsp.decks import SearchDeck
 from gencsp.errors import GencspError
 from gencsp.io import write_extxyz
@@ -13,6 +13,7 @@ from gencsp.search.genetic import Genetic
 from gencsp.search.loop import SearchSettings
 from gencsp.search.moves import get_move
 from gencsp.search.sources import Turns
+from gencsp.search_settings import folder
 
 
 def main(path: str) -> None:

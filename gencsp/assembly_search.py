@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from ase.cell import Cell
+from typing import TYPE_CHECKING, Self
 
 from gencsp.assembly import ChgnetRelaxer, EngineName, NamedProposer
 from gencsp.composition import Composition
@@ -18,8 +17,6 @@ from gencsp.errors import RequestError
 from gencsp.execute.named import open_executor
 from gencsp.io import read_structures
 from gencsp.proposers import Proposer, proposer_names
-from gencsp.relax.settings import RelaxSettings
-from gencsp.search.airss import AirssDeck, read_airss
 from gencsp.search.basin_hopping import BasinHopping
 from gencsp.search.books import Books
 from gencsp.search.contracts import ProposerMaker
@@ -31,11 +28,10 @@ from gencsp.search.running import Running
 from gencsp.search.scatter import ScatterProposer
 from gencsp.search.sources import ProposerSource, Source, Turns, pool_source
 from gencsp.search.space import Space
-from gencsp.search.stop import StopRules
 from gencsp.search.trial import Strategy
 from gencsp.search.worker import Bench
-from gencsp.store import DiskStore
-from gencsp.volume import predict_volume
+from gencsp.search_settings import folder, search_settings, stop_rules
+from gencsp.store import DiskStore, Manifest, Store
 
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
@@ -60,8 +56,6 @@ GENETIC_MOVES = (
     "rattle",
     "neighbour-group",
 )
-#: A fixed cell may be emptier or fuller than the predicted volume by this factor.
-CROWDING = 1.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +84,107 @@ class Scatter:
 StrategyMaker = Callable[[SearchSettings, Books], Strategy]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A search put together from its deck, before it has a store and an executor.
+
+    Attributes:
+        deck: the settings.
+        settings: what the deck says about the search itself.
+        hull: the references; in a chemical system it grows with the search.
+        books: judge the results.
+        seeds, background: where structures without parents come from.
+        strategy: decides what is tried.
+    """
+
+    deck: SearchDeck
+    settings: SearchSettings
+    hull: Hull
+    books: Books
+    seeds: tuple[Source, ...]
+    background: ProposerSource
+    strategy: Strategy
+
+    @classmethod
+    def of(cls, deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Self:
+        """Read all that a deck names; see :func:`open_search` for what is raised."""
+        settings = search_settings(deck)
+        hull = search_hull(deck, settings.space)
+        books = Books(
+            hull=hull,
+            live=hull if settings.space.variable else None,
+            targets=() if deck.target is None else tuple(read_structures([deck.target])),
+        )
+        background = _background(deck, settings)
+        seeds = _named_apart(
+            [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
+        )
+        if strategy is None:
+            plan = _strategy(deck, settings, books, seeded=bool(seeds))
+        else:
+            plan = strategy(settings, books)
+        return cls(
+            deck=deck,
+            settings=settings,
+            hull=hull,
+            books=books,
+            seeds=seeds,
+            background=background,
+            strategy=plan,
+        )
+
+    def check_models(self, executor: Executor) -> Manifest:
+        """The manifest of the run: its models are loaded once in a worker, and named.
+
+        Raises:
+            WeightsError, EngineError, HullReferenceError: a model is missing, or another one made
+                the references.
+        """
+        sources = (*self.seeds, self.background)
+        makers = [source.make for source in sources if isinstance(source, ProposerSource)]
+        scored = any(get_move(name).needs_model for name in _move_names(self.deck)) or any(
+            isinstance(make, NamedProposer) and make.name != "random" for make in makers
+        )
+        model = ShippedScoreModel(self.deck.weights) if scored else None
+        models = executor.submit(_identify_models, makers, model, self.deck.engine).result()
+        self.hull.require_model(models["potential"])
+        return search_manifest(
+            self.settings,
+            self.strategy,
+            self.seeds,
+            self.background,
+            hull=self.hull.digest,
+            **models,
+        )
+
+    def search(self, store: Store, executor: Executor) -> Search:
+        """The search, ready to run."""
+        space = self.settings.space
+        bench = Bench(
+            seed=self.settings.seed,
+            space=space,
+            relaxer=ChgnetRelaxer(self.deck.engine),
+            relax=self.settings.relax,
+            tolerance=self.settings.tolerance,
+            tools=Tools(
+                score_model=ShippedScoreModel(self.deck.weights),
+                elements=space.elements if space.variable else (),
+                fixed_cell=space.cell is not None,
+            ),
+            separations=self.settings.pairs or None,
+        )
+        return Search(
+            self.settings,
+            strategy=self.strategy,
+            seeds=self.seeds,
+            background=self.background,
+            bench=bench,
+            books=self.books,
+            running=Running(store, executor, prepare=self.books.price),
+            stop=stop_rules(self.deck),
+        )
+
+
 @contextmanager
 def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Iterator[Search]:
     """A search ready to run, or to go on: inputs checked, models found, folder claimed.
@@ -107,109 +202,11 @@ def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> I
         ExecutorError: the executor cannot start.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
-    settings = search_settings(deck)
-    hull = search_hull(deck, settings.space)
-    books = Books(
-        hull=hull,
-        live=hull if settings.space.variable else None,
-        targets=() if deck.target is None else tuple(read_structures([deck.target])),
-    )
-    background = _background(deck, settings)
-    seeds = _named_apart(
-        [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
-    )
-    if strategy is None:
-        plan = _strategy(deck, settings, books, seeded=bool(seeds))
-    else:
-        plan = strategy(settings, books)
-    model = ShippedScoreModel(deck.weights)
+    plan = Plan.of(deck, strategy=strategy)
     with open_executor(deck.executor, workers=deck.workers) as executor:
-        makers = [s.make for s in (*seeds, background) if isinstance(s, ProposerSource)]
-        scored = any(get_move(name).needs_model for name in _move_names(deck)) or any(
-            isinstance(make, NamedProposer) and make.name != "random" for make in makers
-        )
-        models = executor.submit(
-            _identify_models, makers, model if scored else None, deck.engine
-        ).result()
-        hull.require_model(models["potential"])
-        manifest = search_manifest(
-            settings,
-            plan,
-            seeds,
-            background,
-            hull=hull.digest,
-            **models,
-        )
+        manifest = plan.check_models(executor)
         with DiskStore(folder(deck), manifest) as store:
-            yield Search(
-                settings,
-                strategy=plan,
-                seeds=seeds,
-                background=background,
-                bench=Bench(
-                    seed=settings.seed,
-                    space=settings.space,
-                    relaxer=ChgnetRelaxer(deck.engine),
-                    relax=settings.relax,
-                    tolerance=settings.tolerance,
-                    tools=Tools(
-                        score_model=model,
-                        elements=settings.space.elements if settings.space.variable else (),
-                        fixed_cell=settings.space.cell is not None,
-                    ),
-                    separations=settings.pairs or None,
-                ),
-                books=books,
-                running=Running(store, executor, prepare=books.price),
-                stop=stop_rules(deck),
-            )
-
-
-def folder(deck: SearchDeck) -> Path:
-    """The folder of the run."""
-    name = search_settings(deck).space.name
-    return deck.out or Path("runs") / f"{name}-{deck.method}-{deck.seed}"
-
-
-def stop_rules(deck: SearchDeck) -> StopRules:
-    """When the search of a deck ends."""
-    return StopRules(
-        budget=deck.budget,
-        seconds=None if deck.minutes is None else 60 * deck.minutes,
-        patience=deck.patience,
-    )
-
-
-def search_settings(deck: SearchDeck) -> SearchSettings:
-    """What a deck says about the search itself.
-
-    Raises:
-        CompositionError, RequestError, StructureFileError, DeckError: it makes no sense.
-    """
-    given = [deck.formula, deck.system, deck.airss]
-    if sum(place is not None for place in given) != 1:
-        raise RequestError("give one of a formula, a chemical system and an AIRSS deck.")
-    airss = AirssDeck() if deck.airss is None else read_airss(deck.airss)
-    pressure = deck.pressure if airss.pressure is None else airss.pressure
-    space = _space(deck, airss, pressure)
-    pairs = {**airss.separations(space.elements), **_pairs(deck.separations, space.elements)}
-    return SearchSettings(
-        space=space,
-        seed=deck.seed,
-        relax=RelaxSettings(
-            fmax=deck.fmax,
-            steps=deck.steps,
-            pressure=pressure,
-            fixed_cell=space.cell is not None,
-            keep_symmetry=deck.keep_symmetry,
-            minimiser=deck.minimiser,
-        ),
-        ahead=deck.ahead,
-        batch=deck.batch,
-        seed_share=deck.seed_share,
-        volume_spread=deck.volume_spread,
-        separations=tuple((a, b, distance) for (a, b), distance in sorted(pairs.items())),
-    )
+            yield plan.search(store, executor)
 
 
 def search_hull(deck: SearchDeck, space: Space) -> Hull:
@@ -228,66 +225,6 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
     whole = Composition(tuple((symbol, 1) for symbol in space.elements))
     hull.decomposition_energy(whole, 0.0)
     return hull
-
-
-def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
-    volume = deck.volume or airss.volume_per_atom
-    groups = deck.space_groups or airss.space_groups
-    elements = airss.elements if airss.composition is None else ()
-    if deck.system is not None or elements:
-        if deck.cell is not None or deck.units is not None:
-            raise RequestError("a chemical system has no one cell and no one formula unit.")
-        return Space.system(
-            elements or tuple((deck.system or "").split("-")),
-            min_atoms=airss.min_atoms or 2,
-            max_atoms=airss.max_atoms or deck.atoms,
-            volume_per_atom=volume,
-            space_groups=groups,
-            pressure=pressure,
-        )
-    composition = airss.composition or Composition.parse(deck.formula or "")
-    cell = None if deck.cell is None else read_structures([deck.cell])[0].cell
-    units = deck.units or airss.units
-    if units is None:
-        units = tuple(composition.reduced.units_within(deck.atoms))
-        if cell is not None:
-            units = _units_that_fill(composition.reduced, cell, units)
-    return Space.fixed(
-        composition,
-        units=units,
-        cell=cell,
-        volume_per_atom=volume,
-        space_groups=groups,
-        pressure=pressure,
-    )
-
-
-def _units_that_fill(
-    composition: Composition, cell: Cell, units: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Numbers of formula units that bring a cell near the predicted volume."""
-    wanted = predict_volume(composition).value * composition.size
-    near = tuple(u for u in units if 1 / CROWDING < cell.volume / (wanted * u) < CROWDING)
-    if not near:
-        raise RequestError(
-            f"a cell of {cell.volume:.0f} Å³ holds no whole number of {composition} at a likely "
-            f"volume ({wanted:.0f} Å³ each): name the formula units, or allow more atoms."
-        )
-    return near
-
-
-def _pairs(texts: dict[str, float], elements: tuple[str, ...]) -> dict[tuple[str, str], float]:
-    pairs = {}
-    for text, distance in texts.items():
-        names = text.split("-")
-        if len(names) != 2 or not set(names) <= set(elements) or not distance > 0:
-            raise RequestError(
-                f"'{text}' = {distance} is not the separation of two elements of this search: "
-                f"write Si-O = 1.5, in Å."
-            )
-        one, other = sorted(names)
-        pairs[one, other] = float(distance)
-    return pairs
 
 
 def _source(text: str, deck: SearchDeck, settings: SearchSettings) -> Source:

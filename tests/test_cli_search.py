@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 import gencsp
 import gencsp.assembly_search
-from gencsp.assembly_search import search_settings, stop_rules
 from gencsp.cli import app
 from gencsp.composition import Composition
 from gencsp.decks import SearchDeck
@@ -25,6 +24,7 @@ from gencsp.execute.named import open_executor
 from gencsp.search.loop import Search
 from gencsp.search.sources import pool_source
 from gencsp.search.space import Space
+from gencsp.search_settings import folder, search_settings, stop_rules
 from gencsp.store import DiskStore
 
 RUNNER = CliRunner()
@@ -37,8 +37,7 @@ def open_cheap_search(deck: SearchDeck) -> Iterator[Search]:
     settings = search_settings(deck)
     wrong = Atoms("Li3Si", positions=np.eye(4, 3) * 2, cell=[9] * 3, pbc=True)
     pool = pool_source("mine", [wrong], settings.space, seed=deck.seed)
-    where = gencsp.assembly_search.folder(deck)
-    with DiskStore(where, manifest(deck.method)) as store:
+    with DiskStore(folder(deck), manifest(deck.method)) as store:
         yield cheap_search(deck.method, store, ThisProcess(), stop=stop_rules(deck), seeds=(pool,))
 
 

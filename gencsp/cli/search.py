@@ -129,7 +129,8 @@ def search(
         engine=engine,
         hull=hull,
     )
-    from gencsp.assembly_search import folder, open_search
+    from gencsp.assembly_search import open_search
+    from gencsp.search_settings import folder
 
     try:
         with open_search(deck) as run:

@@ -1,0 +1,128 @@
+"""What the settings of a search deck mean: where it looks, how it relaxes, when it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ase.cell import Cell
+
+from gencsp.composition import Composition
+from gencsp.decks import SearchDeck
+from gencsp.errors import RequestError
+from gencsp.io import read_structures
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search.airss import AirssDeck, read_airss
+from gencsp.search.loop import SearchSettings
+from gencsp.search.space import Space
+from gencsp.search.stop import StopRules
+from gencsp.volume import predict_volume
+
+#: A fixed cell may be emptier or fuller than the predicted volume by this factor.
+CROWDING = 1.35
+
+
+def search_settings(deck: SearchDeck) -> SearchSettings:
+    """What a deck says about the search itself.
+
+    Raises:
+        CompositionError, RequestError, StructureFileError, DeckError: it makes no sense.
+    """
+    given = [deck.formula, deck.system, deck.airss]
+    if sum(place is not None for place in given) != 1:
+        raise RequestError("give one of a formula, a chemical system and an AIRSS deck.")
+    airss = AirssDeck() if deck.airss is None else read_airss(deck.airss)
+    pressure = deck.pressure if airss.pressure is None else airss.pressure
+    space = _space(deck, airss, pressure)
+    pairs = {**airss.separations(space.elements), **_pairs(deck.separations, space.elements)}
+    return SearchSettings(
+        space=space,
+        seed=deck.seed,
+        relax=RelaxSettings(
+            fmax=deck.fmax,
+            steps=deck.steps,
+            pressure=pressure,
+            fixed_cell=space.cell is not None,
+            keep_symmetry=deck.keep_symmetry,
+            minimiser=deck.minimiser,
+        ),
+        ahead=deck.ahead,
+        batch=deck.batch,
+        seed_share=deck.seed_share,
+        volume_spread=deck.volume_spread,
+        separations=tuple((a, b, distance) for (a, b), distance in sorted(pairs.items())),
+    )
+
+
+def folder(deck: SearchDeck) -> Path:
+    """The folder of the run."""
+    name = search_settings(deck).space.name
+    return deck.out or Path("runs") / f"{name}-{deck.method}-{deck.seed}"
+
+
+def stop_rules(deck: SearchDeck) -> StopRules:
+    """When the search of a deck ends."""
+    return StopRules(
+        budget=deck.budget,
+        seconds=None if deck.minutes is None else 60 * deck.minutes,
+        patience=deck.patience,
+    )
+
+
+def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
+    volume = deck.volume or airss.volume_per_atom
+    groups = deck.space_groups or airss.space_groups
+    elements = airss.elements if airss.composition is None else ()
+    if deck.system is not None or elements:
+        if deck.cell is not None or deck.units is not None:
+            raise RequestError("a chemical system has no one cell and no one formula unit.")
+        return Space.system(
+            elements or tuple((deck.system or "").split("-")),
+            min_atoms=airss.min_atoms or 2,
+            max_atoms=airss.max_atoms or deck.atoms,
+            volume_per_atom=volume,
+            space_groups=groups,
+            pressure=pressure,
+        )
+    composition = airss.composition or Composition.parse(deck.formula or "")
+    cell = None if deck.cell is None else read_structures([deck.cell])[0].cell
+    units = deck.units or airss.units
+    if units is None:
+        units = tuple(composition.reduced.units_within(deck.atoms))
+        if cell is not None:
+            units = _units_that_fill(composition.reduced, cell, units)
+    return Space.fixed(
+        composition,
+        units=units,
+        cell=cell,
+        volume_per_atom=volume,
+        space_groups=groups,
+        pressure=pressure,
+    )
+
+
+def _units_that_fill(
+    composition: Composition, cell: Cell, units: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Numbers of formula units that bring a cell near the predicted volume."""
+    wanted = predict_volume(composition).value * composition.size
+    near = tuple(u for u in units if 1 / CROWDING < cell.volume / (wanted * u) < CROWDING)
+    if not near:
+        raise RequestError(
+            f"a cell of {cell.volume:.0f} Å³ holds no whole number of {composition} at a likely "
+            f"volume ({wanted:.0f} Å³ each): name the formula units, or allow more atoms."
+        )
+    return near
+
+
+def _pairs(texts: dict[str, float], elements: tuple[str, ...]) -> dict[tuple[str, str], float]:
+    pairs = {}
+    for text, distance in texts.items():
+        names = text.split("-")
+        if len(names) != 2 or not set(names) <= set(elements) or not distance > 0:
+            raise RequestError(
+                f"'{text}' = {distance} is not the separation of two elements of this search: "
+                f"write Si-O = 1.5, in Å."
+            )
+        one, other = sorted(names)
+        pairs[one, other] = float(distance)
+    return pairs
