@@ -1,4 +1,4 @@
-"""The commands as calls, for scripts: propose, relax, refine, hull, filter.
+"""The commands as calls, for scripts: propose, relax, refine, search, hull, filter.
 
 ``propose`` and ``relax`` are those of :mod:`gencsp.proposers` and :mod:`gencsp.relax`. The
 structures that ``refine`` and ``hull`` return say in ``info`` what came of them: ``outcome``,
@@ -15,11 +15,13 @@ from typing import Any
 from ase import Atoms
 
 from gencsp.assembly import INPAINTER, ChgnetRelaxer, EngineName, NamedProposer
+from gencsp.assembly_search import Plan, StrategyMaker
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
-from gencsp.decks import PIGEN_FUNNEL, FilterDeck
+from gencsp.decks import PIGEN_FUNNEL, FilterDeck, SearchDeck
 from gencsp.errors import StructureFileError
 from gencsp.execute import LocalProcesses, ThisProcess
+from gencsp.execute.named import open_executor
 from gencsp.filters import Funnel, judge_pool
 from gencsp.io import name_of
 from gencsp.pools import InMemory
@@ -27,11 +29,12 @@ from gencsp.proposers import propose
 from gencsp.provenance import Provenance, Stage
 from gencsp.relax import RelaxSettings, relax
 from gencsp.search.cycle import Cycle, CycleSettings, Progress
+from gencsp.search.loop import SearchProgress
 from gencsp.search.tasks import SymmetryTolerance, name_space_group
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
 
-__all__ = ["filter", "hull", "propose", "refine", "relax"]
+__all__ = ["filter", "hull", "propose", "refine", "relax", "search"]
 
 
 def refine(
@@ -119,6 +122,37 @@ def refine(
         number = str(atoms.info["structure_id"])[1:].partition(".")[0]
         atoms.info["parents"] = names[f"r{number}"]
     return refined
+
+
+def search(
+    deck: SearchDeck,
+    *,
+    strategy: StrategyMaker | None = None,
+    report: Callable[[SearchProgress], None] | None = None,
+) -> list[Atoms]:
+    """Random search, basin hopping or genetic search, kept in memory.
+
+    Args:
+        deck: the settings, such as ``SearchDeck.make(formula="TiO2", method="hop", budget=50)``;
+            ``out`` is not used.
+        strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
+        report: called after each trial.
+
+    Returns:
+        The structures that converged, best first; ``duplicate_of`` in ``info`` marks those that
+        are the same crystal as a better one.
+
+    Raises:
+        GencspError: as :func:`gencsp.assembly_search.open_search`.
+    """
+    plan = Plan.of(deck, strategy=strategy)
+    with open_executor(deck.executor, workers=deck.workers) as executor:
+        plan.check_models(executor)
+        run = plan.search(MemoryStore(), executor)
+        for progress in run.irun():
+            if report is not None:
+                report(progress)
+    return [line.atoms for line in run.ranking()]
 
 
 def hull(
