@@ -12,6 +12,7 @@ import typer
 
 from gencsp.cli.console import Commands
 from gencsp.cli.cycle import cycle
+from gencsp.cli.dedup import dedup
 from gencsp.cli.export import export
 from gencsp.cli.filter import filter_pools
 from gencsp.cli.hull import hull
@@ -35,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (cycle, search, propose, relax, refine, hull, export, info):
+for _command in (cycle, search, propose, relax, refine, hull, dedup, export, info):
     app.command()(_command)
 app.command("filter")(filter_pools)
 app.command("import")(import_results)

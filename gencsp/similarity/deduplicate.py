@@ -9,6 +9,10 @@ from ase import Atoms
 from gencsp.errors import RequestError
 from gencsp.similarity.index import StructureIndex
 
+#: Structures whose energies differ by more than this are different where energies are given,
+#: eV/atom: as in the ranking of a search.
+SAME_ENERGY = 0.01
+
 
 def deduplicate(
     structures: Iterable[Atoms],
@@ -23,7 +27,8 @@ def deduplicate(
 
     Args:
         structures: the pool; those that should represent their groups come first.
-        index: an empty index with settings of its own; ``None`` for the defaults.
+        index: an empty index with settings of its own; ``None`` for the defaults, and with
+            energies ``same_energy=SAME_ENERGY``.
         energies: eV/atom, one for each structure; compared where the index is told to.
 
     Returns:
@@ -33,15 +38,16 @@ def deduplicate(
         RequestError: the index is not empty, or the numbers of structures and energies differ.
         StructureFileError: a structure is no crystal.
     """
-    seen = StructureIndex() if index is None else index
-    if len(seen):
+    if index is None:
+        index = StructureIndex(same_energy=None if energies is None else SAME_ENERGY)
+    if len(index):
         raise RequestError("the index holds structures already: give an empty one.")
     groups: dict[int, list[int]] = {}
     place = -1
     for place, atoms in enumerate(structures):
         if energies is not None and place >= len(energies):
             break
-        match = seen.add(atoms, None if energies is None else energies[place])
+        match = index.add(atoms, None if energies is None else energies[place])
         groups.setdefault(place if match is None else match.index, []).append(place)
     if energies is not None and place + 1 != len(energies):
         raise RequestError(f"there are {len(energies)} energies for another number of structures.")

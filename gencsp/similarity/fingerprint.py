@@ -17,12 +17,12 @@ from __future__ import annotations
 from math import gcd
 
 import numpy as np
-import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gencsp.errors import StructureFileError
+from gencsp.similarity.cells import compact
 
 FloatArray = NDArray[np.float64]
 #: Reduced formula as ((atomic number, count), ...), atomic numbers ascending.
@@ -80,7 +80,7 @@ def fingerprint(
 
 
 def _checked(atoms: Atoms) -> tuple[FloatArray, FloatArray]:
-    """Cell and positions, the cell as compact as spglib can make it: nothing else changes."""
+    """Cell and positions, the cell the cell made compact, which changes nothing else."""
     cell = np.asarray(atoms.cell.array, dtype=np.float64)
     positions = np.asarray(atoms.positions, dtype=np.float64)
     finite = np.isfinite(cell).all() and np.isfinite(positions).all()
@@ -89,8 +89,7 @@ def _checked(atoms: Atoms) -> tuple[FloatArray, FloatArray]:
             f"a structure ({atoms.get_chemical_formula() or 'no atoms'}) has no fingerprint: it "
             f"needs atoms, three lattice vectors and finite positions."
         )
-    reduced = spglib.niggli_reduce(cell)
-    return (cell if reduced is None else np.asarray(reduced)), positions
+    return compact(cell), positions
 
 
 def _nearest(

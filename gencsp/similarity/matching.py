@@ -8,11 +8,11 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
-import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.errors import RequestError
+from gencsp.similarity.cells import compact
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -66,9 +66,7 @@ class Matching:
 
         The Niggli cell is spglib's: pymatgen's own is the same and a hundred times slower.
         """
-        cell = np.asarray(atoms.cell.array, dtype=np.float64)
-        compact = spglib.niggli_reduce(cell)
-        cell = cell if compact is None else np.asarray(compact)
+        cell = compact(np.asarray(atoms.cell.array, dtype=np.float64))
         fractional = np.linalg.solve(cell.T, atoms.positions.T).T
         reduced = Reduced(atoms.numbers.copy(), fractional - np.floor(fractional), cell)
         if not self._primitive or not _may_be_supercell(reduced):

@@ -1,0 +1,146 @@
+"""``gencsp dedup``: the distinct crystals of a pool."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gencsp.cli.console import SHOWN, complain, kept_on_interrupt, progress_bars, say
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from gencsp.similarity import Match
+
+#: Unreadable files named on the screen.
+NAMED = 5
+
+
+def dedup(
+    pools: Annotated[
+        list[Path],
+        typer.Argument(
+            help="CIF, extxyz, POSCAR, ... files, ASE databases, zip archives, folders.",
+            metavar="FILES",
+        ),
+    ],
+    same_energy: Annotated[
+        float | None,
+        typer.Option(min=0, help="Different if energies are further apart than this, eV/atom."),
+    ] = None,
+    scale: Annotated[
+        bool,
+        typer.Option(help="The same at another volume is the same."),
+    ] = True,
+    prototypes: Annotated[
+        bool, typer.Option(help="The same with other species is the same.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("deduplicated"),
+) -> None:
+    """Group the structures that are the same crystal; keep one of each, the lowest in energy."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    from gencsp.similarity import StructureIndex
+
+    pool = _read(pools)
+    # Sorting keeps the order of the pool where there are no energies.
+    pool.sort(key=lambda item: float("inf") if (e := _energy(item[1])) is None else e)
+    index = StructureIndex(
+        matcher=StructureMatcher(scale=scale), same_energy=same_energy, species_blind=prototypes
+    )
+    matches: list[Match | None] = []
+    with kept_on_interrupt("structures") as compared, progress_bars() as bars:
+        task = bars.add_task("compare", total=len(pool), note="")
+        for _, atoms in pool:
+            matches.append(index.add(atoms, _energy(atoms)))
+            compared.append(atoms)
+            bars.update(task, advance=1, note=f"{len(index)} unique")
+    # Ctrl-C may fall between the two lists.
+    matches = matches[: len(compared)]
+    names = [name for name, _ in pool[: len(compared)]]
+    groups: dict[int, list[int]] = {}
+    for place, match in enumerate(matches):
+        groups.setdefault(place if match is None else match.index, []).append(place)
+    _print(groups, names, compared)
+    _write(out, groups, names, compared, matches)
+
+
+def _read(pools: Sequence[Path]) -> list[tuple[str, Atoms]]:
+    """Names and structures; what cannot be read is told and left out."""
+    from gencsp.errors import StructureFileError
+    from gencsp.pools import sources
+
+    pool: list[tuple[str, Atoms]] = []
+    unreadable: list[str] = []
+    for source in sources(pools):
+        try:
+            structures = source.load()
+        except StructureFileError as error:
+            unreadable.append(str(error))
+            continue
+        several = len(structures) > 1
+        for number, atoms in enumerate(structures):
+            name = f"{source.name}:{number}" if several else source.name
+            pool.append((str(atoms.info.get("structure_id", name)), atoms))
+    for reason in unreadable[:NAMED]:
+        complain(f"left out: {reason}")
+    if len(unreadable) > NAMED:
+        complain(f"left out: {len(unreadable) - NAMED} more that cannot be read.")
+    if not pool:
+        raise StructureFileError("there is no structure that can be read in what was given.")
+    return pool
+
+
+def _energy(atoms: Atoms) -> float | None:
+    """eV/atom as gencsp's commands write it."""
+    energy = atoms.info.get("energy_per_atom")
+    return None if energy is None else float(energy)
+
+
+def _print(groups: dict[int, list[int]], names: list[str], pool: list[Atoms]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("copies", "formula", "structure", "the same as"):
+        table.add_column(title, justify="right" if title == "copies" else "left")
+    largest = sorted(groups.values(), key=len, reverse=True)
+    for members in largest[:SHOWN]:
+        others = ", ".join(names[k] for k in members[1:4]) + (", ..." if len(members) > 4 else "")
+        formula = pool[members[0]].get_chemical_formula(mode="hill", empirical=False)
+        table.add_row(str(len(members)), formula, names[members[0]], others)
+    Console(soft_wrap=True).print(table)
+    if len(groups) > SHOWN:
+        say(f"... and {len(groups) - SHOWN} more in the files.")
+    say(f"{len(groups)} unique of {len(pool)} structures")
+
+
+def _write(
+    folder: Path,
+    groups: dict[int, list[int]],
+    names: list[str],
+    pool: list[Atoms],
+    matches: Sequence[Match | None],
+) -> None:
+    from gencsp.io import write_extxyz
+    from gencsp.store.disk import storage_errors
+
+    unique = []
+    for first, members in groups.items():
+        atoms = pool[first].copy()
+        atoms.info |= {"structure_id": names[first], "copies": len(members)}
+        unique.append(atoms)
+    written = write_extxyz(folder / "unique.extxyz", unique)
+    with storage_errors(folder), (folder / "groups.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["group", "structure", "same_as", "fingerprint_distance"])
+        for group, members in enumerate(groups.values(), start=1):
+            for place in members:
+                match = matches[place]
+                alike = ("", "") if match is None else (names[match.index], f"{match.distance:.5f}")
+                rows.writerow([group, names[place], *alike])
+    say(f"wrote {len(unique)} structures to {written}")
+    say(f"wrote the groups to {folder / 'groups.csv'}")
