@@ -195,25 +195,31 @@ def timed_all_pairs(structures: Sequence[Atoms]) -> tuple[float, int]:
 
 def growth(options: argparse.Namespace) -> dict[str, Any]:
     cases = {"known crystals": pool_of_known(options.database), "TiO2 only": one_formula}
-    results: dict[str, Any] = {}
-    for name, draw in cases.items():
-        rows = results[name] = []
-        for size in options.sizes:
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
+    for size in options.sizes:
+        for name, draw in cases.items():
             rng = np.random.default_rng([SEEDS[0], size])
             structures = list(pool(draw(size // COPIES, rng), size, rng))
-            row: dict[str, Any] = {"structures": size}
-            row["atoms_on_average"] = float(np.mean([len(atoms) for atoms in structures]))
+            row = {"structures": size, "atoms_on_average": mean_size(structures)}
             row["seconds"], row["unique"] = timed(structures)
-            started = time.process_time()
-            for atoms in structures[:1000]:
-                fingerprint(atoms)
-            row["fingerprints_per_second"] = min(size, 1000) / (time.process_time() - started)
+            row["fingerprints_per_second"] = fingerprint_rate(structures[:1000])
             if size <= options.all_pairs:
                 row["all_pairs_seconds"], row["all_pairs_unique"] = timed_all_pairs(structures)
-            rows.append(row)
+            results[name].append(row)
             print(name, row, flush=True)
             save(options, "growth", results | {"exponents": exponents(results)})
     return results | {"exponents": exponents(results)}
+
+
+def mean_size(structures: Sequence[Atoms]) -> float:
+    return float(np.mean([len(atoms) for atoms in structures]))
+
+
+def fingerprint_rate(structures: Sequence[Atoms]) -> float:
+    started = time.process_time()
+    for atoms in structures:
+        fingerprint(atoms)
+    return len(structures) / (time.process_time() - started)
 
 
 def exponents(results: dict[str, Any]) -> dict[str, Any]:

@@ -109,9 +109,10 @@ def _print(groups: dict[int, list[int]], names: list[str], pool: list[Atoms]) ->
         table.add_column(title, justify="right" if title == "copies" else "left")
     largest = sorted(groups.values(), key=len, reverse=True)
     for members in largest[:SHOWN]:
-        others = ", ".join(names[k] for k in members[1:4]) + (", ..." if len(members) > 4 else "")
+        others = ", ".join(Path(names[k]).name for k in members[1:4])
+        others += ", ..." if len(members) > 4 else ""
         formula = pool[members[0]].get_chemical_formula(mode="hill", empirical=False)
-        table.add_row(str(len(members)), formula, names[members[0]], others)
+        table.add_row(str(len(members)), formula, Path(names[members[0]]).name, others)
     Console(soft_wrap=True).print(table)
     if len(groups) > SHOWN:
         say(f"... and {len(groups) - SHOWN} more in the files.")
