@@ -1,0 +1,79 @@
+"""``gencsp dedup``: what it keeps, names, leaves out and refuses."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from typer.testing import CliRunner
+
+from gencsp.cli import app
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three files: rock salt, its supercell after a rattle, and zincblende."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    copy = salt.repeat((1, 2, 1))
+    copy.rattle(0.01, rng=np.random.default_rng(0))
+    for name, atoms in (("a", salt), ("b", copy), ("c", bulk("NaCl", "zincblende", a=6.0))):
+        ase.io.write(folder / f"{name}.cif", atoms)
+    return folder
+
+
+def groups(folder: Path) -> dict[str, str]:
+    with (folder / "groups.csv").open(newline="") as file:
+        return {Path(row["structure"]).name: row["group"] for row in csv.DictReader(file)}
+
+
+def test_writes_one_of_each(pool: Path) -> None:
+    result = RUNNER.invoke(app, ["dedup", str(pool), "--out", "kept"])
+    assert result.exit_code == 0, result.output
+    assert "2 unique of 3 structures" in result.output
+    kept = ase.io.read("kept/unique.extxyz", ":")
+    assert [Path(atoms.info["structure_id"]).name for atoms in kept] == ["a.cif", "c.cif"]
+    assert [atoms.info["copies"] for atoms in kept] == [2, 1]
+    assert groups(Path("kept")) == {"a.cif": "1", "b.cif": "1", "c.cif": "2"}
+
+
+@pytest.mark.usefixtures("pool")
+def test_keeps_the_lowest_in_energy() -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    structures: list[Atoms] = []
+    for name, energy in (("high", -3.0), ("low", -3.1)):
+        atoms = salt.copy()
+        atoms.info |= {"structure_id": name, "energy_per_atom": energy}
+        structures.append(atoms)
+    ase.io.write("pool.extxyz", structures)
+    assert RUNNER.invoke(app, ["dedup", "pool.extxyz"]).exit_code == 0
+    assert groups(Path("deduplicated")) == {"low": "1", "high": "1"}
+    assert ase.io.read("deduplicated/unique.extxyz").info["structure_id"] == "low"
+    RUNNER.invoke(app, ["dedup", "pool.extxyz", "--same-energy", "0.01"])
+    assert groups(Path("deduplicated")) == {"low": "1", "high": "2"}
+
+
+def test_names_what_it_cannot_read(pool: Path) -> None:
+    (pool / "bad.cif").write_text("nothing")
+    result = RUNNER.invoke(app, ["dedup", str(pool)])
+    assert result.exit_code == 0
+    assert "2 unique of 3 structures" in result.stdout
+    assert "bad.cif" in result.stderr
+
+
+def test_refuses_where_nothing_can_be_read(pool: Path) -> None:
+    (pool / "bad.cif").write_text("nothing")
+    for given in ("pool/bad.cif", "absent.cif"):
+        result = RUNNER.invoke(app, ["dedup", given])
+        assert result.exit_code == 2
+        assert "gencsp: " in result.stderr
