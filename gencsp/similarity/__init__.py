@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from gencsp.similarity.deduplicate import deduplicate
 from gencsp.similarity.fingerprint import fingerprint, formula_key
-from gencsp.similarity.index import Match, StructureIndex
+from gencsp.similarity.index import NICHE, RADIUS, Match, StructureIndex
 
-__all__ = ["Match", "StructureIndex", "deduplicate", "fingerprint", "formula_key"]
+__all__ = [
+    "NICHE",
+    "RADIUS",
+    "Match",
+    "StructureIndex",
+    "deduplicate",
+    "fingerprint",
+    "formula_key",
+]

@@ -28,7 +28,9 @@ FloatArray = NDArray[np.float64]
 #: Reduced formula as ((atomic number, count), ...), atomic numbers ascending.
 Formula = tuple[tuple[int, int], ...]
 
-#: Neighbours of each atom that count, shared out among the species by their fractions.
+#: Neighbours of each atom that count, shared out among the species by their fractions. More tell
+#: stackings and superstructures apart: the nearest pair of different known crystals lay at 0.0003
+#: with 16, at 0.0018 with 32 and at 0.0070 with 64.
 NEIGHBOURS = 64
 #: Images are laid out to the radius of a sphere that holds so many times the neighbours.
 MARGIN = 1.6

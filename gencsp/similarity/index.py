@@ -23,10 +23,17 @@ from gencsp.similarity.neighbours import NeighbourTrees
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-#: Fingerprints farther apart are not the same crystal, in units of (V/N)^(1/3).
+#: Fingerprints farther apart are not the same crystal, in units of (V/N)^(1/3). Of the pairs that
+#: ``StructureMatcher`` fits at its defaults 99.8 % (relaxed TiO2, 650 pairs) and all (known
+#: polymorphs, 430; carbon of a random search, 262) lie within; half of them lie within 0.02.
 RADIUS = 0.15
-#: The matcher is asked about so many of the nearest.
+#: The matcher is asked about so many of the nearest. Where energies are compared the same crystal
+#: was always among the nearest two; where they are not, one duplicate in forty of relaxed TiO2, as
+#: good as never the same minimum, lay behind more than these.
 CANDIDATES = 8
+#: Crystals nearer than this are alike: for niches of a population. Of different crystals of relaxed
+#: TiO2 one pair in twenty is that near, of those that the matcher fits 98 %.
+NICHE = 0.1
 #: Where energies are compared, those of so many times the candidates are.
 ENERGIES_LOOKED_AT = 16
 
