@@ -42,8 +42,19 @@ def pyxtal_crystal(recipe: Recipe) -> Atoms | None:
 
     ``recipe.rng`` is handed on to PyXtal, which uses no other source of randomness.
     """
+    crystal = draw_with_pyxtal(recipe)
+    if crystal is None:
+        return None
+    atoms = primitive(crystal.to_ase(resort=False), centring(recipe.space_group))
+    if sorted(atoms.get_chemical_symbols()) != sorted(np.repeat(recipe.symbols, recipe.counts)):
+        return None
+    return atoms if keep_apart(atoms, recipe.symbols, recipe.least) else None
+
+
+def draw_with_pyxtal(recipe: Recipe) -> pyxtal | None:
+    """PyXtal's own object with its Wyckoff sites, as it comes, or ``None`` where it gives up."""
     nodes = round(1 / np.linalg.det(PRIMITIVE[centring(recipe.space_group)]))
-    group = _group(recipe.space_group)
+    group = pyxtal_group(recipe.space_group)
     crystal = pyxtal()
     try:
         lattice = Lattice(group.lattice_type, recipe.volume * nodes, random_state=recipe.rng)
@@ -59,16 +70,12 @@ def pyxtal_crystal(recipe: Recipe) -> Atoms | None:
         )
     except (Comp_CompatibilityError, VolumeError, RuntimeError):
         return None
-    if not crystal.valid:
-        return None
-    atoms = primitive(crystal.to_ase(resort=False), centring(recipe.space_group))
-    if sorted(atoms.get_chemical_symbols()) != sorted(np.repeat(recipe.symbols, recipe.counts)):
-        return None
-    return atoms if keep_apart(atoms, recipe.symbols, recipe.least) else None
+    return crystal if crystal.valid else None
 
 
 @lru_cache(maxsize=230)
-def _group(space_group: int) -> Group:
+def pyxtal_group(space_group: int) -> Group:
+    """PyXtal's tables of a space group, kept in memory."""
     return Group(space_group)
 
 

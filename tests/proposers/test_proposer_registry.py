@@ -146,7 +146,14 @@ def test_one_makes_up_for_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"batch_size": 0}, {"attempts": 0}, {"separation": 1.0}, {"novelty": -0.1}]
+    "change",
+    [
+        {"batch_size": 0},
+        {"attempts": 0},
+        {"separation": 1.0},
+        {"novelty": -0.1},
+        {"volume_spread": 1},
+    ],
 )
 def test_bad_options(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):

@@ -1,4 +1,4 @@
-"""The PyXtal baseline: what was asked for, from the generator handed in and nothing else."""
+"""Random crystals, ours and PyXtal's: what was asked for, from the generator handed in alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from ase.build import bulk
 from gencsp.composition import Composition
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
-from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.checks import has_composition, keeps_apart, pair_distances
+from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.pyxtal_random import PyxtalProposer
 from gencsp.proposers.random import RandomProposer
 from gencsp.volume import predict_volume
 
@@ -22,8 +24,12 @@ def request(**changes: object) -> Request:
     return Request(**(values | changes))
 
 
-def test_composition_volume_and_distances() -> None:
-    proposer = RandomProposer()
+BOTH = pytest.mark.parametrize("kind", [RandomProposer, PyxtalProposer])
+
+
+@BOTH
+def test_composition_volume_and_distances(kind: type[RandomProposer]) -> None:
+    proposer = kind()
     made = list(proposer.propose(request(), rng=np.random.default_rng(0)))
     assert len(made) == 4
     for atoms in made:
@@ -31,20 +37,22 @@ def test_composition_volume_and_distances() -> None:
         assert keeps_apart(atoms, separation=0.6)
         expected = predict_volume(PEROVSKITE).value
         assert atoms.cell.volume / len(atoms) == pytest.approx(expected, rel=1e-6)
-        assert atoms.info["proposer"] == "random"
+        assert atoms.info["proposer"] == kind.name
+        assert 1 <= atoms.info["proposed_space_group"] <= 230
         assert atoms.pbc.all()
 
 
-def test_only_the_generator_handed_in_is_used() -> None:
+@BOTH
+def test_only_the_generator_handed_in_is_used(kind: type[RandomProposer]) -> None:
     np.random.seed(1)  # noqa: NPY002 - the global state that must not matter
     before = np.random.get_state()  # noqa: NPY002
-    first = list(RandomProposer().propose(request(), rng=np.random.default_rng(7)))
+    first = list(kind().propose(request(), rng=np.random.default_rng(7)))
     after = np.random.get_state()  # noqa: NPY002
     assert before[0] == after[0]
     np.testing.assert_array_equal(before[1], after[1])
     np.random.seed(2)  # noqa: NPY002
-    again = list(RandomProposer().propose(request(), rng=np.random.default_rng(7)))
-    other = list(RandomProposer().propose(request(), rng=np.random.default_rng(8)))
+    again = list(kind().propose(request(), rng=np.random.default_rng(7)))
+    other = list(kind().propose(request(), rng=np.random.default_rng(8)))
     assert [len(a) for a in first] == [len(a) for a in again]
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a.positions, b.positions)
@@ -57,6 +65,13 @@ def test_generator_advances_alike_however_many_are_taken() -> None:
     next(RandomProposer().propose(request(), rng=one))
     list(RandomProposer().propose(request(), rng=all_of_them))
     assert one.bit_generator.state == all_of_them.bit_generator.state
+
+
+def test_a_longer_list_begins_alike() -> None:
+    short = RandomProposer().propose(request(n=3), rng=np.random.default_rng(4))
+    long = RandomProposer().propose(request(n=70), rng=np.random.default_rng(4))
+    for a, b in zip(short, long, strict=False):
+        np.testing.assert_allclose(a.positions, b.positions, atol=1e-9)
 
 
 @pytest.mark.parametrize("number", [62, 139, 221])
@@ -77,6 +92,31 @@ def test_volume_as_asked() -> None:
     assert atoms.cell.volume / len(atoms) == pytest.approx(30.0)
 
 
+def test_volumes_spread() -> None:
+    options = ProposerOptions(volume_spread=0.1)
+    asked = request(n=40, volume_per_atom=20.0)
+    made = RandomProposer.from_options(options).propose(asked, rng=np.random.default_rng(2))
+    volumes = np.array([atoms.cell.volume / len(atoms) for atoms in made])
+    assert 18.0 <= volumes.min() < 19.0
+    assert 21.0 < volumes.max() <= 22.0
+
+
+@BOTH
+def test_separations_of_pairs(kind: type[RandomProposer]) -> None:
+    options = ProposerOptions(min_separations={("O", "O"): 1.5, ("O", "Ti"): 1.3})
+    asked = request(n=3, units=(1,), space_groups=(1, 5))
+    made = list(kind.from_options(options).propose(asked, rng=np.random.default_rng(2)))
+    assert len(made) == 3
+    for atoms in made:
+        distances = pair_distances(atoms)
+        oxygen, titanium = atoms.symbols == "O", atoms.symbols == "Ti"
+        assert distances[np.ix_(oxygen, oxygen)].min() >= 1.5
+        assert distances[np.ix_(oxygen, titanium)].min() >= 1.3
+    wrong = RandomProposer(min_separations={("O", "O"): 0.0})
+    with pytest.raises(RequestError, match="positive distance"):
+        wrong.propose(asked, rng=np.random.default_rng(0))
+
+
 def test_crowded_crystals_are_counted_and_end() -> None:
     proposer = RandomProposer(attempts=2, separation=0.99)
     asked = request(n=2, units=(1,), volume_per_atom=6.0, space_groups=(221,))
@@ -86,6 +126,8 @@ def test_crowded_crystals_are_counted_and_end() -> None:
 
 def test_requests_that_cannot_be_honoured() -> None:
     rng = np.random.default_rng(0)
+    with pytest.raises(RequestError, match="the pyxtal proposer"):
+        PyxtalProposer().propose(request(host=bulk("Cu")), rng=rng)
     with pytest.raises(RequestError, match="host"):
         RandomProposer().propose(request(host=bulk("Cu")), rng=rng)
     with pytest.raises(RequestError, match="space groups"):
