@@ -1,13 +1,15 @@
 # Two commands, each of which sets up all it needs in .venv:
 #   make cycle   search crystal structures of Li5Si2
 #   make test    lint, types, tests
+# and one more:
+#   make test-clients   CrySPY, ase-ga and AGOX, each in an environment of its own, take our seeds
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Workers and tests run side by side, one thread each.
 export OMP_NUM_THREADS := 1
 
-.PHONY: cycle test clean
+.PHONY: cycle test test-clients clean
 
 cycle: .venv/installed
 	$(BIN)/gencsp cycle Li5Si2 --guests Li
@@ -17,6 +19,9 @@ test: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+test-clients: .venv/installed-test
+	$(BIN)/pytest -m clients
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

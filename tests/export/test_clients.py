@@ -1,0 +1,172 @@
+"""The codes themselves take our seeds: a short search each, on a cheap calculator.
+
+Each code lives in an environment of its own, made once in the user's cache folder (or where
+GENCSP_CLIENTS says); where it cannot be made the test is skipped with the reason. Run with
+``make test-clients``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+import ase.db
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from pools import NAMES, alloys, same_crystal
+from typer.testing import CliRunner
+
+from gencsp.cli import app
+from gencsp.io import read_structures, write_extxyz
+
+pytestmark = pytest.mark.clients
+
+RUNNER = CliRunner()
+INSTALL_SECONDS, RUN_SECONDS = 1800, 600
+
+PACKAGES = {
+    "ase-ga": ("ase-ga==1.0.3",),
+    "cryspy": ("csp-cryspy==1.5.0",),
+    "agox": ("agox==3.11.1", "ase==3.27.0"),
+}
+
+EMT = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"
+
+
+def cache() -> Path:
+    chosen = os.environ.get("GENCSP_CLIENTS")
+    home = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    return Path(chosen) if chosen else Path(home) / "gencsp" / "clients"
+
+
+def client(code: str) -> Path:
+    """The folder of executables of a code's own environment."""
+    packages = PACKAGES[code]
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    place = cache() / "-".join((*packages, version)).replace("==", "-")
+    ready = place / "ready"
+    if not ready.exists():
+        try:
+            venv.create(place, with_pip=True, clear=True)
+            command = [place / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
+            subprocess.run(
+                command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            last = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
+            pytest.skip(f"{code} cannot be installed here: {last}")
+        ready.touch()
+    return place / "bin"
+
+
+def run(code: str, folder: Path, program: str, *arguments: str) -> str:
+    """Run a program of a code's environment in a folder; returns what it printed."""
+    path = client(code)
+    done = subprocess.run(
+        [path / program, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        env={"PATH": f"{path}:/usr/bin:/bin", "HOME": str(folder), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def exported(code: str, here: Path) -> tuple[Path, list[Atoms]]:
+    pool = alloys(3)
+    write_extxyz(here / "pool.extxyz", pool)
+    result = RUNNER.invoke(
+        app, ["export", str(here / "pool.extxyz"), str(here / "out"), "--to", code]
+    )
+    assert result.exit_code == 0, result.output
+    return here / "out", pool
+
+
+def imported(code: str, folder: Path) -> list[Atoms]:
+    out = folder.parent / "imported"
+    result = RUNNER.invoke(app, ["import", str(folder), "--from", code, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "3 of" in result.stdout
+    return read_structures([out / "imported.extxyz"])
+
+
+def of_seeds(found: list[Atoms]) -> dict[str, Atoms]:
+    return {a.info["parents"]: a for a in found if "parents" in a.info}
+
+
+def test_ase_ga(tmp_path: Path) -> None:
+    folder, pool = exported("ase-ga", tmp_path)
+    (folder / "calculator.py").write_text(EMT)
+    run("ase-ga", folder, "python", "run_ga.py", "2")
+    rows = list(ase.db.connect(folder / "gadb.db").select(relaxed=0, generation=0))
+    assert all(same_crystal(row.toatoms(), a) for row, a in zip(rows, pool, strict=True))
+    code = (
+        "from ase_ga.data import DataConnection as D; "
+        "print(sorted(a.info['key_value_pairs']['source'] for a in "
+        "D('gadb.db').get_all_relaxed_candidates() if "
+        "a.info['key_value_pairs']['generation'] == 0))"
+    )
+    says = run("ase-ga", folder, "python", "-c", code)
+    assert says.strip() == "['seed0001', 'seed0002', 'seed0003']"
+    found = imported("ase-ga", folder)
+    assert len(found) == 5
+    assert set(of_seeds(found)) == set(NAMES[:3])
+
+
+def test_cryspy(tmp_path: Path) -> None:
+    folder, pool = exported("cryspy", tmp_path)
+    script = folder / "calc_in" / "ase_in.py"
+    text = script.read_text()
+    for old, new in (
+        ("chgnet.model.dynamics import CHGNetCalculator", "ase.calculators.emt import EMT"),
+        ('CHGNetCalculator(use_device="cpu")', "EMT()"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    script.write_text(text)
+    assert "3 seeds handed to CrySPY" in run("cryspy", folder, "python", "load_seeds.py")
+    end = time.monotonic() + RUN_SECONDS
+    while "Done all structures" not in run("cryspy", folder, "cryspy"):
+        assert time.monotonic() < end, (folder / "log_cryspy").read_text()[-2000:]
+        time.sleep(2)
+    start = ase.io.read(folder / "data" / "init_POSCARS", ":", format="vasp-xdatcar")
+    assert all(same_crystal(one, a) for one, a in zip(start, pool, strict=True))
+    found = imported("cryspy", folder)
+    assert len(found) == 3
+    assert set(of_seeds(found)) == set(NAMES[:3])
+    assert all(np.isfinite(a.get_potential_energy()) for a in found)
+
+
+def test_cryspy_takes_no_seeds_once_started(tmp_path: Path) -> None:
+    folder, _ = exported("cryspy", tmp_path)
+    (folder / "cryspy.stat").touch()
+    done = subprocess.run(
+        [client("cryspy") / "python", "load_seeds.py"], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "takes no more seeds" in done.stderr
+
+
+def test_agox(tmp_path: Path) -> None:
+    folder, pool = exported("agox", tmp_path)
+    (folder / "calculator.py").write_text(EMT)
+    run("agox", folder, "python", "run_agox.py", "2")
+    run("agox", folder, "agox", "convert", "db0.db", "--name", "all.traj")
+    theirs = ase.io.read(folder / "all.traj", ":")
+    found = imported("agox", folder)
+    assert len(found) == len(theirs) == 5
+    assert set(of_seeds(found)) == set(NAMES[:3])
+    for atoms in pool:  # AGOX relaxes atoms in the seed's own cell
+        seeded = of_seeds(found)[atoms.info["structure_id"]]
+        np.testing.assert_allclose(seeded.cell.array, atoms.cell.array, atol=1e-6)
+        assert any(
+            abs(one.get_potential_energy() - seeded.get_potential_energy()) < 1e-6 for one in theirs
+        )
