@@ -23,7 +23,8 @@ SEED_KEY = "gencsp_seed"
 
 _ROWS = "SELECT id, positions, energy, type, cell FROM structures ORDER BY id"
 _TEXTS = "SELECT id, value FROM text_key_values WHERE key = ?"
-_LAST = "SELECT id, value FROM boolean_key_values WHERE key = 'final'"
+#: Steps on the way to a minimum, where AGOX was told to keep them.
+_STEPS = "SELECT id FROM int_key_values WHERE key = 'final' AND value = 0"
 
 
 def _write(batch: Batch, folder: Path) -> list[str]:
@@ -45,10 +46,13 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 rows = db.execute(_ROWS).fetchall()
                 sources = dict(db.execute(_TEXTS, (SEED_KEY,)).fetchall())
+                steps = {number for (number,) in db.execute(_STEPS)}
                 makers = dict(db.execute(_TEXTS, ("generator",)).fetchall())
         except sqlite3.Error as error:
             raise StructureFileError(f"{path} is not a database of AGOX ({error}).") from error
         for row in rows:
+            if row[0] in steps:
+                continue
             yield _found(row, path.stem, sources, makers, seeds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from gencsp.export.cells import wrap
 from gencsp.export.origin import SeedMap
 from gencsp.export.results import Found
 from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, space_group
+
+_TAG = re.compile(r"[^-]+-(seed\d+)")
 
 #: Where runs leave what they relaxed; hopper and bad_castep hold none of it.
 RESULTS = ("good_castep", ".")
@@ -139,8 +142,8 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
         for path in sorted((folder / place).glob("*.res")):
             name, energy, atoms = read_res(path.read_text(), where=str(path))
             # A relaxed seed keeps its name, now and then with an ending of its own.
-            _, _, tag = name.partition("-")
-            seed = next((r.seed for r in seeds.seeds if tag.startswith(r.seed)), None)
+            tag = _TAG.match(name)
+            seed = tag[1] if tag is not None and seeds.find(tag[1]) else None
             yield Found(atoms=atoms, name=name, energy=energy, seed=seed)
 
 

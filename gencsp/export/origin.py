@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,7 +41,7 @@ class SeedRecord:
     provenance: Provenance | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SeedMap:
     """All seeds of an export, in order, and what was left out."""
 
@@ -74,7 +75,7 @@ class SeedMap:
 
     def find(self, seed: str) -> SeedRecord | None:
         """The record of a seed by its name."""
-        return next((record for record in self.seeds if record.seed == seed), None)
+        return self._by_name.get(seed)
 
     def at(self, index: int) -> str | None:
         """Name of the seed at a place, counted from zero; ``None`` beyond the last."""
@@ -82,8 +83,15 @@ class SeedMap:
 
     def of_file(self, name: str) -> str | None:
         """Name of the seed whose file has this name, in whatever folder."""
-        name = Path(name).name
-        return next((r.seed for r in self.seeds if Path(r.file).name == name), None)
+        return self._by_file.get(Path(name).name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, SeedRecord]:
+        return {record.seed: record for record in self.seeds}
+
+    @cached_property
+    def _by_file(self) -> dict[str, str]:
+        return {Path(record.file).name: record.seed for record in self.seeds}
 
 
 def read_map(folder: Path) -> SeedMap:

@@ -183,7 +183,7 @@ def agox(folder: Path) -> list[Expected]:
         "blob, energy real, type blob, cell blob, forces blob, pbc blob, template_indices blob, "
         "iteration int, cache_key text)"
     )
-    for kind, sql in (("text", "TEXT"), ("other", "BLOB")):
+    for kind, sql in (("text", "TEXT"), ("int", "INTEGER"), ("other", "BLOB")):
         db.execute(f"CREATE TABLE {kind}_key_values (key TEXT, value {sql}, id INTEGER)")
     found = []
     for number in (1, 2, 3):
@@ -205,7 +205,13 @@ def agox(folder: Path) -> list[Expected]:
         )
         # AGOX pickles the rest; this one would raise if anyone unpickled it.
         db.execute("INSERT INTO other_key_values VALUES ('x', ?, ?)", (b"not a pickle", number))
+        db.execute("INSERT INTO int_key_values VALUES ('final', 1, ?)", (number,))
         found.append(Expected(f"db0-{number}", seed, energy, atoms))
+    db.execute(
+        "insert into structures select 4, ctime, positions, energy, type, cell, forces, "
+        "pbc, template_indices, iteration, cache_key from structures where id = 3"
+    )
+    db.execute("INSERT INTO int_key_values VALUES ('final', 0, 4)")  # a step on the way
     db.commit()
     db.close()
     return found
