@@ -70,6 +70,8 @@ class InText:
         except READING_ERRORS as error:
             reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise StructureFileError(f"{self.name} cannot be read ({reason}).") from error
+        if not structures:
+            raise StructureFileError(f"{self.name} holds no structures.")
         for atoms in structures:
             check_crystal(atoms, self.name)
         return [portable(atoms) for atoms in structures]
