@@ -194,7 +194,7 @@ def timed_all_pairs(structures: Sequence[Atoms]) -> tuple[float, int]:
 
 
 def growth(options: argparse.Namespace) -> dict[str, Any]:
-    cases = {"known crystals": pool_of_known(options.database), "TiO2 only": one_formula}
+    cases = {"TiO2 only": one_formula, "known crystals": pool_of_known(options.database)}
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     for size in options.sizes:
         for name, draw in cases.items():
