@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class ThisProcess(Executor):
@@ -78,7 +78,7 @@ def one_thread() -> None:
     Sums then run in the same order everywhere, which is what makes a run the same on any number
     of workers. What is already loaded is told, what is not yet loaded will read the environment.
     """
-    for variable in _THREAD_VARIABLES:
+    for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     torch = sys.modules.get("torch")
     if torch is not None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from types import ModuleType
 
 from gencsp.errors import ExecutorError
-from gencsp.execute.local import LocalProcesses, one_thread
+from gencsp.execute.local import THREAD_VARIABLES, LocalProcesses, one_thread
 
-NAMES = ("local", "dask", "parsl")
+#: What a worker that starts as a program of its own must hear before it loads anything.
+ONE_THREAD = "; ".join(f"export {variable}=1" for variable in THREAD_VARIABLES)
 
 
 @contextmanager
@@ -84,7 +85,9 @@ def _parsl(file: str, workers: int) -> Iterator[Executor]:
                 executors.HighThroughputExecutor(
                     label="gencsp",
                     max_workers_per_node=workers,
-                    provider=providers.LocalProvider(init_blocks=1, max_blocks=1),
+                    provider=providers.LocalProvider(
+                        init_blocks=1, max_blocks=1, worker_init=ONE_THREAD
+                    ),
                 )
             ]
         )
