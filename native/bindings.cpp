@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <new>
 
 #include "pool.hpp"
@@ -61,7 +62,7 @@ std::map<std::string, Array> read_arrays(const nb::dict& weights) {
 // Structures one behind the other: atoms first[b] .. first[b + 1] belong to structure b.
 nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> positions,
                    Input<double, 3> cells, Input<bool, 2> periodic, Input<int, 1> first,
-                   bool forces, bool magmoms, int workers) {
+                   bool forces, bool magmoms, bool merge, int workers) {
     const std::size_t atoms = numbers.shape(0), count = cells.shape(0);
     require(positions.shape(0) == atoms && positions.shape(1) == 3, "positions: (atoms, 3)");
     require(cells.shape(1) == 3 && cells.shape(2) == 3, "cells: (structures, 3, 3)");
@@ -87,8 +88,7 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
             std::copy_n(periodic.data() + 3 * static_cast<std::size_t>(b), 3, crystal.periodic);
             Evaluated result;
             try {
-                self.model.evaluate(crystal, forces ? Wanted::kForces : Wanted::kEnergy, magmoms,
-                                    scratch, result);
+                self.model.evaluate(crystal, Request{forces, magmoms, merge}, scratch, result);
             } catch (const std::bad_alloc&) {
                 return;
             }
@@ -108,13 +108,62 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
                           to_numpy(std::move(magmom), {magmoms ? atoms : 0}));
 }
 
+// A Python function that worker threads call, one at a time; what it raises is kept for the caller.
+class Listener {
+public:
+    explicit Listener(nb::object function) : function_(std::move(function)) {}
+
+    // Whether to go on: nothing was raised, now or before, and the answer is None or true.
+    bool call(long index, int step, double energy, double fmax) {
+        nb::gil_scoped_acquire acquire;
+        if (error_) return false;
+        try {
+            const nb::object answer = function_(index, step, energy, fmax);
+            if (answer.is_none()) return true;
+            const int truth = PyObject_IsTrue(answer.ptr());
+            if (truth < 0) nb::raise_python_error();
+            return truth != 0;
+        } catch (nb::python_error& error) {
+            error_ = std::make_unique<nb::python_error>(std::move(error));
+            return false;
+        }
+    }
+
+    // Raise what the function raised; the caller holds the GIL.
+    void raise() {
+        if (!error_) return;
+        nb::python_error error(std::move(*error_));
+        error_.reset();
+        throw error;
+    }
+
+private:
+    nb::object function_;
+    std::unique_ptr<nb::python_error> error_;
+};
+
 class BoundPool {
 public:
-    BoundPool(std::shared_ptr<BoundModel> model, const RelaxOptions& options, double pressure,
-              bool fixed_cell, int workers)
-        : pressure_(pressure),
-          fixed_cell_(fixed_cell),
-          pool_(std::shared_ptr<const Model>(model, &model->model), options, workers) {}
+    BoundPool(std::shared_ptr<BoundModel> model, RelaxOptions options, double pressure,
+              bool fixed_cell, nb::object on_step, int workers)
+        : pressure_(pressure), fixed_cell_(fixed_cell) {
+        if (!on_step.is_none()) {
+            listener_ = std::make_unique<Listener>(std::move(on_step));
+            options.on_step = [listener = listener_.get()](long index, int step, double energy,
+                                                           double fmax) {
+                return listener->call(index, step, energy, fmax);
+            };
+        }
+        pool_ = std::make_unique<RelaxPool>(std::shared_ptr<const Model>(model, &model->model),
+                                            options, workers);
+    }
+    BoundPool(const BoundPool&) = delete;
+    BoundPool& operator=(const BoundPool&) = delete;
+    // Threads that end may be waiting for the GIL to call the listener.
+    ~BoundPool() {
+        nb::gil_scoped_release release;
+        pool_.reset();
+    }
 
     void submit(long index, Input<int, 1> numbers, Input<double, 2> positions,
                 Input<double, 2> cell, std::vector<bool> periodic, Input<bool, 1> fixed,
@@ -129,6 +178,7 @@ public:
                                             rotations.shape(2) == 3),
                 "rotations: (operations, 3, 3), images: (operations, atoms)");
         Task task;
+        task.index = index;
         task.numbers.assign(numbers.data(), numbers.data() + n);
         task.positions.assign(positions.data(), positions.data() + 3 * n);
         std::copy_n(cell.data(), 9, task.cell.begin());
@@ -141,20 +191,23 @@ public:
             for (int i : op.image) require(i >= 0 && i < static_cast<int>(n), "images: atom indices");
             task.symmetry.push_back(std::move(op));
         }
+        // Where symmetry is kept anyway, nothing is lost by computing equivalent atoms once.
+        task.merge = !task.symmetry.empty();
         task.pressure = pressure_;
         task.fixed_cell = fixed_cell_;
-        pool_.submit(index, std::move(task));
+        pool_->submit(index, std::move(task));
     }
 
-    // None where no result came within `seconds`.
+    // None where no result came within `seconds`. Raises what the listener raised.
     nb::object take(double seconds) {
         long index;
         RelaxResult r;
         bool found;
         {
             nb::gil_scoped_release release;
-            found = pool_.take(seconds, index, r);
+            found = pool_->take(seconds, index, r);
         }
+        if (listener_) listener_->raise();
         if (!found) return nb::none();
         nb::list path;
         for (Frame& f : r.path) {
@@ -183,7 +236,8 @@ public:
 private:
     double pressure_;
     bool fixed_cell_;
-    RelaxPool pool_;
+    std::unique_ptr<Listener> listener_;
+    std::unique_ptr<RelaxPool> pool_;
 };
 
 }  // namespace
@@ -206,7 +260,8 @@ NB_MODULE(_native, m) {
             "isa"_a = "")
         .def_prop_ro("isa", [](const BoundModel& self) { return self.model.isa(); })
         .def("evaluate", &evaluate, "numbers"_a, "positions"_a, "cells"_a, "periodic"_a, "first"_a,
-             nb::kw_only(), "forces"_a = true, "magmoms"_a = false, "workers"_a = 1);
+             nb::kw_only(), "forces"_a = true, "magmoms"_a = false, "merge"_a = false,
+             "workers"_a = 1);
 
     nb::class_<BoundPool>(m, "RelaxPool")
         .def(
@@ -214,7 +269,9 @@ NB_MODULE(_native, m) {
             [](BoundPool* self, std::shared_ptr<BoundModel> model, bool quasi_newton, double fmax,
                int steps, double time_limit, double ceiling, int patience, double least_volume,
                double most_volume, double least_vector, double least_distance, double pressure,
-               bool fixed_cell, bool record_path, int workers) {
+               bool fixed_cell, bool record_path, double atom_stiffness, double cell_stiffness,
+               double first_radius, double least_radius, double most_radius, double uphill,
+               int most_atoms, nb::object on_step, int workers) {
                 RelaxOptions options;
                 options.minimiser = quasi_newton ? Minimiser::kQuasiNewton : Minimiser::kFire;
                 options.fmax = fmax;
@@ -228,11 +285,16 @@ NB_MODULE(_native, m) {
                 options.least_vector = least_vector;
                 options.least_distance = least_distance;
                 options.record_path = record_path;
-                new (self) BoundPool(std::move(model), options, pressure, fixed_cell, workers);
+                options.trust_region = {atom_stiffness, cell_stiffness, first_radius, least_radius,
+                                        most_radius,    uphill,         most_atoms};
+                new (self) BoundPool(std::move(model), std::move(options), pressure, fixed_cell,
+                                     std::move(on_step), workers);
             },
             "model"_a, nb::kw_only(), "quasi_newton"_a, "fmax"_a, "steps"_a, "time_limit"_a,
             "ceiling"_a, "patience"_a, "least_volume"_a, "most_volume"_a, "least_vector"_a,
-            "least_distance"_a, "pressure"_a, "fixed_cell"_a, "record_path"_a, "workers"_a)
+            "least_distance"_a, "pressure"_a, "fixed_cell"_a, "record_path"_a, "atom_stiffness"_a, "cell_stiffness"_a,
+            "first_radius"_a, "least_radius"_a, "most_radius"_a, "uphill"_a, "most_atoms"_a,
+            "on_step"_a.none(), "workers"_a)
         .def("submit", &BoundPool::submit, "index"_a, "numbers"_a, "positions"_a, "cell"_a,
              "periodic"_a, "fixed"_a, "rotations"_a, "images"_a)
         .def("take", &BoundPool::take, "seconds"_a);

@@ -15,12 +15,14 @@ struct SymmetryOperation {
 
 // What is relaxed, and what is held.
 struct Task {
+    long index = 0;
     std::vector<int> numbers;
     std::vector<double> positions;  // Å, [n][3]
     Matrix3 cell;
     bool periodic[3] = {true, true, true};
     std::vector<char> fixed;  // per atom; empty for none
     std::vector<SymmetryOperation> symmetry;
+    bool merge = false;  // compute equivalent atoms once: it stays as symmetric as it is
     double pressure = 0.0;  // eV/Å^3
     bool fixed_cell = false;
 };

@@ -12,28 +12,24 @@ namespace gencsp {
 
 namespace {
 
-// The first model: atoms on springs, a cell of constant bulk modulus. Measured on random crystals;
-// a cell as stiff as the atoms costs twice the steps.
-constexpr double kAtomStiffness = 30.0;  // eV/Å^2
-constexpr double kCellStiffness = 1.0;   // eV/Å^3 (160 GPa)
-constexpr double kFirstRadius = 0.2, kLeastRadius = 0.01, kMostRadius = 0.5;  // Å
-constexpr double kUphill = 0.02;  // eV per sqrt(atom) that a step may climb
 constexpr double kDamping = 0.2;
 constexpr int kShifts = 20;  // at most, per step
+constexpr double kNarrowest = 0.8, kAim = 0.92;  // of the radius: a cut step that is long enough
 constexpr int kFailures = 8;  // trial points in a row without numbers
 
 class HessianModel {
 public:
-    explicit HessianModel(const FrechetProblem& problem)
+    HessianModel(const FrechetProblem& problem, const TrustRegionOptions& options)
         : size_(problem.size()), first_cell_(3 * problem.n_atoms()) {
         const double n = problem.n_atoms();
         // A coordinate of the cell is n times a strain, which moves atoms a cell's edge apart by
         // that strain of an edge.
         cell_length_ = std::cbrt(problem.volume()) / n;
+        const double cell_stiffness = options.cell_stiffness * problem.volume() / (n * n);
         matrix_.assign(static_cast<std::size_t>(size_) * size_, 0.0);
         for (int i = 0; i < size_; ++i)
             matrix_[static_cast<std::size_t>(i) * size_ + i] =
-                i < first_cell_ ? kAtomStiffness : kCellStiffness * problem.volume() / (n * n);
+                i < first_cell_ ? options.atom_stiffness : cell_stiffness;
         factor_.resize(matrix_.size());
         product_.resize(size_);
     }
@@ -50,20 +46,26 @@ public:
 
     // The step of length at most `radius` that the model likes best.
     void step(const std::vector<double>& force, double radius, std::vector<double>& step) {
-        double shift = 0.0, low = 0.0, high = 0.0;
+        solve(0.0, force, step);
+        double length = this->length(step);
+        if (length <= radius) return;
+        // One over the length is nearly linear in the shift: secants, kept inside what is known.
+        double before = 0.0, inverse_before = 1.0 / length, low = 0.0, high = 0.0;
+        double shift = std::max(1.0, 0.5 * this->length(force) / radius);
         for (int i = 0; i < kShifts; ++i) {
             solve(shift, force, step);
-            const double length = this->length(step);
-            if (length <= radius && (shift == 0.0 || length > 0.85 * radius)) return;
+            length = this->length(step);
+            if (length <= radius && length > kNarrowest * radius) return;
             (length > radius ? low : high) = shift;
-            // Where stiffness and shift act alike the length goes as 1/shift.
-            double next = shift == 0.0 ? std::max(1.0, this->length(force) / radius * 0.5)
-                                       : shift * length / (0.93 * radius);
-            if (next <= low || (high > 0.0 && next >= high))
+            const double inverse = 1.0 / length;
+            double next = shift + (1.0 / (kAim * radius) - inverse) * (shift - before) /
+                                      (inverse - inverse_before);
+            if (!(next > low) || (high > 0.0 && next >= high))
                 next = high > 0.0 ? 0.5 * (low + high) : 4.0 * low;
+            before = shift;
+            inverse_before = inverse;
             shift = next;
         }
-        const double length = this->length(step);
         if (length > radius)
             for (double& s : step) s *= radius / length;
     }
@@ -145,13 +147,14 @@ private:
 
 }  // namespace
 
-void quasi_newton(FrechetProblem& problem, Relaxation& relaxation) {
+void quasi_newton(FrechetProblem& problem, const TrustRegionOptions& options,
+                  Relaxation& relaxation) {
     std::vector<double> x = problem.start(), force, step, trial(x.size()), trial_force;
     std::vector<double> change(x.size());
-    double energy, trial_energy, radius = kFirstRadius;
-    const double climb = kUphill * std::sqrt(static_cast<double>(problem.n_atoms()));
+    double energy, trial_energy, radius = options.first_radius;
+    const double climb = options.uphill * std::sqrt(static_cast<double>(problem.n_atoms()));
     int failures = 0;
-    HessianModel model(problem);
+    HessianModel model(problem, options);
     if (!relaxation.evaluate(x, energy, force)) return relaxation.fail();
     bool over = relaxation.accept(energy, force);
     while (!over && !relaxation.count_step()) {
@@ -169,14 +172,14 @@ void quasi_newton(FrechetProblem& problem, Relaxation& relaxation) {
         const double ratio = predicted < -1e-12 ? actual / predicted : (actual <= 0.0 ? 1.0 : -1.0);
         for (std::size_t i = 0; i < x.size(); ++i) change[i] = force[i] - trial_force[i];
         model.update(step, change);
-        if (actual > climb && radius > kLeastRadius) {
-            radius = std::max(kLeastRadius, 0.35 * length);
+        if (actual > climb && radius > options.least_radius) {
+            radius = std::max(options.least_radius, 0.35 * length);
             continue;
         }
         if (ratio < 0.1)
-            radius = std::max(kLeastRadius, 0.6 * length);
+            radius = std::max(options.least_radius, 0.6 * length);
         else if (ratio > 0.6 && length > 0.8 * radius)
-            radius = std::min(kMostRadius, 1.6 * radius);
+            radius = std::min(options.most_radius, 1.6 * radius);
         x = trial;
         force = trial_force;
         energy = trial_energy;

@@ -19,10 +19,11 @@ double longest_row(const std::vector<double>& rows) {
     return std::sqrt(longest);
 }
 
-Relaxation::Relaxation(FrechetProblem& problem, const RelaxOptions& options,
+Relaxation::Relaxation(FrechetProblem& problem, const RelaxOptions& options, long index,
                        const std::atomic<bool>& cancelled, RelaxResult& result)
     : problem_(problem),
       options_(options),
+      index_(index),
       cancelled_(cancelled),
       result_(result),
       started_(std::chrono::steady_clock::now()) {
@@ -48,6 +49,10 @@ bool Relaxation::accept(double energy, const std::vector<double>& force) {
     if (options_.record_path)
         result_.path.push_back({now.energy, result_.fmax, result_.positions, result_.forces,
                                 result_.cell, result_.virial});
+    if (options_.on_step && !options_.on_step(index_, result_.steps, now.energy, result_.fmax)) {
+        end(Outcome::kStopped);
+        return true;
+    }
     if (exploded()) {
         end(Outcome::kExploded);
         return true;
@@ -163,11 +168,12 @@ RelaxResult relax(const Model& model, const Task& task, const RelaxOptions& opti
                   const std::atomic<bool>& cancelled, Scratch& scratch) {
     RelaxResult result;
     FrechetProblem problem(model, task, scratch);
-    Relaxation relaxation(problem, options, cancelled, result);
-    if (options.minimiser == Minimiser::kFire)
-        fire(problem, relaxation);
+    Relaxation relaxation(problem, options, task.index, cancelled, result);
+    const bool dense = problem.n_atoms() <= options.trust_region.most_atoms;
+    if (options.minimiser == Minimiser::kQuasiNewton && dense)
+        quasi_newton(problem, options.trust_region, relaxation);
     else
-        quasi_newton(problem, relaxation);
+        fire(problem, relaxation);
     return result;
 }
 

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <vector>
 
 #include "frechet.hpp"
@@ -18,13 +19,27 @@ enum class Outcome {
     kIsolated,
     kNotFinite,
     kBadInput,
+    kStopped,
     kCancelled,
 };
 
 enum class Minimiser { kFire, kQuasiNewton };
 
+// What the quasi-Newton starts from and may do; values and reasons are in gencsp/relax/settings.py.
+struct TrustRegionOptions {
+    double atom_stiffness = 0.0;  // eV/Å^2
+    double cell_stiffness = 0.0;  // eV/Å^3
+    double first_radius = 0.0, least_radius = 0.0, most_radius = 0.0;  // Å
+    double uphill = 0.0;  // eV per sqrt(atom) that a step may climb
+    int most_atoms = 0;   // beyond, FIRE: the dense model costs more than the calls it saves
+};
+
+// Told of every point on the way: structure, step, energy (eV), fmax (eV/Å). False ends it.
+using OnStep = std::function<bool(long, int, double, double)>;
+
 struct RelaxOptions {
     Minimiser minimiser = Minimiser::kFire;
+    TrustRegionOptions trust_region;
     double fmax = 0.1;  // eV/Å
     int steps = 200;
     double time_limit = 0.0;          // seconds; 0 for none
@@ -36,6 +51,7 @@ struct RelaxOptions {
     double least_vector = 0.0;        // Å: shortest lattice vector
     double least_distance = 0.0;      // Å: a minimum with closer nuclei is a hole of the potential
     bool record_path = false;
+    OnStep on_step;  // empty for none
 };
 
 // A structure on the way.
@@ -57,7 +73,7 @@ struct RelaxResult {
 // The state of a relaxation that minimisers share: where it is, and whether it is over.
 class Relaxation {
 public:
-    Relaxation(FrechetProblem& problem, const RelaxOptions& options,
+    Relaxation(FrechetProblem& problem, const RelaxOptions& options, long index,
                const std::atomic<bool>& cancelled, RelaxResult& result);
 
     // Evaluate at `x` into `energy` (the enthalpy) and `force`; true if there are numbers.
@@ -76,6 +92,7 @@ private:
 
     FrechetProblem& problem_;
     const RelaxOptions& options_;
+    const long index_;
     const std::atomic<bool>& cancelled_;
     RelaxResult& result_;
     std::chrono::steady_clock::time_point started_;
@@ -87,7 +104,8 @@ private:
 double longest_row(const std::vector<double>& rows);
 
 void fire(FrechetProblem& problem, Relaxation& relaxation);
-void quasi_newton(FrechetProblem& problem, Relaxation& relaxation);
+void quasi_newton(FrechetProblem& problem, const TrustRegionOptions& options,
+                  Relaxation& relaxation);
 
 RelaxResult relax(const Model& model, const Task& task, const RelaxOptions& options,
                   const std::atomic<bool>& cancelled, Scratch& scratch);

@@ -1,6 +1,6 @@
 """The C++ extension; gencsp.engine.native is its face."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,14 @@ class RelaxPool:
         pressure: float,
         fixed_cell: bool,
         record_path: bool,
+        atom_stiffness: float,
+        cell_stiffness: float,
+        first_radius: float,
+        least_radius: float,
+        most_radius: float,
+        uphill: float,
+        most_atoms: int,
+        on_step: Callable[[int, int, float, float], bool | None] | None,
         workers: int,
     ) -> None: ...
     def submit(

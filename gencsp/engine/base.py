@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.result import Outcome, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
 
 #: Names of the CHGNet weights that the installed ``chgnet`` package carries.
@@ -66,10 +66,16 @@ class Engine(Protocol):
         ...
 
     def relax(
-        self, structures: Iterable[Atoms], settings: RelaxSettings, *, workers: int = 1
+        self,
+        structures: Iterable[Atoms],
+        settings: RelaxSettings,
+        *,
+        workers: int = 1,
+        on_step: StepCallback | None = None,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures, yielding each as it finishes.
 
         The iterable is read lazily, as room comes free; ``Relaxed.index`` is the position in it.
+        ``on_step`` is told of every step as it happens and may stop a structure.
         """
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,8 @@ from gencsp.engine.weights import CHGNetWeights, load_weights
 from gencsp.errors import EngineError
 from gencsp.relax import verdicts
 from gencsp.relax.restraints import NoSymmetryFound, Restraints, Symmetry
-from gencsp.relax.result import Outcome, Relaxed
-from gencsp.relax.settings import RelaxSettings
+from gencsp.relax.result import Outcome, Relaxed, StepCallback
+from gencsp.relax.settings import TRUST_REGION, RelaxSettings, TrustRegionSettings
 
 # In the order of the C++ enumerations.
 _FAILURES = (None, Outcome.BAD_INPUT, Outcome.ISOLATED, Outcome.NOT_FINITE)
@@ -38,6 +38,7 @@ _OUTCOMES = (
     Outcome.ISOLATED,
     Outcome.NOT_FINITE,
     Outcome.BAD_INPUT,
+    Outcome.STOPPED,
 )
 
 #: Called with a structure's index and its path when it is done.
@@ -131,11 +132,14 @@ class NativeEngine:
         *,
         workers: int = 1,
         on_path: PathCallback | None = None,
+        on_step: StepCallback | None = None,
+        trust_region: TrustRegionSettings = TRUST_REGION,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures on threads, yielding each as it finishes.
 
         Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
-        when that structure is done.
+        when that structure is done; ``on_step`` is told of each as it happens, from the threads
+        that relax, one call at a time.
 
         Raises:
             ConstraintError: a structure carries a constraint other than ``FixAtoms`` and
@@ -156,6 +160,8 @@ class NativeEngine:
             pressure=settings.pressure * units.GPa,
             fixed_cell=settings.fixed_cell,
             record_path=on_path is not None,
+            **asdict(trust_region),
+            on_step=on_step,
             workers=workers,
         )
         under_way: dict[int, Atoms] = {}

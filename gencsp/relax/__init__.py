@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from gencsp.relax.calculator import relax_with
 from gencsp.relax.face import relax
-from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.result import Outcome, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
 
-__all__ = ["Outcome", "RelaxSettings", "Relaxed", "relax", "relax_with"]
+__all__ = [
+    "Outcome",
+    "RelaxSettings",
+    "Relaxed",
+    "StepCallback",
+    "relax",
+    "relax_with",
+]

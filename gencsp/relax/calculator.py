@@ -14,7 +14,7 @@ from ase.neighborlist import primitive_neighbor_list
 from gencsp.errors import EngineError
 from gencsp.relax.crystals import Crystals, Values
 from gencsp.relax.inflight import relax_in_flight
-from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.result import Outcome, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
 from gencsp.relax.verdicts import have_collapsed, have_exploded
 
@@ -22,10 +22,16 @@ from gencsp.relax.verdicts import have_collapsed, have_exploded
 NEIGHBOUR_CUTOFF = 6.0
 
 
-def relax_with(calculator: Calculator, atoms: Atoms, settings: RelaxSettings) -> Relaxed:
+def relax_with(
+    calculator: Calculator,
+    atoms: Atoms,
+    settings: RelaxSettings,
+    *,
+    on_step: StepCallback | None = None,
+) -> Relaxed:
     """Relax one structure with the forces of an ASE calculator.
 
-    Same minimisers, restraints and verdicts as the batched engines.
+    Same minimisers, restraints, verdicts and callback as the batched engines.
 
     Raises:
         EngineError: the calculator has no stress and the cell is to relax.
@@ -34,7 +40,7 @@ def relax_with(calculator: Calculator, atoms: Atoms, settings: RelaxSettings) ->
     def evaluate(crystals: Crystals) -> Values:
         return _evaluate(calculator, crystals, need_stress=not settings.fixed_cell)
 
-    return next(relax_in_flight([atoms], settings, evaluate, max_atoms=1))
+    return next(relax_in_flight([atoms], settings, evaluate, max_atoms=1, on_step=on_step))
 
 
 def _evaluate(calculator: Calculator, crystals: Crystals, *, need_stress: bool) -> Values:

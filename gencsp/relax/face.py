@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ase import Atoms
 
-from gencsp.relax.result import Relaxed
+from gencsp.relax.result import Relaxed, StepCallback
 from gencsp.relax.settings import Minimiser, RelaxSettings
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ def relax(
     fixed_cell: bool = False,
     keep_symmetry: bool = False,
     symprec: float = 0.01,
-    minimiser: Minimiser = "fire",
+    minimiser: Minimiser = "quasi-newton",
     time_limit: float | None = None,
     ceiling: float | None = None,
     workers: int = 1,
+    on_step: StepCallback | None = None,
     engine: Literal["auto", "native", "torch"] = "auto",
     model: ModelName = "0.3.0",
 ) -> Iterator[Relaxed]:
@@ -37,10 +38,12 @@ def relax(
     ends the run. ``FixAtoms`` and ``FixSymmetry`` on a structure are obeyed (atoms fixed while the
     cell relaxes keep their fractional coordinates, as in ASE).
 
-    What holds of results: they are those of ASE's ``FIRE`` on a ``FrechetCellFilter`` up to the
-    rounding of forces. The torch engine's forces depend on the rest of a batch and on ``workers``
-    through float32 rounding only, which a long relaxation of a soft structure can amplify; the
-    native engine's do not depend on them at all.
+    What holds of results: with ``minimiser="fire"`` they are those of ASE's ``FIRE`` on a
+    ``FrechetCellFilter`` up to the rounding of forces. The default takes about a third of FIRE's
+    force calls; from a start far from any minimum it may end in another one, neither systematically
+    higher nor lower (``benchmarks/results/minimisers.json``). The torch engine's forces depend on
+    the rest of a batch and on ``workers`` through float32 rounding only, which a long relaxation of
+    a soft structure can amplify; the native engine's do not depend on them at all.
 
     Args:
         structures: fully periodic crystals.
@@ -50,10 +53,13 @@ def relax(
         fixed_cell: relax atoms only.
         keep_symmetry: keep the space group that spglib finds in the start at ``symprec``.
         symprec: Å.
-        minimiser: "fire", or "quasi-newton" (fewer force calls).
+        minimiser: "quasi-newton", or "fire".
         time_limit: wall seconds for one structure from when it enters the batch.
         ceiling: give up structures that stay above this enthalpy, eV/atom.
         workers: CPU threads.
+        on_step: told of every step as it happens: index of the structure, step, energy in eV, fmax
+            in eV/Å. Returning ``False`` stops that structure; an exception ends the run. It is
+            called from the threads that relax, one call at a time.
         engine: "native", "torch", or whichever is there.
         model: which of CHGNet's published weights.
 
@@ -75,4 +81,6 @@ def relax(
         time_limit=time_limit,
         ceiling=ceiling,
     )
-    return get_engine(engine, model=model).relax(structures, settings, workers=workers)
+    return get_engine(engine, model=model).relax(
+        structures, settings, workers=workers, on_step=on_step
+    )

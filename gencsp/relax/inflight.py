@@ -7,54 +7,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from gencsp.relax.cell import cell_forces, largest_row
 from gencsp.relax.coordinates import Coordinates, cell_row_mask
 from gencsp.relax.crystals import Crystals, Evaluate, FloatArray, Values
+from gencsp.relax.jobs import Job, dead_end, failed, finish, place_of
 from gencsp.relax.minimisers import BatchMinimiser, make_minimiser
+from gencsp.relax.quasi_newton import Point
 from gencsp.relax.restraints import NoSymmetryFound, Restraints
-from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.result import Outcome, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
 from gencsp.relax.verdicts import MIN_DISTANCE, check_input, is_hopeless
 
 
-@dataclass(slots=True)
-class _Job:
-    """One structure in flight."""
-
-    index: int
-    source: Atoms
-    restraints: Restraints
-    size: int
-    started: float = field(default_factory=time.monotonic)
-    steps: int = 0
-    enthalpies: list[float] = field(default_factory=list)
-
-
 def relax_in_flight(
-    structures: Iterable[Atoms], settings: RelaxSettings, evaluate: Evaluate, *, max_atoms: int
+    structures: Iterable[Atoms],
+    settings: RelaxSettings,
+    evaluate: Evaluate,
+    *,
+    max_atoms: int,
+    on_step: StepCallback | None = None,
 ) -> Iterator[Relaxed]:
     """Relax a stream of structures with at most ``max_atoms`` atoms in flight (or one structure).
 
-    Yields each structure as it finishes; reads the stream only as room comes free.
+    Yields each structure as it finishes; reads the stream only as room comes free. ``on_step`` is
+    told of every step as it happens.
 
     Raises:
         ConstraintError: a structure has constraints other than ``FixAtoms`` and ``FixSymmetry``.
     """
     waiting = enumerate(structures)
     minimiser = make_minimiser(settings.minimiser)
-    jobs: list[_Job] = []
+    jobs: list[Job] = []
     coordinates: Coordinates | None = None
     exhausted = False
     while True:
-        entering: list[_Job] = []
+        entering: list[Job] = []
         starts: list[Atoms] = []
         flying = sum(job.size for job in jobs)
         while not exhausted and flying < max_atoms:
@@ -73,17 +65,19 @@ def relax_in_flight(
             jobs += entering
             new = Coordinates.of(starts)
             coordinates = new if coordinates is None else coordinates.join(new)
-            minimiser.join(new.sizes + 3)
+            minimiser.join(new.sizes, np.abs(np.linalg.det(new.references)))
         if not jobs or coordinates is None:
             return
-        coordinates, flags, done = _advance(jobs, coordinates, minimiser, settings, evaluate)
+        coordinates, flags, done = _advance(
+            jobs, coordinates, minimiser, settings, evaluate, on_step
+        )
         jobs = [job for job, stays in zip(jobs, flags, strict=True) if stays]
         yield from done
 
 
 def _enter(
     index: int, source: Atoms, settings: RelaxSettings
-) -> tuple[_Job, Atoms] | tuple[Relaxed, None]:
+) -> tuple[Job, Atoms] | tuple[Relaxed, None]:
     """The job and start of a structure, or the verdict that it cannot even start."""
     failure = check_input(source)
     if failure is None:
@@ -92,16 +86,17 @@ def _enter(
         except NoSymmetryFound:
             failure = Outcome.BAD_INPUT
         else:
-            return _Job(index, source, restraints, len(source)), start
+            return Job(index, source, restraints, len(source)), start
     return failed(index, source.copy(), failure), None
 
 
 def _advance(
-    jobs: list[_Job],
+    jobs: list[Job],
     coordinates: Coordinates,
     minimiser: BatchMinimiser,
     settings: RelaxSettings,
     evaluate: Evaluate,
+    on_step: StepCallback | None,
 ) -> tuple[Coordinates, NDArray[np.bool_], list[Relaxed]]:
     """One force call and one step for all; what stays, and what has finished."""
     crystals, deformations = coordinates.crystals()
@@ -110,28 +105,32 @@ def _advance(
     enthalpies = values.energies + pressure * np.abs(np.linalg.det(crystals.cells))
     forces = _generalised(jobs, coordinates, crystals, deformations, values, settings)
     fmax = largest_row(forces, crystals.sizes + 3)
-    outcomes = [
-        _judge(job, values, i, float(enthalpies[i]), float(fmax[i]), settings)
-        for i, job in enumerate(jobs)
-    ]
-    done = [
-        _finish(jobs[i], crystals, values, i, float(enthalpies[i]), float(fmax[i]), outcome)
-        for i, outcome in enumerate(outcomes)
-        if outcome is not None
-    ]
-    stays = np.array([outcome is None for outcome in outcomes], dtype=np.bool_)
+    enthalpies[~np.isfinite(fmax) | [failure is not None for failure in values.failures]] = np.nan
+    done: list[Relaxed] = []
+    stays = np.ones(len(jobs), dtype=np.bool_)
+    for i, (job, point) in enumerate(zip(jobs, minimiser.judge(forces, enthalpies), strict=True)):
+        failure = _failure(point, values.failures[i])
+        if failure is not None:
+            done.append(dead_end(job, crystals, i, failure))
+            stays[i] = False
+            continue
+        if point is Point.ACCEPTED:
+            job.place = place_of(job, crystals, values, i, float(enthalpies[i]), float(fmax[i]))
+        outcome = _judge(job, point, settings, on_step)
+        if outcome is not None:
+            done.append(finish(job, outcome))
+            stays[i] = False
     minimiser.take(stays)
     coordinates = coordinates.take(stays)
     if stays.any():
-        forces = forces[np.repeat(stays, crystals.sizes + 3)]
-        coordinates = coordinates.moved(minimiser.step(forces, enthalpies[stays]))
-        for i in np.flatnonzero(stays):
-            jobs[i].steps += 1
+        coordinates = coordinates.moved(minimiser.step())
+        for job, goes_on in zip(jobs, stays, strict=True):
+            job.steps += bool(goes_on)
     return coordinates, stays, done
 
 
 def _generalised(
-    jobs: list[_Job],
+    jobs: list[Job],
     coordinates: Coordinates,
     crystals: Crystals,
     deformations: FloatArray,
@@ -167,78 +166,31 @@ def _generalised(
     return out
 
 
+def _failure(point: Point, failure: Outcome | None) -> Outcome | None:
+    """The verdict where a force call left no way on. A cell that has exploded has none at once."""
+    if point is Point.DEAD_END:
+        return failure or Outcome.NOT_FINITE
+    return failure if failure is Outcome.EXPLODED else None
+
+
 def _judge(
-    job: _Job, values: Values, i: int, enthalpy: float, fmax: float, settings: RelaxSettings
+    job: Job, point: Point, settings: RelaxSettings, on_step: StepCallback | None
 ) -> Outcome | None:
     """The verdict on a structure after a force call, or ``None`` to go on."""
-    failure = values.failures[i]
-    if failure is not None:
-        return failure
-    if not (np.isfinite(enthalpy) and np.isfinite(fmax)):
-        return Outcome.NOT_FINITE
-    if fmax < settings.fmax:
-        return Outcome.EXPLODED if values.closest[i] < MIN_DISTANCE else Outcome.CONVERGED
-    if settings.ceiling is not None:
-        job.enthalpies.append(enthalpy / job.size)
-        if is_hopeless(job.enthalpies, settings.ceiling):
-            return Outcome.HOPELESS
+    place = job.place
+    if point is Point.ACCEPTED and place is not None:
+        if on_step is not None:
+            answer = on_step(job.index, job.steps, place.energy, place.fmax)
+            if answer is not None and not answer:
+                return Outcome.STOPPED
+        if place.fmax < settings.fmax:
+            return Outcome.EXPLODED if place.closest < MIN_DISTANCE else Outcome.CONVERGED
+        if settings.ceiling is not None:
+            job.enthalpies.append(place.enthalpy / job.size)
+            if is_hopeless(job.enthalpies, settings.ceiling):
+                return Outcome.HOPELESS
     if job.steps >= settings.steps:
         return Outcome.STEP_LIMIT
     if settings.time_limit is not None and time.monotonic() - job.started > settings.time_limit:
         return Outcome.TIME_LIMIT
     return None
-
-
-def _finish(
-    job: _Job,
-    crystals: Crystals,
-    values: Values,
-    i: int,
-    enthalpy: float,
-    fmax: float,
-    outcome: Outcome,
-) -> Relaxed:
-    stop = int(crystals.sizes[: i + 1].sum())
-    rows = slice(stop - job.size, stop)
-    atoms = job.source.copy()
-    atoms.set_constraint()
-    atoms.set_cell(crystals.cells[i])
-    atoms.set_positions(crystals.positions[rows])
-    atoms.set_constraint(job.source.constraints)
-    if values.failures[i] is not None or not np.isfinite(enthalpy):
-        return failed(job.index, atoms, outcome, steps=job.steps)
-    energy = float(values.energies[i])
-    stress = np.asarray(full_3x3_to_voigt_6_stress(values.stresses[i]))
-    atoms.calc = SinglePointCalculator(
-        atoms,
-        energy=energy,
-        free_energy=energy,
-        forces=values.forces[rows].copy(),
-        stress=stress,
-    )
-    return Relaxed(
-        index=job.index,
-        atoms=atoms,
-        energy=energy,
-        enthalpy=enthalpy,
-        fmax=fmax,
-        stress=stress,
-        steps=job.steps,
-        outcome=outcome,
-    )
-
-
-def failed(index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0) -> Relaxed:
-    """What is left of a structure that could not be evaluated: no numbers, only the verdict."""
-    atoms.calc = None
-    nan = float("nan")
-    return Relaxed(
-        index=index,
-        atoms=atoms,
-        energy=nan,
-        enthalpy=nan,
-        fmax=nan,
-        stress=np.full(6, np.nan),
-        steps=steps,
-        outcome=outcome,
-    )

@@ -9,64 +9,99 @@ from numpy.typing import NDArray
 
 from gencsp.relax.crystals import FloatArray, IntArray
 from gencsp.relax.fire import FireState, fire_step
-from gencsp.relax.quasi_newton import TrustRegion
-from gencsp.relax.settings import Minimiser
+from gencsp.relax.quasi_newton import Point, TrustRegion
+from gencsp.relax.settings import TRUST_REGION, Minimiser, TrustRegionSettings
 
 
 class BatchMinimiser(Protocol):
-    """Turns generalised forces into displacements, for structures that come and go."""
+    """Turns generalised forces into displacements, for structures that come and go.
 
-    def join(self, rows: IntArray) -> None:
-        """Take on structures with so many rows of three coordinates each."""
+    Every structure has a row of three coordinates for each atom and three for its cell. A round is
+    ``judge``, ``take`` for those that go on, ``step``.
+    """
+
+    def join(self, sizes: IntArray, volumes: FloatArray) -> None:
+        """Take on structures of so many atoms (b,) and volumes (b,) in Å³."""
+        ...
+
+    def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        """What becomes of the points with forces (r, 3) in eV/Å and enthalpies (b,) in eV.
+
+        A point without numbers has an enthalpy that is not finite.
+        """
         ...
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
         """Let go of the structures for which ``chosen`` (b,) is false."""
         ...
 
-    def step(self, forces: FloatArray, enthalpies: FloatArray) -> FloatArray:
-        """Displacements (r, 3) from forces (r, 3) in eV/Å and enthalpies (b,) in eV."""
+    def step(self) -> FloatArray:
+        """Displacements (r, 3) from the points that were judged."""
         ...
 
 
 class Fire:
-    """FIRE over the whole batch at once."""
+    """FIRE over the whole batch at once. It accepts every point that has numbers."""
 
     def __init__(self) -> None:
         self._state = FireState.initial(np.zeros(0, dtype=np.int64))
+        self._forces = np.zeros((0, 3))
 
-    def join(self, rows: IntArray) -> None:
-        self._state = self._state.join(FireState.initial(rows))
+    def join(self, sizes: IntArray, volumes: FloatArray) -> None:  # noqa: ARG002
+        self._state = self._state.join(FireState.initial(sizes + 3))
+
+    def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        self._forces = forces
+        return [Point.ACCEPTED if np.isfinite(e) else Point.DEAD_END for e in enthalpies]
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
+        self._forces = self._forces[np.repeat(chosen, self._state.rows)]
         self._state = self._state.take(chosen)
 
-    def step(self, forces: FloatArray, enthalpies: FloatArray) -> FloatArray:  # noqa: ARG002
-        self._state, move = fire_step(self._state, forces)
+    def step(self) -> FloatArray:
+        self._state, move = fire_step(self._state, self._forces)
         return move
 
 
+class _FireAlone(Fire):
+    """FIRE for one structure among those of the quasi-Newton."""
+
+    def __init__(self, atoms: int) -> None:
+        super().__init__()
+        self.rows = atoms + 3
+        self.join(np.array([atoms]), np.ones(1))
+
+
 class QuasiNewton:
-    """A trust-region quasi-Newton for each structure of the batch."""
+    """A trust-region quasi-Newton for each structure of the batch; FIRE for those too large."""
 
-    def __init__(self) -> None:
-        self._each: list[TrustRegion] = []
+    def __init__(self, settings: TrustRegionSettings = TRUST_REGION) -> None:
+        self._settings = settings
+        self._each: list[TrustRegion | _FireAlone] = []
 
-    def join(self, rows: IntArray) -> None:
-        self._each.extend(TrustRegion(int(n)) for n in rows)
+    def join(self, sizes: IntArray, volumes: FloatArray) -> None:
+        for size, volume in zip(sizes.tolist(), volumes.tolist(), strict=True):
+            large = size > self._settings.most_atoms
+            self._each.append(
+                _FireAlone(size) if large else TrustRegion(size, volume, self._settings)
+            )
+
+    def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        ends = np.cumsum([one.rows for one in self._each])
+        return [
+            one.judge(part, float(value))
+            if isinstance(one, TrustRegion)
+            else one.judge(part, np.array([value]))[0]
+            for one, part, value in zip(
+                self._each, np.split(forces, ends[:-1]), enthalpies, strict=True
+            )
+        ]
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
         self._each = [one for one, stays in zip(self._each, chosen, strict=True) if stays]
 
-    def step(self, forces: FloatArray, enthalpies: FloatArray) -> FloatArray:
-        ends = np.cumsum([one.rows for one in self._each])
-        parts = np.split(forces, ends[:-1])
-        return np.concatenate(
-            [
-                one.step(part, float(value))
-                for one, part, value in zip(self._each, parts, enthalpies, strict=True)
-            ]
-        )
+    def step(self) -> FloatArray:
+        return np.concatenate([one.step() for one in self._each])
 
 
 def make_minimiser(name: Minimiser) -> BatchMinimiser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,13 @@ class Outcome(StrEnum):
     ISOLATED = "isolated atoms"
     NOT_FINITE = "energy or forces not finite"
     BAD_INPUT = "input cannot be evaluated"
+    STOPPED = "stopped on request"
+
+
+#: Told of every point that a relaxation moves to, as it happens: index of the structure, step
+#: (0 for the start), energy in eV, fmax in eV/Å. ``False`` (anything false but ``None``) stops that
+#: structure with the verdict ``STOPPED``; an exception ends the whole run and reaches its caller.
+StepCallback = Callable[[int, int, float, float], bool | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,35 @@ Minimiser = Literal["fire", "quasi-newton"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustRegionSettings:
+    """What the quasi-Newton starts from and may do; chosen in ``benchmarks/minimisers.py``.
+
+    Attributes:
+        atom_stiffness: of the springs that hold the atoms in the first Hessian, eV/Å².
+        cell_stiffness: bulk modulus of the cell in the first Hessian, eV/Å³ (1 is 160 GPa).
+        first_radius: how far the first step may move an atom, Å. A cell's row counts by what it
+            does to an edge of the mean length.
+        least_radius: Å.
+        most_radius: Å.
+        uphill: rise of the enthalpy beyond which a step is taken back, eV per square root of atoms.
+        most_atoms: larger structures are relaxed by FIRE, because the effort of a step on a dense
+            Hessian grows with the cube of the atoms.
+    """
+
+    atom_stiffness: float = 30.0
+    cell_stiffness: float = 1.0
+    first_radius: float = 0.3
+    least_radius: float = 0.01
+    most_radius: float = 1.0
+    uphill: float = 0.02
+    most_atoms: int = 300
+
+
+#: The ones that every engine uses.
+TRUST_REGION = TrustRegionSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelaxSettings:
     """How to relax.
 
@@ -21,7 +50,7 @@ class RelaxSettings:
         keep_symmetry: project forces, stress and steps on the space group of the start
             (found by spglib at ``symprec``), as ASE's ``FixSymmetry`` does.
         symprec: tolerance of that space group, Å.
-        minimiser: FIRE, or the trust-region quasi-Newton.
+        minimiser: the trust-region quasi-Newton, or FIRE.
         time_limit: wall seconds for one structure; ``None`` for no limit.
         ceiling: stop a structure that stays above this energy, eV/atom; ``None`` for no limit.
     """
@@ -32,7 +61,7 @@ class RelaxSettings:
     fixed_cell: bool = False
     keep_symmetry: bool = False
     symprec: float = 0.01
-    minimiser: Minimiser = "fire"
+    minimiser: Minimiser = "quasi-newton"
     time_limit: float | None = None
     ceiling: float | None = None
 

@@ -51,10 +51,10 @@ def relax_with_ase(atoms: Atoms, settings: RelaxSettings) -> tuple[Atoms, FIRE]:
 @pytest.mark.parametrize(
     "settings",
     [
-        RelaxSettings(fmax=0.05),
-        RelaxSettings(fmax=0.05, pressure=20.0),
-        RelaxSettings(fmax=0.05, fixed_cell=True),
-        RelaxSettings(fmax=1e-6, steps=17),
+        RelaxSettings(minimiser="fire", fmax=0.05),
+        RelaxSettings(minimiser="fire", fmax=0.05, pressure=20.0),
+        RelaxSettings(minimiser="fire", fmax=0.05, fixed_cell=True),
+        RelaxSettings(minimiser="fire", fmax=1e-6, steps=17),
     ],
     ids=["plain", "pressure", "fixed cell", "step limit"],
 )
@@ -76,7 +76,7 @@ def test_fire_follows_ase_step_by_step(settings: RelaxSettings) -> None:
 def test_fire_follows_ase_with_fixed_atoms() -> None:
     start = distorted()
     start.set_constraint(FixAtoms([0, 2]))
-    settings = RelaxSettings(fmax=0.05)
+    settings = RelaxSettings(minimiser="fire", fmax=0.05)
     expected, minimiser = relax_with_ase(start, settings)
     found = relax(start, settings)
     assert found.steps == minimiser.nsteps
@@ -117,7 +117,7 @@ def test_symmetry_is_kept(minimiser: Minimiser) -> None:
 def test_symmetric_fire_follows_ase() -> None:
     start = symmetric_start()
     start.set_constraint(FixSymmetry(start))
-    settings = RelaxSettings(fmax=0.05)
+    settings = RelaxSettings(minimiser="fire", fmax=0.05)
     expected, minimiser = relax_with_ase(start, settings)
     found = relax(start, settings)
     assert found.steps == minimiser.nsteps
@@ -141,8 +141,8 @@ def test_symmetry_averages_out_what_breaks_it() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_minimisers_find_the_same_minimum(seed: int) -> None:
-    fire = relax(distorted(seed), RelaxSettings(fmax=0.005, steps=600))
-    newton = relax(distorted(seed), RelaxSettings(fmax=0.005, steps=600, minimiser="quasi-newton"))
+    fire = relax(distorted(seed), RelaxSettings(fmax=0.005, steps=600, minimiser="fire"))
+    newton = relax(distorted(seed), RelaxSettings(fmax=0.005, steps=600))
     assert fire.converged
     assert newton.converged
     assert newton.steps < fire.steps

@@ -1,0 +1,121 @@
+"""Structures in flight: where each has got to, and the result that it ends as."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from gencsp.relax.crystals import Crystals, FloatArray, Values
+from gencsp.relax.restraints import Restraints
+from gencsp.relax.result import Outcome, Relaxed
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The point that a relaxation has got to, in eV and Å."""
+
+    cell: FloatArray
+    positions: FloatArray
+    energy: float
+    enthalpy: float
+    fmax: float
+    forces: FloatArray
+    stress: FloatArray
+    closest: float
+
+
+@dataclass(slots=True)
+class Job:
+    """One structure in flight."""
+
+    index: int
+    source: Atoms
+    restraints: Restraints
+    size: int
+    started: float = field(default_factory=time.monotonic)
+    steps: int = 0
+    place: Place | None = None
+    enthalpies: list[float] = field(default_factory=list)
+
+
+def place_of(
+    job: Job, crystals: Crystals, values: Values, i: int, enthalpy: float, fmax: float
+) -> Place:
+    rows = _rows(job, crystals, i)
+    return Place(
+        cell=crystals.cells[i],
+        positions=crystals.positions[rows],
+        energy=float(values.energies[i]),
+        enthalpy=enthalpy,
+        fmax=fmax,
+        forces=values.forces[rows].copy(),
+        stress=values.stresses[i],
+        closest=float(values.closest[i]),
+    )
+
+
+def _rows(job: Job, crystals: Crystals, i: int) -> slice:
+    stop = int(crystals.sizes[: i + 1].sum())
+    return slice(stop - job.size, stop)
+
+
+def _moved(job: Job, cell: FloatArray, positions: FloatArray) -> Atoms:
+    """The structure of a job, elsewhere."""
+    atoms: Atoms = job.source.copy()
+    atoms.set_constraint()
+    atoms.set_cell(cell)
+    atoms.set_positions(positions)
+    atoms.set_constraint(job.source.constraints)
+    return atoms
+
+
+def dead_end(job: Job, crystals: Crystals, i: int, outcome: Outcome) -> Relaxed:
+    """The end of structure ``i`` of a batch, which could not be evaluated where it is."""
+    atoms = _moved(job, crystals.cells[i], crystals.positions[_rows(job, crystals, i)])
+    return failed(job.index, atoms, outcome, steps=job.steps)
+
+
+def finish(job: Job, outcome: Outcome) -> Relaxed:
+    """The result at the last point that the minimiser accepted."""
+    place = job.place
+    assert place is not None, "the start has been evaluated"
+    atoms = _moved(job, place.cell, place.positions)
+    stress = np.asarray(full_3x3_to_voigt_6_stress(place.stress))
+    atoms.calc = SinglePointCalculator(
+        atoms,
+        energy=place.energy,
+        free_energy=place.energy,
+        forces=place.forces,
+        stress=stress,
+    )
+    return Relaxed(
+        index=job.index,
+        atoms=atoms,
+        energy=place.energy,
+        enthalpy=place.enthalpy,
+        fmax=place.fmax,
+        stress=stress,
+        steps=job.steps,
+        outcome=outcome,
+    )
+
+
+def failed(index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0) -> Relaxed:
+    """What is left of a structure that could not be evaluated: no numbers, only the verdict."""
+    atoms.calc = None
+    nan = float("nan")
+    return Relaxed(
+        index=index,
+        atoms=atoms,
+        energy=nan,
+        enthalpy=nan,
+        fmax=nan,
+        stress=np.full(6, np.nan),
+        steps=steps,
+        outcome=outcome,
+    )
