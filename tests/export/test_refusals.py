@@ -61,7 +61,7 @@ def test_mixed_compositions(mixed: str, code: str) -> None:
 
 
 def test_a_formula_that_is_not_there(mixed: str) -> None:
-    assert "none of 5 structures can be handed to airss: 3 of them: AuCu is not MgO" in refused(
+    assert "none of 5 structures can be handed to airss: 3 of them: CuAu is not MgO" in refused(
         mixed, "out", "--to", "airss", "--formula", "MgO"
     )
     assert "not an element" in refused(mixed, "out", "--to", "airss", "--formula", "Xq2")
@@ -194,3 +194,10 @@ def test_a_formula_that_cannot_be_read(here: Path) -> None:
     with pytest.raises(CompositionError):
         get_exporter("airss").write(alloys(1), here / "out", formula="Cu0Au")
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_help(command: str) -> None:
+    result = RUNNER.invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert "DIR" in result.output
