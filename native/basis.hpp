@@ -5,7 +5,8 @@
 
 namespace gencsp::GENCSP_ISA {
 
-constexpr int kBasis = 64;  // row length of basis arrays: 31 or 9 functions, zeros behind
+// Row length of basis arrays: 31 functions or fewer, and whole panels of products.
+constexpr int kBasis = kPanel > 32 ? kPanel : 32;
 
 // sin and cos of frequency * x. The phase reaches 100 radians and more, where single precision has
 // only five digits left, so it is reduced to a quarter turn in double precision.

@@ -93,7 +93,9 @@ Status FrechetProblem::evaluate(const std::vector<double>& x, double& enthalpy,
     crystal.positions = positions_.data();
     crystal.cell = cell_.data();
     std::copy(task_.periodic, task_.periodic + 3, crystal.periodic);
-    model_.evaluate(crystal, Wanted::kForces, false, scratch_, evaluated_);
+    Request request;
+    request.merge = task_.merge;
+    model_.evaluate(crystal, request, scratch_, evaluated_);
     if (evaluated_.status != Status::kOk) return evaluated_.status;
     enthalpy = evaluated_.energy + task_.pressure * volume_;
 

@@ -2,7 +2,8 @@
 //
 // Atom graph: every pair of atoms or images within `atom_cutoff`, one undirected edge for the two
 // directions. Bond graph: at each atom, every ordered pair of different edges shorter than
-// `bond_cutoff` (Deng et al., Nat. Mach. Intell. 5, 1031 (2023), Methods).
+// `bond_cutoff` (Deng et al., Nat. Mach. Intell. 5, 1031 (2023), Methods). The two orders of a pair
+// have one angle in common, the corner.
 #pragma once
 
 #include <vector>
@@ -27,56 +28,57 @@ struct GraphLimits {
 
 enum class GraphStatus { kOk, kBadInput, kIsolated };
 
-// What the network needs: counts, indices, distances and angles. Edges shorter than the bond cutoff
-// come first, so that they are the nodes of the bond graph without another index.
-struct GraphView {
-    int n_atoms, n_edges, n_short, n_directed, n_short_directed, n_angles;
-    const int* numbers;
-    const double* distance;     // [n_edges]
-    const int* centre;          // [n_directed], ascending
-    const int* neighbour;       // [n_directed]
-    const int* edge;            // [n_directed]
-    const int* bond_centre;     // [n_short_directed], ascending
-    const int* bond_edge;       // [n_short_directed]
-    const int* angle_bond;      // [n_angles], ascending: the directed bond that is updated
-    const int* angle_edge;      // [n_angles]: its edge
-    const int* angle_other;     // [n_angles]: edge of the other bond
-    const double* angle;        // [n_angles], radians
-};
-
 class Graph {
 public:
+    struct Edge {
+        int i, j;
+        double vector[3];  // from j to i, Å
+        double distance;   // Å
+    };
+    // A bond is one direction of an edge that is shorter than the bond cutoff.
+    struct Bond {
+        int centre, edge;
+        double sign;       // of the direction, against the edge's vector
+        double unit[3];
+    };
+    // Two different bonds of one atom.
+    struct Corner {
+        int bond, other;
+        double cosine, angle;  // radians
+    };
+
     GraphStatus build(const Crystal& crystal, double atom_cutoff, double bond_cutoff,
                       const GraphLimits& limits);
-    GraphView view() const;
 
-    // Forces (eV/Å, [n_atoms][3]) and dE/dstrain (eV, [3][3]) from dE/d(distance), dE/d(angle).
+    int n_atoms() const { return n_atoms_; }
+    const int* numbers() const { return numbers_; }
+    // Edges shorter than the bond cutoff come first: they are the nodes of the bond graph.
+    int n_short() const { return n_short_; }
+    const std::vector<Edge>& edges() const { return edges_; }
+    const std::vector<Bond>& bonds() const { return bonds_; }  // by centre
+    const std::vector<Corner>& corners() const { return corners_; }  // by centre
+    double closest() const;  // shortest distance, Å
+
+    // Forces (eV/Å, [n_atoms][3]) and dE/dstrain (eV, [3][3]) from dE/d(distance) of each edge and
+    // dE/d(angle) of each corner.
     void pull_back(const double* d_distance, const double* d_angle, double* forces,
                    double* virial) const;
 
 private:
-    struct Pair {
-        int i, j;
-        double vector[3];  // from j to i
-        double distance;
-    };
-
-    GraphStatus find_pairs(const Crystal& crystal, double cutoff, const GraphLimits& limits);
-    void sort_edges(double bond_cutoff);
-    void make_directed();
+    GraphStatus find_edges(const Crystal& crystal, double cutoff, const GraphLimits& limits);
+    void short_edges_first(double bond_cutoff);
+    bool has_isolated_atom() const;
     void make_bonds();
-    GraphStatus make_angles(const GraphLimits& limits);
+    GraphStatus make_corners(const GraphLimits& limits);
 
     int n_atoms_ = 0, n_short_ = 0;
     const int* numbers_ = nullptr;
-    std::vector<Pair> pairs_, sorted_;
-    std::vector<double> distance_, angle_, cosine_, unit_;
+    std::vector<Edge> edges_, sorted_;
+    std::vector<Bond> bonds_;
+    std::vector<Corner> corners_;
     std::vector<double> wrapped_;
-    std::vector<int> first_, fill_, centre_, neighbour_, edge_;
-    std::vector<int> bond_first_, bond_centre_, bond_edge_;
-    std::vector<double> bond_sign_;
-    std::vector<char> seen_;
-    std::vector<int> angle_bond_, angle_other_bond_, angle_edge_, angle_other_;
+    std::vector<int> first_bond_, fill_;
+    mutable std::vector<char> seen_;
     mutable std::vector<double> d_unit_, d_vector_;
 };
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "buffer.hpp"
-#include "graph.hpp"
+#include "classes.hpp"
 
 namespace gencsp {
 
@@ -49,16 +49,16 @@ struct RawModel {
 
 // Memory of one thread, reused from call to call.
 struct Workspace {
-    static constexpr int kBuffers = 72;
+    static constexpr int kBuffers = 96;
     Buffer buffer[kBuffers];
 };
 
 // Where the results go. Null `magmom`: not wanted. Null derivatives: forward pass only.
 struct NetworkOutput {
-    double* site_energy = nullptr;  // [n_atoms], eV
-    double* magmom = nullptr;       // [n_atoms], Bohr magnetons
-    double* d_distance = nullptr;   // [n_edges], eV/Å
-    double* d_angle = nullptr;      // [n_angles], eV/radian
+    double* site_energy = nullptr;  // [n_atoms] of one atom, eV
+    double* magmom = nullptr;       // [n_atoms] of one atom, Bohr magnetons
+    double* d_distance = nullptr;   // [n_edges] of all edges of a class together, eV/Å
+    double* d_angle = nullptr;      // [n_corners] likewise, eV/radian
 };
 
 // The kernels of one instruction set. `pack` copies the weights into the order that they need.

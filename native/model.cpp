@@ -136,7 +136,7 @@ RawModel Model::describe() const {
     return raw;
 }
 
-void Model::evaluate(const Crystal& crystal, Wanted wanted, bool magmoms, Scratch& scratch,
+void Model::evaluate(const Crystal& crystal, const Request& request, Scratch& scratch,
                      Evaluated& result) const {
     const int n = crystal.n_atoms;
     for (int i = 0; i < n; ++i)
@@ -151,26 +151,37 @@ void Model::evaluate(const Crystal& crystal, Wanted wanted, bool magmoms, Scratc
             status == GraphStatus::kIsolated ? Status::kIsolated : Status::kBadInput;
         return;
     }
-    const GraphView view = scratch.graph.view();
-    result.closest = *std::min_element(view.distance, view.distance + view.n_edges);
-    result.site_energies.resize(n);
-    result.magmoms.resize(magmoms ? n : 0);
+    scratch.classes.find(scratch.graph, request.merge);
+    const GraphView& view = scratch.classes.view();
+    result.closest = scratch.graph.closest();
+    scratch.site_energy.resize(view.n_atoms);
+    scratch.magmom.resize(request.magmoms ? view.n_atoms : 0);
     NetworkOutput out;
-    out.site_energy = result.site_energies.data();
-    if (magmoms) out.magmom = result.magmoms.data();
-    if (wanted == Wanted::kForces) {
+    out.site_energy = scratch.site_energy.data();
+    if (request.magmoms) out.magmom = scratch.magmom.data();
+    if (request.forces) {
         scratch.d_distance.resize(view.n_edges);
-        scratch.d_angle.resize(view.n_angles);
+        scratch.d_angle.resize(view.n_corners);
         out.d_distance = scratch.d_distance.data();
         out.d_angle = scratch.d_angle.data();
     }
     kernels_->run(packed_, view, scratch.workspace, out);
+    result.site_energies.resize(n);
+    result.magmoms.resize(request.magmoms ? n : 0);
     result.energy = 0.0;
-    for (double e : result.site_energies) result.energy += e;
+    for (int i = 0; i < n; ++i) {
+        const int a = scratch.classes.of_atom(i);
+        result.site_energies[i] = scratch.site_energy[a];
+        result.energy += scratch.site_energy[a];
+        if (request.magmoms) result.magmoms[i] = scratch.magmom[a];
+    }
     result.forces.assign(3 * static_cast<std::size_t>(n), 0.0);
-    if (wanted == Wanted::kForces)
-        scratch.graph.pull_back(out.d_distance, out.d_angle, result.forces.data(),
-                                result.virial.data());
+    if (request.forces) {
+        scratch.classes.share_out(scratch.d_distance, scratch.d_angle, scratch.of_edges,
+                                  scratch.of_corners);
+        scratch.graph.pull_back(scratch.of_edges.data(), scratch.of_corners.data(),
+                                result.forces.data(), result.virial.data());
+    }
     const bool finite = std::isfinite(result.energy) && all_finite(result.forces);
     result.status = finite ? Status::kOk : Status::kNotFinite;
 }

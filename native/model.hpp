@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "graph.hpp"
+#include "classes.hpp"
 #include "kernels.hpp"
 #include "linalg3.hpp"
 
@@ -23,13 +23,21 @@ struct Evaluated {
     std::vector<double> magmoms;        // Bohr magnetons; empty unless asked for
 };
 
-enum class Wanted { kEnergy, kForces };
+struct Request {
+    bool forces = true;
+    bool magmoms = false;
+    // Compute equivalent atoms, edges and angles once. The forces of a symmetric crystal are then
+    // as symmetric as it is; they have no noise that could lead away from a saddle point.
+    bool merge = false;
+};
 
 // One thread's memory.
 struct Scratch {
     Graph graph;
+    Classes classes;
     Workspace workspace;
-    std::vector<double> d_distance, d_angle;
+    std::vector<double> site_energy, magmom, d_distance, d_angle;  // of classes
+    std::vector<double> of_edges, of_corners;                      // the same for their members
 };
 
 // A float32 array of the state dictionary.
@@ -53,7 +61,7 @@ public:
     Model& operator=(const Model&) = delete;
     ~Model();
 
-    void evaluate(const Crystal& crystal, Wanted wanted, bool magmoms, Scratch& scratch,
+    void evaluate(const Crystal& crystal, const Request& request, Scratch& scratch,
                   Evaluated& result) const;
     const char* isa() const { return kernels_->name; }
 

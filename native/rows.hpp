@@ -8,13 +8,18 @@ namespace gencsp::GENCSP_ISA {
 constexpr float kNormEpsilon = 1e-5f;  // PyTorch's LayerNorm
 constexpr float kMeanOfFeatures = 1.0f / kFeatures;
 
-// What one message keeps for the way back, in floats: the slope of the hidden activation, the
-// normalised input of the gate and the two inverse root mean squares. The gate's own output and
-// slopes are computed again: memory is slower than that.
-constexpr int kSlopeAt = 0;
-constexpr int kNormedAt = kGated;
-constexpr int kScaleAt = 2 * kGated;
-constexpr int kRecord = kScaleAt + 16;
+// What messages keep for the way back, each in rows of its own, so that they stream: the slope of
+// the hidden activations, the normalised input of the gate and its two inverse root mean squares.
+// The gate's own output and slopes are computed again: memory is slower than that.
+struct Record {
+    float* slope = nullptr;   // [count][128]; none for angle updates
+    float* normed = nullptr;  // [count][128]
+    float* scale = nullptr;   // [count][2]
+
+    Record from(long row) const {
+        return {slope ? slope + row * kGated : nullptr, normed + row * kGated, scale + row * 2};
+    }
+};
 
 GENCSP_INLINE void set_rows(float* to, float value, long count) {
     for (long i = 0; i < count; ++i) to[i] = value;
@@ -60,69 +65,88 @@ GENCSP_INLINE void silu_of_sum(const float* a, const float* b, const float* c, f
 
 GENCSP_INLINE float inverse_rms(const float* y) {
     Vec squares = Vec{};
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < kFeatures; i += kLanes) squares += load(y + i) * load(y + i);
     return 1.0f / __builtin_sqrtf(sum(squares) * kMeanOfFeatures + kNormEpsilon);
 }
 
-// output[64] = silu(core) * sigmoid(gate) of the affine map of normalised inputs x[128]; with
-// `slopes`, also its derivative with respect to x, [128].
-template <bool slopes>
-GENCSP_INLINE void gate_output(const float* x, const GatedLayer& layer, float* output,
-                               float* slope) {
+// silu(core) * sigmoid(gate) with its derivatives by core and gate.
+GENCSP_INLINE Vec gated(Vec core, Vec gate, Vec& by_core, Vec& by_gate) {
+    Vec s, t;
+    sigmoid_pair(core, gate, s, t);
+    const Vec h = core * s;
+    const Vec out = h * t;
+    by_core = (s + h * (1.0f - s)) * t;
+    by_gate = out - out * t;
+    return out;
+}
+
+// Normalise rows of centred pre-activations y[count][128] into their records, and give the gated
+// output[count][64] of their affine maps. All scales come first: a row would wait for its own.
+GENCSP_INLINE void gate_rows(int count, const float* y, const GatedLayer& layer,
+                             const Record& record, float* output) {
+    for (int r = 0; r < count; ++r)
+        for (int half = 0; half < 2; ++half)
+            record.scale[2 * r + half] =
+                layer.normed ? inverse_rms(y + r * kGated + half * kFeatures) : 1.0f;
+    for (int r = 0; r < count; ++r) {
+        const float* from = y + r * kGated;
+        float* to = record.normed + r * kGated;
+        const Vec scale_core = splat(record.scale[2 * r]);
+        const Vec scale_gate = splat(record.scale[2 * r + 1]);
+#pragma GCC unroll 2
+        for (int i = 0; i < kFeatures; i += kLanes) {
+            const int j = i + kFeatures;
+            const Vec x = load(from + i) * scale_core, z = load(from + j) * scale_gate;
+            store(to + i, x);
+            store(to + j, z);
+            Vec s, t;
+            const Vec core = x * load(layer.gain + i) + load(layer.shift + i);
+            sigmoid_pair(core, z * load(layer.gain + j) + load(layer.shift + j), s, t);
+            store(output + r * kFeatures + i, core * s * t);
+        }
+    }
+}
+
+// Gradient of one message's normalised inputs, d_x[128], and how far it points along them.
+// `incoming(i, out)`: lanes from i on of the output's gradient, given the output itself.
+template <typename Incoming>
+GENCSP_INLINE void gate_row_back(const float* normed, const GatedLayer& layer, float* d_x,
+                                 float* along, const Incoming& incoming) {
+    Vec along_core = Vec{}, along_gate = Vec{};
 #pragma GCC unroll 2
     for (int i = 0; i < kFeatures; i += kLanes) {
         const int j = i + kFeatures;
+        const Vec x = load(normed + i), z = load(normed + j);
         const Vec gain_core = load(layer.gain + i), gain_gate = load(layer.gain + j);
-        const Vec nc = load(x + i) * gain_core + load(layer.shift + i);
-        const Vec ng = load(x + j) * gain_gate + load(layer.shift + j);
-        Vec s, t;
-        sigmoid_pair(nc, ng, s, t);
-        const Vec h = nc * s;
-        const Vec out = h * t;
-        store(output + i, out);
-        if constexpr (slopes) {
-            store(slope + i, (s + h * (1.0f - s)) * t * gain_core);
-            store(slope + j, out * (1.0f - t) * gain_gate);
-        }
+        Vec by_core, by_gate;
+        const Vec out = gated(x * gain_core + load(layer.shift + i),
+                              z * gain_gate + load(layer.shift + j), by_core, by_gate);
+        const Vec d = incoming(i, out);
+        const Vec d_core = d * by_core * gain_core, d_gate = d * by_gate * gain_gate;
+        along_core += d_core * x;
+        along_gate += d_gate * z;
+        store(d_x + i, d_core);
+        store(d_x + j, d_gate);
     }
+    along[0] = layer.normed ? sum(along_core) * kMeanOfFeatures : 0.0f;
+    along[1] = layer.normed ? sum(along_gate) * kMeanOfFeatures : 0.0f;
 }
 
-// Normalise the centred pre-activations y[128] into the record, and give the output[64].
-GENCSP_INLINE void gate_row(const float* y, const GatedLayer& layer, float* record,
-                            float* output) {
-    for (int half = 0; half < 2; ++half) {
-        const float* from = y + half * kFeatures;
-        const float scale = layer.normed ? inverse_rms(from) : 1.0f;
-        record[kScaleAt + half] = scale;
-#pragma GCC unroll 8
-        for (int i = 0; i < kFeatures; i += kLanes)
-            store(record + kNormedAt + half * kFeatures + i, load(from + i) * scale);
-    }
-    gate_output<false>(record + kNormedAt, layer, output, nullptr);
-}
-
-// d_out: [64] gradient of the gated output; d_y: [128] gradient of the pre-activations, up to a
-// constant for each half, which the centred weights remove.
-GENCSP_INLINE void gate_row_back(const float* d_out, const float* slope, const GatedLayer& layer,
-                                 const float* record, float* d_y) {
-#pragma GCC unroll 2
-    for (int half = 0; half < 2; ++half) {
-        const float* x = record + kNormedAt + half * kFeatures;
-        Vec d[kFeatures / kLanes];
-        Vec along = Vec{};
+// From the gradient of normalised inputs to that of the pre-activations, up to a constant for each
+// half, which the centred weights remove; in place.
+GENCSP_INLINE void normalise_rows_back(int count, const Record& record, const float* along,
+                                       float* d) {
+    for (int r = 0; r < count; ++r)
+        for (int half = 0; half < 2; ++half) {
+            const float* x = record.normed + r * kGated + half * kFeatures;
+            const Vec scale = splat(record.scale[2 * r + half]);
+            const Vec mean = splat(along[2 * r + half]);
+            float* to = d + r * kGated + half * kFeatures;
 #pragma GCC unroll 16
-        for (int q = 0; q < kFeatures / kLanes; ++q) {
-            d[q] = load(d_out + q * kLanes) * load(slope + half * kFeatures + q * kLanes);
-            along += d[q] * load(x + q * kLanes);
+            for (int i = 0; i < kFeatures; i += kLanes)
+                store(to + i, (load(to + i) - load(x + i) * mean) * scale);
         }
-        const float mean = layer.normed ? sum(along) * kMeanOfFeatures : 0.0f;
-        const float scale = record[kScaleAt + half];
-#pragma GCC unroll 16
-        for (int q = 0; q < kFeatures / kLanes; ++q)
-            store(d_y + half * kFeatures + q * kLanes,
-                  (d[q] - load(x + q * kLanes) * mean) * scale);
-    }
 }
 
 }  // namespace gencsp::GENCSP_ISA
