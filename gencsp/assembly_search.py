@@ -30,7 +30,7 @@ from gencsp.search.sources import ProposerSource, Source, Turns, pool_source
 from gencsp.search.space import Space
 from gencsp.search.trial import Strategy
 from gencsp.search.worker import Bench
-from gencsp.search_settings import folder, search_settings, stop_rules
+from gencsp.search_settings import folder, save_deck, search_settings, stop_rules
 from gencsp.store import DiskStore, Manifest, Store
 
 if TYPE_CHECKING:
@@ -205,7 +205,9 @@ def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> I
     plan = Plan.of(deck, strategy=strategy)
     with open_executor(deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
-        with DiskStore(folder(deck), manifest) as store:
+        where = folder(deck)
+        with DiskStore(where, manifest) as store:
+            save_deck(deck, where)
             yield plan.search(store, executor)
 
 

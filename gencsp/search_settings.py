@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ase.cell import Cell
 
 from gencsp.composition import Composition
 from gencsp.decks import SearchDeck
-from gencsp.errors import RequestError
+from gencsp.errors import DeckError, RequestError
 from gencsp.io import read_structures
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.airss import AirssDeck, read_airss
 from gencsp.search.loop import SearchSettings
 from gencsp.search.space import Space
 from gencsp.search.stop import StopRules
+from gencsp.store.disk import storage_errors
 from gencsp.volume import predict_volume
+
+#: The deck of a run, in its folder.
+DECK = "search.json"
 
 #: A fixed cell may be emptier or fuller than the predicted volume by this factor.
 CROWDING = 1.35
@@ -57,6 +62,48 @@ def folder(deck: SearchDeck) -> Path:
     """The folder of the run."""
     name = search_settings(deck).space.name
     return deck.out or Path("runs") / f"{name}-{deck.method}-{deck.seed}"
+
+
+def save_deck(deck: SearchDeck, where: Path) -> None:
+    """Keep a deck in the folder of its run, for :func:`saved_deck`.
+
+    Raises:
+        StoreError: it cannot be written, or there is no space left.
+    """
+    files = {key: getattr(deck, key) for key in ("airss", "target", "cell", "weights", "hull")}
+    whole = {key: file.absolute() for key, file in files.items() if file is not None}
+    seeds = tuple(_absolute(text) for text in deck.seeds)
+    kept = deck.model_copy(update={**whole, "seeds": seeds, "out": None})
+    with storage_errors(where):
+        aside = where / f"{DECK}.new"
+        aside.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        aside.replace(where / DECK)
+
+
+def saved_deck(where: Path, **changes: object) -> SearchDeck:
+    """The deck of the run in a folder, to go on with it.
+
+    Args:
+        where: the folder.
+        changes: settings to change; ``None`` leaves one as it is.
+
+    Raises:
+        DeckError: there is no search in the folder, or a change is out of range.
+    """
+    try:
+        settings = json.loads((where / DECK).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DeckError(f"{where} holds no search to go on with.") from error
+    new = {key: value for key, value in changes.items() if value is not None}
+    return SearchDeck.make(**{**settings, **new, "out": where})
+
+
+def _absolute(text: str) -> str:
+    name, colon, weight = text.rpartition(":")
+    for file, rest in ((text, ""), (name, colon + weight)):
+        if file and Path(file).exists():
+            return f"{Path(file).absolute()}{rest}"
+    return text
 
 
 def stop_rules(deck: SearchDeck) -> StopRules:

@@ -24,7 +24,7 @@ from gencsp.execute.named import open_executor
 from gencsp.search.loop import Search
 from gencsp.search.sources import pool_source
 from gencsp.search.space import Space
-from gencsp.search_settings import folder, search_settings, stop_rules
+from gencsp.search_settings import folder, save_deck, saved_deck, search_settings, stop_rules
 from gencsp.store import DiskStore
 
 RUNNER = CliRunner()
@@ -152,3 +152,39 @@ def test_an_airss_deck_says_where_to_look(tmp_path: Path) -> None:
     assert settings.space.volume_per_atom == 11.0
     assert settings.space.space_groups[0] == 10
     assert ("O", "Ti", 1.5) in settings.separations
+
+
+@pytest.mark.usefixtures("cheap")
+def test_resume_and_status(tmp_path: Path) -> None:
+    done = RUNNER.invoke(app, [*ARGUMENTS, "--budget", "12"])
+    assert done.exit_code == 0, done.output
+    where = tmp_path / "runs" / "LiSi2-random-5"
+    deck = SearchDeck.make(formula="LiSi2", atoms=3, seed=5, budget=12, seeds=("mixed:2",))
+    save_deck(deck, where)
+    assert saved_deck(where) == deck.model_copy(update={"out": where})
+    status = RUNNER.invoke(app, ["status", str(where)])
+    assert "LiSi2, random: 12 trials of a budget of 12" in status.stdout
+    ranked = ase.io.read(where / "ranked.extxyz", 0)
+    assert f"lowest: {ranked.info['decomposition_energy']:.4f} eV/atom" in status.stdout
+    on = RUNNER.invoke(app, ["resume", str(where), "--budget", "18"])
+    assert on.exit_code == 0, on.output
+    assert "the budget of 18 trials was used" in on.stdout
+    for command in ("resume", "status"):
+        refused = RUNNER.invoke(app, [command, str(tmp_path)])
+        assert refused.exit_code == 2
+        assert "holds no search" in refused.stderr
+
+
+def test_a_saved_deck_finds_its_files_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pool.extxyz").write_text("anything")
+    seeds = ("pool.extxyz:2", "mixed", "pool.extxyz")
+    deck = SearchDeck.make(formula="LiSi2", seeds=seeds, target=Path("a.cif"))
+    save_deck(deck, tmp_path)
+    monkeypatch.chdir("/")
+    found = saved_deck(tmp_path, budget=7)
+    assert found.seeds == (f"{tmp_path}/pool.extxyz:2", "mixed", f"{tmp_path}/pool.extxyz")
+    assert found.target == tmp_path / "a.cif"
+    assert found.budget == 7

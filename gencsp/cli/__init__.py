@@ -21,7 +21,7 @@ from gencsp.cli.info import info
 from gencsp.cli.propose import propose
 from gencsp.cli.refine import refine
 from gencsp.cli.relax import relax
-from gencsp.cli.search import search
+from gencsp.cli.search import resume, search, status
 from gencsp.cli.train import PASS_ON, train
 
 # spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
@@ -36,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (cycle, search, propose, relax, refine, hull, dedup, export, info):
+for _command in (cycle, search, resume, status, propose, relax, refine, hull, dedup, export, info):
     app.command()(_command)
 app.command("filter")(filter_pools)
 app.command("import")(import_results)

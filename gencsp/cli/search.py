@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from gencsp.decks import SearchDeck
     from gencsp.search.loop import Search, SearchProgress
 
 #: Names of skipped seeds on the screen.
@@ -129,6 +130,35 @@ def search(
         engine=engine,
         hull=hull,
     )
+    _run(deck)
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(help="Folder of a search.", metavar="DIR")],
+    budget: Annotated[int | None, typer.Option(help="Another budget of trials.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Most wall time of this session.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes of one thread.")] = None,
+) -> None:
+    """Go on with a search that was stopped, or that is to have a larger budget."""
+    from gencsp.search_settings import saved_deck
+
+    _run(saved_deck(folder, budget=budget, minutes=minutes, workers=workers))
+
+
+def status(
+    folder: Annotated[Path, typer.Argument(help="Folder of a search.", metavar="DIR")],
+) -> None:
+    """Say how far a search is; it may be running."""
+    from gencsp.search_status import search_status
+
+    found = search_status(folder)
+    say(f"{found.space}, {found.method}: {found.done} trials of a budget of {found.budget}")
+    if found.best_id:
+        say(f"lowest: {found.best:.4f} eV/atom, {found.space_group}, {found.best_id}")
+    print_failures(found.failures)
+
+
+def _run(deck: SearchDeck) -> None:
     from gencsp.assembly_search import open_search
     from gencsp.search_settings import folder
 

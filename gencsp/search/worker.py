@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp.proposers.checks import pair_distances
 from gencsp.proposers.separations import Separations, least_distances
@@ -117,6 +118,7 @@ def run_trials(bench: Bench, jobs: Sequence[Job]) -> Work:
                 if key in start.info:
                     atoms.info[key] = start.info[key]
             atoms.info["stage"] = str(Stage.RELAXED)
+            _drop_forces(atoms)
             results[place] = Finished(
                 structures=(atoms,) if is_finite(atoms) else (),
                 failures={} if result.converged else {str(result.outcome): 1},
@@ -152,6 +154,12 @@ def _start(bench: Bench, job: Job) -> Atoms | None:
         ):
             return _labelled(child, job, bench.seed)
     return None
+
+
+def _drop_forces(atoms: Atoms) -> None:
+    """Keep the energy alone: nothing reads the forces of minima, and they double what is kept."""
+    energy = atoms.calc.results.get("energy") if atoms.calc is not None else None
+    atoms.calc = None if energy is None else SinglePointCalculator(atoms, energy=float(energy))
 
 
 def _labelled(atoms: Atoms, job: Job, seed: int) -> Atoms:
