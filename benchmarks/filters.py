@@ -78,8 +78,8 @@ def main() -> None:
     for name, structures in sets.items():
         # Drawn, because files are in order of composition.
         order = rng.permutation(len(structures))
-        results[name] = row = judge(structures, order[: options.diverse].tolist())
-        curves[name] = row.pop("unmatched")
+        row, curves[name] = judge(structures, order[: options.diverse].tolist())
+        results[name] = row
         row["unmatched_after_prototypes"] = {
             str(n): curves[name][n] for n in (0, 1, 5, 20, 50, TOP)
         }
@@ -103,7 +103,9 @@ def main() -> None:
         )
 
 
-def judge(structures: Sequence[Atoms], diverse: Sequence[int]) -> dict[str, object]:
+def judge(
+    structures: Sequence[Atoms], diverse: Sequence[int]
+) -> tuple[dict[str, object], list[float]]:
     """Counts of each filter alone and in sequence, and the prototype curve of one set."""
     passed: dict[str, list[bool]] = {}
     for column, name in COLUMNS.items():
@@ -121,12 +123,11 @@ def judge(structures: Sequence[Atoms], diverse: Sequence[int]) -> dict[str, obje
     prototypes = get_filter("prototypes", {"top": TOP})
     ranks = [prototypes.judge(structures[k]).value for k in left]
     row["prototype_matched"] = share(sum(rank < inf for rank in ranks), len(ranks))
-    row["unmatched"] = unmatched_shares(ranks, top=TOP)
     row["charge_balance"] = _share_of("charge_balance", structures)
     for name in ("uniqueness", "novelty"):
         if len(structures) <= 200:
             row[name] = _share_of(name, structures)
-    return row
+    return row, unmatched_shares(ranks, top=TOP)
 
 
 def pseudo_random(rng: np.random.Generator) -> Atoms:
