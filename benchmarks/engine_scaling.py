@@ -20,15 +20,17 @@ REPEATS = ((1, 1, 1), (2, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5))  # 
 # Multiplications of the matrix products, forward and backward; activations come on top.
 PER_EDGE = 4 * 4 * 64 * 64  # a directed edge, four atom convolutions, second layer
 PER_PAIR = 4 * 2 * 31 * 128  # an undirected edge, its basis in four first layers
-PER_ANGLE = 3 * 32_768 + 2 * 16_384  # three bond convolutions, two angle updates
+PER_ANGLE = 3 * 4 * 64 * 64 + 3 * 4 * 64 * 64  # second layers; first layers but the first two
+PER_CORNER = 4 * 31 * 128 + 2 * 31 * 64  # two angles: the first two first layers, the embedding
 
 
 def multiplications(atoms: Atoms) -> tuple[int, int, int]:
-    """Directed edges, angles, and multiplications of one force call."""
+    """Directed edges, angles, and multiplications of one force call (no symmetry used)."""
     i, distance = neighbor_list("id", atoms, 6.0)
     bonds = np.bincount(i[distance < 3.0], minlength=len(atoms))
     angles = int((bonds * (bonds - 1)).sum())
-    return len(i), angles, len(i) * PER_EDGE + len(i) // 2 * PER_PAIR + angles * PER_ANGLE
+    count = len(i) * PER_EDGE + len(i) // 2 * PER_PAIR + angles * PER_ANGLE
+    return len(i), angles, count + angles // 2 * PER_CORNER
 
 
 def seconds_of(engine: NativeEngine, batch: list[Atoms], workers: int) -> float:

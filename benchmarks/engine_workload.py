@@ -1,4 +1,7 @@
-"""Random crystals that the engine's benchmarks share: 6-24 atoms, eight compositions, any group."""
+"""Structures that the engine's benchmarks share: 6-24 atoms of eight compositions.
+
+Random crystals of any space group, and proposals of the default proposer.
+"""
 
 from __future__ import annotations
 
@@ -64,3 +67,26 @@ def _draw(formula: dict[str, int], rng: Generator) -> Atoms | None:
     distances = atoms.get_all_distances(mic=True) + 10.0 * np.eye(len(atoms))
     sized = SMALLEST <= len(atoms) <= LARGEST
     return atoms if sized and distances.min() >= CLOSEST else None
+
+
+def proposals(count: int, *, seed: int) -> list[Atoms]:
+    """What the default proposer makes of the same compositions, in cells of the same sizes."""
+    from gencsp.composition import Composition
+    from gencsp.proposers.base import Request
+    from gencsp.proposers.registry import get_proposer
+
+    proposer = get_proposer("mixed")
+    made: list[list[Atoms]] = []
+    for k, formula in enumerate(COMPOSITIONS):
+        size = sum(formula.values())
+        request = Request(
+            composition=Composition.from_counts(formula),
+            n=-(-(count - k) // len(COMPOSITIONS)),
+            units=tuple(range(-(-SMALLEST // size), LARGEST // size + 1)),
+        )
+        if request.n > 0:
+            rng = np.random.default_rng([seed, k])
+            made.append(list(proposer.propose(request, rng=rng)))
+    # The compositions in turn, so that every part of the list has them all.
+    longest = max(map(len, made), default=0)
+    return [part[i] for i in range(longest) for part in made if i < len(part)]
