@@ -25,10 +25,10 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 from scipy.optimize import linear_sum_assignment
 
 from gencsp.frameworks import GuestChoice, broadest_species, choose_guests, framework
+from gencsp.near_symmetry import average_cell, symmetrise_nearly
 
 __all__ = [
     "ANGLE_TOLERANCE",
@@ -137,23 +137,21 @@ def refine(
             their arrays; "primitive" and "conventional" are spglib's standard cells.
     """
     for symprec, angle_tolerance in ladder:
-        dataset = _dataset(atoms, symprec, angle_tolerance)
-        if dataset is None or int(dataset.number) in low:
-            continue
-        symmetrised = _symmetrise(atoms, symprec, angle_tolerance)
-        if symmetrised is None:
-            continue
-        found = space_group(symmetrised, symprec=TIGHT, angle_tolerance=-1.0)
-        if found.number in low or _overlaps(symmetrised, atoms):
-            continue
-        return Refinement(
-            atoms=_in_cell(symmetrised, cell),
-            space_group=found,
-            symprec=symprec,
-            angle_tolerance=angle_tolerance,
-            displacement=_largest_move(atoms, symmetrised),
-            refined=True,
-        )
+        for symmetrise in (_symmetrise, symmetrise_nearly):
+            symmetrised = symmetrise(atoms, symprec, angle_tolerance)
+            if symmetrised is None:
+                continue
+            found = space_group(symmetrised, symprec=TIGHT, angle_tolerance=-1.0)
+            if found.number in low or _overlaps(symmetrised, atoms):
+                continue
+            return Refinement(
+                atoms=_in_cell(symmetrised, cell),
+                space_group=found,
+                symprec=symprec,
+                angle_tolerance=angle_tolerance,
+                displacement=_largest_move(atoms, symmetrised),
+                refined=True,
+            )
     symprec, angle_tolerance = ladder[-1]
     return Refinement(
         atoms=_in_cell(atoms, cell),
@@ -249,7 +247,7 @@ def _average(atoms: Atoms, rotations: NDArray[np.int32], translations: FloatArra
         translations: (m, 3), fractional.
     """
     fractional = atoms.get_scaled_positions(wrap=False)
-    cell = _average_cell(atoms.cell.array, rotations)
+    cell = average_cell(atoms.cell.array, rotations)
     moves = np.zeros_like(fractional)
     for rotation, translation in zip(rotations, translations, strict=True):
         images = fractional @ rotation.T + translation
@@ -274,15 +272,6 @@ def _largest_move(before: Atoms, after: Atoms) -> float:
     moves = after.get_scaled_positions(wrap=False) - before.get_scaled_positions(wrap=False)
     relative = (moves - moves.mean(axis=0)) @ after.cell.array
     return float(np.linalg.norm(relative, axis=1).max())
-
-
-def _average_cell(cell: FloatArray, rotations: NDArray[np.int32]) -> FloatArray:
-    """The cell (rows, Å) stretched without rotation to the group's average of its metric."""
-    metric = cell @ cell.T
-    average = np.mean([r.T @ metric @ r for r in rotations], axis=0)
-    inverse = np.linalg.inv(cell)
-    stretch = np.real(sqrtm(inverse @ average @ inverse.T))
-    return np.asarray(cell @ stretch)
 
 
 def _match(distances: FloatArray, numbers: NDArray[np.int64]) -> NDArray[np.int64] | None:
