@@ -13,6 +13,7 @@ namespace gencsp {
 namespace {
 
 constexpr double kDamping = 0.2;
+constexpr double kSoftest = 1e-4;  // eV/Å^2 that is learnt: over an endless slope it would vanish
 constexpr int kShifts = 20;  // at most, per step
 constexpr double kNarrowest = 0.8, kAim = 0.92;  // of the radius: a cut step that is long enough
 constexpr int kFailures = 8;  // trial points in a row without numbers
@@ -81,8 +82,9 @@ public:
     // Learn from the change of gradient along a step.
     void update(const std::vector<double>& step, std::vector<double> change) {
         multiply(step);
-        double measured = 0.0, modelled = 0.0;
+        double measured = 0.0, modelled = 0.0, moved = 0.0;
         for (int i = 0; i < size_; ++i) {
+            moved += step[i] * step[i];
             measured += step[i] * change[i];
             modelled += step[i] * product_[i];
         }
@@ -93,6 +95,7 @@ public:
                 change[i] = keep * change[i] + (1.0 - keep) * product_[i];
             measured = kDamping * modelled;
         }
+        if (measured < kSoftest * moved) return;
         for (int i = 0; i < size_; ++i) {
             const double a = change[i] / measured, b = product_[i] / modelled;
             double* row = &matrix_[static_cast<std::size_t>(i) * size_];
@@ -118,7 +121,7 @@ private:
         for (int k = 0; k < n; ++k) {
             double* pivot = a + static_cast<std::size_t>(k) * n;
             pivot[k] += shift;
-            const double inverse = 1.0 / std::sqrt(std::max(pivot[k], 1e-6));
+            const double inverse = 1.0 / std::sqrt(std::max(pivot[k], kSoftest));
             for (int j = k; j < n; ++j) pivot[j] *= inverse;
             for (int i = k + 1; i < n; ++i) {
                 double* row = a + static_cast<std::size_t>(i) * n;

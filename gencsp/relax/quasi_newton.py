@@ -18,6 +18,8 @@ from gencsp.relax.settings import TRUST_REGION, TrustRegionSettings
 
 #: Least share of the modelled curvature that an update keeps.
 DAMPING = 0.2
+#: eV/Å². Least curvature along a step that is learnt: over a slope without end it would vanish.
+SOFTEST = 1e-4
 #: Solutions for the shift, at most, per step.
 SHIFTS = 20
 #: Of the radius: least length of a step that is cut, and the one aimed at.
@@ -117,6 +119,8 @@ class TrustRegion:
             keep = (1 - DAMPING) * modelled / (modelled - measured)
             change = keep * change + (1 - keep) * image
             measured = DAMPING * modelled
+        if measured < SOFTEST * float(self._move @ self._move):
+            return
         self._hessian += np.outer(change, change) / measured - np.outer(image, image) / modelled
 
     def _propose(self) -> FloatArray:
@@ -146,7 +150,12 @@ class TrustRegion:
     def _solve(self, shift: float) -> FloatArray:
         shifted = self._hessian.copy()
         shifted.flat[:: len(shifted) + 1] += shift
-        return np.asarray(cho_solve(cho_factor(shifted, check_finite=False), self._forces))
+        try:
+            return np.asarray(cho_solve(cho_factor(shifted, check_finite=False), self._forces))
+        except np.linalg.LinAlgError:  # positive definite but for rounding
+            values, vectors = np.linalg.eigh(shifted)
+            stiffness = np.maximum(values, SOFTEST)
+            return np.asarray(vectors @ ((vectors.T @ self._forces) / stiffness))
 
     def _length(self, move: FloatArray) -> float:
         """How far a move goes, Å: the longest row, those of the cell by what they do to an edge."""
