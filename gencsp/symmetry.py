@@ -10,6 +10,9 @@ other. Here spglib only names the operations: cell and positions are then averag
 cell given, so that every atom stays, and the outcome counts only if spglib finds its space group
 again at a tight tolerance. What spglib names at a large tolerance may depend on the order of the
 atoms; for one order it is always the same.
+
+Where spglib finds nothing, as at large tolerances it mostly does, a rung takes the one operation
+that the crystal is nearest to having (:mod:`gencsp.near_symmetry`).
 """
 
 from __future__ import annotations
