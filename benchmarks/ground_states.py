@@ -36,6 +36,7 @@ MATCHERS = {
 #: Name in the results: proposer and its share of invented symmetries.
 PROPOSERS = {
     "mixed": ("mixed", None),
+    "pyxtal": ("pyxtal", None),
     "random": ("random", None),
     "score (no symmetry)": ("score", None),
     "symmetric, symmetries invented": ("symmetric", 1.0),
