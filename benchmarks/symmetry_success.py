@@ -33,6 +33,11 @@ SYSTEMS: dict[str, tuple[tuple[tuple[str, int], ...], str, tuple[int, ...]]] = {
     "Zn-P-S": ((("ZnP2S6", 18), ("Zn2P2S7", 11)), "Zn", (1, 2)),
     "Li-Si": ((("Li5Si2", 14), ("Li2Si", 12)), "Li", (1, 2, 6)),
 }
+#: Name in the results: proposer that completes a host.
+INPAINTERS = {
+    "inpainting": "score",
+    "inpainting, symmetry of the host kept": "guest-orbits",
+}
 
 
 def draw(
@@ -65,7 +70,12 @@ def summarise(numbers: list[int], low: tuple[int, ...]) -> dict[str, object]:
 
 def measure(system: str, n: int, inpaintings: int) -> dict[str, dict[str, object]]:
     compositions, guest, low = SYSTEMS[system]
-    found: dict[str, list[int]] = {"unconditional": [], "inpainting": [], "symmetric": []}
+    found: dict[str, list[int]] = {
+        "unconditional": [],
+        "inpainting": [],
+        "inpainting, symmetry of the host kept": [],
+        "symmetric": [],
+    }
     frameworks = 0
     for k, (formula, atoms) in enumerate(compositions):
         free = relaxed(draw("score", formula, atoms, n, None, 10 * k))
@@ -75,15 +85,16 @@ def measure(system: str, n: int, inpaintings: int) -> dict[str, dict[str, object
         for i, host in enumerate(h for h in hosts if h.refined):
             frameworks += 1
             seed = 1000 * (k + 1) + i
-            found["inpainting"] += groups(
-                relaxed(draw("score", formula, atoms, inpaintings, host.atoms, seed))
-            )
+            for name, proposer in INPAINTERS.items():
+                made = draw(proposer, formula, atoms, inpaintings, host.atoms, seed)
+                found[name] += groups(relaxed(made))
         print(formula, "inpainted:", len(found["inpainting"]), "relaxed so far", flush=True)
         found["symmetric"] += groups(
             relaxed(draw("symmetric", formula, atoms, n, None, 10 * k + 1))
         )
     results = {name: summarise(numbers, low) for name, numbers in found.items()}
-    results["inpainting"]["frameworks"] = frameworks
+    for name in INPAINTERS:
+        results[name]["frameworks"] = frameworks
     return results
 
 

@@ -26,7 +26,7 @@ from gencsp.store import DiskStore
 EngineName = Literal["auto", "native", "torch"]
 
 #: The proposer that completes a host, by name.
-INPAINTER = "score"
+INPAINTER = "mixed"
 
 
 @dataclass(frozen=True, slots=True)

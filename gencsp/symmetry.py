@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import ase.utils
 import numpy as np
 import spglib
 from ase import Atoms
@@ -37,6 +38,7 @@ __all__ = [
     "ANGLE_TOLERANCE",
     "LADDER",
     "LOW_SYMMETRY",
+    "SPGLIB_ERRORS",
     "SYMPREC",
     "GuestChoice",
     "Refinement",
@@ -52,6 +54,14 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Answer = TypeVar("Answer")
 
+#: How ASE's ``FixSymmetry`` refuses a crystal: older releases of spglib answer None for what they
+#: cannot handle, and ASE trips over it or raises an error of its own; newer ones raise SpglibError.
+SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
+SPGLIB_ERRORS += tuple(
+    getattr(module, name)
+    for module, name in ((spglib, "SpglibError"), (ase.utils, "OldSpglibError"))
+    if hasattr(module, name)
+)
 #: Å and degrees: the small tolerance at which the paper reports relaxed structures.
 SYMPREC = 0.1
 ANGLE_TOLERANCE = 10.0

@@ -1,4 +1,4 @@
-"""The default: some structures by symmetric generation, the others without symmetry."""
+"""The default: some structures with symmetry kept in generation, the others without."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from gencsp.proposers.base import Proposer, Request
+from gencsp.proposers.guest_orbits import GuestOrbitProposer
 from gencsp.proposers.options import ProposerOptions
 from gencsp.proposers.score_model import ScoreProposer
 from gencsp.proposers.streams import streams
@@ -19,42 +20,55 @@ SYMMETRIC_SHARE = 0.75
 
 
 class MixedProposer:
-    """``symmetric`` and ``score``, in turn, in the shares 3 : 1.
+    """``symmetric`` and ``score``, in turn, in the shares 3 : 1; ``guest-orbits`` where a host is.
 
     Most ground states are symmetric, and few unconditional samples are; those few reach what no
-    likely symmetry does. Where only one of the two can honour the request it gets all of it:
-    ``score`` a host or a fixed cell, ``symmetric`` space groups. Where one of them gives up, the
-    other makes up for it.
+    likely symmetry does. A host is completed in the same shares with its symmetry kept and without.
+    Where only one of them can honour the request it gets all of it: ``score`` a fixed cell,
+    ``symmetric`` space groups. Where one gives up, the other makes up for it.
     """
 
     name = "mixed"
 
     def __init__(
-        self, symmetric: Proposer, unconditional: Proposer, *, share: float = SYMMETRIC_SHARE
+        self,
+        symmetric: Proposer,
+        guest_orbits: Proposer,
+        unconditional: Proposer,
+        *,
+        share: float = SYMMETRIC_SHARE,
     ) -> None:
         self.symmetric = symmetric
+        self.guest_orbits = guest_orbits
         self.unconditional = unconditional
         self.share = share
 
     @classmethod
     def from_options(cls, options: ProposerOptions) -> MixedProposer:
         loaded = replace(options, model=options.score_model())
-        return cls(SymmetricProposer.from_options(loaded), ScoreProposer.from_options(loaded))
+        return cls(
+            SymmetricProposer.from_options(loaded),
+            GuestOrbitProposer.from_options(loaded),
+            ScoreProposer.from_options(loaded),
+        )
 
     @property
     def failures(self) -> int:
-        return self.symmetric.failures + self.unconditional.failures
+        parts = (self.symmetric, self.guest_orbits, self.unconditional)
+        return sum(part.failures for part in parts)
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`; raises what its parts raise."""
-        if request.host is not None or request.cell is not None:
-            return self.unconditional.propose(request, rng=rng)
-        if request.space_groups is not None:
-            return self.symmetric.propose(request, rng=rng)
+        if request.host is None:
+            if request.cell is not None:
+                return self.unconditional.propose(request, rng=rng)
+            if request.space_groups is not None:
+                return self.symmetric.propose(request, rng=rng)
+        symmetric = self.symmetric if request.host is None else self.guest_orbits
         # The first of a long list are mixed like the whole of it: a search may stop at any time.
         turns = [int((k + 1) * self.share) > int(k * self.share) for k in range(request.n)]
         rngs = streams(rng)
-        both = ((self.unconditional, False), (self.symmetric, True))
+        both = ((self.unconditional, False), (symmetric, True))
         parts = [
             proposer.propose(replace(request, n=turns.count(kind)), rng=next(rngs))
             for proposer, kind in both

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
+from typing import Self
 
 import numpy as np
 from ase import Atoms
@@ -58,7 +59,7 @@ class ScoreProposer:
         self.failures = 0
 
     @classmethod
-    def from_options(cls, options: ProposerOptions) -> ScoreProposer:
+    def from_options(cls, options: ProposerOptions) -> Self:
         return cls(
             options.score_model(),
             sampler=options.sampler,

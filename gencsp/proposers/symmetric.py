@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.constraints import FixSymmetry
 
@@ -45,6 +44,7 @@ from gencsp.proposers.options import (
 from gencsp.proposers.streams import streams
 from gencsp.proposers.symmetry_prior import KnownSkeletons, Skeleton, symmetry_prior
 from gencsp.proposers.wyckoff import build, sites
+from gencsp.symmetry import SPGLIB_ERRORS
 
 #: Standard deviation of ln(ratio), and of angles in degrees, about the shape of a skeleton.
 RATIO_JITTER, ANGLE_JITTER = 0.03, 1.0
@@ -56,10 +56,6 @@ TRIES = 20
 START_SEPARATION = 0.25
 #: Å: the crystal is built exactly, so its symmetry is found at a small tolerance.
 SYMPREC = 1e-3
-#: How spglib refuses a crystal: older releases return None, over which ASE trips.
-_SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
-if hasattr(spglib, "SpglibError"):
-    _SPGLIB_ERRORS += (spglib.SpglibError,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +229,7 @@ def _hold(atoms: Atoms, skeleton: Skeleton, rng: np.random.Generator) -> Start |
     """Put ``FixSymmetry`` on a crystal; ``None`` where spglib does not find all of its group."""
     try:
         symmetry = FixSymmetry(atoms, symprec=SYMPREC)
-    except _SPGLIB_ERRORS:
+    except SPGLIB_ERRORS:
         return None
     order = max(site.multiplicity for site in sites(skeleton.space_group).values())
     if len(symmetry.rotations) < order:

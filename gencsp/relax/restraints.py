@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ase.utils
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
@@ -18,15 +16,7 @@ from numpy.typing import NDArray
 from gencsp.errors import ConstraintError
 from gencsp.relax.crystals import FloatArray, IntArray
 from gencsp.relax.settings import RelaxSettings
-
-# Older releases of spglib answer None for what they cannot handle, and ASE trips over it or raises
-# an error of its own; newer ones raise SpglibError.
-SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
-SPGLIB_ERRORS += tuple(
-    getattr(module, name)
-    for module, name in ((spglib, "SpglibError"), (ase.utils, "OldSpglibError"))
-    if hasattr(module, name)
-)
+from gencsp.symmetry import SPGLIB_ERRORS
 
 
 class NoSymmetryFound(Exception):

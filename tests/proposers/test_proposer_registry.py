@@ -115,9 +115,9 @@ class Labelled:
 
 def mix(**changes: object) -> list[str]:
     values: dict[str, object] = {"composition": Composition.parse("Cu"), "n": 20}
-    mixed = MixedProposer(Labelled("s"), Labelled("u"))
+    mixed = MixedProposer(Labelled("s"), Labelled("g"), Labelled("u"))
     made = mixed.propose(Request(**(values | changes)), rng=np.random.default_rng(0))
-    assert mixed.failures == 4
+    assert mixed.failures == 6
     return [atoms.info["by"] for atoms in made]
 
 
@@ -126,7 +126,8 @@ def test_shares_of_the_mixture() -> None:
     assert made.count("s") == 15
     assert made.count("u") == 5
     assert {made[:4].count("u"), made[4:8].count("u")} == {1}
-    assert set(mix(host=bulk("Cu"))) == {"u"}
+    hosted = mix(host=bulk("Cu"))
+    assert (hosted.count("g"), hosted.count("u")) == (15, 5)
     assert set(mix(cell=bulk("Cu").cell)) == {"u"}
     assert set(mix(space_groups=(225,))) == {"s"}
 
@@ -140,7 +141,7 @@ class Dry(Labelled):
 
 def test_one_makes_up_for_the_other() -> None:
     request = Request(composition=Composition.parse("Cu"), n=8)
-    mixed = MixedProposer(Dry("s"), Labelled("u"))
+    mixed = MixedProposer(Dry("s"), Labelled("g"), Labelled("u"))
     made = [a.info["by"] for a in mixed.propose(request, rng=np.random.default_rng(0))]
     assert sorted(made) == ["s"] + ["u"] * 7
 

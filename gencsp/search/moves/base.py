@@ -11,9 +11,9 @@ from ase import Atoms
 from ase.constraints import FixSymmetry
 
 from gencsp.errors import RequestError
-from gencsp.relax.restraints import SPGLIB_ERRORS
 from gencsp.search.contracts import Maker
 from gencsp.search.tasks import made_once
+from gencsp.symmetry import SPGLIB_ERRORS
 
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
