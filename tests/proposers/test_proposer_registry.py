@@ -28,15 +28,17 @@ def options(model: ScoreModel, quick: SamplerSettings) -> ProposerOptions:
 
 
 def test_ours_are_there(options: ProposerOptions) -> None:
-    assert {"mixed", "pool", "random", "score", "symmetric"} <= set(proposer_names())
-    for name in ("mixed", "pool", "random", "score", "symmetric"):
+    assert {"guest-orbits", "mixed", "pool", "random", "score", "symmetric"} <= set(
+        proposer_names()
+    )
+    for name in ("guest-orbits", "mixed", "pool", "random", "score", "symmetric"):
         proposer = get_proposer(name, options)
         assert proposer.name == name
         assert proposer.failures == 0
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(RequestError, match="choose from mixed, pool"):
+    with pytest.raises(RequestError, match="choose from guest-orbits, mixed, pool"):
         get_proposer("astrology")
 
 
