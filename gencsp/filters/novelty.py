@@ -19,6 +19,7 @@ from typing import ClassVar, Protocol
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io.formats import UnknownFileTypeError, filetype
 from pydantic import Field
 
@@ -97,7 +98,9 @@ def reference_structures(path: Path | None = None) -> References:
 
 
 def _key(numbers: np.ndarray) -> str:
-    return formula_key(Composition.of(Atoms(numbers=numbers)))
+    kinds, counts = np.unique(numbers, return_counts=True)
+    symbols = [chemical_symbols[z] for z in kinds]
+    return formula_key(Composition(tuple(zip(symbols, counts.tolist(), strict=True))))
 
 
 def _read(path: Path) -> list[Atoms]:
