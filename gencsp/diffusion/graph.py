@@ -18,7 +18,7 @@ from gencsp.diffusion.batch import CrystalBatch
 
 @dataclass(frozen=True, slots=True)
 class RadiusGraph:
-    """Directed edges j → i, sorted by i.
+    """Directed edges j → i, sorted by i, then by j: the images of one j follow each other.
 
     Attributes:
         centre: index i of the atom that receives, shape (e,).
@@ -58,29 +58,54 @@ def radius_graph(batch: CrystalBatch, cutoff: Tensor) -> RadiusGraph:
 
     sizes = batch.sizes
     first = torch.cumsum(sizes, 0) - sizes
-    pair_crystal, k = _blocks(sizes * sizes)
-    n = sizes[pair_crystal]
+    crystal, k = _blocks(sizes * sizes)
+    n = sizes[crystal]
     i = torch.div(k, n, rounding_mode="floor")
-    centre, neighbour = i + first[pair_crystal], k - i * n + first[pair_crystal]
+    centre, neighbour = i + first[crystal], k - i * n + first[crystal]
     apart = frac[neighbour] - frac[centre]
-    apart = apart - torch.round(apart)
+    apart = ((apart - torch.round(apart))[:, None] @ batch.cells[crystal])[:, 0]
 
     # With differences within half a cell, images beyond reach/height + 1/2 cannot be in reach.
     reach = torch.floor(cutoff[:, None] / heights + 0.5).to(torch.int64)
-    per_axis = 2 * reach + 1
-    pair, image = _blocks(per_axis.prod(1)[pair_crystal])
-    crystal = pair_crystal[pair]
-    ny, nz = per_axis[crystal, 1], per_axis[crystal, 2]
-    tx = torch.div(image, ny * nz, rounding_mode="floor")
-    ty = torch.div(image - tx * ny * nz, nz, rounding_mode="floor")
-    tz = image - (tx * ny + ty) * nz
-    shift = (torch.stack((tx, ty, tz), 1) - reach[crystal]).to(frac.dtype)
+    images, translation, home = _translations(reach, batch.cells)
+    first_image = torch.cumsum(images, 0) - images
+    pair, k = _blocks(images[crystal])
+    image = k + first_image[crystal][pair]
 
-    vector = ((apart[pair] + shift)[:, None] @ batch.cells[crystal])[:, 0]
-    itself = (centre == neighbour)[pair] & (shift == 0).all(1)
-    keep = (vector.square().sum(1) < cutoff[crystal].square()) & ~itself
-    pair = pair[keep]
-    return RadiusGraph(centre[pair], neighbour[pair], vector[keep], cutoff)
+    # One axis at a time: with three short rows the memory is read in order.
+    x, y, z = (
+        a[pair] + t[image] for a, t in zip(apart.unbind(1), translation.unbind(1), strict=True)
+    )
+    near = x * x + y * y + z * z < cutoff.square()[crystal][pair]
+    kept = near.nonzero()[:, 0]
+    pair, image = pair[kept], image[kept]
+    itself = (centre == neighbour)[pair] & home[image]
+    others = (~itself).nonzero()[:, 0]
+    pair, image = pair[others], image[others]
+    return RadiusGraph(centre[pair], neighbour[pair], apart[pair] + translation[image], cutoff)
+
+
+def _translations(reach: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Translations of −reach to +reach cells along each axis, crystal after crystal.
+
+    Args:
+        reach: shape (b, 3).
+        cells: Å, shape (b, 3, 3).
+
+    Returns:
+        How many a crystal has, shape (b,); all of them in Å, shape (m, 3); which of them are zero,
+        shape (m,).
+    """
+    per_axis = 2 * reach + 1
+    images = per_axis.prod(1)
+    crystal, k = _blocks(images)
+    ny, nz = per_axis[crystal, 1], per_axis[crystal, 2]
+    tx = torch.div(k, ny * nz, rounding_mode="floor")
+    ty = torch.div(k - tx * ny * nz, nz, rounding_mode="floor")
+    tz = k - (tx * ny + ty) * nz
+    shift = torch.stack((tx, ty, tz), 1) - reach[crystal]
+    translation = (shift.to(cells.dtype)[:, None] @ cells[crystal])[:, 0]
+    return images, translation, (shift == 0).all(1)
 
 
 def _blocks(counts: Tensor) -> tuple[Tensor, Tensor]:

@@ -79,24 +79,31 @@ class DensityNetwork(nn.Module):
         return bounded(out * torch.exp(self.gain(noise))[batch.owner])
 
     def _expand(self, graph: RadiusGraph, owner: Tensor) -> tuple[Tensor, Tensor]:
-        """Basis of each edge, padded by atom: shapes (n, 9·n_radial, d) and index (n, d)."""
+        """Basis of each pair of atoms, padded by atom: shapes (n, 9·n_radial, d), index (n, d).
+
+        All images of an atom send the same message, so their bases are summed once for all layers:
+        an atom in a cell of n then hears of n others at most, not of the 39 or so in reach.
+        """
         distance = torch.linalg.norm(graph.vector, dim=1)
         # Two atoms may coincide at high noise; their direction is then undefined and left at zero.
         unit = graph.vector / distance.clamp(min=1e-6)[:, None]
         cutoff = graph.cutoff[owner[graph.centre]].to(distance.dtype)
-        n_atoms = len(owner)
-        degree = torch.bincount(graph.centre, minlength=n_atoms)
-        start = torch.cumsum(degree, 0) - degree
-        slot = torch.arange(len(graph.centre), device=degree.device) - start[graph.centre]
-        most = int(degree.max()) if len(degree) else 0
         radial = radial_basis(distance, cutoff, self.config.n_radial)
         angular = spherical_harmonics(unit)
         edges = (angular[:, :, None] * radial[:, None]).flatten(1)
+
+        n_atoms = len(owner)
+        ends = graph.centre * n_atoms + graph.neighbour
+        ends, pair = torch.unique_consecutive(ends, return_inverse=True)
+        centre = torch.div(ends, n_atoms, rounding_mode="floor")
+        degree = torch.bincount(centre, minlength=n_atoms)
+        start = torch.cumsum(degree, 0) - degree
+        most = int(degree.max()) if len(centre) else 0
+        place = centre * most + torch.arange(len(centre), device=centre.device) - start[centre]
         basis = edges.new_zeros(n_atoms * most, edges.shape[1])
-        place = graph.centre * most + slot
-        basis[place] = edges
+        basis = basis.index_add(0, place[pair], edges)
         index = torch.zeros(n_atoms * most, dtype=torch.int64, device=degree.device)
-        index[place] = graph.neighbour
+        index[place] = ends - centre * n_atoms
         return basis.view(n_atoms, most, -1).transpose(1, 2), index.view(n_atoms, most)
 
 
