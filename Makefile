@@ -1,7 +1,9 @@
 # Two commands, each of which sets up all it needs in .venv:
 #   make cycle   search crystal structures of Li5Si2
 #   make test    lint, types, tests
-# and one more:
+# and more:
+#   make sanitize       the native engine's tests on a build with address and undefined-behaviour
+#                       sanitizers (GCC on Linux)
 #   make test-clients   CrySPY, ase-ga and AGOX, each in an environment of its own, take our seeds
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Workers and tests run side by side, one thread each.
 export OMP_NUM_THREADS := 1
 
-.PHONY: cycle test test-clients clean
+.PHONY: cycle test test-clients sanitize clean
 
 cycle: .venv/installed
 	$(BIN)/gencsp cycle Li5Si2 --guests Li
@@ -22,6 +24,19 @@ test: .venv/installed-test
 
 test-clients: .venv/installed-test
 	$(BIN)/pytest -m clients
+
+SANITIZED := build/sanitize
+# Python has to start with the runtimes of the sanitizers. It keeps memory until its end on purpose,
+# so leaks are left to benchmarks/relax_leak.py.
+sanitize: .venv/installed-test
+	rm -rf $(SANITIZED)/site
+	$(PIP) install $(PIP_FLAGS) --no-deps --target $(SANITIZED)/site \
+		-C cmake.define.GENCSP_SANITIZE=ON -C build-dir=$(SANITIZED)/cmake .
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(BIN)/python tools/with_extension.py $(SANITIZED)/site -p no:cacheprovider \
+		tests/engine/test_native.py tests/engine/test_native_relax.py tests/engine/test_same_path.py \
+		tests/engine/test_any_input.py
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
