@@ -33,6 +33,7 @@ class Model:
         *,
         forces: bool = True,
         magmoms: bool = False,
+        merge: bool = False,
         workers: int = 1,
     ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, _Floats]: ...
 

@@ -83,15 +83,29 @@ class NativeEngine:
         return str(self._model.isa)
 
     def evaluate(
-        self, structures: Sequence[Atoms], *, magmoms: bool = False, workers: int = 1
+        self,
+        structures: Sequence[Atoms],
+        *,
+        magmoms: bool = False,
+        workers: int = 1,
+        merge: bool = False,
     ) -> list[Evaluation]:
-        """Energies, forces and stresses, in the order of the input."""
-        return [
-            e.evaluation for e in self.evaluate_sites(structures, magmoms=magmoms, workers=workers)
-        ]
+        """Energies, forces and stresses, in the order of the input.
+
+        With ``merge`` equivalent atoms, edges and angles are computed once: many times faster for
+        symmetric crystals, whose forces are then as symmetric as they are. Not the default, because
+        a relaxation of theirs then never leaves a saddle point, from which rounding would free it.
+        """
+        found = self.evaluate_sites(structures, magmoms=magmoms, workers=workers, merge=merge)
+        return [e.evaluation for e in found]
 
     def evaluate_sites(
-        self, structures: Sequence[Atoms], *, magmoms: bool = False, workers: int = 1
+        self,
+        structures: Sequence[Atoms],
+        *,
+        magmoms: bool = False,
+        workers: int = 1,
+        merge: bool = False,
     ) -> list[SiteEvaluation]:
         """As :meth:`evaluate`, with the energy of each atom."""
         if not structures:
@@ -106,6 +120,7 @@ class NativeEngine:
             first,
             forces=True,
             magmoms=magmoms,
+            merge=merge,
             workers=workers,
         )
         results = []
