@@ -12,6 +12,7 @@ native = pytest.importorskip("gencsp.engine.native", reason="the extension is no
 
 from gencsp.relax.crystals import Crystals, Values  # noqa: E402
 from gencsp.relax.inflight import relax_in_flight  # noqa: E402
+from gencsp.relax.minimisers import Fire, QuasiNewton  # noqa: E402
 from gencsp.relax.result import Outcome, Relaxed  # noqa: E402
 from gencsp.relax.settings import (  # noqa: E402
     Minimiser,
@@ -121,3 +122,19 @@ def test_structures_too_large_for_a_dense_hessian_go_by_fire() -> None:
     ):
         assert one.steps == other.steps
         np.testing.assert_array_equal(one.atoms.positions, other.atoms.positions)
+
+
+def test_the_batch_sends_large_structures_to_fire_and_no_others() -> None:
+    rng = np.random.default_rng(0)
+    sizes, volumes = np.array([2, 5]), np.array([30.0, 80.0])
+    mixed, newton, fire = QuasiNewton(TrustRegionSettings(most_atoms=3)), QuasiNewton(), Fire()
+    mixed.join(sizes, volumes)
+    newton.join(sizes[:1], volumes[:1])
+    fire.join(sizes[1:], volumes[1:])
+    for k in range(4):
+        forces, values = rng.normal(size=(13, 3)), np.array([-1.0, -2.0]) * (k + 1)
+        mixed.judge(forces, values)
+        newton.judge(forces[:5], values[:1])
+        fire.judge(forces[5:], values[1:])
+        expected = np.concatenate([newton.step(), fire.step()])
+        np.testing.assert_array_equal(mixed.step(), expected)
