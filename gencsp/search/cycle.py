@@ -301,8 +301,7 @@ class Cycle:
 
     def _of(self, stage: Stage) -> Iterator[tuple[str, Finished]]:
         for task in self.store.tasks():
-            finished = self.store.get(task)
-            if task.startswith(f"{stage}-") and finished is not None:
+            if task.startswith(f"{stage}-") and (finished := self.store.get(task)) is not None:
                 yield task, finished
 
     def _finished(self) -> Iterator[Finished]:
