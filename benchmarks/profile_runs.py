@@ -227,7 +227,7 @@ def run_cycle(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     from gencsp.execute import ThisProcess
     from gencsp.provenance import Stage
 
-    assembly.LocalProcesses = lambda _: ThisProcess()  # type: ignore[assignment,misc]
+    vars(assembly)["LocalProcesses"] = lambda _: ThisProcess()
     with assembly.open_cycle(CycleDeck.make(out=Path(folder) / "run", **deck)) as cycle:
         ranked = cycle.run()
         made = {stage: len(cycle._structures(stage)) for stage in Stage}
@@ -249,7 +249,7 @@ def run_search(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     def here(_: str, *, workers: int) -> Iterator[ThisProcess]:  # noqa: ARG001
         yield ThisProcess()
 
-    assembly_search.open_executor = here  # type: ignore[assignment]
+    vars(assembly_search)["open_executor"] = here
     with assembly_search.open_search(SearchDeck.make(out=Path(folder) / "run", **deck)) as search:
         ranked = search.run()
     return {

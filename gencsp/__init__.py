@@ -1,8 +1,8 @@
 """gencsp joins generative crystal models with crystal structure prediction.
 
 What the commands do, a script does in one call: ``gencsp.propose(...)``, ``gencsp.refine(...)``,
-``gencsp.filter(...)``, ``gencsp.hull(...)`` and ``gencsp.relax.relax(...)``. They load on first use, so that
-``import gencsp`` stays fast and imports no torch.
+``gencsp.filter(...)``, ``gencsp.hull(...)`` and ``gencsp.relax.relax(...)``. They load on first
+use, so that ``import gencsp`` stays fast and imports no torch.
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ LAYERS = (
         "diffusion",
         "calculators",
         "symmetry",
+        "near_symmetry",
         "frameworks",
+        "similarity",
         "convex_hull",
         "references",
         "filters",
@@ -63,7 +65,7 @@ LAYERS = (
     },
     {"proposers", "relax", "store", "execute", "io", "pools"},
     {"search", "export", "benchmark", "report"},
-    {"decks", "assembly", "api"},
+    {"decks", "assembly", "assembly_search", "search_settings", "search_status", "api"},
     {"cli"},
 )
 # Engines return what the relaxation package names: one thing in two packages.

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gencsp.cli.console import INTERRUPTED, complain, progress_bars, say
-from gencsp.decks import FilterDeck
 
 if TYPE_CHECKING:
+    from gencsp.decks import FilterDeck
     from gencsp.filters import Funnel, Judged, Summary
     from gencsp.filters.plots import Distributions
 
@@ -55,9 +55,7 @@ def filter_pools(
     ] = None,
 ) -> None:
     """Sort out implausible and known structures; what is left is worth a relaxation."""
-    settings = _settings(
-        deck, filters=filters, workers=workers, rows=rows, plots=plots, out=out
-    )
+    settings = _settings(deck, filters=filters, workers=workers, rows=rows, plots=plots, out=out)
     from gencsp.filters import Funnel, Summary
     from gencsp.filters.plots import Distributions, draw_survival
     from gencsp.pools import sources
@@ -75,9 +73,7 @@ def filter_pools(
         complain(f"stopped after {summary.structures} structures: these are written.")
     content = {"complete": not stopped, "deck": settings.model_dump(mode="json")}
     file = settings.out / "summary.json"
-    file.write_text(
-        json.dumps(content | summary.as_dict(), indent=1) + "\n", encoding="utf-8"
-    )
+    file.write_text(json.dumps(content | summary.as_dict(), indent=1) + "\n", encoding="utf-8")
     if settings.plots and summary.structures:
         draw_survival(summary, settings.out / "plots" / "survival.png")
         distributions.draw(settings.out / "plots")
@@ -88,6 +84,8 @@ def filter_pools(
 
 def _settings(path: Path | None, *, filters: str | None, **given: Any) -> FilterDeck:
     """The deck, with what the command line says instead."""
+    from gencsp.decks import FilterDeck
+
     read = FilterDeck.make() if path is None else FilterDeck.read(path)
     changes = {key: value for key, value in given.items() if value is not None}
     if filters is not None:
@@ -123,12 +121,8 @@ def _judge(
         bars = stack.enter_context(progress_bars())
         task = bars.add_task("filter", total=total, note="")
         alone = settings.workers == 1
-        executor = stack.enter_context(
-            ThisProcess() if alone else LocalProcesses(settings.workers)
-        )
-        results = judge_pool(
-            sources(pools), funnel, executor=executor, workers=settings.workers
-        )
+        executor = stack.enter_context(ThisProcess() if alone else LocalProcesses(settings.workers))
+        results = judge_pool(sources(pools), funnel, executor=executor, workers=settings.workers)
         for judged in results:
             _count(judged, summary, distributions)
             rows.write(judged)
