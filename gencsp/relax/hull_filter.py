@@ -17,14 +17,10 @@ from gencsp.store.base import portable
 class ChgnetHullEnergy(HullEnergy):
     """See :class:`~gencsp.filters.hull_energy.HullEnergy`; one thread."""
 
-    fmax: float = Field(
-        0.05, gt=0, description="Relaxed when no force exceeds this, eV/Å."
-    )
+    fmax: float = Field(0.05, gt=0, description="Relaxed when no force exceeds this, eV/Å.")
     steps: int = Field(500, ge=0, description="Most minimiser steps.")
     minimiser: Minimiser = Field("quasi-newton", description="How to relax.")
-    engine: Literal["auto", "native", "torch"] = Field(
-        "auto", description="Relaxation engine."
-    )
+    engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
 
     def model_name(self) -> str:
         """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""
@@ -32,9 +28,7 @@ class ChgnetHullEnergy(HullEnergy):
 
     def relaxed_energy(self, atoms: Atoms) -> tuple[float, str]:
         """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""
-        settings = RelaxSettings(
-            fmax=self.fmax, steps=self.steps, minimiser=self.minimiser
-        )
+        settings = RelaxSettings(fmax=self.fmax, steps=self.steps, minimiser=self.minimiser)
         bare = portable(atoms)
         bare.calc = None
         relaxed = next(self._potential().relax([bare], settings, workers=1))
