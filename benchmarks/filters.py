@@ -54,8 +54,9 @@ PAPER = {
     "DiffCSP": {"A'": 99.9, "A": 82.8, "B": 73.6, "C": 61.8, "D": 47.0, "K": 34.0, "A-D": 15.6},
     "MatterGen": {"A'": 100.0, "A": 87.9, "B": 65.2, "C": 67.4, "D": 37.8, "K": 27.7, "A-D": 16.4},
 }
-#: Ranks that the prototype curve looks at.
+#: Ranks that the prototype curve looks at, and those that are recorded.
 TOP = 100
+RANKS = (0, 1, 5, *range(10, TOP + 1, 10))
 #: Å: least distance of the paper's pseudo-random structures.
 SEPARATION = 1.0
 
@@ -78,11 +79,11 @@ def main() -> None:
     for name, structures in sets.items():
         # Drawn, because files are in order of composition.
         order = rng.permutation(len(structures))
-        row, curves[name] = judge(structures, order[: options.diverse].tolist())
+        row, curve = judge(structures, order[: options.diverse].tolist())
         results[name] = row
-        row["unmatched_after_prototypes"] = {
-            str(n): curves[name][n] for n in (0, 1, 5, 20, 50, TOP)
-        }
+        if curve:
+            curves[name] = curve
+            row["unmatched_after_prototypes"] = {str(n): curve[n] for n in RANKS}
         print(name, {key: _percent(row[key]) for key in (*COLUMNS, "A-D")}, flush=True)
         protocol = {
             "command": f"python benchmarks/filters.py POOLS --crystals CRYSTALS --random "
@@ -106,7 +107,8 @@ def main() -> None:
 def judge(
     structures: Sequence[Atoms], diverse: Sequence[int]
 ) -> tuple[dict[str, object], list[float]]:
-    """Counts of each filter alone and in sequence, and the prototype curve of one set."""
+    """Counts of each filter alone and in sequence, and the prototype curve of one set, empty where
+    nothing passes A to C."""
     passed: dict[str, list[bool]] = {}
     for column, name in COLUMNS.items():
         judged = [structures[k] for k in diverse] if column == "D" else structures
@@ -127,7 +129,7 @@ def judge(
     for name in ("uniqueness", "novelty"):
         if len(structures) <= 200:
             row[name] = _share_of(name, structures)
-    return row, unmatched_shares(ranks, top=TOP)
+    return row, unmatched_shares(ranks, top=TOP) if ranks else []
 
 
 def pseudo_random(rng: np.random.Generator) -> Atoms:

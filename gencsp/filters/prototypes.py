@@ -150,6 +150,6 @@ def aflow_prototypes() -> Collection:
     for entry in AFLOW_PROTOTYPE_LIBRARY:
         cells.append(orbits(AseAtomsAdaptor.get_atoms(entry["snl"].structure)).atoms)
         tags = entry["tags"]
-        names.append(f"{tags['mineral'] or tags['aflow']} ({tags['strukturbericht']})")
+        names.append(f"{tags['mineral']} ({tags['aflow']})".strip())
     sizes = tuple(len(cell) for cell in cells)
     return Collection(cells, tuple(names), (0,) * len(cells), sizes)
