@@ -33,8 +33,10 @@ Licence: CC-BY-4.0, as the OQMD data. OQMD: Saal et al., JOM 65, 1501 (2013); Ki
 Comput. Mater. 1, 15010 (2015).
 
 **Known crystals are in these tables**, among them formulas that are held out from training and used
-in benchmarks: they are the reference that the protocol asks for, not training data, and nothing was
-tuned on a held-out formula. A filter therefore knows any crystal that OQMD took from the ICSD.
+in benchmarks: they are the reference that the protocol asks for, not training data. A filter
+therefore knows any crystal that OQMD took from the ICSD. Cutoff and smoothing of the pairs were
+chosen among a few by samples that held such formulas too (crystals of MP-20): until that choice is
+repeated without them, what filter A lets through of MP-20 is a little optimistic.
 
 - **Pairs.** P_ij(r) is the number of pairs found, relative to the number if the atoms of the same
   crystals were spread evenly; each crystal counts per atom; smoothed with 0.1 Å. {pairs[broken]}
