@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gencsp.similarity import fingerprint, formula_key
 from gencsp.similarity.fingerprint import Formula
-from gencsp.similarity.index import RADIUS
+from gencsp.similarity.index import NICHE
 
 FloatArray = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ class Niches:
             twice, is ever found. Of different crystals of TiO2 nine pairs in ten were farther.
     """
 
-    def __init__(self, *, radius: float = RADIUS) -> None:
+    def __init__(self, *, radius: float = NICHE) -> None:
         self.radius = radius
         self._known: dict[str, tuple[Formula, FloatArray]] = {}
 
