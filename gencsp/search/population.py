@@ -75,8 +75,8 @@ class Niches:
     """Same niche: fingerprints of one reduced formula that are near each other.
 
     Args:
-        radius: how near, in units of (V/N)^(1/3): by default as far as the same crystal, relaxed
-            twice, is ever found. Of different crystals of TiO2 nine pairs in ten were farther.
+        radius: how near, in units of (V/N)^(1/3). Of different crystals of relaxed TiO2 one pair in
+            twenty is as near as the default.
     """
 
     def __init__(self, *, radius: float = NICHE) -> None:
