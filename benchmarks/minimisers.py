@@ -35,7 +35,10 @@ from gencsp.relax.settings import TRUST_REGION, TrustRegionSettings
 
 FMAX, STEPS = 0.1, 200
 TIGHT_FMAX, TIGHT_STEPS = 0.01, 500
-KINDS = ("random", "proposals")
+#: Random crystals are symmetric, and symmetry is never lost but by rounding: a minimiser that goes
+#: straight ends on a saddle point, one that takes long leaves it. Displaced starts have none.
+KINDS = ("random", "random, displaced", "proposals")
+DISPLACEMENT = 0.01  # Å, standard deviation
 SAME_ENERGY = 1e-3  # eV/atom
 #: Relaxed to 0.01 eV/Å, two structures of one minimum differ by much less than this.
 SAME_STRUCTURE = StructureMatcher(
@@ -284,8 +287,17 @@ def _chgnet() -> Calculator:
     return CHGNetCalculator(use_device="cpu")
 
 
+def starts_of(name: str, count: int, folder: Path) -> list[Atoms]:
+    starts = workload(name.partition(",")[0], count, folder=folder)
+    if name.endswith("displaced"):
+        for k, atoms in enumerate(starts):
+            rng = np.random.default_rng([SEED, k])
+            atoms.positions += DISPLACEMENT * rng.normal(size=atoms.positions.shape)
+    return starts
+
+
 def contenders(name: str, count: int, folder: Path) -> Iterator[tuple[str, tuple[Ends, float]]]:
-    starts = workload(name, count, folder=folder)
+    starts = starts_of(name, count, folder)
     for label, make in MAIN.items():
         yield label, kept(folder / f"{name}_{label}.extxyz", make, starts)
     yield "FIRE, half", _half(kept(folder / f"{name}_FIRE.extxyz", by_fire, starts))
@@ -317,6 +329,8 @@ def main() -> None:
             f"{len(FORMULAS + MORE_FORMULAS)} formulas and as many proposals (proposer 'mixed') "
             f"over {len(FORMULAS)} formulas, {SMALLEST}-{LARGEST} atoms, seed {SEED}",
             "relaxation": f"atoms and cell, fmax {FMAX} eV/Å, at most {STEPS} steps, one thread",
+            "random, displaced": f"the same random crystals, atoms displaced by {DISPLACEMENT} Å, "
+            "which ends their symmetry",
             "variants": "on every other start; compare them with the rows that say 'half', whose "
             "seconds are in proportion to force calls",
             "same_minimum": f"both ends relaxed on to {TIGHT_FMAX} eV/Å match (StructureMatcher, "
@@ -341,7 +355,7 @@ def main() -> None:
             kept(folder / f"{name}_FIRE_tight.extxyz", tightened, loose[0])[0],
             kept(folder / f"{name}_quasi-Newton_tight.extxyz", tightened, loose[1])[0],
         )
-        starts = workload(name, options.structures, folder=folder)
+        starts = starts_of(name, options.structures, folder)
         small = sorted(range(len(starts)), key=lambda k: (len(starts[k]), k))[: options.small]
         record[name] = {
             "minimisers": rows,
