@@ -122,6 +122,7 @@ def main() -> None:
             "after warm-up": round(memory[int(np.argmax(settled))], 2),
             "at the end": round(memory[-1], 2),
             "largest": round(max(memory), 2),
+            "rise over the last half": round(memory[-1] - memory[len(memory) // 2], 2),
         },
         "slope_bytes_per_relaxation": {
             "value": round(float(fit.slope), 3),
