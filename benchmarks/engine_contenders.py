@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 THREADS = 2
 FMAX, STEPS = 0.1, 200
+SYMPREC = 0.01  # Å, where symmetry is kept
 
 #: "energy" (eV/atom) and "steps", one number for each structure.
 Summary = dict[str, list[float]]
@@ -38,12 +40,17 @@ def _optimizer() -> Any:
     return _cached[0]
 
 
-def relax_with_chgnet(batch: list[Atoms]) -> Summary:
+def relax_with_chgnet(batch: list[Atoms], keep_symmetry: bool = False) -> Summary:
     """One structure after another by chgnet's StructOptimizer (ASE's FIRE on atoms and cell)."""
+    from ase.constraints import FixSymmetry
+
     found: Summary = {"energy": [], "steps": []}
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        for atoms in batch:
+        for start in batch:
+            atoms = start.copy()
+            if keep_symmetry:
+                atoms.set_constraint(FixSymmetry(atoms, symprec=SYMPREC))
             result = _optimizer().relax(atoms, fmax=FMAX, steps=STEPS, verbose=False)
             trajectory = result["trajectory"]
             found["energy"].append(float(trajectory.energies[-1]) / len(atoms))
@@ -51,24 +58,28 @@ def relax_with_chgnet(batch: list[Atoms]) -> Summary:
     return found
 
 
-def relax_with_engine(batch: list[Atoms], minimiser: Minimiser | None) -> Summary:
+def relax_with_engine(
+    batch: list[Atoms], minimiser: Minimiser | None, keep_symmetry: bool = False
+) -> Summary:
     """All at once by the native engine; ``None`` for the default minimiser."""
     from gencsp.engine.select import get_engine
     from gencsp.relax.settings import RelaxSettings
 
-    settings = RelaxSettings(fmax=FMAX, steps=STEPS)
+    settings = RelaxSettings(fmax=FMAX, steps=STEPS, keep_symmetry=keep_symmetry, symprec=SYMPREC)
     if minimiser is not None:
-        settings = RelaxSettings(fmax=FMAX, steps=STEPS, minimiser=minimiser)
+        settings = replace(settings, minimiser=minimiser)
     found = sorted(
         get_engine("native").relax(batch, settings, workers=THREADS), key=lambda r: r.index
     )
     return {"energy": [r.energy_per_atom for r in found], "steps": [r.steps for r in found]}
 
 
-def in_two_processes(pool: ProcessPoolExecutor, batch: list[Atoms]) -> Summary:
+def in_two_processes(
+    pool: ProcessPoolExecutor, batch: list[Atoms], keep_symmetry: bool = False
+) -> Summary:
     """By chgnet, each structure to whichever of the processes is free, largest first."""
     order = sorted(range(len(batch)), key=lambda i: -len(batch[i]))
-    futures = {i: pool.submit(relax_with_chgnet, [batch[i]]) for i in order}
+    futures = {i: pool.submit(relax_with_chgnet, [batch[i]], keep_symmetry) for i in order}
     parts = [futures[i].result() for i in range(len(batch))]
     return {key: [p[key][0] for p in parts] for key in ("energy", "steps")}
 
