@@ -61,3 +61,15 @@ class ExportError(GencspError, ValueError):
 
 class ExecutorError(GencspError, RuntimeError):
     """An executor that is not known, whose package is missing, or that cannot start."""
+
+
+class ProgramError(GencspError, RuntimeError):
+    """An external program that is missing, cannot be started, or leaves nothing that is usable."""
+
+
+class PotentialError(GencspError, ValueError):
+    """A potential that is not known, whose package is missing, or that cannot be loaded."""
+
+
+class SourceError(GencspError, RuntimeError):
+    """A database on the web that cannot be reached, refuses the key, or answers in another form."""

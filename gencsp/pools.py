@@ -12,6 +12,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import TextIO
 
@@ -152,10 +153,10 @@ def _frames(file: TextIO, name: str) -> Iterator[Source]:
         if not line.strip():
             continue
         own = f"{name}:{number}"
-        if not line.strip().isdigit():
+        if not (line.strip().isdecimal() and len(line.strip()) < 9):
             yield Unreadable(own, f"{own} does not begin with a number of atoms.")
             return
-        frame = [line, *(file.readline() for _ in range(int(line) + 1))]
+        frame = [line, *islice(file, int(line) + 1)]
         yield InText(own, "".join(frame), "extxyz")
         number += 1
 

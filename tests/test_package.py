@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 # Who may import whom: a layer may import those before it.
 LAYERS = (
-    {"composition", "provenance", "errors"},
+    {"composition", "provenance", "errors", "deck_base", "programs"},
     {
         "diffusion",
         "calculators",
@@ -64,6 +64,7 @@ LAYERS = (
         "testing",
     },
     {"proposers", "relax", "store", "execute", "io", "pools"},
+    {"potentials", "dft", "sources"},
     {"search", "export", "benchmark", "report"},
     {"decks", "assembly", "assembly_search", "search_settings", "search_status", "api"},
     {"cli"},

@@ -1,0 +1,57 @@
+"""What all decks share: a TOML file, every key checked by name."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gencsp.errors import DeckError
+
+
+class Deck(BaseModel):
+    """What all decks share: where they come from, and what is said of a wrong one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def make(cls, **settings: object) -> Self:
+        """From settings in the hand.
+
+        Raises:
+            DeckError: an unknown key, a missing one, or a value out of range.
+        """
+        return cls._validated(settings, "the settings")
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """From a TOML file.
+
+        Raises:
+            DeckError: the file is missing or not TOML, or as for :meth:`make`.
+        """
+        try:
+            settings: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DeckError(f"the deck {path} cannot be read ({error.strerror}).") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DeckError(f"the deck {path} is not TOML ({error}).") from error
+        return cls._validated(settings, f"the deck {path}")
+
+    @classmethod
+    def _validated(cls, settings: object, where: str) -> Self:
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "extra_forbidden":
+                raise DeckError(
+                    f"{where} has an unknown key '{key}': known are {', '.join(cls.model_fields)}."
+                ) from error
+            if first["type"] == "missing":
+                raise DeckError(f"{where} lacks the key '{key}'.") from error
+            problem = first["msg"][0].lower() + first["msg"][1:]
+            raise DeckError(f"in {where}, '{key}' is {first['input']!r}: {problem}.") from error
