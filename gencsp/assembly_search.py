@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,45 +17,27 @@ from gencsp.errors import RequestError
 from gencsp.execute.named import open_executor
 from gencsp.io import read_structures
 from gencsp.proposers import Proposer, proposer_names
-from gencsp.search.basin_hopping import BasinHopping
+from gencsp.proposers.registry import is_proposer
 from gencsp.search.books import Books
 from gencsp.search.contracts import ProposerMaker
-from gencsp.search.genetic import Genetic
 from gencsp.search.loop import Search, SearchSettings, search_manifest
-from gencsp.search.moves import Move, Tools, get_move
-from gencsp.search.random_search import RandomSearch
+from gencsp.search.moves import Tools, get_move
 from gencsp.search.running import Running
 from gencsp.search.scatter import ScatterProposer
-from gencsp.search.sources import ProposerSource, Source, Turns, pool_source
+from gencsp.search.sources import ProposerSource, Source, pool_source
 from gencsp.search.space import Space
 from gencsp.search.trial import Strategy
 from gencsp.search.worker import Bench
 from gencsp.search_settings import folder, save_deck, search_settings, stop_rules
+from gencsp.search_strategies import StrategyMaker, move_names, named_strategy
 from gencsp.store import DiskStore, Manifest, Store
 
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
 
-HOP_MOVES = (
-    "rattle",
-    "strain",
-    "swap",
-    "permute",
-    "void",
-    "slabs",
-    "neighbour-group",
-    "renoise",
-    "repaint",
-)
-GENETIC_MOVES = (
-    "heredity",
-    "cut-and-splice",
-    "crossover",
-    "strain",
-    "permute",
-    "rattle",
-    "neighbour-group",
-)
+
+#: Structures of one task, for proposers that are cheaper the more they make at once.
+BLOCKS = {"random": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +60,6 @@ class Scatter:
 
     def __call__(self) -> Proposer:
         return ScatterProposer(pairs={(a, b): distance for a, b, distance in self.pairs})
-
-
-#: Makes the strategy of a search from its settings and books.
-StrategyMaker = Callable[[SearchSettings, Books], Strategy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +97,7 @@ class Plan:
         seeds = _named_apart(
             [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
         )
-        if strategy is None:
-            plan = _strategy(deck, settings, books, seeded=bool(seeds))
-        else:
-            plan = strategy(settings, books)
+        make = named_strategy(deck) if strategy is None else strategy
         return cls(
             deck=deck,
             settings=settings,
@@ -130,7 +105,7 @@ class Plan:
             books=books,
             seeds=seeds,
             background=background,
-            strategy=plan,
+            strategy=make(settings, books),
         )
 
     def check_models(self, executor: Executor) -> Manifest:
@@ -142,7 +117,7 @@ class Plan:
         """
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerSource)]
-        scored = any(get_move(name).needs_model for name in _move_names(self.deck)) or any(
+        scored = any(get_move(name).needs_model for name in move_names(self.deck)) or any(
             isinstance(make, NamedProposer) and make.name != "random" for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
@@ -165,6 +140,7 @@ class Plan:
             space=space,
             relaxer=ChgnetRelaxer(self.deck.engine),
             relax=self.settings.relax,
+            rattle=self.settings.rattle,
             tolerance=self.settings.tolerance,
             tools=Tools(
                 score_model=ShippedScoreModel(self.deck.weights),
@@ -236,10 +212,12 @@ def _source(text: str, deck: SearchDeck, settings: SearchSettings) -> Source:
         name, weight = before, float(after)
     if not weight > 0:
         raise RequestError(f"the weight of the seeds '{name}' is {weight}: give one above zero.")
-    if name in proposer_names():
+    if is_proposer(name):
         if name == "pool":
             raise RequestError("name the files of a pool instead of 'pool'.")
-        return ProposerSource(name=name, make=_proposer(name, deck, settings), weight=weight)
+        return ProposerSource(
+            name=Path(name).stem, make=_proposer(name, deck, settings), weight=weight
+        )
     path = Path(name)
     if not path.exists():
         raise RequestError(
@@ -272,50 +250,11 @@ def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerSource:
     if settings.space.cell is not None and deck.background == "random":
         return ProposerSource(name="scatter", make=Scatter(settings.separations))
     make = _proposer(deck.background, deck, settings)
-    return ProposerSource(name=deck.background, make=make)
+    return ProposerSource(name=Path(deck.background).stem, make=make)
 
 
 def _proposer(name: str, deck: SearchDeck, settings: SearchSettings) -> NamedProposer:
     return NamedProposer(name, deck.weights, settings.separations, settings.volume_spread)
-
-
-def _move_names(deck: SearchDeck) -> tuple[str, ...]:
-    if deck.method == "random":
-        return ("rattle",)
-    if deck.moves is not None:
-        return deck.moves
-    own = HOP_MOVES if deck.method == "hop" else GENETIC_MOVES
-    return (*own, "transmute") if deck.system is not None else own
-
-
-def _moves(deck: SearchDeck, settings: SearchSettings) -> list[Move]:
-    """The moves of a deck that can honour a fixed cell and a fixed composition, where they are."""
-    moves = [get_move(name) for name in _move_names(deck)]
-    most = 1 if deck.method == "hop" else 2
-    for move in moves:
-        if move.n_parents > most:
-            raise RequestError(f"'{move.name}' needs {move.n_parents} parents: use 'genetic'.")
-    able = [
-        move
-        for move in moves
-        if (move.keeps_cell or settings.space.cell is None)
-        and (move.keeps_counts or settings.space.variable)
-    ]
-    if not able:
-        raise RequestError("no move is left that this search can make: name others with --moves.")
-    return able
-
-
-def _strategy(
-    deck: SearchDeck, settings: SearchSettings, books: Books, *, seeded: bool
-) -> Strategy:
-    turns = Turns(share=settings.seed_share, seeded=seeded)
-    if deck.method == "random":
-        return RandomSearch(turns=turns, shakes=deck.shakes)
-    moves = _moves(deck, settings)
-    if deck.method == "hop":
-        return BasinHopping(moves=moves, turns=turns, walkers=settings.ahead)
-    return Genetic(moves=moves, turns=turns, fitness=books.fitness, size=deck.population)
 
 
 def _identify_models(

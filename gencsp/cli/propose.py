@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from gencsp.cli.console import kept_on_interrupt, print_structures, progress_bars, write_results
+from gencsp.cli.console import (
+    complain,
+    kept_on_interrupt,
+    print_structures,
+    progress_bars,
+    write_results,
+)
 
 
 def propose(
@@ -16,7 +22,9 @@ def propose(
     ],
     n: Annotated[int, typer.Option("--n", "-n", help="Structures to propose.")] = 20,
     atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
-    proposer: Annotated[str, typer.Option(help="Proposer, by name.")] = "mixed",
+    proposer: Annotated[
+        str, typer.Option(help="Proposer, by name, or the TOML deck of an external generator.")
+    ] = "mixed",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     host: Annotated[
         Path | None, typer.Option(help="Structure file to complete to the composition.")
@@ -52,4 +60,6 @@ def propose(
             structures.append(structure)
             bars.advance(task)
     print_structures(structures)
+    if len(structures) < n:
+        complain(f"{len(structures)} of {n} structures came through.")
     write_results(out, "proposals", structures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from gencsp.composition import Composition
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import identify
-from gencsp.proposers.registry import get_proposer
+from gencsp.proposers.registry import DECK, get_proposer
 
 if TYPE_CHECKING:
     from gencsp.proposers.options import ProposerOptions
@@ -39,7 +40,8 @@ def propose(
         formula: such as ``Li5Si2``; it is reduced.
         n: how many.
         max_atoms: most atoms in a primitive cell (a host may have more).
-        proposer: one of :func:`~gencsp.proposers.proposer_names`.
+        proposer: one of :func:`~gencsp.proposers.proposer_names`, or the TOML deck of an external
+            generator.
         seed: the same seed gives the same structures.
         host: structure whose atoms and cell stay, to be completed to the composition.
         cell: fixed cell; ``None`` draws one.
@@ -70,4 +72,5 @@ def propose(
         pressure=pressure,
     )
     made = get_proposer(proposer, options).propose(request, rng=np.random.default_rng(seed))
-    return identify(made, prefix=f"{composition}-{proposer}-{seed}", seed=seed)
+    label = Path(proposer).stem if proposer.endswith(DECK) else proposer
+    return identify(made, prefix=f"{composition}-{label}-{seed}", seed=seed)

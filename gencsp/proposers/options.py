@@ -40,6 +40,7 @@ class ProposerOptions:
         volume_spread: fraction by which the volumes of random crystals spread evenly around the one
             asked for or predicted, to either side.
         files: structures for the ``pool`` proposer, files or folders.
+        program: deck of the ``external`` proposer, a TOML file.
     """
 
     model: ScoreModel | None = None
@@ -52,6 +53,7 @@ class ProposerOptions:
     min_separations: Mapping[tuple[str, str], float] = field(default_factory=dict)
     volume_spread: float = 0.0
     files: tuple[Path, ...] = ()
+    program: Path | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.attempts < 1:
