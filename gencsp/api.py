@@ -14,7 +14,7 @@ from typing import Any
 
 from ase import Atoms
 
-from gencsp.assembly import INPAINTER, ChgnetRelaxer, EngineName, NamedProposer
+from gencsp.assembly import INPAINTER, EngineName, NamedProposer, NamedRelaxer
 from gencsp.assembly_search import Plan, StrategyMaker
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
@@ -49,6 +49,7 @@ def refine(
     keep_symmetry: bool = False,
     weights: Path | None = None,
     engine: EngineName = "auto",
+    potential: str = "chgnet",
     entries: Path | None = None,
     workers: int = 1,
     report: Callable[[Progress], None] | None = None,
@@ -67,7 +68,8 @@ def refine(
         keep_symmetry: keep the symmetry of inpainted structures while they relax.
         weights: score model; ``None`` for the one that ships with gencsp.
         engine: relaxation engine.
-        entries: hull entries of your own.
+        potential: by name, see :func:`gencsp.potentials.get_potential`.
+        entries: hull entries of your own, made with that potential.
         workers: processes of one thread each.
         report: called after each step.
 
@@ -79,7 +81,10 @@ def refine(
         RequestError: guests that are not in a structure, or no host atoms left.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
+    from gencsp.potentials import get_potential
+
     reference = Hull.load(entries)
+    reference.require_model(get_potential(potential, engine=engine).model)
     given = None if guests is None else tuple(guests)
     numbered = _as_relaxed(structures)
     names = {start.info["structure_id"]: name for name, start in numbered}
@@ -108,7 +113,7 @@ def refine(
                 settings,
                 proposer=NamedProposer(INPAINTER, weights),
                 inpainter=NamedProposer(INPAINTER, weights),
-                relaxer=ChgnetRelaxer(engine),
+                relaxer=NamedRelaxer(engine, potential),
                 hull=reference,
                 store=store,
                 executor=executor,
@@ -160,14 +165,16 @@ def hull(
     *,
     entries: Path | None = None,
     engine: EngineName = "auto",
+    potential: str = "chgnet",
     workers: int = 1,
 ) -> list[Atoms]:
-    """Decomposition energies of structures as they are, from CHGNet energies (no relaxation).
+    """Decomposition energies of structures as they are, from energies of a potential (no relaxation).
 
     Args:
         structures: crystals.
-        entries: hull entries of your own, made with CHGNet; ``None`` for the shipped ones.
+        entries: hull entries of your own, made with that potential; ``None`` for the shipped ones.
         engine: which engine evaluates CHGNet.
+        potential: by name, see :func:`gencsp.potentials.get_potential`.
         workers: CPU threads.
 
     Returns:
@@ -177,18 +184,19 @@ def hull(
         EngineError: the engine is not available.
         HullReferenceError: no reference for an element.
     """
-    from gencsp.engine.select import get_engine
+    from gencsp.potentials import get_potential
 
     reference = Hull.load(entries)
-    potential = get_engine(engine)
-    reference.require_model(potential.model)
+    model = get_potential(potential, engine=engine)
+    reference.require_model(model.model)
     judged = [portable(atoms) for atoms in structures]
-    evaluations = potential.evaluate(judged, workers=workers)
+    evaluations = model.evaluate(judged, workers=workers)
     for atoms, evaluation in zip(judged, evaluations, strict=True):
         if evaluation.failure is not None:
             atoms.info["outcome"] = str(evaluation.failure)
             continue
         per_atom = evaluation.energy / len(atoms)
+        atoms.info["energy_model"] = model.model
         atoms.info["energy_per_atom"] = per_atom
         atoms.info["decomposition_energy"] = reference.decomposition_energy(
             Composition.of(atoms), per_atom

@@ -57,15 +57,21 @@ class NamedProposer:
 
 
 @dataclass(frozen=True, slots=True)
-class ChgnetRelaxer:
-    """Makes a CHGNet relaxer of one thread."""
+class NamedRelaxer:
+    """Makes a relaxer of one thread, in whichever process it is called.
+
+    Attributes:
+        engine: which of gencsp's engines runs CHGNet.
+        potential: by name, see :func:`gencsp.potentials.get_potential`.
+    """
 
     engine: EngineName = "auto"
+    potential: str = "chgnet"
 
     def __call__(self) -> Relaxer:
-        from gencsp.engine.select import get_engine
+        from gencsp.potentials import get_potential
 
-        return partial(_relax, get_engine(self.engine))
+        return partial(_relax, get_potential(self.potential, engine=self.engine))
 
 
 @contextmanager
@@ -85,7 +91,8 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
     proposer = NamedProposer(deck.proposer, deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with LocalProcesses(deck.workers) as executor:
-        models = executor.submit(_identify_models, proposer, inpainter, deck.engine).result()
+        relaxer = NamedRelaxer(deck.engine, deck.potential)
+        models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
         hull.require_model(models["potential"])
         manifest = cycle_manifest(settings, proposer=deck.proposer, hull=hull.digest, **models)
         with DiskStore(deck.folder, manifest) as store:
@@ -93,7 +100,7 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
                 settings,
                 proposer=proposer,
                 inpainter=inpainter,
-                relaxer=ChgnetRelaxer(deck.engine),
+                relaxer=relaxer,
                 hull=hull,
                 store=store,
                 executor=executor,
@@ -119,14 +126,14 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
 
 
 def _identify_models(
-    proposer: NamedProposer, inpainter: NamedProposer, engine: EngineName
+    proposer: NamedProposer, inpainter: NamedProposer, relaxer: NamedRelaxer
 ) -> dict[str, str]:
     """Load the models once, in a worker, and say which they are."""
-    from gencsp.engine.select import get_engine
+    from gencsp.potentials import get_potential
     from gencsp.proposers.options import ProposerOptions
 
     proposer()
-    potential = get_engine(engine)
+    potential = get_potential(relaxer.potential, engine=relaxer.engine)
     score_model = ProposerOptions(weights=inpainter.weights).score_model()
     return {
         "score_model": score_model.digest,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from gencsp.assembly import ChgnetRelaxer, EngineName, NamedProposer
+from gencsp.assembly import NamedProposer, NamedRelaxer
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
 from gencsp.decks import SearchDeck
@@ -121,7 +121,8 @@ class Plan:
             isinstance(make, NamedProposer) and make.name != "random" for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
-        models = executor.submit(_identify_models, makers, model, self.deck.engine).result()
+        relaxer = NamedRelaxer(self.deck.engine, self.deck.potential)
+        models = executor.submit(_identify_models, makers, model, relaxer).result()
         self.hull.require_model(models["potential"])
         return search_manifest(
             self.settings,
@@ -138,7 +139,7 @@ class Plan:
         bench = Bench(
             seed=self.settings.seed,
             space=space,
-            relaxer=ChgnetRelaxer(self.deck.engine),
+            relaxer=NamedRelaxer(self.deck.engine, self.deck.potential),
             relax=self.settings.relax,
             rattle=self.settings.rattle,
             tolerance=self.settings.tolerance,
@@ -258,14 +259,14 @@ def _proposer(name: str, deck: SearchDeck, settings: SearchSettings) -> NamedPro
 
 
 def _identify_models(
-    makers: list[ProposerMaker], model: ShippedScoreModel | None, engine: EngineName
+    makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
 ) -> dict[str, str]:
     """Load the models once, in a worker, and say which they are."""
-    from gencsp.engine.select import get_engine
+    from gencsp.potentials import get_potential
 
     for make in makers:
         make()
-    potential = get_engine(engine)
+    potential = get_potential(relaxer.potential, engine=relaxer.engine)
     return {
         "score_model": "" if model is None else model().digest,
         "engine": potential.name,

@@ -46,6 +46,7 @@ class CycleDeck(Deck):
         False, description="Keep the symmetry of inpainted structures while they relax."
     )
     engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
+    potential: str = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
     @property
@@ -107,6 +108,7 @@ class SearchDeck(Deck):
     pressure: float = Field(0.0, description="Pressure, GPa.")
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
     engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
+    potential: str = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
 

@@ -18,7 +18,7 @@ from gencsp.cli.console import (
     split_species,
     write_results,
 )
-from gencsp.cli.options import EngineOption
+from gencsp.cli.options import EngineOption, PotentialOption
 
 if TYPE_CHECKING:
     from gencsp.search.cycle import Cycle
@@ -49,6 +49,7 @@ def cycle(
         bool, typer.Option(help="Keep the symmetry of inpainted structures while they relax.")
     ] = False,
     engine: EngineOption = "auto",
+    potential: PotentialOption = "chgnet",
     hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
 ) -> None:
     """Search crystal structures of a composition: generate, relax, refine, inpaint.
@@ -73,6 +74,7 @@ def cycle(
         pressure=pressure,
         keep_symmetry=keep_symmetry,
         engine=engine,
+        potential=potential,
         hull=hull,
     )
     from gencsp.assembly import open_cycle

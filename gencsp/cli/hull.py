@@ -8,17 +8,18 @@ from typing import Annotated
 import typer
 
 from gencsp.cli.console import print_structures, progress_bars, write_results
-from gencsp.cli.options import EngineOption, FilesArgument, HullOption
+from gencsp.cli.options import EngineOption, FilesArgument, HullOption, PotentialOption
 
 
 def hull(
     files: FilesArgument,
     workers: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     engine: EngineOption = "auto",
+    potential: PotentialOption = "chgnet",
     entries: HullOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("hull"),
 ) -> None:
-    """Decomposition energies of structures as they are, from CHGNet energies."""
+    """Decomposition energies of structures as they are, from CHGNet or another potential."""
     from gencsp.api import hull as call
     from gencsp.io import name_of, read_structures
 
@@ -27,7 +28,9 @@ def hull(
         atoms.info["structure_id"] = name_of(atoms, number)
     with progress_bars() as bars:
         task = bars.add_task("evaluate", total=None, note=f"{len(structures)} structures")
-        judged = call(structures, entries=entries, engine=engine, workers=workers)
+        judged = call(
+            structures, entries=entries, engine=engine, potential=potential, workers=workers
+        )
         bars.update(task, total=1, completed=1)
     judged.sort(key=lambda a: a.info.get("decomposition_energy", float("inf")))
     print_structures(judged)

@@ -14,4 +14,10 @@ FilesArgument = Annotated[
     list[Path],
     typer.Argument(help="Structure files (CIF, extxyz, POSCAR, ...) or folders.", metavar="FILES"),
 ]
+PotentialOption = Annotated[
+    str,
+    typer.Option(
+        help="Potential: chgnet[:MODEL], sevennet, matgl:FOLDER, FILE.py[:FUNCTION], ..."
+    ),
+]
 HullOption = Annotated[Path | None, typer.Option("--hull", help="Hull entries of your own.")]

@@ -14,7 +14,7 @@ from gencsp.cli.console import (
     split_species,
     write_results,
 )
-from gencsp.cli.options import EngineOption, FilesArgument, HullOption
+from gencsp.cli.options import EngineOption, FilesArgument, HullOption, PotentialOption
 
 
 def refine(
@@ -32,6 +32,7 @@ def refine(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes of one thread.")] = 2,
     weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
     engine: EngineOption = "auto",
+    potential: PotentialOption = "chgnet",
     hull: HullOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("refined"),
 ) -> None:
@@ -54,6 +55,7 @@ def refine(
             keep_symmetry=keep_symmetry,
             weights=weights,
             engine=engine,
+            potential=potential,
             entries=hull,
             workers=workers,
             report=StageBars(bars).show,

@@ -16,7 +16,7 @@ from gencsp.cli.console import (
     progress_bars,
     write_results,
 )
-from gencsp.cli.options import EngineOption, FilesArgument, HullOption
+from gencsp.cli.options import EngineOption, FilesArgument, HullOption, PotentialOption
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -31,47 +31,48 @@ def relax(
     keep_symmetry: Annotated[bool, typer.Option(help="Keep the space group.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     engine: EngineOption = "auto",
+    potential: PotentialOption = "chgnet",
     hull: HullOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("relaxed"),
 ) -> None:
-    """Relax structures with CHGNet; those that fail are kept apart, with the reason."""
+    """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp.errors import RequestError
     from gencsp.io import name_of, read_structures
+    from gencsp.potentials import get_potential
     from gencsp.provenance import Stage
-    from gencsp.relax import relax as call
+    from gencsp.relax import RelaxSettings
     from gencsp.search.tasks import SymmetryTolerance, record
 
     if fmax <= 0:
         raise RequestError(f"fmax is {fmax}: it must be above zero, in eV/Å.")
+    model = get_potential(potential, engine=engine)
+    settings = RelaxSettings(
+        fmax=fmax,
+        steps=steps,
+        pressure=pressure,
+        fixed_cell=fixed_cell,
+        keep_symmetry=keep_symmetry,
+    )
     pool = read_structures(files)
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool), note="")
-        results = call(
-            pool,
-            fmax=fmax,
-            steps=steps,
-            pressure=pressure,
-            fixed_cell=fixed_cell,
-            keep_symmetry=keep_symmetry,
-            workers=workers,
-            engine=engine,
-        )
-        for result in results:
+        for result in model.relax(pool, settings, workers=workers):
             atoms = record(result, SymmetryTolerance())
             identity = name_of(pool[result.index], result.index)
             atoms.info |= {"structure_id": identity, "stage": str(Stage.RELAXED)}
+            atoms.info["energy_model"] = model.model
             relaxed.append(atoms)
             bars.advance(task)
             speed = bars.tasks[task].speed
             bars.update(task, note=f"{speed:.2f} structures/s" if speed else "")
-    _judge(relaxed, hull)
+    _judge(relaxed, hull, model.model)
     relaxed.sort(key=_order)
     print_structures(relaxed)
     print_failures(counted(a.info["outcome"] for a in relaxed if a.info["outcome"] != "converged"))
     write_results(out, "relaxed", relaxed)
 
 
-def _judge(relaxed: list[Atoms], entries: Path | None) -> None:
+def _judge(relaxed: list[Atoms], entries: Path | None, model: str) -> None:
     """Add decomposition energies where the hull has references; say so once where it has not."""
     from gencsp.composition import Composition
     from gencsp.convex_hull import Hull
@@ -79,6 +80,7 @@ def _judge(relaxed: list[Atoms], entries: Path | None) -> None:
 
     try:
         reference = Hull.load(entries)
+        reference.require_model(model)
         for atoms in relaxed:
             if "energy_per_atom" in atoms.info:
                 atoms.info["decomposition_energy"] = reference.decomposition_energy(

@@ -19,7 +19,7 @@ from gencsp.cli.console import (
     split_species,
     write_results,
 )
-from gencsp.cli.options import EngineOption
+from gencsp.cli.options import EngineOption, PotentialOption
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -87,6 +87,7 @@ def search(
         bool, typer.Option(help="Keep the symmetry of every start while it relaxes.")
     ] = False,
     engine: EngineOption = "auto",
+    potential: PotentialOption = "chgnet",
     hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
 ) -> None:
     """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
@@ -128,6 +129,7 @@ def search(
         pressure=pressure,
         keep_symmetry=keep_symmetry,
         engine=engine,
+        potential=potential,
         hull=hull,
     )
     _run(deck)
