@@ -64,7 +64,7 @@ LAYERS = (
         "testing",
     },
     {"proposers", "relax", "store", "execute", "io", "pools"},
-    {"potentials", "dft", "sources"},
+    {"potentials", "dft", "sources", "second_opinion"},
     {"search", "export", "benchmark", "report"},
     {"decks", "assembly", "assembly_search", "search_settings", "search_status", "api"},
     {"cli"},

@@ -14,11 +14,13 @@ from gencsp.cli.console import Commands
 from gencsp.cli.cycle import cycle
 from gencsp.cli.dedup import dedup
 from gencsp.cli.export import export
+from gencsp.cli.fetch import fetch
 from gencsp.cli.filter import filter_pools
 from gencsp.cli.hull import hull
 from gencsp.cli.import_results import import_results
 from gencsp.cli.info import info
 from gencsp.cli.propose import propose
+from gencsp.cli.references import references
 from gencsp.cli.refine import refine
 from gencsp.cli.relax import relax
 from gencsp.cli.search import resume, search, status
@@ -40,6 +42,8 @@ for _command in (cycle, search, resume, status, propose, relax, refine, hull, de
     app.command()(_command)
 app.command("filter")(filter_pools)
 app.command("import")(import_results)
+app.command()(references)
+app.add_typer(fetch, name="fetch")
 app.command(context_settings=PASS_ON)(train)
 
 __all__ = ["app"]

@@ -19,6 +19,12 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.options import EngineOption, PotentialOption
+from gencsp.cli.second_opinion import (
+    SecondOption,
+    TopOption,
+    potential_of,
+    show_second_opinion,
+)
 
 if TYPE_CHECKING:
     from gencsp.search.cycle import Cycle
@@ -51,6 +57,8 @@ def cycle(
     engine: EngineOption = "auto",
     potential: PotentialOption = "chgnet",
     hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
+    second: SecondOption = None,
+    top: TopOption = 10,
 ) -> None:
     """Search crystal structures of a composition: generate, relax, refine, inpaint.
 
@@ -79,10 +87,18 @@ def cycle(
     )
     from gencsp.assembly import open_cycle
 
+    other = potential_of(second)
     try:
         with open_cycle(deck) as search:
             _watch(search)
             _report(search, deck.folder)
+            show_second_opinion(
+                [line.atoms for line in search.ranking()],
+                other,
+                top=top,
+                settings=search.settings.relax,
+                folder=deck.folder,
+            )
     except KeyboardInterrupt:
         complain(
             f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."

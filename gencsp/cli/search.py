@@ -20,6 +20,12 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.options import EngineOption, PotentialOption
+from gencsp.cli.second_opinion import (
+    SecondOption,
+    TopOption,
+    potential_of,
+    show_second_opinion,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -89,6 +95,8 @@ def search(
     engine: EngineOption = "auto",
     potential: PotentialOption = "chgnet",
     hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
+    second: SecondOption = None,
+    top: TopOption = 10,
 ) -> None:
     """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
 
@@ -132,7 +140,7 @@ def search(
         potential=potential,
         hull=hull,
     )
-    _run(deck)
+    _run(deck, second=second, top=top)
 
 
 def resume(
@@ -160,15 +168,23 @@ def status(
     print_failures(found.failures)
 
 
-def _run(deck: SearchDeck) -> None:
+def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
     from gencsp.assembly_search import open_search
     from gencsp.search_settings import folder
 
+    other = potential_of(second)
     try:
         with open_search(deck) as run:
             _name_skipped(run)
             _watch(run)
             _report(run, folder(deck))
+            show_second_opinion(
+                [line.atoms for line in run.ranking()],
+                other,
+                top=top,
+                settings=run.settings.relax,
+                folder=folder(deck),
+            )
     except KeyboardInterrupt:
         complain(
             f"stopped. What was finished is in {folder(deck)}: repeat the same command to go on."

@@ -1,4 +1,4 @@
-"""Potentials by name: CHGNet by our own engines, and any calculator of ASE behind the same contract.
+"""Potentials by name: CHGNet by our own engines, any calculator of ASE by the same contract.
 
 Found through entry points; packages of other models are imported only when their model is asked
 for.

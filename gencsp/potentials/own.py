@@ -54,9 +54,7 @@ def from_import(name: str, function: str) -> AseEngine:
     return _engine(module, function, where=name, model=f"{name}:{function}", digest=digest)
 
 
-def _engine(
-    module: ModuleType, function: str, *, where: str, model: str, digest: str
-) -> AseEngine:
+def _engine(module: ModuleType, function: str, *, where: str, model: str, digest: str) -> AseEngine:
     make: Callable[[], object] | None = getattr(module, function, None)
     if not callable(make):
         raise PotentialError(f"{where} has no function '{function}' that returns a calculator.")

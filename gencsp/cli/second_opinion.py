@@ -1,0 +1,112 @@
+"""``--second-opinion``: the best structures of a search, ranked again by another potential."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from gencsp.cli.console import print_table, progress_bars, say
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from gencsp.engine.base import Engine
+    from gencsp.relax.settings import RelaxSettings
+    from gencsp.second_opinion import Opinion
+
+SecondOption = Annotated[
+    str | None,
+    typer.Option(
+        "--second-opinion", help="Another potential, such as sevennet, to rank the best again."
+    ),
+]
+TopOption = Annotated[int, typer.Option(min=1, help="How many structures it ranks.")]
+
+
+def potential_of(name: str | None) -> Engine | None:
+    """The other potential, loaded before a search begins so that what is missing is told at once.
+
+    Raises:
+        PotentialError: there is none, or its package is missing.
+    """
+    from gencsp.potentials import get_potential
+
+    return None if name is None else get_potential(name)
+
+
+def show_second_opinion(
+    structures: Sequence[Atoms],
+    potential: Engine | None,
+    *,
+    top: int,
+    settings: RelaxSettings,
+    folder: Path,
+) -> None:
+    """Rank again, print the table, and write ``second_opinion.csv`` and the structures."""
+    if potential is None or not structures:
+        return
+    from gencsp.io import write_extxyz
+    from gencsp.second_opinion import second_opinion
+
+    with progress_bars() as bars:
+        task = bars.add_task("second", total=min(top, len(structures)), note=potential.model)
+        opinions = second_opinion(
+            structures,
+            potential,
+            top=top,
+            settings=settings,
+            report=lambda done: bars.update(task, completed=done),
+        )
+    _print(opinions, potential.model)
+    _write(folder / "second_opinion.csv", opinions)
+    for opinion in opinions:
+        opinion.atoms.info["structure_id"] = opinion.structure_id
+        opinion.atoms.info["energy_model"] = potential.model
+    write_extxyz(folder / "second_opinion.extxyz", [o.atoms for o in opinions])
+    say(f"wrote the second opinion to {folder / 'second_opinion.csv'}")
+
+
+def _print(opinions: Sequence[Opinion], model: str) -> None:
+    say(f"second opinion by {model}, eV/atom above the lowest of each composition:")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("", "was", "second", "first", "formula", "id", "disagree"):
+        right = title in ("", "was", "second", "first")
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    for one in opinions:
+        ranks = (str(one.second_rank or "-"), str(one.first_rank))
+        energies = (f"{one.second:.4f}", f"{one.first:.4f}")
+        table.add_row(*ranks, *energies, one.formula, one.structure_id, one.disagreement)
+    print_table(table)
+    disagreeing = sum(bool(one.disagreement) for one in opinions)
+    say(f"the two disagree about {disagreeing} of {len(opinions)}")
+
+
+def _write(path: Path, opinions: Sequence[Opinion]) -> None:
+    from gencsp.store.disk import storage_errors
+
+    with storage_errors(path.parent), path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(
+            [
+                "id",
+                "formula",
+                "second_rank",
+                "first_rank",
+                "second",
+                "first",
+                "same",
+                "disagreement",
+            ]
+        )
+        for o in opinions:
+            rows.writerow(
+                [
+                    o.structure_id, o.formula, o.second_rank, o.first_rank,
+                    f"{o.second:.6f}", f"{o.first:.6f}", int(o.same), o.disagreement,
+                ]
+            )  # fmt: skip

@@ -1,0 +1,190 @@
+"""The Materials Project, with the user's own key: entries of a hull, and crystals.
+
+Asked directly over its web interface (https://api.materialsproject.org/docs): ``materials/thermo``
+for energies and ``materials/summary`` for structures. Energies are those of the Materials Project's
+own mixing scheme and corrections; they make a hull of their own, for DFT energies of the same kind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, Literal
+
+from ase import Atoms
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.errors import CompositionError, SourceError
+from gencsp.provenance import Provenance, Stage
+from gencsp.references import HullEntry
+from gencsp.sources.web import Web
+
+ENDPOINT = "https://api.materialsproject.org"
+
+#: Environment variables that may hold the key.
+KEYS = ("MP_API_KEY", "PMG_MAPI_KEY")
+
+#: Documents in one answer.
+PAGE = 1000
+
+ThermoType = Literal["GGA_GGA+U", "GGA_GGA+U_R2SCAN", "R2SCAN"]
+
+
+def find_key(key: str | None = None) -> str:
+    """The user's key: as given, else from the environment.
+
+    Raises:
+        SourceError: there is none.
+    """
+    found = key or next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
+    if not found:
+        raise SourceError(
+            "the Materials Project needs a key of your own: get one at "
+            "https://next-gen.materialsproject.org/api and set MP_API_KEY to it."
+        )
+    return found.strip()
+
+
+def fetch_entries(
+    elements: Sequence[str],
+    *,
+    web: Web,
+    key: str | None = None,
+    thermo_type: ThermoType = "GGA_GGA+U",
+    endpoint: str = ENDPOINT,
+) -> tuple[HullEntry, ...]:
+    """All phases of a chemical system and its sub-systems, with corrected energies in eV/atom.
+
+    Args:
+        elements: symbols.
+        web: how to ask; the key is added.
+        key: of the user; ``None`` takes it from the environment.
+        thermo_type: which of the project's mixing schemes; it names the model of the entries.
+        endpoint: of the web interface.
+
+    Raises:
+        SourceError: no key, no answer, or an answer in another form.
+        CompositionError: an element that gencsp does not know.
+    """
+    asked = {
+        "chemsys": ",".join(_subsystems(elements)),
+        "thermo_types": thermo_type,
+        "_fields": "material_id,composition,energy_per_atom,thermo_type,symmetry",
+    }
+    documents = _documents(_with_key(web, key), f"{endpoint}/materials/thermo/", asked)
+    model = f"mp-{thermo_type}"
+    entries = tuple(_entry(document, model) for document in documents)
+    if not entries:
+        raise SourceError(f"the Materials Project has no entries of {'-'.join(elements)}.")
+    return entries
+
+
+def fetch_structures(
+    elements: Sequence[str],
+    *,
+    web: Web,
+    key: str | None = None,
+    formula: str | None = None,
+    above_hull: float = 0.1,
+    endpoint: str = ENDPOINT,
+) -> Iterator[Atoms]:
+    """Crystals of a chemical system, or of one formula in it, as hosts and seeds.
+
+    Args:
+        elements: symbols; all of them must be there, and no others.
+        web, key, endpoint: see :func:`fetch_entries`.
+        formula: this one only.
+        above_hull: most energy above the project's hull, eV/atom.
+
+    Yields:
+        Crystals with provenance; ``info['energy_above_hull']`` is the project's, eV/atom.
+
+    Raises:
+        SourceError: no key, no answer, or an answer in another form.
+    """
+    place = (
+        {"formula": Composition.parse(formula).reduced.formula}
+        if formula
+        else {"chemsys": "-".join(sorted(elements))}
+    )
+    asked = {
+        **place,
+        "energy_above_hull_max": f"{above_hull:g}",
+        "deprecated": "false",
+        "_fields": "material_id,structure,energy_above_hull",
+    }
+    for document in _documents(_with_key(web, key), f"{endpoint}/materials/summary/", asked):
+        yield _crystal(document)
+
+
+def _with_key(web: Web, key: str | None) -> Web:
+    return replace(web, headers={**web.headers, "X-API-KEY": find_key(key)})
+
+
+def _subsystems(elements: Sequence[str]) -> list[str]:
+    for symbol in elements:
+        if symbol not in ELEMENTS:
+            raise CompositionError(f"'{symbol}' is not an element that gencsp knows.")
+    chosen = sorted(set(elements))
+    return ["-".join(part) for n in range(1, len(chosen) + 1) for part in combinations(chosen, n)]
+
+
+def _documents(web: Web, url: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """All documents of a query, page by page."""
+    taken = 0
+    while True:
+        answer = web.get(url, {**asked, "_limit": str(PAGE), "_skip": str(taken)})
+        page = answer.get("data")
+        if not isinstance(page, list):
+            raise SourceError("the Materials Project answered without 'data'.")
+        yield from page
+        taken += len(page)
+        total = (answer.get("meta") or {}).get("total_doc", taken)
+        if not page or taken >= int(total):
+            return
+
+
+def _entry(document: Mapping[str, Any], model: str) -> HullEntry:
+    try:
+        return HullEntry(
+            composition=Composition.from_counts(document["composition"]),
+            energy_per_atom=float(document["energy_per_atom"]),
+            model=model,
+            entry_id=_name(document["material_id"]),
+            space_group=int((document.get("symmetry") or {}).get("number") or 0),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError(
+            f"the Materials Project's entry {document.get('material_id', '?')} lacks what a hull "
+            f"needs ({error!r})."
+        ) from error
+
+
+def _name(identifier: object) -> str:
+    """An id, which newer answers take apart."""
+    if not isinstance(identifier, dict):
+        return str(identifier)
+    suffix = identifier.get("suffix") or ""
+    return f"{identifier['identifier']}{identifier.get('separator', '-') if suffix else ''}{suffix}"
+
+
+def _crystal(document: Mapping[str, Any]) -> Atoms:
+    try:
+        structure = Structure.from_dict(document["structure"])
+        atoms: Atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+        bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+        name = _name(document["material_id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError(
+            f"the Materials Project's crystal {document.get('material_id', '?')} cannot be read "
+            f"({error!r})."
+        ) from error
+    Provenance(structure_id=name, proposer="materials-project", stage=Stage.GENERATED).write(bare)
+    above = document.get("energy_above_hull")
+    if above is not None:
+        bare.info["energy_above_hull"] = float(above)
+    return bare

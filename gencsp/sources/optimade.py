@@ -1,0 +1,176 @@
+"""Crystals from any database that speaks OPTIMADE (https://www.optimade.org, version 1).
+
+Andersen et al., Sci. Data 8, 217 (2021).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urljoin
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+
+from gencsp.composition import Composition
+from gencsp.errors import SourceError
+from gencsp.provenance import Provenance, Stage
+from gencsp.references import HullEntry
+from gencsp.sources.web import Web
+
+FIELDS = (
+    "lattice_vectors",
+    "cartesian_site_positions",
+    "species",
+    "species_at_sites",
+    "dimension_types",
+    "structure_features",
+)
+
+#: Crystals in one answer; servers may give fewer.
+PAGE = 100
+
+
+def system_filter(elements: Sequence[str]) -> str:
+    """OPTIMADE's filter for all of these elements and no others."""
+    names = ", ".join(f'"{symbol}"' for symbol in sorted(set(elements)))
+    return f"elements HAS ALL {names} AND nelements={len(set(elements))}"
+
+
+def formula_filter(formula: str) -> str:
+    """OPTIMADE's filter for one reduced formula (elements in alphabetical order)."""
+    counts = sorted(Composition.parse(formula).reduced.counts)
+    reduced = "".join(symbol + (str(n) if n > 1 else "") for symbol, n in counts)
+    return f'chemical_formula_reduced="{reduced}"'
+
+
+class Optimade:
+    """One database.
+
+    Args:
+        url: its base address, with or without ``/v1``.
+        web: how to ask.
+
+    Attributes:
+        skipped: crystals that were not handed on, by reason.
+    """
+
+    def __init__(self, url: str, *, web: Web) -> None:
+        base = url.rstrip("/")
+        self.url = base if base.rpartition("/")[2].startswith("v") else f"{base}/v1"
+        self.web = web
+        self.skipped: Counter[str] = Counter()
+
+    def structures(
+        self, query: str, *, most: int = 1000, energy: str = "", level: str = ""
+    ) -> Iterator[Atoms]:
+        """Crystals that a filter lets through, lazily, page by page.
+
+        Args:
+            query: in OPTIMADE's filter language.
+            most: how many at most.
+            energy: the database's own field for the energy in eV/atom, such as
+                ``_oqmd_total_energy_per_atom``; kept in ``info['energy_per_atom']``.
+            level: level of theory of that energy, kept in ``info['energy_model']``.
+
+        Yields:
+            Crystals with provenance. Partly occupied, partly periodic and incomplete ones are
+            counted in ``skipped``.
+
+        Raises:
+            SourceError: no answer, or one that is not OPTIMADE's.
+        """
+        given = 0
+        for document in self._documents(query, (*FIELDS, *([energy] if energy else []))):
+            try:
+                atoms = _crystal(document)
+            except _Unfit as unfit:
+                self.skipped[str(unfit)] += 1
+                continue
+            value = document["attributes"].get(energy) if energy else None
+            if value is not None:
+                atoms.info["energy_per_atom"] = float(value)
+                atoms.info["energy_model"] = level
+            yield atoms
+            given += 1
+            if given == most:
+                return
+
+    def _documents(self, query: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        asked: Mapping[str, str] | None = {
+            "filter": query,
+            "response_fields": ",".join(fields),
+            "response_format": "json",
+            "page_limit": str(PAGE),
+        }
+        url: str | None = f"{self.url}/structures"
+        seen = set()
+        while url is not None:
+            if url in seen:
+                raise SourceError(f"{self.url} links its pages in a circle.")
+            seen.add(url)
+            answer = self.web.get(url, asked)
+            page = answer.get("data")
+            if not isinstance(page, list):
+                raise SourceError(f"{self.url} did not answer in the form of OPTIMADE.")
+            yield from page
+            following = (answer.get("links") or {}).get("next")
+            # A link is an address, or an object that holds one.
+            href = following.get("href") if isinstance(following, dict) else following
+            url, asked = (urljoin(url, href) if href else None), None
+
+
+class _Unfit(Exception):
+    """A crystal that gencsp cannot take; it becomes a count."""
+
+
+def entry_of(atoms: Atoms) -> HullEntry:
+    """A crystal with an energy as an entry of a hull.
+
+    Raises:
+        SourceError: it has no energy, or nobody says of which level.
+    """
+    info = atoms.info
+    if "energy_per_atom" not in info or not info.get("energy_model"):
+        raise SourceError(
+            f"{info.get('structure_id', 'a crystal')} has no energy of a named level of theory."
+        )
+    return HullEntry(
+        composition=Composition.of(atoms),
+        energy_per_atom=float(info["energy_per_atom"]),
+        model=str(info["energy_model"]),
+        entry_id=str(info.get("structure_id", "")),
+    )
+
+
+def _crystal(document: Mapping[str, Any]) -> Atoms:
+    try:
+        attributes = document["attributes"]
+        name = str(document["id"])
+        if list(attributes.get("dimension_types") or [1, 1, 1]) != [1, 1, 1]:
+            raise _Unfit("not periodic in three directions")
+        kinds = {kind["name"]: _symbol(kind) for kind in attributes["species"]}
+        symbols = [kinds[site] for site in attributes["species_at_sites"]]
+        cell = np.array(attributes["lattice_vectors"], dtype=float)
+        positions = np.array(attributes["cartesian_site_positions"], dtype=float)
+        if cell.shape != (3, 3) or positions.shape != (len(symbols), 3) or not symbols:
+            raise _Unfit("incomplete")
+        atoms = Atoms(symbols, positions=positions, cell=cell, pbc=True)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _Unfit("incomplete") from error
+    if not (np.isfinite(positions).all() and np.isfinite(cell).all() and atoms.cell.volume > 0):
+        raise _Unfit("incomplete")
+    Provenance(structure_id=name, proposer="optimade", stage=Stage.GENERATED).write(atoms)
+    return atoms
+
+
+def _symbol(kind: Mapping[str, Any]) -> str:
+    symbols, shares = kind["chemical_symbols"], kind["concentration"]
+    if len(symbols) != 1 or abs(float(shares[0]) - 1) > 1e-6:
+        raise _Unfit("partly occupied sites")
+    symbol = str(symbols[0])
+    if symbol not in atomic_numbers or symbol in ("X", "vacancy"):
+        raise _Unfit("sites that are no atoms")
+    return symbol
