@@ -26,9 +26,8 @@ def main(path: str) -> None:
         for step in search.irun():
             if step.result is not None and step.result.record:
                 print(f"trial {step.done}: {step.best:.4f} eV/atom by {step.result.move}")
-        ranking = search.ranking()
-    pool = write_extxyz(folder(deck) / "ranked.extxyz", [line.atoms for line in ranking])
-    print(f"{len(ranking)} structures in {pool}; {search.stopped}")
+        found = [line.atoms for line in search.ranking()]
+    print(f"{search.stopped}: {write_extxyz(folder(deck) / 'ranked.extxyz', found)}")
 
 
 # Workers import this file again: without the guard each would start a run of its own.

@@ -15,7 +15,7 @@ from typing import Any
 from ase import Atoms
 
 from gencsp.assembly import INPAINTER, EngineName, NamedProposer, NamedRelaxer
-from gencsp.assembly_search import Plan, StrategyMaker
+from gencsp.assembly_search import Plan
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
 from gencsp.decks import PIGEN_FUNNEL, FilterDeck, SearchDeck
@@ -31,6 +31,7 @@ from gencsp.relax import RelaxSettings, relax
 from gencsp.search.cycle import Cycle, CycleSettings, Progress
 from gencsp.search.loop import SearchProgress
 from gencsp.search.tasks import SymmetryTolerance, name_space_group
+from gencsp.search_strategies import StrategyMaker
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
 

@@ -65,7 +65,7 @@ class SearchDeck(Deck):
     formula: str | None = Field(None, description="Composition to search, such as TiO2.")
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
-    method: Literal["random", "hop", "genetic"] = Field("random", description="How to search.")
+    method: str = Field("random", description="How to search: random, hop, genetic, or your own.")
     budget: int = Field(100, ge=1, description="Trials, each of at most one relaxation.")
     minutes: float | None = Field(None, gt=0, description="Most wall time of a session.")
     patience: int | None = Field(
@@ -107,6 +107,9 @@ class SearchDeck(Deck):
     minimiser: Literal["fire", "quasi-newton"] = Field("quasi-newton", description="Minimiser.")
     pressure: float = Field(0.0, description="Pressure, GPa.")
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
+    rattle: float = Field(
+        0.0, ge=0, description="Displacements before the free (or a second, free) relaxation, Å."
+    )
     engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
     potential: str = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")

@@ -50,6 +50,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
             keep_symmetry=deck.keep_symmetry,
             minimiser=deck.minimiser,
         ),
+        rattle=deck.rattle,
         ahead=deck.ahead,
         batch=deck.batch,
         seed_share=deck.seed_share,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -75,6 +76,33 @@ class CheapRelaxerMaker:
                 yield relaxed(index, atoms, settings)
 
         return relax
+
+
+@dataclass(frozen=True)
+class DeadlyRelaxerMaker:
+    """As :class:`CheapRelaxerMaker`, but kills its own process over a structure.
+
+    Attributes:
+        victim: id of the structure.
+        times: how often, counted in the file ``log`` beside what is relaxed.
+    """
+
+    log: Path
+    victim: str
+    times: int = 1
+
+    def __call__(self) -> Relaxer:
+        relax = CheapRelaxerMaker(self.log)()
+
+        def deadly(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+            given = list(structures)
+            if any(atoms.info["structure_id"] == self.victim for atoms in given):
+                note(self.log, "begun")
+                if self.log.read_text().split().count("begun") <= self.times:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return relax(given, settings)
+
+        return deadly
 
 
 def relaxed(index: int, atoms: Atoms, settings: RelaxSettings) -> Relaxed:

@@ -63,7 +63,7 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
     unique = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
     assert len(list((folder / "cif").iterdir())) == len(unique)
     assert "stopped: the budget of 20 trials was used" in first.stdout
-    assert ("share now" in first.stdout) == (method != "random")
+    assert "share now" in first.stdout
     assert "skipped 1 seeds of mine, wrong composition or size: 0 (Li3Si)" in first.stderr
     assert "mine holds no seed" in first.stderr
     again = RUNNER.invoke(app, arguments)
@@ -126,7 +126,7 @@ def test_the_decks_of_the_drivers(name: str) -> None:
     assert settings.space.name == "TiO2"
     assert settings.space.max_atoms == 12
     assert deck.seeds == ("mixed",)
-    assert len((DRIVERS / f"{name}.py").read_text().splitlines()) <= 45
+    assert len((DRIVERS / f"{name}.py").read_text().splitlines()) <= 40
 
 
 def test_a_fixed_cell_takes_the_units_that_fill_it(tmp_path: Path) -> None:

@@ -66,7 +66,15 @@ LAYERS = (
     {"proposers", "relax", "store", "execute", "io", "pools"},
     {"potentials", "dft", "sources", "second_opinion"},
     {"search", "export", "benchmark", "report"},
-    {"decks", "assembly", "assembly_search", "search_settings", "search_status", "api"},
+    {
+        "decks",
+        "assembly",
+        "assembly_search",
+        "search_settings",
+        "search_status",
+        "search_strategies",
+        "api",
+    },
     {"cli"},
 )
 # Engines return what the relaxation package names: one thing in two packages.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -45,7 +45,10 @@ def search(
     system: Annotated[str | None, typer.Option(help="Chemical system, such as Li-Si.")] = None,
     airss: Annotated[Path | None, typer.Option(help="AIRSS .cell deck.")] = None,
     method: Annotated[
-        Literal["random", "hop", "genetic"], typer.Option(help="How to search.")
+        str,
+        typer.Option(
+            "--method", "--driver", help="How to search: random, hop, genetic, or your own."
+        ),
     ] = "random",
     budget: Annotated[int, typer.Option(help="Trials, each of at most one relaxation.")] = 100,
     minutes: Annotated[float | None, typer.Option(help="Most wall time of a session.")] = None,
@@ -92,6 +95,13 @@ def search(
     keep_symmetry: Annotated[
         bool, typer.Option(help="Keep the symmetry of every start while it relaxes.")
     ] = False,
+    rattle: Annotated[
+        float,
+        typer.Option(
+            help="Displace by this, Å, before relaxing; with --keep-symmetry, relax in the "
+            "symmetry, displace, and relax again without it."
+        ),
+    ] = 0.0,
     engine: EngineOption = "auto",
     potential: PotentialOption = "chgnet",
     hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
@@ -108,7 +118,7 @@ def search(
         formula=formula,
         system=system,
         airss=airss,
-        method=method,
+        method=_method(method),
         budget=budget,
         minutes=minutes,
         patience=patience,
@@ -136,6 +146,7 @@ def search(
         steps=steps,
         pressure=pressure,
         keep_symmetry=keep_symmetry,
+        rattle=rattle,
         engine=engine,
         potential=potential,
         hull=hull,
@@ -258,6 +269,15 @@ def _table(*titles: str) -> Table:
     for k, title in enumerate(titles):
         table.add_column(title, justify="right" if k else "left", no_wrap=True)
     return table
+
+
+def _method(name: str) -> str:
+    """A method by any of its names; the cycle is a command of its own, with options of its own."""
+    if name == "cycle":
+        from gencsp.errors import RequestError
+
+        raise RequestError("the cycle has a command of its own: gencsp cycle FORMULA.")
+    return {"basin-hopping": "hop"}.get(name, name)
 
 
 def _distances(text: str | None) -> dict[str, str]:

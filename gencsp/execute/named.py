@@ -16,10 +16,13 @@ from pathlib import Path
 from types import ModuleType
 
 from gencsp.errors import ExecutorError
-from gencsp.execute.local import THREAD_VARIABLES, LocalProcesses, one_thread
+from gencsp.execute.local import DEATHS, THREAD_VARIABLES, LocalProcesses, one_thread
 
 #: What a worker that starts as a program of its own must hear before it loads anything.
 ONE_THREAD = "; ".join(f"export {variable}=1" for variable in THREAD_VARIABLES)
+
+#: How often Parsl begins a task again.
+RETRIES = DEATHS - 1
 
 
 @contextmanager
@@ -60,7 +63,8 @@ def _dask(address: str, workers: int) -> Iterator[Executor]:
     except (OSError, ValueError, RuntimeError) as error:
         raise ExecutorError(f"Dask cannot start or be reached ({error}).") from error
     with client:
-        client.run(one_thread)
+        # Also on workers that come later, in the place of dead ones.
+        client.register_worker_callbacks(setup=one_thread)
         executor: Executor = client.get_executor(pure=False)
         yield executor
     if not address:
@@ -73,7 +77,10 @@ def _parsl(file: str, workers: int) -> Iterator[Executor]:
     if file:
         if not Path(file).exists():
             raise ExecutorError(f"there is no Parsl configuration {file}.")
-        found = runpy.run_path(file)
+        try:
+            found = runpy.run_path(file)
+        except Exception as error:  # a configuration is a program: anything can be
+            raise ExecutorError(f"{file} cannot be run ({error}).") from error
         if not isinstance(found.get("config"), parsl.Config):
             raise ExecutorError(f"{file} sets no 'config' that is a parsl.Config.")
         config = found["config"]
@@ -88,13 +95,19 @@ def _parsl(file: str, workers: int) -> Iterator[Executor]:
                     provider=providers.LocalProvider(
                         init_blocks=1, max_blocks=1, worker_init=ONE_THREAD
                     ),
+                    # Parsl notices a dead worker no sooner than this, in seconds.
+                    heartbeat_period=2,
+                    heartbeat_threshold=60,
                 )
             ]
         )
+    # A worker that dies must cost no more than its task; tasks leave nothing else behind.
+    config.retries = max(config.retries, RETRIES)
+    errors = _package("parsl.errors", "parsl")
     try:
         pool = concurrent.ParslPoolExecutor(config)
         pool.__enter__()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, errors.ParslError) as error:
         raise ExecutorError(f"Parsl cannot start ({error}).") from error
     try:
         executor: Executor = pool

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from ase import Atoms
 
 from gencsp.composition import Composition
-from gencsp.errors import RequestError, WorkerError
+from gencsp.errors import RequestError
+from gencsp.execute.lost import lost_errors
 from gencsp.frameworks import GuestChoice, choose_guests
 from gencsp.proposers.base import Request
 from gencsp.provenance import Stage
@@ -22,6 +23,7 @@ from gencsp.relax.settings import RelaxSettings
 from gencsp.search import tasks
 from gencsp.search.contracts import HullReference, ProposerMaker, RelaxerMaker
 from gencsp.search.ranking import Ranked, rank
+from gencsp.search.running import worker_error
 from gencsp.search.tasks import SymmetryTolerance
 from gencsp.store.base import Finished, Manifest, Scalar, Store
 
@@ -163,7 +165,7 @@ class Cycle:
 
         Raises:
             StoreError: the store cannot be written or is full.
-            WorkerError: a worker process died.
+            WorkerError: the executor lost its workers, or several of them over one task.
         """
         make_calls = {
             Stage.GENERATED: self._generate,
@@ -204,11 +206,8 @@ class Cycle:
                 self.store.finish(futures[future], result)
                 finished.append(result)
                 yield _progress(stage, finished, len(calls))
-        except BrokenExecutor as error:
-            raise WorkerError(
-                "a worker process ended unexpectedly, perhaps for lack of memory: repeat the same "
-                "command to go on, with fewer workers."
-            ) from error
+        except lost_errors() as error:
+            raise worker_error(error) from error
 
     def _judged(self, finished: Finished) -> Finished:
         for atoms in finished.structures:

@@ -42,6 +42,9 @@ class SearchSettings:
         space: where to look.
         seed: every random choice follows from it.
         relax: how to relax.
+        rattle: Å, standard deviation of the displacements that take a structure off the saddles of
+            its symmetry before it relaxes freely; where symmetry is kept, that is done after it
+            has relaxed within it. 0 for no displacements, and no second relaxation.
         tolerance: for the space groups of relaxed structures.
         ahead: trials that may be under way at once; at least twice the workers, so that a slow one
             does not hold up the others.
@@ -55,6 +58,7 @@ class SearchSettings:
     space: Space
     seed: int = 0
     relax: RelaxSettings = field(default_factory=RelaxSettings)
+    rattle: float = 0.0
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     ahead: int = 8
     batch: int = 1
@@ -71,6 +75,8 @@ class SearchSettings:
             raise RequestError(
                 f"ahead is {self.ahead} and batch {self.batch}: at least one batch must be ahead."
             )
+        if self.rattle < 0:
+            raise RequestError(f"the rattle is {self.rattle} Å: it must be zero or more.")
         if self.seed < 0:
             raise RequestError(f"the seed is {self.seed}: it must be zero or more.")
         if (self.space.cell is not None) is not self.relax.fixed_cell:
@@ -85,6 +91,7 @@ class SearchSettings:
         """What makes a run with these settings this run, flat."""
         flat = {key: getattr(self, key) for key in ("seed", "ahead", "batch", "block")}
         flat |= {"seed_share": self.seed_share, "volume_spread": self.volume_spread}
+        flat["rattle"] = self.rattle
         flat |= {"separations": [f"{a}-{b}={d:g}" for a, b, d in self.separations]}
         flat |= self.space.manifest()
         for part in ("relax", "tolerance"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import FIRST_COMPLETED, Executor, Future
 from concurrent.futures import wait as wait_for_any
 from dataclasses import dataclass, field
 
 from gencsp.errors import WorkerError
+from gencsp.execute.lost import lost_errors
 from gencsp.store.base import Finished, Store
 
 
@@ -53,9 +54,18 @@ class Running:
         self._under_way: dict[Future[Work], tuple[str, ...]] = {}
 
     def submit(self, tasks: Sequence[str], call: Callable[[], Work]) -> None:
-        """Run a call that does these tasks together, unless the store has all of them."""
-        if not all(task in self._ready for task in tasks):
-            self._under_way[self.executor.submit(call)] = tuple(tasks)
+        """Run a call that does these tasks together, unless the store has all of them.
+
+        Raises:
+            WorkerError: the executor takes no more tasks.
+        """
+        if all(task in self._ready for task in tasks):
+            return
+        try:
+            future = self.executor.submit(call)
+        except (*lost_errors(), RuntimeError) as error:
+            raise worker_error(error) from error
+        self._under_way[future] = tuple(tasks)
 
     def was_kept(self, task: str) -> bool:
         """Whether an earlier session left it."""
@@ -66,7 +76,7 @@ class Running:
 
         Raises:
             StoreError: the store cannot be written or is full.
-            WorkerError: a worker process died.
+            WorkerError: the executor lost its workers, or several of them over one task.
             KeyError: it was never submitted.
         """
         while task not in self._ready:
@@ -94,13 +104,18 @@ class Running:
                 self.seconds.update(work.seconds)
                 for task, finished in zip(tasks, work.results, strict=True):
                     results[task] = self.prepare(finished)
-        except (BrokenExecutor, CancelledError) as error:
-            raise WorkerError(
-                "a worker process ended unexpectedly, perhaps for lack of memory: repeat the same "
-                "command to go on, with fewer workers."
-            ) from error
+        except lost_errors() as error:
+            raise worker_error(error) from error
         finally:
             # What ended well is kept even where a neighbour did not.
             self.store.finish_all(results)
         for task, finished in results.items():
             self._ready.setdefault(task, finished)
+
+
+def worker_error(error: BaseException) -> WorkerError:
+    """What a user is told of an executor that failed."""
+    return WorkerError(
+        f"the executor lost its workers ({str(error).strip() or type(error).__name__}), perhaps "
+        f"for lack of memory: repeat the same command to go on, with fewer workers."
+    )

@@ -36,11 +36,14 @@ class ProposerSource:
         name: under which it is counted; tasks are named after it.
         make: makes it, once in a worker.
         weight: share among the sources, relative.
+        block: structures of one task; ``None`` for as many as the search says. More of them suit a
+            proposer that is cheap, or cheaper the more it makes at once.
     """
 
     name: str
     make: ProposerMaker
     weight: float = 1.0
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,7 @@ class Supply:
         space: where the search looks.
         running: runs the blocks.
         seed: of the run.
-        block: structures of one task.
+        block: structures of one task, where a source does not say.
         ahead: blocks that are begun before they are needed.
     """
 
@@ -243,7 +246,7 @@ class _Blocks:
         self._space = space
         self._running = running
         self._seed = seed
-        self._block = block
+        self._block = block if source.block is None else source.block
         self._ahead = ahead
         self._submitted = 0
         self._opened = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ase import Atoms
@@ -17,6 +17,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from gencsp.proposers.checks import pair_distances
 from gencsp.proposers.separations import Separations, least_distances
 from gencsp.provenance import Provenance, Stage, join_parents
+from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search import tasks
 from gencsp.search.contracts import ProposerMaker, RelaxerMaker
@@ -42,6 +43,7 @@ class Bench:
         space: where the search looks.
         relaxer: makes the relaxer, once in a worker.
         relax: how to relax.
+        rattle: see :class:`~gencsp.search.loop.SearchSettings`.
         tolerance: for space groups.
         tools: what moves may use.
         separations: least distances in Å of pairs of elements, in place of those that follow from
@@ -52,6 +54,7 @@ class Bench:
     space: Space
     relaxer: RelaxerMaker
     relax: RelaxSettings = field(default_factory=RelaxSettings)
+    rattle: float = 0.0
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     tools: Tools
     separations: Separations | None = None
@@ -106,8 +109,7 @@ def run_trials(bench: Bench, jobs: Sequence[Job]) -> Work:
     starts = [(k, atoms) for k, atoms in enumerate(made) if atoms is not None]
     results: list[Finished] = [Finished(failures={tasks.NO_CHILD: 1}) for _ in jobs]
     if starts:
-        relaxer = tasks.made_once(bench.relaxer)
-        relaxed = list(relaxer([atoms for _, atoms in starts], bench.relax))
+        relaxed = _relax(bench, [atoms for _, atoms in starts])
         judging = time.perf_counter()
         for result in relaxed:
             place, start = starts[result.index]
@@ -128,6 +130,35 @@ def run_trials(bench: Bench, jobs: Sequence[Job]) -> Work:
     ended = time.perf_counter()
     seconds = {"move": relaxing - begun, "relax": judging - relaxing, "symmetry": ended - judging}
     return Work(results=tuple(results), seconds=seconds)
+
+
+def _relax(bench: Bench, starts: Sequence[Atoms]) -> list[Relaxed]:
+    """Relax, in the symmetry of the start and out of it, as the bench says.
+
+    Forces of a symmetric crystal have its symmetry: without a push it relaxes to the nearest
+    stationary point of its group, saddle or minimum.
+    """
+    relaxer = tasks.made_once(bench.relaxer)
+    if not bench.rattle:
+        return list(relaxer(starts, bench.relax))
+    free = replace(bench.relax, keep_symmetry=False)
+    if not bench.relax.keep_symmetry:
+        return list(relaxer([_rattled(bench, atoms) for atoms in starts], free))
+    done = {result.index: result for result in relaxer(starts, bench.relax)}
+    again = [index for index, result in done.items() if result.converged]
+    for result in relaxer([_rattled(bench, done[index].atoms) for index in again], free):
+        index = again[result.index]
+        done[index] = replace(result, index=index, steps=done[index].steps + result.steps)
+    return list(done.values())
+
+
+def _rattled(bench: Bench, atoms: Atoms) -> Atoms:
+    """A copy with every coordinate displaced normally."""
+    rng = task_generator(bench.seed, f"rattle-{atoms.info['structure_id']}")
+    moved = portable(atoms)
+    moved.calc = None
+    moved.positions += rng.normal(scale=bench.rattle, size=moved.positions.shape)
+    return moved
 
 
 def far_enough(atoms: Atoms, separations: Separations | None, *, separation: float) -> bool:

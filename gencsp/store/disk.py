@@ -6,14 +6,17 @@ import errno
 import json
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import ase.db
 import ase.db.core
 from ase import Atoms
+from ase.db.row import AtomsRow
 
 from gencsp.errors import StoreError
 from gencsp.store.base import Finished, Manifest, portable
@@ -54,6 +57,8 @@ class DiskStore:
                 if not (found or self._check_same_run()):
                     self._create()
                 self._db = _connect(self.path)
+                # There is one writer, so nobody else finishes tasks.
+                self._finished = set(self.tasks())
             except BaseException:
                 self._lock.close()
                 raise
@@ -62,21 +67,24 @@ class DiskStore:
         self.finish_all({task: finished})
 
     def finish_all(self, results: Mapping[str, Finished]) -> None:
-        new = {task: kept for task, kept in results.items() if self._failures(task) is None}
+        new = {task: kept for task, kept in results.items() if task not in self._finished}
         if not new:
             return
         with storage_errors(self.folder):
             try:
-                with self._db as db:
-                    for task, finished in new.items():
-                        for atoms in finished.structures:
-                            _write_row(db, task, portable(atoms))
-                        db.connection.execute(
-                            "INSERT INTO gencsp_tasks VALUES (?, ?)",
-                            (task, json.dumps(dict(finished.failures))),
-                        )
-            finally:
+                connection = self._open_for_writing()
+                for task, finished in new.items():
+                    for atoms in finished.structures:
+                        _write_row(self._db, task, portable(atoms))
+                    connection.execute(
+                        "INSERT INTO gencsp_tasks VALUES (?, ?)",
+                        (task, json.dumps(dict(finished.failures))),
+                    )
+                connection.commit()
+            except BaseException:
                 _let_go(self._db)
+                raise
+        self._finished.update(new)
 
     def get(self, task: str) -> Finished | None:
         failures = self._failures(task)
@@ -104,6 +112,7 @@ class DiskStore:
         return sorted(task for (task,) in self._query("SELECT task FROM gencsp_tasks"))
 
     def close(self) -> None:
+        _let_go(self._db)
         self._lock.close()
 
     def __enter__(self) -> Self:
@@ -111,6 +120,16 @@ class DiskStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _open_for_writing(self) -> sqlite3.Connection:
+        """The connection of this store, which stays open: opening costs as much as a short task."""
+        if self._db.connection is None:
+            connection = sqlite3.connect(self.path, timeout=20, check_same_thread=False)
+            # As safe as making and removing the journal each time, for fewer calls.
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            self._db.connection = connection
+        found: sqlite3.Connection = self._db.connection
+        return found
 
     def _failures(self, task: str) -> dict[str, int] | None:
         rows = self._query("SELECT failures FROM gencsp_tasks WHERE task = ?", task)
@@ -128,6 +147,12 @@ class DiskStore:
         if found is None:
             raise StoreError(
                 f"{self.path} is not a run of gencsp: choose another folder with --out."
+            )
+        theirs, ours = found.get("format"), self.manifest.get("format")
+        if isinstance(theirs, int) and isinstance(ours, int) and theirs > ours:
+            raise StoreError(
+                f"{self.folder} was written by a newer gencsp (format {theirs}, this one knows "
+                f"{ours}): upgrade gencsp, or choose another folder with --out."
             )
         differing = sorted(
             key
@@ -225,7 +250,7 @@ def _connect(path: Path) -> Any:
 
 
 def _let_go(db: Any) -> None:
-    """Close the connection that ASE leaves open when a commit fails."""
+    """Close the connection, which takes back what was not committed."""
     if db.connection is not None:
         with suppress(sqlite3.Error):
             db.connection.close()
@@ -253,19 +278,45 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
 
 def _write_row(db: Any, task: str, atoms: Atoms) -> None:
     info: Mapping[str, Any] = atoms.info
-    db.write(atoms, {"task": task} | _searchable(info), data={"info": dict(info)})
+    # ASE commits by itself after so many rows.
+    db.change_count = 0
+    db.write(_row(atoms), {"task": task} | _searchable(info), data={"info": dict(info)})
+
+
+def _row(atoms: Atoms) -> AtomsRow:
+    """What ASE makes of the atoms of a store, without asking a calculator for its results."""
+    fields = {
+        "unique_id": uuid.uuid4().hex,
+        "ctime": ase.db.core.now(),
+        "user": os.getenv("USER"),
+        "numbers": atoms.numbers,
+        "positions": atoms.positions,
+        "cell": atoms.cell.array,
+        "pbc": atoms.pbc,
+    }
+    if atoms.calc is not None:
+        fields |= {"calculator": atoms.calc.name.lower(), "calculator_parameters": {}}
+        fields |= atoms.calc.results
+    return AtomsRow(fields)
 
 
 def _searchable(info: Mapping[str, Any]) -> dict[str, Any]:
     """The part of ``info`` that ASE accepts as key-value pairs (a hash of digits only is not)."""
-    pairs = {}
-    for key, value in info.items():
-        try:
-            ase.db.core.check({key: value})
-        except ValueError:
-            continue
-        pairs[key] = value
-    return pairs
+    return {
+        key: value
+        for key, value in info.items()
+        # All numbers are accepted alike.
+        if _accepts(key, value if isinstance(value, str) else 0)
+    }
+
+
+@lru_cache(maxsize=1024)
+def _accepts(key: str, value: str | int) -> bool:
+    try:
+        ase.db.core.check({key: value})
+    except ValueError:
+        return False
+    return True
 
 
 def _read_row(row: Any) -> Atoms:

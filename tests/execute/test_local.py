@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gencsp.execute import LocalProcesses, ThisProcess, one_thread
+from gencsp.execute.local import WorkerLost
 
 
 def square(number: int) -> int:
@@ -81,6 +82,77 @@ def test_left_by_an_exception_the_workers_end_at_once() -> None:
         interrupted()
     assert ends(pid)
     assert time.monotonic() - start < 30
+
+
+class Unsendable(Exception):
+    """Cannot be made again from what pickle keeps of it."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(one + other)
+
+
+def unsendable() -> None:
+    raise Unsendable("lost", " for words")
+
+
+def test_what_cannot_be_sent_is_told() -> None:
+    with LocalProcesses(1) as pool:
+        with pytest.raises(AttributeError, match="pickle"):
+            pool.submit(lambda: 1).result()
+        with pytest.raises(TypeError, match="pickle"):
+            pool.submit(open, os.devnull).result()
+        with pytest.raises(TypeError, match="missing 1 required"):
+            pool.submit(unsendable).result()
+        with pytest.raises(ValueError, match="boom") as told:
+            pool.submit(boom).result()
+        assert "in boom" in "".join(told.value.__notes__)
+        assert pool.submit(square, 3).result() == 9
+
+
+def die_once(mark: Path) -> int:
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_worker_that_dies_is_replaced_and_its_task_begun_again(tmp_path: Path) -> None:
+    with LocalProcesses(2) as pool:
+        others = [pool.submit(sleep, 0.3) for _ in range(4)]
+        done = pool.submit(die_once, tmp_path / "mark")
+        assert done.result() not in (None, os.getpid())
+        assert len({other.result() for other in others}) <= 3
+        # ... also one that dies while it has nothing to do
+        pid = pool.submit(sleep, 0).result()
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.2)
+        assert [pool.submit(square, n).result() for n in range(4)] == [0, 1, 4, 9]
+
+
+def test_a_task_that_kills_every_worker_is_given_up() -> None:
+    with LocalProcesses(1) as pool:
+        deadly = pool.submit(os._exit, 3)
+        after = pool.submit(square, 3)
+        with pytest.raises(WorkerLost, match="3 workers died"):
+            deadly.result()
+        assert after.result() == 9
+
+
+def test_an_ended_pool_takes_nothing_more_and_drops_what_waits() -> None:
+    pool = LocalProcesses(1)
+    running = pool.submit(sleep, 0.5)
+    while not running.running():
+        time.sleep(0.01)
+    waiting = [pool.submit(square, n) for n in range(3)]
+    pool.shutdown(cancel_futures=True)
+    assert running.result() > 0
+    assert all(future.cancelled() for future in waiting)
+    with pytest.raises(RuntimeError, match="has ended"):
+        pool.submit(square, 1)
+    pool.shutdown()
+    with pytest.raises(ValueError, match="at least one"):
+        LocalProcesses(0)
 
 
 PARENT = """

@@ -188,6 +188,21 @@ def test_random_search_shakes_what_is_near_the_lowest() -> None:
     assert [energy(trial.parents[0]) for trial in asked[:4]] == [1.0, 1.0, 0.5, 0.5]
 
 
+def test_poor_seeds_lose_their_share_of_a_random_search() -> None:
+    for better, worse in ((RANDOM, SEED), (SEED, RANDOM)):
+        rng = np.random.default_rng(0)
+        search = RandomSearch(turns=Turns(share=0.75, seeded=True))
+        asked = []
+        for k in range(120):
+            asked.append(search.ask(k, rng=rng).move)
+            mean = 0.0 if asked[-1] == better else 2.0
+            search.tell(result(k, float(rng.normal(mean)), asked[-1]), rng=rng)
+        assert {move: asked[:12].count(move) for move in (SEED, RANDOM)} == {SEED: 9, RANDOM: 3}
+        assert asked[40:].count(better) > 0.75 * len(asked[40:])
+        assert search.learned()[0].move == better
+        assert worse in asked[40:]
+
+
 def test_a_stuck_walker_starts_anew() -> None:
     rng = np.random.default_rng(0)
     hop = BasinHopping(

@@ -239,8 +239,8 @@ def test_no_space_when_the_folder_is_made(tmp_path: Path, monkeypatch: pytest.Mo
 def test_no_space_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite itself says "database or disk is full" when pages run out."""
     connect = sqlite3.connect
-    store = DiskStore(tmp_path, MANIFEST)
-    store.finish("first", Finished(structures=(crystal(1),)))
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish("first", Finished(structures=(crystal(1),)))
 
     def small(*args: object, **options: object) -> sqlite3.Connection:
         connection = connect(*args, **options)  # type: ignore[call-overload]
@@ -248,6 +248,7 @@ def test_no_space_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", small)
+    store = DiskStore(tmp_path, MANIFEST)
     with pytest.raises(StoreError, match="no space left"):
         store.finish("second", Finished(structures=tuple(crystal(i) for i in range(200))))
     monkeypatch.undo()

@@ -1,0 +1,200 @@
+"""What a search costs beside its relaxations, and how busy it keeps its workers.
+
+    python benchmarks/search_overhead.py
+
+A store is filled by a search whose relaxer hands its structures back as they are, each with an
+energy drawn at random: 10⁴ crystals of one formula, which is where telling them apart is hardest.
+The same search then goes on with CHGNet, first in this process (processor time, of relaxation and
+of all else), then on two workers (wall time that they spend in tasks). Unseeded, deck defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from gencsp.assembly_search import Plan
+from gencsp.benchmark.record import record
+from gencsp.decks import SearchDeck
+from gencsp.execute import LocalProcesses, ThisProcess
+from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search.contracts import Relaxer, RelaxerMaker
+from gencsp.search.loop import Search
+from gencsp.search.moves import get_move
+from gencsp.search_strategies import GENETIC_MOVES, HOP_MOVES
+from gencsp.store import DiskStore
+
+#: Composition and most atoms in its cells.
+CASES = (("TiO2", 6), ("CaTiO3", 10))
+METHODS = ("random", "hop", "genetic")
+WORKERS = 2
+#: Spread of the energies of the stored structures, eV/atom.
+SPREAD = 0.5
+
+
+@dataclass(frozen=True)
+class Unrelaxed:
+    """Makes a relaxer that leaves structures as they are, with energies drawn at random."""
+
+    def __call__(self) -> Relaxer:
+        return _unrelaxed
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Makes the same relaxer as another maker, its processor time added up in ``CPU``."""
+
+    make: RelaxerMaker
+
+    def __call__(self) -> Relaxer:
+        return partial(_timed, self.make())
+
+
+#: Relaxations of this process, and their processor seconds.
+RELAXED, CPU = [0], [0.0]
+
+
+def _timed(
+    relaxer: Relaxer, structures: Iterable[Atoms], settings: RelaxSettings
+) -> Iterator[Relaxed]:
+    begun = time.process_time()
+    done = list(relaxer(structures, settings))
+    CPU[0] += time.process_time() - begun
+    RELAXED[0] += len(done)
+    return iter(done)
+
+
+def _unrelaxed(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+    for index, atoms in enumerate(structures):
+        done = atoms.copy()
+        number = int(str(atoms.info["structure_id"])[1:])
+        energy = len(done) * (SPREAD * np.random.default_rng(number).standard_normal())
+        done.calc = SinglePointCalculator(done, energy=energy)
+        yield Relaxed(
+            index=index,
+            atoms=done,
+            energy=energy,
+            enthalpy=energy,
+            fmax=settings.fmax,
+            stress=np.zeros(6),
+            steps=0,
+            outcome=Outcome.CONVERGED,
+        )
+
+
+def deck_of(formula: str, atoms: int, method: str, budget: int) -> SearchDeck:
+    own = {"hop": HOP_MOVES, "genetic": GENETIC_MOVES}.get(method, ())
+    moves = tuple(name for name in own if not get_move(name).needs_model) or None
+    return SearchDeck.make(
+        formula=formula, atoms=atoms, method=method, budget=budget, seeds=(), moves=moves
+    )
+
+
+def opened(deck: SearchDeck, store: DiskStore, executor: Executor, *, real: bool) -> Search:
+    search = Plan.of(deck).search(store, executor)
+    maker: RelaxerMaker = Timed(search.bench.relaxer) if real else Unrelaxed()
+    search.bench = replace(search.bench, relaxer=maker)
+    return search
+
+
+def measured(case: tuple[str, int], method: str, stored: int, trials: int) -> dict[str, Any]:
+    """One search: filled, then continued in this process, then on workers."""
+    with tempfile.TemporaryDirectory() as folder:
+        row: dict[str, Any] = {"stored": stored, "trials": trials}
+        with DiskStore(folder, {}) as store:
+            opened(deck_of(*case, method, stored), store, ThisProcess(), real=False).run()
+        with DiskStore(folder, {}) as store:
+            deck = deck_of(*case, method, stored + trials)
+            row |= alone(opened(deck, store, ThisProcess(), real=True), stored)
+        with DiskStore(folder, {}) as store, LocalProcesses(WORKERS) as executor:
+            more = opened(deck_of(*case, method, stored + 2 * trials), store, executor, real=True)
+            row |= on_workers(more, stored + trials)
+        row["database_megabytes"] = round((Path(folder) / "run.db").stat().st_size / 1e6, 1)
+    return row
+
+
+def alone(search: Search, stored: int) -> dict[str, Any]:
+    """Processor time of a trial in this process, beyond the first so many."""
+    since, replayed = time.process_time(), 0.0
+    for step in search.irun():
+        if step.done == stored and not replayed:
+            # What loads once is no part of a trial.
+            search.bench.relaxer()
+            replayed = time.process_time() - since
+            begun, CPU[0], RELAXED[0] = time.process_time(), 0.0, 0
+    spent, relaxing, trials = time.process_time() - begun, CPU[0], RELAXED[0]
+    return {
+        "replay_ms_a_trial": 1000 * replayed / max(1, stored),
+        "relaxation_ms_a_trial": 1000 * relaxing / trials,
+        "else_ms_a_trial": 1000 * (spent - relaxing) / trials,
+        "overhead_share": (spent - relaxing) / spent,
+    }
+
+
+def on_workers(search: Search, stored: int) -> dict[str, Any]:
+    """Wall time that the workers spend in tasks, beyond the first so many trials."""
+    warm = stored + search.settings.ahead
+    begun, before, relaxed = 0.0, 0.0, 0.0
+    for step in search.irun():
+        if step.done == warm and not begun:
+            # By now every worker has loaded its models.
+            begun = time.perf_counter()
+            before = sum(search.running.seconds.values())
+            relaxed = search.running.seconds["relax"]
+    wall = WORKERS * (time.perf_counter() - begun)
+    return {
+        "workers": WORKERS,
+        "workers_busy": (sum(search.running.seconds.values()) - before) / wall,
+        "workers_relaxing": (search.running.seconds["relax"] - relaxed) / wall,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stored", type=int, nargs="+", default=[100, 10_000])
+    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--cases", type=int, default=len(CASES))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/search_overhead.json"))
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", category=UserWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    torch.set_num_threads(1)
+    protocol = {
+        "what": __doc__,
+        "cases": [f"{formula}, at most {atoms} atoms" for formula, atoms in CASES[: options.cases]],
+        "energies_of_the_store": f"normal, {SPREAD} eV/atom",
+        "else_ms_a_trial": "processor time: proposing, moves, symmetry, fingerprints, duplicates, "
+        "store and loop",
+        "workers_busy": "wall time in tasks (proposing, moving, relaxing, symmetry) over workers "
+        "times wall time, once models are loaded",
+        "seed": 0,
+    }
+    results: dict[str, list[dict[str, Any]]] = {}
+    for formula, atoms in CASES[: options.cases]:
+        for method in options.methods:
+            for stored in options.stored:
+                row = measured((formula, atoms), method, stored, options.trials)
+                results.setdefault(f"{formula}, {method}", []).append(row)
+                print(formula, method, row, flush=True)
+                record(options.out, protocol=protocol, results=results)
+
+
+if __name__ == "__main__":
+    main()
