@@ -71,5 +71,9 @@ class PotentialError(GencspError, ValueError):
     """A potential that is not known, whose package is missing, or that cannot be loaded."""
 
 
+class DftError(GencspError, ValueError):
+    """A calculation that cannot be written or run: no such code, or something that it needs."""
+
+
 class SourceError(GencspError, RuntimeError):
     """A database on the web that cannot be reached, refuses the key, or answers in another form."""

@@ -13,6 +13,7 @@ import typer
 from gencsp.cli.console import Commands
 from gencsp.cli.cycle import cycle
 from gencsp.cli.dedup import dedup
+from gencsp.cli.dft import dft
 from gencsp.cli.export import export
 from gencsp.cli.fetch import fetch
 from gencsp.cli.filter import filter_pools
@@ -44,6 +45,7 @@ app.command("filter")(filter_pools)
 app.command("import")(import_results)
 app.command()(references)
 app.add_typer(fetch, name="fetch")
+app.add_typer(dft, name="dft")
 app.command(context_settings=PASS_ON)(train)
 
 __all__ = ["app"]

@@ -1,0 +1,126 @@
+"""``gencsp dft``: density functional theory on the best structures of a search."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from gencsp.cli.console import complain, print_structures, progress_bars, say, write_results
+from gencsp.cli.options import FilesArgument, HullOption
+
+dft = typer.Typer(
+    help="Density functional theory: inputs written, codes run, results read back.",
+    no_args_is_help=True,
+)
+
+CampaignArgument = Annotated[
+    Path, typer.Argument(help="Folder that 'gencsp dft write' made.", metavar="DIR")
+]
+
+
+@dft.command("write")
+def write(
+    files: FilesArgument,
+    folder: Annotated[Path, typer.Argument(help="New folder.", metavar="DIR")],
+    code: Annotated[str, typer.Option(help="vasp, espresso or gpaw.")],
+    kind: Annotated[
+        Literal["static", "relax"], typer.Option(help="Single points, or relaxations.")
+    ] = "static",
+    preset: Annotated[
+        str, typer.Option("--set", help="Settings by name; VASP: relax, static or scan.")
+    ] = "",
+    cutoff: Annotated[float | None, typer.Option(min=1, help="Plane-wave cutoff, eV.")] = None,
+    spacing: Annotated[
+        float, typer.Option(min=0.01, help="Spacing of k-points, 1/Å; VASP's sets have their own.")
+    ] = 0.25,
+    pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
+    pseudos: Annotated[
+        Path | None, typer.Option(help="Folder of pseudopotentials (espresso).")
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="The first so many only.")] = None,
+) -> None:
+    """Write the inputs of a code, one folder for each structure."""
+    from gencsp.dft import write_campaign
+    from gencsp.dft.base import Calculation
+    from gencsp.io import read_structures
+
+    calculation = Calculation(
+        kind=kind,
+        preset=preset,
+        cutoff=cutoff,
+        spacing=spacing,
+        pressure=pressure,
+        pseudos=pseudos,
+    )
+    structures = [a for a in read_structures(files) if not a.info.get("duplicate_of")][:top]
+    campaign = write_campaign(structures, folder, code, calculation)
+    say(f"wrote {len(campaign.jobs)} calculations to {folder}, level of theory {campaign.level}")
+    say(f"next: gencsp dft run {shlex.quote(str(folder))}, here or where {code} is installed")
+
+
+@dft.command("run")
+def run(
+    folder: CampaignArgument,
+    command: Annotated[
+        str | None, typer.Option(help="How the code is run, such as 'mpirun -n 4 pw.x -in ...'.")
+    ] = None,
+    hours: Annotated[float, typer.Option(min=0, help="Most wall time for a structure.")] = 24.0,
+    retries: Annotated[int, typer.Option(min=0, help="Starts again after a failure.")] = 2,
+) -> None:
+    """Run what has not been run, one after another, under custodian."""
+    from gencsp.dft import read_campaign
+
+    campaign = read_campaign(folder)
+    waiting = sum(not campaign.is_done(job) for job in campaign.jobs)
+    failed = 0
+    with progress_bars() as bars:
+        task = bars.add_task(campaign.code, total=waiting, note=campaign.level)
+        for job, fault in campaign.run(
+            command=shlex.split(command or ""), seconds=3600 * hours, retries=retries
+        ):
+            bars.advance(task)
+            if fault:
+                failed += 1
+                complain(f"{job.folder} ({job.structure_id}): {fault}")
+    say(f"{waiting - failed} of {waiting} calculations ran")
+    if failed:
+        raise typer.Exit(1)
+
+
+@dft.command("read")
+def read(
+    folder: CampaignArgument,
+    hull: HullOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("dft"),
+) -> None:
+    """Read the results; they are entries of a hull of their own level of theory."""
+    from gencsp.composition import Composition
+    from gencsp.convex_hull import Hull
+    from gencsp.dft import read_campaign
+    from gencsp.dft.campaign import entries
+    from gencsp.search.tasks import SymmetryTolerance, name_space_group
+    from gencsp.sources.entries_file import write_entries
+
+    campaign = read_campaign(folder)
+    for job, result in campaign.results():
+        if isinstance(result, str):
+            complain(f"{job.folder} ({job.structure_id}): {result}")
+    found = list(campaign.structures())
+    reference = None if hull is None else Hull.load(hull)
+    for atoms in found:
+        name_space_group(atoms, SymmetryTolerance())
+        if reference is not None:
+            atoms.info["decomposition_energy"] = reference.decomposition_energy(
+                Composition.of(atoms), atoms.info["energy_per_atom"], model=campaign.level
+            )
+    found.sort(key=lambda a: a.info.get("decomposition_energy", a.info["energy_per_atom"]))
+    print_structures(found)
+    if found:
+        write_results(out, "dft", found)
+        say(
+            f"wrote {len(found)} hull entries to {write_entries(out / 'entries.csv', entries(found))}"
+        )
+    say(f"{len(found)} of {len(campaign.jobs)} calculations, level of theory {campaign.level}")

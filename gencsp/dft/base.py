@@ -1,0 +1,109 @@
+"""The contract between a structure and a code for density functional theory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ase import Atoms
+
+Kind = Literal["static", "relax"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calculation:
+    """What is to be computed.
+
+    Attributes:
+        kind: energies of the structures as they are, or of relaxed atoms and cells.
+        preset: a set of settings that the code knows by name; empty for its own choice.
+        cutoff: of plane waves, eV; ``None`` for the code's own choice.
+        spacing: of k-points, 1/Å (2π included).
+        pressure: GPa.
+        pseudos: folder of pseudopotentials, for codes that need one.
+        settings: the code's own, over all others.
+    """
+
+    kind: Kind = "static"
+    preset: str = ""
+    cutoff: float | None = None
+    spacing: float = 0.25
+    pressure: float = 0.0
+    pseudos: Path | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a code left of one structure.
+
+    Attributes:
+        atoms: with energy in eV (and forces in eV/Å, stress in eV/Å³ where the code gives them).
+        energy: of the cell, eV, as it enters a hull; corrections included.
+        problem: why it is no result; empty for one that is.
+    """
+
+    atoms: Atoms
+    energy: float
+    problem: str = ""
+
+
+class Code(Protocol):
+    """A code: writes one folder for each structure, says how it is run, reads what it left.
+
+    Attributes:
+        name: of the code.
+        command: how it is run in such a folder, unless the user says otherwise.
+        done: file that is there once it has run.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    done: str
+
+    def level(self, structures: Sequence[Atoms], calculation: Calculation) -> str:
+        """Level of theory of the energies: equal names may share a hull.
+
+        Raises:
+            DftError: what a calculation needs is missing.
+        """
+        ...
+
+    def write(self, atoms: Atoms, folder: Path, calculation: Calculation) -> None:
+        """Write the inputs of one structure into a folder that is there and empty.
+
+        Raises:
+            DftError: it cannot be written for this code.
+        """
+        ...
+
+    def run(self, folder: Path, command: Sequence[str], *, seconds: float, retries: int) -> str:
+        """Run one folder under custodian; returns what went wrong, empty where nothing did.
+
+        Raises:
+            ProgramError: there is no such program.
+        """
+        ...
+
+    def read(self, folder: Path, *, level: str) -> Result:
+        """Read one folder of a level of theory.
+
+        Raises:
+            StructureFileError: it cannot be read.
+        """
+        ...
+
+
+def settings_digest(*parts: object) -> str:
+    """Six hexadecimal digits that tell settings apart."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def file_digest(path: Path) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

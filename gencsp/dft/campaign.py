@@ -1,0 +1,211 @@
+"""One folder of calculations: a sub-folder for each structure, and what is to be known of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from gencsp.composition import Composition
+from gencsp.dft.base import Calculation, Result
+from gencsp.dft.registry import get_code
+from gencsp.errors import DftError, StoreError, StructureFileError
+from gencsp.io import name_of
+from gencsp.provenance import Provenance, Stage
+from gencsp.references import HullEntry
+from gencsp.store.disk import storage_errors
+
+MANIFEST = "gencsp-dft.json"
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One structure.
+
+    Attributes:
+        folder: relative to the campaign.
+        structure_id: of the structure in the pool, or its place there.
+        provenance: as the pool had it.
+    """
+
+    folder: str
+    structure_id: str
+    provenance: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """All calculations of a folder.
+
+    Attributes:
+        root: the folder.
+        code: name of the code.
+        level: of theory; the model of the energies.
+        kind: "static" or "relax".
+        jobs: one for each structure.
+    """
+
+    root: Path
+    code: str
+    level: str
+    kind: str
+    jobs: tuple[Job, ...]
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the code has run there."""
+        return (self.root / job.folder / get_code(self.code).done).exists()
+
+    def run(
+        self,
+        *,
+        command: Sequence[str] = (),
+        seconds: float = 24 * 3600.0,
+        retries: int = 2,
+    ) -> Iterator[tuple[Job, str]]:
+        """Run what has not been run, one after another; yields what went wrong, if anything.
+
+        Args:
+            command: how the code is run; empty for its usual command.
+            seconds: wall time for each structure.
+            retries: starts again after a failure.
+
+        Raises:
+            ProgramError: there is no such program.
+            DftError: a folder lacks what the code needs.
+        """
+        code = get_code(self.code)
+        for job in self.jobs:
+            if self.is_done(job):
+                continue
+            place = self.root / job.folder
+            fault = code.run(
+                place, tuple(command) or code.command, seconds=seconds, retries=retries
+            )
+            yield job, fault
+
+    def results(self) -> Iterator[tuple[Job, Result | str]]:
+        """What came of each job: a result, or the reason why there is none."""
+        code = get_code(self.code)
+        for job in self.jobs:
+            place = self.root / job.folder
+            if not self.is_done(job):
+                yield job, "not run"
+                continue
+            try:
+                result = code.read(place, level=self.level)
+            except StructureFileError as error:
+                yield job, str(error)
+                continue
+            yield job, result.problem or result
+
+    def structures(self) -> Iterator[Atoms]:
+        """Results as structures: energy, its model, and provenance that names the one computed."""
+        for job, result in self.results():
+            if isinstance(result, Result):
+                yield _with_provenance(job, result, self)
+
+
+def write_campaign(
+    structures: Sequence[Atoms], folder: Path, code_name: str, calculation: Calculation
+) -> Campaign:
+    """Write the inputs of a code for each structure; the folder must be new or empty.
+
+    Raises:
+        DftError: no such code, nothing to compute, or the code lacks something.
+        StoreError: the folder holds something, or cannot be written.
+    """
+    code = get_code(code_name)
+    if not structures:
+        raise DftError("there is no structure to compute.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder} is not empty: choose another folder.")
+    level = code.level(structures, calculation)
+    jobs = []
+    with storage_errors(folder):
+        for number, atoms in enumerate(structures):
+            # Names of a pool may hold anything; folders are numbered.
+            job = Job(
+                folder=f"{number + 1:04d}",
+                structure_id=name_of(atoms, number),
+                provenance=_provenance(atoms),
+            )
+            place = folder / job.folder
+            place.mkdir(parents=True)
+            code.write(atoms, place, calculation)
+            jobs.append(job)
+        campaign = Campaign(
+            root=folder, code=code_name, level=level, kind=calculation.kind, jobs=tuple(jobs)
+        )
+        content = {"format": _FORMAT} | asdict(campaign) | {"root": None}
+        (folder / MANIFEST).write_text(
+            json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    return campaign
+
+
+def read_campaign(folder: Path) -> Campaign:
+    """The campaign in a folder.
+
+    Raises:
+        StructureFileError: there is none, or it cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Campaign(
+            root=folder,
+            code=content["code"],
+            level=content["level"],
+            kind=content["kind"],
+            jobs=tuple(Job(**job) for job in content["jobs"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StructureFileError(
+            f"{folder} holds no calculations of gencsp ({error!r}): write them with 'gencsp dft "
+            f"write'."
+        ) from error
+
+
+def entries(structures: Sequence[Atoms]) -> list[HullEntry]:
+    """Results as entries of a hull of their own level of theory."""
+    return [
+        HullEntry(
+            composition=Composition.of(atoms),
+            energy_per_atom=atoms.info["energy_per_atom"],
+            model=atoms.info["energy_model"],
+            entry_id=str(atoms.info["structure_id"]),
+        )
+        for atoms in structures
+    ]
+
+
+def _provenance(atoms: Atoms) -> dict[str, Any] | None:
+    found = Provenance.read(atoms)
+    if found is None:
+        return None
+    return {key: str(v) if isinstance(v, Stage) else v for key, v in asdict(found).items()}
+
+
+def _with_provenance(job: Job, result: Result, campaign: Campaign) -> Atoms:
+    found = result.atoms
+    atoms = Atoms(found.numbers, found.positions, cell=found.cell, pbc=True)
+    before = dict(job.provenance or {})
+    Provenance(
+        structure_id=f"{campaign.code}-{job.structure_id}",
+        proposer=str(before.get("proposer", "files")),
+        model=str(before.get("model", "")),
+        seed=int(before.get("seed", -1)),
+        parents=job.structure_id,
+        stage=Stage.RELAXED,
+    ).write(atoms)
+    atoms.info["energy_model"] = campaign.level
+    atoms.info["energy_per_atom"] = result.energy / len(atoms)
+    atoms.calc = SinglePointCalculator(atoms, energy=result.energy)
+    return atoms
