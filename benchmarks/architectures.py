@@ -17,7 +17,7 @@ import torch
 
 from gencsp.benchmark.record import record
 from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
-from gencsp.diffusion.training.objective import NoiseLevels, validate
+from gencsp.diffusion.training.objective import ScoreObjective, validate
 from gencsp.diffusion.training.trainer import TrainSettings, new_state, train_step
 
 SEED = 0
@@ -41,7 +41,7 @@ def curve(
     for point in range(1, points + 1):
         while spent < seconds * point / points:
             begun = time.process_time()
-            train_step(state, settings, NoiseLevels(), crystals, torch.device("cpu"))
+            train_step(state, settings, ScoreObjective(), crystals, torch.device("cpu"))
             spent += time.process_time() - begun
         losses = validate(state.average, judged)
         rows.append({"cpu_seconds": spent, "steps": state.step, "mean_loss": losses["mean"]})

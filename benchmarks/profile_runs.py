@@ -33,7 +33,7 @@ from typing import Any
 PARTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("propose: network", "gencsp.diffusion.networks.density", ("DensityNetwork.forward",)),
     ("propose: graph", "gencsp.diffusion.networks.density", ("radius_graph", "density_cutoff")),
-    ("propose: graph", "gencsp.diffusion.networks.density", ("DensityNetwork._expand",)),
+    ("propose: graph", "gencsp.diffusion.networks.density", ("expand",)),
     ("propose: projection", "gencsp.diffusion.projection", ("Projection.__call__",)),
     ("propose: projection", "gencsp.diffusion.samplers", ("build_projection", "read_constraints")),
     ("propose: noise", "gencsp.diffusion.samplers", ("standard_normal",)),

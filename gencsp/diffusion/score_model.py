@@ -56,7 +56,7 @@ def save_score_model(
     tensors = {
         key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
     }
-    digest = _digest(tensors)
+    digest = digest_of(tensors)
     metadata = {
         "architecture": name,
         "config": json.dumps(config),
@@ -104,11 +104,11 @@ def _load(path: Path, device: torch.device | str) -> NetworkScoreModel:
         ) from error
     network.to(device).eval().requires_grad_(False)
     return NetworkScoreModel(
-        network, sigma_min=sigma_min, sigma_max=sigma_max, digest=_digest(tensors)
+        network, sigma_min=sigma_min, sigma_max=sigma_max, digest=digest_of(tensors)
     )
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
+def digest_of(tensors: dict[str, Tensor]) -> str:
     """First 12 hexadecimal digits of the SHA-256 of names and values."""
     sha = hashlib.sha256()
     for key in sorted(tensors):

@@ -13,18 +13,22 @@ from ase.build import bulk
 from ase.io import write
 
 from gencsp.composition import Composition
-from gencsp.diffusion.score_model import load_score_model
+from gencsp.diffusion.score_model import load_score_model, save_score_model
 from gencsp.diffusion.training.data import (
     CrystalSet,
     canonical_formula,
     read_held_out,
     stream_extxyz,
 )
-from gencsp.diffusion.training.objective import NoiseLevels, add_noise, validate
+from gencsp.diffusion.training.objective import (
+    NoiseLevels,
+    ScoreObjective,
+    add_noise,
+    validate,
+)
 from gencsp.diffusion.training.trainer import (
     TrainSettings,
     batch_indices,
-    export,
     load_checkpoint,
     new_state,
     train,
@@ -32,7 +36,7 @@ from gencsp.diffusion.training.trainer import (
 from gencsp.errors import StructureFileError, TrainingDataError, WeightsError
 
 CONFIG = {"channels": 8, "layers": 2, "n_radial": 4}
-NOISE = NoiseLevels()
+NOISE = ScoreObjective(NoiseLevels())
 
 
 def salts() -> list[Atoms]:
@@ -154,9 +158,10 @@ def test_held_out_formulas_are_refused_whatever_their_spelling(tmp_path: Path) -
 def test_exported_weights_load_and_score(tmp_path: Path, crystals: CrystalSet) -> None:
     state = new_state("density", CONFIG, TrainSettings(steps=1))
     path = tmp_path / "score.safetensors"
-    digest = export(state, NOISE, path)
+    low, high = NOISE.noise.low, NOISE.noise.high
+    digest = save_score_model(state.average, path, sigma_min=low, sigma_max=high)
     model = load_score_model(path)
-    assert (model.digest, model.sigma_min, model.sigma_max) == (digest, NOISE.low, NOISE.high)
+    assert (model.digest, model.sigma_min, model.sigma_max) == (digest, low, high)
     batch = crystals.batch([0, 1])
     score = model.score(batch, torch.tensor([0.1, 1.0]).double())
     assert score.dtype == torch.float64

@@ -1,6 +1,7 @@
-"""Score networks by name.
+"""Networks by name.
 
-Each maps noisy crystals and their noise levels to σ·score; each has a frozen ``Config`` that, with
+Score networks map noisy crystals and their noise levels to σ·score; the joint network says more
+(:mod:`gencsp.diffusion.networks.joint`). Each has a frozen ``Config`` that, with
 the tensors, is all that a weights file holds.
 """
 
@@ -13,6 +14,7 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from gencsp.diffusion.networks.density import DensityNetwork
+from gencsp.diffusion.networks.joint import JointNetwork
 from gencsp.diffusion.networks.painn import PaiNN
 from gencsp.diffusion.networks.tensor_product import TensorProductNetwork
 from gencsp.errors import WeightsError
@@ -35,6 +37,8 @@ def build_network(name: str, config: Mapping[str, Any] | None = None) -> nn.Modu
                 return PaiNN(PaiNN.Config(**(config or {})))
             case "nequip":
                 return TensorProductNetwork(TensorProductNetwork.Config(**(config or {})))
+            case "joint":
+                return JointNetwork(JointNetwork.Config(**(config or {})))
     except TypeError as error:
         raise WeightsError(
             f"the settings {dict(config or {})} do not fit the architecture '{name}': "
@@ -54,4 +58,6 @@ def describe_network(network: nn.Module) -> tuple[str, dict[str, Any]]:
             return "painn", asdict(network.config)
         case TensorProductNetwork():
             return "nequip", asdict(network.config)
+        case JointNetwork():
+            return "joint", asdict(network.config)
     raise WeightsError(f"{type(network).__name__} is not one of gencsp's networks.")

@@ -67,7 +67,7 @@ class DensityNetwork(nn.Module):
     def forward(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """σ·score of each atom, shape (n, 3); ``sigma`` in Å, shape (b,)."""
         graph = radius_graph(batch, density_cutoff(batch, self.config.reach))
-        basis, index = self._expand(graph, batch.owner)
+        basis, index = expand(graph, batch.owner, self.config.n_radial)
         noise = self.noise(sigma)
         noise_atom = noise[batch.owner]
         scalars = self.start(torch.cat((self.element(batch.numbers), noise_atom), 1))
@@ -78,33 +78,34 @@ class DensityNetwork(nn.Module):
         out: Tensor = self.readout(vectors * gate[:, None])[..., 0]
         return bounded(out * torch.exp(self.gain(noise))[batch.owner])
 
-    def _expand(self, graph: RadiusGraph, owner: Tensor) -> tuple[Tensor, Tensor]:
-        """Basis of each pair of atoms, padded by atom: shapes (n, 9·n_radial, d), index (n, d).
 
-        All images of an atom send the same message, so their bases are summed once for all layers:
-        an atom in a cell of n then hears of n others at most, not of the 39 or so in reach.
-        """
-        distance = torch.linalg.norm(graph.vector, dim=1)
-        # Two atoms may coincide at high noise; their direction is then undefined and left at zero.
-        unit = graph.vector / distance.clamp(min=1e-6)[:, None]
-        cutoff = graph.cutoff[owner[graph.centre]].to(distance.dtype)
-        radial = radial_basis(distance, cutoff, self.config.n_radial)
-        angular = spherical_harmonics(unit)
-        edges = (angular[:, :, None] * radial[:, None]).flatten(1)
+def expand(graph: RadiusGraph, owner: Tensor, n_radial: int) -> tuple[Tensor, Tensor]:
+    """Basis of each pair of atoms, padded by atom: shapes (n, 9·n_radial, d), index (n, d).
 
-        n_atoms = len(owner)
-        ends = graph.centre * n_atoms + graph.neighbour
-        ends, pair = torch.unique_consecutive(ends, return_inverse=True)
-        centre = torch.div(ends, n_atoms, rounding_mode="floor")
-        degree = torch.bincount(centre, minlength=n_atoms)
-        start = torch.cumsum(degree, 0) - degree
-        most = int(degree.max()) if len(centre) else 0
-        place = centre * most + torch.arange(len(centre), device=centre.device) - start[centre]
-        basis = edges.new_zeros(n_atoms * most, edges.shape[1])
-        basis = basis.index_add(0, place[pair], edges)
-        index = torch.zeros(n_atoms * most, dtype=torch.int64, device=degree.device)
-        index[place] = ends - centre * n_atoms
-        return basis.view(n_atoms, most, -1).transpose(1, 2), index.view(n_atoms, most)
+    All images of an atom send the same message, so their bases are summed once for all layers:
+    an atom in a cell of n then hears of n others at most, not of the 39 or so in reach.
+    """
+    distance = torch.linalg.norm(graph.vector, dim=1)
+    # Two atoms may coincide at high noise; their direction is then undefined and left at zero.
+    unit = graph.vector / distance.clamp(min=1e-6)[:, None]
+    cutoff = graph.cutoff[owner[graph.centre]].to(distance.dtype)
+    radial = radial_basis(distance, cutoff, n_radial)
+    angular = spherical_harmonics(unit)
+    edges = (angular[:, :, None] * radial[:, None]).flatten(1)
+
+    n_atoms = len(owner)
+    ends = graph.centre * n_atoms + graph.neighbour
+    ends, pair = torch.unique_consecutive(ends, return_inverse=True)
+    centre = torch.div(ends, n_atoms, rounding_mode="floor")
+    degree = torch.bincount(centre, minlength=n_atoms)
+    start = torch.cumsum(degree, 0) - degree
+    most = int(degree.max()) if len(centre) else 0
+    place = centre * most + torch.arange(len(centre), device=centre.device) - start[centre]
+    basis = edges.new_zeros(n_atoms * most, edges.shape[1])
+    basis = basis.index_add(0, place[pair], edges)
+    index = torch.zeros(n_atoms * most, dtype=torch.int64, device=degree.device)
+    index[place] = ends - centre * n_atoms
+    return basis.view(n_atoms, most, -1).transpose(1, 2), index.view(n_atoms, most)
 
 
 class DensityLayer(nn.Module):

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.errors import StoreError
+from gencsp.errors import StoreError, WeightsError
 
 if TYPE_CHECKING:
+    from gencsp.diffusion.training.objective import Objective
     from gencsp.diffusion.training.trainer import Progress
 
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps ``score`` a sub-command while it is the only one."""
 
 
 @app.command()
@@ -50,11 +46,12 @@ def score(
     """Train the score model by denoising score matching."""
     import torch
 
+    from gencsp.diffusion.score_model import save_score_model
     from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
-    from gencsp.diffusion.training.objective import NoiseLevels
+    from gencsp.diffusion.training.objective import NoiseLevels, ScoreObjective
     from gencsp.diffusion.training.trainer import (
         TrainSettings,
-        export,
+        length_of,
         load_checkpoint,
         new_state,
         train,
@@ -77,10 +74,10 @@ def score(
         validate_every=validate_every,
         bfloat16=bfloat16,
     )
-    noise = NoiseLevels(high=sigma_max)
+    objective: Objective = ScoreObjective(NoiseLevels(high=sigma_max))
     checkpoint = out / "checkpoint.pt"
     if resume:
-        state, _, noise = load_checkpoint(checkpoint)
+        state, _, objective = load_checkpoint(checkpoint)
     elif checkpoint.exists():
         raise StoreError(f"{out} holds another training run: add --resume, or name a new folder.")
     else:
@@ -88,11 +85,11 @@ def score(
             architecture, {"channels": channels, "layers": layers, "n_radial": radial}, settings
         )
     out.mkdir(parents=True, exist_ok=True)
-    _train_with_progress(
+    train_with_progress(
         lambda report: train(
             state,
             settings,
-            noise,
+            objective,
             crystals,
             judged,
             out,
@@ -102,13 +99,23 @@ def score(
         total=steps,
         done=state.step,
     )
-    digest = export(state, noise, out / "score.safetensors")
+    if not isinstance(objective, ScoreObjective):
+        raise WeightsError(f"{checkpoint} is not of a score model: use 'gencsp train joint'.")
+    noise = objective.noise
+    digest = save_score_model(
+        state.average,
+        out / "score.safetensors",
+        sigma_min=noise.low,
+        sigma_max=noise.high,
+        notes=length_of(state),
+    )
     typer.echo(f"wrote {out / 'score.safetensors'} (digest {digest}) after {state.step} steps")
 
 
-def _train_with_progress(
+def train_with_progress(
     run: Callable[[Callable[[Progress], None]], object], *, total: int, done: int
 ) -> None:
+    """Run a training under a progress bar on the error stream."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar

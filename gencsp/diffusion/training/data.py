@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -59,12 +59,14 @@ class CrystalSet:
         frac: fractional coordinates, shape (n, 3), float64.
         cells: Å, shape (b, 3, 3), float64.
         offsets: first atom of each crystal and one past the last, shape (b + 1,).
+        labels: properties that a network is conditioned on, shape (b, k), NaN where unknown.
     """
 
     numbers: NDArray[np.int8]
     frac: NDArray[np.float64]
     cells: NDArray[np.float64]
     offsets: NDArray[np.int64]
+    labels: NDArray[np.float64] | None = None
 
     @classmethod
     def gather(cls, structures: Iterator[Atoms], *, held_out: frozenset[str]) -> CrystalSet:
@@ -88,6 +90,24 @@ class CrystalSet:
             raise TrainingDataError("the training data holds no structures.")
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         return cls(np.concatenate(numbers), np.concatenate(frac), np.stack(cells), offsets)
+
+    def reduced(self) -> CrystalSet:
+        """The same crystals in Niggli-reduced cells, in which a lattice is learned.
+
+        Raises:
+            TrainingDataError: a cell cannot be reduced.
+        """
+        import spglib
+
+        cells, frac = np.empty_like(self.cells), np.empty_like(self.frac)
+        for i, cell in enumerate(self.cells):
+            niggli = spglib.niggli_reduce(cell)
+            if niggli is None:
+                raise TrainingDataError(f"the cell of crystal {i} cannot be reduced: {cell}.")
+            atoms = slice(self.offsets[i], self.offsets[i + 1])
+            cells[i] = niggli
+            frac[atoms] = (self.frac[atoms] @ cell @ np.linalg.inv(niggli)) % 1.0
+        return replace(self, cells=cells, frac=frac)
 
     def __len__(self) -> int:
         return len(self.cells)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
@@ -43,6 +45,68 @@ class NoiseLevels:
         normal = rng.normal(np.log(self.centre), self.width, n)
         pick = rng.random(n) < self.uniform_share
         return torch.as_tensor(np.exp(np.where(pick, uniform, normal)).clip(self.low, self.high))
+
+
+class Objective(Protocol):
+    """What a training run minimises, and how its result is judged.
+
+    ``loss`` is one value for each crystal of ``indices``, shape (b,), a function of nothing but its
+    arguments; ``describe`` is what a checkpoint holds of it, with its ``kind``.
+    """
+
+    kind: ClassVar[str]
+
+    def loss(
+        self,
+        network: nn.Module,
+        crystals: CrystalSet,
+        indices: NDArray[np.int64],
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> Tensor: ...
+
+    def validate(
+        self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0
+    ) -> dict[str, float]: ...
+
+    def describe(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreObjective:
+    """Denoising score matching of positions, at given cells and species."""
+
+    noise: NoiseLevels = NoiseLevels()
+
+    kind: ClassVar[str] = "score"
+
+    def loss(
+        self,
+        network: nn.Module,
+        crystals: CrystalSet,
+        indices: NDArray[np.int64],
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> Tensor:
+        """See :class:`Objective`."""
+        clean = crystals.batch(indices)
+        noisy = add_noise(clean, self.noise.draw(clean.n_crystals, rng), rng)
+        return score_matching_loss(network, noisy, device)
+
+    def validate(
+        self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0
+    ) -> dict[str, float]:
+        """See :func:`validate`."""
+        return validate(network, crystals, device=device, seed=seed)
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`Objective`."""
+        return {"kind": self.kind, "noise": asdict(self.noise)}
+
+    @classmethod
+    def from_description(cls, stored: dict[str, Any]) -> Self:
+        """From what :meth:`describe` gave."""
+        return cls(NoiseLevels(**stored["noise"]))
 
 
 @dataclass(frozen=True, slots=True)

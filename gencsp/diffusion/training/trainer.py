@@ -20,17 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from gencsp.diffusion.joint.objective import JointObjective
 from gencsp.diffusion.networks import build_network, describe_network
-from gencsp.diffusion.score_model import save_score_model
 from gencsp.diffusion.training.data import CrystalSet
-from gencsp.diffusion.training.objective import (
-    NoiseLevels,
-    add_noise,
-    score_matching_loss,
-    validate,
-)
+from gencsp.diffusion.training.objective import Objective, ScoreObjective
 from gencsp.errors import WeightsError
 
 
@@ -110,7 +106,7 @@ def _state_of(network: nn.Module) -> TrainState:
 def train(
     state: TrainState,
     settings: TrainSettings,
-    noise: NoiseLevels,
+    objective: Objective,
     crystals: CrystalSet,
     validation: CrystalSet | None,
     folder: Path,
@@ -129,20 +125,20 @@ def train(
     try:
         while state.step < settings.steps:
             begun = time.monotonic()
-            train_step(state, settings, noise, crystals, device)
+            train_step(state, settings, objective, crystals, device)
             state.seconds += time.monotonic() - begun
             due = state.step % settings.validate_every == 0 or state.step == settings.steps
             scores = None
             if due and validation is not None:
-                scores = validate(state.average, validation, device=device)
+                scores = objective.validate(state.average, validation, device=device)
                 _log(folder, state, settings, scores)
             if due or time.monotonic() - saved > settings.checkpoint_seconds:
-                save_checkpoint(state, settings, noise, folder)
+                save_checkpoint(state, settings, objective, folder)
                 saved = time.monotonic()
             if report is not None:
                 report(Progress(state.step, state.loss, state.seconds, scores))
     except KeyboardInterrupt:
-        save_checkpoint(state, settings, noise, folder)
+        save_checkpoint(state, settings, objective, folder)
         raise
     return state
 
@@ -150,19 +146,18 @@ def train(
 def train_step(
     state: TrainState,
     settings: TrainSettings,
-    noise: NoiseLevels,
+    objective: Objective,
     crystals: CrystalSet,
     device: torch.device,
 ) -> None:
     """One optimiser step (changes ``state``): its batch and noise follow from seed and step."""
     rng = np.random.default_rng([settings.seed, state.step, 0])
-    clean = crystals.batch(batch_indices(len(crystals), settings, state.step))
-    noisy = add_noise(clean, noise.draw(clean.n_crystals, rng), rng)
+    indices = batch_indices(len(crystals), settings, state.step)
     for group in state.optimiser.param_groups:
         group["lr"] = settings.rate(state.step)
     state.network.train()
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-        loss = score_matching_loss(state.network, noisy, device).mean()
+        loss = objective.loss(state.network, crystals, indices, rng, device).mean()
     state.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
@@ -172,7 +167,7 @@ def train_step(
     state.loss += (loss.item() - state.loss) * max(0.01, 1.0 / state.step)
 
 
-def batch_indices(n: int, settings: TrainSettings, step: int) -> np.ndarray[Any, Any]:
+def batch_indices(n: int, settings: TrainSettings, step: int) -> NDArray[np.int64]:
     """Indices of the crystals of a step: a fresh permutation in every epoch, the rest dropped."""
     per_epoch = max(1, n // settings.batch_size)
     epoch, place = divmod(step, per_epoch)
@@ -189,7 +184,7 @@ def _average(state: TrainState, decay: float) -> None:
 
 
 def save_checkpoint(
-    state: TrainState, settings: TrainSettings, noise: NoiseLevels, folder: Path
+    state: TrainState, settings: TrainSettings, objective: Objective, folder: Path
 ) -> Path:
     """Write ``checkpoint.pt`` in one atomic step; returns its path."""
     name, config = describe_network(state.network)
@@ -206,7 +201,7 @@ def save_checkpoint(
             "seconds": state.seconds,
             "loss": state.loss,
             "settings": asdict(settings),
-            "noise": asdict(noise),
+            "objective": objective.describe(),
         },
         partial,
     )
@@ -214,7 +209,7 @@ def save_checkpoint(
     return path
 
 
-def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, NoiseLevels]:
+def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, Objective]:
     """Read what :func:`save_checkpoint` wrote; nothing in it is executed.
 
     Raises:
@@ -228,7 +223,7 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, NoiseLevels]
         state.optimiser.load_state_dict(stored["optimiser"])
         state.step, state.seconds = stored["step"], stored["seconds"]
         state.loss = stored["loss"]
-        return state, TrainSettings(**stored["settings"]), NoiseLevels(**stored["noise"])
+        return state, TrainSettings(**stored["settings"]), _objective(stored["objective"])
     except FileNotFoundError as error:
         raise WeightsError(f"there is no checkpoint at {path}: start without --resume.") from error
     except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError, struct.error) as error:
@@ -237,12 +232,18 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, NoiseLevels]
         ) from error
 
 
-def export(state: TrainState, noise: NoiseLevels, path: Path) -> str:
-    """Write the averaged weights as a score model; returns their digest."""
-    notes = f"{state.step} steps, {state.seconds / 3600:.2f} hours"
-    return save_score_model(
-        state.average, path, sigma_min=noise.low, sigma_max=noise.high, notes=notes
-    )
+def _objective(stored: dict[str, Any]) -> Objective:
+    match stored["kind"]:
+        case ScoreObjective.kind:
+            return ScoreObjective.from_description(stored)
+        case JointObjective.kind:
+            return JointObjective.from_description(stored)
+    raise KeyError(f"objective {stored['kind']}")
+
+
+def length_of(state: TrainState) -> str:
+    """How long a network was trained, for its weights file."""
+    return f"{state.step} steps, {state.seconds / 3600:.2f} hours"
 
 
 def _log(

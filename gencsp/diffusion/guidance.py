@@ -1,0 +1,135 @@
+"""Energy guidance: a potential pulls a reverse diffusion towards lower energy.
+
+Sampling p(x)·exp(−E(x)/kT) instead of p(x) adds F/kT to the score. What a sampler holds at noise σ
+is no crystal, so the forces are those at x̂₀, the crystal that the model would denoise to (universal
+guidance, Bansal et al., 2023), with dx̂₀/dx taken to be one; and they are bounded, because even
+that may have atoms on top of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from torch import Tensor
+
+from gencsp.diffusion.batch import CrystalBatch, ScoreModel
+from gencsp.diffusion.wrapped import remove_mean
+from gencsp.errors import RequestError
+
+if TYPE_CHECKING:
+    from gencsp.engine.base import Engine
+
+
+class Potential(Protocol):
+    """Forces (eV/Å, shape (n, 3)) and stresses (eV/Å³, shape (b, 3, 3)) of crystals, float64.
+
+    Both are zero for a crystal that the potential refuses.
+    """
+
+    def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePotential:
+    """CHGNet through one of gencsp's engines, all crystals of a batch at once."""
+
+    engine: Engine
+    workers: int = 1
+
+    def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]:
+        """See :class:`Potential`."""
+        found = self.engine.evaluate(structures, workers=self.workers)
+        forces = np.nan_to_num(np.concatenate([e.forces for e in found]), posinf=0.0, neginf=0.0)
+        stress = np.nan_to_num([e.stress for e in found], posinf=0.0, neginf=0.0)
+        return torch.as_tensor(forces), _matrices(stress)
+
+
+@dataclass(frozen=True, slots=True)
+class CalculatorPotential:
+    """Any ASE calculator with forces and stress: another potential, or a learned energy."""
+
+    calculator: Calculator
+
+    def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]:
+        """See :class:`Potential`."""
+        forces, stress = [], []
+        for atoms in structures:
+            bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+            bare.calc = self.calculator
+            forces.append(bare.get_forces())
+            stress.append(bare.get_stress())
+        return torch.as_tensor(np.concatenate(forces)), _matrices(np.array(stress))
+
+
+def _matrices(voigt: np.ndarray) -> Tensor:
+    """ASE's Voigt order to matrices, shape (b, 6) to (b, 3, 3)."""
+    order = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
+    return torch.as_tensor(np.asarray(voigt, dtype=np.float64)[:, order])
+
+
+def bounded_lengths(vectors: Tensor, longest: float) -> Tensor:
+    """Vectors, shape (n, 3), shortened to at most ``longest``."""
+    length = torch.linalg.norm(vectors, dim=1, keepdim=True).clamp(min=1e-12)
+    shortened: Tensor = vectors * (longest / length).clamp(max=1.0)
+    return shortened
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyGuidedScore:
+    """A :class:`~gencsp.diffusion.batch.ScoreModel` with the pull of a potential.
+
+    Attributes:
+        model: the score model that is guided.
+        potential: where forces come from.
+        temperature: kT, eV: the smaller, the stronger the pull.
+        onset: noise level below which the potential acts, Å.
+        longest: bound on a force, eV/Å.
+    """
+
+    model: ScoreModel
+    potential: Potential
+    temperature: float = 1.0
+    onset: float = 0.5
+    longest: float = 5.0
+
+    def __post_init__(self) -> None:
+        check_guidance(self.temperature, self.longest)
+
+    @property
+    def sigma_min(self) -> float:
+        return self.model.sigma_min
+
+    @property
+    def sigma_max(self) -> float:
+        return self.model.sigma_max
+
+    @property
+    def digest(self) -> str:
+        return self.model.digest
+
+    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
+        """See :class:`~gencsp.diffusion.batch.ScoreModel`."""
+        score = self.model.score(batch, sigma)
+        active = sigma < self.onset
+        if not bool(active.any()):
+            return score
+        denoised = batch.positions + sigma.square()[batch.owner][:, None] * score
+        forces, _ = self.potential.pull(batch.with_positions(denoised).to_atoms())
+        forces = bounded_lengths(forces.to(score), self.longest) / self.temperature
+        forces = remove_mean(forces, batch.owner, batch.n_crystals)
+        return score + torch.where(active[batch.owner][:, None], forces, 0.0)
+
+
+def check_guidance(temperature: float, longest: float) -> None:
+    """Raise RequestError unless a pull can be made of these."""
+    if not (temperature > 0 and longest > 0):
+        raise RequestError(
+            f"temperature = {temperature:g} eV, longest = {longest:g} eV/Å: both must be above "
+            "zero; a higher temperature makes the guidance weaker."
+        )

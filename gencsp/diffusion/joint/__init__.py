@@ -1,0 +1,1 @@
+"""Joint diffusion of species, fractional coordinates and lattice (DiffCSP, PIGEN)."""

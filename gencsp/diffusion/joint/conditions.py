@@ -1,0 +1,59 @@
+"""Properties that a generation can be steered to, and how the network is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gencsp.errors import RequestError
+
+#: Compactness C (no unit), M_LED (bits), energy above the hull (eV/atom), complexity K (bit/atom).
+Property = Literal["compactness", "m_led", "e_hull", "complexity"]
+PROPERTIES: tuple[Property, ...] = get_args(Property)
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyScale:
+    """Means and standard deviations of the four properties over the training crystals."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, labels: NDArray[np.float64]) -> PropertyScale:
+        """Of labels, shape (b, 4), NaN where unknown; a property nobody knows gets 0 and 1."""
+        mean, std = [], []
+        for column in labels.T:
+            known = column[~np.isnan(column)]
+            mean.append(float(known.mean()) if len(known) else 0.0)
+            std.append(float(known.std()) if len(known) > 1 and known.std() > 0 else 1.0)
+        return cls(tuple(mean), tuple(std))
+
+    def encode(self, labels: NDArray[np.float64]) -> Tensor:
+        """Standardised, NaN kept, float64, shape (b, 4)."""
+        return torch.as_tensor((labels - np.array(self.mean)) / np.array(self.std))
+
+
+def as_labels(targets: Sequence[Mapping[Property, float]]) -> NDArray[np.float64]:
+    """Targets of each crystal as rows in the order of :data:`PROPERTIES`, NaN where free.
+
+    Raises:
+        RequestError: a property has another name, or a value that is not finite.
+    """
+    rows = np.full((len(targets), len(PROPERTIES)), np.nan)
+    for row, wanted in zip(rows, targets, strict=True):
+        for name, value in wanted.items():
+            if name not in PROPERTIES:
+                raise RequestError(
+                    f"'{name}' is no property to aim at: choose from {', '.join(PROPERTIES)}."
+                )
+            if not np.isfinite(value):
+                raise RequestError(f"the target of {name} is {value}: give a number.")
+            row[PROPERTIES.index(name)] = value
+    return rows

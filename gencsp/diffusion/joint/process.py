@@ -1,0 +1,180 @@
+"""The forward process: masks over species, a wrapped normal on coordinates, a normal on lattices.
+
+Time t runs from 0 (data) to 1 (noise), and any number of steps may sample it.
+
+- Fractional coordinates: f_t = f_0 + σ(t)·ε modulo 1, σ geometric between 0.005 and 0.5 (DiffCSP,
+  Jiao et al., 2023, Section 4.2, eq. 8 and Appendix B.1). Score matching on the torus.
+- Lattice: k_t = α(t)·k_0 + s(t)·ε, α² + s² = 1, on the six standardised numbers of
+  :mod:`gencsp.diffusion.joint.shape` (DDPM with the cosine schedule of Nichol and Dhariwal, 2021).
+- Species: each atom's is hidden with probability t, independently (D3PM with an absorbing state,
+  Austin et al., 2021, as MatterGen has it). Which atoms are hidden says nothing about what is
+  hidden, so one network serves a given composition, where none is, and de novo generation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.joint.shape import LatticeScale
+
+#: Atomic number that stands for a hidden species.
+HIDDEN = 0
+
+#: α(t) at t = 1 of the cosine schedule would be zero, and the denoised lattice undefined.
+_COSINE_END = 0.995
+
+
+@dataclass(frozen=True, slots=True)
+class JointState:
+    """Noisy crystals of one batch, atoms one after another.
+
+    Attributes:
+        numbers: atomic numbers, :data:`HIDDEN` where hidden, shape (n,), int64.
+        frac: fractional coordinates, shape (n, 3).
+        shape: standardised lattices, shape (b, 6).
+        owner: crystal of each atom, shape (n,), int64, ascending.
+        sizes: atoms of each crystal, shape (b,), int64.
+    """
+
+    numbers: Tensor
+    frac: Tensor
+    shape: Tensor
+    owner: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def of(cls, batch: CrystalBatch, scale: LatticeScale) -> Self:
+        """Clean crystals as a state."""
+        inverse = torch.linalg.inv(batch.cells)
+        frac = (batch.positions[:, None] @ inverse[batch.owner])[:, 0]
+        sizes = batch.sizes
+        return cls(batch.numbers, frac, scale.encode(batch.cells, sizes), batch.owner, sizes)
+
+    def crystals(self, scale: LatticeScale) -> CrystalBatch:
+        """As Cartesian crystals in the frame where the cell is a symmetric matrix."""
+        cells = scale.decode(self.shape, self.sizes).to(self.frac)
+        frac = self.frac - torch.floor(self.frac)
+        positions = (frac[:, None] @ cells[self.owner])[:, 0]
+        return CrystalBatch(self.numbers, positions, cells, self.owner)
+
+    def to(self, *, dtype: torch.dtype, device: torch.device) -> Self:
+        """Copy with another floating-point type or on another device."""
+        return replace(
+            self,
+            numbers=self.numbers.to(device=device),
+            frac=self.frac.to(dtype=dtype, device=device),
+            shape=self.shape.to(dtype=dtype, device=device),
+            owner=self.owner.to(device=device),
+            sizes=self.sizes.to(device=device),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointProcess:
+    """Noise as a function of time.
+
+    Attributes:
+        scale: standardisation of the lattices.
+        sigma_min, sigma_max: of the fractional coordinates, no unit.
+    """
+
+    scale: LatticeScale
+    sigma_min: float = 0.005
+    sigma_max: float = 0.5
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of fractional coordinates at times t."""
+        return self.sigma_min * (self.sigma_max / self.sigma_min) ** t
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """What is left of the lattice at times t."""
+        return torch.cos(0.5 * math.pi * _COSINE_END * t)
+
+    def spread(self, t: Tensor) -> Tensor:
+        """Standard deviation of the lattice noise at times t: √(1 − α²)."""
+        return torch.sin(0.5 * math.pi * _COSINE_END * t)
+
+
+@dataclass(frozen=True, slots=True)
+class Noised:
+    """A noisy state, its times, shape (b,), and what the network is to say of it.
+
+    Attributes:
+        state: noisy crystals.
+        t: times, shape (b,).
+        score: σ·∇ log p of the fractional coordinates, without its mean, shape (n, 3).
+        velocity: α·ε − s·k_0, shape (b, 6).
+        numbers: species before any was hidden, shape (n,).
+    """
+
+    state: JointState
+    t: Tensor
+    score: Tensor
+    velocity: Tensor
+    numbers: Tensor
+
+
+def add_noise(
+    clean: JointState,
+    t: Tensor,
+    hide: Tensor,
+    process: JointProcess,
+    rng: np.random.Generator,
+) -> Noised:
+    """Run the forward process to times t.
+
+    Args:
+        clean: crystals.
+        t: times, shape (b,), float64.
+        hide: probability that a species is hidden, shape (b,); zero for a given composition.
+        process: the noise levels.
+        rng: generator.
+    """
+    eps = torch.as_tensor(rng.standard_normal(tuple(clean.frac.shape)))
+    sigma = process.sigma(t)[clean.owner][:, None]
+    frac = clean.frac + sigma * eps
+    score = sigma * wrapped_score(sigma * eps, sigma)
+    score = without_mean(score, clean.owner, clean.sizes)
+    noise = torch.as_tensor(rng.standard_normal(tuple(clean.shape.shape)))
+    alpha, spread = process.alpha(t)[:, None], process.spread(t)[:, None]
+    shape = alpha * clean.shape + spread * noise
+    velocity = alpha * noise - spread * clean.shape
+    hidden = torch.as_tensor(rng.random(len(clean.owner))) < hide[clean.owner]
+    numbers = torch.where(hidden, HIDDEN, clean.numbers)
+    state = replace(clean, numbers=numbers, frac=frac, shape=shape)
+    return Noised(state, t, score, velocity, clean.numbers)
+
+
+def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
+    """∇ log Σ_m N(d − m; 0, σ²) of displacements on the unit circle, any shape.
+
+    The explicit mixture where σ is small, its Fourier series where it is large; both are exact to
+    1e-12 where they are used.
+    """
+    d = displacement - torch.round(displacement)
+    direct = torch.zeros_like(d)
+    weight = torch.zeros_like(d)
+    for m in range(-3, 4):
+        term = torch.exp(-((d - m) ** 2) / (2 * sigma**2) + d**2 / (2 * sigma**2))
+        weight = weight + term
+        direct = direct - term * (d - m) / sigma**2
+    density = torch.ones_like(d)
+    slope = torch.zeros_like(d)
+    for n in range(1, 6):
+        decay = 2 * torch.exp(-2 * (math.pi * n * sigma) ** 2)
+        density = density + decay * torch.cos(2 * math.pi * n * d)
+        slope = slope - decay * 2 * math.pi * n * torch.sin(2 * math.pi * n * d)
+    return torch.where(sigma < 0.3, direct / weight, slope / density)
+
+
+def without_mean(vectors: Tensor, owner: Tensor, sizes: Tensor) -> Tensor:
+    """Per-atom vectors, shape (n, 3), less their mean over each crystal (no origin is special)."""
+    sums = vectors.new_zeros(len(sizes), vectors.shape[1]).index_add(0, owner, vectors)
+    return vectors - (sums / sizes.to(vectors)[:, None])[owner]

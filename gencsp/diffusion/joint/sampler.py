@@ -1,0 +1,331 @@
+"""Reverse diffusion of species, coordinates and lattice together.
+
+Each step goes from time t to s < t, for the three at once (DiffCSP, algorithm 2, for coordinates
+and lattice):
+
+- coordinates: an ancestral step of the variance-exploding process, then Langevin correctors at s;
+- lattice: the posterior q(k_s | k_t, k̂_0) of DDPM (Ho et al., 2020, eq. 6 and 7);
+- species: each hidden one shows itself with probability (t − s)/t, drawn from the predicted
+  distribution; the last step shows all.
+
+What is known stays known as in inpainting (RePaint): the coordinates of atoms held by ``FixAtoms``
+and a cell that is kept are put back at every step, noised to its level. ``FixSymmetry`` confines
+coordinates to the space group's invariant set, and averages the metric of a free lattice over the
+point group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.cell import Cell
+from torch import Tensor
+
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.joint.guidance import Denoiser
+from gencsp.diffusion.joint.objective import denoised_shape
+from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState
+from gencsp.diffusion.joint.symmetry import JointConstraints, read_joint_constraints
+from gencsp.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointSamplerSettings:
+    """How to walk from noise to crystals.
+
+    Attributes:
+        steps: number of steps.
+        corrector_steps: Langevin steps on the coordinates after each.
+        snr: δ; a Langevin step has length 2δ²σ².
+        free_cell: whether the lattice is generated; otherwise that of the Atoms is kept.
+        resampling: passes through each step where there is a host.
+    """
+
+    steps: int = 100
+    corrector_steps: int = 1
+    snr: float = 0.3
+    free_cell: bool = True
+    resampling: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.resampling < 1 or self.corrector_steps < 0:
+            raise ValueError(
+                f"steps = {self.steps}, resampling = {self.resampling}, corrector_steps = "
+                f"{self.corrector_steps}: give at least one step and pass, and no negative number."
+            )
+        if not self.snr > 0:
+            raise ValueError(f"snr is {self.snr}: it must be above zero.")
+
+    def times(self) -> tuple[float, ...]:
+        """From 1 to 0, one more than there are steps."""
+        return tuple(np.linspace(1.0, 0.0, self.steps + 1).tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class JointRun:
+    """What stays the same during one reverse diffusion of a batch.
+
+    Attributes:
+        denoiser: the model, guided or not.
+        settings: the settings.
+        times: from 1 to 0.
+        known: the Atoms as a state: what is held is put back from here.
+        constraints: hosts and symmetries.
+        allowed: which atomic numbers may appear, shape (95,), bool.
+        rngs: one generator for each crystal.
+    """
+
+    denoiser: Denoiser
+    settings: JointSamplerSettings
+    times: tuple[float, ...]
+    known: JointState
+    constraints: JointConstraints
+    allowed: Tensor
+    rngs: tuple[np.random.Generator, ...]
+
+    @property
+    def process(self) -> JointProcess:
+        return self.denoiser.process
+
+    def normal(self, *, columns: int) -> Tensor:
+        """Standard normal numbers: for each atom three, or for each crystal six."""
+        if columns == 3:
+            sizes = self.known.sizes.tolist()
+            drawn = [r.standard_normal((n, 3)) for r, n in zip(self.rngs, sizes, strict=True)]
+            return torch.as_tensor(np.concatenate(drawn))
+        return torch.as_tensor(np.stack([r.standard_normal(columns) for r in self.rngs]))
+
+    def uniform(self) -> Tensor:
+        """Two uniform numbers for each atom, shape (n, 2)."""
+        sizes = self.known.sizes.tolist()
+        drawn = [r.random((n, 2)) for r, n in zip(self.rngs, sizes, strict=True)]
+        return torch.as_tensor(np.concatenate(drawn))
+
+    def score(self, state: JointState, t: float) -> tuple[Tensor, Tensor, Tensor]:
+        """σ·score confined to the symmetry, velocity and logits."""
+        out = self.denoiser.predict(state, t)
+        return self.constraints.project(out.score), out.velocity, out.logits
+
+
+def prepare(
+    denoiser: Denoiser,
+    structures: Sequence[Atoms],
+    *,
+    settings: JointSamplerSettings,
+    rngs: Sequence[np.random.Generator],
+    elements: Sequence[int] | None = None,
+) -> JointRun:
+    """Gather crystals and constraints; draws no random number.
+
+    Args:
+        denoiser: the model.
+        structures: the species of each atom, 0 (ASE's ``X``) where it is to be generated; the cell
+            counts where it is kept, the positions where ``FixAtoms`` or ``FixSymmetry`` hold them.
+        settings: how to sample.
+        rngs: one generator for each structure.
+        elements: atomic numbers that may be generated; ``None`` for all that the model knows.
+
+    Raises:
+        RequestError: for no structure, and for generators that are not as many.
+        ConstraintError: for constraints that cannot be honoured.
+    """
+    if not structures or len(structures) != len(rngs):
+        raise RequestError(
+            f"{len(structures)} structures and {len(rngs)} generators: give one for each."
+        )
+    batch = CrystalBatch.from_atoms(structures)
+    known = JointState.of(batch, denoiser.process.scale)
+    constraints = read_joint_constraints(structures)
+    known = replace(known, frac=constraints.onto_symmetry(known.frac))
+    return JointRun(
+        denoiser=denoiser,
+        settings=settings,
+        times=settings.times(),
+        known=known,
+        constraints=constraints,
+        allowed=_allowed(elements),
+        rngs=tuple(rngs),
+    )
+
+
+def _allowed(elements: Sequence[int] | None) -> Tensor:
+    from gencsp.diffusion.networks.layers import N_ELEMENTS
+
+    allowed = torch.zeros(N_ELEMENTS, dtype=torch.bool)
+    wanted = range(1, N_ELEMENTS) if elements is None else elements
+    for number in wanted:
+        if not 1 <= number < N_ELEMENTS:
+            raise RequestError(
+                f"the model knows no element {number}: choose from atomic numbers 1 to "
+                f"{N_ELEMENTS - 1}."
+            )
+        allowed[number] = True
+    if not bool(allowed.any()):
+        raise RequestError("no element is allowed: name at least one.")
+    return allowed
+
+
+def start(run: JointRun) -> JointState:
+    """Noise at t = 1: uniform coordinates, a normal lattice, and what is known as it is known."""
+    known = run.known
+    draws = torch.as_tensor(
+        np.concatenate(
+            [r.random((n, 3)) for r, n in zip(run.rngs, known.sizes.tolist(), strict=True)]
+        )
+    )
+    frac = run.constraints.randomised(known.frac, draws)
+    shape = run.normal(columns=6)
+    return _put_back(run, replace(known, frac=frac, shape=shape), 1.0)
+
+
+def step(run: JointRun, state: JointState, level: int) -> JointState:
+    """From time ``times[level]`` to the next."""
+    t, s = run.times[level : level + 2]
+    hosted = bool(run.constraints.fixed.any()) and s > 0
+    passes = run.settings.resampling if hosted else 1
+    begun = state
+    for n in range(passes):
+        after = _put_back(run, _reverse(run, begun, t, s), s)
+        if n + 1 < passes:
+            begun = _renoised(run, after, begun, t, s)
+    return after
+
+
+def _reverse(run: JointRun, state: JointState, t: float, s: float) -> JointState:
+    """One predictor and the correctors."""
+    score, velocity, logits = run.score(state, t)
+    state = replace(
+        state,
+        frac=_coordinates(run, state.frac, score, t, s),
+        shape=_lattice(run, state.shape, velocity, t, s),
+        numbers=_species(run, state, logits, t, s),
+    )
+    if s == 0:
+        return state
+    sigma = _sigma(run, s)
+    epsilon = 2 * run.settings.snr**2
+    for _ in range(run.settings.corrector_steps):
+        score, _, _ = run.score(state, s)
+        noise = run.constraints.project(run.normal(columns=3))
+        move = sigma * (epsilon * score + math.sqrt(2 * epsilon) * noise)
+        state = replace(state, frac=state.frac + move)
+    return state
+
+
+def _sigma(run: JointRun, t: float) -> float:
+    """σ(t), and zero at the very end."""
+    return float(run.process.sigma(torch.tensor(t, dtype=torch.float64))) if t > 0 else 0.0
+
+
+def _coordinates(run: JointRun, frac: Tensor, score: Tensor, t: float, s: float) -> Tensor:
+    sigma, after = _sigma(run, t), _sigma(run, s)
+    gained = sigma**2 - after**2
+    noise = run.constraints.project(run.normal(columns=3))
+    spread = math.sqrt(after**2 * gained / sigma**2)
+    return frac + gained / sigma * score + spread * noise
+
+
+def _lattice(run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float) -> Tensor:
+    """Mean and variance of q(k_s | k_t, k̂_0), Ho et al. (2020), eq. 7, for any s < t."""
+    time = torch.tensor([t, s], dtype=torch.float64)
+    clean = denoised_shape(velocity, shape, time[:1], run.process).clamp(-5, 5)
+    noise = run.normal(columns=6)
+    if s == 0:
+        return clean
+    alpha, spread = run.process.alpha(time).tolist(), run.process.spread(time).tolist()
+    ratio = alpha[0] / alpha[1]
+    lost = spread[0] ** 2 - ratio**2 * spread[1] ** 2
+    mean = (ratio * spread[1] ** 2 * shape + alpha[1] * lost * clean) / spread[0] ** 2
+    drawn: Tensor = mean + math.sqrt(lost) * spread[1] / spread[0] * noise
+    return drawn
+
+
+def _species(run: JointRun, state: JointState, logits: Tensor, t: float, s: float) -> Tensor:
+    draws = run.uniform()
+    shown = (state.numbers == HIDDEN) & (draws[:, 0] < (t - s) / t)
+    if not bool(shown.any()):
+        return state.numbers
+    weights = torch.softmax(logits.masked_fill(~run.allowed, -torch.inf), 1)
+    drawn = (weights.cumsum(1) < draws[:, 1:]).sum(1).clamp(max=weights.shape[1] - 1)
+    return torch.where(shown, drawn, state.numbers)
+
+
+def _put_back(run: JointRun, state: JointState, t: float) -> JointState:
+    """Hosts and kept cells, noised to time t."""
+    known, fixed = run.known, run.constraints.fixed
+    if bool(fixed.any()):
+        noise = run.constraints.project(run.normal(columns=3))
+        held = known.frac + _sigma(run, t) * noise
+        state = replace(state, frac=torch.where(fixed[:, None], held, state.frac))
+    if run.settings.free_cell:
+        shape = run.constraints.onto_point_groups(state.shape, state.sizes, run.process.scale)
+        return replace(state, shape=shape)
+    time = torch.tensor(t, dtype=torch.float64)
+    alpha, spread = run.process.alpha(time), run.process.spread(time)
+    return replace(state, shape=alpha * known.shape + spread * run.normal(columns=6))
+
+
+def _renoised(
+    run: JointRun, after: JointState, before: JointState, t: float, s: float
+) -> JointState:
+    """Back from s to t, so that another pass can make guests and host agree (RePaint)."""
+    gained = _sigma(run, t) ** 2 - _sigma(run, s) ** 2
+    noise = run.constraints.project(run.normal(columns=3))
+    time = torch.tensor([t, s], dtype=torch.float64)
+    alpha, spread = run.process.alpha(time).tolist(), run.process.spread(time).tolist()
+    ratio = alpha[0] / alpha[1]
+    lost = math.sqrt(max(0.0, spread[0] ** 2 - ratio**2 * spread[1] ** 2))
+    shape = ratio * after.shape + lost * run.normal(columns=6)
+    numbers = torch.where(before.numbers == HIDDEN, before.numbers, after.numbers)
+    return replace(after, frac=after.frac + math.sqrt(gained) * noise, shape=shape, numbers=numbers)
+
+
+def to_atoms(run: JointRun, state: JointState, structures: Sequence[Atoms]) -> list[Atoms]:
+    """The state as Atoms: copies of those given, with info and constraints kept.
+
+    A generated cell comes in ASE's standard orientation; a kept one as it was.
+    """
+    crystals = state.crystals(run.process.scale)
+    results = []
+    splits = torch.split(state.frac - torch.floor(state.frac), state.sizes.tolist())
+    numbers = torch.split(state.numbers, state.sizes.tolist())
+    for k, atoms in enumerate(structures):
+        result = atoms.copy()
+        result.set_atomic_numbers(numbers[k].numpy())
+        if run.settings.free_cell:
+            cell, _ = Cell(crystals.cells[k].numpy()).standard_form()
+            result.set_cell(cell, apply_constraint=False)
+        result.set_positions(splits[k].numpy() @ result.cell.array, apply_constraint=False)
+        result.pbc = True
+        results.append(result)
+    return results
+
+
+def sample(
+    denoiser: Denoiser,
+    structures: Sequence[Atoms],
+    *,
+    settings: JointSamplerSettings,
+    rngs: Sequence[np.random.Generator],
+    elements: Sequence[int] | None = None,
+    callback: Callable[[JointRun, JointState, int], None] | None = None,
+) -> list[Atoms]:
+    """Reverse diffusion of many crystals at once; arguments as :func:`prepare`.
+
+    Args:
+        callback: called with run, state and level at the start and after every step.
+    """
+    run = prepare(denoiser, structures, settings=settings, rngs=rngs, elements=elements)
+    state = start(run)
+    for level in range(settings.steps):
+        if callback is not None:
+            callback(run, state, level)
+        state = step(run, state, level)
+    if callback is not None:
+        callback(run, state, settings.steps)
+    return to_atoms(run, state, structures)

@@ -1,0 +1,307 @@
+"""The joint denoiser: density expansions in real space, structure factors in reciprocal space.
+
+DiffCSP's denoiser passes messages between all atoms of the cell, on Fourier features of fractional
+differences (Jiao et al., 2023, eq. 6 and 7), and reads lattice and coordinates in the frame of the
+cell. Here the same two sources are kept apart, because both become dense products of atoms with a
+few functions, without a tensor of pairs × channels: the neighbours in real space, images included,
+enter through :class:`~gencsp.diffusion.networks.density.DensityLayer`; the Fourier features through
+structure factors S_G = Σ_j h_j exp(iG·x_j), filtered by |G| (Ewald message passing, Kosmala et
+al., 2023), which see the whole cell at any noise. Scalars, vectors and tensors of rank two are
+kept, so the outputs are equivariant by construction under rotation, translation and permutation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.graph import density_cutoff, radius_graph
+from gencsp.diffusion.joint.process import JointProcess, JointState
+from gencsp.diffusion.joint.shape import BASIS
+from gencsp.diffusion.networks.density import DensityLayer, expand
+from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded
+
+#: Number of properties that can be conditions.
+N_CONDITIONS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointConfig:
+    """Size of a :class:`JointNetwork`.
+
+    Attributes:
+        channels: features of an atom, scalars and vectors alike.
+        layers: rounds of message passing.
+        n_radial: radial functions.
+        reach: cutoff in units of (V/N)^(1/3).
+        waves: largest index of the reciprocal lattice vectors.
+    """
+
+    channels: int = 80
+    layers: int = 4
+    n_radial: int = 8
+    reach: float = 2.1
+    waves: int = 2
+
+
+class JointOutput(NamedTuple):
+    """What the network says of a noisy batch.
+
+    Attributes:
+        score: σ·∇ log p of the fractional coordinates, shape (n, 3).
+        velocity: α·ε − s·k_0 of the lattices, shape (b, 6).
+        logits: of the species, shape (n, 95), by atomic number; that of number 0 is −∞.
+    """
+
+    score: Tensor
+    velocity: Tensor
+    logits: Tensor
+
+
+class JointNetwork(nn.Module):
+    """Maps noisy crystals, their times and conditions to a :class:`JointOutput`."""
+
+    Config = JointConfig
+
+    def __init__(self, config: JointConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config.channels
+        self.element = nn.Embedding(N_ELEMENTS, c)
+        self.time = NoiseEmbedding(c)
+        self.shape = nn.Sequential(nn.Linear(7, c), nn.SiLU(), nn.Linear(c, c))
+        self.conditions = nn.ModuleList(ConditionEmbedding(c) for _ in range(N_CONDITIONS))
+        self.start = nn.Linear(2 * c, c)
+        self.layers = nn.ModuleList(
+            DensityLayer(c, config.n_radial, first=i == 0) for i in range(config.layers)
+        )
+        self.waves = nn.ModuleList(WaveLayer(c, config.n_radial) for _ in range(config.layers))
+        self.gate = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, 3 * c))
+        self.displacement = nn.Linear(c, 1, bias=False)
+        self.gradient = nn.Linear(c, 1, bias=False)
+        self.score_gain = nn.Linear(c, 2)
+        self.tensor = TensorReadout(c, config.n_radial)
+        self.frame = nn.Sequential(nn.Linear(3 * c, 2 * c), nn.SiLU(), nn.Linear(2 * c, 6))
+        self.lattice_gain = nn.Linear(c, 6)
+        self.species = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, N_ELEMENTS))
+
+    def forward(
+        self, state: JointState, t: Tensor, conditions: Tensor, process: JointProcess
+    ) -> JointOutput:
+        """See the class.
+
+        Args:
+            state: noisy crystals.
+            t: times, shape (b,).
+            conditions: standardised properties, NaN where free, shape (b, 4).
+            process: the forward process, for its scales.
+        """
+        crystals = state.crystals(process.scale)
+        owner = state.owner
+        basis, index = expand(
+            radius_graph(crystals, density_cutoff(crystals, self.config.reach)),
+            owner,
+            self.config.n_radial,
+        )
+        waves = structure_waves(state, crystals, self.config.waves, self.config.n_radial)
+        noise = self._noise(state, t, conditions, process)
+        noise_atom = noise[owner]
+        scalars = self.start(torch.cat((self.element(state.numbers), noise_atom), 1))
+        vectors = scalars.new_zeros(len(scalars), 3, self.config.channels)
+        for layer, wave in zip(self.layers, self.waves, strict=True):
+            scalars, vectors = layer(scalars, vectors, basis, index, noise, owner)
+            scalars, vectors = wave(scalars, vectors, waves, noise)
+        gates = self.gate(torch.cat((scalars, noise_atom), 1)).chunk(3, 1)
+        gain = torch.exp(self.score_gain(noise))[owner]
+        score = self._score(vectors, gates, gain, crystals)
+        velocity = self._velocity(scalars, vectors * gates[2][:, None], basis, index, noise, state)
+        logits = self.species(torch.cat((scalars, noise_atom), 1))
+        logits = torch.cat((torch.full_like(logits[:, :1], -torch.inf), logits[:, 1:]), 1)
+        return JointOutput(score, velocity / velocity.new_tensor(process.scale.std), logits)
+
+    def _noise(
+        self, state: JointState, t: Tensor, conditions: Tensor, process: JointProcess
+    ) -> Tensor:
+        """Features of time, lattice, size and conditions, shape (b, c)."""
+        size = torch.log(state.sizes.to(t))[:, None] - 2.0
+        noise: Tensor = self.time(process.sigma(t)) + self.shape(torch.cat((state.shape, size), 1))
+        for i, embedding in enumerate(self.conditions):
+            noise = noise + embedding(conditions[:, i])
+        return noise
+
+    def _score(
+        self, vectors: Tensor, gates: tuple[Tensor, ...], gain: Tensor, crystals: CrystalBatch
+    ) -> Tensor:
+        """Displacements turn into fractional ones by C⁻¹, gradients by Cᵀ: both are read."""
+        owner = crystals.owner
+        length = torch.linalg.det(crystals.cells).abs().pow(1 / 3)[:, None, None]
+        there = (torch.linalg.inv(crystals.cells) * length)[owner]
+        back = (crystals.cells.transpose(1, 2) / length)[owner]
+        moved = self.displacement(vectors * gates[0][:, None])[..., 0] * gain[:, :1]
+        pulled = self.gradient(vectors * gates[1][:, None])[..., 0] * gain[:, 1:]
+        return bounded((moved[:, None] @ there + pulled[:, None] @ back)[:, 0])
+
+    def _velocity(
+        self,
+        scalars: Tensor,
+        vectors: Tensor,
+        basis: Tensor,
+        index: Tensor,
+        noise: Tensor,
+        state: JointState,
+    ) -> Tensor:
+        """Six numbers from tensors in the frame of the symmetric cell, and from its invariants."""
+        tensor, pooled = self.tensor(scalars, vectors, basis, index, noise, state)
+        components = torch.einsum("bij,kij->bk", tensor, BASIS.to(tensor))
+        in_frame = self.frame(torch.cat((pooled, noise), 1))
+        out: Tensor = components * torch.exp(self.lattice_gain(noise)) + in_frame
+        return out
+
+
+class ConditionEmbedding(nn.Module):
+    """A property's standardised value, or a learned vector where it is left free (NaN)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.free = nn.Parameter(torch.zeros(channels))
+        self.mlp = nn.Sequential(nn.Linear(1, channels), nn.SiLU(), nn.Linear(channels, channels))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Shape (b,) to (b, channels)."""
+        given = ~torch.isnan(value)
+        known: Tensor = self.mlp(torch.nan_to_num(value)[:, None])
+        return torch.where(given[:, None], known, self.free)
+
+
+class Waves(NamedTuple):
+    """Plane waves on the atoms, padded by crystal.
+
+    Attributes:
+        cosine, sine: of 2π G·f, zero for padding, shape (b, most, m).
+        vector: reciprocal lattice vectors times (V/N)^(1/3)/2π, shape (b, m, 3).
+        radial: functions of their lengths, shape (b, m, n_radial).
+        place: where each atom stands in the padded arrays, shape (n,).
+        root: √N of each crystal, shape (b,).
+    """
+
+    cosine: Tensor
+    sine: Tensor
+    vector: Tensor
+    radial: Tensor
+    place: Tensor
+    root: Tensor
+
+
+def half_space(largest: int) -> Tensor:
+    """Integer vectors with components of −largest to largest, one of each ±pair, without zero."""
+    axis = torch.arange(-largest, largest + 1)
+    triples = torch.cartesian_prod(axis, axis, axis)
+    return triples[len(triples) // 2 + 1 :]
+
+
+def structure_waves(
+    state: JointState, crystals: CrystalBatch, largest: int, n_radial: int
+) -> Waves:
+    """Cosines and sines of all atoms for the waves of :func:`half_space`."""
+    triples = half_space(largest).to(state.frac)
+    most = int(state.sizes.max())
+    first = torch.cumsum(state.sizes, 0) - state.sizes
+    place = state.owner * most + torch.arange(len(state.owner)).to(first) - first[state.owner]
+    phase = 2 * math.pi * state.frac @ triples.T
+    padded = phase.new_zeros(2, len(state.sizes) * most, len(triples))
+    padded[0, place], padded[1, place] = torch.cos(phase), torch.sin(phase)
+    cosine, sine = padded.view(2, len(state.sizes), most, -1)
+    density = (torch.linalg.det(crystals.cells).abs() / state.sizes).pow(1 / 3)
+    reciprocal = torch.linalg.inv(crystals.cells).transpose(1, 2)
+    vector = (triples @ reciprocal) * density[:, None, None]
+    length = torch.linalg.norm(vector, dim=2)
+    centres = torch.linspace(0.0, 2.0, n_radial).to(length)
+    radial = torch.exp(-(((length[..., None] - centres) / (centres[1] - centres[0])) ** 2))
+    return Waves(cosine, sine, vector, radial, place, torch.sqrt(state.sizes.to(length)))
+
+
+class WaveLayer(nn.Module):
+    """Structure factors of learned features, filtered by |G|, heard by every atom."""
+
+    def __init__(self, channels: int, n_radial: int) -> None:
+        super().__init__()
+        c = channels
+        self.norm = nn.LayerNorm(c)
+        self.send = nn.Linear(c, c)
+        self.filter = nn.Linear(n_radial, 2 * c, bias=False)
+        self.level = nn.Linear(c, 2 * c)
+        self.update = nn.Sequential(nn.Linear(3 * c, c), nn.SiLU(), nn.Linear(c, 2 * c))
+
+    def forward(
+        self, scalars: Tensor, vectors: Tensor, waves: Waves, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        b, most, _ = waves.cosine.shape
+        c = scalars.shape[1]
+        normed = self.norm(scalars)
+        sent = normed.new_zeros(b * most, c)
+        sent = sent.index_copy(0, waves.place, self.send(normed)).view(b, most, c)
+        sent = sent / waves.root[:, None, None]
+        real = waves.cosine.transpose(1, 2) @ sent
+        imaginary = waves.sine.transpose(1, 2) @ sent
+        weights = self.filter(waves.radial) * (1 + self.level(noise))[:, None]
+        even, odd = weights.split(c, 2)
+        heard = waves.cosine @ (even * real) + waves.sine @ (even * imaginary)
+        # The gradient of the heard density: G × (sine part), one product for all three components.
+        directed = waves.vector[..., None] * odd[:, :, None]
+        slope = waves.sine @ (directed * real[:, :, None]).flatten(2) - waves.cosine @ (
+            directed * imaginary[:, :, None]
+        ).flatten(2)
+        heard = heard.flatten(0, 1)[waves.place]
+        slope = slope.view(b * most, 3, c)[waves.place]
+        owner_noise = noise.repeat_interleave(most, 0)[waves.place]
+        ds, gate = self.update(torch.cat((normed, heard, owner_noise), 1)).split(c, 1)
+        return scalars + ds, vectors + slope * gate[:, None]
+
+
+class TensorReadout(nn.Module):
+    """A symmetric tensor and pooled scalars of each crystal, from its atoms' surroundings."""
+
+    def __init__(self, channels: int, n_radial: int) -> None:
+        super().__init__()
+        c = channels
+        self.n_radial = n_radial
+        self.norm = nn.LayerNorm(c)
+        self.send = nn.Linear(c, c)
+        self.radial = nn.Linear(c, n_radial * c)
+        self.gate = nn.Linear(c, 2 * c)
+        self.pool = nn.Linear(c, 2 * c)
+
+    def forward(
+        self,
+        scalars: Tensor,
+        vectors: Tensor,
+        basis: Tensor,
+        index: Tensor,
+        noise: Tensor,
+        state: JointState,
+    ) -> tuple[Tensor, Tensor]:
+        n, c, k = len(scalars), scalars.shape[1], self.n_radial
+        normed = self.norm(scalars)
+        density = (basis[:, 4 * k :] @ self.send(normed)[index]).view(n, 5, k, c)
+        weights = self.radial(noise).view(-1, 1, k, c)[state.owner]
+        bond, outer = self.gate(normed).split(c, 1)
+        rank2 = ((density * weights).sum(2) * bond[:, None]).sum(2)
+        tensor = traceless(rank2)
+        dyad = torch.einsum("nic,njc,nc->nij", vectors, vectors, outer)
+        tensors = torch.cat(((tensor + dyad / c).flatten(1), self.pool(normed)), 1)
+        pooled = tensors.new_zeros(len(state.sizes), tensors.shape[1])
+        pooled = pooled.index_add(0, state.owner, tensors) / state.sizes[:, None]
+        return pooled[:, :9].view(-1, 3, 3), pooled[:, 9:]
+
+
+def traceless(l2: Tensor) -> Tensor:
+    """Symmetric matrices, shape (n, 3, 3), of l = 2 components in the order of the harmonics."""
+    xy, yz, zx, d, z2 = l2.unbind(1)
+    third = z2 / math.sqrt(3.0)
+    rows = (d - third, xy, zx, xy, -d - third, yz, zx, yz, 2 * third)
+    return torch.stack(rows, 1).view(-1, 3, 3)

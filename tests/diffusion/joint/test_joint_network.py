@@ -1,0 +1,253 @@
+"""Symmetries of the joint network, its loss, and training with it."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale, as_labels
+from gencsp.diffusion.joint.labels import as_array, label_crystals
+from gencsp.diffusion.joint.model import load_joint_model, save_joint_model
+from gencsp.diffusion.joint.objective import JointObjective, LossWeights, atom_volumes
+from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, add_noise
+from gencsp.diffusion.joint.shape import LatticeScale
+from gencsp.diffusion.networks import build_network
+from gencsp.diffusion.networks.joint import JointOutput, half_space
+from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.trainer import (
+    TrainSettings,
+    load_checkpoint,
+    new_state,
+    train,
+)
+from gencsp.errors import RequestError, TrainingDataError, WeightsError
+from gencsp.filters.compactness import compactness
+
+CONFIG = {"channels": 12, "layers": 2, "n_radial": 4}
+PROCESS = JointProcess(
+    scale=LatticeScale((0.0,) * 3 + (-0.1, 0.2, 1.7), (0.2, 0.2, 0.2, 0.15, 0.3, 0.25))
+)
+FREE = torch.full((1, 4), torch.nan, dtype=torch.float64)
+
+
+def structures() -> list[Atoms]:
+    return [
+        bulk("NaCl", "rocksalt", a=5.64),
+        bulk("MgO", "rocksalt", a=4.21),
+        bulk("ZnS", "zincblende", a=5.41),
+        bulk("CsCl", "cesiumchloride", a=4.12),
+        bulk("GaAs", "zincblende", a=5.65),
+        bulk("Si"),
+    ]
+
+
+def crystal_set() -> CrystalSet:
+    found = CrystalSet.gather(iter(structures()), held_out=frozenset()).reduced()
+    return replace(found, labels=as_array(label_crystals(structures())))
+
+
+@pytest.fixture(scope="module")
+def crystals() -> CrystalSet:
+    return crystal_set()
+
+
+@pytest.fixture(scope="module")
+def objective(crystals: CrystalSet) -> JointObjective:
+    return JointObjective.fit(crystals)
+
+
+def network() -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build_network("joint", CONFIG).double()
+
+
+def noisy_state(seed: int, n: int = 5) -> JointState:
+    rng = np.random.default_rng(seed)
+    numbers = rng.choice([HIDDEN, 3, 8, 22], n)
+    return JointState(
+        torch.as_tensor(numbers),
+        torch.as_tensor(rng.random((n, 3))),
+        torch.as_tensor(rng.normal(size=(1, 6))),
+        torch.zeros(n, dtype=torch.int64),
+        torch.tensor([n]),
+    )
+
+
+def test_half_of_reciprocal_space_has_one_of_each_pair() -> None:
+    chosen = {tuple(v) for v in half_space(2).tolist()}
+    assert len(chosen) == (5**3 - 1) // 2
+    assert not any(tuple(-x for x in v) in chosen for v in chosen)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_outputs_follow_permutations_translations_and_periods(seed: int) -> None:
+    net, state, process = network(), noisy_state(seed), PROCESS
+    t = torch.tensor([0.4], dtype=torch.float64)
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        out = net(state, t, FREE, process)
+        order = torch.as_tensor(rng.permutation(5))
+        permuted = replace(state, numbers=state.numbers[order], frac=state.frac[order])
+        shuffled = net(permuted, t, FREE, process)
+        shift = torch.as_tensor(rng.random(3)) + torch.as_tensor(rng.integers(-2, 3, (5, 3)))
+        moved = net(replace(state, frac=state.frac + shift), t, FREE, process)
+    for one, other in zip(out[::2], shuffled[::2], strict=True):
+        torch.testing.assert_close(one[order], other)
+    torch.testing.assert_close(out.velocity, shuffled.velocity)
+    for one, other in zip(out, moved, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_compactness_is_kept_by_every_rotation_translation_and_permutation(seed: int) -> None:
+    # Proposition 1 of PIGEN for the descriptor that the loss is made of.
+    rng = np.random.default_rng(seed)
+    atoms = structures()[seed % 6] * (1, 2, 1)
+    atoms.rattle(0.3, seed=seed)
+    reference = compactness(atoms)
+    atoms.rotate(float(rng.uniform(0, 360)), rng.normal(size=3), rotate_cell=True)
+    atoms.translate(rng.normal(size=3))
+    assert compactness(atoms[rng.permutation(len(atoms))]) == pytest.approx(reference, rel=1e-12)
+
+
+def test_a_batch_is_its_crystals_one_by_one(objective: JointObjective) -> None:
+    net, one, two = network(), noisy_state(1), noisy_state(2, n=3)
+    both = JointState(
+        torch.cat((one.numbers, two.numbers)),
+        torch.cat((one.frac, two.frac)),
+        torch.cat((one.shape, two.shape)),
+        torch.cat((one.owner, two.owner + 1)),
+        torch.cat((one.sizes, two.sizes)),
+    )
+    t = torch.tensor([0.2, 0.7], dtype=torch.float64)
+    wanted = torch.tensor([[0.3, np.nan, np.nan, 1.0], [np.nan] * 4], dtype=torch.float64)
+    with torch.no_grad():
+        together = net(both, t, wanted, objective.process)
+        apart = [
+            net(state, t[i : i + 1], wanted[i : i + 1], objective.process)
+            for i, state in enumerate((one, two))
+        ]
+    for whole, *parts in zip(together, *apart, strict=True):
+        torch.testing.assert_close(whole, torch.cat(parts))
+
+
+def test_conditions_matter_and_free_ones_do_not(objective: JointObjective) -> None:
+    net, state = network(), noisy_state(3)
+    t = torch.tensor([0.5], dtype=torch.float64)
+    aimed = torch.tensor([[1.0, np.nan, np.nan, np.nan]], dtype=torch.float64)
+    with torch.no_grad():
+        free = net(state, t, FREE.double(), objective.process)
+        steered = net(state, t, aimed, objective.process)
+    assert (free.velocity - steered.velocity).abs().max() > 1e-4
+    assert torch.isfinite(steered.velocity).all()
+
+
+def test_labels_are_what_the_filters_say() -> None:
+    rows = as_array(label_crystals(structures()[:2]))
+    assert rows.shape == (2, len(PROPERTIES))
+    assert rows[0, 0] == pytest.approx(compactness(structures()[0]))
+    assert np.isnan(rows[:, PROPERTIES.index("e_hull")]).all()
+    known = structures()[0]
+    known.info["energy_above_hull"] = 0.02
+    assert as_array(label_crystals([known]))[0, PROPERTIES.index("e_hull")] == 0.02
+
+
+def test_targets_are_checked_by_name_and_value() -> None:
+    rows = as_labels([{"compactness": 0.7}, {}])
+    assert rows[0, 0] == 0.7
+    assert np.isnan(rows[1]).all()
+    with pytest.raises(RequestError, match="no property"):
+        as_labels([{"beauty": 1.0}])  # type: ignore[dict-item]
+    with pytest.raises(RequestError, match="give a number"):
+        as_labels([{"m_led": float("inf")}])
+    scale = PropertyScale.fit(np.array([[0.5, np.nan], [0.7, np.nan]]))
+    assert scale.encode(np.array([[0.6, 1.0]])).tolist() == [[pytest.approx(0.0), 1.0]]
+
+
+def test_compactness_loss_is_zero_for_a_perfect_network(
+    crystals: CrystalSet, objective: JointObjective
+) -> None:
+    clean = JointState.of(crystals.batch([0, 2]), objective.process.scale)
+    t = torch.tensor([0.3, 0.6], dtype=torch.float64)
+    noised = add_noise(clean, t, torch.zeros(2), objective.process, np.random.default_rng(0))
+
+    perfect = torch.nn.Module()
+    logits = torch.zeros(len(clean.owner), 95)
+    answer = JointOutput(noised.score.float(), noised.velocity.float(), logits)
+    perfect.forward = lambda *_: answer  # type: ignore[method-assign]
+    terms = objective.terms(perfect, noised, clean, FREE, torch.device("cpu"))
+    for term in terms:
+        assert float(term.abs().max()) < 1e-5
+    wrong = replace(noised, velocity=noised.velocity + 0.5)
+    terms = objective.terms(perfect, wrong, clean, FREE, torch.device("cpu"))
+    assert float(terms.lattice.max()) > 0.1
+
+
+def test_radii_fill_the_table() -> None:
+    volumes = np.array(atom_volumes())
+    assert volumes[0] == 0
+    assert (volumes[1:84] > 0).all()
+
+
+def test_training_learns_and_resumes_exactly(
+    tmp_path: Path, crystals: CrystalSet, objective: JointObjective
+) -> None:
+    def run(folder: Path, steps: int) -> dict[str, torch.Tensor]:
+        settings = TrainSettings(
+            steps=steps, batch_size=3, warmup=5, cooldown=0.0, ema=0.95, learning_rate=5e-3
+        )
+        folder.mkdir(exist_ok=True)
+        checkpoint = folder / "checkpoint.pt"
+        if checkpoint.exists():
+            state, _, stored = load_checkpoint(checkpoint)
+            assert stored == objective
+        else:
+            state = new_state("joint", CONFIG, settings)
+        train(state, settings, objective, crystals, None, folder)
+        return {**state.average.state_dict(), "loss": torch.tensor(state.loss)}
+
+    whole = run(tmp_path / "whole", 60)
+    run(tmp_path / "parts", 25)
+    parts = run(tmp_path / "parts", 60)
+    assert all(torch.equal(value, parts[key]) for key, value in whole.items())
+    fresh = new_state("joint", CONFIG, TrainSettings(steps=1)).average
+    device = torch.device("cpu")
+    trained = load_checkpoint(tmp_path / "whole" / "checkpoint.pt")[0].average
+    before = objective.validate(fresh, crystals, device=device)
+    after = objective.validate(trained, crystals, device=device)
+    for term in ("given, lattice", "de novo, species"):
+        assert after[f"{term}, 0.5-0.75"] < 0.9 * before[f"{term}, 0.5-0.75"], term
+
+
+def test_weights_come_back(tmp_path: Path, crystals: CrystalSet) -> None:
+    objective = JointObjective.fit(crystals, weights=LossWeights(compactness=0.0))
+    net = build_network("joint", CONFIG)
+    path = tmp_path / "w.safetensors"
+    sizes = Counter(np.diff(crystals.offsets).tolist())
+    digest = save_joint_model(net, objective, sizes, path)
+    model = load_joint_model(path)
+    assert (model.digest, model.objective) == (digest, objective)
+    assert model.sizes == dict(sizes)
+    assert {model.draw_size(np.random.default_rng(i)) for i in range(20)} <= set(sizes)
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, model.network.state_dict()[key])
+    with pytest.raises(WeightsError, match="train joint"):
+        load_joint_model(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"no")
+    with pytest.raises(WeightsError, match="not a readable"):
+        load_joint_model(tmp_path / "bad.safetensors")
+
+
+def test_labels_of_another_set_are_refused(crystals: CrystalSet) -> None:
+    with pytest.raises(TrainingDataError, match="labels"):
+        JointObjective.fit(replace(crystals, labels=np.zeros((2, 4))))
