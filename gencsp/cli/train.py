@@ -11,6 +11,6 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 def train(context: typer.Context) -> None:
     """Train networks on crystals of your own."""
-    from gencsp.diffusion.training.command import app
+    from gencsp.diffusion.training.joint_command import app
 
     get_command(app).main(args=context.args, prog_name="gencsp train", standalone_mode=False)

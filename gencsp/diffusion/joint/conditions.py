@@ -18,6 +18,10 @@ Property = Literal["compactness", "m_led", "e_hull", "complexity"]
 PROPERTIES: tuple[Property, ...] = get_args(Property)
 
 
+#: Standard deviations. Databases hold a few energies that are off by electronvolts.
+FARTHEST = 4.0
+
+
 @dataclass(frozen=True, slots=True)
 class PropertyScale:
     """Means and standard deviations of the four properties over the training crystals."""
@@ -36,8 +40,9 @@ class PropertyScale:
         return cls(tuple(mean), tuple(std))
 
     def encode(self, labels: NDArray[np.float64]) -> Tensor:
-        """Standardised, NaN kept, float64, shape (b, 4)."""
-        return torch.as_tensor((labels - np.array(self.mean)) / np.array(self.std))
+        """Standardised, at most :data:`FARTHEST` from the mean, NaN kept, float64, shape (b, 4)."""
+        standard = (labels - np.array(self.mean)) / np.array(self.std)
+        return torch.as_tensor(standard.clip(-FARTHEST, FARTHEST))
 
 
 def as_labels(targets: Sequence[Mapping[Property, float]]) -> NDArray[np.float64]:
