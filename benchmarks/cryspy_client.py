@@ -1,11 +1,13 @@
-"""Runs one CrySPY search, whose relaxations another program does; run by CrySPY's own Python.
+"""Runs CrySPY searches, whose relaxations another program does; run by CrySPY's own Python.
 
-    python cryspy_client.py        in a folder with cryspy.in and calc_in/
+    python cryspy_client.py
 
-CrySPY makes its structures, keeps its books and breeds its generations with its own code, called
+Each line of standard input that names a folder with cryspy.in and calc_in/ begins a search. CrySPY
+makes its structures, keeps its books and breeds its generations with its own code, called
 as its command ``cryspy`` does. For each structure that it would have a job for, one line with the
 folder of the job goes to standard output, and a line is awaited: anything but "stop" says that the
-job is done.
+job is done. A line "over" ends a search. Random searches make their structures a few at a time, as
+CrySPY does where ``tot_struc`` is raised.
 """
 
 from __future__ import annotations
@@ -13,19 +15,31 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import IO
+
+#: Random structures that are made at a time.
+STEP = 20
 
 
 def main() -> None:
-    answers = sys.stdin
     # CrySPY and its parts print; only the lines of this program may reach the other one.
     lines = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for folder in sys.stdin:
+        os.chdir(folder.strip())
+        search(lines)
+        lines.write("over\n")
 
+
+def search(lines: IO[str]) -> None:
+    """One search, in the working folder."""
     from cryspy.start import cryspy_init
-    from cryspy.util.utility import set_logger
 
-    set_logger(noprint=True, logfile="log_cryspy", errfile="err_cryspy")
-    cryspy_init.initialize()
+    try:
+        cryspy_init.initialize()
+    except SystemExit as ended:
+        if ended.code not in (None, 0):
+            raise
     going_on = True
     while going_on:
         try:
@@ -39,7 +53,7 @@ def main() -> None:
             if job.name == "fin" or not status.exists() or "submitted" not in status.read_text():
                 continue
             lines.write(f"{job}\n")
-            if answers.readline().strip() == "stop":
+            if sys.stdin.readline().strip() == "stop":
                 return
             status.write_text(status.read_text().replace("submitted", "done"))
 
@@ -64,7 +78,10 @@ def handle_jobs() -> bool:
     if jobs.id_queueing or jobs.id_running:
         return True
     if rin.algo == "RS":
-        return False
+        deck = Path("cryspy.in")
+        more = f"tot_struc = {rin.tot_struc + STEP}"
+        deck.write_text(deck.read_text().replace(f"tot_struc = {rin.tot_struc}", more))
+        return True
     jobs.next_sg(True)
     return True
 

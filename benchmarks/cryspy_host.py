@@ -21,16 +21,18 @@ from gencsp.relax.result import Relaxed
 CLIENT = Path(__file__).parent / "cryspy_client.py"
 KINDS = {"CrySPY random": "RS", "CrySPY evolutionary": "EA"}
 POPULATION = 20
+#: Random structures that are made before the first is relaxed; more follow as they are needed.
+FIRST = 20
 
 
-def deck_of(kind: str, composition: Composition, units: int, *, budget: int, seed: int) -> str:
+def deck_of(kind: str, composition: Composition, units: int, *, seed: int) -> str:
     """``cryspy.in``."""
     algorithm = KINDS[kind]
     counts = [n * units for _, n in composition.counts]
     lines = ["[basic]", f"algo = {algorithm}", "calc_code = ASE", "nstage = 1", "njob = 1"]
     lines += ["jobcmd = true", "jobfile = job_cryspy"]
     if algorithm == "RS":
-        lines.append(f"tot_struc = {budget}")
+        lines.append(f"tot_struc = {FIRST}")
     lines += ["[structure]", f"atype = {' '.join(composition.elements)}"]
     lines += [f"nat = {' '.join(map(str, counts))}", "[ASE]", "ase_python = ase_in.py"]
     if algorithm == "EA":
@@ -43,47 +45,64 @@ def deck_of(kind: str, composition: Composition, units: int, *, budget: int, see
     return "\n".join(lines) + "\n"
 
 
-def relaxations(
-    python: Path, folder: Path, deck: str, relax_one: Callable[[Atoms], Relaxed]
-) -> Iterator[Relaxed]:
-    """One CrySPY search, relaxation by relaxation; closing the iterator ends it.
+class Client:
+    """CrySPY's own Python, which makes one search after another.
 
     Args:
         python: of CrySPY's environment.
-        folder: an empty one.
-        deck: ``cryspy.in``.
-        relax_one: relaxes a structure.
     """
-    (folder / "calc_in").mkdir()
-    (folder / "calc_in" / "ase_in.py").write_text("# relaxed elsewhere\n")
-    (folder / "calc_in" / "job_cryspy").write_text("# relaxed elsewhere\n")
-    (folder / "cryspy.in").write_text(deck)
-    process = subprocess.Popen(
-        [python, CLIENT.absolute()],
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=(folder / "errors").open("w"),
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            job = folder / line.strip()
-            done = relax_one(ase.io.read(job / "POSCAR"))
-            _hand_back(done, job)
-            yield done
-            process.stdin.write("go on\n")
-            process.stdin.flush()
-        if process.wait() != 0:
-            raise RuntimeError(f"CrySPY ended: {(folder / 'errors').read_text()[-2000:]}")
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+
+    def __init__(self, python: Path) -> None:
+        self._process = subprocess.Popen(
+            [python, CLIENT.absolute()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"},
+        )
+
+    def search(
+        self, folder: Path, deck: str, relax_one: Callable[[Atoms], Relaxed]
+    ) -> Iterator[Relaxed]:
+        """One search, relaxation by relaxation; closing the iterator ends it.
+
+        Args:
+            folder: an empty one.
+            deck: ``cryspy.in``.
+            relax_one: relaxes a structure.
+        """
+        (folder / "calc_in").mkdir()
+        (folder / "calc_in" / "ase_in.py").write_text("# relaxed elsewhere\n")
+        (folder / "calc_in" / "job_cryspy").write_text("# relaxed elsewhere\n")
+        (folder / "cryspy.in").write_text(deck)
+        self._say(str(folder.absolute()))
+        try:
+            while (line := self._hear()) != "over":
+                done = relax_one(ase.io.read(folder / line / "POSCAR"))
+                _hand_back(done, folder / line)
+                yield done
+                self._say("go on")
+        except GeneratorExit:
+            self._say("stop")
+            assert self._hear() == "over"
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def _hear(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("CrySPY's process ended.")
+        return line.strip()
 
 
 def _hand_back(done: Relaxed, job: Path) -> None:

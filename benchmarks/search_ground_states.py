@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from cryspy_host import KINDS, deck_of, relaxations
+from cryspy_host import KINDS, Client, deck_of
 
 from gencsp.assembly import NamedRelaxer
 from gencsp.assembly_search import Plan
@@ -183,7 +183,7 @@ def poor_pool(case: Case, seed: int) -> list[Atoms]:
     return made
 
 
-def cryspy_search(case: Case, kind: Kind, seed: int, budget: int, python: Path) -> dict[str, Any]:
+def cryspy_search(case: Case, kind: Kind, seed: int, budget: int, client: Client) -> dict[str, Any]:
     """One of CrySPY's, its structures relaxed here one by one."""
     relaxer = NamedRelaxer()()
     settings = RelaxSettings(keep_symmetry=bool(dict(kind.relaxing).get("keep_symmetry")))
@@ -206,11 +206,11 @@ def cryspy_search(case: Case, kind: Kind, seed: int, budget: int, python: Path) 
         return done
 
     targets = tuple(as_structure(atoms) for atoms in (case.truth, case.relaxed))
-    deck = deck_of(kind.method, case.composition, case.units, budget=budget, seed=seed)
+    deck = deck_of(kind.method, case.composition, case.units, seed=seed)
     begun, lower, best, number = time.perf_counter(), None, float("inf"), 0
     found = None
     with TemporaryDirectory() as folder:
-        search = relaxations(python, Path(folder), deck, relax_one)
+        search = client.search(Path(folder), deck, relax_one)
         for number, done in enumerate(search, start=1):
             if done.converged:
                 best = min(best, done.energy_per_atom)
@@ -357,15 +357,18 @@ def main() -> None:
     runs = json.loads(args.out.read_text())["results"]["runs"] if args.out.exists() else {}
     # What loads once is no part of a search.
     NamedRelaxer()()
+    client: Client | None = None
     for name, kind, case, seed in missing(args, chosen, runs):
         if kind.method in KINDS:
-            python = args.cryspy / "bin" / "python"
-            found = cryspy_search(case, kind, seed, args.budget, python)
+            client = Client(args.cryspy / "bin" / "python") if client is None else client
+            found = cryspy_search(case, kind, seed, args.budget, client)
         else:
             found = our_search(case, kind, seed, args.budget)
         runs.setdefault(name, []).append({"formula": case.formula, "seed": seed, **found})
         print(name, case.formula, seed, found["found"], f"{found['seconds']:.1f} s", flush=True)
         save(args, chosen, runs)
+    if client is not None:
+        client.close()
     save(args, chosen, runs)
 
 

@@ -24,6 +24,7 @@ from gencsp.search.cycle import Cycle, CycleSettings, cycle_manifest
 from gencsp.store import DiskStore
 
 EngineName = Literal["auto", "native", "torch"]
+SamplerName = Literal["thorough", "quick"]
 
 #: The proposer that completes a host, by name.
 INPAINTER = "mixed"
@@ -38,18 +39,21 @@ class NamedProposer:
         weights: file of a score model; ``None`` for the one that ships with gencsp.
         pairs: least distances of pairs of elements, Å.
         volume_spread: see :class:`~gencsp.proposers.options.ProposerOptions`.
+        sampler: how its score model samples.
     """
 
     name: str
     weights: Path | None = None
     pairs: tuple[tuple[str, str, float], ...] = ()
     volume_spread: float = 0.0
+    sampler: SamplerName = "thorough"
 
     def __call__(self) -> Proposer:
-        from gencsp.proposers.options import ProposerOptions
+        from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER, ProposerOptions
 
         options = ProposerOptions(
             weights=self.weights,
+            sampler=QUICK_SAMPLER if self.sampler == "quick" else DEFAULT_SAMPLER,
             min_separations={(a, b): distance for a, b, distance in self.pairs},
             volume_spread=self.volume_spread,
         )

@@ -130,6 +130,7 @@ class Plan:
             self.seeds,
             self.background,
             hull=self.hull.digest,
+            sampler=self.deck.sampler,
             **models,
         )
 
@@ -255,7 +256,8 @@ def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerSource:
 
 
 def _proposer(name: str, deck: SearchDeck, settings: SearchSettings) -> NamedProposer:
-    return NamedProposer(name, deck.weights, settings.separations, settings.volume_spread)
+    spread = settings.volume_spread
+    return NamedProposer(name, deck.weights, settings.separations, spread, deck.sampler)
 
 
 def _identify_models(

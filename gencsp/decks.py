@@ -92,6 +92,9 @@ class SearchDeck(Deck):
         0.75, ge=0, le=1, description="Share of seeds among structures without parents."
     )
     background: str = Field("random", description="Proposer of the others, by name.")
+    sampler: Literal["thorough", "quick"] = Field(
+        "quick", description="How score models propose: quick takes a quarter of the time."
+    )
     moves: tuple[str, ...] | None = Field(None, description="Moves of hop and genetic, by name.")
     shakes: int = Field(0, ge=0, description="Shake good structures so often (random).")
     population: int = Field(16, ge=2, description="Size of the population (genetic).")
