@@ -120,7 +120,6 @@ def read(
     print_structures(found)
     if found:
         write_results(out, "dft", found)
-        say(
-            f"wrote {len(found)} hull entries to {write_entries(out / 'entries.csv', entries(found))}"
-        )
+        table = write_entries(out / "entries.csv", entries(found))
+        say(f"wrote {len(found)} hull entries to {table}")
     say(f"{len(found)} of {len(campaign.jobs)} calculations, level of theory {campaign.level}")

@@ -17,6 +17,9 @@ from gencsp.errors import ProgramError
 #: Names of the files that hold what a program says.
 STDOUT, STDERR = "program.out", "program.err"
 
+#: Where custodian notes each of its looks, which says nothing of the program.
+LOG = "custodian.json"
+
 #: Seconds between asking a program to end and ending it.
 GRACE = 5.0
 
@@ -155,6 +158,8 @@ class Launch:
         size, newest = 0, 0.0
         for place, _, names in os.walk(self.folder):
             for name in names:
+                if name == LOG:
+                    continue
                 # Files come and go while the program works.
                 with contextlib.suppress(OSError):
                     found = os.lstat(os.path.join(place, name))

@@ -86,7 +86,6 @@ class Supervised:
             max_errors=1 + launch.limits.retries,
             polling_time_step=self.poll,
             monitor_freq=1,
-            terminate_on_nonzero_returncode=False,
             directory=str(launch.folder),
         )
         try:

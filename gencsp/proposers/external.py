@@ -6,8 +6,8 @@ import json
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from math import ceil
 from pathlib import Path
 
@@ -57,6 +57,7 @@ class ExternalProposer:
         self.deck = deck
         self.separation = separation
         self.name = deck.name or deck.preset or name
+        self.digest = deck.model_digest()
         self.rejected: Counter[str] = Counter()
 
     @classmethod
@@ -104,11 +105,14 @@ class ExternalProposer:
             before = made
             for units, wanted in self._shares(request, request.n - made, rng):
                 n = ceil(wanted * self.deck.ask)
-                for atoms in self._launch(request, units, n, seed=int(rng.integers(2**31))):
-                    made += 1
-                    yield atoms
-                    if made == request.n:
-                        return
+                with closing(
+                    self._launch(request, units, n, seed=int(rng.integers(2**31)))
+                ) as launched:
+                    for atoms in launched:
+                        made += 1
+                        yield atoms
+                        if made == request.n:
+                            return
             if made == before:
                 return
 
@@ -119,25 +123,28 @@ class ExternalProposer:
         drawn = Counter(draw_units(request.units, rng) for _ in range(n))
         return sorted(drawn.items())
 
-    def _launch(self, request: Request, units: int, n: int, *, seed: int) -> Iterator[Atoms]:
+    def _launch(self, request: Request, units: int, n: int, *, seed: int) -> Generator[Atoms]:
         arriving = Arriving(self.deck.call.output)
         accepted, rejected = 0, Counter[str]()
         with self._folder() as folder:
             launch = self._prepared(folder, request.composition, units, n, seed)
             program = Supervised(launch, is_there=lambda: arriving.any_in(launch.out))
-            with program:
-                running = True
-                while running:
-                    running = program.running(LOOK)
-                    for found in _arrived(arriving, launch, program, running=running):
-                        reason = self._flaw(found, request)
-                        if reason or isinstance(found, str):
-                            rejected[reason] += 1
-                            self.rejected[reason] += 1
-                            continue
-                        accepted += 1
-                        yield mark(found, proposer=self.name, model=self.deck.model_digest())
-            self._report(launch, accepted, rejected)
+            try:
+                with program:
+                    running = True
+                    while running:
+                        running = program.running(LOOK)
+                        for found in _arrived(arriving, launch, program, running=running):
+                            reason = self._flaw(found, request)
+                            if reason or isinstance(found, str):
+                                rejected[reason] += 1
+                                self.rejected[reason] += 1
+                                continue
+                            accepted += 1
+                            yield mark(found, proposer=self.name, model=self.digest)
+            finally:
+                # Also where whoever asked has enough and closes this.
+                self._report(launch, accepted, rejected)
 
     def _prepared(
         self, folder: Path, composition: Composition, units: int, n: int, seed: int
