@@ -23,6 +23,10 @@ from gencsp.errors import SourceError
 _PASSING = (429, 500, 502, 503, 504)
 
 
+# Some servers turn away Python's own name.
+_OURS = {"Accept": "application/json", "User-agent": "gencsp"}
+
+
 def default_cache() -> Path:
     """Where answers are kept unless told otherwise."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -76,7 +80,7 @@ class Web:
         return answer
 
     def _ask(self, url: str) -> str:
-        request = Request(url, headers={"Accept": "application/json", **self.headers})
+        request = Request(url, headers={**_OURS, **self.headers})
         opener = build_opener(_KeepsHeadersHome())
         for attempt in range(1, self.tries + 1):
             try:
@@ -119,7 +123,7 @@ class _KeepsHeadersHome(HTTPRedirectHandler):
     ) -> Request | None:
         following = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
         if following is not None and urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
-            following.headers = {"Accept": "application/json"}
+            following.headers = dict(_OURS)
         return following
 
 
