@@ -218,7 +218,10 @@ def _source(text: str, deck: SearchDeck, settings: SearchSettings) -> Source:
         if name == "pool":
             raise RequestError("name the files of a pool instead of 'pool'.")
         return ProposerSource(
-            name=Path(name).stem, make=_proposer(name, deck, settings), weight=weight
+            name=Path(name).stem,
+            make=_proposer(name, deck, settings),
+            weight=weight,
+            block=BLOCKS.get(name),
         )
     path = Path(name)
     if not path.exists():
@@ -252,7 +255,8 @@ def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerSource:
     if settings.space.cell is not None and deck.background == "random":
         return ProposerSource(name="scatter", make=Scatter(settings.separations))
     make = _proposer(deck.background, deck, settings)
-    return ProposerSource(name=Path(deck.background).stem, make=make)
+    name, block = Path(deck.background).stem, BLOCKS.get(deck.background)
+    return ProposerSource(name=name, make=make, block=block)
 
 
 def _proposer(name: str, deck: SearchDeck, settings: SearchSettings) -> NamedProposer:

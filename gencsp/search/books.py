@@ -97,9 +97,7 @@ class Books:
         (atoms,) = found
         self.converged[move] += 1
         duplicate_of = self.duplicates.add(atoms, float(atoms.info["enthalpy_per_atom"]))
-        if duplicate_of:
-            atoms.info["duplicate_of"] = duplicate_of
-        else:
+        if not duplicate_of:
             self.new[move] += 1
         self._look_for_target(atoms)
         record = self._enter(atoms)

@@ -199,6 +199,13 @@ class Search:
         """
         self._begun = time.perf_counter()
         yield self._progress(None)
+        try:
+            yield from self._run_trials()
+        finally:
+            # Also where an error, or whoever steps through the search, ends it here.
+            self.running.keep()
+
+    def _run_trials(self) -> Iterator[SearchProgress]:
         settings, budget = self.settings, self.stop.budget
         for kind in (SEED, RANDOM):
             share = settings.seed_share if kind == SEED else 1 - settings.seed_share

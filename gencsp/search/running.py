@@ -27,12 +27,17 @@ class Work:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
+#: Seconds for which results may wait for others, so that many short tasks cost one transaction.
+KEEP = 0.5
+
+
 class Running:
     """Runs tasks on an executor; what the store already has is not run again.
 
     Args:
-        store: gets every result as soon as it is there, in whichever order they come, several in
-            one transaction.
+        store: gets every result within ``KEEP`` seconds of its end, in whichever order they come,
+            several in one transaction. What a killed process had not handed over yet is done again
+            by the next one, with the same outcome.
         executor: any ``concurrent.futures.Executor``.
         prepare: changes a result before it is kept.
 
@@ -52,6 +57,8 @@ class Running:
         self._ready = store.load()
         self._found = frozenset(self._ready)
         self._under_way: dict[Future[Work], tuple[str, ...]] = {}
+        self._unkept: dict[str, Finished] = {}
+        self._kept_at = float("-inf")
 
     def submit(self, tasks: Sequence[str], call: Callable[[], Work]) -> None:
         """Run a call that does these tasks together, unless the store has all of them.
@@ -90,10 +97,23 @@ class Running:
         for future in self._under_way:
             future.cancel()
 
+    def keep(self) -> None:
+        """Hand all that has ended to the store.
+
+        Raises:
+            StoreError: it cannot be written or is full.
+        """
+        # What the store refuses is not offered again: it has said why.
+        results, self._unkept = self._unkept, {}
+        if results:
+            self.store.finish_all(results)
+            self._kept_at = time.perf_counter()
+
     def _collect(self) -> None:
-        """Wait until something ends, and keep all that has ended."""
+        """Wait until something ends, or what has ended must be kept."""
         begun = time.perf_counter()
-        done, _ = wait_for_any(self._under_way, return_when=FIRST_COMPLETED)
+        patience = max(0.0, KEEP - (begun - self._kept_at)) if self._unkept else None
+        done, _ = wait_for_any(self._under_way, timeout=patience, return_when=FIRST_COMPLETED)
         self.waited += time.perf_counter() - begun
         results: dict[str, Finished] = {}
         try:
@@ -107,10 +127,11 @@ class Running:
         except lost_errors() as error:
             raise worker_error(error) from error
         finally:
-            # What ended well is kept even where a neighbour did not.
-            self.store.finish_all(results)
-        for task, finished in results.items():
-            self._ready.setdefault(task, finished)
+            for task, finished in results.items():
+                self._ready.setdefault(task, finished)
+            self._unkept |= results
+            if time.perf_counter() - self._kept_at >= KEEP:
+                self.keep()
 
 
 def worker_error(error: BaseException) -> WorkerError:

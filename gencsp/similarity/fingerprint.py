@@ -20,6 +20,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from gencsp.errors import StructureFileError
 from gencsp.similarity.cells import compact
@@ -32,6 +33,8 @@ Formula = tuple[tuple[int, int], ...]
 #: stackings and superstructures apart: the nearest pair of different known crystals lay at 0.0003
 #: with 16, at 0.0018 with 32 and at 0.0070 with 64.
 NEIGHBOURS = 64
+#: Pairs of an atom and an image of which all distances are worked out.
+DENSE = 20_000
 #: Images are laid out to the radius of a sphere that holds so many times the neighbours.
 MARGIN = 1.6
 
@@ -107,7 +110,7 @@ def _nearest(
         points, species = _images(positions, cell, owner, reach)
         found = []
         for b, k in enumerate(counts):
-            distances, _ = cKDTree(points[species == b]).query(positions, k=k + 1)
+            distances = _least(positions, points[species == b], k + 1)
             own = (owner == b)[:, None]
             found.append(np.where(own, distances[:, 1:], distances[:, :-1]))
         farthest = max(float(block[:, -1].max()) for block in found)
@@ -115,6 +118,19 @@ def _nearest(
             return found
         # Enough images that the true neighbours are among them, where enough were found at all.
         reach = farthest * (1 + 1e-9) if np.isfinite(farthest) else 1.5 * reach
+
+
+def _least(positions: FloatArray, points: FloatArray, k: int) -> FloatArray:
+    """The k least distances from each position, rows ascending; infinite where points are too few.
+
+    Of few pairs all distances are quicker than a tree.
+    """
+    if len(points) < k or len(points) * len(positions) > DENSE:
+        distances, _ = cKDTree(points).query(positions, k=k)
+        return np.asarray(distances)
+    squares = cdist(positions, points, "sqeuclidean")
+    nearest = np.partition(squares, k - 1, axis=1)[:, :k]
+    return np.asarray(np.sqrt(np.sort(nearest, axis=1)))
 
 
 def _images(
