@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any
 
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
 
-from gencsp.diffusion.batch import CrystalBatch, ScoreModel
+from gencsp.diffusion.batch import CrystalBatch, LatticeScoreModel, ScoreModel
 from gencsp.diffusion.projection import require_crystal
 from gencsp.errors import RequestError
 
@@ -36,22 +37,40 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
     the integral of the forces and may stop early. ``fmax`` is in eV/Å as ever: fmax/k is how far in
     Å an atom still is from its denoised position.
 
-    There is no stress: the model knows no lattice, so cell filters refuse this calculator.
+    A model with a lattice score (:class:`~gencsp.diffusion.joint.score.JointScore`) gives a stress
+    as well. It sees the strain ε that takes the cell to the expected clean one, and the springs of
+    the cell have an energy density ½ c |ε|², so
+
+        stress = −c·ε                                                               (eV/Å³)
+        energy += ½ c V |ε|²                                                         (eV)
+
+    and cell filters such as ``FrechetCellFilter`` relax towards the model's lattice. Other models
+    have no stress, and cell filters refuse the calculator.
 
     Args:
         model: the score model.
         sigma: noise level in Å; small values see the nearest crystal, large ones only what all
             near crystals agree on. Lower it as the atoms settle.
         stiffness: k in eV/Å²; the default is that of a moderately stiff bond.
+        cell_stiffness: c in eV/Å³ (1 is 160 GPa), for models with a lattice score.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
-
-    def __init__(self, model: ScoreModel, *, sigma: float, stiffness: float = 5.0) -> None:
+    def __init__(
+        self,
+        model: ScoreModel | LatticeScoreModel,
+        *,
+        sigma: float,
+        stiffness: float = 5.0,
+        cell_stiffness: float = 0.5,
+    ) -> None:
         super().__init__()
         self.model = model
         self.sigma = sigma
         self.stiffness = stiffness
+        self.cell_stiffness = cell_stiffness
+        self.implemented_properties = ["energy", "free_energy", "forces"]
+        if isinstance(model, LatticeScoreModel):
+            self.implemented_properties.append("stress")
 
     @property
     def sigma(self) -> float:
@@ -80,6 +99,18 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
         self._stiffness = float(value)
         self.reset()
 
+    @property
+    def cell_stiffness(self) -> float:
+        """Stiffness of the cell in eV/Å³; setting it discards results of the old one."""
+        return self._cell_stiffness
+
+    @cell_stiffness.setter
+    def cell_stiffness(self, value: float) -> None:
+        if not value > 0:
+            raise RequestError(f"cell_stiffness is {value:g} eV/Å³: it must be above zero.")
+        self._cell_stiffness = float(value)
+        self.reset()
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -94,14 +125,22 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
         super().calculate(atoms, properties, system_changes)
         require_crystal(self.atoms)
         batch = CrystalBatch.from_atoms([self.atoms])
-        score = self.model.score(batch, torch.tensor([self.sigma], dtype=torch.float64)).detach()
-        displacement = (self.sigma**2 * score).cpu().numpy()
+        sigma = torch.tensor([self.sigma], dtype=torch.float64)
+        strain = None
+        if isinstance(self.model, LatticeScoreModel):
+            score, strain = self.model.predict(batch, sigma)
+        else:
+            score = self.model.score(batch, sigma)
+        displacement = (self.sigma**2 * score).detach().cpu().numpy()
         energy = 0.5 * self.stiffness * float((displacement**2).sum())
-        self.results = {
-            "energy": energy,
-            "free_energy": energy,
-            "forces": self.stiffness * displacement,
-        }
+        results: dict[str, Any] = {"forces": self.stiffness * displacement}
+        if strain is not None:
+            epsilon = strain[0].detach().cpu().numpy()
+            stress = -self.cell_stiffness * epsilon
+            results["stress"] = full_3x3_to_voigt_6_stress(stress)
+            volume = float(self.atoms.cell.volume)
+            energy += 0.5 * self.cell_stiffness * volume * float((epsilon**2).sum())
+        self.results = results | {"energy": energy, "free_energy": energy}
 
     def todict(self) -> dict[str, float | str]:
         """Parameters, for trajectories and databases."""

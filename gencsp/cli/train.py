@@ -11,6 +11,8 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 def train(context: typer.Context) -> None:
     """Train networks on crystals of your own."""
-    from gencsp.diffusion.training.joint_command import app
+    from gencsp.diffusion.training import joint_command  # registers its command
 
-    get_command(app).main(args=context.args, prog_name="gencsp train", standalone_mode=False)
+    get_command(joint_command.app).main(
+        args=context.args, prog_name="gencsp train", standalone_mode=False
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -100,3 +100,20 @@ class ScoreModel(Protocol):
     digest: str
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class LatticeScoreModel(Protocol):
+    """A score model that has an opinion on the cell, too.
+
+    ``predict`` gives the score, shape (n, 3), in 1/Å, and the symmetric strain that takes each cell
+    to the expected clean one, shape (b, 3, 3), in the frame of the crystal.
+    """
+
+    sigma_min: float
+    sigma_max: float
+    digest: str
+
+    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
+
+    def predict(self, batch: CrystalBatch, sigma: Tensor) -> tuple[Tensor, Tensor]: ...

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.joint.conditions import Property
+from gencsp.diffusion.joint.model import JointModel
+from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.samplers import SamplerSettings
 
 #: How score models sample unless told otherwise. Passes through each noise level act only where
@@ -16,6 +19,8 @@ DEFAULT_SAMPLER = SamplerSettings(resampling=5)
 #: A quarter of the time, for searches, where relaxation mends what is rough: as many crystals of
 #: the benchmark of the samplers come to be matched, from higher energies.
 QUICK_SAMPLER = SamplerSettings(kind="heun", steps=20, churn=10.0, resampling=5)
+#: The same for joint models.
+DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 #: Attempts for each structure asked for before a proposer gives up.
 ATTEMPTS = 20
 #: Share of symmetric proposals whose symmetry is invented rather than that of a known crystal.
@@ -44,6 +49,10 @@ class ProposerOptions:
             asked for or predicted, to either side.
         files: structures for the ``pool`` proposer, files or folders.
         program: deck of the ``external`` proposer, a TOML file.
+        joint_model: a joint model in memory, for ``pigen``; ``None`` loads ``weights``.
+        joint_sampler: how joint models sample.
+        targets: properties that ``pigen`` aims at, by name.
+        guidance: how strongly, see :class:`~gencsp.diffusion.joint.guidance.ClassifierFree`.
     """
 
     model: ScoreModel | None = None
@@ -57,6 +66,10 @@ class ProposerOptions:
     volume_spread: float = 0.0
     files: tuple[Path, ...] = ()
     program: Path | None = None
+    joint_model: JointModel | None = None
+    joint_sampler: JointSamplerSettings = DEFAULT_JOINT_SAMPLER
+    targets: Mapping[Property, float] = field(default_factory=dict)
+    guidance: float = 2.0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.attempts < 1:
@@ -69,6 +82,27 @@ class ProposerOptions:
             raise ValueError(f"separation is {self.separation}: give a fraction from 0 to 1.")
         if not 0 <= self.volume_spread < 1:
             raise ValueError(f"volume_spread is {self.volume_spread}: give a fraction from 0 to 1.")
+
+    def aimed_at(self, targets: Mapping[Property, float]) -> ProposerOptions:
+        """The same options with other targets."""
+        return replace(self, targets=dict(targets))
+
+    def joint_sampler_settings(self, *, free_cell: bool, host: bool) -> JointSamplerSettings:
+        """How joint models sample here; passes through each step act only where there is a host."""
+        passes = self.joint_sampler.resampling if host else 1
+        return replace(self.joint_sampler, free_cell=free_cell, resampling=passes)
+
+    def load_joint_model(self) -> JointModel:
+        """The joint model in memory, or loaded.
+
+        Raises:
+            WeightsError: the weights are missing or damaged.
+        """
+        if self.joint_model is not None:
+            return self.joint_model
+        from gencsp.diffusion.joint.model import load_joint_model
+
+        return load_joint_model(self.weights)
 
     def score_model(self) -> ScoreModel:
         """The model in memory, or loaded.

@@ -79,7 +79,7 @@ class ScoreProposer:
             raise RequestError(
                 "the score proposer cannot promise a space group: use 'symmetric' or 'random'."
             )
-        host = None if request.host is None else _with_guests(request, request.host)
+        host = None if request.host is None else with_guests(request, request.host)
         return self._propose(request, host, streams(rng))
 
     def _propose(
@@ -129,7 +129,7 @@ class ScoreProposer:
         return randomise(Atoms(symbols, cell=cell, pbc=True), rng=rng)
 
 
-def _with_guests(request: Request, host: Atoms) -> Atoms:
+def with_guests(request: Request, host: Atoms) -> Atoms:
     """The host, held by ``FixAtoms``, followed by the guests that complete the composition.
 
     The number of formula units is the smallest allowed one that the host's atoms fit in.

@@ -19,7 +19,8 @@ from gencsp.diffusion.networks.joint import N_CONDITIONS, JointOutput
 class Denoiser(Protocol):
     """What the joint sampler asks: predictions in float64 on the CPU for a state and its time."""
 
-    process: JointProcess
+    @property
+    def process(self) -> JointProcess: ...
 
     def predict(self, state: JointState, t: float) -> JointOutput: ...
 
@@ -49,9 +50,13 @@ class ClassifierFree:
     def process(self) -> JointProcess:
         return self.model.objective.process
 
-    @torch.no_grad()
     def predict(self, state: JointState, t: float) -> JointOutput:
         """See :class:`Denoiser`."""
+        return self.predict_at(state, torch.full((len(state.sizes),), t, dtype=torch.float64))
+
+    @torch.no_grad()
+    def predict_at(self, state: JointState, t: Tensor) -> JointOutput:
+        """The same with a time for each crystal, shape (b,)."""
         b = len(state.sizes)
         free = torch.full((b, N_CONDITIONS), torch.nan)
         wanted = free if self.conditions is None else self.conditions
@@ -66,11 +71,10 @@ class ClassifierFree:
             *(_mixed(q, e, self.weight) for q, e in zip(with_targets, without, strict=True))
         )
 
-    def _call(self, state: JointState, t: float, conditions: Tensor) -> JointOutput:
+    def _call(self, state: JointState, t: Tensor, conditions: Tensor) -> JointOutput:
         parameter = next(self.model.network.parameters())
         local = state.to(dtype=parameter.dtype, device=parameter.device)
-        times = torch.full((len(state.sizes),), t).to(parameter)
-        out = self.model.network(local, times, conditions.to(parameter), self.process)
+        out = self.model.network(local, t.to(parameter), conditions.to(parameter), self.process)
         score, velocity, logits = (x.double().cpu() for x in out)
         score = without_mean(score, state.owner, state.sizes)
         return JointOutput(score, velocity, torch.log_softmax(logits, 1))

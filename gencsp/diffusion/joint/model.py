@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -38,11 +37,6 @@ class JointModel:
     objective: JointObjective
     sizes: Mapping[int, int]
     digest: str
-
-    def draw_size(self, rng: np.random.Generator) -> int:
-        """A number of atoms as frequent as in training."""
-        counts = np.array(list(self.sizes.values()), dtype=np.float64)
-        return int(rng.choice(list(self.sizes), p=counts / counts.sum()))
 
 
 def save_joint_model(

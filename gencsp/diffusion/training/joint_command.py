@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from gencsp.diffusion.training.command import app, train_with_progress
+from gencsp.diffusion.training.command import app as app
+from gencsp.diffusion.training.command import train_with_progress
 from gencsp.errors import StoreError, WeightsError
 
 if TYPE_CHECKING:

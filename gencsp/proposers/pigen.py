@@ -1,0 +1,203 @@
+"""Structures by joint diffusion (PIGEN): for a composition, around a host, or de novo.
+
+For a composition the species are given, coordinates and lattice are generated, which is the task of
+DiffCSP. Around a host its atoms and cell stay. De novo, the species are generated as well
+(:func:`propose_de_novo`). All can be steered to properties by classifier-free guidance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Self
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+
+from gencsp.composition import ELEMENTS
+from gencsp.diffusion.joint.conditions import Property, as_labels
+from gencsp.diffusion.joint.guidance import ClassifierFree
+from gencsp.diffusion.joint.model import JointModel
+from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
+from gencsp.diffusion.lattice import scaled
+from gencsp.errors import RequestError
+from gencsp.proposers.base import Request
+from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.drawing import draw_units, identify, mark
+from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.score_model import with_guests
+from gencsp.proposers.streams import streams
+from gencsp.provenance import Stage
+
+
+class JointProposer:
+    """Crystal structures of a composition by joint diffusion of coordinates and lattice."""
+
+    name = "pigen"
+
+    def __init__(self, model: JointModel, *, options: ProposerOptions | None = None) -> None:
+        self.model = model
+        self.options = options or ProposerOptions()
+        self.failures = 0
+
+    @classmethod
+    def from_options(cls, options: ProposerOptions) -> Self:
+        return cls(options.load_joint_model(), options=options)
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        """See :class:`~gencsp.proposers.base.Proposer`.
+
+        Raises:
+            RequestError: space groups, which this proposer cannot promise; a host that disagrees
+                with the request; a target that no property has.
+        """
+        if request.space_groups is not None:
+            raise RequestError(
+                "the pigen proposer cannot promise a space group: use 'symmetric' or 'random'."
+            )
+        host = None if request.host is None else with_guests(request, request.host)
+        as_labels([self.options.targets])
+        return self._propose(request, host, streams(rng))
+
+    def _propose(
+        self, request: Request, host: Atoms | None, rngs: Iterator[np.random.Generator]
+    ) -> Iterator[Atoms]:
+        options = self.options
+        parent = "" if request.host is None else str(request.host.info.get("structure_id", ""))
+        free = host is None and request.cell is None
+        settings = options.joint_sampler_settings(free_cell=free, host=host is not None)
+        made, left = 0, request.n * options.attempts
+        while made < request.n and left > 0:
+            size = min(options.batch_size, request.n - made, left)
+            batch = list(islice(rngs, size))
+            left -= size
+            starts = [_start(request, host, rng) for rng in batch]
+            for atoms in _sampled(self.model, starts, settings, batch, options):
+                if request.volume_per_atom is not None and free:
+                    volume = request.volume_per_atom * len(atoms)
+                    atoms.set_cell(scaled(atoms.cell, volume), scale_atoms=True)
+                if not (
+                    has_composition(atoms, request.composition, request.units)
+                    and keeps_apart(atoms, separation=options.separation)
+                ):
+                    self.failures += 1
+                    continue
+                made += 1
+                proposal = mark(
+                    atoms,
+                    proposer=self.name,
+                    model=self.model.digest,
+                    parents=parent,
+                    stage=Stage.GENERATED if host is None else Stage.INPAINTED,
+                )
+                if request.host is not None:
+                    proposal.info["host_atoms"] = len(request.host)
+                yield proposal
+
+
+def _start(request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
+    if host is not None:
+        return host
+    symbols = request.composition.symbols(draw_units(request.units, rng))
+    cell = np.eye(3) if request.cell is None else request.cell
+    return Atoms(symbols, positions=np.zeros((len(symbols), 3)), cell=cell, pbc=True)
+
+
+def _sampled(
+    model: JointModel,
+    starts: Sequence[Atoms],
+    settings: JointSamplerSettings,
+    rngs: Sequence[np.random.Generator],
+    options: ProposerOptions,
+    elements: Sequence[int] | None = None,
+) -> list[Atoms]:
+    labels = as_labels([options.targets] * len(starts))
+    conditions = model.objective.properties.encode(labels)
+    denoiser = ClassifierFree(model, conditions, options.guidance)
+    return sample(denoiser, starts, settings=settings, rngs=rngs, elements=elements)
+
+
+def propose_de_novo(
+    *,
+    n: int = 20,
+    elements: Sequence[str] | None = None,
+    most_atoms: int = 20,
+    sizes: Sequence[int] | None = None,
+    targets: Mapping[Property, float] | None = None,
+    seed: int = 0,
+    options: ProposerOptions | None = None,
+) -> Iterator[Atoms]:
+    """Generate crystals of compositions of the model's own choice.
+
+    Args:
+        n: how many.
+        elements: symbols that may occur; ``None`` for all that the model knows.
+        most_atoms: most atoms in a cell, whose number is otherwise as frequent as in training.
+        sizes: numbers of atoms to draw from, evenly, instead.
+        targets: properties to aim at (compactness; m_led in bits; e_hull in eV/atom; complexity in
+            bits/atom); ``None`` takes those of ``options``.
+        seed: the same seed gives the same structures.
+        options: see :class:`~gencsp.proposers.options.ProposerOptions`.
+
+    Yields:
+        Crystals with provenance in ``info``; those with atoms too close are dropped, and others
+        made instead.
+
+    Raises:
+        RequestError: n below one; an element or property that the model does not know.
+        WeightsError: the weights are missing or damaged.
+    """
+    if n < 1:
+        raise RequestError(f"n is {n}: ask for at least one structure.")
+    unknown = [s for s in elements or () if s not in ELEMENTS]
+    if unknown:
+        raise RequestError(
+            f"the model knows no element {', '.join(unknown)}: name elements up to plutonium."
+        )
+    options = options or ProposerOptions()
+    if targets is not None:
+        options = options.aimed_at(targets)
+    as_labels([options.targets])
+    model = options.load_joint_model()
+    if sizes is None and most_atoms < min(model.sizes):
+        raise RequestError(
+            f"most_atoms is {most_atoms}: the model was trained on {min(model.sizes)} or more."
+        )
+    draw = _size_drawer(model, most_atoms, sizes)
+    made = _de_novo(model, n, elements, draw, streams(np.random.default_rng(seed)), options)
+    return identify(made, prefix=f"de-novo-{seed}", seed=seed)
+
+
+def _size_drawer(
+    model: JointModel, most_atoms: int, sizes: Sequence[int] | None
+) -> Callable[[np.random.Generator], int]:
+    if sizes is not None:
+        return lambda rng: int(rng.choice(sizes))
+    known = {n: count for n, count in model.sizes.items() if n <= most_atoms}
+    shares = np.array(list(known.values()), dtype=np.float64)
+    return lambda rng: int(rng.choice(list(known), p=shares / shares.sum()))
+
+
+def _de_novo(
+    model: JointModel,
+    n: int,
+    elements: Sequence[str] | None,
+    draw: Callable[[np.random.Generator], int],
+    rngs: Iterator[np.random.Generator],
+    options: ProposerOptions,
+) -> Iterator[Atoms]:
+    allowed = None if elements is None else [atomic_numbers[s] for s in elements]
+    settings = options.joint_sampler_settings(free_cell=True, host=False)
+    made, left = 0, n * options.attempts
+    while made < n and left > 0:
+        batch = list(islice(rngs, min(options.batch_size, n - made, left)))
+        left -= len(batch)
+        starts = [
+            Atoms(f"X{count}", positions=np.zeros((count, 3)), cell=np.eye(3), pbc=True)
+            for count in (draw(r) for r in batch)
+        ]
+        for atoms in _sampled(model, starts, settings, batch, options, allowed):
+            if keeps_apart(atoms, separation=options.separation):
+                made += 1
+                yield mark(atoms, proposer=JointProposer.name, model=model.digest)

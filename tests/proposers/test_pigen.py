@@ -1,0 +1,237 @@
+"""The pigen proposer and its ASE faces, with a small network of random weights."""
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.filters import FrechetCellFilter
+from ase.io import read
+from ase.optimize import FIRE
+from scipy.spatial.transform import Rotation
+from typer.testing import CliRunner
+
+from gencsp.calculators.score import ScoreCalculator
+from gencsp.cli import app
+from gencsp.composition import Composition
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.joint.conditions import PropertyScale
+from gencsp.diffusion.joint.guidance import ClassifierFree
+from gencsp.diffusion.joint.model import JointModel, save_joint_model
+from gencsp.diffusion.joint.objective import JointObjective
+from gencsp.diffusion.joint.process import JointProcess
+from gencsp.diffusion.joint.reverse import JointReverseDiffusion
+from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
+from gencsp.diffusion.joint.score import JointScore
+from gencsp.diffusion.joint.shape import LatticeScale
+from gencsp.diffusion.networks import build_network
+from gencsp.errors import RequestError, WeightsError
+from gencsp.proposers import propose
+from gencsp.proposers.base import Request
+from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.pigen import JointProposer, propose_de_novo
+
+SIZES = Counter({2: 3, 4: 2, 8: 1})
+FAST = JointSamplerSettings(steps=5, corrector_steps=0)
+
+
+@pytest.fixture(scope="module")
+def model() -> JointModel:
+    scale = LatticeScale((0.0,) * 3 + (-0.1, 0.2, 1.8), (0.2, 0.2, 0.2, 0.15, 0.3, 0.2))
+    objective = JointObjective(
+        process=JointProcess(scale=scale),
+        properties=PropertyScale((0.64, 8.0, 0.01, 1.8), (0.18, 0.9, 0.03, 0.6)),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network("joint", {"channels": 8, "layers": 1, "n_radial": 4})
+    return JointModel(network.eval(), objective, dict(SIZES), "test")
+
+
+@pytest.fixture(scope="module")
+def options(model: JointModel) -> ProposerOptions:
+    return ProposerOptions(
+        joint_model=model, joint_sampler=FAST, separation=0.1, attempts=50, batch_size=8
+    )
+
+
+def test_proposals_have_the_composition_and_repeat_with_the_seed(options: ProposerOptions) -> None:
+    first = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", seed=3, options=options))
+    again = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", seed=3, options=options))
+    assert len(first) == 4
+    for one, other in zip(first, again, strict=True):
+        assert Composition.of(one).reduced.formula == "TiO2"
+        assert one.info["proposer"] == "pigen"
+        np.testing.assert_array_equal(one.positions, other.positions)
+        np.testing.assert_array_equal(one.cell.array, other.cell.array)
+
+
+def test_a_cell_or_a_host_stays(options: ProposerOptions) -> None:
+    host = bulk("Mg", "hcp", a=3.2, c=5.2)
+    made = list(propose("MgO", n=2, proposer="pigen", host=host, seed=0, options=options))
+    for atoms in made:
+        np.testing.assert_allclose(atoms.cell.array, host.cell.array)
+        moved = atoms.get_scaled_positions()[:2] - host.get_scaled_positions()
+        np.testing.assert_allclose(moved - np.round(moved), 0, atol=1e-9)
+        assert atoms.info["host_atoms"] == 2
+        assert atoms.info["stage"] == "inpainted"
+    assert len(made) == 2
+    cell = bulk("NaCl", "rocksalt", a=5.6).cell
+    (atoms,) = propose("NaCl", n=1, proposer="pigen", max_atoms=2, cell=cell, options=options)
+    np.testing.assert_allclose(atoms.cell.array, cell.array)
+
+
+def test_a_volume_is_kept_and_symmetry_is_not_promised(options: ProposerOptions) -> None:
+    (atoms,) = propose(
+        "NaCl", n=1, proposer="pigen", max_atoms=4, volume_per_atom=20.0, options=options
+    )
+    assert atoms.cell.volume / len(atoms) == pytest.approx(20.0)
+    request = Request(composition=Composition.parse("NaCl"), n=1, space_groups=(225,))
+    with pytest.raises(RequestError, match="space group"):
+        JointProposer.from_options(options).propose(request, rng=np.random.default_rng(0))
+
+
+def test_de_novo_draws_sizes_of_training_and_allowed_elements(options: ProposerOptions) -> None:
+    made = list(propose_de_novo(n=12, elements=["Li", "O"], seed=1, options=options))
+    assert len(made) == 12
+    assert {len(a) for a in made} <= set(SIZES)
+    assert {s for a in made for s in a.get_chemical_symbols()} <= {"Li", "O"}
+    assert all(a.info["structure_id"].startswith("de-novo-1") for a in made)
+    small = list(propose_de_novo(n=5, most_atoms=2, options=options))
+    assert {len(a) for a in small} == {2}
+    with pytest.raises(RequestError, match="knows no element"):
+        propose_de_novo(elements=["Xx"], options=options)
+    with pytest.raises(RequestError, match="no property"):
+        propose_de_novo(targets={"beauty": 1.0}, options=options)  # type: ignore[dict-item]
+    with pytest.raises(RequestError, match="most_atoms"):
+        propose_de_novo(most_atoms=1, options=options)
+
+
+def test_targets_change_what_is_proposed(options: ProposerOptions) -> None:
+    free = list(propose("NaCl", n=1, proposer="pigen", max_atoms=4, options=options))
+    aimed = options.aimed_at({"compactness": 0.9})
+    steered = list(propose("NaCl", n=1, proposer="pigen", max_atoms=4, options=aimed))
+    assert not np.allclose(free[0].cell.cellpar(), steered[0].cell.cellpar())
+
+
+def at(folder: Path) -> list[str]:
+    return ["--out", str(folder)]
+
+
+def test_the_command_line_takes_targets_and_de_novo(
+    tmp_path: Path, model: JointModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An untrained network: few steps do, and its atoms are close.
+    quick = partial(ProposerOptions, joint_sampler=FAST, separation=0.1)
+    monkeypatch.setattr("gencsp.proposers.options.ProposerOptions", quick)
+    weights = tmp_path / "joint.safetensors"
+    save_joint_model(model.network, model.objective, SIZES, weights)
+    run = CliRunner()
+    base = ["--weights", str(weights), "-n", "2", "--atoms", "4"]
+    result = run.invoke(
+        app,
+        ["propose", "NaCl", "--proposer", "pigen", "--target", "m_led=9", *base, *at(tmp_path)],
+    )
+    assert result.exit_code == 0, result.output
+    made = read(next((tmp_path).glob("*.extxyz")), ":")
+    assert {Composition.of(a).reduced.formula for a in made} <= {"NaCl"}
+    result = run.invoke(
+        app, ["propose", "--de-novo", "--elements", "Li,O", *base, *at(tmp_path / "b")]
+    )
+    assert result.exit_code == 0, result.output
+    for bad, words in (
+        (["--de-novo", "NaCl"], "leave formula"),
+        (["NaCl", "--target", "compactness"], "not understood"),
+        (["NaCl", "--target", "m_led=9"], "has no targets"),
+        (["NaCl", "--elements", "Na"], "goes with --de-novo"),
+        ([], "name a formula"),
+    ):
+        result = run.invoke(app, ["propose", *bad, *base, *at(tmp_path / "c")])
+        assert result.exit_code == 2
+        assert words in " ".join(result.output.split())
+
+
+def test_a_file_that_is_no_joint_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"0")
+    with pytest.raises(WeightsError):
+        list(
+            propose(
+                "NaCl",
+                proposer="pigen",
+                options=ProposerOptions(weights=tmp_path / "w.safetensors"),
+            )
+        )
+
+
+def salt() -> Atoms:
+    atoms = bulk("NaCl", "rocksalt", a=5.9)
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+def test_score_calculator_has_the_stress_of_a_lattice_score(model: JointModel) -> None:
+    score = JointScore(model)
+    calc = ScoreCalculator(score, sigma=0.3, stiffness=4.0, cell_stiffness=0.7)
+    atoms = salt()
+    atoms.calc = calc
+    assert "stress" in calc.implemented_properties
+    batch = CrystalBatch.from_atoms([atoms])
+    vectors, strain = score.predict(batch, torch.tensor([0.3], dtype=torch.float64))
+    np.testing.assert_allclose(atoms.get_forces(), 4.0 * 0.09 * vectors.numpy(), atol=1e-10)
+    np.testing.assert_allclose(atoms.get_stress(voigt=False), -0.7 * strain[0].numpy(), atol=1e-10)
+    expected = 0.5 * 4.0 * 0.09**2 * float(vectors.square().sum())
+    expected += 0.5 * 0.7 * atoms.cell.volume * float(strain.square().sum())
+    assert atoms.get_potential_energy() == pytest.approx(expected)
+
+
+def test_forces_and_stress_turn_with_the_crystal(model: JointModel) -> None:
+    atoms, turned = salt(), salt()
+    q = Rotation.random(rng=5).as_matrix()
+    turned.set_cell(atoms.cell.array @ q)
+    turned.set_positions(atoms.positions @ q)
+    for a in (atoms, turned):
+        a.calc = ScoreCalculator(JointScore(model), sigma=0.3)
+    np.testing.assert_allclose(turned.get_forces(), atoms.get_forces() @ q, atol=1e-5)
+    np.testing.assert_allclose(
+        turned.get_stress(voigt=False), q.T @ atoms.get_stress(voigt=False) @ q, atol=1e-6
+    )
+
+
+def test_ase_relaxes_the_cell_towards_the_model(model: JointModel) -> None:
+    class Towards(JointScore):
+        """A lattice score that is known: V^(1/3) is to be 4.2 Å."""
+
+        def predict(self, batch: CrystalBatch, _):  # type: ignore[no-untyped-def]
+            edge = torch.linalg.det(batch.cells).pow(1 / 3)
+            strain = torch.log(4.2 / edge)[:, None, None] * torch.eye(3, dtype=torch.float64)
+            return torch.zeros_like(batch.positions), strain
+
+    atoms = bulk("NaCl", "rocksalt", a=5.9)
+    atoms.calc = ScoreCalculator(Towards(model), sigma=0.3)
+    FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-4, steps=300)
+    assert atoms.cell.volume ** (1 / 3) == pytest.approx(4.2, abs=1e-3)
+
+
+def test_the_dynamics_takes_the_steps_of_the_batch(model: JointModel) -> None:
+    start = Atoms("X2", cell=np.eye(3), positions=np.zeros((2, 3)), pbc=True)
+    denoiser = ClassifierFree(model)
+    settings = JointSamplerSettings(steps=6)
+    (expected,) = sample(denoiser, [start], settings=settings, rngs=[np.random.default_rng(4)])
+    atoms = start.copy()
+    walk = JointReverseDiffusion(
+        atoms, denoiser, settings=settings, rng=np.random.default_rng(4), logfile="-"
+    )
+    times = []
+    walk.attach(lambda: times.append(walk.time))
+    walk.run(3)
+    assert not walk.finished
+    walk.run()
+    assert walk.finished
+    assert times == pytest.approx([1 - i / 6 for i in range(7)])
+    np.testing.assert_array_equal(atoms.numbers, expected.numbers)
+    np.testing.assert_allclose(atoms.cell.array, expected.cell.array, atol=1e-9)
+    np.testing.assert_allclose(atoms.positions, expected.positions, atol=1e-9)
