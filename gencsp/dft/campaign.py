@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -190,7 +191,9 @@ def _provenance(atoms: Atoms) -> dict[str, Any] | None:
     found = Provenance.read(atoms)
     if found is None:
         return None
-    return {key: str(v) if isinstance(v, Stage) else v for key, v in asdict(found).items()}
+    values = asdict(found) | {"stage": str(found.stage)}
+    # Files of structures turn numbers into numpy's own.
+    return {key: v.item() if isinstance(v, np.generic) else v for key, v in values.items()}
 
 
 def _with_provenance(job: Job, result: Result, campaign: Campaign) -> Atoms:

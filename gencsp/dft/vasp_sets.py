@@ -93,7 +93,7 @@ class Vasp:
             handlers.IncorrectSmearingHandler(),
             handlers.WalltimeHandler(wall_time=int(seconds)),
         ]
-        job = VaspJob(words, auto_npar=False, backup=False, gzipped=False)
+        job = VaspJob(words, auto_npar=False, backup=False)
         custodian = Custodian(
             checks,
             [job],
