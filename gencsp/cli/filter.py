@@ -155,6 +155,10 @@ def _print(summary: Summary, folder: Path) -> None:
             str(stage.undefined or ""),
         )
     Console(soft_wrap=True).print(table)
+    for stage in summary.stages:
+        if stage.at:
+            counts = ", ".join(f"{n} at {level:g}" for level, n in stage.at)
+            say(f"{stage.name}, left at other thresholds: {counts}")
     say(f"{summary.survivors} of {summary.structures} structures survive")
     if summary.unreadable:
         say(f"{len(summary.unreadable)} could not be read:")

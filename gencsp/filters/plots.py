@@ -10,6 +10,7 @@ import numpy as np
 
 from gencsp.filters.base import Filter, Window
 from gencsp.filters.funnel import Judged
+from gencsp.filters.prototypes import unmatched_shares
 from gencsp.filters.summary import Summary
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 #: Share of the values that an axis spans; the others are piled up at its ends.
 SHOWN = (0.01, 0.99)
 BINS = 40
+#: The filter whose values are ranks of prototypes.
+RANKED = "prototypes"
 PASSED, FELL = "#2b6cb0", "#cbd5e0"
 
 
@@ -41,9 +44,12 @@ class Distributions:
             self.windows[verdict.name] = verdict.threshold
 
     def draw(self, folder: Path) -> list[Path]:
-        """One PNG for each filter that measured something; returns their paths."""
+        """One PNG for each filter that measured something, and for ``prototypes`` a second one, of
+        the share of structures that match none of the first N; returns their paths."""
         written = []
         for name, values in self.values.items():
+            if name == RANKED and values:
+                written.append(_draw_unmatched(values, self.windows[name], folder))
             finite = np.array([v for v in values if np.isfinite(v)])
             if len(finite) == 0:
                 continue
@@ -87,6 +93,14 @@ def draw_curves(
     axes.set_ylabel(ylabel)
     axes.legend(fontsize=8, frameon=False)
     return _save(figure, path)
+
+
+def _draw_unmatched(ranks: Sequence[float], window: Window, folder: Path) -> Path:
+    """PIGEN, Fig. 3d; the window begins one behind the last prototype that counts."""
+    shares = unmatched_shares(ranks, top=round(window[0]) - 1)
+    curve = {f"{len(ranks)} structures": [100 * share for share in shares]}
+    path = folder / f"{RANKED}_unmatched.png"
+    return draw_curves(curve, path, xlabel="first N prototypes", ylabel="not matched (%)")
 
 
 def _histogram(axes: Axes, values: np.ndarray, window: Window) -> None:

@@ -8,6 +8,12 @@ from typing import Any
 
 from gencsp.filters.funnel import Judged
 
+#: eV/atom: thresholds of filter E in PIGEN, Extended Data Table 2.
+HULL_THRESHOLDS = (0.100, 0.050, 0.035, 0.025)
+#: Thresholds at which survivors are counted beside the one that a filter was given: a value passes
+#: at one where it does not exceed it.
+LEVELS = {"hull_energy": HULL_THRESHOLDS}
+
 
 @dataclass(frozen=True, slots=True)
 class StageCount:
@@ -18,6 +24,8 @@ class StageCount:
         judged, passed: alone, of the structures that it judged; a costly filter judges survivors.
         in_sequence: structures that passed it and all before it.
         undefined: structures of which it could not measure anything; they did not pass.
+        at: thresholds of :data:`LEVELS`, and how many structures that passed all before it would
+            pass it there.
     """
 
     name: str
@@ -25,6 +33,7 @@ class StageCount:
     passed: int
     in_sequence: int
     undefined: int
+    at: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -46,6 +55,7 @@ class Summary:
     _passed: Counter[str] = field(default_factory=Counter)
     _through: Counter[str] = field(default_factory=Counter)
     _undefined: Counter[str] = field(default_factory=Counter)
+    _at: Counter[tuple[str, float]] = field(default_factory=Counter)
 
     def add(self, judged: Judged) -> None:
         """Count one structure, or one source that could not be read."""
@@ -59,6 +69,8 @@ class Summary:
             self._passed[verdict.name] += verdict.passed
             self._undefined[verdict.name] += verdict.value != verdict.value
             self.noted[verdict.name] += bool(verdict.note)
+            for level in LEVELS.get(verdict.name, ()):
+                self._at[verdict.name, level] += through and verdict.value <= level
             through = through and verdict.passed
             self._through[verdict.name] += through
 
@@ -72,6 +84,7 @@ class Summary:
                 self._passed[name],
                 self._through[name],
                 self._undefined[name],
+                tuple((level, self._at[name, level]) for level in LEVELS.get(name, ())),
             )
             for name in self.names
         )
@@ -96,6 +109,7 @@ class Summary:
                     "undefined": stage.undefined,
                     "with_note": self.noted[stage.name],
                 }
+                | ({"in_sequence_at": {str(e): n for e, n in stage.at}} if stage.at else {})
                 for stage in self.stages
             ],
         }

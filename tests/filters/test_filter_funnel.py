@@ -103,6 +103,22 @@ def test_costly_filters_judge_survivors_only(monkeypatch: pytest.MonkeyPatch) ->
     assert np.isnan(perovskite.value)
 
 
+def test_hull_energy_is_counted_at_the_thresholds_of_the_paper() -> None:
+    values = (0.2, 0.08, 0.05, 0.03, -0.01, float("nan"))
+    atoms, window = Atoms("Li"), (-np.inf, 0.1)
+    summary = Summary(("compactness", "hull_energy"))
+    for n, value in enumerate(values):
+        plausible = Verdict(n != 3, 0.7, (0.55, 0.85), "compactness")
+        stable = Verdict(value <= 0.1, value, window, "hull_energy")
+        summary.add(Judged(str(n), atoms, (plausible, stable)))
+    # The fourth one, at 0.03, fell before.
+    assert summary.stages[1].at == ((0.1, 3), (0.05, 2), (0.035, 1), (0.025, 1))
+    assert summary.stages[1].in_sequence == 3
+    written = summary.as_dict()["filters"]
+    assert written[1]["in_sequence_at"] == {"0.1": 3, "0.05": 2, "0.035": 1, "0.025": 1}
+    assert "in_sequence_at" not in written[0]
+
+
 def test_hull_energy_says_why_not() -> None:
     verdict = Sleepless().judge(Atoms("Po", cell=[3.3] * 3, pbc=True))
     assert not verdict.passed
@@ -195,3 +211,17 @@ def test_plots(tmp_path: Path) -> None:
     drawn = [draw_survival(summary, tmp_path / "survival.png"), *distributions.draw(tmp_path)]
     assert len(drawn) == 1 + len(STAGES)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+
+
+def test_prototypes_are_drawn_as_a_curve(tmp_path: Path) -> None:
+    """Figure 3d, drawn even where no structure matches anything."""
+    one = get_filter("prototypes", {"top": 7})
+    distributions = Distributions([one])
+    for rank in (np.inf, np.inf):
+        verdict = Verdict(True, rank, (8.0, np.inf), "prototypes")
+        distributions.add(Judged("x", pool()[0], (verdict,)))
+    assert [path.name for path in distributions.draw(tmp_path)] == ["prototypes_unmatched.png"]
+    verdict = one.judge(known()["MgO"])
+    distributions.add(Judged("salt", known()["MgO"], (verdict,)))
+    names = {path.name for path in distributions.draw(tmp_path)}
+    assert names == {"prototypes_unmatched.png", "prototypes.png"}
