@@ -39,7 +39,7 @@ from gencsp.search_strategies import GENETIC_MOVES, HOP_MOVES
 from gencsp.store import DiskStore
 
 #: Composition and most atoms in its cells.
-CASES = (("TiO2", 6), ("CaTiO3", 10))
+CASES = (("CaTiO3", 10), ("TiO2", 6))
 METHODS = ("random", "hop", "genetic")
 WORKERS = 2
 #: Spread of the energies of the stored structures, eV/atom.

@@ -10,6 +10,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from cheap_parts import CheapHull
 from cheap_search import cheap_search, manifest
 from typer.testing import CliRunner
 
@@ -21,10 +22,13 @@ from gencsp.decks import SearchDeck
 from gencsp.errors import ExecutorError, RequestError
 from gencsp.execute import ThisProcess
 from gencsp.execute.named import open_executor
+from gencsp.search.books import Books
 from gencsp.search.loop import Search
-from gencsp.search.sources import pool_source
+from gencsp.search.random_search import RandomSearch
+from gencsp.search.sources import Turns, pool_source
 from gencsp.search.space import Space
 from gencsp.search_settings import folder, save_deck, saved_deck, search_settings, stop_rules
+from gencsp.search_strategies import StrategyMaker, named_strategy, strategy_names
 from gencsp.store import DiskStore
 
 RUNNER = CliRunner()
@@ -81,6 +85,10 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
         (["search", "LiXx"], "'Xx'"),
         (["search", "LiSi2", "--system", "Li-Si"], "one of a formula"),
         (["search", "--system", "Li"], "chemical system"),
+        (["search", "Li-Xx"], "Xx"),
+        (["search", "LiSi2", "--method", "warp"], "no method 'warp': choose from random, hop"),
+        (["search", "LiSi2", "--driver", "cycle"], "gencsp cycle FORMULA"),
+        (["search", "LiSi2", "--rattle", "-1"], "'rattle'"),
         (["search", "LiSi2", "--budget", "0"], "'budget' is 0"),
         (["search", "LiSi2", "--seeds", "nowhere"], "neither a file nor a proposer"),
         (["search", "LiSi2", "--seeds", "mixed:0"], "weight"),
@@ -117,6 +125,40 @@ def test_an_executor_that_cannot_start(tmp_path: Path) -> None:
     ):
         with pytest.raises(ExecutorError, match=says), open_executor(name, workers=1):
             pass
+
+
+class Own:
+    """An entry point for a strategy of a third party."""
+
+    name = "mine"
+
+    @staticmethod
+    def load() -> StrategyMaker:
+        return lambda *_: RandomSearch(turns=Turns(share=0.0, seeded=False), shakes=3)
+
+
+def test_strategies_of_others_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def points(*, group: str, name: str = "mine") -> list[type[Own]]:
+        return [Own] if (group, name) == ("gencsp.strategies", "mine") else []
+
+    monkeypatch.setattr("gencsp.search_strategies.entry_points", points)
+    assert strategy_names() == ("random", "hop", "genetic", "mine")
+    deck = SearchDeck.make(formula="LiSi2", method="mine", seeds=())
+    made = named_strategy(deck)(search_settings(deck), Books(hull=CheapHull()))
+    assert made.settings()["shakes"] == 3
+    with pytest.raises(RequestError, match="no method 'yours'"):
+        named_strategy(SearchDeck.make(formula="LiSi2", method="yours"))
+
+
+def test_a_method_by_the_name_of_its_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gencsp.assembly_search, "open_search", open_cheap_search)
+    monkeypatch.chdir(tmp_path)
+    arguments = [*ARGUMENTS, "--driver", "basin-hopping", "--budget", "4"]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["LiSi2-hop-5"]
 
 
 @pytest.mark.parametrize("name", ["random_search", "basin_hopping", "genetic"])

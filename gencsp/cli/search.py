@@ -40,7 +40,11 @@ NAMED = 5
 
 def search(
     formula: Annotated[
-        str | None, typer.Argument(help="Composition, such as TiO2.", metavar="[FORMULA]")
+        str | None,
+        typer.Argument(
+            help="Composition, such as TiO2, or chemical system, such as Ti-O.",
+            metavar="[FORMULA|SYSTEM]",
+        ),
     ] = None,
     system: Annotated[str | None, typer.Option(help="Chemical system, such as Li-Si.")] = None,
     airss: Annotated[Path | None, typer.Option(help="AIRSS .cell deck.")] = None,
@@ -118,6 +122,8 @@ def search(
     """
     from gencsp.decks import SearchDeck
 
+    if formula is not None and "-" in formula and system is None:
+        formula, system = None, formula
     deck = SearchDeck.make(
         formula=formula,
         system=system,
@@ -217,7 +223,8 @@ def _watch(run: Search) -> None:
 
 def _show(bars: Bars, line: TaskID, step: SearchProgress) -> None:
     best = "nothing yet" if step.best is None else f"best {step.best:.4f} eV/atom"
-    note = f"{best}, {step.new} crystals, {step.per_minute:.0f} trials/min"
+    counts = f"{step.new} crystals, {step.records} new minima, {step.per_minute:.0f} trials/min"
+    note = f"{best}, {counts}"
     bars.update(line, completed=step.done, total=step.total, note=note)
 
 
