@@ -181,6 +181,8 @@ class LocalProcesses(Executor):
                 reply = worker.pipe.recv_bytes()
             except (EOFError, OSError):
                 worker.pipe.close()
+                # Also one that lives on without its pipe.
+                worker.process.kill()
                 worker.process.join()
                 if self._abandoned:
                     break
