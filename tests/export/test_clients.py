@@ -1,25 +1,23 @@
 """The codes themselves take our seeds: a short search each, on a cheap calculator.
 
-Each code lives in an environment of its own, made once in the user's cache folder (or where
-GENCSP_CLIENTS says); where it cannot be made the test is skipped with the reason. Run with
+Each code lives in an environment of its own (see ``client_environments.py``). Run with
 ``make test-clients``.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import time
-import venv
 from pathlib import Path
 
 import ase.db
 import ase.io
+import client_environments
 import numpy as np
 import pytest
 from ase import Atoms
+from client_environments import RUN_SECONDS, environment
 from pools import NAMES, alloys, same_crystal
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -31,8 +29,6 @@ from gencsp.io import read_structures, write_extxyz
 pytestmark = pytest.mark.clients
 
 RUNNER = CliRunner()
-INSTALL_SECONDS, RUN_SECONDS = 1800, 600
-
 PACKAGES = {
     "ase-ga": ("ase-ga==1.0.3",),
     "cryspy": ("csp-cryspy==1.5.0",),
@@ -42,45 +38,14 @@ PACKAGES = {
 EMT = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"
 
 
-def cache() -> Path:
-    chosen = os.environ.get("GENCSP_CLIENTS")
-    home = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
-    return Path(chosen) if chosen else Path(home) / "gencsp" / "clients"
-
-
 def client(code: str) -> Path:
     """The folder of executables of a code's own environment."""
-    packages = PACKAGES[code]
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    place = cache() / "-".join((*packages, version)).replace("==", "-")
-    ready = place / "ready"
-    if not ready.exists():
-        try:
-            venv.create(place, with_pip=True, clear=True)
-            command = [place / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
-            subprocess.run(
-                command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            last = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
-            pytest.skip(f"{code} cannot be installed here: {last}")
-        ready.touch()
-    return place / "bin"
+    return environment(code, *PACKAGES[code])
 
 
 def run(code: str, folder: Path, program: str, *arguments: str) -> str:
     """Run a program of a code's environment in a folder; returns what it printed."""
-    path = client(code)
-    done = subprocess.run(
-        [path / program, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=RUN_SECONDS,
-        env={"PATH": f"{path}:/usr/bin:/bin", "HOME": str(folder), "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout
+    return client_environments.run(client(code), folder, program, *arguments)
 
 
 def exported(code: str, here: Path) -> tuple[Path, list[Atoms]]:
