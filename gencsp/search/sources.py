@@ -254,9 +254,12 @@ class _Blocks:
         self._ready: list[Atoms] = []
 
     def begin(self, needed: int) -> None:
-        """Have enough blocks under way, but no more than could be used."""
+        """Have enough blocks under way, but no more than could be used.
+
+        Only one at first: the relaxations of the first block must not wait for many others.
+        """
         useful = -(-max(0, needed - len(self._ready)) // self._block)
-        while self._submitted - self._opened < min(self._ahead, useful):
+        while self._submitted - self._opened < min(self._ahead, useful, max(1, self._opened)):
             task = self._task(self._submitted)
             start = self._submitted * self._block
             ids = [f"{self.source.name}-{k:05d}" for k in range(start, start + self._block)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -80,19 +80,32 @@ def portable(atoms: Atoms) -> Atoms:
     structure, and are left behind.
     """
     copy = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    copy.info = portable_info(atoms)
+    results = portable_results(atoms)
+    if results:
+        copy.calc = SinglePointCalculator(copy, **results)
+    return copy
+
+
+def portable_info(atoms: Atoms) -> dict[str, Scalar]:
+    """The scalars of ``info``, as plain Python values."""
+    info: dict[str, Scalar] = {}
     for key, value in atoms.info.items():
         plain = value.item() if isinstance(value, np.generic) else value
         if isinstance(plain, str | int | float):
-            copy.info[str(key)] = plain
-    if isinstance(atoms.calc, SinglePointCalculator):
-        results = {
-            key: np.array(value) if np.ndim(value) else float(value)
-            for key, value in atoms.calc.results.items()
-            if key in _KEPT_RESULTS and value is not None and np.isfinite(value).all()
-        }
-        if results:
-            copy.calc = SinglePointCalculator(copy, **results)
-    return copy
+            info[str(key)] = plain
+    return info
+
+
+def portable_results(atoms: Atoms) -> dict[str, Any]:
+    """Finite energy, forces, stress and magnetic moments of a single-point calculator, copied."""
+    if not isinstance(atoms.calc, SinglePointCalculator):
+        return {}
+    return {
+        key: np.array(value) if np.ndim(value) else float(value)
+        for key, value in atoms.calc.results.items()
+        if key in _KEPT_RESULTS and value is not None and np.isfinite(value).all()
+    }
 
 
 def is_finite(atoms: Atoms) -> bool:

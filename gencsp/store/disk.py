@@ -19,7 +19,13 @@ from ase import Atoms
 from ase.db.row import AtomsRow
 
 from gencsp.errors import StoreError
-from gencsp.store.base import Finished, Manifest, portable
+from gencsp.store.base import (
+    Finished,
+    Manifest,
+    portable,
+    portable_info,
+    portable_results,
+)
 
 DATABASE = "run.db"
 LOCK = "run.lock"
@@ -75,7 +81,7 @@ class DiskStore:
                 connection = self._open_for_writing()
                 for task, finished in new.items():
                     for atoms in finished.structures:
-                        _write_row(self._db, task, portable(atoms))
+                        _write_row(self._db, task, atoms)
                     connection.execute(
                         "INSERT INTO gencsp_tasks VALUES (?, ?)",
                         (task, json.dumps(dict(finished.failures))),
@@ -277,14 +283,17 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def _write_row(db: Any, task: str, atoms: Atoms) -> None:
-    info: Mapping[str, Any] = atoms.info
     # ASE commits by itself after so many rows.
     db.change_count = 0
-    db.write(_row(atoms), {"task": task} | _searchable(info), data={"info": dict(info)})
+    info = portable_info(atoms)
+    db.write(_row(atoms, {"task": task} | _searchable(info)), data={"info": info})
 
 
-def _row(atoms: Atoms) -> AtomsRow:
-    """What ASE makes of the atoms of a store, without asking a calculator for its results."""
+def _row(atoms: Atoms, pairs: dict[str, Any]) -> AtomsRow:
+    """What ASE makes of the portable form of atoms, without asking a calculator for its results.
+
+    Key-value pairs that come with a row are written as they are: these have been checked.
+    """
     fields = {
         "unique_id": uuid.uuid4().hex,
         "ctime": ase.db.core.now(),
@@ -293,10 +302,11 @@ def _row(atoms: Atoms) -> AtomsRow:
         "positions": atoms.positions,
         "cell": atoms.cell.array,
         "pbc": atoms.pbc,
+        "key_value_pairs": pairs,
     }
-    if atoms.calc is not None:
-        fields |= {"calculator": atoms.calc.name.lower(), "calculator_parameters": {}}
-        fields |= atoms.calc.results
+    results = portable_results(atoms)
+    if results:
+        fields |= {"calculator": "unknown", "calculator_parameters": {}, **results}
     return AtomsRow(fields)
 
 
