@@ -10,10 +10,12 @@ Times are processor time of one thread, so that a busy machine does not spoil th
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,10 +196,17 @@ def timed_all_pairs(structures: Sequence[Atoms]) -> tuple[float, int]:
 
 
 def growth(options: argparse.Namespace) -> dict[str, Any]:
-    cases = {"TiO2 only": one_formula, "known crystals": pool_of_known(options.database)}
+    known = partial(pool_of_known, options.database)
+    cases = {"TiO2 only": lambda: one_formula, "known crystals": known}
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
+    path = options.out / "deduplication_growth.json"
+    if options.go_on and path.exists():
+        results |= {name: json.loads(path.read_text())["results"].get(name, []) for name in cases}
     for size in options.sizes:
-        for name, draw in cases.items():
+        for name in options.cases or cases:
+            if any(row["structures"] == size for row in results[name]):
+                continue
+            draw = cases[name]()
             rng = np.random.default_rng([SEEDS[0], size])
             structures = list(pool(draw(size // COPIES, rng), size, rng))
             row = {"structures": size, "atoms_on_average": mean_size(structures)}
@@ -266,6 +275,8 @@ def main() -> None:
     parser.add_argument("--formulas", type=int, default=150, help="with polymorphs, each seed")
     parser.add_argument("--relax", type=int, default=25, help="proposals, each seed and formula")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000, 100_000])
+    parser.add_argument("--cases", nargs="*", help="of growth: 'TiO2 only', 'known crystals'")
+    parser.add_argument("--go-on", action="store_true", help="keep the sizes that are there")
     parser.add_argument("--all-pairs", type=int, default=1000, help="largest size beside")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
