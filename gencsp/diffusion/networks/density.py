@@ -151,9 +151,12 @@ class DensityLayer(nn.Module):
         old = normalise_vectors(vectors)
         density = (basis @ self.send(normed)[index]).view(n, 9, k, c)
         weights = self.radial(noise).view(-1, 3, k, c)[owner]
+        # Split, not sliced: the gradient of a slice is a whole tensor of zeros around it.
         a0, a1, a2 = (
-            mix((density[:, i:j] * weights[:, degree, None]).sum(2))
-            for degree, (i, j, mix) in enumerate(zip((0, 1, 4), (1, 4, 9), self.mix, strict=True))
+            mix((part * weight[:, None]).sum(2))
+            for part, weight, mix in zip(
+                density.split((1, 3, 5), 1), weights.unbind(1), self.mix, strict=True
+            )
         )
         bent = matrix_times_vector(a2, a1)
         candidates = [a1, bent]
