@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import ase.io
@@ -64,7 +64,7 @@ class Client:
 
     def search(
         self, folder: Path, deck: str, relax_one: Callable[[Atoms], Relaxed]
-    ) -> Iterator[Relaxed]:
+    ) -> Generator[Relaxed, None, None]:
         """One search, relaxation by relaxation; closing the iterator ends it.
 
         Args:

@@ -34,6 +34,9 @@ from gencsp.relax import relax
 from gencsp.similarity import StructureIndex, deduplicate, fingerprint, formula_key
 from gencsp.similarity.index import CANDIDATES, RADIUS
 
+#: So many distinct crystals.
+Draw = Callable[[int, np.random.Generator], list[Atoms]]
+
 SEEDS = (0, 1, 2)
 #: Compositions whose proposals are relaxed twice each, and the most atoms in their cells.
 RELAXED = (("TiO2", 12), ("Si", 8), ("Li2Si", 12))
@@ -163,7 +166,7 @@ def disguised(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     return copy[rng.permutation(len(copy))]
 
 
-def pool_of_known(database: Path) -> Callable[[int, np.random.Generator], list[Atoms]]:
+def pool_of_known(database: Path) -> Draw:
     crystals = known_crystals(database)
 
     def distinct(n: int, rng: np.random.Generator) -> list[Atoms]:
@@ -197,7 +200,10 @@ def timed_all_pairs(structures: Sequence[Atoms]) -> tuple[float, int]:
 
 def growth(options: argparse.Namespace) -> dict[str, Any]:
     known = partial(pool_of_known, options.database)
-    cases = {"TiO2 only": lambda: one_formula, "known crystals": known}
+    cases: dict[str, Callable[[], Draw]] = {
+        "TiO2 only": lambda: one_formula,
+        "known crystals": known,
+    }
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     path = options.out / "deduplication_growth.json"
     if options.go_on and path.exists():

@@ -68,9 +68,10 @@ class Running:
         """
         if all(task in self._ready for task in tasks):
             return
+        refusals: tuple[type[BaseException], ...] = (*lost_errors(), RuntimeError)
         try:
             future = self.executor.submit(call)
-        except (*lost_errors(), RuntimeError) as error:
+        except refusals as error:
             raise worker_error(error) from error
         self._under_way[future] = tuple(tasks)
 
