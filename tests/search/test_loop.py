@@ -8,16 +8,18 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import ase.db
 import numpy as np
 import pytest
-from cheap_parts import CheapHull
+from ase import Atoms
+from cheap_parts import CheapHull, CheapRelaxerMaker
 from cheap_search import BUDGET, SETTINGS, cheap_search, manifest, story
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,8 +27,10 @@ from hypothesis import strategies as st
 from gencsp.errors import RequestError, StoreError
 from gencsp.execute import LocalProcesses, ThisProcess
 from gencsp.provenance import Provenance
+from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.books import is_one_of
+from gencsp.search.contracts import Relaxer
 from gencsp.search.duplicates import as_structure
 from gencsp.search.loop import Search, SearchSettings
 from gencsp.search.stop import StopRules
@@ -362,3 +366,44 @@ def test_overhead_does_not_grow_with_the_store() -> None:
             marks.append(spent)
     first, _, last = np.diff(marks)
     assert last < 3 * first + 0.5
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Makes the cheap relaxer, and notes how it is called."""
+
+    calls: list[tuple[bool, list[Atoms]]] = field(default_factory=list, hash=False)
+
+    def __call__(self) -> Relaxer:
+        def relax(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+            given = list(structures)
+            self.calls.append((settings.keep_symmetry, [atoms.copy() for atoms in given]))
+            return CheapRelaxerMaker()()(given, settings)
+
+        return relax
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_rattled_structures_relax_freely_once_their_symmetry_has_had_its_turn(keep: bool) -> None:
+    watched = Watched()
+    search = cheap_search("random", MemoryStore(), ThisProcess(), budget=12, batch=4, ahead=8)
+    relax = RelaxSettings(keep_symmetry=keep)
+    search.bench = replace(search.bench, relaxer=watched, relax=relax, rattle=0.01)
+    search.run()
+    free = [given for kept, given in watched.calls if not kept]
+    first = [given for kept, given in watched.calls if kept]
+    assert len(free) == 3
+    assert len(first) == (3 if keep else 0)
+    steps = {r.atoms.info["steps"] for r in search.results if r.atoms is not None}
+    assert steps == ({14} if keep else {7})
+    for before, after in zip(first, free, strict=False):
+        named = {atoms.info["structure_id"]: atoms for atoms in before}
+        for atoms in after:
+            moved = atoms.positions - named[atoms.info["structure_id"]].positions
+            assert 0 < np.abs(moved).max() < 0.06
+    again = cheap_search("random", MemoryStore(), Backwards(), budget=12, batch=4, ahead=8)
+    again.bench = replace(again.bench, relaxer=Watched(), relax=relax, rattle=0.01)
+    again.run()
+    assert story(again) == story(search)
+    with pytest.raises(RequestError, match="rattle"):
+        replace(SETTINGS, rattle=-0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -134,3 +136,16 @@ def test_formula_key() -> None:
 def test_refuses_what_is_no_crystal(atoms: Atoms) -> None:
     with pytest.raises(StructureFileError, match="fingerprint"):
         fingerprint(atoms)
+
+
+@given(seeds)
+@few
+def test_all_distances_give_what_a_tree_gives(seed: int) -> None:
+    atoms = random_crystal(np.random.default_rng(seed))
+    module = sys.modules["gencsp.similarity.fingerprint"]
+    vectors = []
+    for pairs in (0, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "DENSE", pairs)
+            vectors.append(fingerprint(atoms))
+    np.testing.assert_allclose(*vectors, rtol=0, atol=1e-12)
