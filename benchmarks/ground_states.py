@@ -27,6 +27,7 @@ from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.proposers import Request, get_proposer
 from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import Relaxed, relax
+from gencsp.symmetry import space_group
 
 SEED = 0
 MATCHERS = {
@@ -40,6 +41,7 @@ PROPOSERS = {
     "random": ("random", None),
     "score (no symmetry)": ("score", None),
     "symmetric, symmetries invented": ("symmetric", 1.0),
+    "pigen": ("pigen", None),
 }
 
 
@@ -50,16 +52,24 @@ def proposals(name: str, novelty: float | None, truth: Atoms, n: int, seed: int)
     return list(get_proposer(name, options).propose(request, rng=np.random.default_rng(seed)))
 
 
-def first_match(relaxed: Sequence[Relaxed], truth: Atoms, matcher: StructureMatcher) -> int | None:
-    """Number of the first relaxed proposal that matches, counted from 1."""
+def as_they_are(proposed: Sequence[Atoms]) -> list[tuple[int, Atoms]]:
+    return list(enumerate(proposed))
+
+
+def converged(relaxed: Sequence[Relaxed]) -> list[tuple[int, Atoms]]:
+    return [(r.index, r.atoms) for r in sorted(relaxed, key=lambda r: r.index) if r.converged]
+
+
+def first_match(
+    candidates: Sequence[tuple[int, Atoms]], truth: Atoms, matcher: StructureMatcher
+) -> int | None:
+    """Number of the first candidate that matches, counted from 1."""
     target = AseAtomsAdaptor.get_structure(
         Atoms(truth.numbers, truth.positions, cell=truth.cell, pbc=True)
     )
-    for result in sorted(relaxed, key=lambda r: r.index):
-        if result.converged:
-            found = AseAtomsAdaptor.get_structure(result.atoms)
-            if matcher.fit(found, target):
-                return result.index + 1
+    for index, atoms in candidates:
+        if matcher.fit(AseAtomsAdaptor.get_structure(atoms), target):
+            return index + 1
     return None
 
 
@@ -74,25 +84,30 @@ def measure(name: str, truths: Sequence[Atoms], n: int) -> dict[str, object]:
         begun = time.process_time()
         relaxed = list(relax(made))
         relax_seconds += time.process_time() - begun
+        ended = converged(relaxed)
         rows.append(
             {
                 "formula": truth.get_chemical_formula(),
-                "space_group": int(truth.info["spacegroup"]),
+                "space_group": space_group(truth).number,
                 "proposed": len(made),
                 "converged": sum(r.converged for r in relaxed),
                 "lowest_energy": min(
                     (r.energy_per_atom for r in relaxed if r.converged), default=float("nan")
                 ),
-                "first_match": {m: first_match(relaxed, truth, f) for m, f in MATCHERS.items()},
+                "first_match": {m: first_match(ended, truth, f) for m, f in MATCHERS.items()},
+                "first_match_unrelaxed": {
+                    m: first_match(as_they_are(made), truth, f) for m, f in MATCHERS.items()
+                },
             }
         )
         print(name, rows[-1], flush=True)
-    found = {
-        m: share(sum(row["first_match"][m] is not None for row in rows), len(rows))
-        for m in MATCHERS
-    }
+    found, unrelaxed = (
+        {m: share(sum(row[when][m] is not None for row in rows), len(rows)) for m in MATCHERS}
+        for when in ("first_match", "first_match_unrelaxed")
+    )
     return {
         "found": found,
+        "found_unrelaxed": unrelaxed,
         "propose_cpu_seconds": propose_seconds,
         "relax_cpu_seconds": relax_seconds,
         "compositions": rows,
@@ -117,7 +132,8 @@ def main() -> None:
     protocol = {
         "what": f"share of compositions whose known crystal is matched among {args.n} proposals, "
         "each relaxed once with CHGNet (fmax 0.1 eV/Å, 200 steps); first_match counts from 1",
-        "matchers": "default: StructureMatcher(); loose: stol 0.5, ltol 0.3, angle_tol 10",
+        "matchers": "default: StructureMatcher(); loose: stol 0.5, ltol 0.3, angle_tol 10; unrelaxed: "
+        "the proposals themselves",
         "given": "composition and number of atoms of the known primitive cell",
         "in_sample": "CHGNet was trained on Materials Project data, which hold these crystals; "
         "their formulas were held out from score model, volume fit and symmetry prior",
