@@ -132,8 +132,8 @@ def main() -> None:
     protocol = {
         "what": f"share of compositions whose known crystal is matched among {args.n} proposals, "
         "each relaxed once with CHGNet (fmax 0.1 eV/Å, 200 steps); first_match counts from 1",
-        "matchers": "default: StructureMatcher(); loose: stol 0.5, ltol 0.3, angle_tol 10; unrelaxed: "
-        "the proposals themselves",
+        "matchers": "default: StructureMatcher(); loose: stol 0.5, ltol 0.3, "
+        "angle_tol 10; unrelaxed: the proposals themselves",
         "given": "composition and number of atoms of the known primitive cell",
         "in_sample": "CHGNet was trained on Materials Project data, which hold these crystals; "
         "their formulas were held out from score model, volume fit and symmetry prior",
