@@ -44,7 +44,7 @@ class LossWeights:
 
     frac: float = 1.0
     lattice: float = 0.5
-    species: float = 0.1
+    species: float = 0.3
     compactness: float = 2.0
 
 
