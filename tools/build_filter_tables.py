@@ -1,10 +1,12 @@
 """Makes the tables that the filters ship with, from the OQMD-ICSD crystals on PyPI.
 
-    python tools/build_filter_tables.py pairs formulas structures prototypes [--data WHEEL_OR_DB]
+    python tools/build_filter_tables.py pairs formulas structures prototypes --exclude HELD_OUT \
+        [--data WHEEL_OR_DB]
 
 writes ``pair_potential.npz``, ``reference_formulas.txt.gz``, ``reference_structures.npz`` and
 ``prototypes.npz`` to ``gencsp/data``; ``card`` then writes ``filters.md`` beside them. What each
-holds, and how it is read, stands in ``gencsp/filters``.
+holds, and how it is read, stands in ``gencsp/filters``. Pairs are a fit, so that crystals of the
+formulas in ``--exclude`` have no part in them; the other tables say what is known, and hold all.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from pathlib import Path
 from filter_card import write_card
 from filter_prototypes import build_prototypes
 from filter_tables import build_pairs, build_structures
-from oqmd_icsd import Crystal, crystals
+from oqmd_icsd import Crystal, crystals, excluded_formulas, key
 
 from gencsp.filters.compositional_novelty import formula_key
 
 DATA = Path(__file__).parents[1] / "gencsp" / "data"
+CHOICE = Path(__file__).parents[1] / "benchmarks" / "results" / "pair_potential_choice.json"
 Facts = dict[str, object]
 
 
@@ -31,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("tables", nargs="+", choices=[*BUILDERS, "card"])
     parser.add_argument("--data", type=Path, help="the wheel or database; else pip fetches it")
+    parser.add_argument("--exclude", type=Path, help="formulas that no fit may see, one a line")
     parser.add_argument("--facts", type=Path, default=Path("filter-facts.json"))
     options = parser.parse_args()
     facts: dict[str, Facts] = {}
@@ -38,12 +42,15 @@ def main() -> None:
         facts = json.loads(options.facts.read_text("utf-8"))
     wanted = [name for name in options.tables if name != "card"]
     rows = list(crystals(options.data)) if wanted else []
+    held_out = excluded_formulas(options.exclude)
     for name in wanted:
-        facts[name] = BUILDERS[name](rows, DATA)
+        used = [row for row in rows if name not in FITS or key(row.formula) not in held_out]
+        facts[name] = BUILDERS[name](used, DATA)
+        facts[name] |= {"held_out": len(rows) - len(used)}
         options.facts.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
         sys.stdout.write(f"{name}: {json.dumps(facts[name])}\n")
     if "card" in options.tables:
-        write_card(DATA / "filters.md", facts)
+        write_card(DATA / "filters.md", facts, CHOICE)
 
 
 def build_formulas(rows: list[Crystal], folder: Path) -> Facts:
@@ -61,6 +68,8 @@ BUILDERS: dict[str, Callable[[list[Crystal], Path], Facts]] = {
     "structures": build_structures,
     "prototypes": build_prototypes,
 }
+#: Tables that are fitted to crystals, not lists of them.
+FITS = frozenset({"pairs"})
 
 if __name__ == "__main__":
     main()

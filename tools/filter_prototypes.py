@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from filter_tables import as_atoms
 from oqmd_icsd import Crystal
+from pair_tables import as_atoms
 
 from gencsp.filters.frameworks import FAR, Framework
 from gencsp.filters.orbits import orbits

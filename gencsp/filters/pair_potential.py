@@ -9,12 +9,15 @@ over all pairs of atoms, periodic images included. What the paper leaves open is
 follows, and made by ``tools/build_filter_tables.py`` (card: ``gencsp/data/filters.md``):
 
 - P_ij(r) is the radial distribution of the pair relative to atoms spread evenly over the same
-  crystals, so U goes to zero where distances are as likely as by chance. Pairs count up to 6 Å.
+  crystals, so U goes to zero where distances are as likely as by chance. Pairs count up to 5 Å.
 - A pair of elements in few crystals leans on its class (metal-metal, metal-nonmetal,
   nonmetal-nonmetal) at the same r / (R_i + R_j), with ASE's covalent radii R: with n crystals,
-  P = (n P_own + 20 P_class) / (n + 20). A pair in no reference crystal has the class alone, and the
+  P = (n P_own + 5 P_class) / (n + 5). A pair in no reference crystal has the class alone, and the
   verdict names it.
-- Below the shortest distance that occurs (P = 0.02), U rises exponentially to 10⁵ at r = 0.
+- Below the shortest distance that occurs (P = 0.005), U rises exponentially to 10⁵ at r = 0.
+
+Formulas that are held out from training have no part in the tables, nor in the choice of cutoff,
+smoothing (0.1 Å), the weight 5 and the least P (``tools/choose_pair_potential.py``).
 
 Units: k_B T. The threshold is the 95th percentile of the reference crystals (OQMD-ICSD), as in the
 paper, whose 0.362 belongs to its own tables from ICSD and is not comparable as a number.

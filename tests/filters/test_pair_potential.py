@@ -28,7 +28,7 @@ def test_score_is_the_mean_over_pairs_and_images() -> None:
 
 def test_table() -> None:
     table = shipped_potential()
-    assert table.cutoff == pytest.approx(6.0)
+    assert table.cutoff == pytest.approx(5.0)
     np.testing.assert_array_equal(table.energies, table.energies.swapaxes(0, 1))
     np.testing.assert_array_equal(table.support, table.support.T)
     assert np.isfinite(table.energies).all()
@@ -79,7 +79,7 @@ def test_what_cannot_be_scored_does_not_pass() -> None:
     judge = get_filter("pair_potential").judge
     far = judge(Atoms("Na", cell=[9, 9, 9], pbc=True))
     assert not far.passed
-    assert "no two atoms within 6 Å" in far.note
+    assert "no two atoms within 5 Å" in far.note
     foreign = judge(Atoms("Po", cell=[3, 3, 3], pbc=True))
     assert not foreign.passed
     assert "Po" in foreign.note
