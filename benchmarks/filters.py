@@ -1,34 +1,38 @@
-"""PIGEN's Extended Data Tables 1 and 2 (A' to D, K; A to D in sequence) on real pools.
+"""PIGEN's Extended Data Tables 1 and 2 (A' to E, K; A to E in sequence) and Fig. 3d on real pools.
 
-    python benchmarks/filters.py POOLS --crystals MP20_SAMPLE
+    python benchmarks/filters.py POOLS --crystals FILE... --checkpoint relaxed.jsonl
 
 POOLS is a folder with one folder of CIF files for each generator (files that end in
 ``_symmetrized.cif`` are left out, so that no structure counts twice). Beside them stand known
 crystals and pseudo-random structures made as the paper's baseline. M_LED is slow on cells without
 symmetry, so that alone it judges at most ``--diverse`` structures of a set; in sequence it judges
-all that pass A to C. Fig. 3d: the share of structures that match none of the first N prototypes.
+all that pass A to C. Likewise CHGNet relaxes ``--relaxed`` structures of each set, and all that
+pass A to D. Fig. 3d: the share of structures that match none of the first N prototypes.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
 import ase.io
 import numpy as np
 from ase import Atoms
-from ase.cell import Cell
+from filter_energies import FMAX, STEPS, Ended, Relaxations, sun
 
+from gencsp.benchmark.pseudo_random import pseudo_random
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import share
 from gencsp.composition import ELEMENTS
 from gencsp.filters import get_filter
-from gencsp.filters.neighbours import pairs_within
+from gencsp.filters.local_diversity import local_diversity
 from gencsp.filters.pair_potential import PAPER_THRESHOLD, shipped_potential
 from gencsp.filters.plots import draw_curves
 from gencsp.filters.prototypes import unmatched_shares
+from gencsp.filters.summary import HULL_THRESHOLDS
 from gencsp.io import read_structures
 
 #: Column of the paper, filter.
@@ -40,8 +44,8 @@ COLUMNS = {
     "D": "local_diversity",
     "K": "complexity",
 }
-#: Extended Data Table 1 (A' to K alone) and Table 2 or Fig. 4 (A-D in sequence), %.
-PAPER = {
+#: Extended Data Table 1 (A' to K alone) and Table 2 (A-D, and A-E at 100/50/35/25 meV/atom), %.
+PAPER: dict[str, dict[str, object]] = {
     "pseudo-random": {
         "A'": 100.0,
         "A": 5.1,
@@ -50,51 +54,83 @@ PAPER = {
         "D": 76.6,
         "K": 14.5,
         "A-D": 0.03,
+        "A-E": [0, 0, 0, 0],
     },
-    "DiffCSP": {"A'": 99.9, "A": 82.8, "B": 73.6, "C": 61.8, "D": 47.0, "K": 34.0, "A-D": 15.6},
-    "MatterGen": {"A'": 100.0, "A": 87.9, "B": 65.2, "C": 67.4, "D": 37.8, "K": 27.7, "A-D": 16.4},
+    "DiffCSP": {
+        "A'": 99.9,
+        "A": 82.8,
+        "B": 73.6,
+        "C": 61.8,
+        "D": 47.0,
+        "K": 34.0,
+        "A-D": 15.6,
+        "A-E": [4.0, 1.3, 0.7, 0.5],
+    },
+    "MatterGen": {
+        "A'": 100.0,
+        "A": 87.9,
+        "B": 65.2,
+        "C": 67.4,
+        "D": 37.8,
+        "K": 27.7,
+        "A-D": 16.4,
+        "A-E": [3.4, 1.2, 0.7, 0.4],
+    },
+    "PIGEN | (M_LED = 9, C = 0.7)": {
+        "A'": 99.8,
+        "A": 78.4,
+        "B": 75.1,
+        "C": 89.2,
+        "D": 69.7,
+        "K": 32.1,
+        "A-D": 42.0,
+        "A-E": [8.7, 3.8, 2.3, 1.5],
+    },
 }
 #: Ranks that the prototype curve looks at, and those that are recorded.
 TOP = 100
 RANKS = (0, 1, 5, *range(10, TOP + 1, 10))
-#: Å: least distance of the paper's pseudo-random structures.
-SEPARATION = 1.0
+RANDOM = "pseudo-random"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Structures of a set that a slow filter judges alone.
+
+    Attributes:
+        diverse: for D.
+        relaxed: for E.
+    """
+
+    diverse: list[int]
+    relaxed: list[int]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("pools", type=Path)
-    parser.add_argument("--crystals", type=Path, required=True, help="known crystals, extxyz")
-    parser.add_argument("--random", type=int, default=1000, help="pseudo-random structures")
-    parser.add_argument("--diverse", type=int, default=200, help="structures for D alone")
+    parser.add_argument("--crystals", type=Path, nargs="+", required=True, help="known, extxyz")
+    parser.add_argument("--most", type=int, default=500, help="known crystals of a file")
+    parser.add_argument("--random", type=int, default=2000, help="pseudo-random structures")
+    parser.add_argument("--diverse", type=int, default=100, help="structures for D alone")
+    parser.add_argument("--relaxed", type=int, default=45, help="structures for E alone")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="file of relaxations")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/filters.json"))
     parser.add_argument("--plot", type=Path, help="PNG of the prototype curve")
     options = parser.parse_args()
-    rng = np.random.default_rng(options.seed)
-    sets = {folder.name: _pool(folder) for folder in sorted(options.pools.iterdir())}
-    sets["known crystals"] = read_structures([options.crystals])
-    sets["pseudo-random"] = [pseudo_random(rng) for _ in range(options.random)]
-    results, curves = {}, {}
-    for name, structures in sets.items():
-        # Drawn, because files are in order of composition.
-        order = rng.permutation(len(structures))
-        row, curve = judge(structures, order[: options.diverse].tolist())
-        results[name] = row
+    relaxations = Relaxations(options.checkpoint)
+    results: dict[str, object] = {}
+    curves = {}
+    for name, (structures, samples) in gather(options).items():
+        row, curve = judge(structures, samples, relaxations)
         if curve:
             curves[name] = curve
             row["unmatched_after_prototypes"] = {str(n): curve[n] for n in RANKS}
-        print(name, {key: _percent(row[key]) for key in (*COLUMNS, "A-D")}, flush=True)
-        protocol = {
-            "command": f"python benchmarks/filters.py POOLS --crystals CRYSTALS --random "
-            f"{options.random} --diverse {options.diverse} --seed {options.seed}",
-            "spp_threshold": shipped_potential().threshold,
-            "spp_threshold_paper": PAPER_THRESHOLD,
-            "reference": "OQMD-ICSD for A and B (the paper: ICSD for A, Alex-MP-20 for B)",
-            "pseudo_random": (pseudo_random.__doc__ or "").split("\n")[0],
-            "paper_percent": PAPER,
-        }
-        record(options.out, protocol=protocol, results=results)
+        results[name] = {"structures": len(structures), **row}
+        shown = {key: _percent(row[key]) for key in (*COLUMNS, "A-D")}
+        print(name, shown, row["E"], row["A-E"], row["S.U.N."], flush=True)
+        record(options.out, protocol=_protocol(options), results=results)
     if options.plot:
         draw_curves(
             {name: [100 * v for v in curve] for name, curve in curves.items()},
@@ -104,63 +140,104 @@ def main() -> None:
         )
 
 
+def gather(options: argparse.Namespace) -> dict[str, tuple[list[Atoms], Samples]]:
+    """The sets, and what slow filters judge of them; each set has its own random numbers."""
+    folders = sorted(options.pools.iterdir())
+    names = [
+        *(folder.name for folder in folders),
+        RANDOM,
+        *(file.name.split(".")[0] for file in options.crystals),
+    ]
+    sets = {}
+    for number, name in enumerate(names):
+        rng = np.random.default_rng([options.seed, number])
+        if number < len(folders):
+            structures = _pool(folders[number])
+        elif name == RANDOM:
+            structures = [pseudo_random(rng) for _ in range(options.random)]
+        else:
+            file = options.crystals[number - len(folders) - 1]
+            structures = _drawn(_known(file), options.most, rng)
+        # Drawn, because files are in order of composition.
+        order = rng.permutation(len(structures)).tolist()
+        sets[name] = (structures, Samples(order[: options.diverse], order[: options.relaxed]))
+    return sets
+
+
 def judge(
-    structures: Sequence[Atoms], diverse: Sequence[int]
+    structures: Sequence[Atoms], samples: Samples, relaxations: Relaxations
 ) -> tuple[dict[str, object], list[float]]:
     """Counts of each filter alone and in sequence, and the prototype curve of one set, empty where
     nothing passes A to C."""
     passed: dict[str, list[bool]] = {}
     for column, name in COLUMNS.items():
-        judged = [structures[k] for k in diverse] if column == "D" else structures
-        passed[column] = _passes(name, judged)
+        some = [structures[k] for k in samples.diverse] if column == "D" else structures
+        passed[column] = _passes(name, some)
     row: dict[str, object] = {
         column: share(sum(verdicts), len(verdicts)) for column, verdicts in passed.items()
     }
     left = [k for k in range(len(structures)) if all(passed[c][k] for c in "ABC")]
     row["A-C"] = share(len(left), len(structures))
-    known = dict(zip(diverse, passed["D"], strict=True))
-    rest = [k for k in left if k not in known]
-    known |= dict(zip(rest, _passes(COLUMNS["D"], [structures[k] for k in rest]), strict=True))
-    row["A-D"] = share(sum(known[k] for k in left), len(structures))
+    diverse = [k for k in left if get_filter(COLUMNS["D"]).judge(structures[k]).passed]
+    row["A-D"] = share(len(diverse), len(structures))
+    row |= _stable(structures, samples.relaxed, diverse, relaxations)
     prototypes = get_filter("prototypes", {"top": TOP})
     ranks = [prototypes.judge(structures[k]).value for k in left]
     row["prototype_matched"] = share(sum(rank < inf for rank in ranks), len(ranks))
-    row["charge_balance"] = _share_of("charge_balance", structures)
-    for name in ("uniqueness", "novelty"):
-        if len(structures) <= 200:
-            row[name] = _share_of(name, structures)
+    row["charge_balance"] = share(sum(_passes("charge_balance", structures)), len(structures))
     return row, unmatched_shares(ranks, top=TOP) if ranks else []
 
 
-def pseudo_random(rng: np.random.Generator) -> Atoms:
-    """1-20 atoms, each of any of 89 elements; no two within 1 Å; random cell of 5-30 Å³ per atom.
+def _stable(
+    structures: Sequence[Atoms], sample: list[int], left: list[int], relaxations: Relaxations
+) -> dict[str, object]:
+    """E alone on a sample; A to E on the whole set; S.U.N. of the sample."""
+    ended = relaxations.of([structures[k] for k in sample])
+    in_sequence = dict(zip(left, relaxations.of([structures[k] for k in left]), strict=True))
+    near = [k for k, one in in_sequence.items() if one.above < 0.05]
+    unique, novel, all_three = sun(ended, threshold=HULL_THRESHOLDS[0])
+    return {
+        "E": _at_thresholds(ended, len(sample)),
+        "E_undefined": _reasons(ended),
+        "A-E": _at_thresholds(in_sequence.values(), len(structures)),
+        "greatest_M_LED_in_A-E_at_0.05": max(
+            (round(local_diversity(structures[k]), 2) for k in near), default=None
+        ),
+        "unique": share(unique, len(sample)),
+        "stable_and_novel": share(novel, len(sample)),
+        "S.U.N.": share(all_three, len(sample)),
+    }
 
-    PIGEN, Methods, "Random structure generation", made there with AIRSS. The paper gives the
-    number of atoms, the separation and the elements. Lengths (ratios of 0.4 to 1) and angles (60 to
-    120 degrees) of the cell, and its volume, are a choice of this benchmark.
-    """
-    size = int(rng.integers(1, 21))
-    while True:
-        cell = Cell.fromcellpar([*rng.uniform(0.4, 1, 3), *rng.uniform(60, 120, 3)])
-        if not cell.volume > 0.05:
-            continue
-        volume = size * rng.uniform(5, 30)
-        atoms = Atoms(cell=cell.array * (volume / cell.volume) ** (1 / 3), pbc=True)
-        for symbol in rng.choice(ELEMENTS, size):
-            if not _place(atoms, symbol, rng):
-                break
-        else:
-            return atoms
+
+def _at_thresholds(ended: Iterable[Ended], trials: int) -> dict[str, dict[str, float]]:
+    above = [one.above for one in ended]
+    return {str(e): share(sum(a <= e for a in above), trials) for e in HULL_THRESHOLDS}
 
 
-def _place(atoms: Atoms, symbol: str, rng: np.random.Generator) -> bool:
-    for _ in range(100):
-        atoms.append(symbol)
-        atoms.positions[-1] = rng.random(3) @ atoms.cell.array
-        if len(pairs_within(atoms, SEPARATION).distances) == 0:
-            return True
-        del atoms[-1]
-    return False
+def _reasons(ended: Sequence[Ended]) -> dict[str, int]:
+    reasons = [one.outcome for one in ended if np.isnan(one.above)]
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+
+
+def _protocol(options: argparse.Namespace) -> dict[str, object]:
+    return {
+        "command": "python benchmarks/filters.py POOLS --crystals MP20_TEST_SAMPLE VAL --most "
+        f"{options.most} --random {options.random} --diverse {options.diverse} --relaxed "
+        f"{options.relaxed} --seed {options.seed} --checkpoint FILE",
+        "spp_threshold": shipped_potential().threshold,
+        "spp_threshold_paper": PAPER_THRESHOLD,
+        "reference": "OQMD-ICSD for A and B (the paper: ICSD for A, Alex-MP-20 for B); formulas "
+        "held out from training have no part in A, and are among those of B, N and the hull",
+        "E": f"CHGNet relaxation (fmax {FMAX} eV/Å, {STEPS} steps), then CHGNet's energy above a "
+        "hull of CHGNet energies; the paper takes that energy from DFT. CHGNet was trained on "
+        "Materials Project data: in-sample for known crystals. A relaxation that does not end "
+        "counts as not passed.",
+        "E_sample": f"at most {options.relaxed} structures of a set, drawn; A-E: all that pass A-D",
+        "S.U.N.": "of that sample, relaxed: within 0.1 eV/atom of the hull, first of its kind, and "
+        "no crystal of OQMD-ICSD of at most 20 atoms",
+        "pseudo_random": (pseudo_random.__doc__ or "").split("\n")[0],
+        "paper_percent": PAPER,
+    }
 
 
 def _pool(folder: Path) -> list[Atoms]:
@@ -168,13 +245,20 @@ def _pool(folder: Path) -> list[Atoms]:
     return [ase.io.read(file) for file in files if not file.stem.endswith("_symmetrized")]
 
 
+def _known(file: Path) -> list[Atoms]:
+    crystals = read_structures([file])
+    return [atoms for atoms in crystals if set(atoms.get_chemical_symbols()) <= set(ELEMENTS)]
+
+
+def _drawn(structures: list[Atoms], most: int, rng: np.random.Generator) -> list[Atoms]:
+    if len(structures) <= most:
+        return structures
+    return [structures[k] for k in rng.choice(len(structures), most, replace=False)]
+
+
 def _passes(name: str, structures: Sequence[Atoms]) -> list[bool]:
     one = get_filter(name)
     return [one.judge(atoms).passed for atoms in structures]
-
-
-def _share_of(name: str, structures: Sequence[Atoms]) -> dict[str, float]:
-    return share(sum(_passes(name, structures)), len(structures))
 
 
 def _percent(counts: object) -> str:
