@@ -6,14 +6,17 @@ Each line of standard input that names a folder with cryspy.in and calc_in/ begi
 makes its structures, keeps its books and breeds its generations with its own code, called
 as its command ``cryspy`` does. For each structure that it would have a job for, one line with the
 folder of the job goes to standard output, and a line is awaited: anything but "stop" says that the
-job is done. A line "over" ends a search. Random searches make their structures a few at a time, as
-CrySPY does where ``tot_struc`` is raised.
+job is done. Random searches make their structures a few at a time, as CrySPY does where
+``tot_struc`` is raised. Lines that begin with "over", the first of them before the first search,
+hold the processor seconds so far.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -25,10 +28,13 @@ def main() -> None:
     # CrySPY and its parts print; only the lines of this program may reach the other one.
     lines = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    importlib.import_module("cryspy.job.ctrl_job")
+    importlib.import_module("cryspy.start.cryspy_init")
+    lines.write(f"over {time.process_time()}\n")
     for folder in sys.stdin:
         os.chdir(folder.strip())
         search(lines)
-        lines.write("over\n")
+        lines.write(f"over {time.process_time()}\n")
 
 
 def search(lines: IO[str]) -> None:

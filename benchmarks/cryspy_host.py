@@ -50,6 +50,9 @@ class Client:
 
     Args:
         python: of CrySPY's environment.
+
+    Attributes:
+        cpu_seconds: that its process has used, by the end of its last search.
     """
 
     def __init__(self, python: Path) -> None:
@@ -61,6 +64,7 @@ class Client:
             text=True,
             env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"},
         )
+        self.cpu_seconds = float(self._hear().removeprefix("over"))
 
     def search(
         self, folder: Path, deck: str, relax_one: Callable[[Atoms], Relaxed]
@@ -78,14 +82,15 @@ class Client:
         (folder / "cryspy.in").write_text(deck)
         self._say(str(folder.absolute()))
         try:
-            while (line := self._hear()) != "over":
+            while not (line := self._hear()).startswith("over"):
                 done = relax_one(ase.io.read(folder / line / "POSCAR"))
                 _hand_back(done, folder / line)
                 yield done
                 self._say("go on")
         except GeneratorExit:
             self._say("stop")
-            assert self._hear() == "over"
+            line = self._hear()
+        self.cpu_seconds = float(line.removeprefix("over"))
 
     def close(self) -> None:
         assert self._process.stdin is not None
