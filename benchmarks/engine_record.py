@@ -42,8 +42,13 @@ def write(name: str, record: dict[str, object]) -> Path:
     """Write a record to benchmarks/results/<name>.json."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    path.write_text(json.dumps(record, indent=2, default=_plain) + "\n")
     return path
+
+
+def _plain(number: np.generic) -> object:
+    """Numbers of numpy as Python's own."""
+    return number.item()
 
 
 def _version(name: str) -> str:
