@@ -4,7 +4,8 @@
 # and more:
 #   make sanitize       the native engine's tests on a build with address and undefined-behaviour
 #                       sanitizers (GCC on Linux)
-#   make test-clients   CrySPY, ase-ga and AGOX, each in an environment of its own, take our seeds
+#   make test-clients   CrySPY, ase-ga and AGOX take our seeds; SevenNet, matgl, Quantum ESPRESSO and
+#                       GPAW compute; each in an environment of its own, made once and kept
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -23,7 +24,7 @@ test: .venv/installed-test
 	$(BIN)/pytest -n 2
 
 test-clients: .venv/installed-test
-	$(BIN)/pytest -m clients
+	$(BIN)/pytest -m clients --durations=0
 
 SANITIZED := build/sanitize
 # Python has to start with the runtimes of the sanitizers. It keeps memory until its end on purpose,

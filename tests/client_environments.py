@@ -7,6 +7,7 @@ skipped with the reason.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+#: The packages of the running environment.
+OUTSIDE = sysconfig.get_paths()["purelib"]
 
 #: Most time to install one code, and to run it once. A machine that is busy needs them.
 INSTALL_SECONDS, RUN_SECONDS = 1800, 600
@@ -43,7 +47,9 @@ def environment(
         variables: more environment variables while it is made.
     """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    place = cache() / "-".join((*packages, version)).replace("==", "-")
+    over = f"over-{hashlib.sha256(OUTSIDE.encode()).hexdigest()[:6]}"
+    parts = (*packages, version, over) if layered else (*packages, version)
+    place = cache() / "-".join(parts).replace("==", "-")
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_name(f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run side by side
@@ -60,13 +66,13 @@ def _make(
     variables: Mapping[str, str],
 ) -> None:
     try:
-        venv.create(place, with_pip=True, clear=True)
-        python = place / "bin" / "python"
+        venv.create(place, clear=True)
         if layered:
             (inside,) = place.glob("lib/python*/site-packages")
-            outside = sysconfig.get_paths()["purelib"]
-            (inside / "layer.pth").write_text(f"import site; site.addsitedir({outside!r})\n")
-        command = [python, "-m", "pip", "install", "--quiet", "--prefer-binary", *packages]
+            (inside / "layer.pth").write_text(f"import site; site.addsitedir({OUTSIDE!r})\n")
+        # By our own pip: one in each environment takes longer to make than most codes.
+        pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python")]
+        command = [*pip, "install", "--quiet", "--prefer-binary", "--no-compile", *packages]
         subprocess.run(
             command,
             check=True,

@@ -40,7 +40,7 @@ EMT = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EM
 
 def client(code: str) -> Path:
     """The folder of executables of a code's own environment."""
-    return environment(code, *PACKAGES[code])
+    return environment(code, *PACKAGES[code], layered=True)
 
 
 def run(code: str, folder: Path, program: str, *arguments: str) -> str:
