@@ -238,7 +238,6 @@ def test_weights_come_back(tmp_path: Path, crystals: CrystalSet) -> None:
     model = load_joint_model(path)
     assert (model.digest, model.objective) == (digest, objective)
     assert model.sizes == dict(sizes)
-    assert {model.draw_size(np.random.default_rng(i)) for i in range(20)} <= set(sizes)
     for key, value in net.state_dict().items():
         assert torch.equal(value, model.network.state_dict()[key])
     with pytest.raises(WeightsError, match="train joint"):
