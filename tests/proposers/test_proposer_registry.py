@@ -38,7 +38,7 @@ def test_ours_are_there(options: ProposerOptions) -> None:
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(RequestError, match="choose from guest-orbits, mixed, pool"):
+    with pytest.raises(RequestError, match="choose from external, guest-orbits, mixed"):
         get_proposer("astrology")
 
 
