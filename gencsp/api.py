@@ -169,7 +169,7 @@ def hull(
     potential: str = "chgnet",
     workers: int = 1,
 ) -> list[Atoms]:
-    """Decomposition energies of structures as they are, from energies of a potential (no relaxation).
+    """Decomposition energies of structures as they are, by a potential and without relaxation.
 
     Args:
         structures: crystals.

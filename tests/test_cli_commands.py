@@ -13,6 +13,7 @@ import pytest
 from ase.build import bulk
 from typer.testing import CliRunner
 
+import gencsp
 from gencsp.cli import app
 from gencsp.potentials import get_potential
 from gencsp.relax import Relaxed

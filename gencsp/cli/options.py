@@ -16,8 +16,6 @@ FilesArgument = Annotated[
 ]
 PotentialOption = Annotated[
     str,
-    typer.Option(
-        help="Potential: chgnet[:MODEL], sevennet, matgl:FOLDER, FILE.py[:FUNCTION], ..."
-    ),
+    typer.Option(help="Potential: chgnet[:MODEL], sevennet, matgl:FOLDER, FILE.py[:FUNCTION], ..."),
 ]
 HullOption = Annotated[Path | None, typer.Option("--hull", help="Hull entries of your own.")]
