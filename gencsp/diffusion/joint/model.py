@@ -78,8 +78,8 @@ def load_joint_model(path: Path | None = None, *, device: torch.device | str = "
 def _load(path: Path, device: torch.device | str) -> JointModel:
     if not path.is_file():
         raise WeightsError(
-            f"there are no weights of a joint model at {path}: reinstall gencsp, or train your own "
-            f"with 'gencsp train joint'."
+            f"there are no weights of a joint model at {path}, and none ship with this version: "
+            f"train your own with 'gencsp train joint', and name them with --weights."
         )
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

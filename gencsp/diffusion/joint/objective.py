@@ -69,6 +69,8 @@ class JointObjective:
         drop: probability that all conditions of a crystal are left free.
         keep_each: probability that a condition is kept where not all are dropped, so that any
             subset of them occurs.
+        middle_share: share of times drawn from Beta(3, 3), the others evenly: where atoms find
+            their sites, neither at the end of the noise nor at its beginning.
     """
 
     process: JointProcess
@@ -77,6 +79,7 @@ class JointObjective:
     given_share: float = 0.5
     drop: float = 0.4
     keep_each: float = 0.5
+    middle_share: float = 0.6
 
     kind: ClassVar[str] = "joint"
 
@@ -101,8 +104,9 @@ class JointObjective:
     ) -> Tensor:
         """Weighted sum of the terms for the crystals of ``indices``, shape (b,)."""
         b = len(indices)
-        # Stratified times: every batch sees all noise levels.
-        t = torch.as_tensor((rng.permutation(b) + rng.random(b)) / b)
+        t = torch.as_tensor(
+            np.where(rng.random(b) < self.middle_share, rng.beta(3, 3, b), rng.random(b))
+        )
         given = torch.as_tensor(rng.random(b)) < self.given_share
         hide = torch.where(given, 0.0, t)
         clean = JointState.of(crystals.batch(indices), self.process.scale)
@@ -211,14 +215,13 @@ class JointObjective:
         scale = LatticeScale(tuple(process["scale"]["mean"]), tuple(process["scale"]["std"]))
         properties = stored["properties"]
         return cls(
-            process=JointProcess(
-                scale=scale, sigma_min=process["sigma_min"], sigma_max=process["sigma_max"]
-            ),
+            process=JointProcess(**{**process, "scale": scale}),
             properties=PropertyScale(tuple(properties["mean"]), tuple(properties["std"])),
             weights=LossWeights(**stored["weights"]),
             given_share=stored["given_share"],
             drop=stored["drop"],
             keep_each=stored["keep_each"],
+            middle_share=stored["middle_share"],
         )
 
 

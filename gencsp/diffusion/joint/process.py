@@ -5,7 +5,9 @@ Time t runs from 0 (data) to 1 (noise), and any number of steps may sample it.
 - Fractional coordinates: f_t = f_0 + σ(t)·ε modulo 1, σ geometric between 0.005 and 0.5 (DiffCSP,
   Jiao et al., 2023, Section 4.2, eq. 8 and Appendix B.1). Score matching on the torus.
 - Lattice: k_t = α(t)·k_0 + s(t)·ε, α² + s² = 1, on the six standardised numbers of
-  :mod:`gencsp.diffusion.joint.shape` (DDPM with the cosine schedule of Nichol and Dhariwal, 2021).
+  :mod:`gencsp.diffusion.joint.shape` (DDPM). s/α is geometric, like σ: with DiffCSP's cosine
+  schedule the cell is still strained by a tenth when the coordinates have to be right to a
+  fiftieth, and what they are right about is a distorted crystal.
 - Species: each atom's is hidden with probability t, independently (D3PM with an absorbing state,
   Austin et al., 2021, as MatterGen has it). Which atoms are hidden says nothing about what is
   hidden, so one network serves a given composition, where none is, and de novo generation.
@@ -26,9 +28,6 @@ from gencsp.diffusion.joint.shape import LatticeScale
 
 #: Atomic number that stands for a hidden species.
 HIDDEN = 0
-
-#: α(t) at t = 1 of the cosine schedule would be zero, and the denoised lattice undefined.
-_COSINE_END = 0.995
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +82,14 @@ class JointProcess:
     Attributes:
         scale: standardisation of the lattices.
         sigma_min, sigma_max: of the fractional coordinates, no unit.
+        ratio_min, ratio_max: s/α of the standardised lattice.
     """
 
     scale: LatticeScale
     sigma_min: float = 0.005
     sigma_max: float = 0.5
+    ratio_min: float = 0.01
+    ratio_max: float = 50.0
 
     def sigma(self, t: Tensor) -> Tensor:
         """Standard deviation of fractional coordinates at times t."""
@@ -95,11 +97,14 @@ class JointProcess:
 
     def alpha(self, t: Tensor) -> Tensor:
         """What is left of the lattice at times t."""
-        return torch.cos(0.5 * math.pi * _COSINE_END * t)
+        return torch.rsqrt(1 + self._ratio(t).square())
 
     def spread(self, t: Tensor) -> Tensor:
         """Standard deviation of the lattice noise at times t: √(1 − α²)."""
-        return torch.sin(0.5 * math.pi * _COSINE_END * t)
+        return self._ratio(t) * self.alpha(t)
+
+    def _ratio(self, t: Tensor) -> Tensor:
+        return self.ratio_min * (self.ratio_max / self.ratio_min) ** t
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,5 +121,8 @@ def test_noise_has_the_variances_that_it_should() -> None:
 def test_the_end_of_time_is_noise_and_its_beginning_data() -> None:
     assert float(PROCESS.sigma(torch.tensor(1.0))) == pytest.approx(0.5)
     assert float(PROCESS.sigma(torch.tensor(0.0))) == pytest.approx(0.005)
-    assert float(PROCESS.alpha(torch.tensor(1.0))) < 0.01
-    assert float(PROCESS.alpha(torch.tensor(0.0))) == 1.0
+    assert float(PROCESS.alpha(torch.tensor(1.0))) < 0.03
+    assert float(PROCESS.alpha(torch.tensor(0.0))) == pytest.approx(1.0, abs=1e-4)
+    t = torch.linspace(0, 1, 11, dtype=torch.float64)
+    torch.testing.assert_close(PROCESS.alpha(t) ** 2 + PROCESS.spread(t) ** 2, torch.ones_like(t))
+    assert (torch.diff(PROCESS.spread(t)) > 0).all()
