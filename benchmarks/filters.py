@@ -6,14 +6,16 @@ POOLS is a folder with one folder of CIF files for each generator (files that en
 ``_symmetrized.cif`` are left out, so that no structure counts twice). Beside them stand known
 crystals and pseudo-random structures made as the paper's baseline. M_LED is slow on cells without
 symmetry, so that alone it judges at most ``--diverse`` structures of a set; in sequence it judges
-all that pass A to C. Likewise CHGNet relaxes ``--relaxed`` structures of each set, and all that
-pass A to D. Fig. 3d: the share of structures that match none of the first N prototypes.
+all that pass A to C. Likewise CHGNet relaxes ``--relaxed`` structures of the other sets, all of a
+pool, and all that pass A to D. Fig. 3d: the share of structures that match none of the first N
+prototypes. An interrupted run goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -111,18 +113,19 @@ def main() -> None:
     parser.add_argument("pools", type=Path)
     parser.add_argument("--crystals", type=Path, nargs="+", required=True, help="known, extxyz")
     parser.add_argument("--most", type=int, default=500, help="known crystals of a file")
-    parser.add_argument("--random", type=int, default=2000, help="pseudo-random structures")
-    parser.add_argument("--diverse", type=int, default=100, help="structures for D alone")
-    parser.add_argument("--relaxed", type=int, default=45, help="structures for E alone")
+    parser.add_argument("--random", type=int, default=500, help="pseudo-random structures")
+    parser.add_argument("--diverse", type=int, default=50, help="structures for D alone")
+    parser.add_argument("--relaxed", type=int, default=20, help="the same for E, pools whole")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, required=True, help="file of relaxations")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/filters.json"))
     parser.add_argument("--plot", type=Path, help="PNG of the prototype curve")
     options = parser.parse_args()
     relaxations = Relaxations(options.checkpoint)
-    results: dict[str, object] = {}
+    protocol = _protocol(options)
+    results: dict[str, object] = _done(options.out, protocol)
     curves = {}
-    for name, (structures, samples) in gather(options).items():
+    for name, (structures, samples) in gather(options, done=results):
         row, curve = judge(structures, samples, relaxations)
         if curve:
             curves[name] = curve
@@ -130,7 +133,7 @@ def main() -> None:
         results[name] = {"structures": len(structures), **row}
         shown = {key: _percent(row[key]) for key in (*COLUMNS, "A-D")}
         print(name, shown, row["E"], row["A-E"], row["S.U.N."], flush=True)
-        record(options.out, protocol=_protocol(options), results=results)
+        record(options.out, protocol=protocol, results=results)
     if options.plot:
         draw_curves(
             {name: [100 * v for v in curve] for name, curve in curves.items()},
@@ -140,28 +143,32 @@ def main() -> None:
         )
 
 
-def gather(options: argparse.Namespace) -> dict[str, tuple[list[Atoms], Samples]]:
-    """The sets, and what slow filters judge of them; each set has its own random numbers."""
+def gather(
+    options: argparse.Namespace, *, done: Collection[str]
+) -> Iterator[tuple[str, tuple[list[Atoms], Samples]]]:
+    """The sets that are left, and what slow filters judge of them; each set has its own random
+    numbers, so that it does not matter which are left."""
     folders = sorted(options.pools.iterdir())
     names = [
         *(folder.name for folder in folders),
-        RANDOM,
         *(file.name.split(".")[0] for file in options.crystals),
+        RANDOM,
     ]
-    sets = {}
     for number, name in enumerate(names):
+        if name in done:
+            continue
         rng = np.random.default_rng([options.seed, number])
         if number < len(folders):
             structures = _pool(folders[number])
         elif name == RANDOM:
             structures = [pseudo_random(rng) for _ in range(options.random)]
         else:
-            file = options.crystals[number - len(folders) - 1]
+            file = options.crystals[number - len(folders)]
             structures = _drawn(_known(file), options.most, rng)
         # Drawn, because files are in order of composition.
         order = rng.permutation(len(structures)).tolist()
-        sets[name] = (structures, Samples(order[: options.diverse], order[: options.relaxed]))
-    return sets
+        relaxed = order if number < len(folders) else order[: options.relaxed]
+        yield name, (structures, Samples(order[: options.diverse], relaxed))
 
 
 def judge(
@@ -219,9 +226,18 @@ def _reasons(ended: Sequence[Ended]) -> dict[str, int]:
     return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
 
 
+def _done(path: Path, protocol: dict[str, object]) -> dict[str, object]:
+    """What an interrupted run of the same protocol recorded."""
+    if not path.exists():
+        return {}
+    recorded = json.loads(path.read_text("utf-8"))
+    same = recorded["protocol"] == json.loads(json.dumps(protocol))
+    return dict(recorded["results"]) if same else {}
+
+
 def _protocol(options: argparse.Namespace) -> dict[str, object]:
     return {
-        "command": "python benchmarks/filters.py POOLS --crystals MP20_TEST_SAMPLE VAL --most "
+        "command": "python benchmarks/filters.py POOLS --crystals MP20_TEST_SAMPLE --most "
         f"{options.most} --random {options.random} --diverse {options.diverse} --relaxed "
         f"{options.relaxed} --seed {options.seed} --checkpoint FILE",
         "spp_threshold": shipped_potential().threshold,
@@ -232,7 +248,8 @@ def _protocol(options: argparse.Namespace) -> dict[str, object]:
         "hull of CHGNet energies; the paper takes that energy from DFT. CHGNet was trained on "
         "Materials Project data: in-sample for known crystals. A relaxation that does not end "
         "counts as not passed.",
-        "E_sample": f"at most {options.relaxed} structures of a set, drawn; A-E: all that pass A-D",
+        "E_sample": f"pools: all; other sets: {options.relaxed} structures, drawn; A-E: all that "
+        "pass A-D",
         "S.U.N.": "of that sample, relaxed: within 0.1 eV/atom of the hull, first of its kind, and "
         "no crystal of OQMD-ICSD of at most 20 atoms",
         "pseudo_random": (pseudo_random.__doc__ or "").split("\n")[0],
