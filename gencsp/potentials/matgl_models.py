@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ase.units import GPa
-
 from gencsp.errors import PotentialError
 from gencsp.potentials.ase_engine import AseEngine
 from gencsp.potentials.weights import digest_of
@@ -37,7 +35,6 @@ def make(request: PotentialRequest) -> AseEngine:
             f"the matgl model '{request.variant}' cannot be loaded ({error})."
         ) from error
     digest = digest_of(potential)
-    # matgl gives stress in GPa unless told how to weight it.
-    calculator = PESCalculator(potential, stress_weight=GPa)
+    calculator = PESCalculator(potential, stress_unit="eV/A3")
     name = Path(request.variant).name
     return AseEngine(calculator, model=f"matgl-{name}-{digest}", digest=digest)
