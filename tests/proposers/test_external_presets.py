@@ -191,8 +191,10 @@ torch.save(
 """
 
 
-def test_cdvae(tmp_path: Path) -> None:
+def test_cdvae(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its tensors are turned into CIFs by its own Python; gencsp reads no pickle."""
+    # "python" of the preset is the one of the tests, which has torch, activated or not.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "home" / "scripts").mkdir(parents=True)
     (tmp_path / "home" / "scripts" / "evaluate.py").write_text(CDVAE)
     (tmp_path / "model").mkdir()

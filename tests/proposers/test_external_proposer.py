@@ -71,12 +71,12 @@ def test_read_while_it_runs(tmp_path: Path) -> None:
 
 
 def test_hangs(caplog: pytest.LogCaptureFixture) -> None:
-    proposer = ExternalProposer(deck("hangs", seconds=1.5, retries=0))
+    proposer = ExternalProposer(deck("hangs", seconds=6, retries=0))
     begun = time.monotonic()
     with caplog.at_level(logging.WARNING):
         assert len(asked(proposer)) == 1
-    assert time.monotonic() - begun < 15
-    assert "not done after 1.5 s" in caplog.text
+    assert time.monotonic() - begun < 30
+    assert "not done after 6 s" in caplog.text
     assert left_running() == []
 
 

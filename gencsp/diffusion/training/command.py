@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 
 
+@app.callback()
+def _group() -> None:
+    """Keeps ``score`` a sub-command where this module alone is loaded."""
+
+
 @app.command()
 def score(
     data: Annotated[Path, typer.Option(help="Training crystals (extxyz, gzipped or not).")],
