@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 from pymatgen.core import Composition as PymatgenComposition
+from scipy.optimize import linprog
 
 from gencsp.composition import Composition
 from gencsp.errors import HullReferenceError
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
 Key = frozenset[tuple[str, int]]
+
+#: Elements up to which a whole phase diagram is built. The facets of a hull grow exponentially
+#: with its dimension: from ten elements or so on a diagram takes minutes, then forever.
+LARGEST_DIAGRAM = 6
+#: Shares of atoms below this are rounding.
+TRACE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,7 @@ class Hull:
         """
         key = _key(composition)
         if key not in self._live_points:
-            self._live_points[key] = _at(self._diagram(composition, live=True), composition)
+            self._live_points[key] = self._found(composition, live=True)
         return energy_per_atom - self._live_points[key].energy
 
     def add(self, entry: HullEntry) -> bool:
@@ -193,8 +201,15 @@ class Hull:
     def _point(self, composition: Composition) -> _Point:
         key = _key(composition)
         if key not in self._points:
-            self._points[key] = _at(self._diagram(composition, live=False), composition)
+            self._points[key] = self._found(composition, live=False)
         return self._points[key]
+
+    def _found(self, composition: Composition, *, live: bool) -> _Point:
+        if len(composition.elements) <= LARGEST_DIAGRAM:
+            return _at(self._diagram(composition, live=live), composition)
+        entries = self._live if live else self._references
+        system = frozenset(composition.elements)
+        return _by_programme(_inside(system, entries, self.model), composition)
 
     def _diagram(self, composition: Composition, *, live: bool) -> PhaseDiagram:
         system = frozenset(composition.elements)
@@ -218,17 +233,22 @@ def _keep_lower(entries: dict[Key, HullEntry], entry: HullEntry) -> bool:
     return True
 
 
-def _build(system: frozenset[str], entries: dict[Key, HullEntry], model: str) -> PhaseDiagram:
-    # Half of the time that importing this module would take goes into this one.
-    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
-
+def _inside(system: frozenset[str], entries: dict[Key, HullEntry], model: str) -> list[HullEntry]:
+    """The phases of a chemical system and its sub-systems."""
     missing = sorted(s for s in system if frozenset({(s, 1)}) not in entries)
     if missing:
         raise HullReferenceError(
             f"the hull references of {model} hold no {' and no '.join(missing)}: add the element "
             f"to the entries file, or use the references that ship with gencsp."
         )
-    inside = [e for key, e in entries.items() if {symbol for symbol, _ in key} <= system]
+    return [e for key, e in entries.items() if {symbol for symbol, _ in key} <= system]
+
+
+def _build(system: frozenset[str], entries: dict[Key, HullEntry], model: str) -> PhaseDiagram:
+    # Half of the time that importing this module would take goes into this one.
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+
+    inside = _inside(system, entries, model)
     return PhaseDiagram(
         [
             PDEntry(
@@ -249,3 +269,25 @@ def _at(diagram: PhaseDiagram, composition: Composition) -> _Point:
     )
     energy = sum(product.fraction * product.entry.energy_per_atom for product in products)
     return _Point(energy, tuple(products))
+
+
+def _by_programme(entries: list[HullEntry], composition: Composition) -> _Point:
+    """The hull at one composition by linear programming: the shares of atoms that are lowest in
+    energy among those that add up to the composition."""
+    elements = composition.elements
+    size = composition.size
+    wanted = np.array([dict(composition.counts)[symbol] / size for symbol in elements])
+    shares = np.array(
+        [
+            [dict(e.composition.counts).get(s, 0) / e.composition.size for e in entries]
+            for s in elements
+        ]
+    )
+    energies = np.array([e.energy_per_atom for e in entries])
+    solved = linprog(energies, A_eq=shares, b_eq=wanted, bounds=(0, None), method="highs")
+    # The elements are among the phases, so there always is a solution.
+    products = sorted(
+        (Product(e, float(x)) for e, x in zip(entries, solved.x, strict=True) if x > TRACE),
+        key=lambda product: -product.fraction,
+    )
+    return _Point(float(solved.fun), tuple(products))

@@ -168,3 +168,55 @@ def test_decomposition_energy_is_pymatgens_and_the_linear_programmes(
             for p in products
         )
         assert share == pytest.approx(n / target.size)
+
+
+def test_large_systems_are_the_linear_programme_and_end() -> None:
+    symbols = [
+        "Li",
+        "Na",
+        "K",
+        "Mg",
+        "Ca",
+        "Al",
+        "Si",
+        "Ti",
+        "Mn",
+        "Fe",
+        "Ni",
+        "Cu",
+        "Zn",
+        "O",
+        "S",
+    ]
+    rng = np.random.default_rng(0)
+    known = [entry(s, float(rng.uniform(-5, -1))) for s in symbols]
+    for k in range(60):
+        pair = rng.choice(symbols, 2, replace=False)
+        known.append(entry(f"{pair[0]}{k % 3 + 1}{pair[1]}", float(rng.uniform(-6, -2))))
+    hull = Hull(known, model=MODEL)
+    everything = Composition.parse("".join(symbols))
+    below = hull.decomposition_energy(everything, 0.0)
+    products = hull.decomposition(everything)
+    assert sum(p.fraction for p in products) == pytest.approx(1.0)
+    assert sum(p.fraction * p.entry.energy_per_atom for p in products) == pytest.approx(-below)
+    assert hull.energy_above(everything, 0.0) == pytest.approx(below)
+    hull.add(entry("".join(symbols), -20.0))
+    assert hull.energy_above(everything, -20.0) == pytest.approx(0.0)
+
+
+def test_both_ways_to_the_hull_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    known = [entry(s, float(rng.uniform(-5, -1))) for s in ("Li", "Na", "Mg", "Si", "O")]
+    known += [
+        entry(f, float(rng.uniform(-6, -2))) for f in ("Li2O", "MgO", "SiO2", "NaMg", "Mg2Si")
+    ]
+    at = Composition.parse("LiNaMg2SiO3")
+    diagram = Hull(known, model=MODEL)
+    expected = {p.entry.composition.formula: p.fraction for p in diagram.decomposition(at)}
+    monkeypatch.setattr("gencsp.convex_hull.LARGEST_DIAGRAM", 0)
+    programme = Hull(known, model=MODEL)
+    found = {p.entry.composition.formula: p.fraction for p in programme.decomposition(at)}
+    assert found == pytest.approx(expected)
+    assert programme.decomposition_energy(at, 0.0) == pytest.approx(
+        diagram.decomposition_energy(at, 0.0)
+    )
