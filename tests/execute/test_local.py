@@ -189,7 +189,8 @@ from gencsp.execute import LocalProcesses
 if __name__ == "__main__":
     try:
         with LocalProcesses(2) as pool:
-            print(pool.submit(sleep, 0).result(), flush=True)
+            both = [pool.submit(sleep, 1) for _ in range(2)]
+            print([f.result() for f in both][0], flush=True)
             pool.submit(sleep, 60).result()
     except KeyboardInterrupt:
         print("stopped")
@@ -205,6 +206,8 @@ def test_interrupt_of_the_whole_group_is_quiet(tmp_path: Path) -> None:
     )
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
+    # A signal that comes just before Python begins to wait for a lock does not wake it up.
+    time.sleep(0.5)
     os.killpg(parent.pid, signal.SIGINT)
     stdout, stderr = parent.communicate(timeout=30)
     assert (stdout, stderr, parent.returncode) == ("stopped\n", "", 0)
