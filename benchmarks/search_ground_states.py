@@ -409,7 +409,7 @@ def _protocol(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str, Any
         "is or relaxed by CHGNet; lower_than_known: until one lies 1 meV/atom below that",
         "given": "composition and number of atoms of the known primitive cell",
         "relaxing": args.relaxing,
-        "seeded": "structures without parents from 'mixed' and 'random', in turn 3 to 1 at first, "
+        "seeded": "structures without parents from 'mixed' and 'random', in turn at first, "
         "then by what came of them; moves of the score model left out everywhere",
         "poor seeds": f"{POOR} random structures in P1 at {POOR_VOLUME} times the volume",
         "CrySPY": "1.5.0 from PyPI in its own environment and with its own PyXtal; random search, "

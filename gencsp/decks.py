@@ -89,7 +89,7 @@ class SearchDeck(Deck):
         ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
     )
     seed_share: float = Field(
-        0.75, ge=0, le=1, description="Share of seeds among structures without parents."
+        0.5, ge=0, le=1, description="Share of seeds among structures without parents."
     )
     background: str = Field("random", description="Proposer of the others, by name.")
     sampler: Literal["thorough", "quick"] = Field(

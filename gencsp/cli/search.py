@@ -69,7 +69,7 @@ def search(
     no_seeds: Annotated[bool, typer.Option("--no-seeds", help="Search without seeds.")] = False,
     seed_share: Annotated[
         float, typer.Option(help="Share of seeds among structures without parents.")
-    ] = 0.75,
+    ] = 0.5,
     background: Annotated[str, typer.Option(help="Proposer of the others.")] = "random",
     sampler: Annotated[
         Literal["thorough", "quick"],

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
-from gencsp.diffusion.networks import build_network, describe_network
+from gencsp.diffusion.weights_file import load_network, save_network, weights_errors, weights_path
 from gencsp.diffusion.wrapped import remove_mean
-from gencsp.errors import WeightsError
 
 #: Name of the weights that ship with the package.
 DEFAULT_WEIGHTS = "score.safetensors"
@@ -52,21 +46,9 @@ def save_score_model(
     network: nn.Module, path: Path, *, sigma_min: float, sigma_max: float, notes: str = ""
 ) -> str:
     """Write weights and all that is needed to rebuild the network; returns their digest."""
-    name, config = describe_network(network)
-    tensors = {
-        key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
-    }
-    digest = digest_of(tensors)
-    metadata = {
-        "architecture": name,
-        "config": json.dumps(config),
-        "sigma_min": repr(sigma_min),
-        "sigma_max": repr(sigma_max),
-        "digest": digest,
-        "notes": notes,
-    }
-    save_file(tensors, path, metadata=metadata)
-    return digest
+    return save_network(
+        network, path, sigma_min=repr(sigma_min), sigma_max=repr(sigma_max), notes=notes
+    )
 
 
 def load_score_model(
@@ -77,41 +59,16 @@ def load_score_model(
     Raises:
         WeightsError: the file is missing, damaged, or of an unknown architecture.
     """
-    if path is not None:
-        return _load(path, device)
-    with as_file(files("gencsp") / "weights" / DEFAULT_WEIGHTS) as shipped:
-        return _load(shipped, device)
-
-
-def _load(path: Path, device: torch.device | str) -> NetworkScoreModel:
-    if not path.is_file():
-        raise WeightsError(
-            f"there are no score-model weights at {path}: reinstall gencsp, or train your own "
+    with weights_path(path, DEFAULT_WEIGHTS) as file:
+        missing = (
+            f"there are no score-model weights at {file}: reinstall gencsp, or train your own "
             f"with 'gencsp train score'."
         )
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        network = build_network(metadata["architecture"], json.loads(metadata["config"]))
-        network.load_state_dict(tensors)
-        sigma_min, sigma_max = float(metadata["sigma_min"]), float(metadata["sigma_max"])
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        if isinstance(error, WeightsError):
-            raise
-        raise WeightsError(
-            f"{path} is not a readable weights file of gencsp ({error}): fetch it again."
-        ) from error
-    network.to(device).eval().requires_grad_(False)
-    return NetworkScoreModel(
-        network, sigma_min=sigma_min, sigma_max=sigma_max, digest=digest_of(tensors)
-    )
-
-
-def digest_of(tensors: dict[str, Tensor]) -> str:
-    """First 12 hexadecimal digits of the SHA-256 of names and values."""
-    sha = hashlib.sha256()
-    for key in sorted(tensors):
-        sha.update(key.encode())
-        sha.update(tensors[key].numpy().tobytes())
-    return sha.hexdigest()[:12]
+        with weights_errors(file, missing=missing):
+            stored = load_network(file, device=device)
+            return NetworkScoreModel(
+                stored.network,
+                sigma_min=float(stored.metadata["sigma_min"]),
+                sigma_max=float(stored.metadata["sigma_max"]),
+                digest=stored.digest,
+            )

@@ -63,7 +63,7 @@ class SearchSettings:
     ahead: int = 8
     batch: int = 1
     block: int = 8
-    seed_share: float = 0.75
+    seed_share: float = 0.5
     volume_spread: float = 0.0
     separations: tuple[tuple[str, str, float], ...] = ()
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from gencsp.diffusion.joint.objective import JointObjective
-from gencsp.diffusion.networks import build_network, describe_network
-from gencsp.diffusion.score_model import digest_of
-from gencsp.errors import WeightsError
+from gencsp.diffusion.weights_file import load_network, save_network, weights_errors, weights_path
 
 #: Name of the weights that ship with the package.
 DEFAULT_WEIGHTS = "pigen.safetensors"
@@ -48,19 +43,13 @@ def save_joint_model(
     notes: str = "",
 ) -> str:
     """Write weights and all that is needed to use them; returns their digest."""
-    _, config = describe_network(network)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    digest = digest_of(tensors)
-    metadata = {
-        "architecture": "joint",
-        "config": json.dumps(config),
-        "objective": json.dumps(objective.describe()),
-        "sizes": json.dumps({str(n): int(count) for n, count in sorted(sizes.items())}),
-        "digest": digest,
-        "notes": notes,
-    }
-    save_file(tensors, path, metadata=metadata)
-    return digest
+    return save_network(
+        network,
+        path,
+        objective=json.dumps(objective.describe()),
+        sizes=json.dumps({str(n): int(count) for n, count in sorted(sizes.items())}),
+        notes=notes,
+    )
 
 
 def load_joint_model(path: Path | None = None, *, device: torch.device | str = "cpu") -> JointModel:
@@ -69,29 +58,18 @@ def load_joint_model(path: Path | None = None, *, device: torch.device | str = "
     Raises:
         WeightsError: the file is missing, damaged, or holds something else.
     """
-    if path is not None:
-        return _load(path, device)
-    with as_file(files("gencsp") / "weights" / DEFAULT_WEIGHTS) as shipped:
-        return _load(shipped, device)
-
-
-def _load(path: Path, device: torch.device | str) -> JointModel:
-    if not path.is_file():
-        raise WeightsError(
-            f"there are no weights of a joint model at {path}, and none ship with this version: "
-            f"train your own with 'gencsp train joint', and name them with --weights."
+    with weights_path(path, DEFAULT_WEIGHTS) as file:
+        missing = (
+            f"there are no weights of a joint model at {file}: reinstall gencsp, or train your "
+            f"own with 'gencsp train joint'."
         )
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        network = build_network("joint", json.loads(metadata["config"]))
-        network.load_state_dict(tensors)
-        objective = JointObjective.from_description(json.loads(metadata["objective"]))
-        sizes = {int(n): int(count) for n, count in json.loads(metadata["sizes"]).items()}
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise WeightsError(
-            f"{path} is not a readable weights file of a joint model ({error}): fetch it again."
-        ) from error
-    network.to(device).eval().requires_grad_(False)
-    return JointModel(network, objective, sizes, digest_of(tensors))
+        with weights_errors(file, missing=missing):
+            stored = load_network(file, device=device)
+            objective = JointObjective.from_description(json.loads(stored.metadata["objective"]))
+            sizes = json.loads(stored.metadata["sizes"])
+            return JointModel(
+                stored.network,
+                objective,
+                {int(n): int(count) for n, count in sizes.items()},
+                stored.digest,
+            )

@@ -44,7 +44,9 @@ def joint(
     steps: Annotated[int, typer.Option(help="Optimiser steps at which to end.")] = 30000,
     batch_size: Annotated[int, typer.Option(help="Crystals in a batch.")] = 32,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
-    cooldown: Annotated[float, typer.Option(help="Share of steps at falling rate.")] = 0.25,
+    cooldown: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of steps at falling rate.")
+    ] = 0.25,
     validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     threads: Annotated[int, typer.Option(help="Torch threads, and workers for labels.")] = 1,

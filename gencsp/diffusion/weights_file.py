@@ -1,0 +1,94 @@
+"""Networks in safetensors files, with all that is needed to rebuild them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gencsp.diffusion.networks import build_network, describe_network
+from gencsp.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNetwork:
+    """A network read from a file, ready to predict.
+
+    Attributes:
+        network: in evaluation mode, without gradients.
+        metadata: what the file says.
+        digest: short hash of the weights.
+    """
+
+    network: nn.Module
+    metadata: Mapping[str, str]
+    digest: str
+
+
+def save_network(network: nn.Module, path: Path, **metadata: str) -> str:
+    """Write weights, how to rebuild the network, and metadata; returns the digest."""
+    architecture, config = describe_network(network)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    digest = digest_of(tensors)
+    about = {"architecture": architecture, "config": json.dumps(config), "digest": digest}
+    save_file(tensors, path, metadata={**about, **metadata})
+    return digest
+
+
+def load_network(path: Path, *, device: torch.device | str) -> StoredNetwork:
+    """Read a file of :func:`save_network`; call it within :func:`weights_errors`."""
+    with safe_open(path, framework="pt", device="cpu") as file:
+        metadata = file.metadata() or {}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    network = build_network(metadata["architecture"], json.loads(metadata["config"]))
+    network.load_state_dict(tensors)
+    network.to(device).eval().requires_grad_(False)
+    return StoredNetwork(network, metadata, digest_of(tensors))
+
+
+@contextmanager
+def weights_errors(path: Path, *, missing: str) -> Iterator[None]:
+    """Turn what goes wrong with a file of weights into :class:`~gencsp.errors.WeightsError`.
+
+    Args:
+        path: the file.
+        missing: what to say, and to do, where there is none.
+    """
+    if not path.is_file():
+        raise WeightsError(missing)
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path} is not a readable weights file of gencsp ({error}): fetch it again."
+        ) from error
+
+
+@contextmanager
+def weights_path(path: Path | None, shipped: str) -> Iterator[Path]:
+    """The file named, or the one of this name that ships with gencsp."""
+    if path is not None:
+        yield path
+        return
+    with as_file(files("gencsp") / "weights" / shipped) as found:
+        yield found
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """First 12 hexadecimal digits of the SHA-256 of names and values."""
+    sha = hashlib.sha256()
+    for key in sorted(tensors):
+        sha.update(key.encode())
+        sha.update(tensors[key].numpy().tobytes())
+    return sha.hexdigest()[:12]
