@@ -19,7 +19,9 @@ SYMPREC = 0.1
 
 @dataclass(frozen=True, slots=True)
 class NeighbourGroup:
-    """Half of the children keep one operation of the parent and lose others; half gain symmetry.
+    """Children keep one operation of the parent and lose others, or gain symmetry.
+
+    Half of them try to gain some; those that find none lose some instead.
 
     Downwards, one operation is drawn; displacements and a strain are random, averaged over the
     cyclic group that it generates. So the child breaks the symmetry along a mode of one of its
@@ -49,9 +51,8 @@ class NeighbourGroup:
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
-        if rng.random() < 0.5:
-            return _raised(parents[0], rng)
-        return self._lowered(bare(parents[0]), rng)
+        raised = _raised(parents[0], rng) if rng.random() < 0.5 else None
+        return self._lowered(bare(parents[0]), rng) if raised is None else raised
 
     def _lowered(self, child: Atoms, rng: np.random.Generator) -> Atoms | None:
         held = hold_symmetry(child, SYMPREC)
@@ -87,9 +88,7 @@ def cyclic_subgroup(symmetry: Symmetry, operation: int) -> Symmetry:
 
 
 def _raised(parent: Atoms, rng: np.random.Generator) -> Atoms | None:
-    start = int(rng.integers(1, len(LADDER)))
+    rung = LADDER[int(rng.integers(1, len(LADDER)))]
     present = space_group(parent).number
-    refined = refine(
-        bare(parent), ladder=LADDER[start : start + 2], low=P1 | {present}, cell="input"
-    )
+    refined = refine(bare(parent), ladder=[rung], low=P1 | {present}, cell="input")
     return refined.atoms if refined.refined else None

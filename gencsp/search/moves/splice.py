@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.cell import Cell
+from ase.data import atomic_numbers
 from ase.geometry.minkowski_reduction import minkowski_reduce
 from numpy.typing import NDArray
 
@@ -32,19 +33,26 @@ SEAM = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Two parents in one cell, before their numbers of atoms are put right.
+    """All atoms of two parents in one cell, before their numbers are put right.
 
     Attributes:
-        inside: atoms of both parents in their own half.
-        outside: the others, of use where a species is short.
-        depth: for each atom of ``inside`` its distance to the nearest cut; likewise
-            ``outside_depth``; as shares of the period.
+        cell: Å.
+        numbers: atomic numbers, shape (n,).
+        frac: fractional coordinates, shape (n, 3).
+        inside: whether an atom lies in its own parent's half, shape (n,); the others are of use
+            where a species is short.
+        depth: distance to the nearest cut as a share of the period, shape (n,).
     """
 
-    inside: Atoms
-    outside: Atoms
+    cell: Array
+    numbers: NDArray[np.int64]
+    frac: Array
+    inside: NDArray[np.bool_]
     depth: Array
-    outside_depth: Array
+
+    def atoms(self, rows: NDArray[np.int64]) -> Atoms:
+        """Some of the atoms, in the order given."""
+        return Atoms(self.numbers[rows], scaled_positions=self.frac[rows], cell=self.cell, pbc=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +127,17 @@ class Crossover:
         whole = balanced(joined, parents, rng=rng, tools=tools)
         if whole is None:
             return None
-        wanted = Counter(whole.symbols)
-        deep_first = np.argsort(-joined.depth, kind="stable")
+        wanted = Counter(whole.numbers.tolist())
+        own = np.flatnonzero(joined.inside)
         kept = []
-        for k in deep_first:
-            symbol = joined.inside.symbols[k]
-            if joined.depth[k] > SEAM and wanted[symbol] > 0:
-                wanted[symbol] -= 1
+        for k in own[np.argsort(-joined.depth[own], kind="stable")]:
+            number = int(joined.numbers[k])
+            if joined.depth[k] > SEAM and wanted[number] > 0:
+                wanted[number] -= 1
                 kept.append(int(k))
         if not kept or len(kept) == len(whole):
             return None if not kept else whole
-        host = joined.inside[sorted(kept)]
+        host = joined.atoms(np.array(sorted(kept)))
         return inpaint(host, whole, rng=rng, tools=tools, steps=self.steps, passes=self.passes)
 
 
@@ -145,29 +153,25 @@ def join(
     The cell is a mean of the two reduced ones at the mean volume per atom, with the axes of the
     second parent in a random order and direction; a fixed cell stays as it is.
     """
-    first, second = (_reduced(parent, fixed_cell) for parent in parents)
+    cells = [_reduced_cell(parent, fixed_cell) for parent in parents]
+    sizes = [len(parent) for parent in parents]
     share = rng.uniform(LEAST, MOST)
     order = np.arange(3) if fixed_cell else rng.permutation(3)
     signs = np.ones(3) if fixed_cell else rng.choice([-1.0, 1.0], size=3)
-    other = second.cell.array[order] * signs[:, None]
-    cell = Cell(first.cell.array) if fixed_cell else _mean_cell(first, other, len(second), share)
+    turned = (cells[0], cells[1][order] * signs[:, None])
+    cell = cells[0] if fixed_cell else _mean_cell(turned, sizes, share)
     normal = np.array(normals[int(rng.integers(len(normals)))])
-    fractions = [
-        (first.get_scaled_positions() + rng.random(3)) % 1.0,
-        (second.get_scaled_positions()[:, order] * signs + rng.random(3)) % 1.0,
-    ]
-    parts, depths, mine = [], [], []
-    for parent, x, (low, high) in zip(
-        (first, second), fractions, ((0.0, share), (share, 1.0)), strict=True
-    ):
-        phase = (x @ normal) % 1.0
-        distance = np.abs(phase[:, None] - np.array([0.0, share, 1.0])).min(axis=1)
-        parts.append(Atoms(parent.numbers, scaled_positions=x, cell=cell, pbc=True))
-        depths.append(distance)
-        mine.append((phase >= low) & (phase < high))
-    both = parts[0] + parts[1]
-    depth, chosen = np.concatenate(depths), np.concatenate(mine)
-    return Joined(both[chosen], both[~chosen], depth[chosen], depth[~chosen])
+    frac = np.concatenate(
+        [
+            (parent.positions @ np.linalg.inv(axes) + rng.random(3)) % 1.0
+            for parent, axes in zip(parents, turned, strict=True)
+        ]
+    )
+    phase = (frac @ normal) % 1.0
+    depth = np.abs(phase[:, None] - np.array([0.0, share, 1.0])).min(axis=1)
+    inside = (phase < share) == (np.arange(len(frac)) < sizes[0])
+    numbers = np.concatenate([parent.numbers for parent in parents])
+    return Joined(cell, numbers, frac, inside, depth)
 
 
 def balanced(
@@ -178,20 +182,20 @@ def balanced(
     Of a species with too many atoms those nearest to a cut go, of one with too few those of the
     other halves come that are nearest to it. In a chemical system the numbers stay as they fell.
     """
+    own = np.flatnonzero(joined.inside)
     if tools.elements:
-        return joined.inside if len(joined.inside) else None
-    wanted = Counter(parents[0].symbols)
-    child = Atoms(cell=joined.inside.cell, pbc=True)
-    for symbol in sorted(wanted):
-        here = np.flatnonzero(joined.inside.symbols == symbol)
-        here = here[np.argsort(-joined.depth[here], kind="stable")][: wanted[symbol]]
-        child += joined.inside[here]
-        there = np.flatnonzero(joined.outside.symbols == symbol)
-        if len(here) + len(there) < wanted[symbol]:
+        return joined.atoms(own) if len(own) else None
+    rows = []
+    for symbol, wanted in sorted(Counter(parents[0].symbols).items()):
+        species = joined.numbers == atomic_numbers[symbol]
+        here, there = (np.flatnonzero(species & half) for half in (joined.inside, ~joined.inside))
+        here = here[np.argsort(-joined.depth[here], kind="stable")][:wanted]
+        if len(here) + len(there) < wanted:
             return None
-        nearest = there[np.argsort(joined.outside_depth[there], kind="stable")]
-        child += joined.outside[nearest[: wanted[symbol] - len(here)]]
-    ratio = len(child) / max(1, len(joined.inside))
+        nearest = there[np.argsort(joined.depth[there], kind="stable")]
+        rows += [here, nearest[: wanted - len(here)]]
+    child = joined.atoms(np.concatenate(rows))
+    ratio = len(child) / max(1, len(own))
     if not tools.fixed_cell and 0.2 < ratio < 5:
         volume = _volume_per_atom(parents, rng) * len(child)
         child.set_cell(child.cell.array * (volume / child.cell.volume) ** (1 / 3), scale_atoms=True)
@@ -204,21 +208,16 @@ def _volume_per_atom(parents: Sequence[Atoms], rng: np.random.Generator) -> floa
     return float(rng.uniform(min(volumes), max(volumes)))
 
 
-def _reduced(atoms: Atoms, fixed_cell: bool) -> Atoms:
-    reduced = atoms.copy()
-    reduced.set_constraint()
-    if not fixed_cell:
-        cell, _ = minkowski_reduce(atoms.cell.array)
-        reduced.set_cell(cell)
-    reduced.wrap()
-    return reduced
+def _reduced_cell(atoms: Atoms, fixed_cell: bool) -> Array:
+    if fixed_cell:
+        return np.asarray(atoms.cell.array)
+    cell, _ = minkowski_reduce(atoms.cell.array)
+    return np.asarray(cell)
 
 
-def _mean_cell(first: Atoms, other: Array, n_other: int, share: float) -> Cell:
+def _mean_cell(cells: Sequence[Array], sizes: Sequence[int], share: float) -> Array:
     """Lengths and angles between those of the two cells, scaled to equal numbers of atoms."""
-    one = Cell(first.cell.array * (1 / len(first)) ** (1 / 3)).cellpar()
-    two = Cell(other * (1 / n_other) ** (1 / 3)).cellpar()
-    mean = share * one + (1 - share) * two
-    size = share * len(first) + (1 - share) * n_other
-    cell = Cell.fromcellpar(mean)
-    return Cell(cell.array * size ** (1 / 3))
+    one, two = (Cell(c / n ** (1 / 3)).cellpar() for c, n in zip(cells, sizes, strict=True))
+    size = share * sizes[0] + (1 - share) * sizes[1]
+    cell = Cell.fromcellpar(share * one + (1 - share) * two)
+    return np.asarray(cell.array * size ** (1 / 3))
