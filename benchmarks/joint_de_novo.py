@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--weights", type=Path, help="of another network than the shipped one")
     parser.add_argument("--steps", type=int, default=JointSamplerSettings().steps)
+    parser.add_argument("--correctors", type=int, default=JointSamplerSettings().corrector_steps)
     parser.add_argument("--diverse", type=int, default=300, help="structures for D alone")
     parser.add_argument("--relaxed", type=int, default=60, help="structures for E alone")
     parser.add_argument("--seed", type=int, default=0)
@@ -144,9 +145,9 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     model = load_joint_model(options.weights)
-    folder = options.folder / f"{model.digest}-{options.steps}"
+    folder = options.folder / f"{model.digest}-{options.steps}-{options.correctors}"
     folder.mkdir(parents=True, exist_ok=True)
-    settings = JointSamplerSettings(steps=options.steps)
+    settings = JointSamplerSettings(steps=options.steps, corrector_steps=options.correctors)
     results: dict[str, object] = {}
     order = np.random.default_rng(options.seed).permutation(options.samples).tolist()
     samples = Samples(order[: options.diverse], order[: options.relaxed])
@@ -175,8 +176,8 @@ def main() -> None:
 def _protocol(options: argparse.Namespace, model: JointModel) -> dict[str, object]:
     return {
         "command": f"python benchmarks/{Path(__file__).name} --samples {options.samples} "
-        f"--steps {options.steps} --diverse {options.diverse} --relaxed {options.relaxed} "
-        f"--seed {options.seed}",
+        f"--steps {options.steps} --correctors {options.correctors} --diverse {options.diverse} "
+        f"--relaxed {options.relaxed} --seed {options.seed}",
         "weights": model.digest,
         "compactness_loss": model.objective.weights.compactness,
         "guidance": "weight w = 1 + g of PIGEN's eq. 7",

@@ -13,6 +13,8 @@ from gencsp.diffusion.wrapped import remove_mean
 
 #: Name of the weights that ship with the package.
 DEFAULT_WEIGHTS = "score.safetensors"
+#: What makes others.
+COMMAND = "gencsp train score"
 
 
 class NetworkScoreModel:
@@ -62,10 +64,10 @@ def load_score_model(
     with weights_path(path, DEFAULT_WEIGHTS) as file:
         missing = (
             f"there are no score-model weights at {file}: reinstall gencsp, or train your own "
-            f"with 'gencsp train score'."
+            f"with '{COMMAND}'."
         )
         with weights_errors(file, missing=missing):
-            stored = load_network(file, device=device)
+            stored = load_network(file, needed="sigma_min", command=COMMAND, device=device)
             return NetworkScoreModel(
                 stored.network,
                 sigma_min=float(stored.metadata["sigma_min"]),

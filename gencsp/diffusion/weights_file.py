@@ -44,11 +44,28 @@ def save_network(network: nn.Module, path: Path, **metadata: str) -> str:
     return digest
 
 
-def load_network(path: Path, *, device: torch.device | str) -> StoredNetwork:
-    """Read a file of :func:`save_network`; call it within :func:`weights_errors`."""
+def load_network(
+    path: Path, *, needed: str, command: str, device: torch.device | str
+) -> StoredNetwork:
+    """Read a file of :func:`save_network`; call it within :func:`weights_errors`.
+
+    Args:
+        path: the file.
+        needed: an entry of the metadata that only files of the right kind have.
+        command: what makes those, for the message.
+        device: where the network goes.
+
+    Raises:
+        WeightsError: the file holds another kind of model.
+    """
     with safe_open(path, framework="pt", device="cpu") as file:
         metadata = file.metadata() or {}
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    if "architecture" in metadata and needed not in metadata:
+        raise WeightsError(
+            f"{path} holds another kind of model ('{metadata['architecture']}'): give weights "
+            f"that '{command}' made."
+        )
     network = build_network(metadata["architecture"], json.loads(metadata["config"]))
     network.load_state_dict(tensors)
     network.to(device).eval().requires_grad_(False)

@@ -15,6 +15,8 @@ from gencsp.diffusion.weights_file import load_network, save_network, weights_er
 
 #: Name of the weights that ship with the package.
 DEFAULT_WEIGHTS = "pigen.safetensors"
+#: What makes others.
+COMMAND = "gencsp train joint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,10 @@ def load_joint_model(path: Path | None = None, *, device: torch.device | str = "
     with weights_path(path, DEFAULT_WEIGHTS) as file:
         missing = (
             f"there are no weights of a joint model at {file}: reinstall gencsp, or train your "
-            f"own with 'gencsp train joint'."
+            f"own with '{COMMAND}'."
         )
         with weights_errors(file, missing=missing):
-            stored = load_network(file, device=device)
+            stored = load_network(file, needed="objective", command=COMMAND, device=device)
             objective = JointObjective.from_description(json.loads(stored.metadata["objective"]))
             sizes = json.loads(stored.metadata["sizes"])
             return JointModel(

@@ -31,7 +31,7 @@ class JointSamplerSettings:
         resampling: passes through each step where there is a host.
     """
 
-    steps: int = 100
+    steps: int = 50
     corrector_steps: int = 1
     snr: float = 0.3
     free_cell: bool = True
