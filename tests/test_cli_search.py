@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import ase.io
 import numpy as np
@@ -15,10 +16,11 @@ from cheap_search import cheap_search, manifest
 from typer.testing import CliRunner
 
 import gencsp
+import gencsp.assembly
 import gencsp.assembly_search
 from gencsp.cli import app
 from gencsp.composition import Composition
-from gencsp.decks import SearchDeck
+from gencsp.decks import CycleDeck, SearchDeck
 from gencsp.errors import ExecutorError, RequestError
 from gencsp.execute import ThisProcess
 from gencsp.execute.named import open_executor
@@ -32,6 +34,7 @@ from gencsp.search_strategies import StrategyMaker, named_strategy, strategy_nam
 from gencsp.store import DiskStore
 
 RUNNER = CliRunner()
+SEEDS = ("--seeds", "random")
 ARGUMENTS = ["search", "LiSi2", "--atoms", "3", "--seed", "5"]
 DRIVERS = Path(gencsp.__file__).parent.parent / "drivers"
 
@@ -87,7 +90,9 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
         (["search", "--system", "Li"], "chemical system"),
         (["search", "Li-Xx"], "Xx"),
         (["search", "LiSi2", "--method", "warp"], "no method 'warp': choose from random, hop"),
-        (["search", "LiSi2", "--driver", "cycle"], "gencsp cycle FORMULA"),
+        (["search", "LiSi2", "--driver", "cycle", "--batch", "2"], "no --batch: leave it out"),
+        (["search", "--driver", "cycle"], "give a formula"),
+        (["search", "LiSi2", "--driver", "cycle", *SEEDS, *SEEDS], "one --seeds"),
         (["search", "LiSi2", "--rattle", "-1"], "'rattle'"),
         (["search", "LiSi2", "--budget", "0"], "'budget' is 0"),
         (["search", "LiSi2", "--seeds", "nowhere"], "neither a file nor a proposer"),
@@ -115,6 +120,24 @@ def test_bad_input(
     assert sentence.startswith("gencsp: ")
     assert says in sentence
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cycle_is_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options of searches become those of the cycle; the budget is shared with the inpaintings."""
+    decks: list[CycleDeck] = []
+
+    def opened(deck: CycleDeck) -> NoReturn:
+        decks.append(deck)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gencsp.assembly, "open_cycle", opened)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["search", "LiSi2", "--driver", "cycle", "--budget", "40", "--atoms", "12"]
+    result = RUNNER.invoke(app, [*arguments, *SEEDS, "--pressure", "5", "--seed", "3"])
+    assert result.exit_code == 130, result.output
+    (deck,) = decks
+    wanted = {"formula": "LiSi2", "n": 10, "atoms": 12, "proposer": "random"}
+    assert deck == CycleDeck.make(**wanted, pressure=5.0, seed=3)
 
 
 def test_an_executor_that_cannot_start(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.options import EngineOption, PotentialOption
+from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import (
     SecondOption,
     TopOption,
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from gencsp.decks import SearchDeck
     from gencsp.search.loop import Search, SearchProgress
 
+#: Other names of methods.
+NICKNAMES = {"basin-hopping": "hop"}
 #: Names of skipped seeds on the screen.
 NAMED = 5
 
 
 def search(
+    context: typer.Context,
     formula: Annotated[
         str | None,
         typer.Argument(
@@ -51,7 +55,9 @@ def search(
     method: Annotated[
         str,
         typer.Option(
-            "--method", "--driver", help="How to search: random, hop, genetic, or your own."
+            "--method",
+            "--driver",
+            help="How to search: random, hop, genetic, cycle, or your own.",
         ),
     ] = "random",
     budget: Annotated[int, typer.Option(help="Trials, each of at most one relaxation.")] = 100,
@@ -122,13 +128,16 @@ def search(
     """
     from gencsp.decks import SearchDeck
 
+    if method == "cycle":
+        search_by_cycle(context, budget=budget, seeds=seeds)
+        return
     if formula is not None and "-" in formula and system is None:
         formula, system = None, formula
     deck = SearchDeck.make(
         formula=formula,
         system=system,
         airss=airss,
-        method=_method(method),
+        method=NICKNAMES.get(method, method),
         budget=budget,
         minutes=minutes,
         patience=patience,
@@ -281,15 +290,6 @@ def _table(*titles: str) -> Table:
     for k, title in enumerate(titles):
         table.add_column(title, justify="right" if k else "left", no_wrap=True)
     return table
-
-
-def _method(name: str) -> str:
-    """A method by any of its names; the cycle is a command of its own, with options of its own."""
-    if name == "cycle":
-        from gencsp.errors import RequestError
-
-        raise RequestError("the cycle has a command of its own: gencsp cycle FORMULA.")
-    return {"basin-hopping": "hop"}.get(name, name)
 
 
 def _distances(text: str | None) -> dict[str, str]:

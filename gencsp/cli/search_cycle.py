@@ -1,0 +1,66 @@
+"""``gencsp search --driver cycle``: the cycle under the options that searches have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gencsp.cli.cycle import cycle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Options of a search that mean the same to the cycle, under the same names.
+SHARED = (
+    "formula",
+    "atoms",
+    "seed",
+    "workers",
+    "out",
+    "weights",
+    "fmax",
+    "steps",
+    "pressure",
+    "keep_symmetry",
+    "engine",
+    "potential",
+    "hull",
+    "second",
+    "top",
+)
+#: Options that mean something else there, and are translated.
+TRANSLATED = ("method", "budget", "seeds")
+#: Relaxations for each structure generated: its own, and one of each inpainting.
+RELAXATIONS = 4
+
+
+def search_by_cycle(context: typer.Context, *, budget: int, seeds: Sequence[str] | None) -> None:
+    """Run the cycle with the options of a search.
+
+    Args:
+        context: of ``gencsp search``, which knows what was given.
+        budget: relaxations; the structures to generate follow from it.
+        seeds: at most one proposer.
+
+    Raises:
+        RequestError: something was given that the cycle does not know.
+    """
+    from gencsp.errors import RequestError
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    # By name, because Typer has brought Click's enumeration along since it left Click.
+    given = {name for name, source in sources.items() if source and source.name != "DEFAULT"}
+    unknown = sorted(given - {*SHARED, *TRANSLATED})
+    if unknown:
+        names = ", ".join("--" + name.replace("_", "-") for name in unknown)
+        raise RequestError(f"the cycle has no {names}: leave it out, or see 'gencsp cycle --help'.")
+    if "formula" not in given:
+        raise RequestError("the cycle searches one composition: give a formula.")
+    if seeds is not None and len(seeds) > 1:
+        raise RequestError("the cycle generates with one proposer: give one --seeds.")
+    cycle(
+        n=max(1, budget // RELAXATIONS),
+        proposer="mixed" if seeds is None else seeds[0],
+        **{name: context.params[name] for name in SHARED},
+    )
