@@ -8,7 +8,7 @@ DiffCSP. Around a host its atoms and cell stay. De novo, the species are generat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -23,12 +23,12 @@ from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.lattice import scaled
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
-from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.batches import fits, mark_for, until_enough
+from gencsp.proposers.checks import keeps_apart
 from gencsp.proposers.drawing import draw_units, identify, mark
 from gencsp.proposers.options import ProposerOptions
 from gencsp.proposers.score_model import with_guests
 from gencsp.proposers.streams import streams
-from gencsp.provenance import Stage
 
 
 class JointProposer:
@@ -64,36 +64,30 @@ class JointProposer:
         self, request: Request, host: Atoms | None, rngs: Iterator[np.random.Generator]
     ) -> Iterator[Atoms]:
         options = self.options
-        parent = "" if request.host is None else str(request.host.info.get("structure_id", ""))
         free = host is None and request.cell is None
         settings = options.joint_sampler_settings(free_cell=free, host=host is not None)
-        made, left = 0, request.n * options.attempts
-        while made < request.n and left > 0:
-            size = min(options.batch_size, request.n - made, left)
-            batch = list(islice(rngs, size))
-            left -= size
+
+        def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
             starts = [_start(request, host, rng) for rng in batch]
-            for atoms in _sampled(self.model, starts, settings, batch, options):
-                if request.volume_per_atom is not None and free:
+            done = _sampled(self.model, starts, settings, batch, options)
+            if request.volume_per_atom is not None and free:
+                for atoms in done:
                     volume = request.volume_per_atom * len(atoms)
                     atoms.set_cell(scaled(atoms.cell, volume), scale_atoms=True)
-                if not (
-                    has_composition(atoms, request.composition, request.units)
-                    and keeps_apart(atoms, separation=options.separation)
-                ):
-                    self.failures += 1
-                    continue
-                made += 1
-                proposal = mark(
-                    atoms,
-                    proposer=self.name,
-                    model=self.model.digest,
-                    parents=parent,
-                    stage=Stage.GENERATED if host is None else Stage.INPAINTED,
-                )
-                if request.host is not None:
-                    proposal.info["host_atoms"] = len(request.host)
-                yield proposal
+            return done
+
+        for atoms in until_enough(
+            request.n,
+            made,
+            partial(fits, request=request, separation=options.separation),
+            rngs,
+            batch_size=options.batch_size,
+            attempts=options.attempts,
+        ):
+            if atoms is None:
+                self.failures += 1
+            else:
+                yield mark_for(request, atoms, proposer=self.name, model=self.model.digest)
 
 
 def _start(request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
@@ -189,15 +183,21 @@ def _de_novo(
 ) -> Iterator[Atoms]:
     allowed = None if elements is None else [atomic_numbers[s] for s in elements]
     settings = options.joint_sampler_settings(free_cell=True, host=False)
-    made, left = 0, n * options.attempts
-    while made < n and left > 0:
-        batch = list(islice(rngs, min(options.batch_size, n - made, left)))
-        left -= len(batch)
+
+    def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
         starts = [
             Atoms(f"X{count}", positions=np.zeros((count, 3)), cell=np.eye(3), pbc=True)
-            for count in (draw(r) for r in batch)
+            for count in (draw(rng) for rng in batch)
         ]
-        for atoms in _sampled(model, starts, settings, batch, options, allowed):
-            if keeps_apart(atoms, separation=options.separation):
-                made += 1
-                yield mark(atoms, proposer=JointProposer.name, model=model.digest)
+        return _sampled(model, starts, settings, batch, options, allowed)
+
+    for atoms in until_enough(
+        n,
+        made,
+        partial(keeps_apart, separation=options.separation),
+        rngs,
+        batch_size=options.batch_size,
+        attempts=options.attempts,
+    ):
+        if atoms is not None:
+            yield mark(atoms, proposer=JointProposer.name, model=model.digest)

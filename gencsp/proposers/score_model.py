@@ -9,8 +9,8 @@ host's order; ``info["host_atoms"]`` says how many they are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -23,8 +23,8 @@ from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
-from gencsp.proposers.checks import has_composition, keeps_apart
-from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
+from gencsp.proposers.batches import fits, mark_for, until_enough
+from gencsp.proposers.drawing import draw_units, volume_per_atom
 from gencsp.proposers.options import (
     ATTEMPTS,
     DEFAULT_SAMPLER,
@@ -32,7 +32,6 @@ from gencsp.proposers.options import (
     ProposerOptions,
 )
 from gencsp.proposers.streams import streams
-from gencsp.provenance import Stage
 
 
 class ScoreProposer:
@@ -85,35 +84,25 @@ class ScoreProposer:
     def _propose(
         self, request: Request, host: Atoms | None, rngs: Iterator[np.random.Generator]
     ) -> Iterator[Atoms]:
-        parent = "" if request.host is None else str(request.host.info.get("structure_id", ""))
-        made = 0
-        left = request.n * self.attempts
-        while made < request.n and left > 0:
-            # The batch is as large as what is still wanted, never larger than its fixed size: a
-            # structure depends on its own generator alone.
-            size = min(self.batch_size, request.n - made, left)
-            batch = list(islice(rngs, size))
-            left -= size
+        def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
             starts = [self._start(request, host, rng) for rng in batch]
-            for atoms in sample(self.model, starts, settings=self.sampler, rngs=batch):
+            done = sample(self.model, starts, settings=self.sampler, rngs=batch)
+            for atoms in done:
                 atoms.wrap()
-                if not (
-                    has_composition(atoms, request.composition, request.units)
-                    and keeps_apart(atoms, separation=self.separation)
-                ):
-                    self.failures += 1
-                    continue
-                made += 1
-                proposal = mark(
-                    atoms,
-                    proposer=self.name,
-                    model=self.model.digest,
-                    parents=parent,
-                    stage=Stage.GENERATED if host is None else Stage.INPAINTED,
-                )
-                if request.host is not None:
-                    proposal.info["host_atoms"] = len(request.host)
-                yield proposal
+            return done
+
+        for atoms in until_enough(
+            request.n,
+            made,
+            partial(fits, request=request, separation=self.separation),
+            rngs,
+            batch_size=self.batch_size,
+            attempts=self.attempts,
+        ):
+            if atoms is None:
+                self.failures += 1
+            else:
+                yield mark_for(request, atoms, proposer=self.name, model=self.model.digest)
 
     def _start(self, request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
         """Cell and random positions to denoise; guests only where there is a host."""
