@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import torch
 from ase import Atoms
-from ase.optimize.optimize import Dynamics
 
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.dynamics import ReverseDynamics
 from gencsp.diffusion.samplers import SamplerSettings, State, prepare, start, step
 
 
-class ReverseDiffusion(Dynamics):  # type: ignore[misc]
+class ReverseDiffusion(ReverseDynamics):
     """Walk the atoms from noise to a crystal, one noise level at each step.
 
     The atoms move in place, through the same step functions as
@@ -53,73 +52,39 @@ class ReverseDiffusion(Dynamics):  # type: ignore[misc]
         loginterval: int = 1,
     ) -> None:
         self._process = prepare(model, [atoms], settings=settings, rngs=[rng])
-        self._loginterval = loginterval
-        super().__init__(atoms, logfile=logfile, trajectory=trajectory, loginterval=loginterval)
+        super().__init__(
+            atoms,
+            steps=settings.steps,
+            trajectory=trajectory,
+            logfile=logfile,
+            loginterval=loginterval,
+        )
 
     @property
     def sigma(self) -> float:
         """Noise level of the present positions, Å."""
         return self._process.levels[self.nsteps]
 
-    @property
-    def finished(self) -> bool:
-        """Whether the noise is gone."""
-        return bool(self.nsteps == self._process.settings.steps)
-
-    def irun(self, steps: int | None = None) -> Iterator[bool]:
-        """Run as a generator that yields, at the start and after each step, if the noise is gone.
-
-        Args:
-            steps: most steps of this call; ``None`` goes on to the end.
-        """
-        last = self._process.settings.steps
-        self.max_steps = last if steps is None else min(last, self.nsteps + steps)
-        if self.nsteps == 0:
-            with torch.no_grad():
-                self._accept(start(self._process))
-            self.log()
-            self.call_observers()
-        yield self.finished
-        while self.nsteps < self.max_steps:
-            self.step()
-            self.nsteps += 1
-            self.log()
-            self.call_observers()
-            yield self.finished
-
-    def run(self, steps: int | None = None) -> bool:
-        """Run to the end, or for some steps; returns whether the noise is gone."""
-        for _ in self.irun(steps):
-            pass
-        return self.finished
-
-    def step(self) -> None:
-        """Take the atoms to the next noise level."""
-        present = State(torch.tensor(self.atoms.positions, dtype=torch.float64), self.nsteps)
-        with torch.no_grad():
-            self._accept(step(self._process, present))
-
-    def log(self) -> None:  # an Optimizer's log would ask for an energy that no score has
-        """Write step, noise level (Å) and the largest distance from the start (Å)."""
-        if self.nsteps == 0:
-            self.logfile.write(f"{'':18}{'step':>6}{'sigma/A':>12}{'moved/A':>12}\n")
-        if self.nsteps % self._loginterval == 0:
-            begun = self._process.crystals.positions.numpy()
-            moved = float(np.linalg.norm(self.atoms.positions - begun, axis=1).max())
-            self.logfile.write(
-                f"{'ReverseDiffusion:':18}{self.nsteps:6d}{self.sigma:12.5f}{moved:12.4f}\n"
-            )
-
     def todict(self) -> dict[str, Any]:
         """What a trajectory records about its maker."""
-        settings = self._process.settings
-        return {
-            "type": "reverse-diffusion",
-            "optimizer": type(self).__name__,
-            "model": self._process.model.digest,
-            "kind": settings.kind,
-            "steps": settings.steps,
-        }
+        process = self._process
+        return {**super().todict(), "model": process.model.digest, "kind": process.settings.kind}
+
+    def _begin(self) -> None:
+        self._accept(start(self._process))
+
+    def _advance(self) -> None:
+        present = State(torch.tensor(self.atoms.positions, dtype=torch.float64), self.nsteps)
+        self._accept(step(self._process, present))
+
+    def _title(self) -> str:
+        return f"{'':18}{'step':>6}{'sigma/A':>12}{'moved/A':>12}\n"
+
+    def _line(self) -> str:
+        """Step, noise level (Å) and the largest distance from the start (Å)."""
+        begun = self._process.crystals.positions.numpy()
+        moved = float(np.linalg.norm(self.atoms.positions - begun, axis=1).max())
+        return f"{'ReverseDiffusion:':18}{self.nsteps:6d}{self.sigma:12.5f}{moved:12.4f}\n"
 
     def _accept(self, state: State) -> None:
         # The constraints are in the score and the noise already; ASE's own adjustment would put a

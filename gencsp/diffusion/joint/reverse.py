@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import torch
 from ase import Atoms
-from ase.optimize.optimize import Dynamics
 
+from gencsp.diffusion.dynamics import ReverseDynamics
 from gencsp.diffusion.joint.guidance import Denoiser
 from gencsp.diffusion.joint.sampler import (
     JointSamplerSettings,
@@ -21,7 +20,7 @@ from gencsp.diffusion.joint.sampler import (
 )
 
 
-class JointReverseDiffusion(Dynamics):  # type: ignore[misc]
+class JointReverseDiffusion(ReverseDynamics):
     """Walk species, coordinates and cell from noise to a crystal, one time at each step.
 
     Goes through the same functions as :func:`~gencsp.diffusion.joint.sampler.sample`: equal
@@ -58,69 +57,36 @@ class JointReverseDiffusion(Dynamics):  # type: ignore[misc]
         self._run = prepare(denoiser, [atoms], settings=settings, rngs=[rng], elements=elements)
         self._template = atoms.copy()
         self._state = self._run.known
-        self._loginterval = loginterval
-        super().__init__(atoms, logfile=logfile, trajectory=trajectory, loginterval=loginterval)
+        super().__init__(
+            atoms,
+            steps=settings.steps,
+            trajectory=trajectory,
+            logfile=logfile,
+            loginterval=loginterval,
+        )
 
     @property
     def time(self) -> float:
         """Time of the process, from 1 (noise) to 0 (crystal)."""
         return self._run.times[self.nsteps]
 
-    @property
-    def finished(self) -> bool:
-        """Whether the noise is gone."""
-        return bool(self.nsteps == self._run.settings.steps)
-
-    def irun(self, steps: int | None = None) -> Iterator[bool]:
-        """Run as a generator that yields, at the start and after each step, if the noise is gone.
-
-        Args:
-            steps: most steps of this call; ``None`` goes on to the end.
-        """
-        last = self._run.settings.steps
-        self.max_steps = last if steps is None else min(last, self.nsteps + steps)
-        if self.nsteps == 0:
-            self._state = start(self._run)
-            self._show()
-            self.log()
-            self.call_observers()
-        yield self.finished
-        while self.nsteps < self.max_steps:
-            self.step()
-            self.nsteps += 1
-            self.log()
-            self.call_observers()
-            yield self.finished
-
-    def run(self, steps: int | None = None) -> bool:
-        """Run to the end, or for some steps; returns whether the noise is gone."""
-        for _ in self.irun(steps):
-            pass
-        return self.finished
-
-    def step(self) -> None:
-        """Take the crystal to the next time."""
-        with torch.no_grad():
-            self._state = step(self._run, self._state, self.nsteps)
+    def _begin(self) -> None:
+        self._state = start(self._run)
         self._show()
 
-    def log(self) -> None:  # an Optimizer's log would ask for an energy that no score has
-        """Write step, time, formula and volume (Å³)."""
-        if self.nsteps == 0:
-            self.logfile.write(f"{'':23}{'step':>6}{'time':>8}{'V/A^3':>10}  formula\n")
-        if self.nsteps % self._loginterval == 0:
-            self.logfile.write(
-                f"{'JointReverseDiffusion:':23}{self.nsteps:6d}{self.time:8.3f}"
-                f"{self.atoms.cell.volume:10.2f}  {self.atoms.get_chemical_formula()}\n"
-            )
+    def _advance(self) -> None:
+        self._state = step(self._run, self._state, self.nsteps)
+        self._show()
 
-    def todict(self) -> dict[str, Any]:
-        """What a trajectory records about its maker."""
-        return {
-            "type": "reverse-diffusion",
-            "optimizer": type(self).__name__,
-            "steps": self._run.settings.steps,
-        }
+    def _title(self) -> str:
+        return f"{'':23}{'step':>6}{'time':>8}{'V/A^3':>10}  formula\n"
+
+    def _line(self) -> str:
+        """Step, time, volume (Å³) and formula."""
+        return (
+            f"{'JointReverseDiffusion:':23}{self.nsteps:6d}{self.time:8.3f}"
+            f"{self.atoms.cell.volume:10.2f}  {self.atoms.get_chemical_formula()}\n"
+        )
 
     def _show(self) -> None:
         """Write the state into the Atoms; constraints are in the process already."""
