@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
-from gencsp.diffusion.weights_file import load_network, save_network, weights_errors, weights_path
+from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.diffusion.wrapped import remove_mean
 
 #: Name of the weights that ship with the package.
 DEFAULT_WEIGHTS = "score.safetensors"
-#: What makes others.
-COMMAND = "gencsp train score"
 
 
 class NetworkScoreModel:
@@ -61,16 +59,17 @@ def load_score_model(
     Raises:
         WeightsError: the file is missing, damaged, or of an unknown architecture.
     """
-    with weights_path(path, DEFAULT_WEIGHTS) as file:
-        missing = (
-            f"there are no score-model weights at {file}: reinstall gencsp, or train your own "
-            f"with '{COMMAND}'."
+    with stored_network(
+        path,
+        shipped=DEFAULT_WEIGHTS,
+        what="score-model weights",
+        needed="sigma_min",
+        command="gencsp train score",
+        device=device,
+    ) as stored:
+        return NetworkScoreModel(
+            stored.network,
+            sigma_min=float(stored.metadata["sigma_min"]),
+            sigma_max=float(stored.metadata["sigma_max"]),
+            digest=stored.digest,
         )
-        with weights_errors(file, missing=missing):
-            stored = load_network(file, needed="sigma_min", command=COMMAND, device=device)
-            return NetworkScoreModel(
-                stored.network,
-                sigma_min=float(stored.metadata["sigma_min"]),
-                sigma_max=float(stored.metadata["sigma_max"]),
-                digest=stored.digest,
-            )

@@ -44,20 +44,56 @@ def save_network(network: nn.Module, path: Path, **metadata: str) -> str:
     return digest
 
 
-def load_network(
-    path: Path, *, needed: str, command: str, device: torch.device | str
-) -> StoredNetwork:
-    """Read a file of :func:`save_network`; call it within :func:`weights_errors`.
+@contextmanager
+def stored_network(
+    path: Path | None,
+    *,
+    shipped: str,
+    what: str,
+    needed: str,
+    command: str,
+    device: torch.device | str,
+) -> Iterator[StoredNetwork]:
+    """The network of a file, while its owner reads the metadata.
 
     Args:
-        path: the file.
+        path: the file; ``None`` for the one that ships with gencsp.
+        shipped: the name of that one.
+        what: what the file holds, for the message where there is none.
         needed: an entry of the metadata that only files of the right kind have.
-        command: what makes those, for the message.
+        command: what makes those, for the messages.
         device: where the network goes.
 
     Raises:
-        WeightsError: the file holds another kind of model.
+        WeightsError: there is no file, it cannot be read, or it holds another kind of model; also
+            where reading the metadata fails.
     """
+    with _file(path, shipped) as file:
+        if not file.is_file():
+            raise WeightsError(
+                f"there are no {what} at {file}: reinstall gencsp, or train your own with "
+                f"'{command}'."
+            )
+        try:
+            yield _load(file, needed=needed, command=command, device=device)
+        except WeightsError:
+            raise
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise WeightsError(
+                f"{file} is not a readable weights file of gencsp ({error}): fetch it again."
+            ) from error
+
+
+@contextmanager
+def _file(path: Path | None, shipped: str) -> Iterator[Path]:
+    if path is not None:
+        yield path
+        return
+    with as_file(files("gencsp") / "weights" / shipped) as found:
+        yield found
+
+
+def _load(path: Path, *, needed: str, command: str, device: torch.device | str) -> StoredNetwork:
     with safe_open(path, framework="pt", device="cpu") as file:
         metadata = file.metadata() or {}
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -70,36 +106,6 @@ def load_network(
     network.load_state_dict(tensors)
     network.to(device).eval().requires_grad_(False)
     return StoredNetwork(network, metadata, digest_of(tensors))
-
-
-@contextmanager
-def weights_errors(path: Path, *, missing: str) -> Iterator[None]:
-    """Turn what goes wrong with a file of weights into :class:`~gencsp.errors.WeightsError`.
-
-    Args:
-        path: the file.
-        missing: what to say, and to do, where there is none.
-    """
-    if not path.is_file():
-        raise WeightsError(missing)
-    try:
-        yield
-    except WeightsError:
-        raise
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise WeightsError(
-            f"{path} is not a readable weights file of gencsp ({error}): fetch it again."
-        ) from error
-
-
-@contextmanager
-def weights_path(path: Path | None, shipped: str) -> Iterator[Path]:
-    """The file named, or the one of this name that ships with gencsp."""
-    if path is not None:
-        yield path
-        return
-    with as_file(files("gencsp") / "weights" / shipped) as found:
-        yield found
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 from ase import Atoms
@@ -49,23 +50,60 @@ def until_enough(
             yield atoms if good else None
 
 
-def fits(atoms: Atoms, request: Request, *, separation: float) -> bool:
-    """Whether a structure is what was asked for, with its atoms apart."""
-    return has_composition(atoms, request.composition, request.units) and keeps_apart(
-        atoms, separation=separation
-    )
+class ModelProposer(Protocol):
+    """A proposer that samples a model."""
+
+    name: str
+    failures: int
+
+    @property
+    def model(self) -> HasDigest: ...
 
 
-def mark_for(request: Request, atoms: Atoms, *, proposer: str, model: str) -> Atoms:
-    """The structure with its provenance; with a host also how many of its atoms are the host's."""
+class HasDigest(Protocol):
+    """A model that can be named in a structure's provenance."""
+
+    @property
+    def digest(self) -> str: ...
+
+
+def proposals(
+    proposer: ModelProposer,
+    request: Request,
+    sample: Sample,
+    rngs: Iterator[np.random.Generator],
+    *,
+    batch_size: int,
+    attempts: int,
+    separation: float,
+) -> Iterator[Atoms]:
+    """What was asked for, with provenance; what is not, or has atoms too close, counts as failed.
+
+    Args:
+        proposer: whose structures they are; its failures are counted.
+        request: what was asked for.
+        sample, rngs, batch_size, attempts: see :func:`until_enough`.
+        separation: see :func:`~gencsp.proposers.checks.keeps_apart`.
+    """
     host = request.host
-    proposal = mark(
-        atoms,
-        proposer=proposer,
-        model=model,
-        parents="" if host is None else str(host.info.get("structure_id", "")),
-        stage=Stage.GENERATED if host is None else Stage.INPAINTED,
-    )
-    if host is not None:
-        proposal.info["host_atoms"] = len(host)
-    return proposal
+
+    def passes(atoms: Atoms) -> bool:
+        return has_composition(atoms, request.composition, request.units) and keeps_apart(
+            atoms, separation=separation
+        )
+
+    made = until_enough(request.n, sample, passes, rngs, batch_size=batch_size, attempts=attempts)
+    for atoms in made:
+        if atoms is None:
+            proposer.failures += 1
+            continue
+        proposal = mark(
+            atoms,
+            proposer=proposer.name,
+            model=proposer.model.digest,
+            parents="" if host is None else str(host.info.get("structure_id", "")),
+            stage=Stage.GENERATED if host is None else Stage.INPAINTED,
+        )
+        if host is not None:
+            proposal.info["host_atoms"] = len(host)
+        yield proposal

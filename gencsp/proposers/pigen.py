@@ -23,7 +23,7 @@ from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.lattice import scaled
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
-from gencsp.proposers.batches import fits, mark_for, until_enough
+from gencsp.proposers.batches import proposals, until_enough
 from gencsp.proposers.checks import keeps_apart
 from gencsp.proposers.drawing import draw_units, identify, mark
 from gencsp.proposers.options import ProposerOptions
@@ -76,18 +76,15 @@ class JointProposer:
                     atoms.set_cell(scaled(atoms.cell, volume), scale_atoms=True)
             return done
 
-        for atoms in until_enough(
-            request.n,
+        yield from proposals(
+            self,
+            request,
             made,
-            partial(fits, request=request, separation=options.separation),
             rngs,
             batch_size=options.batch_size,
             attempts=options.attempts,
-        ):
-            if atoms is None:
-                self.failures += 1
-            else:
-                yield mark_for(request, atoms, proposer=self.name, model=self.model.digest)
+            separation=options.separation,
+        )
 
 
 def _start(request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:

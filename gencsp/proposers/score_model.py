@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Self
 
 import numpy as np
@@ -23,7 +22,7 @@ from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
-from gencsp.proposers.batches import fits, mark_for, until_enough
+from gencsp.proposers.batches import proposals
 from gencsp.proposers.drawing import draw_units, volume_per_atom
 from gencsp.proposers.options import (
     ATTEMPTS,
@@ -91,18 +90,15 @@ class ScoreProposer:
                 atoms.wrap()
             return done
 
-        for atoms in until_enough(
-            request.n,
+        yield from proposals(
+            self,
+            request,
             made,
-            partial(fits, request=request, separation=self.separation),
             rngs,
             batch_size=self.batch_size,
             attempts=self.attempts,
-        ):
-            if atoms is None:
-                self.failures += 1
-            else:
-                yield mark_for(request, atoms, proposer=self.name, model=self.model.digest)
+            separation=self.separation,
+        )
 
     def _start(self, request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
         """Cell and random positions to denoise; guests only where there is a host."""

@@ -11,12 +11,10 @@ import torch
 from torch import nn
 
 from gencsp.diffusion.joint.objective import JointObjective
-from gencsp.diffusion.weights_file import load_network, save_network, weights_errors, weights_path
+from gencsp.diffusion.weights_file import save_network, stored_network
 
 #: Name of the weights that ship with the package.
 DEFAULT_WEIGHTS = "pigen.safetensors"
-#: What makes others.
-COMMAND = "gencsp train joint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +58,18 @@ def load_joint_model(path: Path | None = None, *, device: torch.device | str = "
     Raises:
         WeightsError: the file is missing, damaged, or holds something else.
     """
-    with weights_path(path, DEFAULT_WEIGHTS) as file:
-        missing = (
-            f"there are no weights of a joint model at {file}: reinstall gencsp, or train your "
-            f"own with '{COMMAND}'."
+    with stored_network(
+        path,
+        shipped=DEFAULT_WEIGHTS,
+        what="weights of a joint model",
+        needed="objective",
+        command="gencsp train joint",
+        device=device,
+    ) as stored:
+        sizes = json.loads(stored.metadata["sizes"])
+        return JointModel(
+            stored.network,
+            JointObjective.from_description(json.loads(stored.metadata["objective"])),
+            {int(n): int(count) for n, count in sizes.items()},
+            stored.digest,
         )
-        with weights_errors(file, missing=missing):
-            stored = load_network(file, needed="objective", command=COMMAND, device=device)
-            objective = JointObjective.from_description(json.loads(stored.metadata["objective"]))
-            sizes = json.loads(stored.metadata["sizes"])
-            return JointModel(
-                stored.network,
-                objective,
-                {int(n): int(count) for n, count in sizes.items()},
-                stored.digest,
-            )

@@ -85,10 +85,10 @@ class JointRun:
             return torch.as_tensor(np.concatenate(drawn))
         return torch.as_tensor(np.stack([r.standard_normal(columns) for r in self.rngs]))
 
-    def uniform(self) -> Tensor:
-        """Two uniform numbers for each atom, shape (n, 2)."""
+    def uniform(self, *, columns: int) -> Tensor:
+        """Uniform numbers for each atom, shape (n, columns)."""
         sizes = self.known.sizes.tolist()
-        drawn = [r.random((n, 2)) for r, n in zip(self.rngs, sizes, strict=True)]
+        drawn = [r.random((n, columns)) for r, n in zip(self.rngs, sizes, strict=True)]
         return torch.as_tensor(np.concatenate(drawn))
 
     def score(self, state: JointState, t: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -36,12 +36,7 @@ __all__ = ["JointRun", "JointSamplerSettings", "prepare", "sample", "start", "st
 def start(run: JointRun) -> JointState:
     """Noise at t = 1: uniform coordinates, a normal lattice, and what is known as it is known."""
     known = run.known
-    draws = torch.as_tensor(
-        np.concatenate(
-            [r.random((n, 3)) for r, n in zip(run.rngs, known.sizes.tolist(), strict=True)]
-        )
-    )
-    frac = run.constraints.randomised(known.frac, draws)
+    frac = run.constraints.randomised(known.frac, run.uniform(columns=3))
     shape = run.normal(columns=6)
     return _put_back(run, replace(known, frac=frac, shape=shape), 1.0)
 
@@ -109,7 +104,7 @@ def _lattice(run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float)
 
 
 def _species(run: JointRun, state: JointState, logits: Tensor, t: float, s: float) -> Tensor:
-    draws = run.uniform()
+    draws = run.uniform(columns=2)
     shown = (state.numbers == HIDDEN) & (draws[:, 0] < (t - s) / t)
     if not bool(shown.any()):
         return state.numbers
