@@ -30,6 +30,7 @@ from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.labels import as_array, label_crystals
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
+from gencsp.diffusion.joint.sizes import draw_size
 
 #: Name of a row: targets and weight w = 1 + g of eq. 7; weight 1 is the ablation without guidance.
 ROWS: dict[str, tuple[dict[Property, float], float]] = {
@@ -87,15 +88,15 @@ def generated(
 ) -> list[Atoms]:
     """n crystals of a row; what a file of the folder holds already is not made again."""
     targets, weight = ROWS[name]
+    shares = model.sizes.shares(targets, weight)
     path = folder / f"{name.replace(' ', '').replace(',', '_')}-{seed}.extxyz"
     done = list(ase.io.iread(path, format="extxyz")) if path.exists() else []
     while len(done) < n:
         begun = time.process_time()
         places = range(len(done), min(n, len(done) + BATCH))
-        # Sizes and noise follow from seed and place, the same ones for every row.
+        # Draws follow from seed and place, the same ones for every row.
         rngs = [np.random.default_rng([seed, k]) for k in places]
-        shares = np.array(list(model.sizes.values()), dtype=float)
-        counts = [int(r.choice(list(model.sizes), p=shares / shares.sum())) for r in rngs]
+        counts = [draw_size(shares, rng) for rng in rngs]
         starts = [Atoms(f"X{c}", np.zeros((c, 3)), cell=np.eye(3), pbc=True) for c in counts]
         labels = as_labels([targets] * len(starts))
         denoiser = ClassifierFree(model, model.objective.properties.encode(labels), weight)

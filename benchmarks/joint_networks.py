@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, help="another length of training")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
     options = parser.parse_args()
     recipe = RECIPES[options.network]
     held_out = read_held_out(options.held_out) - recipe.allowed
@@ -88,6 +89,7 @@ def main() -> None:
         steps=options.steps or recipe.steps,
         rate=RATE,
         threads=options.threads,
+        compiled=options.compiled,
         resume=(options.out / "checkpoint.pt").exists(),
     )
 

@@ -7,6 +7,7 @@ DiffCSP. Around a host its atoms and cell stay. De novo, the species are generat
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Self
@@ -20,6 +21,7 @@ from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
+from gencsp.diffusion.joint.sizes import draw_size
 from gencsp.diffusion.lattice import scaled
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
@@ -124,7 +126,8 @@ def propose_de_novo(
     Args:
         n: how many.
         elements: symbols that may occur; ``None`` for all that the model knows.
-        most_atoms: most atoms in a cell, whose number is otherwise as frequent as in training.
+        most_atoms: most atoms in a cell, whose number is otherwise as frequent as in training,
+            given the targets (:mod:`gencsp.diffusion.joint.sizes`).
         sizes: numbers of atoms to draw from, evenly, instead.
         targets: properties to aim at (compactness; m_led in bits; e_hull in eV/atom; complexity in
             bits/atom); ``None`` takes those of ``options``.
@@ -151,23 +154,13 @@ def propose_de_novo(
         options = options.aimed_at(targets)
     as_labels([options.targets])
     model = options.load_joint_model()
-    if sizes is None and most_atoms < min(model.sizes):
-        raise RequestError(
-            f"most_atoms is {most_atoms}: the model was trained on {min(model.sizes)} or more."
-        )
-    draw = _size_drawer(model, most_atoms, sizes)
+    if sizes is None:
+        shares = model.sizes.shares(options.targets, options.guidance, most=most_atoms)
+    else:
+        shares = {count: times / len(sizes) for count, times in Counter(sizes).items()}
+    draw = partial(draw_size, shares)
     made = _de_novo(model, n, elements, draw, streams(np.random.default_rng(seed)), options)
     return identify(made, prefix=f"de-novo-{seed}", seed=seed)
-
-
-def _size_drawer(
-    model: JointModel, most_atoms: int, sizes: Sequence[int] | None
-) -> Callable[[np.random.Generator], int]:
-    if sizes is not None:
-        return lambda rng: int(rng.choice(sizes))
-    known = {n: count for n, count in model.sizes.items() if n <= most_atoms}
-    shares = np.array(list(known.values()), dtype=np.float64)
-    return lambda rng: int(rng.choice(list(known), p=shares / shares.sum()))
 
 
 def _de_novo(

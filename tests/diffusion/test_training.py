@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from gencsp.diffusion.training.objective import (
 from gencsp.diffusion.training.trainer import (
     TrainSettings,
     batch_indices,
+    compile_layers,
     load_checkpoint,
     new_state,
     train,
@@ -178,3 +181,19 @@ def test_missing_and_damaged_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"junk")
     with pytest.raises(WeightsError):
         load_checkpoint(tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_layers_compute_the_same(crystals: CrystalSet) -> None:
+    settings = TrainSettings(steps=1)
+    plain, compiled = (
+        new_state("density", {**CONFIG, "layers": 1}, settings).network for _ in range(2)
+    )
+    compile_layers(compiled)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    for indices in ([0, 1, 2], [3]):
+        batch = crystals.batch(indices)
+        sigma = torch.full((len(indices),), 0.5)
+        single = replace(batch, positions=batch.positions.float(), cells=batch.cells.float())
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(single, sigma), plain(single, sigma))

@@ -1,6 +1,5 @@
 """The pigen proposer and its ASE faces, with a small network of random weights."""
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from gencsp.diffusion.joint.reverse import JointReverseDiffusion
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.joint.score import JointScore
 from gencsp.diffusion.joint.shape import LatticeScale
+from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
 from gencsp.errors import RequestError, WeightsError
 from gencsp.proposers import propose
@@ -35,7 +35,7 @@ from gencsp.proposers.base import Request
 from gencsp.proposers.options import ProposerOptions
 from gencsp.proposers.pigen import JointProposer, propose_de_novo
 
-SIZES = Counter({2: 3, 4: 2, 8: 1})
+SIZES = CellSizes({2: 3, 4: 2, 8: 1})
 FAST = JointSamplerSettings(steps=5, corrector_steps=0)
 
 
@@ -49,7 +49,7 @@ def model() -> JointModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build_network("joint", {"channels": 8, "layers": 1, "n_radial": 4})
-    return JointModel(network.eval(), objective, dict(SIZES), "test")
+    return JointModel(network.eval(), objective, SIZES, "test")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_volume_is_kept_and_symmetry_is_not_promised(options: ProposerOptions)
 def test_de_novo_draws_sizes_of_training_and_allowed_elements(options: ProposerOptions) -> None:
     made = list(propose_de_novo(n=12, elements=["Li", "O"], seed=1, options=options))
     assert len(made) == 12
-    assert {len(a) for a in made} <= set(SIZES)
+    assert {len(a) for a in made} <= set(SIZES.counts)
     assert {s for a in made for s in a.get_chemical_symbols()} <= {"Li", "O"}
     assert all(a.info["structure_id"].startswith("de-novo-1") for a in made)
     small = list(propose_de_novo(n=5, most_atoms=2, options=options))

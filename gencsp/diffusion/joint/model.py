@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from gencsp.diffusion.joint.objective import JointObjective
+from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.weights_file import save_network, stored_network
 
 #: Name of the weights that ship with the package.
@@ -24,20 +24,20 @@ class JointModel:
     Attributes:
         network: a :class:`~gencsp.diffusion.networks.joint.JointNetwork`.
         objective: with the forward process and the scales of conditions.
-        sizes: how often a number of atoms occurred in training.
+        sizes: of the training cells.
         digest: short hash of the weights.
     """
 
     network: nn.Module
     objective: JointObjective
-    sizes: Mapping[int, int]
+    sizes: CellSizes
     digest: str
 
 
 def save_joint_model(
     network: nn.Module,
     objective: JointObjective,
-    sizes: Mapping[int, int],
+    sizes: CellSizes,
     path: Path,
     *,
     notes: str = "",
@@ -47,7 +47,7 @@ def save_joint_model(
         network,
         path,
         objective=json.dumps(objective.describe()),
-        sizes=json.dumps({str(n): int(count) for n, count in sorted(sizes.items())}),
+        sizes=json.dumps(sizes.describe()),
         notes=notes,
     )
 
@@ -66,10 +66,9 @@ def load_joint_model(path: Path | None = None, *, device: torch.device | str = "
         command="gencsp train joint",
         device=device,
     ) as stored:
-        sizes = json.loads(stored.metadata["sizes"])
         return JointModel(
             stored.network,
             JointObjective.from_description(json.loads(stored.metadata["objective"])),
-            {int(n): int(count) for n, count in sizes.items()},
+            CellSizes.from_description(json.loads(stored.metadata["sizes"])),
             stored.digest,
         )

@@ -5,9 +5,10 @@ Time t runs from 0 (data) to 1 (noise), and any number of steps may sample it.
 - Fractional coordinates: f_t = f_0 + σ(t)·ε modulo 1, σ geometric between 0.005 and 0.5 (DiffCSP,
   Jiao et al., 2023, Section 4.2, eq. 8 and Appendix B.1). Score matching on the torus.
 - Lattice: k_t = α(t)·k_0 + s(t)·ε, α² + s² = 1, on the six standardised numbers of
-  :mod:`gencsp.diffusion.joint.shape` (DDPM). s/α is geometric, like σ: with DiffCSP's cosine
-  schedule the cell is still strained by a tenth when the coordinates have to be right to a
-  fiftieth, and what they are right about is a distorted crystal.
+  :mod:`gencsp.diffusion.joint.shape` (DDPM). s/α is geometric in t², so that the cell leads and the
+  coordinates find their places in one that is nearly settled: with DiffCSP's cosine schedule it is
+  still strained by a tenth when they have to be right to a fiftieth, and what they are right about
+  is a distorted crystal.
 - Species: each atom's is hidden with probability t, independently (D3PM with an absorbing state,
   Austin et al., 2021, as MatterGen has it). Which atoms are hidden says nothing about what is
   hidden, so one network serves a given composition, where none is, and de novo generation.
@@ -82,7 +83,8 @@ class JointProcess:
     Attributes:
         scale: standardisation of the lattices.
         sigma_min, sigma_max: of the fractional coordinates, no unit.
-        ratio_min, ratio_max: s/α of the standardised lattice.
+        ratio_min, ratio_max: s/α of the standardised lattice at t = 0 and 1.
+        lead: exponent of t in it; above 1 the lattice settles before the coordinates.
     """
 
     scale: LatticeScale
@@ -90,6 +92,7 @@ class JointProcess:
     sigma_max: float = 0.5
     ratio_min: float = 0.01
     ratio_max: float = 50.0
+    lead: float = 2.0
 
     def sigma(self, t: Tensor) -> Tensor:
         """Standard deviation of fractional coordinates at times t."""
@@ -104,7 +107,7 @@ class JointProcess:
         return self._ratio(t) * self.alpha(t)
 
     def _ratio(self, t: Tensor) -> Tensor:
-        return self.ratio_min * (self.ratio_max / self.ratio_min) ** t
+        return self.ratio_min * (self.ratio_max / self.ratio_min) ** (t**self.lead)
 
 
 @dataclass(frozen=True, slots=True)

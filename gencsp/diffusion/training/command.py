@@ -48,6 +48,9 @@ def score(
     threads: Annotated[int, typer.Option(help="Torch threads.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     bfloat16: Annotated[bool, typer.Option(help="Linear layers in bfloat16 (GPU).")] = False,
+    compiled: Annotated[
+        bool, typer.Option(help="Compile the layers: faster, needs a C++ compiler.")
+    ] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
 ) -> None:
     """Train the score model by denoising score matching."""
@@ -80,6 +83,7 @@ def score(
         seed=seed,
         validate_every=validate_every,
         bfloat16=bfloat16,
+        compiled=compiled,
     )
     objective: Objective = ScoreObjective(NoiseLevels(high=sigma_max))
     checkpoint = out / "checkpoint.pt"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -52,6 +51,9 @@ def joint(
     threads: Annotated[int, typer.Option(help="Torch threads, and workers for labels.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     bfloat16: Annotated[bool, typer.Option(help="Linear layers in bfloat16 (GPU).")] = False,
+    compiled: Annotated[
+        bool, typer.Option(help="Compile the layers: faster, needs a C++ compiler.")
+    ] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
 ) -> None:
     """Train the joint diffusion model, for given compositions and de novo at once."""
@@ -59,6 +61,7 @@ def joint(
 
     from gencsp.diffusion.joint.model import save_joint_model
     from gencsp.diffusion.joint.objective import JointObjective, LossWeights
+    from gencsp.diffusion.joint.sizes import CellSizes
     from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
     from gencsp.diffusion.training.trainer import (
         TrainSettings,
@@ -89,6 +92,7 @@ def joint(
         seed=seed,
         validate_every=validate_every,
         bfloat16=bfloat16,
+        compiled=compiled,
     )
     objective: Objective
     if resume:
@@ -116,7 +120,7 @@ def joint(
         done=state.step,
     )
     weights = out / "pigen.safetensors"
-    sizes = Counter(np.diff(crystals.offsets).tolist())
+    sizes = CellSizes.fit(np.diff(crystals.offsets).tolist(), crystals.labels)
     digest = save_joint_model(state.average, objective, sizes, weights, notes=length_of(state))
     typer.echo(f"wrote {weights} (digest {digest}) after {state.step} steps")
 

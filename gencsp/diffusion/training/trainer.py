@@ -47,6 +47,8 @@ class TrainSettings:
         validate_every: steps between validations.
         checkpoint_seconds: longest time between checkpoints.
         bfloat16: run linear layers in bfloat16 (for GPUs).
+        compiled: compile the layers (``torch.compile``, which needs a C++ compiler): a third faster
+            on a CPU after a minute of compilation; results differ by rounding.
     """
 
     steps: int
@@ -60,6 +62,7 @@ class TrainSettings:
     validate_every: int = 2000
     checkpoint_seconds: float = 240.0
     bfloat16: bool = False
+    compiled: bool = False
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -100,7 +103,11 @@ def new_state(architecture: str, config: dict[str, Any], settings: TrainSettings
 
 def _state_of(network: nn.Module) -> TrainState:
     average = copy.deepcopy(network).requires_grad_(False)
-    return TrainState(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-4))
+    return TrainState(network, average, _optimiser(network))
+
+
+def _optimiser(network: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(network.parameters(), weight_decay=1e-4, fused=True)
 
 
 def train(
@@ -121,6 +128,8 @@ def train(
     device = device or torch.device("cpu")
     state.network.to(device)
     state.average.to(device)
+    if settings.compiled:
+        compile_layers(state.network)
     saved = time.monotonic()
     try:
         while state.step < settings.steps:
@@ -141,6 +150,13 @@ def train(
         save_checkpoint(state, settings, objective, folder)
         raise
     return state
+
+
+def compile_layers(network: nn.Module) -> None:
+    """Compile the layers in place, for any number of atoms; parameters and their names stay."""
+    for child in network.children():
+        for layer in child if isinstance(child, nn.ModuleList) else ():
+            layer.compile(dynamic=True)
 
 
 def train_step(

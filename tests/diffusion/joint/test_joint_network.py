@@ -1,6 +1,5 @@
 """Symmetries of the joint network, its loss, and training with it."""
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from gencsp.diffusion.joint.model import load_joint_model, save_joint_model
 from gencsp.diffusion.joint.objective import JointObjective, LossWeights, atom_volumes
 from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, add_noise
 from gencsp.diffusion.joint.shape import LatticeScale
+from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
 from gencsp.diffusion.networks.joint import JointOutput, half_space
 from gencsp.diffusion.training.data import CrystalSet
@@ -233,11 +233,11 @@ def test_weights_come_back(tmp_path: Path, crystals: CrystalSet) -> None:
     objective = JointObjective.fit(crystals, weights=LossWeights(compactness=0.0))
     net = build_network("joint", CONFIG)
     path = tmp_path / "w.safetensors"
-    sizes = Counter(np.diff(crystals.offsets).tolist())
+    sizes = CellSizes.fit(np.diff(crystals.offsets).tolist(), crystals.labels)
     digest = save_joint_model(net, objective, sizes, path)
     model = load_joint_model(path)
     assert (model.digest, model.objective) == (digest, objective)
-    assert model.sizes == dict(sizes)
+    assert model.sizes == sizes
     for key, value in net.state_dict().items():
         assert torch.equal(value, model.network.state_dict()[key])
     with pytest.raises(WeightsError, match="train joint"):

@@ -29,7 +29,7 @@ def test_weights_are_small_and_know_all_conditions(model: JointModel) -> None:
     assert model.digest in card
     assert len(model.objective.properties.mean) == len(PROPERTIES)
     assert all(std > 0 for std in model.objective.properties.std)
-    assert set(model.sizes) == set(range(1, 21))
+    assert set(model.sizes.counts) == set(range(1, 21))
 
 
 def test_weights_of_another_kind_are_refused_by_name() -> None:
