@@ -58,6 +58,9 @@ def test_table_files_and_resume(tmp_path: Path) -> None:
     again = RUNNER.invoke(app, ARGUMENTS)
     assert again.stdout == first.stdout
     assert "relax again" in again.stderr
+    status = RUNNER.invoke(app, ["status", str(folder)])
+    assert "LiSi2, cycle: 6 generated, 6 relaxed" in status.stdout
+    assert f"lowest: {ranked[0].info['decomposition_energy']:.4f} eV/atom" in status.stdout
 
 
 def test_guests_are_chosen_and_said() -> None:

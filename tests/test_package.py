@@ -71,7 +71,7 @@ LAYERS = (
         "assembly",
         "assembly_search",
         "search_settings",
-        "search_status",
+        "run_status",
         "search_strategies",
         "api",
     },

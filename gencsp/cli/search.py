@@ -187,13 +187,13 @@ def resume(
 
 
 def status(
-    folder: Annotated[Path, typer.Argument(help="Folder of a search.", metavar="DIR")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="DIR")],
 ) -> None:
-    """Say how far a search is; it may be running."""
-    from gencsp.search_status import search_status
+    """Say how far a search or a cycle is; it may be running."""
+    from gencsp.run_status import run_status
 
-    found = search_status(folder)
-    say(f"{found.space}, {found.method}: {found.done} trials of a budget of {found.budget}")
+    found = run_status(folder)
+    say(str(found))
     if found.best_id:
         say(f"lowest: {found.best:.4f} eV/atom, {found.space_group}, {found.best_id}")
     print_failures(found.failures)

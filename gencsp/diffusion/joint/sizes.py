@@ -115,8 +115,9 @@ def _inner_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Quantiles between bins of which none is empty, though many values be equal."""
     if not len(values):
         return np.empty(0)
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
-    return edges[edges > values.min()]
+    edges: NDArray[np.float64] = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+    above: NDArray[np.float64] = edges[edges > values.min()]
+    return above
 
 
 def draw_size(shares: Mapping[int, float], rng: np.random.Generator) -> int:
