@@ -1,0 +1,177 @@
+"""What stays the same during one reverse diffusion of positions: settings, constraints, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from gencsp.diffusion.batch import CrystalBatch, ScoreModel
+from gencsp.diffusion.inpainting import Host, JumpBack
+from gencsp.diffusion.noise import standard_normal
+from gencsp.diffusion.projection import (
+    Projection,
+    build_projection,
+    read_constraints,
+    require_crystal,
+    symmetrised_positions,
+)
+from gencsp.diffusion.schedule import Spacing, noise_levels
+from gencsp.errors import RequestError
+
+Kind = Literal["predictor-corrector", "heun"]
+LangevinLength = Literal["score-norm", "noise-level"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerSettings:
+    """How to walk from noise to crystals.
+
+    Attributes:
+        kind: the ``predictor-corrector`` of CHGGen, or the second-order ``heun`` of Karras et al.
+            (2022), which needs fewer calls of the model.
+        steps: T, noise levels above zero.
+        spacing: see :func:`~gencsp.diffusion.schedule.noise_levels`.
+        sigma_max: σ_T in Å; ``None`` takes the model's. Smaller than the model's, it starts from
+            the given positions as if they were data noised to this level.
+        sigma_min: σ_1 in Å; ``None`` takes the model's.
+        corrector_steps: M, Langevin steps after each predictor (predictor-corrector only).
+        snr: δ, signal-to-noise ratio of the Langevin steps.
+        langevin: where their length comes from: ``score-norm`` is the paper's, ``noise-level`` is
+            free of its bias in small cells. See
+            :func:`~gencsp.diffusion.samplers.langevin_length`.
+        churn: S_churn of Karras et al., fresh noise spread over the Heun steps; 0 follows the
+            deterministic ODE.
+        resampling: r, passes through each noise level where there is a host; crystals without a
+            host take one pass.
+        jump_back: variance of the noise that takes x_{t−1} back to x_t between passes, see
+            :func:`~gencsp.diffusion.inpainting.jump_back_variance`.
+    """
+
+    kind: Kind = "predictor-corrector"
+    steps: int = 100
+    spacing: Spacing = "geometric"
+    sigma_max: float | None = None
+    sigma_min: float | None = None
+    corrector_steps: int = 1
+    snr: float = 0.4
+    langevin: LangevinLength = "score-norm"
+    churn: float = 0.0
+    resampling: int = 1
+    jump_back: JumpBack = "marginal"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.resampling < 1 or self.corrector_steps < 0:
+            raise ValueError(
+                f"steps = {self.steps}, resampling = {self.resampling}, corrector_steps = "
+                f"{self.corrector_steps}: give at least one step and pass, and no negative number."
+            )
+        if not self.snr > 0 or self.churn < 0:
+            raise ValueError(
+                f"snr = {self.snr} must be above zero, churn = {self.churn} not below."
+            )
+
+    def levels(self, model: ScoreModel) -> tuple[float, ...]:
+        """Noise levels in Å, descending to zero, for this model.
+
+        Raises:
+            RequestError: for levels outside the range that the model was trained on.
+        """
+        low = model.sigma_min if self.sigma_min is None else self.sigma_min
+        high = model.sigma_max if self.sigma_max is None else self.sigma_max
+        slack = 1e-6
+        if low < model.sigma_min * (1 - slack) or high > model.sigma_max * (1 + slack):
+            raise RequestError(
+                f"Noise from {low:g} to {high:g} Å was asked for, and this model knows "
+                f"{model.sigma_min:g} to {model.sigma_max:g} Å: stay within."
+            )
+        return noise_levels(self.steps, sigma_min=low, sigma_max=high, spacing=self.spacing)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What stays the same during one reverse diffusion of a batch.
+
+    Attributes:
+        model: the score model.
+        settings: the settings.
+        levels: noise levels in Å, descending, the last one zero.
+        crystals: numbers, cells and owners; its positions are those given, on the symmetric set.
+        projection: projector of the constraints.
+        host: atoms held by ``FixAtoms``, or ``None`` where no crystal has any.
+        rngs: one generator for each crystal.
+    """
+
+    model: ScoreModel
+    settings: SamplerSettings
+    levels: tuple[float, ...]
+    crystals: CrystalBatch
+    projection: Projection
+    host: Host | None
+    rngs: tuple[np.random.Generator, ...]
+
+    def score(self, positions: Tensor, sigma: float) -> Tensor:
+        """Projected score of positions (n, 3) at σ, in 1/Å, shape (n, 3)."""
+        sigmas = positions.new_full((self.crystals.n_crystals,), sigma)
+        raw = self.model.score(self.crystals.with_positions(positions), sigmas)
+        return self.projection(raw.to(positions.dtype))
+
+    def noise(self) -> Tensor:
+        """Projected standard normal noise, shape (n, 3)."""
+        sizes = self.crystals.sizes.tolist()
+        return self.projection(standard_normal(self.rngs, sizes, like=self.crystals.positions))
+
+
+def prepare(
+    model: ScoreModel,
+    structures: Sequence[Atoms],
+    *,
+    settings: SamplerSettings,
+    rngs: Sequence[np.random.Generator],
+) -> Process:
+    """Gather crystals and their constraints; draws no random number.
+
+    Args:
+        model: the score model.
+        structures: fully periodic; either all of them have ``FixAtoms`` or none (``sample`` sorts
+            them).
+        settings: how to sample.
+        rngs: one generator for each structure.
+
+    Raises:
+        RequestError: for a structure without a periodic cell, for a mixture of structures with and
+            without host, and for noise levels that the model does not know.
+        ConstraintError: for constraints that cannot be honoured.
+    """
+    if not structures or len(structures) != len(rngs):
+        raise RequestError(
+            f"{len(structures)} structures and {len(rngs)} generators: give one for each."
+        )
+    for atoms in structures:
+        require_crystal(atoms)
+    constraints = [read_constraints(atoms) for atoms in structures]
+    hosted = [bool(c.fixed.any()) for c in constraints]
+    if any(hosted) and not all(hosted):
+        raise RequestError("Structures with and without a host go in separate batches.")
+    batch = CrystalBatch.from_atoms(structures).with_positions(
+        torch.from_numpy(
+            np.concatenate(
+                [symmetrised_positions(a, c) for a, c in zip(structures, constraints, strict=True)]
+            )
+        )
+    )
+    mask = torch.from_numpy(np.concatenate([c.fixed for c in constraints]))
+    return Process(
+        model=model,
+        settings=settings,
+        levels=settings.levels(model),
+        crystals=batch,
+        projection=build_projection(structures, constraints),
+        host=Host(mask, batch.positions) if all(hosted) else None,
+        rngs=tuple(rngs),
+    )
