@@ -31,6 +31,7 @@ from gencsp.diffusion.joint.labels import as_array, label_crystals
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.joint.sizes import draw_size
+from gencsp.diffusion.training.trainer import compile_layers
 
 #: Name of a row: targets and weight w = 1 + g of eq. 7; weight 1 is the ablation without guidance.
 ROWS: dict[str, tuple[dict[Property, float], float]] = {
@@ -142,10 +143,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("runs/joint_de_novo"))
     parser.add_argument("--name", default="joint_de_novo", help="of the result")
+    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     model = load_joint_model(options.weights)
+    if options.compiled:
+        compile_layers(model.network)
     folder = options.folder / f"{model.digest}-{options.steps}-{options.correctors}"
     folder.mkdir(parents=True, exist_ok=True)
     settings = JointSamplerSettings(steps=options.steps, corrector_steps=options.correctors)
@@ -180,6 +184,7 @@ def _protocol(options: argparse.Namespace, model: JointModel) -> dict[str, objec
         f"--steps {options.steps} --correctors {options.correctors} --diverse {options.diverse} "
         f"--relaxed {options.relaxed} --seed {options.seed}",
         "weights": model.digest,
+        "compiled": options.compiled,
         "compactness_loss": model.objective.weights.compactness,
         "guidance": "weight w = 1 + g of PIGEN's eq. 7",
         "paper": "10,000 samples of networks trained on 607,684 structures (Alex-MP-20); here one "
