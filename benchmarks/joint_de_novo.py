@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--weights", type=Path, help="of another network than the shipped one")
     parser.add_argument("--steps", type=int, default=JointSamplerSettings().steps)
+    parser.add_argument("--renewal", type=float, default=JointSamplerSettings().renewal)
     parser.add_argument("--correctors", type=int, default=JointSamplerSettings().corrector_steps)
     parser.add_argument("--diverse", type=int, default=300, help="structures for D alone")
     parser.add_argument("--relaxed", type=int, default=60, help="structures for E alone")
@@ -150,9 +151,12 @@ def main() -> None:
     model = load_joint_model(options.weights)
     if options.compiled:
         compile_layers(model.network)
-    folder = options.folder / f"{model.digest}-{options.steps}-{options.correctors}"
+    terms = (model.digest, options.steps, options.renewal, options.correctors)
+    folder = options.folder / "-".join(map(str, terms))
     folder.mkdir(parents=True, exist_ok=True)
-    settings = JointSamplerSettings(steps=options.steps, corrector_steps=options.correctors)
+    settings = JointSamplerSettings(
+        steps=options.steps, renewal=options.renewal, corrector_steps=options.correctors
+    )
     results: dict[str, object] = {}
     order = np.random.default_rng(options.seed).permutation(options.samples).tolist()
     samples = Samples(order[: options.diverse], order[: options.relaxed])
@@ -181,7 +185,8 @@ def main() -> None:
 def _protocol(options: argparse.Namespace, model: JointModel) -> dict[str, object]:
     return {
         "command": f"python benchmarks/{Path(__file__).name} --samples {options.samples} "
-        f"--steps {options.steps} --correctors {options.correctors} --diverse {options.diverse} "
+        f"--steps {options.steps} --renewal {options.renewal} --correctors {options.correctors} "
+        f"--diverse {options.diverse} "
         f"--relaxed {options.relaxed} --seed {options.seed}",
         "weights": model.digest,
         "compiled": options.compiled,

@@ -93,6 +93,7 @@ def main() -> None:
         f"{options.threads} --device {options.device}",
         "weights": model.digest,
         "corrector_steps": JointSamplerSettings().corrector_steps,
+        "renewal": JointSamplerSettings().renewal,
         "batch": BATCH,
     }
     record(RESULT, protocol=protocol, results=rows)

@@ -25,14 +25,20 @@ class JointSamplerSettings:
 
     Attributes:
         steps: number of steps.
+        renewal: share r of the noise (of its variance) that a step draws anew: DDIM (Song et al.,
+            2021, eq. 12) with r·σ_s² for its σ². Every r from 0, where the noise is carried over
+            whole, to 1 has the marginals of the forward process; ``None`` takes the ancestral
+            step's, 1 − (σ_s/σ_t)². The larger, the more is forgotten of what the network got wrong,
+            and the narrower a distribution comes out that is broader than σ_s; crystals are sharp.
         corrector_steps: Langevin steps on the coordinates after each.
         snr: δ; a Langevin step has length 2δ²σ².
         free_cell: whether the lattice is generated; otherwise that of the Atoms is kept.
         resampling: passes through each step where there is a host.
     """
 
-    steps: int = 50
-    corrector_steps: int = 1
+    steps: int = 100
+    renewal: float | None = 1.0
+    corrector_steps: int = 0
     snr: float = 0.3
     free_cell: bool = True
     resampling: int = 1
@@ -45,6 +51,8 @@ class JointSamplerSettings:
             )
         if not self.snr > 0:
             raise ValueError(f"snr is {self.snr}: it must be above zero.")
+        if self.renewal is not None and not 0 <= self.renewal <= 1:
+            raise ValueError(f"renewal is {self.renewal}: give a share from 0 to 1, or None.")
 
     def times(self) -> tuple[float, ...]:
         """From 1 to 0, one more than there are steps."""

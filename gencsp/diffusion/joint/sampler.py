@@ -1,10 +1,11 @@
 """Reverse diffusion of species, coordinates and lattice together.
 
-Each step goes from time t to s < t, for the three at once (DiffCSP, algorithm 2, for coordinates
-and lattice):
+Each step goes from time t to s < t, for the three at once:
 
-- coordinates: an ancestral step of the variance-exploding process, then Langevin correctors at s;
-- lattice: the posterior q(k_s | k_t, k̂_0) of DDPM (Ho et al., 2020, eq. 6 and 7);
+- coordinates and lattice: to what the network would denoise them to, under noise of level s of
+  which a share is drawn anew (DDIM, Song et al., 2021, eq. 12). With the ancestral share that is
+  DiffCSP's algorithm 2 and the posterior q(k_s | k_t, k̂_0) of DDPM (Ho et al., 2020, eq. 6 and 7).
+  Langevin correctors may follow on the coordinates;
 - species: each hidden one shows itself with probability (t − s)/t, drawn from the predicted
   distribution; the last step shows all.
 
@@ -82,25 +83,32 @@ def _sigma(run: JointRun, t: float) -> float:
 
 def _coordinates(run: JointRun, frac: Tensor, score: Tensor, t: float, s: float) -> Tensor:
     sigma, after = _sigma(run, t), _sigma(run, s)
-    gained = sigma**2 - after**2
-    noise = run.constraints.project(run.normal(columns=3))
-    spread = math.sqrt(after**2 * gained / sigma**2)
-    return frac + gained / sigma * score + spread * noise
+    fresh = run.constraints.project(run.normal(columns=3))
+    # With x̂_0 = x_t + σ_t·(σ_t·score), the noise in x_t is −σ_t·score.
+    return frac + sigma * score + after * _mixed_noise(run, -score, fresh, after / sigma)
 
 
 def _lattice(run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float) -> Tensor:
-    """Mean and variance of q(k_s | k_t, k̂_0), Ho et al. (2020), eq. 7, for any s < t."""
     time = torch.tensor([t, s], dtype=torch.float64)
     clean = denoised_shape(velocity, shape, time[:1], run.process).clamp(-5, 5)
-    noise = run.normal(columns=6)
+    fresh = run.normal(columns=6)
     if s == 0:
         return clean
     alpha, spread = run.process.alpha(time).tolist(), run.process.spread(time).tolist()
-    ratio = alpha[0] / alpha[1]
-    lost = spread[0] ** 2 - ratio**2 * spread[1] ** 2
-    mean = (ratio * spread[1] ** 2 * shape + alpha[1] * lost * clean) / spread[0] ** 2
-    drawn: Tensor = mean + math.sqrt(lost) * spread[1] / spread[0] * noise
+    found = (shape - alpha[0] * clean) / spread[0]
+    fallen = spread[1] * alpha[0] / (alpha[1] * spread[0])
+    drawn: Tensor = alpha[1] * clean + spread[1] * _mixed_noise(run, found, fresh, fallen)
     return drawn
+
+
+def _mixed_noise(run: JointRun, found: Tensor, fresh: Tensor, fallen: float) -> Tensor:
+    """Noise of unit variance: what was found, a share of it drawn anew.
+
+    Args:
+        fallen: ratio of the noise after the step to that before, each by its signal.
+    """
+    share = 1 - fallen**2 if run.settings.renewal is None else run.settings.renewal
+    return math.sqrt(1 - share) * found + math.sqrt(share) * fresh
 
 
 def _species(run: JointRun, state: JointState, logits: Tensor, t: float, s: float) -> Tensor:

@@ -6,8 +6,10 @@ cell. Here the same two sources are kept apart, because both become dense produc
 few functions, without a tensor of pairs × channels: the neighbours in real space, images included,
 enter through :class:`~gencsp.diffusion.networks.density.DensityLayer`; the Fourier features through
 structure factors S_G = Σ_j h_j exp(iG·x_j), filtered by |G| (Ewald message passing, Kosmala et
-al., 2023), which see the whole cell at any noise. Scalars, vectors and tensors of rank two are
-kept, so the outputs are equivariant by construction under rotation, translation and permutation.
+al., 2023), which see the whole cell at any noise. What holds for the crystal as a whole, its noise,
+lattice and conditions to begin with, hears of the mean over its atoms before every layer
+(:class:`Context`). Scalars, vectors and tensors of rank two are kept, so the outputs are
+equivariant by construction under rotation, translation and permutation.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from gencsp.diffusion.joint.process import JointProcess, JointState
 from gencsp.diffusion.joint.shape import BASIS
 from gencsp.diffusion.networks.density import DensityLayer, expand
 from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded
+from gencsp.diffusion.networks.waves import WaveLayer, structure_waves
 
 #: Number of properties that can be conditions.
 N_CONDITIONS = 4
@@ -81,6 +84,7 @@ class JointNetwork(nn.Module):
             DensityLayer(c, config.n_radial, first=i == 0) for i in range(config.layers)
         )
         self.waves = nn.ModuleList(WaveLayer(c, config.n_radial) for _ in range(config.layers))
+        self.contexts = nn.ModuleList(Context(c) for _ in range(config.layers))
         self.gate = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, 3 * c))
         self.displacement = nn.Linear(c, 1, bias=False)
         self.gradient = nn.Linear(c, 1, bias=False)
@@ -89,6 +93,9 @@ class JointNetwork(nn.Module):
         self.frame = nn.Sequential(nn.Linear(3 * c, 2 * c), nn.SiLU(), nn.Linear(2 * c, 6))
         self.lattice_gain = nn.Linear(c, 6)
         self.species = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, N_ELEMENTS))
+        self.shown = nn.Linear(2 * c, 2)
+        nn.init.zeros_(self.shown.weight)
+        nn.init.zeros_(self.shown.bias)
 
     def forward(
         self, state: JointState, t: Tensor, conditions: Tensor, process: JointProcess
@@ -113,14 +120,16 @@ class JointNetwork(nn.Module):
         noise_atom = noise[owner]
         scalars = self.start(torch.cat((self.element(state.numbers), noise_atom), 1))
         vectors = scalars.new_zeros(len(scalars), 3, self.config.channels)
-        for layer, wave in zip(self.layers, self.waves, strict=True):
+        for context, layer, wave in zip(self.contexts, self.layers, self.waves, strict=True):
+            noise = context(scalars, noise, state)
             scalars, vectors = layer(scalars, vectors, basis, index, noise, owner)
             scalars, vectors = wave(scalars, vectors, waves, noise)
+        noise_atom = noise[owner]
         gates = self.gate(torch.cat((scalars, noise_atom), 1)).chunk(3, 1)
         gain = torch.exp(self.score_gain(noise))[owner]
         score = self._score(vectors, gates, gain, crystals)
         velocity = self._velocity(scalars, vectors * gates[2][:, None], basis, index, noise, state)
-        logits = self.species(torch.cat((scalars, noise_atom), 1))
+        logits = self._logits(torch.cat((scalars, noise_atom), 1), state)
         logits = torch.cat((torch.full_like(logits[:, :1], -torch.inf), logits[:, 1:]), 1)
         return JointOutput(score, velocity / velocity.new_tensor(process.scale.std), logits)
 
@@ -133,6 +142,21 @@ class JointNetwork(nn.Module):
         for i, embedding in enumerate(self.conditions):
             noise = noise + embedding(conditions[:, i])
         return noise
+
+    def _logits(self, features: Tensor, state: JointState) -> Tensor:
+        """Of any element, and more or less of those that the crystal is known to hold.
+
+        Few crystals hold more than four elements; which ones, a sum over neighbours tells badly.
+        """
+        counts = features.new_zeros(len(state.sizes), N_ELEMENTS)
+        counts.index_put_(
+            (state.owner, state.numbers), features.new_ones(len(state.owner)), accumulate=True
+        )
+        share = counts / state.sizes[:, None]
+        present, often = self.shown(features).split(1, 1)
+        share = share[state.owner]
+        logits: Tensor = self.species(features) + present * (share > 0) + often * share
+        return logits
 
     def _score(
         self, vectors: Tensor, gates: tuple[Tensor, ...], gain: Tensor, crystals: CrystalBatch
@@ -163,6 +187,28 @@ class JointNetwork(nn.Module):
         return out
 
 
+class Context(nn.Module):
+    """The mean over the atoms of a crystal, added to what holds for it as a whole.
+
+    A mean is the same for a supercell. It starts as nothing, so that depth costs no stability.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        c = channels
+        self.update = nn.Sequential(nn.LayerNorm(2 * c), nn.Linear(2 * c, c), nn.SiLU())
+        self.out = nn.Linear(c, c)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, scalars: Tensor, noise: Tensor, state: JointState) -> Tensor:
+        """Features of atoms, shape (n, c), and of crystals, shape (b, c), to the latter."""
+        total = scalars.new_zeros(noise.shape).index_add(0, state.owner, scalars)
+        mean = total / state.sizes[:, None]
+        updated: Tensor = noise + self.out(self.update(torch.cat((mean, noise), 1)))
+        return updated
+
+
 class ConditionEmbedding(nn.Module):
     """A property's standardised value, or a learned vector where it is left free (NaN)."""
 
@@ -176,91 +222,6 @@ class ConditionEmbedding(nn.Module):
         given = ~torch.isnan(value)
         known: Tensor = self.mlp(torch.nan_to_num(value)[:, None])
         return torch.where(given[:, None], known, self.free)
-
-
-class Waves(NamedTuple):
-    """Plane waves on the atoms, padded by crystal.
-
-    Attributes:
-        cosine, sine: of 2π G·f, zero for padding, shape (b, most, m).
-        vector: reciprocal lattice vectors times (V/N)^(1/3)/2π, shape (b, m, 3).
-        radial: functions of their lengths, shape (b, m, n_radial).
-        place: where each atom stands in the padded arrays, shape (n,).
-        root: √N of each crystal, shape (b,).
-    """
-
-    cosine: Tensor
-    sine: Tensor
-    vector: Tensor
-    radial: Tensor
-    place: Tensor
-    root: Tensor
-
-
-def half_space(largest: int) -> Tensor:
-    """Integer vectors with components of −largest to largest, one of each ±pair, without zero."""
-    axis = torch.arange(-largest, largest + 1)
-    triples = torch.cartesian_prod(axis, axis, axis)
-    return triples[len(triples) // 2 + 1 :]
-
-
-def structure_waves(
-    state: JointState, crystals: CrystalBatch, largest: int, n_radial: int
-) -> Waves:
-    """Cosines and sines of all atoms for the waves of :func:`half_space`."""
-    triples = half_space(largest).to(state.frac)
-    most = int(state.sizes.max())
-    first = torch.cumsum(state.sizes, 0) - state.sizes
-    place = state.owner * most + torch.arange(len(state.owner)).to(first) - first[state.owner]
-    phase = 2 * math.pi * state.frac @ triples.T
-    padded = phase.new_zeros(2, len(state.sizes) * most, len(triples))
-    padded[0, place], padded[1, place] = torch.cos(phase), torch.sin(phase)
-    cosine, sine = padded.view(2, len(state.sizes), most, -1)
-    density = (torch.linalg.det(crystals.cells).abs() / state.sizes).pow(1 / 3)
-    reciprocal = torch.linalg.inv(crystals.cells).transpose(1, 2)
-    vector = (triples @ reciprocal) * density[:, None, None]
-    length = torch.linalg.norm(vector, dim=2)
-    centres = torch.linspace(0.0, 2.0, n_radial).to(length)
-    radial = torch.exp(-(((length[..., None] - centres) / (centres[1] - centres[0])) ** 2))
-    return Waves(cosine, sine, vector, radial, place, torch.sqrt(state.sizes.to(length)))
-
-
-class WaveLayer(nn.Module):
-    """Structure factors of learned features, filtered by |G|, heard by every atom."""
-
-    def __init__(self, channels: int, n_radial: int) -> None:
-        super().__init__()
-        c = channels
-        self.norm = nn.LayerNorm(c)
-        self.send = nn.Linear(c, c)
-        self.filter = nn.Linear(n_radial, 2 * c, bias=False)
-        self.level = nn.Linear(c, 2 * c)
-        self.update = nn.Sequential(nn.Linear(3 * c, c), nn.SiLU(), nn.Linear(c, 2 * c))
-
-    def forward(
-        self, scalars: Tensor, vectors: Tensor, waves: Waves, noise: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        b, most, _ = waves.cosine.shape
-        c = scalars.shape[1]
-        normed = self.norm(scalars)
-        sent = normed.new_zeros(b * most, c)
-        sent = sent.index_copy(0, waves.place, self.send(normed)).view(b, most, c)
-        sent = sent / waves.root[:, None, None]
-        real = waves.cosine.transpose(1, 2) @ sent
-        imaginary = waves.sine.transpose(1, 2) @ sent
-        weights = self.filter(waves.radial) * (1 + self.level(noise))[:, None]
-        even, odd = weights.split(c, 2)
-        heard = waves.cosine @ (even * real) + waves.sine @ (even * imaginary)
-        # The gradient of the heard density: G × (sine part), one product for all three components.
-        directed = waves.vector[..., None] * odd[:, :, None]
-        slope = waves.sine @ (directed * real[:, :, None]).flatten(2) - waves.cosine @ (
-            directed * imaginary[:, :, None]
-        ).flatten(2)
-        heard = heard.flatten(0, 1)[waves.place]
-        slope = slope.view(b * most, 3, c)[waves.place]
-        owner_noise = noise.repeat_interleave(most, 0)[waves.place]
-        ds, gate = self.update(torch.cat((normed, heard, owner_noise), 1)).split(c, 1)
-        return scalars + ds, vectors + slope * gate[:, None]
 
 
 class TensorReadout(nn.Module):

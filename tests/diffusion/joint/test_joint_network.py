@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale, as_labels
 from gencsp.diffusion.joint.labels import as_array, label_crystals
@@ -19,7 +20,8 @@ from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, add
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
-from gencsp.diffusion.networks.joint import JointOutput, half_space
+from gencsp.diffusion.networks.joint import Context, JointOutput
+from gencsp.diffusion.networks.waves import half_space
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.trainer import (
     TrainSettings,
@@ -63,10 +65,15 @@ def objective(crystals: CrystalSet) -> JointObjective:
     return JointObjective.fit(crystals)
 
 
-def network() -> torch.nn.Module:
+def network() -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return build_network("joint", CONFIG).double()
+        net = build_network("joint", CONFIG).double()
+        # Parts that start as nothing would prove nothing.
+        for parameter in net.parameters():
+            if not parameter.any():
+                nn.init.normal_(parameter, std=0.3)
+        return net
 
 
 def noisy_state(seed: int, n: int = 5) -> JointState:
@@ -79,6 +86,35 @@ def noisy_state(seed: int, n: int = 5) -> JointState:
         torch.zeros(n, dtype=torch.int64),
         torch.tensor([n]),
     )
+
+
+def test_what_a_crystal_shows_is_likelier_where_species_are_hidden() -> None:
+    net, state = network(), noisy_state(3)
+    numbers = torch.tensor([HIDDEN, 3, 8, 3, HIDDEN])
+    state = replace(state, numbers=numbers)
+    t = torch.tensor([0.6], dtype=torch.float64)
+    with torch.no_grad():
+        nn.init.zeros_(net.shown.weight)
+        net.shown.bias.copy_(torch.tensor([0.0, 0.0]))
+        before = net(state, t, FREE, PROCESS).logits
+        net.shown.bias.copy_(torch.tensor([2.0, 1.0]))
+        gained = net(state, t, FREE, PROCESS).logits - before
+    expected = torch.zeros(95, dtype=torch.float64)
+    expected[3], expected[8] = 2 + 2 / 5, 2 + 1 / 5
+    torch.testing.assert_close(gained[:, 1:], expected[None, 1:].expand(5, -1))
+
+
+def test_context_is_that_of_the_mean_and_starts_as_nothing() -> None:
+    rng = np.random.default_rng(0)
+    scalars, noise = (torch.as_tensor(rng.normal(size=(n, 12))) for n in (5, 1))
+    state = noisy_state(0)
+    fresh = Context(12).double()
+    assert torch.equal(fresh(scalars, noise, state), noise)
+    nn.init.normal_(fresh.out.weight)
+    twice = replace(state, owner=torch.zeros(10, dtype=torch.int64), sizes=torch.tensor([10]))
+    once = fresh(scalars, noise, state)
+    assert not torch.allclose(once, noise)
+    torch.testing.assert_close(fresh(scalars.repeat(2, 1), noise, twice), once)
 
 
 def test_half_of_reciprocal_space_has_one_of_each_pair() -> None:

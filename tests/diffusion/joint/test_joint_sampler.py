@@ -13,7 +13,13 @@ from scipy.stats import binomtest, kstest
 
 from gencsp.diffusion.joint.guidance import ClassifierFree, EnergyGuided
 from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, wrapped_score
-from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
+from gencsp.diffusion.joint.sampler import (
+    JointSamplerSettings,
+    _coordinates,
+    _lattice,
+    prepare,
+    sample,
+)
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import JointOutput
 from gencsp.errors import ConstraintError, RequestError
@@ -89,9 +95,16 @@ def rngs(n: int, seed: int = 0) -> list[np.random.Generator]:
     return [np.random.default_rng([seed, i]) for i in range(n)]
 
 
-def test_the_sampler_recovers_the_joint_distribution() -> None:
+@pytest.mark.parametrize(
+    ("renewal", "correctors", "narrowing"),
+    # All noise drawn anew at every level narrows what is broader than the noise to 1/√2.
+    [(None, 1, 1.0), (0.0, 0, 1.0), (0.5, 0, 0.9), (1.0, 0, 0.7)],
+)
+def test_the_sampler_recovers_the_joint_distribution(
+    renewal: float | None, correctors: int, narrowing: float
+) -> None:
     n = 400
-    settings = JointSamplerSettings(steps=60, corrector_steps=1)
+    settings = JointSamplerSettings(steps=80, renewal=renewal, corrector_steps=correctors)
     made = sample(TwoCrystals(), [hidden_pair()] * n, settings=settings, rngs=rngs(n))
     kinds = np.array([SPECIES.index(tuple(a.numbers)) for a in made])
     assert binomtest(int(kinds.sum()), n, 0.7).pvalue > 1e-3
@@ -104,9 +117,40 @@ def test_the_sampler_recovers_the_joint_distribution() -> None:
         d = apart[kinds == m, 0] - float(OFFSET[m])
         d -= np.round(d)
         assert np.abs(d).max() < 6 * WIDTH
-        assert d.std() == pytest.approx(WIDTH, rel=0.2)
-        volume = lattice[kinds == m, 5]
-        assert kstest((volume - float(LATTICE[m])) / SPREAD, "norm").pvalue > 1e-3
+        assert d.std() == pytest.approx(narrowing * WIDTH, rel=0.2)
+        volume = (lattice[kinds == m, 5] - float(LATTICE[m])) / SPREAD
+        if renewal is None:
+            assert kstest(volume, "norm").pvalue > 1e-3
+        assert np.mean(volume) == pytest.approx(0, abs=0.25)
+        assert np.std(volume) == pytest.approx(narrowing, rel=0.2)
+
+
+def test_the_ancestral_step_is_the_posterior_of_ddpm() -> None:
+    """Ho et al. (2020), eq. 7, with x̂_0 the network's, for coordinates (α = 1) and lattices."""
+    run = prepare(
+        TwoCrystals(),
+        [hidden_pair()] * 2,
+        settings=JointSamplerSettings(renewal=None),
+        rngs=rngs(2),
+    )
+    t, s = 0.6, 0.55
+    rng = np.random.default_rng(0)
+    shape, velocity = (torch.as_tensor(rng.normal(size=(2, 6))) for _ in range(2))
+    frac, score = (torch.as_tensor(rng.normal(size=(4, 3))) for _ in range(2))
+    process, time = run.process, torch.tensor([t, s], dtype=torch.float64)
+    fresh = [np.random.default_rng([0, i]) for i in range(2)]
+    z = torch.as_tensor(np.concatenate([r.standard_normal((2, 3)) for r in fresh]))
+    sigma = process.sigma(time).tolist()
+    gained = sigma[0] ** 2 - sigma[1] ** 2
+    expected = frac + gained / sigma[0] * score + sigma[1] * np.sqrt(gained) / sigma[0] * z
+    torch.testing.assert_close(_coordinates(run, frac, score, t, s), expected)
+    z = torch.as_tensor(np.stack([r.standard_normal(6) for r in fresh]))
+    (a_t, a_s), (s_t, s_s) = process.alpha(time).tolist(), process.spread(time).tolist()
+    clean = (a_t * shape - s_t * velocity).clamp(-5, 5)
+    lost = s_t**2 - (a_t / a_s) ** 2 * s_s**2
+    mean = (a_t / a_s * s_s**2 * shape + a_s * lost * clean) / s_t**2
+    expected = mean + np.sqrt(lost) * s_s / s_t * z
+    torch.testing.assert_close(_lattice(run, shape, velocity, t, s), expected)
 
 
 def _state(atoms: Atoms) -> JointState:

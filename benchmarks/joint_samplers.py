@@ -1,0 +1,97 @@
+"""What the joint model's sampler is worth by its settings: matches, plausible distances, calls.
+
+    python benchmarks/joint_samplers.py VALIDATION.extxyz.gz
+
+Validation crystals, whose compositions are given; the samplers share their random numbers' seeds.
+Matching is that of ``joint_matches.py``; A is PIGEN's filter of pair distances, which about 95 % of
+known crystals pass. Defaults were chosen by this table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from itertools import islice
+from pathlib import Path
+
+import torch
+from joint_matches import distances, samples_of, summary
+
+from gencsp.benchmark.record import record
+from gencsp.benchmark.statistics import share
+from gencsp.diffusion.joint.model import load_joint_model
+from gencsp.diffusion.joint.sampler import JointSamplerSettings
+from gencsp.diffusion.training.data import stream_extxyz
+from gencsp.diffusion.training.trainer import compile_layers
+from gencsp.filters.pair_potential import PairPotential
+
+RESULT = Path(__file__).parent / "results" / "joint_samplers.json"
+SAMPLERS = {
+    "ancestral, 50 steps": JointSamplerSettings(steps=50, renewal=None),
+    "ancestral, 50 steps, a Langevin step each": JointSamplerSettings(
+        steps=50, renewal=None, corrector_steps=1
+    ),
+    "ancestral, 100 steps": JointSamplerSettings(steps=100, renewal=None),
+    "renewal 0, 100 steps": JointSamplerSettings(steps=100, renewal=0.0),
+    "renewal 0.5, 100 steps": JointSamplerSettings(steps=100, renewal=0.5),
+    "renewal 1, 25 steps": JointSamplerSettings(steps=25),
+    "renewal 1, 50 steps": JointSamplerSettings(steps=50),
+    "renewal 1, 100 steps": JointSamplerSettings(steps=100),
+    "renewal 1, 200 steps": JointSamplerSettings(steps=200),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="validation crystals")
+    parser.add_argument("--first", type=int, default=200, help="place of the first of them")
+    parser.add_argument("--structures", type=int, default=96)
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--weights", type=Path, help="of another network than the shipped one")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
+    parser.add_argument("--trial", action="store_true", help="print, and record nothing")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    model = load_joint_model(options.weights)
+    if options.compiled:
+        compile_layers(model.network)
+    last = options.first + options.structures
+    truths = list(islice(stream_extxyz(options.data), options.first, last))
+    plausible = PairPotential(threshold=None, unknown="class")
+    results: dict[str, object] = {}
+    for name, settings in SAMPLERS.items():
+        begun = time.process_time()
+        made = [
+            each
+            for place in range(0, len(truths), 8)
+            for each in samples_of(
+                model, truths[place : place + 8], place, options.samples, settings, options.seed
+            )
+        ]
+        spent = time.process_time() - begun
+        rows = [distances(truth, each) for truth, each in zip(truths, made, strict=True)]
+        passed = [plausible.judge(atoms).passed for each in made for atoms in each]
+        found = [d is not None for row in rows for d in row]
+        results[name] = {
+            "calls": settings.steps + (settings.steps - 1) * settings.corrector_steps,
+            "processor_seconds_per_sample": round(spent / len(found), 4),
+            "samples_that_match": share(sum(found), len(found)),
+            f"k = {options.samples}": summary(rows, options.samples),
+            "A": share(sum(passed), len(passed)),
+        }
+        print(name, results[name], flush=True)
+    protocol = {
+        "command": f"python benchmarks/{Path(__file__).name} VALIDATION --first {options.first} "
+        f"--structures {options.structures} --samples {options.samples} --seed {options.seed}",
+        "weights": model.digest,
+        "compiled": options.compiled,
+    }
+    if not options.trial:
+        record(RESULT, protocol=protocol, results=results)
+
+
+if __name__ == "__main__":
+    main()
