@@ -129,7 +129,8 @@ def main() -> None:
         steps=options.steps, renewal=options.renewal, corrector_steps=options.correctors
     )
     truths = list(islice(stream_extxyz(options.data), options.structures))
-    terms = (options.name, model.digest, options.samples, options.steps, options.renewal)
+    sampling = (options.samples, options.steps, options.renewal, options.correctors)
+    terms = (options.name, model.digest, *sampling)
     partial = RESULTS / f"joint_matches-{'-'.join(map(str, terms))}-{options.seed}.partial"
     rows: list[list[float | None]] = []
     seconds = 0.0

@@ -28,8 +28,9 @@ class JointSamplerSettings:
         renewal: share r of the noise (of its variance) that a step draws anew: DDIM (Song et al.,
             2021, eq. 12) with r·σ_s² for its σ². Given x_0, every r from 0, where the noise is
             carried over whole, to 1 has the marginals of the forward process; ``None`` takes the
-            ancestral step's, 1 − (σ_s/σ_t)². The larger, the more is forgotten of what the network got wrong,
-            and the narrower a distribution comes out that is broader than σ_s; crystals are sharp.
+            ancestral step's, 1 − (σ_s/σ_t)². The larger, the more is forgotten of what the network
+            got wrong, and the narrower a distribution comes out that is broader than σ_s; crystals
+            are sharp.
         corrector_steps: Langevin steps on the coordinates after each.
         snr: δ; a Langevin step has length 2δ²σ².
         free_cell: whether the lattice is generated; otherwise that of the Atoms is kept.
