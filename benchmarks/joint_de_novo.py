@@ -22,16 +22,16 @@ import torch
 from ase import Atoms
 from filter_energies import Relaxations
 from filters import COLUMNS, Samples, judge
+from joint_matches import network_of
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import bootstrap_interval
 from gencsp.diffusion.joint.conditions import PROPERTIES, Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.labels import as_array, label_crystals
-from gencsp.diffusion.joint.model import JointModel, load_joint_model
+from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.joint.sizes import draw_size
-from gencsp.diffusion.training.trainer import compile_layers
 
 #: Name of a row: targets and weight w = 1 + g of eq. 7; weight 1 is the ablation without guidance.
 ROWS: dict[str, tuple[dict[Property, float], float]] = {
@@ -148,9 +148,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    model = load_joint_model(options.weights)
-    if options.compiled:
-        compile_layers(model.network)
+    model = network_of(options)
     terms = (model.digest, options.steps, options.renewal, options.correctors)
     folder = options.folder / "-".join(map(str, terms))
     folder.mkdir(parents=True, exist_ok=True)

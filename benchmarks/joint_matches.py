@@ -32,8 +32,8 @@ from gencsp.benchmark.statistics import bootstrap_interval, share
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
+from gencsp.diffusion.networks import compile_layers
 from gencsp.diffusion.training.data import stream_extxyz
-from gencsp.diffusion.training.trainer import compile_layers
 
 RESULTS = Path(__file__).parent / "results"
 MATCHER = StructureMatcher(stol=0.5, ltol=0.3, angle_tol=10)
@@ -56,6 +56,14 @@ PUBLISHED = {
         "DiffCSP": {"1": (51.49, 0.0631), "20": (77.93, 0.0492)},
     },
 }
+
+
+def network_of(options: argparse.Namespace) -> JointModel:
+    """The model of ``--weights``, its layers compiled with ``--compiled``."""
+    model = load_joint_model(options.weights)
+    if options.compiled:
+        compile_layers(model.network)
+    return model
 
 
 def distances(truth: Atoms, made: Sequence[Atoms]) -> list[float | None]:
@@ -122,9 +130,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
-    model = load_joint_model(options.weights)
-    if options.compiled:
-        compile_layers(model.network)
+    model = network_of(options)
     settings = JointSamplerSettings(
         steps=options.steps, renewal=options.renewal, corrector_steps=options.correctors
     )

@@ -17,14 +17,12 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from joint_matches import distances, samples_of, summary
+from joint_matches import distances, network_of, samples_of, summary
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import share
-from gencsp.diffusion.joint.model import load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.training.data import stream_extxyz
-from gencsp.diffusion.training.trainer import compile_layers
 from gencsp.filters.pair_potential import PairPotential
 
 RESULT = Path(__file__).parent / "results" / "joint_samplers.json"
@@ -56,9 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    model = load_joint_model(options.weights)
-    if options.compiled:
-        compile_layers(model.network)
+    model = network_of(options)
     last = options.first + options.structures
     truths = list(islice(stream_extxyz(options.data), options.first, last))
     plausible = PairPotential(threshold=None, unknown="class")

@@ -15,6 +15,7 @@ from ase.build import bulk
 from ase.io import write
 
 from gencsp.composition import Composition
+from gencsp.diffusion.networks import compile_layers
 from gencsp.diffusion.score_model import load_score_model, save_score_model
 from gencsp.diffusion.training.data import (
     CrystalSet,
@@ -31,7 +32,6 @@ from gencsp.diffusion.training.objective import (
 from gencsp.diffusion.training.trainer import (
     TrainSettings,
     batch_indices,
-    compile_layers,
     load_checkpoint,
     new_state,
     train,

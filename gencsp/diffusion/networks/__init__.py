@@ -61,3 +61,10 @@ def describe_network(network: nn.Module) -> tuple[str, dict[str, Any]]:
         case JointNetwork():
             return "joint", asdict(network.config)
     raise WeightsError(f"{type(network).__name__} is not one of gencsp's networks.")
+
+
+def compile_layers(network: nn.Module) -> None:
+    """Compile the layers in place, for any number of atoms; parameters and their names stay."""
+    for child in network.children():
+        for layer in child if isinstance(child, nn.ModuleList) else ():
+            layer.compile(dynamic=True)

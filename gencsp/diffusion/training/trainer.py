@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gencsp.diffusion.joint.objective import JointObjective
-from gencsp.diffusion.networks import build_network, describe_network
+from gencsp.diffusion.networks import build_network, compile_layers, describe_network
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.objective import Objective, ScoreObjective
 from gencsp.errors import WeightsError
@@ -150,13 +150,6 @@ def train(
         save_checkpoint(state, settings, objective, folder)
         raise
     return state
-
-
-def compile_layers(network: nn.Module) -> None:
-    """Compile the layers in place, for any number of atoms; parameters and their names stay."""
-    for child in network.children():
-        for layer in child if isinstance(child, nn.ModuleList) else ():
-            layer.compile(dynamic=True)
 
 
 def train_step(
