@@ -1,19 +1,22 @@
 """Quality against steps: samplers of the score model on validation crystals in their own cells.
 
-    python benchmarks/sampler_steps.py VAL.extxyz.gz
+    python benchmarks/sampler_steps.py VAL.extxyz.gz [--guests]
 
 Atoms start at random in the true cell, so that only the sampler is judged, not the lattice prior.
+With ``--guests`` those of one element do, and the others are the host of an inpainting.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from ase import Atoms
+from ase.constraints import FixAtoms
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
@@ -30,12 +33,35 @@ SAMPLERS: dict[str, tuple[int, SamplerSettings]] = {
     "predictor-corrector 25": (50, SamplerSettings(steps=25)),
     "predictor-corrector 50": (100, SamplerSettings(steps=50)),
     "predictor-corrector 100": (200, SamplerSettings(steps=100)),
+    "ancestral 50": (50, SamplerSettings(steps=50, corrector_steps=0)),
+    "all noise anew 25": (25, SamplerSettings(steps=25, corrector_steps=0, renewal=1.0)),
+    "all noise anew 50": (50, SamplerSettings(steps=50, corrector_steps=0, renewal=1.0)),
+    "all noise anew 100": (100, SamplerSettings(steps=100, corrector_steps=0, renewal=1.0)),
     "heun 10": (20, SamplerSettings(kind="heun", steps=10, spacing="karras")),
     "heun 20": (40, SamplerSettings(kind="heun", steps=20, spacing="karras")),
     "heun 40": (80, SamplerSettings(kind="heun", steps=40, spacing="karras")),
     "heun 20, churn 10": (40, SamplerSettings(kind="heun", steps=20, spacing="karras", churn=10)),
     "heun 40, churn 20": (80, SamplerSettings(kind="heun", steps=40, spacing="karras", churn=20)),
 }
+#: Of inpaintings, where each level may be passed several times: calls of the model are T·r(1 + M).
+INPAINTERS: dict[str, tuple[int, SamplerSettings]] = {
+    f"{name}, {passes} passes": (calls * passes, replace(SAMPLERS[name][1], resampling=passes))
+    for name, calls, passes in (
+        ("predictor-corrector 100", 200, 5),
+        ("all noise anew 50", 50, 1),
+        ("all noise anew 50", 50, 5),
+        ("all noise anew 50", 50, 10),
+        ("all noise anew 25", 25, 5),
+    )
+}
+
+
+def with_host(atoms: Atoms, *, rng: np.random.Generator) -> Atoms:
+    """The crystal with all atoms but those of one element held."""
+    guest = rng.choice(np.unique(atoms.numbers))
+    held = atoms.copy()
+    held.set_constraint(FixAtoms(np.flatnonzero(atoms.numbers != guest)))
+    return held
 
 
 def generate(
@@ -43,7 +69,10 @@ def generate(
 ) -> tuple[list[Atoms], float]:
     """One sample for each crystal in its cell, and the processor seconds that they took."""
     rngs = [np.random.default_rng([SEED, k]) for k in range(len(crystals))]
-    bare = [Atoms(a.numbers, a.positions, cell=a.cell, pbc=True) for a in crystals]
+    bare = [
+        Atoms(a.numbers, a.positions, cell=a.cell, pbc=True, constraint=a.constraints)
+        for a in crystals
+    ]
     starts = [randomise(a, rng=rng) for a, rng in zip(bare, rngs, strict=True)]
     begun = time.process_time()
     made: list[Atoms] = []
@@ -57,23 +86,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="validation crystals, extxyz")
     parser.add_argument("--weights", type=Path, default=None)
-    parser.add_argument("--crystals", type=int, default=64)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sampler_steps.json"))
+    parser.add_argument("--crystals", type=int, default=192)
+    parser.add_argument("--guests", action="store_true", help="hold all elements but one")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/sampler_steps...json")
     args = parser.parse_args()
+    name = "sampler_steps_guests.json" if args.guests else "sampler_steps.json"
+    out = args.out or Path(__file__).parent / "results" / name
 
     torch.set_num_threads(1)
     model = load_score_model(args.weights)
     engine = get_engine()
     # A single atom has nowhere to go: any sampler matches it.
-    pool = [atoms for atoms in stream_extxyz(args.data) if len(atoms) > 1]
+    least = 2 if args.guests else 1
+    pool = [a for a in stream_extxyz(args.data) if len(a) > 1 and len(set(a.numbers)) >= least]
     chosen = np.random.default_rng(SEED).permutation(len(pool))[: args.crystals]
     crystals = [pool[k] for k in chosen]
+    if args.guests:
+        rng = np.random.default_rng(SEED)
+        crystals = [with_host(atoms, rng=rng) for atoms in crystals]
     truth = np.array([e.energy for e in engine.evaluate(crystals)])
     sizes = np.array([len(a) for a in crystals])
     matcher = StructureMatcher()
     originals = [AseAtomsAdaptor.get_structure(a) for a in crystals]
     results = {}
-    for name, (calls, settings) in SAMPLERS.items():
+    for name, (calls, settings) in (INPAINTERS if args.guests else SAMPLERS).items():
         made, seconds = generate(model, crystals, settings)
         energy = np.array([e.energy for e in engine.evaluate(made)])
         above = np.where(np.isfinite(energy), (energy - truth) / sizes, np.inf)
@@ -90,7 +126,9 @@ def main() -> None:
         }
         print(name, results[name])
     protocol = {
-        "what": "one sample per validation crystal, atoms random in the true cell; matched: "
+        "what": "one sample per validation crystal, "
+        + ("atoms of one element" if args.guests else "all atoms")
+        + " random in the true cell; matched: "
         "pymatgen StructureMatcher defaults, unrelaxed; energy: CHGNet, eV/atom, above that of the "
         "unrelaxed true crystal",
         "in_sample": "CHGNet was trained on Materials Project data; formulas of the validation "
@@ -101,7 +139,7 @@ def main() -> None:
         "weights": model.digest,
         "seed": SEED,
     }
-    record(args.out, protocol=protocol, results=results)
+    record(out, protocol=protocol, results=results)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class SearchDeck(Deck):
     )
     background: str = Field("random", description="Proposer of the others, by name.")
     sampler: Literal["thorough", "quick"] = Field(
-        "quick", description="How score models propose: quick takes a quarter of the time."
+        "quick", description="How score models propose: quick takes half of the time."
     )
     moves: tuple[str, ...] | None = Field(None, description="Moves of hop and genetic, by name.")
     shakes: int = Field(0, ge=0, description="Shake good structures so often (random).")

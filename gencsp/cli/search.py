@@ -79,7 +79,7 @@ def search(
     background: Annotated[str, typer.Option(help="Proposer of the others.")] = "random",
     sampler: Annotated[
         Literal["thorough", "quick"],
-        typer.Option(help="How score models propose: quick takes a quarter of the time."),
+        typer.Option(help="How score models propose: quick takes half of the time."),
     ] = "quick",
     moves: Annotated[str | None, typer.Option(help="Moves, such as rattle,strain,renoise.")] = None,
     shakes: Annotated[int, typer.Option(help="Shakes of each good structure (random).")] = 0,

@@ -40,6 +40,9 @@ class SamplerSettings:
         sigma_max: σ_T in Å; ``None`` takes the model's. Smaller than the model's, it starts from
             the given positions as if they were data noised to this level.
         sigma_min: σ_1 in Å; ``None`` takes the model's.
+        renewal: share of the noise that a predictor draws anew rather than keeps, see
+            :func:`~gencsp.diffusion.samplers.renewing`; ``None`` for the ancestral share, which is
+            CHGGen's predictor (predictor-corrector only).
         corrector_steps: M, Langevin steps after each predictor (predictor-corrector only).
         snr: δ, signal-to-noise ratio of the Langevin steps.
         langevin: where their length comes from: ``score-norm`` is the paper's, ``noise-level`` is
@@ -58,6 +61,7 @@ class SamplerSettings:
     spacing: Spacing = "geometric"
     sigma_max: float | None = None
     sigma_min: float | None = None
+    renewal: float | None = None
     corrector_steps: int = 1
     snr: float = 0.4
     langevin: LangevinLength = "score-norm"
@@ -71,6 +75,8 @@ class SamplerSettings:
                 f"steps = {self.steps}, resampling = {self.resampling}, corrector_steps = "
                 f"{self.corrector_steps}: give at least one step and pass, and no negative number."
             )
+        if self.renewal is not None and not 0 <= self.renewal <= 1:
+            raise ValueError(f"renewal is {self.renewal}: give a share from 0 to 1, or None.")
         if not self.snr > 0 or self.churn < 0:
             raise ValueError(
                 f"snr = {self.snr} must be above zero, churn = {self.churn} not below."

@@ -39,6 +39,7 @@ __all__ = [
     "langevin_length",
     "predictor_corrector",
     "prepare",
+    "renewing",
     "sample",
     "start",
     "step",
@@ -62,6 +63,21 @@ def ancestral(
     """Ancestral step from σ_t to σ_{t−1}: CHGGen, eq. 4."""
     gained = sigma**2 - sigma_next**2
     return x + gained * score + math.sqrt(sigma_next**2 * gained / sigma**2) * noise
+
+
+def renewing(
+    x: Tensor, score: Tensor, noise: Tensor, *, sigma: float, sigma_next: float, renewal: float
+) -> Tensor:
+    """To the denoised positions under noise σ_next, a share of it drawn anew: DDIM's family.
+
+    Song et al. (2021, DDIM), eq. 12, for variance-exploding noise: x̂_0 = x + σ²·score, the noise
+    found in x is −σ·score, and √renewal of the new noise is fresh. 0 is the Euler step of the
+    probability-flow ODE; 1 − (σ_next/σ)² is :func:`ancestral`; 1 forgets all noise found, and with
+    it the errors of earlier steps, but narrows what is broader than the noise (by up to 1/√2 in
+    the limit of many steps), so that it finds modes rather than draws from the distribution.
+    """
+    found, fresh = math.sqrt(1 - renewal), math.sqrt(renewal)
+    return x + sigma**2 * score + sigma_next * (fresh * noise - found * sigma * score)
 
 
 def langevin(x: Tensor, score: Tensor, noise: Tensor, *, epsilon: Tensor) -> Tensor:
@@ -101,8 +117,15 @@ def langevin_length(process: Process, score: Tensor, *, sigma: float) -> Tensor:
 
 
 def predictor_corrector(process: Process, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
-    """One t of CHGGen's algorithm "Unconditional Generation": predictor, then M correctors."""
-    x = ancestral(x, process.score(x, sigma), process.noise(), sigma=sigma, sigma_next=sigma_next)
+    """One t of CHGGen's algorithm "Unconditional Generation": predictor, then M correctors.
+
+    The predictor is the paper's ancestral step, unless the settings say how much noise to renew.
+    """
+    score, noise, renewal = process.score(x, sigma), process.noise(), process.settings.renewal
+    if renewal is None:
+        x = ancestral(x, score, noise, sigma=sigma, sigma_next=sigma_next)
+    else:
+        x = renewing(x, score, noise, sigma=sigma, sigma_next=sigma_next, renewal=renewal)
     if sigma_next > 0:
         for _ in range(process.settings.corrector_steps):
             g = process.score(x, sigma_next)

@@ -12,13 +12,14 @@ from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.samplers import SamplerSettings
 
-#: How score models sample unless told otherwise. Passes through each noise level act only where
-#: there is a host: one pass leaves guests that hardly know their host, ten come near
-#: the conditional distribution of a known model, at ten times the cost. Five is a compromise.
-DEFAULT_SAMPLER = SamplerSettings(resampling=5)
-#: A quarter of the time, for searches, where relaxation mends what is rough: as many crystals of
-#: the benchmark of the samplers come to be matched, from higher energies.
-QUICK_SAMPLER = SamplerSettings(kind="heun", steps=20, churn=10.0, resampling=5)
+#: How score models sample unless told otherwise: as well as CHGGen's predictor and corrector at 100
+#: noise levels, in a quarter of the calls (``benchmarks/sampler_steps.py``). Passes through each
+#: level act only where there is a host: one pass leaves guests that hardly know their host, ten
+#: come near the conditional distribution of a known model, at ten times the cost. Five is a
+#: compromise.
+DEFAULT_SAMPLER = SamplerSettings(steps=50, renewal=1.0, corrector_steps=0, resampling=5)
+#: Half of the time, for searches, where relaxation mends what is rough.
+QUICK_SAMPLER = SamplerSettings(steps=25, renewal=1.0, corrector_steps=0, resampling=5)
 #: The same for joint models.
 DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 #: Attempts for each structure asked for before a proposer gives up.

@@ -21,6 +21,7 @@ from gencsp.diffusion.samplers import (
     ancestral,
     langevin_length,
     prepare,
+    renewing,
     sample,
     start,
     step,
@@ -75,12 +76,13 @@ def deviations(model, x):
     ("settings", "n_atoms"),
     [
         (SamplerSettings(steps=100, corrector_steps=0, **LEVELS), 2),
+        (SamplerSettings(steps=100, corrector_steps=0, renewal=0.05, **LEVELS), 2),
         (SamplerSettings(steps=60, snr=0.15, langevin="noise-level", **LEVELS), 2),
         (SamplerSettings(steps=60, **LEVELS), 4),
         (SamplerSettings(kind="heun", steps=25, **LEVELS), 2),
         (SamplerSettings(kind="heun", steps=25, spacing="karras", churn=10, **LEVELS), 2),
     ],
-    ids=["ancestral", "corrector-exact", "paper", "heun", "heun-churn"],
+    ids=["ancestral", "renewing", "corrector-exact", "paper", "heun", "heun-churn"],
 )
 def test_samples_follow_a_known_mixture(settings, n_atoms):
     model = mixture(n_atoms)
@@ -99,6 +101,36 @@ def test_the_sampler_test_can_fail():
     settings = SamplerSettings(steps=5, corrector_steps=0, **LEVELS)
     _, off = deviations(model, draw(model, settings, n_atoms=2, n=600, seed=1))
     assert stats.kstest(off.ravel() / SPREAD, "norm").pvalue < P_MIN
+
+
+@pytest.mark.parametrize("renewal", [0.0, 0.3, 1.0])
+def test_steps_that_renew_noise_keep_the_marginal_of_a_point_exactly(renewal):
+    # As below, with x(σ_next) = x₀ + σ_next·(a share of the noise found + a share drawn).
+    zero, one = torch.zeros(1), torch.ones(1)
+    for sigma, sigma_next in ((3.0, 1.0), (1.0, 0.9), (0.01, 0.0)):
+        terms = {"sigma": sigma, "sigma_next": sigma_next, "renewal": renewal}
+        kept = renewing(one, -one / sigma**2, zero, **terms)
+        added = renewing(zero, zero, one, **terms)
+        assert float(kept**2 * sigma**2 + added**2) == pytest.approx(sigma_next**2, abs=1e-6)
+
+
+def test_the_ancestral_share_of_renewed_noise_is_the_papers_predictor():
+    generator = torch.Generator().manual_seed(0)
+    x, score, noise = torch.randn(3, 5, 3, generator=generator, dtype=torch.float64)
+    sigma, sigma_next = 0.7, 0.5
+    expected = ancestral(x, score, noise, sigma=sigma, sigma_next=sigma_next)
+    renewal = 1 - (sigma_next / sigma) ** 2
+    found = renewing(x, score, noise, sigma=sigma, sigma_next=sigma_next, renewal=renewal)
+    assert torch.allclose(found, expected, atol=1e-12)
+
+
+def test_all_noise_anew_narrows_what_is_broader_than_the_noise():
+    # Documented: the width of a component falls to 1/√2 with many steps; all are found.
+    model = mixture(1)
+    settings = SamplerSettings(steps=150, corrector_steps=0, renewal=1.0, **LEVELS)
+    component, off = deviations(model, draw(model, settings, n_atoms=1, n=600, seed=1))
+    assert off.std() / SPREAD == pytest.approx(math.sqrt(0.5), rel=0.1)
+    assert (np.bincount(component, minlength=3) > 60).all()
 
 
 @pytest.mark.parametrize("spacing", ["geometric", "karras"])
@@ -244,7 +276,14 @@ def test_seeds_decide():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"resampling": 0}, {"corrector_steps": -1}, {"snr": 0.0}, {"churn": -1.0}],
+    [
+        {"steps": 0},
+        {"resampling": 0},
+        {"corrector_steps": -1},
+        {"snr": 0.0},
+        {"churn": -1.0},
+        {"renewal": 1.5},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
