@@ -22,7 +22,7 @@ import torch
 from ase import Atoms
 from filter_energies import Relaxations
 from filters import COLUMNS, Samples, judge
-from joint_matches import network_of
+from joint_options import add_model_options, add_sampler_options, network_of, settings_of
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import bootstrap_interval
@@ -135,16 +135,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--samples", type=int, default=1000, help="of each row")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument("--weights", type=Path, help="of another network than the shipped one")
-    parser.add_argument("--steps", type=int, default=JointSamplerSettings().steps)
-    parser.add_argument("--renewal", type=float, default=JointSamplerSettings().renewal)
-    parser.add_argument("--correctors", type=int, default=JointSamplerSettings().corrector_steps)
     parser.add_argument("--diverse", type=int, default=300, help="structures for D alone")
     parser.add_argument("--relaxed", type=int, default=60, help="structures for E alone")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("runs/joint_de_novo"))
     parser.add_argument("--name", default="joint_de_novo", help="of the result")
-    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
+    add_model_options(parser)
+    add_sampler_options(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -152,9 +148,7 @@ def main() -> None:
     terms = (model.digest, options.steps, options.renewal, options.correctors)
     folder = options.folder / "-".join(map(str, terms))
     folder.mkdir(parents=True, exist_ok=True)
-    settings = JointSamplerSettings(
-        steps=options.steps, renewal=options.renewal, corrector_steps=options.correctors
-    )
+    settings = settings_of(options)
     results: dict[str, object] = {}
     order = np.random.default_rng(options.seed).permutation(options.samples).tolist()
     samples = Samples(order[: options.diverse], order[: options.relaxed])

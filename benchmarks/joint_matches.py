@@ -24,15 +24,15 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
+from joint_options import add_model_options, add_sampler_options, network_of, settings_of
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import bootstrap_interval, share
 from gencsp.diffusion.joint.guidance import ClassifierFree
-from gencsp.diffusion.joint.model import JointModel, load_joint_model
+from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
-from gencsp.diffusion.networks import compile_layers
 from gencsp.diffusion.training.data import stream_extxyz
 
 RESULTS = Path(__file__).parent / "results"
@@ -56,14 +56,6 @@ PUBLISHED = {
         "DiffCSP": {"1": (51.49, 0.0631), "20": (77.93, 0.0492)},
     },
 }
-
-
-def network_of(options: argparse.Namespace) -> JointModel:
-    """The model of ``--weights``, its layers compiled with ``--compiled``."""
-    model = load_joint_model(options.weights)
-    if options.compiled:
-        compile_layers(model.network)
-    return model
 
 
 def distances(truth: Atoms, made: Sequence[Atoms]) -> list[float | None]:
@@ -117,23 +109,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--name", default="mp_20", help="of the set, for the published numbers")
-    parser.add_argument("--weights", type=Path, help="of another network than the shipped one")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--structures", type=int, help="take only the first of them")
-    parser.add_argument("--steps", type=int, default=JointSamplerSettings().steps)
-    parser.add_argument("--correctors", type=int, default=JointSamplerSettings().corrector_steps)
-    parser.add_argument("--renewal", type=float, default=JointSamplerSettings().renewal)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
     parser.add_argument("--trial", action="store_true", help="print, and record nothing")
+    add_model_options(parser)
+    add_sampler_options(parser)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
     model = network_of(options)
-    settings = JointSamplerSettings(
-        steps=options.steps, renewal=options.renewal, corrector_steps=options.correctors
-    )
+    settings = settings_of(options)
     truths = list(islice(stream_extxyz(options.data), options.structures))
     sampling = (options.samples, options.steps, options.renewal, options.correctors)
     terms = (options.name, model.digest, *sampling)

@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from joint_matches import distances, network_of, samples_of, summary
+from joint_matches import distances, samples_of, summary
+from joint_options import add_model_options, network_of
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import share
@@ -47,10 +48,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=200, help="place of the first of them")
     parser.add_argument("--structures", type=int, default=96)
     parser.add_argument("--samples", type=int, default=4)
-    parser.add_argument("--weights", type=Path, help="of another network than the shipped one")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
     parser.add_argument("--trial", action="store_true", help="print, and record nothing")
+    add_model_options(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")

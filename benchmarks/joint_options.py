@@ -1,0 +1,46 @@
+"""What the benchmarks of the joint model ask on the command line, alike."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gencsp.diffusion.joint.model import JointModel, load_joint_model
+from gencsp.diffusion.joint.sampler import JointSamplerSettings
+from gencsp.diffusion.networks import compile_layers
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """``--weights``, ``--compiled`` and ``--seed``."""
+    parser.add_argument("--weights", type=Path, help="of another network than the shipped one")
+    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def network_of(options: argparse.Namespace) -> JointModel:
+    """The model of ``--weights``, its layers compiled with ``--compiled``."""
+    model = load_joint_model(options.weights)
+    if options.compiled:
+        compile_layers(model.network)
+    return model
+
+
+def add_sampler_options(parser: argparse.ArgumentParser) -> None:
+    """``--steps``, ``--renewal`` and ``--correctors``, by default those of gencsp."""
+    default = JointSamplerSettings()
+    parser.add_argument("--steps", type=int, default=default.steps)
+    parser.add_argument(
+        "--renewal", type=_share, default=default.renewal, help="a share, or none: ancestral steps"
+    )
+    parser.add_argument("--correctors", type=int, default=default.corrector_steps)
+
+
+def _share(text: str) -> float | None:
+    return None if text.lower() == "none" else float(text)
+
+
+def settings_of(options: argparse.Namespace) -> JointSamplerSettings:
+    """The sampler asked for."""
+    return JointSamplerSettings(
+        steps=options.steps, renewal=options.renewal, corrector_steps=options.correctors
+    )
