@@ -5,7 +5,7 @@
 Validation crystals, whose compositions are given; the samplers share their random numbers' seeds.
 Matching is that of ``joint_matches.py``; A is PIGEN's filter of pair distances, which about 95 % of
 known crystals pass. The defaults were chosen by trials of this kind, on 48 crystals and with a
-network that was not trained to its end (``docs/results.md``).
+network that was not trained to its end.
 """
 
 from __future__ import annotations
