@@ -7,6 +7,7 @@ the batch, or on the number of workers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,3 +68,11 @@ def randomise(atoms: Atoms, *, rng: np.random.Generator) -> Atoms:
     fresh = atoms.copy()
     fresh.set_positions(positions, apply_constraint=False)
     return fresh
+
+
+def renewed(found: Tensor, fresh: Tensor, *, share: float) -> Tensor:
+    """Noise of unit variance: that found in a sample, a share of its variance drawn anew.
+
+    DDIM (Song et al., 2021), eq. 12: share·σ_next² is its σ². Shapes are those of the arguments.
+    """
+    return math.sqrt(1 - share) * found + math.sqrt(share) * fresh

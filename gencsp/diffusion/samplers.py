@@ -22,6 +22,7 @@ from torch import Tensor
 
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.inpainting import Host, jump_back_variance
+from gencsp.diffusion.noise import renewed
 from gencsp.diffusion.projection import read_constraints
 from gencsp.diffusion.run import Kind, LangevinLength, Process, SamplerSettings, prepare
 from gencsp.errors import RequestError
@@ -76,8 +77,7 @@ def renewing(
     it the errors of earlier steps, but narrows what is broader than the noise (by up to 1/√2 in
     the limit of many steps), so that it finds modes rather than draws from the distribution.
     """
-    found, fresh = math.sqrt(1 - renewal), math.sqrt(renewal)
-    return x + sigma**2 * score + sigma_next * (fresh * noise - found * sigma * score)
+    return x + sigma**2 * score + sigma_next * renewed(-sigma * score, noise, share=renewal)
 
 
 def langevin(x: Tensor, score: Tensor, noise: Tensor, *, epsilon: Tensor) -> Tensor:

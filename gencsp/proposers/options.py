@@ -20,7 +20,7 @@ from gencsp.diffusion.samplers import SamplerSettings
 DEFAULT_SAMPLER = SamplerSettings(steps=50, renewal=1.0, corrector_steps=0, resampling=5)
 #: Half of the time, for searches, where relaxation mends what is rough.
 QUICK_SAMPLER = SamplerSettings(steps=25, renewal=1.0, corrector_steps=0, resampling=5)
-#: The same for joint models.
+#: How joint models sample unless told otherwise, with as many passes around a host.
 DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 #: Attempts for each structure asked for before a proposer gives up.
 ATTEMPTS = 20

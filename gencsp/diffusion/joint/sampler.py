@@ -30,6 +30,7 @@ from gencsp.diffusion.joint.guidance import Denoiser
 from gencsp.diffusion.joint.objective import denoised_shape
 from gencsp.diffusion.joint.process import HIDDEN, JointState
 from gencsp.diffusion.joint.run import JointRun, JointSamplerSettings, prepare, to_atoms
+from gencsp.diffusion.noise import renewed
 
 __all__ = ["JointRun", "JointSamplerSettings", "prepare", "sample", "start", "step", "to_atoms"]
 
@@ -108,7 +109,7 @@ def _mixed_noise(run: JointRun, found: Tensor, fresh: Tensor, fallen: float) -> 
         fallen: ratio of the noise after the step to that before, each by its signal.
     """
     share = 1 - fallen**2 if run.settings.renewal is None else run.settings.renewal
-    return math.sqrt(1 - share) * found + math.sqrt(share) * fresh
+    return renewed(found, fresh, share=share)
 
 
 def _species(run: JointRun, state: JointState, logits: Tensor, t: float, s: float) -> Tensor:
