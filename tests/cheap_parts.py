@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -134,6 +136,29 @@ class CheapHull:
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
         assert composition.size == 3
         return energy_per_atom + 1.0
+
+
+class Backwards(Executor):
+    """Runs what was submitted last first, as late as it can: the worst order there is."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Any], Any]] = []
+        self.timer: threading.Timer | None = None
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, lambda: fn(*args, **kwargs)))
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = threading.Timer(0.02, self._run)
+        self.timer.start()
+        return future
+
+    def _run(self) -> None:
+        while self.waiting:
+            future, call = self.waiting.pop()
+            if future.set_running_or_notify_cancel():
+                future.set_result(call())
 
 
 def cheap_cycle(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.optimize.optimize import Dynamics
@@ -14,11 +15,13 @@ from ase.optimize.optimize import Dynamics
 class ReverseDynamics(Dynamics):  # type: ignore[misc]
     """Walks from noise to a crystal in a fixed number of steps.
 
-    A subclass says how to begin, how to take a step, and what to log.
+    A subclass says how to begin, how to take a step, and what to log. Where the walk stands belongs
+    to this object: it may be left at any step and gone on with, see :meth:`irun`.
 
     Args:
         atoms: changed in place.
         steps: from noise to the crystal.
+        rng: generator of all noise.
         trajectory: file or open ASE trajectory that gets the start and every step.
         logfile: path, open file or "-"; gets a line for every step.
         loginterval: log and record every so many steps.
@@ -29,11 +32,14 @@ class ReverseDynamics(Dynamics):  # type: ignore[misc]
         atoms: Atoms,
         *,
         steps: int,
+        rng: np.random.Generator,
         trajectory: Any = None,
         logfile: IO[str] | Path | str | None = None,
         loginterval: int = 1,
     ) -> None:
         self._steps = steps
+        self._rng = rng
+        self._begun = False
         self._loginterval = loginterval
         super().__init__(atoms, logfile=logfile, trajectory=trajectory, loginterval=loginterval)
 
@@ -45,17 +51,25 @@ class ReverseDynamics(Dynamics):  # type: ignore[misc]
     def irun(self, steps: int | None = None) -> Iterator[bool]:
         """Run as a generator that yields, at the start and after each step, if the noise is gone.
 
+        It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
+        :meth:`run`: the crystal it ends with is the same to the last bit, and log, trajectory and
+        observers hear of every step once. (Like ASE's ``Dynamics``, it yields where it stands as it
+        is entered again. Unlike it, it tells observers of the start once however often it is left
+        there.) A step in which the model fails, or that is interrupted, is taken again with the
+        same noise.
+
         Args:
             steps: most steps of this call; ``None`` goes on to the end.
         """
-        self.max_steps = self._steps if steps is None else min(self._steps, self.nsteps + steps)
-        if self.nsteps == 0:
-            with torch.no_grad():
-                self._begin()
+        end = self._steps if steps is None else min(self._steps, self.nsteps + steps)
+        self.max_steps = end
+        if not self._begun:
+            self._make_whole(self._begin)
+            self._begun = True
             self.log()
             self.call_observers()
         yield self.finished
-        while self.nsteps < self.max_steps:
+        while self.nsteps < end:
             self.step()
             self.nsteps += 1
             self.log()
@@ -70,8 +84,7 @@ class ReverseDynamics(Dynamics):  # type: ignore[misc]
 
     def step(self) -> None:
         """Take the crystal to the next level."""
-        with torch.no_grad():
-            self._advance()
+        self._make_whole(self._advance)
 
     def log(self) -> None:  # an Optimizer's log would ask for an energy that no score has
         """Write a line, every so many steps."""
@@ -87,6 +100,16 @@ class ReverseDynamics(Dynamics):  # type: ignore[misc]
             "optimizer": type(self).__name__,
             "steps": self._steps,
         }
+
+    def _make_whole(self, change: Callable[[], None]) -> None:
+        """Make a change, or none where it breaks off: then its noise counts as not drawn."""
+        before = self._rng.bit_generator.state
+        try:
+            with torch.no_grad():
+                change()
+        except BaseException:
+            self._rng.bit_generator.state = before
+            raise
 
     def _begin(self) -> None:
         """Put the atoms into the noise."""

@@ -25,7 +25,8 @@ class ReverseDiffusion(ReverseDynamics):
     never called.
 
     The state is the atoms' positions, the number of steps done and the generator: a function
-    attached as observer may read the positions and may also change them.
+    attached as observer may read the positions and may also change them. All of it belongs to this
+    object, so ``irun`` may be left at any step and gone on with.
 
     Args:
         atoms: fully periodic crystal.
@@ -55,6 +56,7 @@ class ReverseDiffusion(ReverseDynamics):
         super().__init__(
             atoms,
             steps=settings.steps,
+            rng=rng,
             trajectory=trajectory,
             logfile=logfile,
             loginterval=loginterval,

@@ -84,22 +84,28 @@ class Books:
         return self.live.energy_above(Composition.of(atoms), energy)
 
     def judge(self, number: int, move: str, finished: Finished) -> Result:
-        """What became of a trial, given all trials before it."""
+        """What became of a trial, given all trials before it.
+
+        What takes long comes before anything is counted, so that a trial over which it was
+        interrupted can be judged again.
+        """
+        found = tasks.usable(finished.structures)
+        duplicate_of = ""
+        for atoms in found:
+            self._look_for_target(atoms)
+            duplicate_of = self.duplicates.add(atoms, float(atoms.info["enthalpy_per_atom"]))
         self.failures.update(finished.failures)
         self.moves[move] += 1
         if finished.structures or finished.failures.keys() - {tasks.NO_CHILD}:
             self.relaxed += 1
             self.relaxed_since_record += 1
-        found = tasks.usable(finished.structures)
         if not found:
             failure = next(iter(finished.failures), "no structure")
             return Result(number=number, move=move, failure=failure)
         (atoms,) = found
         self.converged[move] += 1
-        duplicate_of = self.duplicates.add(atoms, float(atoms.info["enthalpy_per_atom"]))
         if not duplicate_of:
             self.new[move] += 1
-        self._look_for_target(atoms)
         record = self._enter(atoms)
         if record:
             self.records[move] += 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
@@ -107,11 +107,35 @@ class Progress:
     failures: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _StageRun:
+    """Where a cycle stands: a stage, what it has to do, and what of that is finished."""
+
+    stage: Stage
+    calls: Mapping[str, Call]
+    finished: dict[str, Finished]
+
+    def progress(self) -> Progress:
+        failures: Counter[str] = Counter()
+        for result in self.finished.values():
+            failures.update(result.failures)
+        return Progress(
+            stage=self.stage,
+            done=len(self.finished),
+            total=len(self.calls),
+            structures=sum(len(tasks.usable(r.structures)) for r in self.finished.values()),
+            failures=failures,
+        )
+
+
 class Cycle:
     """One run of the cycle.
 
     Every task is finished in the store before the next counts on it; tasks that the store already
     has are not run again. Results do not depend on the executor.
+
+    Where the cycle stands belongs to this object and its store: it may be left at any step and gone
+    on with, see :meth:`irun`.
 
     Args:
         settings: what to search.
@@ -121,7 +145,7 @@ class Cycle:
         hull: reference of the decomposition energies; the energies of its phases and those of the
             relaxer must come from the same model.
         store: where everything is kept.
-        executor: where tasks run.
+        executor: where tasks run; may be replaced where one was lost.
 
     Attributes:
         guests: the guests, once they are known.
@@ -148,18 +172,27 @@ class Cycle:
         self.executor = executor
         self.guests: tuple[str, ...] | None = settings.guests
         self.guest_choice: GuestChoice | None = None
+        self._now: _StageRun | None = None
+        self._under_way: dict[str, Future[Finished]] = {}
 
-    def run(self, *, begin: Stage = Stage.GENERATED) -> list[Ranked]:
+    def run(self, *, begin: Stage | None = None) -> list[Ranked]:
         """Run to the end; returns the ranked table. See :meth:`irun`."""
         for _ in self.irun(begin=begin):
             pass
         return self.ranking()
 
-    def irun(self, *, begin: Stage = Stage.GENERATED) -> Iterator[Progress]:
+    def irun(self, *, begin: Stage | None = None) -> Iterator[Progress]:
         """Run step by step: yields after each task, and once as a stage begins.
 
+        It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
+        :meth:`run`. It then yields where it stands, and goes on as if it had not been left: tasks
+        that were under way go on meanwhile, as long as the executor is there, and are not submitted
+        twice. After an error of the store or the executor the same object goes on, too, when its
+        cause is mended. A cycle that has ended yields once and does nothing.
+
         Args:
-            begin: the first stage to run; the store must hold what it builds on. To refine
+            begin: the first stage to run; ``None`` goes on where the cycle stands, which is at
+                first ``Stage.GENERATED``. The store must hold what the stage builds on. To refine
                 structures from elsewhere, finish a task ``relaxed-0000`` with them and begin at
                 ``Stage.FRAMEWORK``.
 
@@ -167,15 +200,11 @@ class Cycle:
             StoreError: the store cannot be written or is full.
             WorkerError: the executor lost its workers, or several of them over one task.
         """
-        make_calls = {
-            Stage.GENERATED: self._generate,
-            Stage.RELAXED: self._relax,
-            Stage.FRAMEWORK: self._symmetrise,
-            Stage.INPAINTED: self._inpaint,
-            Stage.REFINED: self._refine,
-        }
-        for stage in list(Stage)[list(Stage).index(begin) :]:
-            yield from self._run_stage(stage, make_calls[stage]())
+        if begin is not None or self._now is None:
+            self._now = self._stage_run(begin or Stage.GENERATED)
+        yield self._now.progress()
+        while (progress := self._next(self._now)) is not None:
+            yield progress
 
     def ranking(self) -> list[Ranked]:
         """The converged structures that the store holds, by decomposition energy."""
@@ -193,21 +222,57 @@ class Cycle:
             total.update(finished.failures)
         return total
 
-    def _run_stage(self, stage: Stage, calls: Mapping[str, Call]) -> Iterator[Progress]:
-        kept = {task: self.store.get(task) for task in calls}
-        finished = [have for have in kept.values() if have is not None]
-        yield _progress(stage, finished, len(calls))
-        futures = {
-            self.executor.submit(call): task for task, call in calls.items() if kept[task] is None
+    def _next(self, now: _StageRun) -> Progress | None:
+        """Finish one task, or begin the next stage; ``None`` where nothing is left to do."""
+        if now.finished.keys() >= now.calls.keys():
+            stages = list(Stage)
+            if now.stage is stages[-1]:
+                return None
+            now = self._now = self._stage_run(stages[stages.index(now.stage) + 1])
+        else:
+            self._submit_all(now)
+            self._finish_one(now)
+        return now.progress()
+
+    def _stage_run(self, stage: Stage) -> _StageRun:
+        make_calls = {
+            Stage.GENERATED: self._generate,
+            Stage.RELAXED: self._relax,
+            Stage.FRAMEWORK: self._symmetrise,
+            Stage.INPAINTED: self._inpaint,
+            Stage.REFINED: self._refine,
         }
+        calls = make_calls[stage]()
+        kept = {task: self.store.get(task) for task in calls}
+        finished = {task: have for task, have in kept.items() if have is not None}
+        return _StageRun(stage, calls, finished)
+
+    def _submit_all(self, now: _StageRun) -> None:
+        """Submit what is neither finished nor under way."""
+        refusals: tuple[type[BaseException], ...] = (*lost_errors(), RuntimeError)
+        for task, call in now.calls.items():
+            if task not in now.finished and task not in self._under_way:
+                try:
+                    self._under_way[task] = self.executor.submit(call)
+                except refusals as error:
+                    raise worker_error(error) from error
+
+    def _finish_one(self, now: _StageRun) -> None:
+        """Wait for a task of the stage and keep what it left; only then is it finished."""
+        futures = {task: f for task, f in self._under_way.items() if task in now.calls}
+        done, _ = wait(futures.values(), return_when=FIRST_COMPLETED)
+        task, future = next((t, f) for t, f in futures.items() if f in done)
+        if _has_failed(future):
+            # All of them at once: an executor that broke lost all that it had under way.
+            for other in [t for t, f in self._under_way.items() if f.done() and _has_failed(f)]:
+                del self._under_way[other]
         try:
-            for future in as_completed(futures):
-                result = self._judged(future.result())
-                self.store.finish(futures[future], result)
-                finished.append(result)
-                yield _progress(stage, finished, len(calls))
+            result = self._judged(future.result())
         except lost_errors() as error:
             raise worker_error(error) from error
+        self.store.finish(task, result)
+        now.finished[task] = result
+        del self._under_way[task]
 
     def _judged(self, finished: Finished) -> Finished:
         for atoms in finished.structures:
@@ -324,14 +389,6 @@ def _renamed(task: str, stage: Stage) -> str:
     return f"{stage}-{task.partition('-')[2]}"
 
 
-def _progress(stage: Stage, finished: Sequence[Finished], total: int) -> Progress:
-    failures: Counter[str] = Counter()
-    for result in finished:
-        failures.update(result.failures)
-    return Progress(
-        stage=stage,
-        done=len(finished),
-        total=total,
-        structures=sum(len(tasks.usable(result.structures)) for result in finished),
-        failures=failures,
-    )
+def _has_failed(future: Future[Finished]) -> bool:
+    """Whether a future that is done has no result."""
+    return future.cancelled() or future.exception() is not None

@@ -38,8 +38,8 @@ class IndexedDuplicates:
 
     def add(self, atoms: Atoms, energy: float) -> str:
         """See :class:`Duplicates`."""
-        self._names.append(str(atoms.info["structure_id"]))
         match = self._index.add(atoms, energy)
+        self._names.append(str(atoms.info["structure_id"]))
         return "" if match is None else self._names[match.index]
 
 

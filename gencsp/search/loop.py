@@ -3,12 +3,15 @@
 Trials are asked for and told about in the order of their numbers, in batches of a fixed size: a
 batch is asked for as soon as all trials have been told that lie ``ahead`` before its last one. What
 runs in between keeps the workers busy and changes nothing, so a run is the same on any number of
-them, and a run that was killed is replayed from its store up to where it was.
+them, and a run that was killed is replayed from its store up to where it was. Where a run stands
+belongs to the search and not to whoever steps through it: leaving and going on is the same as not
+leaving.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -26,7 +29,7 @@ from gencsp.search.sources import PoolSource, ProposerSource, Source, Supply
 from gencsp.search.space import Space
 from gencsp.search.stop import StopRules
 from gencsp.search.tasks import SymmetryTolerance
-from gencsp.search.trial import RANDOM, SEED, Result, Strategy
+from gencsp.search.trial import RANDOM, SEED, Result, Strategy, Trial
 from gencsp.search.worker import Bench, Job, run_trials
 from gencsp.store.base import Finished, Manifest, Scalar
 
@@ -113,8 +116,8 @@ class SearchProgress:
         best: decomposition energy of the lowest structure, eV/atom; ``None`` while there is none.
         best_id: its id.
         failures: what failed, by reason.
-        per_minute: trials told a minute of this session.
-        result: of the last trial; ``None`` at the start.
+        per_minute: trials told a minute of this session, see :attr:`Search.elapsed`.
+        result: of the last trial; ``None`` where a search is entered.
     """
 
     done: int
@@ -140,11 +143,13 @@ class Search:
         bench: what workers need.
         books: judge the results.
         running: runs tasks and keeps what they leave.
-        stop: when to end.
+        stop: when to end; may be replaced, to go on with a larger budget for example.
 
     Attributes:
         results: of all trials told, in their order.
         stopped: why the search ended; empty while it has not.
+        elapsed: wall time in seconds from entering :meth:`irun` to the last trial told, summed over
+            all times that it was entered; time while the search is left does not count.
         supply: how many structures came from which source.
         pools: the seeds from files, which know what of them was skipped.
     """
@@ -179,9 +184,15 @@ class Search:
         self.results: list[Result] = []
         self.stopped = ""
         self.elapsed = 0.0
-        self._names: dict[int, str] = {}
-        self._begun = 0.0
+        self._clock = 0.0
         self._fresh = 0
+        # Where the run stands: each trial goes from one of these to the next, in whole steps, so
+        # that it can be left between any two of them.
+        self._asked = 0
+        self._trials: deque[Trial] = deque()
+        self._jobs: list[Job] = []
+        self._moves: dict[int, str] = {}
+        self._judged: Result | None = None
 
     def run(self) -> list[Ranked]:
         """Run to the end; returns the ranked table. See :meth:`irun`."""
@@ -190,40 +201,152 @@ class Search:
         return self.ranking()
 
     def irun(self) -> Iterator[SearchProgress]:
-        """Run step by step: yields at the start and after each trial is told.
+        """Run step by step: yields where the search stands, and then after each trial is told.
+
+        It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
+        :meth:`run`: trials, results and ranking are then those of a search that was not left. What
+        has ended is kept as it is left; what is under way goes on meanwhile, as long as the
+        executor is there. After an error of the store or the executor the same object goes on, too,
+        when its cause is mended: nothing is asked or told twice. A search that has ended yields
+        once and does nothing, unless ``stop`` was replaced: with a larger budget it goes on as if
+        that had been there from the start.
 
         Raises:
             StoreError: the store cannot be written or is full, or holds other trials than those
                 that this version of the search asks for.
             WorkerError: a worker process died.
         """
-        self._begun = time.perf_counter()
+        self._clock = time.perf_counter()
+        self.stopped = self._reason()
         yield self._progress(None)
         try:
-            yield from self._run_trials()
+            while (result := self._next()) is not None:
+                yield self._progress(result)
         finally:
             # Also where an error, or whoever steps through the search, ends it here.
             self.running.keep()
 
-    def _run_trials(self) -> Iterator[SearchProgress]:
-        settings, budget = self.settings, self.stop.budget
+    def _next(self) -> Result | None:
+        """Ask for all trials whose turn it is, then tell one; ``None`` where the search has ended.
+
+        Holds no state of its own: all of it is the object's.
+        """
+        if self.stopped:
+            self.running.cancel()
+            return None
+        if not self._asked:
+            self._begin()
+        self._ask()
+        result = self._tell()
+        now = time.perf_counter()
+        self.elapsed += now - self._clock
+        self._clock = now
+        self.stopped = self._reason()
+        return result
+
+    def _reason(self) -> str:
+        """Why to stop; empty where there is no reason."""
+        reason = self.stop.reason(
+            relaxed_since_record=self.books.relaxed_since_record,
+            seconds=self.elapsed,
+            target=self.books.target,
+        )
+        if not reason and len(self.results) >= self.stop.budget:
+            reason = f"the budget of {self.stop.budget} trials was used"
+        return reason
+
+    def _begin(self) -> None:
+        """Have the first structures without parents made."""
+        settings = self.settings
         for kind in (SEED, RANDOM):
             share = settings.seed_share if kind == SEED else 1 - settings.seed_share
             if share > 0 and (kind == RANDOM or self.supply.seeded):
-                self.supply.begin(kind, min(budget, settings.block))
-        asked = 0
-        while asked < budget:
-            size = min(settings.batch, budget - asked)
-            # A last, smaller batch is asked for when a whole one would be: more budget later then
-            # goes on as if it had been there from the start.
-            yield from self._tell_to(asked + settings.batch - settings.ahead)
-            if self._ended():
-                break
-            self._submit(range(asked, asked + size))
-            asked += size
-        yield from self._tell_to(asked)
-        self.running.cancel()
-        self.stopped = self.stopped or f"the budget of {budget} trials was used"
+                self.supply.begin(kind, min(self.stop.budget, settings.block))
+
+    def _ask(self) -> None:
+        """Ask for every batch whose turn it is, and send what of it is within the budget.
+
+        What lies beyond the budget is asked for as well, when it would be with a larger one, and
+        waits: so a budget that is raised later goes on as if it had been there from the start.
+        """
+        settings = self.settings
+        while True:
+            self._send()
+            begun = self._asked - self._asked % settings.batch
+            if len(self.results) < begun + settings.batch - settings.ahead:
+                return
+            for number in range(self._asked, begun + settings.batch):
+                rng = task_generator(settings.seed, f"ask-{number}")
+                self._trials.append(self.strategy.ask(number, rng=rng))
+                self._asked += 1
+
+    def _send(self) -> None:
+        """Send the trials asked for, each batch as one task, as far as the budget goes."""
+        budget, batch = self.stop.budget, self.settings.batch
+        while self._jobs or (self._trials and self._waiting < budget):
+            # A whole batch that could not be submitted before goes first, on its own.
+            while (
+                self._trials
+                and self._waiting < budget
+                and not (self._jobs and self._waiting % batch == 0)
+            ):
+                job = self._plan(self._waiting, self._trials[0])
+                self._trials.popleft()
+                if job is not None:
+                    self._jobs.append(job)
+            if self._jobs:
+                call = partial(run_trials, self.bench, self._jobs)
+                self.running.submit([job.task for job in self._jobs], call)
+                self._jobs = []
+
+    @property
+    def _waiting(self) -> int:
+        """The first trial that was asked for and has no structure to begin with yet."""
+        return self._asked - len(self._trials)
+
+    def _plan(self, number: int, trial: Trial) -> Job | None:
+        """A trial, ready to be sent; ``None`` where nothing is left to try."""
+        name, parents = trial.move, trial.parents
+        if trial.move in (SEED, RANDOM):
+            taken = self.supply.take(trial.move, needed=self.stop.budget - number)
+            if taken is None:
+                return None
+            name, start = taken
+            parents = (start,)
+        self._moves[number] = trial.move
+        return Job(
+            task=task_of(number),
+            structure_id=f"s{number:05d}",
+            name=name,
+            move=None if trial.move in (SEED, RANDOM) else get_move(trial.move),
+            parents=tuple(_light(parent) for parent in parents),
+        )
+
+    def _tell(self) -> Result:
+        """Judge the next trial and tell the strategy, each of them once whatever comes between."""
+        number = len(self.results)
+        if self._judged is None:
+            self._judged = self._judge(number)
+        result = self._judged
+        self.strategy.tell(result, rng=task_generator(self.settings.seed, f"tell-{number}"))
+        self.results.append(result)
+        self._judged = None
+        self._moves.pop(number, None)
+        self.running.release(task_of(number))
+        return result
+
+    def _judge(self, number: int) -> Result:
+        """What became of a trial; waits for it."""
+        move = self._moves.get(number)
+        if move is None:
+            result = Result(number=number, move=RANDOM, failure="proposers ended")
+            self.books.failures[result.failure] += 1
+            return result
+        finished = self.running.result(task_of(number))
+        self._check_same(number, move, finished)
+        result = self.books.judge(number, move, finished)
+        self._fresh += not self.running.was_kept(task_of(number))
+        return result
 
     def ranking(self) -> list[Ranked]:
         """The relaxed structures by fitness; of each crystal the lowest is the original."""
@@ -240,58 +363,6 @@ class Search:
             lines.append(line_of(atoms, "" if original == own else original))
         return lines
 
-    def _ended(self) -> bool:
-        return bool(self.stopped)
-
-    def _tell_to(self, end: int) -> Iterator[SearchProgress]:
-        """Tell all trials before ``end``, or until a reason to stop."""
-        while len(self.results) < end and not self._ended():
-            number = len(self.results)
-            name = self._names.pop(number, "")
-            if name:
-                self._fresh += not self.running.was_kept(task_of(number))
-                finished = self.running.result(task_of(number))
-                self._check_same(number, name, finished)
-                result = self.books.judge(number, name, finished)
-            else:
-                result = Result(number=number, move=RANDOM, failure="proposers ended")
-                self.books.failures[result.failure] += 1
-            self.strategy.tell(result, rng=task_generator(self.settings.seed, f"tell-{number}"))
-            self.results.append(result)
-            self.elapsed = time.perf_counter() - self._begun
-            self.stopped = self.stop.reason(
-                relaxed_since_record=self.books.relaxed_since_record,
-                seconds=self.elapsed,
-                target=self.books.target,
-            )
-            yield self._progress(result)
-
-    def _submit(self, numbers: range) -> None:
-        jobs = [job for number in numbers if (job := self._plan(number)) is not None]
-        if jobs:
-            call = partial(run_trials, self.bench, jobs)
-            self.running.submit([job.task for job in jobs], call)
-
-    def _plan(self, number: int) -> Job | None:
-        """What the strategy asks for, ready to be sent; ``None`` where nothing is left to try."""
-        rng = task_generator(self.settings.seed, f"ask-{number}")
-        trial = self.strategy.ask(number, rng=rng)
-        name, parents = trial.move, trial.parents
-        if trial.move in (SEED, RANDOM):
-            taken = self.supply.take(trial.move, needed=self.stop.budget - number)
-            if taken is None:
-                return None
-            name, start = taken
-            parents = (start,)
-        self._names[number] = trial.move
-        return Job(
-            task=task_of(number),
-            structure_id=f"s{number:05d}",
-            name=name,
-            move=None if trial.move in (SEED, RANDOM) else get_move(trial.move),
-            parents=tuple(_light(parent) for parent in parents),
-        )
-
     def _check_same(self, number: int, name: str, finished: Finished) -> None:
         """A store that was made by other rules must not be read as if it were this run."""
         for atoms in finished.structures:
@@ -304,7 +375,6 @@ class Search:
 
     def _progress(self, result: Result | None) -> SearchProgress:
         books = self.books
-        elapsed = time.perf_counter() - self._begun
         best = books.best
         return SearchProgress(
             done=len(self.results),
@@ -315,7 +385,7 @@ class Search:
             best=None if best is None else float(best.info["decomposition_energy"]),
             best_id="" if best is None else str(best.info["structure_id"]),
             failures=books.failures,
-            per_minute=60 * self._fresh / elapsed if elapsed else 0.0,
+            per_minute=60 * self._fresh / self.elapsed if self.elapsed else 0.0,
             result=result,
         )
 

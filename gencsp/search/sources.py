@@ -278,14 +278,16 @@ class _Blocks:
     def next(self, needed: int) -> Atoms | None:
         while not self._ready and self._empty < EMPTY_BLOCKS:
             self.begin(max(1, needed))
-            self._ready = list(self._running.result(self._task(self._opened)).structures)
+            task = self._task(self._opened)
+            self._ready = list(self._running.result(task).structures)
+            self._running.release(task)
             self._opened += 1
             self._empty = 0 if self._ready else self._empty + 1
         if not self._ready:
             return None
-        atoms = self._ready.pop(0)
-        self.begin(needed - 1)
-        return atoms
+        # Before a structure is handed out: an error here must not cost one.
+        self.begin(needed)
+        return self._ready.pop(0)
 
     def _task(self, number: int) -> str:
         return f"{Stage.GENERATED}-{self.source.name}-{number:05d}"

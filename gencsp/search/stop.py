@@ -15,7 +15,8 @@ class StopRules:
 
     Attributes:
         budget: trials, each of at most one relaxation.
-        seconds: wall time of this session; ``None`` for no limit.
+        seconds: wall time of this session, see :attr:`gencsp.search.loop.Search.elapsed`; ``None``
+            for no limit.
         patience: relaxations since the last new minimum (FUSE's rule; Collins et al., Faraday
             Discuss. 211, 117 (2018)); ``None`` for no limit.
         target: known crystals, any of which ends the search when it is found.
@@ -39,7 +40,7 @@ class StopRules:
 
         Args:
             relaxed_since_record: relaxations since the last new minimum.
-            seconds: since the session began.
+            seconds: wall time of the session.
             target: id of a structure that is a target; empty where none is.
         """
         if target:

@@ -83,6 +83,7 @@ class Strategy(Protocol):
     Trials are asked for and told about in the order of their numbers. Trial k is asked for when
     all trials up to k minus the search's ``ahead`` have been told, whatever runs at the same time,
     so what a strategy does depends on nothing but its settings and the generators it is handed.
+    The last answers, fewer than ``ahead``, lie beyond the budget: they are tried if it is raised.
     """
 
     name: str

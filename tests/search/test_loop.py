@@ -5,11 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ import ase.db
 import numpy as np
 import pytest
 from ase import Atoms
-from cheap_parts import CheapHull, CheapRelaxerMaker
+from cheap_parts import Backwards, CheapHull, CheapRelaxerMaker
 from cheap_search import BUDGET, SETTINGS, cheap_search, manifest, story
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,29 +118,6 @@ def test_same_on_any_number_of_workers(method: str, workers: int, tmp_path: Path
         search = cheap_search(method, store, executor)
         search.run()
     assert story(search) == story(reference(method))
-
-
-class Backwards(Executor):
-    """Runs what was submitted last first, as late as it can: the worst order there is."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[Future[Any], Any]] = []
-        self.timer: threading.Timer | None = None
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        self.waiting.append((future, lambda: fn(*args, **kwargs)))
-        if self.timer is not None:
-            self.timer.cancel()
-        self.timer = threading.Timer(0.02, self._run)
-        self.timer.start()
-        return future
-
-    def _run(self) -> None:
-        while self.waiting:
-            future, call = self.waiting.pop()
-            if future.set_running_or_notify_cancel():
-                future.set_result(call())
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -28,6 +28,9 @@ class JointReverseDiffusion(ReverseDynamics):
     group, atoms of number 0 (``X``) get their species on the way (their symbol is ``X`` until
     then). With ``settings.free_cell`` the cell of the Atoms changes as well.
 
+    The state belongs to this object, so ``irun`` may be left at any step and gone on with. The
+    Atoms only show it: changing them on the way changes nothing.
+
     Args:
         atoms: periodic; changed in place.
         denoiser: the model, guided or not.
@@ -60,6 +63,7 @@ class JointReverseDiffusion(ReverseDynamics):
         super().__init__(
             atoms,
             steps=settings.steps,
+            rng=rng,
             trajectory=trajectory,
             logfile=logfile,
             loginterval=loginterval,
