@@ -91,7 +91,7 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
     """
     settings = cycle_settings(deck)
     hull = Hull.load(deck.hull)
-    hull.decomposition_energy(settings.composition, 0.0)
+    hull.require_elements(settings.composition.elements)
     proposer = NamedProposer(deck.proposer, deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with LocalProcesses(deck.workers) as executor:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gencsp.assembly import NamedProposer, NamedRelaxer
-from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
 from gencsp.decks import SearchDeck
 from gencsp.errors import RequestError
@@ -202,8 +201,7 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
             "give its entries with --hull, or search one composition."
         )
     hull = Hull.load(deck.hull)
-    whole = Composition(tuple((symbol, 1) for symbol in space.elements))
-    hull.decomposition_energy(whole, 0.0)
+    hull.require_elements(space.elements)
     return hull
 
 

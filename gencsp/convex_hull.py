@@ -118,6 +118,13 @@ class Hull:
                 f"give an entries file made with {model}."
             )
 
+    def require_elements(self, elements: Iterable[str]) -> None:
+        """Raise ``HullReferenceError`` unless there are references for all of these elements.
+
+        It builds no phase diagram, so it is quick.
+        """
+        _require(elements, self._references, self.model)
+
     def decomposition_energy(
         self, composition: Composition, energy_per_atom: float, *, model: str | None = None
     ) -> float:
@@ -233,14 +240,18 @@ def _keep_lower(entries: dict[Key, HullEntry], entry: HullEntry) -> bool:
     return True
 
 
-def _inside(system: frozenset[str], entries: dict[Key, HullEntry], model: str) -> list[HullEntry]:
-    """The phases of a chemical system and its sub-systems."""
-    missing = sorted(s for s in system if frozenset({(s, 1)}) not in entries)
+def _require(elements: Iterable[str], entries: dict[Key, HullEntry], model: str) -> None:
+    missing = sorted(s for s in set(elements) if frozenset({(s, 1)}) not in entries)
     if missing:
         raise HullReferenceError(
             f"the hull references of {model} hold no {' and no '.join(missing)}: add the element "
             f"to the entries file, or use the references that ship with gencsp."
         )
+
+
+def _inside(system: frozenset[str], entries: dict[Key, HullEntry], model: str) -> list[HullEntry]:
+    """The phases of a chemical system and its sub-systems."""
+    _require(system, entries, model)
     return [e for key, e in entries.items() if {symbol for symbol, _ in key} <= system]
 
 
