@@ -49,5 +49,4 @@ def keeps_apart(atoms: Atoms, *, separation: float) -> bool:
 
 def has_composition(atoms: Atoms, composition: Composition, units: tuple[int, ...]) -> bool:
     """Whether a structure is an allowed whole number of formula units, atom by atom."""
-    found = sorted(atoms.get_chemical_symbols())
-    return any(found == sorted(composition.symbols(u)) for u in units)
+    return len(atoms) in {composition.size * u for u in units} and composition.matches(atoms)
