@@ -216,7 +216,7 @@ def test_an_airss_deck_says_where_to_look(tmp_path: Path) -> None:
     assert list(settings.space.compositions) == [(Composition.parse("TiO2"), (2,))]
     assert settings.space.volume_per_atom == 11.0
     assert settings.space.space_groups[0] == 10
-    assert ("O", "Ti", 1.5) in settings.separations
+    assert settings.separations["Ti", "O"] == 1.5
 
 
 @pytest.mark.usefixtures("cheap")
