@@ -28,10 +28,11 @@ from pymatgen.core import Lattice, Structure
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import share
+from gencsp.composition import Composition
 from gencsp.io import read_structures
 from gencsp.proposers import propose
 from gencsp.relax import relax
-from gencsp.similarity import StructureIndex, deduplicate, fingerprint, formula_key
+from gencsp.similarity import StructureIndex, deduplicate, fingerprint
 from gencsp.similarity.index import CANDIDATES, RADIUS
 
 #: So many distinct crystals.
@@ -61,7 +62,7 @@ def polymorphs(crystals: Sequence[Atoms], formulas: int, seed: int) -> list[Atom
     """Up to ten crystals of each of so many formulas that have several."""
     groups: dict[Any, list[Atoms]] = defaultdict(list)
     for atoms in crystals:
-        groups[formula_key(atoms)].append(atoms)
+        groups[Composition.of(atoms)].append(atoms)
     several = [group for group in groups.values() if len(group) > 1]
     chosen = np.random.default_rng(seed).permutation(len(several))[:formulas]
     return [atoms for k in chosen for atoms in several[k][:10]]
@@ -92,7 +93,7 @@ def compare(structures: Sequence[Atoms], energies: Sequence[float] | None) -> di
     for j, atoms in enumerate(structures):
         match = index.add(atoms, None if energies is None else energies[j])
         same = []
-        for i in leaders[formula_key(atoms)]:
+        for i in leaders[Composition.of(atoms)]:
             alike = energies is None or abs(energies[i] - energies[j]) <= SAME_ENERGY
             if alike and matcher.fit(pymatgens[i], pymatgens[j]):
                 same.append(i)
@@ -102,7 +103,7 @@ def compare(structures: Sequence[Atoms], energies: Sequence[float] | None) -> di
             nearest = min(float(np.linalg.norm(vectors[i] - vectors[j])) for i in same)
             far += nearest > RADIUS
         else:
-            leaders[formula_key(atoms)].append(j)
+            leaders[Composition.of(atoms)].append(j)
         if match is not None:
             ours.append((match.index, j))
     right = sum(bool(matcher.fit(pymatgens[i], pymatgens[j])) for i, j in ours)

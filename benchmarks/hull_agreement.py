@@ -19,7 +19,6 @@ from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull import Hull
 from gencsp.references import HullEntry, shipped_references
 
-Key = frozenset[tuple[str, int]]
 #: eV/atom: a phase this close to its hull counts as on it.
 ON_HULL = 1e-4
 #: eV/atom: a looser reading of stable, of the size of CHGNet's error.
@@ -36,12 +35,13 @@ def main() -> None:
     mine = formation_energies(references.entries)
     theirs = read_formation_energies(args.data)
     shared = sorted(
-        (key for key in mine.keys() & theirs.keys() if len(key) > 1), key=lambda key: sorted(key)
+        (key for key in mine.keys() & theirs.keys() if len(key.counts) > 1),
+        key=lambda key: sorted(key.counts),
     )
     results = {
         "compounds_compared": len(shared),
-        "compounds_in_references": sum(len(key) > 1 for key in mine),
-        "compounds_in_materials_project_file": sum(len(key) > 1 for key in theirs),
+        "compounds_in_references": sum(len(key.counts) > 1 for key in mine),
+        "compounds_in_materials_project_file": sum(len(key.counts) > 1 for key in theirs),
         "formation_energy": errors(mine, theirs, shared),
         "stability": stabilities(mine, theirs, shared),
     }
@@ -61,32 +61,36 @@ def main() -> None:
     print(results)
 
 
-def formation_energies(entries: Iterable[HullEntry]) -> dict[Key, float]:
+def formation_energies(entries: Iterable[HullEntry]) -> dict[Composition, float]:
     """Lowest formation energy of each reduced formula, eV/atom, on the entries' own elements."""
-    lowest: dict[Key, float] = {}
+    lowest: dict[Composition, float] = {}
     for entry in entries:
-        key = frozenset(entry.composition.reduced.counts)
+        key = entry.composition.reduced
         lowest[key] = min(entry.energy_per_atom, lowest.get(key, np.inf))
-    elements = {symbol: lowest[frozenset({(symbol, 1)})] for symbol in ELEMENTS}
+    elements = {symbol: lowest[Composition(((symbol, 1),))] for symbol in ELEMENTS}
     return {
-        key: energy - sum(n * elements[s] for s, n in key) / sum(n for _, n in key)
+        key: energy - sum(n * elements[s] for s, n in key.counts) / key.size
         for key, energy in lowest.items()
     }
 
 
-def read_formation_energies(path: Path) -> dict[Key, float]:
+def read_formation_energies(path: Path) -> dict[Composition, float]:
     """Lowest formation energy of each reduced formula, eV/atom."""
-    lowest: dict[Key, float] = {}
+    lowest: dict[Composition, float] = {}
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             counts = {str(e): int(n) for e, n in PymatgenComposition(row["formula"]).items()}
             if counts.keys() <= set(ELEMENTS):
-                key = frozenset(Composition.from_counts(counts).reduced.counts)
+                key = Composition.from_counts(counts).reduced
                 lowest[key] = min(float(row["e_form_per_atom"]), lowest.get(key, np.inf))
     return lowest
 
 
-def errors(mine: Mapping[Key, float], theirs: Mapping[Key, float], shared: list[Key]) -> object:
+def errors(
+    mine: Mapping[Composition, float],
+    theirs: Mapping[Composition, float],
+    shared: list[Composition],
+) -> object:
     differences = np.array([mine[key] - theirs[key] for key in shared])
     return {
         "mae": float(np.abs(differences).mean()),
@@ -98,7 +102,9 @@ def errors(mine: Mapping[Key, float], theirs: Mapping[Key, float], shared: list[
 
 
 def stabilities(
-    mine: Mapping[Key, float], theirs: Mapping[Key, float], shared: list[Key]
+    mine: Mapping[Composition, float],
+    theirs: Mapping[Composition, float],
+    shared: list[Composition],
 ) -> object:
     """Confusion of stable against stable, at two widths of the hull."""
     above_mine, above_theirs = above_hull(mine, shared), above_hull(theirs, shared)
@@ -118,16 +124,15 @@ def stabilities(
     return table
 
 
-def above_hull(energies: Mapping[Key, float], shared: list[Key]) -> np.ndarray:
+def above_hull(energies: Mapping[Composition, float], shared: list[Composition]) -> np.ndarray:
     """Energy above the hull of these formulas and the elements, eV/atom, shape (n,)."""
-    formulas = [Composition(tuple(sorted(key))) for key in shared]
     elements = [
         HullEntry(composition=Composition.parse(s), energy_per_atom=0.0, model="formation")
         for s in ELEMENTS
     ]
     compounds = [
-        HullEntry(composition=formula, energy_per_atom=energies[key], model="formation")
-        for key, formula in zip(shared, formulas, strict=True)
+        HullEntry(composition=key, energy_per_atom=energies[key], model="formation")
+        for key in shared
     ]
     hull = Hull([*elements, *compounds], model="formation")
     return np.array(

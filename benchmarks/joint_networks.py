@@ -21,7 +21,7 @@ import ase.io
 from ase import Atoms
 
 from gencsp.composition import Composition
-from gencsp.diffusion.training.data import canonical_formula, read_held_out, stream_extxyz
+from gencsp.diffusion.training.data import read_held_out, stream_extxyz
 from gencsp.diffusion.training.joint_command import joint
 
 
@@ -56,7 +56,7 @@ RECIPES = {
 def kept(data: Path, held_out: frozenset[str]) -> Iterator[Atoms]:
     """The crystals of a file without those of held-out formulas."""
     for atoms in stream_extxyz(data):
-        if canonical_formula(Composition.of(atoms)) not in held_out:
+        if Composition.of(atoms).formula_key not in held_out:
             yield atoms
 
 

@@ -25,11 +25,11 @@ from scipy.stats import chi2_contingency, ks_2samp
 from gencsp.benchmark.record import record
 from gencsp.composition import Composition
 from gencsp.diffusion.lattice import bravais, centring, min_height
+from gencsp.least_distances import LeastDistances
 from gencsp.proposers.checks import keeps_apart, pair_distances
 from gencsp.proposers.occupancy import can_hold
 from gencsp.proposers.pyxtal_random import draw_with_pyxtal, pyxtal_crystal, pyxtal_group
 from gencsp.proposers.random_crystals import RandomCrystal, Recipe, draw_crystals
-from gencsp.proposers.separations import least_distances
 from gencsp.proposers.wyckoff import primitive, sites
 from gencsp.proposers.wyckoff_table import merge_table
 from gencsp.volume import predict_volume
@@ -96,7 +96,7 @@ def recipes(
     """One for each of the groups, with a generator of its own."""
     composition = Composition.parse(formula)
     counts = tuple(n * units for _, n in composition.counts)
-    least = least_distances(composition.elements, separation=separation)
+    least = LeastDistances().least(composition.elements, separation=separation)
     return [
         Recipe(
             space_group=group,

@@ -116,9 +116,8 @@ def cases(path: Path, *, most_atoms: int, n: int | None, formulas: Sequence[str]
     """Crystals of a file that are small enough, relaxed; n of them drawn, or those named."""
     pool = [atoms for atoms in stream_extxyz(path) if len(atoms) <= most_atoms]
     if formulas:
-        wanted = {Composition.parse(f).reduced.counts for f in formulas}
-        names = {tuple(sorted(counts)) for counts in wanted}
-        pool = [a for a in pool if tuple(sorted(Composition.of(a).counts)) in names]
+        wanted = {Composition.parse(f).reduced for f in formulas}
+        pool = [a for a in pool if Composition.of(a) in wanted]
     elif n is not None:
         order = np.random.default_rng(DRAWN_WITH).permutation(len(pool))[:n]
         pool = [pool[k] for k in sorted(order)]

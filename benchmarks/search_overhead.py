@@ -6,16 +6,20 @@ A store is filled by a search whose relaxer hands its structures back as they ar
 energy drawn at random: 10⁴ crystals of one formula, which is where telling them apart is hardest.
 The same search then goes on with CHGNet, first in this process (processor time, of relaxation and
 of all else), then on two workers (wall time that they spend in tasks). Unseeded, deck defaults.
+How long a search takes to start, from its deck to the first trial that is submitted, and how many
+bytes a trial costs to send, is measured apart, without relaxations; the models' packages are
+imported before.
 """
 
 from __future__ import annotations
 
 import argparse
+import pickle
 import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,20 +34,24 @@ from gencsp.assembly_search import Plan
 from gencsp.benchmark.record import record
 from gencsp.decks import SearchDeck
 from gencsp.execute import LocalProcesses, ThisProcess
+from gencsp.references import shipped_references
 from gencsp.relax.result import Outcome, Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Relaxer, RelaxerMaker
 from gencsp.search.loop import Search
 from gencsp.search.moves import get_move
+from gencsp.search.worker import run_trials
 from gencsp.search_strategies import GENETIC_MOVES, HOP_MOVES
-from gencsp.store import DiskStore
+from gencsp.store import DiskStore, MemoryStore
 
-#: Composition and most atoms in its cells.
-CASES = (("CaTiO3", 10), ("TiO2", 6))
+#: Composition or chemical system, and most atoms in its cells.
+CASES = (("CaTiO3", 10), ("TiO2", 6), ("Li-Zn-P-S-O", 20))
 METHODS = ("random", "hop", "genetic")
 WORKERS = 2
 #: Spread of the energies of the stored structures, eV/atom.
 SPREAD = 0.5
+#: Trials whose size is measured.
+SENT = 48
 
 
 @dataclass(frozen=True)
@@ -96,11 +104,33 @@ def _unrelaxed(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator
         )
 
 
-def deck_of(formula: str, atoms: int, method: str, budget: int) -> SearchDeck:
+class Recording(Executor):
+    """Runs calls at once; notes when the first trial comes and how many bytes each would take."""
+
+    def __init__(self) -> None:
+        self.inner = ThisProcess()
+        self.begun = self.first = (0.0, 0.0)
+        self.sent: list[int] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if fn.func is run_trials:
+            if not self.sent:
+                self.first = time.perf_counter(), time.process_time()
+            self.sent.append(len(pickle.dumps((fn, args, kwargs))))
+        return self.inner.submit(fn, *args, **kwargs)
+
+
+def deck_of(name: str, atoms: int, method: str, budget: int) -> SearchDeck:
     own = {"hop": HOP_MOVES, "genetic": GENETIC_MOVES}.get(method, ())
     moves = tuple(name for name in own if not get_move(name).needs_model) or None
     return SearchDeck.make(
-        formula=formula, atoms=atoms, method=method, budget=budget, seeds=(), moves=moves
+        formula=None if "-" in name else name,
+        system=name if "-" in name else None,
+        atoms=atoms,
+        method=method,
+        budget=budget,
+        seeds=(),
+        moves=moves,
     )
 
 
@@ -109,6 +139,22 @@ def opened(deck: SearchDeck, store: DiskStore, executor: Executor, *, real: bool
     maker: RelaxerMaker = Timed(search.bench.relaxer) if real else Unrelaxed()
     search.bench = replace(search.bench, relaxer=maker)
     return search
+
+
+def started(case: tuple[str, int], method: str) -> dict[str, Any]:
+    """Wall and processor seconds until the first trial is submitted, and bytes of a trial."""
+    shipped_references.cache_clear()
+    executor = Recording()
+    executor.begun = time.perf_counter(), time.process_time()
+    search = Plan.of(deck_of(*case, method, SENT)).search(MemoryStore(), executor)
+    search.bench = replace(search.bench, relaxer=Unrelaxed())
+    search.run()
+    return {
+        "start_seconds": executor.first[0] - executor.begun[0],
+        "start_processor_seconds": executor.first[1] - executor.begun[1],
+        "mean_bytes_a_trial": float(np.mean(executor.sent)),
+        "most_bytes_a_trial": max(executor.sent),
+    }
 
 
 def measured(case: tuple[str, int], method: str, stored: int, trials: int) -> dict[str, Any]:
@@ -170,30 +216,37 @@ def main() -> None:
     parser.add_argument("--stored", type=int, nargs="+", default=[100, 10_000])
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--cases", type=int, default=len(CASES))
+    names = [name for name, _ in CASES]
+    parser.add_argument("--cases", nargs="+", default=names, choices=names)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/search_overhead.json"))
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     torch.set_num_threads(1)
+    cases = [(name, atoms) for name, atoms in CASES if name in options.cases]
     protocol = {
         "what": __doc__,
-        "cases": [f"{formula}, at most {atoms} atoms" for formula, atoms in CASES[: options.cases]],
+        "cases": [f"{name}, at most {atoms} atoms" for name, atoms in cases],
         "energies_of_the_store": f"normal, {SPREAD} eV/atom",
         "else_ms_a_trial": "processor time: proposing, moves, symmetry, fingerprints, duplicates, "
         "store and loop",
         "workers_busy": "wall time in tasks (proposing, moving, relaxing, symmetry) over workers "
         "times wall time, once models are loaded",
+        "start": "time from the deck to the first trial submitted, proposals included; size "
+        f"of {SENT} trials as they are pickled, parents included",
         "seed": 0,
     }
-    results: dict[str, list[dict[str, Any]]] = {}
-    for formula, atoms in CASES[: options.cases]:
+    results: dict[str, Any] = {}
+    for name, atoms in cases:
         for method in options.methods:
+            row = started((name, atoms), method)
+            results.setdefault("start", {})[f"{name}, {method}"] = row
+            print("start", name, method, row, flush=True)
             for stored in options.stored:
-                row = measured((formula, atoms), method, stored, options.trials)
-                results.setdefault(f"{formula}, {method}", []).append(row)
-                print(formula, method, row, flush=True)
-                record(options.out, protocol=protocol, results=results)
+                row = measured((name, atoms), method, stored, options.trials)
+                results.setdefault(f"{name}, {method}", []).append(row)
+                print(name, method, row, flush=True)
+            record(options.out, protocol=protocol, results=results)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def refine(
     names = {start.info["structure_id"]: name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
-        groups.setdefault(_sorted_formula(start), []).append(start)
+        groups.setdefault(Composition.of(start), []).append(start)
     plans = [
         CycleSettings(
             composition=composition,
@@ -243,11 +243,6 @@ def _filtered(structures: Iterable[Atoms], funnel: Funnel, workers: int) -> Iter
             if judged.atoms is None:
                 raise StructureFileError(judged.unreadable)
             yield judged.atoms
-
-
-def _sorted_formula(atoms: Atoms) -> Composition:
-    """The reduced formula, elements in alphabetical order, so that equal ones are equal."""
-    return Composition(tuple(sorted(Composition.of(atoms).counts)))
 
 
 def _as_relaxed(structures: Iterable[Atoms]) -> list[tuple[str, Atoms]]:

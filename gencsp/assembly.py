@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from gencsp.convex_hull import Hull
 from gencsp.decks import CycleDeck
 from gencsp.engine.base import Engine
 from gencsp.execute import LocalProcesses
+from gencsp.least_distances import LeastDistances
 from gencsp.proposers import Proposer, get_proposer
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
@@ -37,14 +38,14 @@ class NamedProposer:
     Attributes:
         name: of the proposer.
         weights: file of a score model; ``None`` for the one that ships with gencsp.
-        pairs: least distances of pairs of elements, Å.
+        separations: least distances of pairs of elements.
         volume_spread: see :class:`~gencsp.proposers.options.ProposerOptions`.
         sampler: how its score model samples.
     """
 
     name: str
     weights: Path | None = None
-    pairs: tuple[tuple[str, str, float], ...] = ()
+    separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: float = 0.0
     sampler: SamplerName = "thorough"
 
@@ -54,7 +55,7 @@ class NamedProposer:
         options = ProposerOptions(
             weights=self.weights,
             sampler=QUICK_SAMPLER if self.sampler == "quick" else DEFAULT_SAMPLER,
-            min_separations={(a, b): distance for a, b, distance in self.pairs},
+            min_separations=self.separations,
             volume_spread=self.volume_spread,
         )
         return get_proposer(self.name, options)
@@ -91,7 +92,7 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
     """
     settings = cycle_settings(deck)
     hull = Hull.load(deck.hull)
-    hull.decomposition_energy(settings.composition, 0.0)
+    hull.require_elements(settings.composition.elements)
     proposer = NamedProposer(deck.proposer, deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with LocalProcesses(deck.workers) as executor:

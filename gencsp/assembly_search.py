@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gencsp.assembly import NamedProposer, NamedRelaxer
-from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
 from gencsp.decks import SearchDeck
 from gencsp.errors import RequestError
 from gencsp.execute.named import open_executor
 from gencsp.io import read_structures
+from gencsp.least_distances import LeastDistances
 from gencsp.proposers import Proposer, proposer_names
 from gencsp.proposers.registry import is_proposer
 from gencsp.search.books import Books
@@ -54,12 +54,12 @@ class ShippedScoreModel:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """Makes the proposer for fixed cells."""
+    """Makes the proposer for fixed cells, see :class:`~gencsp.search.scatter.ScatterProposer`."""
 
-    pairs: tuple[tuple[str, str, float], ...] = ()
+    separations: LeastDistances = field(default_factory=LeastDistances)
 
     def __call__(self) -> Proposer:
-        return ScatterProposer(pairs={(a, b): distance for a, b, distance in self.pairs})
+        return ScatterProposer(separations=self.separations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class Plan:
                 elements=space.elements if space.variable else (),
                 fixed_cell=space.cell is not None,
             ),
-            separations=self.settings.pairs or None,
+            separations=self.settings.separations,
         )
         return Search(
             self.settings,
@@ -202,8 +202,7 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
             "give its entries with --hull, or search one composition."
         )
     hull = Hull.load(deck.hull)
-    whole = Composition(tuple((symbol, 1) for symbol in space.elements))
-    hull.decomposition_energy(whole, 0.0)
+    hull.require_elements(space.elements)
     return hull
 
 
@@ -234,7 +233,7 @@ def _source(text: str, deck: SearchDeck, settings: SearchSettings) -> Source:
         read_structures([path]),
         settings.space,
         seed=settings.seed,
-        separations=settings.pairs or None,
+        separations=settings.separations,
         weight=weight,
     )
 

@@ -25,14 +25,24 @@ ELEMENTS: tuple[str, ...] = tuple(
 _TOKEN = re.compile(r"(?P<symbol>[A-Z][a-z]?)|(?P<count>\d+(?:\.\d+)?)|[()\[\]{}\s]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Composition:
     """One formula unit: element symbols with their whole-number counts, in the order written.
 
-    ``Composition.parse("Li5Si2")`` is the usual way in.
+    ``Composition.parse("Li5Si2")`` is the usual way in. Compositions of the same counts are equal
+    whatever the order of their elements (TiO2 and O2Ti), while :attr:`formula` keeps the order as
+    written; multiples (TiO2 and Ti2O4) are equal only when :attr:`reduced`.
     """
 
     counts: tuple[tuple[str, int], ...]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Composition):
+            return NotImplemented
+        return sorted(self.counts) == sorted(other.counts)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.counts))
 
     @classmethod
     def parse(cls, formula: str) -> Composition:
@@ -98,6 +108,12 @@ class Composition:
         """The formula as text, elements in the order given, counts of one left out."""
         return "".join(symbol + (str(n) if n > 1 else "") for symbol, n in self.counts)
 
+    @property
+    def formula_key(self) -> str:
+        """The reduced formula with its elements in alphabetical order: one text for compositions of
+        the same ratios, for tables and queries (OPTIMADE's ``chemical_formula_reduced``)."""
+        return Composition(tuple(sorted(self.reduced.counts))).formula
+
     def __str__(self) -> str:
         return self.formula
 
@@ -141,10 +157,7 @@ class Composition:
 
     def matches(self, atoms: Atoms) -> bool:
         """Whether a structure is a whole multiple of this formula."""
-        return Composition.of(atoms)._as_dict() == self.reduced._as_dict()
-
-    def _as_dict(self) -> dict[str, int]:
-        return dict(self.counts)
+        return Composition.of(atoms) == self.reduced
 
 
 def _refuse_what_pymatgen_forgives(formula: str) -> None:

@@ -25,8 +25,6 @@ from gencsp.references import DEFAULT_MODEL, HullEntry, read_references, shipped
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
-Key = frozenset[tuple[str, int]]
-
 #: Elements up to which a whole phase diagram is built. The facets of a hull grow exponentially
 #: with its dimension: from ten elements or so on a diagram takes minutes, then forever.
 LARGEST_DIAGRAM = 6
@@ -67,15 +65,15 @@ class Hull:
 
     def __init__(self, entries: Iterable[HullEntry], *, model: str) -> None:
         self.model = model
-        self._references: dict[Key, HullEntry] = {}
+        self._references: dict[Composition, HullEntry] = {}
         for entry in entries:
             self._check(entry)
             _keep_lower(self._references, entry)
         if not self._references:
             raise HullReferenceError("a hull needs reference entries, and there are none.")
         self._live = dict(self._references)
-        self._points: dict[Key, _Point] = {}
-        self._live_points: dict[Key, _Point] = {}
+        self._points: dict[Composition, _Point] = {}
+        self._live_points: dict[Composition, _Point] = {}
         self._diagrams: dict[frozenset[str], PhaseDiagram] = {}
         self._live_diagrams: dict[frozenset[str], PhaseDiagram] = {}
 
@@ -106,7 +104,8 @@ class Hull:
     def digest(self) -> str:
         """Short hash of model and references, 12 hexadecimal digits."""
         lines = sorted(
-            f"{sorted(key)} {entry.energy_per_atom!r}" for key, entry in self._references.items()
+            f"{sorted(key.counts)} {entry.energy_per_atom!r}"
+            for key, entry in self._references.items()
         )
         return hashlib.sha256("\n".join([self.model, *lines]).encode()).hexdigest()[:12]
 
@@ -117,6 +116,13 @@ class Hull:
                 f"the hull references were made with {self.model} and the energies with {model}: "
                 f"give an entries file made with {model}."
             )
+
+    def require_elements(self, elements: Iterable[str]) -> None:
+        """Raise ``HullReferenceError`` unless there are references for all of these elements.
+
+        It builds no phase diagram, so it is quick.
+        """
+        _require(elements, self._references, self.model)
 
     def decomposition_energy(
         self, composition: Composition, energy_per_atom: float, *, model: str | None = None
@@ -150,7 +156,7 @@ class Hull:
         Raises:
             HullReferenceError: no reference for one of the elements.
         """
-        key = _key(composition)
+        key = composition.reduced
         if key not in self._live_points:
             self._live_points[key] = self._found(composition, live=True)
         return energy_per_atom - self._live_points[key].energy
@@ -167,7 +173,7 @@ class Hull:
         elements = set(entry.composition.elements)
         for system in [s for s in self._live_diagrams if elements <= s]:
             del self._live_diagrams[system]
-        for key in [k for k in self._live_points if elements <= {symbol for symbol, _ in k}]:
+        for key in [k for k in self._live_points if elements <= set(k.elements)]:
             del self._live_points[key]
         return True
 
@@ -177,7 +183,7 @@ class Hull:
         Raises:
             HullReferenceError: nothing would be left.
         """
-        gone = {_key(formula) for formula in formulas}
+        gone = {formula.reduced for formula in formulas}
         kept = [entry for key, entry in self._references.items() if key not in gone]
         return Hull(kept, model=self.model)
 
@@ -199,7 +205,7 @@ class Hull:
             )
 
     def _point(self, composition: Composition) -> _Point:
-        key = _key(composition)
+        key = composition.reduced
         if key not in self._points:
             self._points[key] = self._found(composition, live=False)
         return self._points[key]
@@ -220,31 +226,34 @@ class Hull:
         return diagrams[system]
 
 
-def _key(composition: Composition) -> Key:
-    """A reduced formula free of the order of its elements."""
-    return frozenset(composition.reduced.counts)
-
-
-def _keep_lower(entries: dict[Key, HullEntry], entry: HullEntry) -> bool:
-    key = _key(entry.composition)
+def _keep_lower(entries: dict[Composition, HullEntry], entry: HullEntry) -> bool:
+    key = entry.composition.reduced
     if key in entries and entries[key].energy_per_atom <= entry.energy_per_atom:
         return False
     entries[key] = entry
     return True
 
 
-def _inside(system: frozenset[str], entries: dict[Key, HullEntry], model: str) -> list[HullEntry]:
-    """The phases of a chemical system and its sub-systems."""
-    missing = sorted(s for s in system if frozenset({(s, 1)}) not in entries)
+def _require(elements: Iterable[str], entries: dict[Composition, HullEntry], model: str) -> None:
+    missing = sorted(s for s in set(elements) if Composition(((s, 1),)) not in entries)
     if missing:
         raise HullReferenceError(
             f"the hull references of {model} hold no {' and no '.join(missing)}: add the element "
             f"to the entries file, or use the references that ship with gencsp."
         )
-    return [e for key, e in entries.items() if {symbol for symbol, _ in key} <= system]
 
 
-def _build(system: frozenset[str], entries: dict[Key, HullEntry], model: str) -> PhaseDiagram:
+def _inside(
+    system: frozenset[str], entries: dict[Composition, HullEntry], model: str
+) -> list[HullEntry]:
+    """The phases of a chemical system and its sub-systems."""
+    _require(system, entries, model)
+    return [e for key, e in entries.items() if system.issuperset(key.elements)]
+
+
+def _build(
+    system: frozenset[str], entries: dict[Composition, HullEntry], model: str
+) -> PhaseDiagram:
     # Half of the time that importing this module would take goes into this one.
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from gencsp.composition import Composition
 from gencsp.deck_base import Deck
+from gencsp.least_distances import LeastDistances, LeastDistancesField
 
 #: The filters of PIGEN's protocol that need no relaxation (Fig. 4a-d), behind the usual test of
 #: distances.
@@ -82,8 +83,8 @@ class SearchDeck(Deck):
         0.1, ge=0, lt=1, description="Fraction by which the volumes of random crystals spread."
     )
     space_groups: tuple[int, ...] | None = Field(None, description="To propose in, by number.")
-    separations: dict[str, float] = Field(
-        default_factory=dict, description="Least distances, Å, such as {Si-O = 1.5}."
+    separations: LeastDistancesField = Field(
+        default_factory=LeastDistances, description="Least distances, Å, such as {Si-O = 1.5}."
     )
     seeds: tuple[str, ...] = Field(
         ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."

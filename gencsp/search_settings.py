@@ -38,7 +38,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
     airss = AirssDeck() if deck.airss is None else read_airss(deck.airss)
     pressure = deck.pressure if airss.pressure is None else airss.pressure
     space = _space(deck, airss, pressure)
-    pairs = {**airss.separations(space.elements), **_pairs(deck.separations, space.elements)}
+    deck.separations.require_elements(space.elements)
     return SearchSettings(
         space=space,
         seed=deck.seed,
@@ -55,7 +55,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
         batch=deck.batch,
         seed_share=deck.seed_share,
         volume_spread=deck.volume_spread,
-        separations=tuple((a, b, distance) for (a, b), distance in sorted(pairs.items())),
+        separations=airss.separations(space.elements) | deck.separations,
     )
 
 
@@ -160,17 +160,3 @@ def _units_that_fill(
             f"volume ({wanted:.0f} Å³ each): name the formula units, or allow more atoms."
         )
     return near
-
-
-def _pairs(texts: dict[str, float], elements: tuple[str, ...]) -> dict[tuple[str, str], float]:
-    pairs = {}
-    for text, distance in texts.items():
-        names = text.split("-")
-        if len(names) != 2 or not set(names) <= set(elements) or not distance > 0:
-            raise RequestError(
-                f"'{text}' = {distance} is not the separation of two elements of this search: "
-                f"write Si-O = 1.5, in Å."
-            )
-        one, other = sorted(names)
-        pairs[one, other] = float(distance)
-    return pairs

@@ -97,12 +97,12 @@ def second_opinion(
             second[result.index] = result.enthalpy / len(result.atoms)
         if report is not None:
             report(len(ends))
-    groups: dict[str, list[int]] = {}
+    groups: dict[Composition, list[int]] = {}
     for k, atoms in enumerate(chosen):
-        groups.setdefault(_formula(atoms), []).append(k)
+        groups.setdefault(Composition.of(atoms), []).append(k)
     opinions: list[Opinion] = []
     for formula, members in groups.items():
-        opinions += _opinions(formula, members, chosen, second, ends)
+        opinions += _opinions(formula.formula, members, chosen, second, ends)
     return opinions
 
 
@@ -140,10 +140,6 @@ def _first(atoms: Atoms) -> float | None:
     """Enthalpy by the first potential, eV/atom."""
     value = atoms.info.get("enthalpy_per_atom", atoms.info.get("energy_per_atom"))
     return None if value is None else float(value)
-
-
-def _formula(atoms: Atoms) -> str:
-    return Composition(tuple(sorted(Composition.of(atoms).counts))).formula
 
 
 def _same(one: Atoms, other: Atoms) -> bool:

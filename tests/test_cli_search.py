@@ -213,10 +213,10 @@ def test_an_airss_deck_says_where_to_look(tmp_path: Path) -> None:
     path = tmp_path / "a.cell"
     path.write_text("#SPECIES=Ti%NUM=1,O%NUM=2\n#MINSEP=1.5\n#VARVOL=33\n#NFORM=2\n#SYMMOPS=4\n")
     settings = search_settings(SearchDeck.make(airss=path))
-    assert settings.space.compositions == ((Composition.parse("TiO2"), (2,)),)
+    assert list(settings.space.compositions) == [(Composition.parse("TiO2"), (2,))]
     assert settings.space.volume_per_atom == 11.0
     assert settings.space.space_groups[0] == 10
-    assert ("O", "Ti", 1.5) in settings.separations
+    assert settings.separations["Ti", "O"] == 1.5
 
 
 @pytest.mark.usefixtures("cheap")

@@ -34,6 +34,37 @@ def test_parse_agrees_with_pymatgen_and_round_trips(counts: dict[str, int]) -> N
     assert len(parsed.symbols(3)) == 3 * parsed.size
 
 
+@given(
+    st.dictionaries(st.sampled_from(ELEMENTS), st.integers(1, 9), min_size=1, max_size=5).flatmap(
+        lambda counts: st.tuples(*[st.permutations(list(counts.items()))] * 2)
+    ),
+    st.integers(2, 4),
+)
+def test_equal_whatever_the_order_of_the_elements(
+    orders: tuple[list[tuple[str, int]], ...], units: int
+) -> None:
+    one, other = (Composition(tuple(order)) for order in orders)
+    assert one == other
+    assert len({one, other}) == 1
+    assert one.formula_key == other.formula_key
+    assert [one.formula, other.formula] == [
+        "".join(f"{symbol}{n}" if n > 1 else symbol for symbol, n in order) for order in orders
+    ]
+    cell = Composition(tuple((symbol, n * units) for symbol, n in orders[0]))
+    assert cell != one
+    assert cell.reduced == other.reduced
+    assert cell.formula_key == one.formula_key
+    first, *others = orders[1]
+    assert Composition(((first[0], first[1] + 1), *others)) != one
+    assert one != one.formula
+
+
+def test_formula_key() -> None:
+    assert Composition.parse("Ti2O4").formula_key == "O2Ti"
+    assert Composition.of(Atoms("O4Ti2")) == Composition.of(Atoms("TiO2"))
+    assert {Composition.parse("TiO2"): "rutile"}[Composition.parse("O2Ti")] == "rutile"
+
+
 @pytest.mark.parametrize(
     ("formula", "counts"),
     [

@@ -107,6 +107,9 @@ def test_a_missing_element_is_named_with_what_to_do() -> None:
     hull = Hull([entry("Li", -2.0), entry("LiSi", -4.5)], model=MODEL)
     with pytest.raises(HullReferenceError, match=r"no Si: add the element"):
         hull.decomposition_energy(parse("LiSi"), -4.5)
+    with pytest.raises(HullReferenceError, match=r"no O and no Si: add the element"):
+        hull.require_elements(["Si", "Li", "O"])
+    hull.require_elements(["Li"])
     with pytest.raises(HullReferenceError, match="none"):
         Hull([], model=MODEL)
 

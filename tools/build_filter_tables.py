@@ -21,9 +21,7 @@ from pathlib import Path
 from filter_card import write_card
 from filter_prototypes import build_prototypes
 from filter_tables import build_pairs, build_structures
-from oqmd_icsd import Crystal, crystals, excluded_formulas, key
-
-from gencsp.filters.compositional_novelty import formula_key
+from oqmd_icsd import Crystal, crystals, excluded_formulas
 
 DATA = Path(__file__).parents[1] / "gencsp" / "data"
 CHOICE = Path(__file__).parents[1] / "benchmarks" / "results" / "pair_potential_choice.json"
@@ -44,7 +42,7 @@ def main() -> None:
     rows = list(crystals(options.data)) if wanted else []
     held_out = excluded_formulas(options.exclude)
     for name in wanted:
-        used = [row for row in rows if name not in FITS or key(row.formula) not in held_out]
+        used = [row for row in rows if name not in FITS or row.formula.reduced not in held_out]
         facts[name] = BUILDERS[name](used, DATA)
         facts[name] |= {"held_out": len(rows) - len(used)}
         options.facts.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
@@ -55,7 +53,7 @@ def main() -> None:
 
 def build_formulas(rows: list[Crystal], folder: Path) -> Facts:
     """Reduced formulas, one a line."""
-    keys = sorted({formula_key(row.formula) for row in rows})
+    keys = sorted({row.formula.formula_key for row in rows})
     text = "\n".join(keys) + "\n"
     target = folder / "reference_formulas.txt.gz"
     target.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))

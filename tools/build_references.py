@@ -143,10 +143,10 @@ def _select(options: argparse.Namespace) -> Iterator[Task]:
 
 
 def _most_stable_others(wanted: Iterable[Crystal], small: Iterable[Crystal]) -> Iterable[Crystal]:
-    have = {frozenset(crystal.formula.counts) for crystal in small}
-    best: dict[frozenset[tuple[str, int]], Crystal] = {}
+    have = {crystal.formula for crystal in small}
+    best: dict[Composition, Crystal] = {}
     for crystal in wanted:
-        name = frozenset(crystal.formula.counts)
+        name = crystal.formula
         if name not in have and (name not in best or crystal.stability < best[name].stability):
             best[name] = crystal
     return best.values()

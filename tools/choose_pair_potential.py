@@ -29,7 +29,7 @@ import numpy as np
 from ase import Atoms
 from implausible import KINDS
 from numpy.typing import NDArray
-from oqmd_icsd import SOURCE, crystals, excluded_formulas, key
+from oqmd_icsd import SOURCE, crystals, excluded_formulas
 from pair_tables import (
     QUANTILE,
     WIDTH,
@@ -163,7 +163,7 @@ def main() -> None:
     choosing = [train[k] for k in rng.permutation(len(train))[:CHOOSE]]
     tried = {_formula(atoms) for atoms in (*choosing, *val)}
     rows = list(crystals(options.data))
-    used = [row for row in rows if key(row.formula) not in held_out | tried and usable(row)]
+    used = [row for row in rows if row.formula.reduced not in held_out | tried and usable(row)]
     _say(f"{len(used)} of {len(rows)} crystals make the tables")
     counts = count_pairs(used, WIDEST)
     some = Distances.of(as_atoms(used[k]) for k in rng.permutation(len(used))[:THRESHOLD])
@@ -225,8 +225,8 @@ def _without(structures: list[Atoms], held_out: frozenset[object]) -> list[Atoms
     return [atoms for atoms in structures if _formula(atoms) not in held_out]
 
 
-def _formula(atoms: Atoms) -> frozenset[tuple[str, int]]:
-    return key(Composition.of(atoms))
+def _formula(atoms: Atoms) -> Composition:
+    return Composition.of(atoms)
 
 
 def _read(path: Path) -> list[Atoms]:

@@ -24,7 +24,7 @@ import numpy as np
 import spglib
 from ase.cell import Cell
 from ase.data import chemical_symbols
-from oqmd_icsd import SOURCE, Crystal, crystals, excluded_formulas, key
+from oqmd_icsd import SOURCE, Crystal, crystals, excluded_formulas
 from pymatgen.core.operations import SymmOp
 from pyxtal.symmetry import Group
 
@@ -62,7 +62,7 @@ def main() -> None:
     n_read = n_excluded = 0
     for crystal in crystals(options.database):
         n_read += 1
-        if key(crystal.formula) in excluded:
+        if crystal.formula.reduced in excluded:
             n_excluded += 1
         elif crystal.stability <= options.max_above_hull:
             entry = analyse(crystal, options.max_atoms)
@@ -103,12 +103,12 @@ def as_text(found: Found) -> dict[str, str]:
 
 def cross_validate(found: Found) -> dict[str, object]:
     """How high the prior ranks the true symmetry of compounds whose formula it has not seen."""
-    truth: dict[frozenset[tuple[str, int]], tuple[float, Composition, Skeleton]] = {}
+    truth: dict[Composition, tuple[float, Composition, Skeleton]] = {}
     names = {}
     for template, members in found.items():
         for elements, (stability, _) in members.items():
             composition, skeleton = decode(template, elements)
-            name = names[template, elements] = key(composition)
+            name = names[template, elements] = composition.reduced
             known = truth.get(name)
             if (
                 len(composition.elements) > 1

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from oqmd_icsd import SOURCE, crystals, excluded_formulas, key
+from oqmd_icsd import SOURCE, crystals, excluded_formulas
 from pymatgen.core import Element
 
 import gencsp
@@ -43,11 +43,11 @@ def main() -> None:
     options = parser.parse_args()
 
     excluded = excluded_formulas(options.exclude)
-    best: dict[frozenset[tuple[str, int]], tuple[float, Composition, float]] = {}
+    best: dict[Composition, tuple[float, Composition, float]] = {}
     n_read = n_excluded = 0
     for crystal in crystals(options.database):
         n_read += 1
-        name = key(crystal.formula)
+        name = crystal.formula.reduced
         if name in excluded:
             n_excluded += 1
             continue

@@ -81,14 +81,9 @@ def crystals(path: Path | None) -> Iterator[Crystal]:
         )
 
 
-def excluded_formulas(path: Path | None) -> frozenset[frozenset[tuple[str, int]]]:
-    """The reduced formulas in a file, one in a line, free of the order of their elements."""
+def excluded_formulas(path: Path | None) -> frozenset[Composition]:
+    """The reduced formulas in a file, one in a line."""
     if path is None:
         return frozenset()
     lines = path.read_text(encoding="utf-8").split()
-    return frozenset(key(Composition.parse(line)) for line in lines)
-
-
-def key(formula: Composition) -> frozenset[tuple[str, int]]:
-    """A formula free of the order of its elements and of its multiplicity."""
-    return frozenset(formula.reduced.counts)
+    return frozenset(Composition.parse(line).reduced for line in lines)

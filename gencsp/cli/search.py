@@ -154,7 +154,7 @@ def search(
         cell=cell,
         volume=volume,
         volume_spread=volume_spread,
-        separations=_distances(separations),
+        separations=separations or "",
         seed=seed,
         ahead=ahead,
         batch=batch,
@@ -290,9 +290,3 @@ def _table(*titles: str) -> Table:
     for k, title in enumerate(titles):
         table.add_column(title, justify="right" if k else "left", no_wrap=True)
     return table
-
-
-def _distances(text: str | None) -> dict[str, str]:
-    """``Si-O=1.5,O-O=2.2``; what is wrong with a number is for the deck to say."""
-    pairs = (part.partition("=") for part in split_species(text) or ())
-    return {pair: distance for pair, _, distance in pairs}

@@ -171,7 +171,7 @@ def _one_composition(
 ) -> Composition:
     if formula is not None:
         return formula.reduced
-    found = Counter(_alphabetical(atoms) for atoms in sound)
+    found = Counter(Composition.of(atoms) for atoms in sound)
     if not found:
         raise ExportError(_nothing_left(len(reasons), reasons, code))
     if len(found) > 1:
@@ -181,10 +181,6 @@ def _one_composition(
             f"the pool holds {len(found)} compositions, {shown}{more}: choose one with --formula."
         )
     return next(iter(found))
-
-
-def _alphabetical(atoms: Atoms) -> Composition:
-    return Composition(tuple(sorted(Composition.of(atoms).counts)))
 
 
 def _size(

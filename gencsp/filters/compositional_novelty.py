@@ -41,18 +41,14 @@ class CompositionalNovelty(ConfiguredFilter):
         Raises:
             StructureFileError: the file of formulas cannot be read.
         """
-        known = formula_key(Composition.of(atoms)) in reference_formulas(self.reference)
+        known = Composition.of(atoms).formula_key in reference_formulas(self.reference)
         return self.verdict(float(not known), (1.0, 1.0))
-
-
-def formula_key(composition: Composition) -> str:
-    """The reduced formula with its elements in alphabetical order, so that equal ones are equal."""
-    return Composition(tuple(sorted(composition.reduced.counts))).formula
 
 
 @cache
 def reference_formulas(path: Path | None = None) -> frozenset[str]:
-    """Keys of the known formulas, from a file or (``None``) as they ship with gencsp.
+    """What is known, as :attr:`.Composition.formula_key` spells it, from a file or (``None``) as it
+    ships with gencsp.
 
     Raises:
         StructureFileError: the file is missing or empty, or a line is no formula.
@@ -66,7 +62,7 @@ def reference_formulas(path: Path | None = None) -> frozenset[str]:
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise StructureFileError(f"the formulas {path} cannot be read ({error}).") from error
     try:
-        keys = frozenset(formula_key(Composition.parse(line)) for line in text.split())
+        keys = frozenset(Composition.parse(line).formula_key for line in text.split())
     except CompositionError as error:
         raise StructureFileError(f"{path} is not a list of formulas: {error}") from error
     if not keys:

@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.neighbours import pairs_within
+from gencsp.least_distances import LeastDistances, LeastDistancesField
 
 #: Å³, of a cell (MatterGen's evaluator).
 LEAST_VOLUME = 0.1
@@ -53,25 +53,14 @@ class PairSeparations(ConfiguredFilter):
     quantity: ClassVar[str] = "shortest distance / least distance"
 
     fraction: float = Field(0.6, gt=0, description="Of the sum of the covalent radii.")
-    separations: dict[str, float] = Field(
-        default_factory=dict, description="Å, for pairs of elements such as Li-O."
+    separations: LeastDistancesField = Field(
+        default_factory=LeastDistances, description="Å, for pairs of elements such as Li-O."
     )
-
-    @field_validator("separations")
-    @classmethod
-    def _names_elements(cls, given: dict[str, float]) -> dict[str, float]:
-        for pair, length in given.items():
-            symbols = pair.split("-")
-            if len(symbols) != 2 or not set(symbols) <= set(atomic_numbers):
-                raise ValueError(f"{pair} is not a pair of elements such as Li-O")
-            if length <= 0:
-                raise ValueError(f"the separation of {pair} must be above zero")
-        return given
 
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`."""
         window = (1.0, np.inf)
-        least = self._least(atoms.numbers)
+        least = self._least(atoms.get_chemical_symbols())
         for reach in (float(least.max()), *_SEARCH):
             ratio = _smallest_ratio(atoms, least, reach)
             if np.isfinite(ratio):
@@ -82,13 +71,12 @@ class PairSeparations(ConfiguredFilter):
                 return self.verdict(ratio, window)
         return self.verdict(np.inf, window)
 
-    def _least(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        radii = covalent_radii[numbers]
-        least = self.fraction * (radii[:, None] + radii[None])
-        for pair, length in self.separations.items():
-            a, b = (numbers == atomic_numbers[symbol] for symbol in pair.split("-"))
-            least[np.outer(a, b) | np.outer(b, a)] = length
-        return np.asarray(least)
+    def _least(self, symbols: list[str]) -> NDArray[np.float64]:
+        """Least distance of each pair of atoms, Å, shape (n, n)."""
+        elements = sorted(set(symbols))
+        least = self.separations.least(elements, separation=self.fraction, closest=0.0)
+        kind = np.array([elements.index(symbol) for symbol in symbols])
+        return np.asarray(least[kind[:, None], kind])
 
 
 def shortest_distance(atoms: Atoms) -> float:

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Literal
 from ase import Atoms
 
 from gencsp.composition import Composition
-from gencsp.filters.compositional_novelty import formula_key
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -55,7 +54,7 @@ class Candidate:
         from pymatgen.io.ase import AseAtomsAdaptor
 
         bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-        return cls(formula_key(Composition.of(atoms)), AseAtomsAdaptor.get_structure(bare))
+        return cls(Composition.of(atoms).formula_key, AseAtomsAdaptor.get_structure(bare))
 
     @cached_property
     def space_group(self) -> int:

@@ -26,7 +26,7 @@ from pydantic import Field
 from gencsp.composition import Composition
 from gencsp.errors import StructureFileError
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.compositional_novelty import formula_key, reference_formulas
+from gencsp.filters.compositional_novelty import reference_formulas
 from gencsp.filters.matching import Candidate, Matching, same
 from gencsp.filters.packed import PackedStructures
 
@@ -35,7 +35,7 @@ class References(Protocol):
     """Crystals by formula."""
 
     def of_formula(self, key: str) -> Iterator[Atoms]:
-        """The crystals of a reduced formula."""
+        """The crystals of a reduced formula, by :attr:`.Composition.formula_key`."""
         ...
 
 
@@ -100,7 +100,7 @@ def reference_structures(path: Path | None = None) -> References:
 def _key(numbers: np.ndarray) -> str:
     kinds, counts = np.unique(numbers, return_counts=True)
     symbols = [chemical_symbols[z] for z in kinds]
-    return formula_key(Composition(tuple(zip(symbols, counts.tolist(), strict=True))))
+    return Composition(tuple(zip(symbols, counts.tolist(), strict=True))).formula_key
 
 
 def _read(path: Path) -> list[Atoms]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
 from ase.geometry.minkowski_reduction import minkowski_reduce
 from numpy.typing import NDArray
 
 from gencsp.composition import Composition
+from gencsp.least_distances import NO_PAIRS, LeastDistances
 
 Array = NDArray[np.float64]
-
-#: Å: no two nuclei of a crystal come closer (the bond of H₂ has 0.74 Å).
-CLOSEST = 0.5
 _IMAGES = np.array(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij")).reshape(3, -1).T
 
 
@@ -34,20 +33,33 @@ def pair_distances(atoms: Atoms) -> Array:
     return np.asarray(np.sqrt(squares.min(axis=-1)))
 
 
-def keeps_apart(atoms: Atoms, *, separation: float) -> bool:
-    """Whether all pairs are at least ``separation`` times the sum of their covalent radii apart.
+def keeps_apart(atoms: Atoms, *, separation: float, separations: LeastDistances = NO_PAIRS) -> bool:
+    """Whether all pairs of atoms keep their least distance, Å.
 
-    The covalent radii are ASE's (Cordero et al., Dalton Trans. 2008, 2832). No pair may be closer
-    than 0.5 Å, whatever ``separation`` is. Not finite positions never pass.
+    That is the one that ``separations`` names for their elements, or else ``separation`` times the
+    sum of their covalent radii, and at least 0.5 Å (:meth:`.LeastDistances.least`). Positions and
+    cells that are not finite never pass.
     """
-    if not (np.isfinite(atoms.positions).all() and atoms.cell.volume > 0):
+    finite = np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()
+    if not (finite and atoms.cell.volume > 0):
         return False
-    radii = covalent_radii[atoms.numbers]
-    least = np.maximum(separation * (radii[:, None] + radii[None]), CLOSEST)
-    return bool((pair_distances(atoms) >= least).all())
+    symbols = tuple(dict.fromkeys(atoms.get_chemical_symbols()))
+    return keeps_distances(atoms, symbols, separations.least(symbols, separation=separation))
+
+
+def keeps_distances(atoms: Atoms, symbols: Sequence[str], least: Array) -> bool:
+    """Whether all pairs of atoms are at least as far apart as a table of least distances says.
+
+    Args:
+        atoms: a crystal of these elements.
+        symbols: s elements.
+        least: Å, shape (s, s), such as :meth:`.LeastDistances.least` gives.
+    """
+    place = {symbol: i for i, symbol in enumerate(symbols)}
+    element = np.array([place[symbol] for symbol in atoms.get_chemical_symbols()])
+    return bool((pair_distances(atoms) >= least[element[:, None], element]).all())
 
 
 def has_composition(atoms: Atoms, composition: Composition, units: tuple[int, ...]) -> bool:
     """Whether a structure is an allowed whole number of formula units, atom by atom."""
-    found = sorted(atoms.get_chemical_symbols())
-    return any(found == sorted(composition.symbols(u)) for u in units)
+    return len(atoms) in {composition.size * u for u in units} and composition.matches(atoms)

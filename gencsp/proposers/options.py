@@ -11,6 +11,7 @@ from gencsp.diffusion.joint.conditions import Property
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.least_distances import LeastDistances
 
 #: How score models sample unless told otherwise: as well as CHGGen's predictor and corrector at 100
 #: noise levels, in a quarter of the calls (``benchmarks/sampler_steps.py``). Passes through each
@@ -63,7 +64,7 @@ class ProposerOptions:
     batch_size: int = 16
     attempts: int = ATTEMPTS
     separation: float = SEPARATION
-    min_separations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    min_separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: float = 0.0
     files: tuple[Path, ...] = ()
     program: Path | None = None

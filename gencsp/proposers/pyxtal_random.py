@@ -13,9 +13,9 @@ from pyxtal.symmetry import Group
 from pyxtal.tolerance import Tol_matrix
 
 from gencsp.diffusion.lattice import PRIMITIVE, centring
+from gencsp.proposers.checks import keeps_distances
 from gencsp.proposers.random import RandomProposer
 from gencsp.proposers.random_crystals import Recipe
-from gencsp.proposers.separations import keep_apart
 from gencsp.proposers.wyckoff import primitive
 
 #: PyXtal gives up a crystal after this many rounds of its own 25 or 400 attempts.
@@ -48,7 +48,7 @@ def pyxtal_crystal(recipe: Recipe) -> Atoms | None:
     atoms = primitive(crystal.to_ase(resort=False), centring(recipe.space_group))
     if sorted(atoms.get_chemical_symbols()) != sorted(np.repeat(recipe.symbols, recipe.counts)):
         return None
-    return atoms if keep_apart(atoms, recipe.symbols, recipe.least) else None
+    return atoms if keeps_distances(atoms, recipe.symbols, recipe.least) else None
 
 
 def draw_with_pyxtal(recipe: Recipe) -> pyxtal | None:

@@ -14,12 +14,12 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.errors import RequestError
+from gencsp.least_distances import NO_PAIRS, LeastDistances
 from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.occupancy import can_hold
 from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
 from gencsp.proposers.random_crystals import Recipe, draw_crystals
-from gencsp.proposers.separations import Separations, least_distances
 from gencsp.proposers.streams import streams
 
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ class RandomProposer:
         *,
         attempts: int = ATTEMPTS,
         separation: float = SEPARATION,
-        min_separations: Separations | None = None,
+        min_separations: LeastDistances = NO_PAIRS,
         volume_spread: float = 0.0,
     ) -> None:
         self.attempts = attempts
@@ -71,8 +71,8 @@ class RandomProposer:
         """See :class:`~gencsp.proposers.base.Proposer`.
 
         Raises:
-            RequestError: a host or a fixed cell, which random crystals cannot honour, space groups
-                none of which can hold the composition, or a minimum separation that is no distance.
+            RequestError: a host or a fixed cell, which random crystals cannot honour, or space
+                groups none of which can hold the composition.
         """
         if request.host is not None or request.cell is not None:
             raise RequestError(
@@ -85,9 +85,7 @@ class RandomProposer:
                 f"none of the space groups asked for can hold {request.composition} in a primitive "
                 f"cell of {', '.join(map(str, request.units))} formula units: allow more of either."
             )
-        least = least_distances(
-            request.composition.elements, separation=self.separation, pairs=self.min_separations
-        )
+        least = self.min_separations.least(request.composition.elements, separation=self.separation)
         return self._propose(request, wanted, least, streams(rng))
 
     def _propose(

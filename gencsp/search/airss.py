@@ -8,12 +8,15 @@ block before ``NUM`` expands them, of a formula unit with ``#SPECIES``, and of a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
+from math import isfinite
 from pathlib import Path
 
 from gencsp.composition import Composition
-from gencsp.errors import CompositionError, DeckError
+from gencsp.errors import CompositionError, DeckError, RequestError
+from gencsp.least_distances import LeastDistances
 
 #: Settings of CASTEP and of buildcell that a search with another potential does without.
 IGNORED = frozenset(
@@ -51,7 +54,7 @@ class AirssDeck:
         space_groups: those with the number of operations asked for.
         pressure: GPa.
         least: distance of all pairs that ``pairs`` leaves out, Å, slack taken off.
-        pairs: distances of pairs of elements, Å, slack taken off.
+        pairs: least distances of pairs of elements, slack taken off.
     """
 
     composition: Composition | None = None
@@ -63,18 +66,14 @@ class AirssDeck:
     space_groups: tuple[int, ...] | None = None
     pressure: float | None = None
     least: float | None = None
-    pairs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    pairs: LeastDistances = field(default_factory=LeastDistances)
 
-    def separations(self, elements: tuple[str, ...]) -> dict[tuple[str, str], float]:
-        """Least distances of all pairs, Å, that the deck speaks of."""
-        names = sorted(elements)
-        every = {
-            (one, other): self.least
-            for i, one in enumerate(names)
-            for other in names[i:]
-            if self.least is not None
-        }
-        return {**every, **self.pairs}
+    def separations(self, elements: tuple[str, ...]) -> LeastDistances:
+        """Least distances of the pairs of these elements that the deck speaks of."""
+        if self.least is None:
+            return self.pairs
+        every = combinations_with_replacement(elements, 2)
+        return LeastDistances(tuple((*pair, self.least) for pair in every)) | self.pairs
 
 
 def read_airss(path: Path) -> AirssDeck:
@@ -209,24 +208,28 @@ class _Reader:
         except CompositionError as error:
             raise DeckError(f"in {self.path}, {error}") from error
 
-    def _separations(self) -> tuple[float | None, dict[tuple[str, str], float]]:
+    def _separations(self) -> tuple[float | None, LeastDistances]:
         slack = self._number("SLACK") or 0.0
         if not 0 <= slack < 1:
             raise self._wrong("SLACK", "give a number from 0 to 1")
         least: float | None = None
-        pairs: dict[tuple[str, str], float] = {}
+        pairs: list[tuple[str, str, float]] = []
         for part in self.settings.get("MINSEP", "").split():
             names, equals, value = part.rpartition("=")
             distance = self._float("MINSEP", value) * (1 - slack)
+            if not (isfinite(distance) and distance > 0):
+                raise self._wrong("MINSEP", f"'{part}' is not a positive distance")
             if not equals:
                 least = distance
                 continue
             one, dash, other = names.partition("-")
             if not dash:
                 raise self._wrong("MINSEP", f"'{part}' is not known here")
-            first, second = sorted((one, other))
-            pairs[first, second] = distance
-        return least, pairs
+            pairs.append((one, other, distance))
+        try:
+            return least, LeastDistances(tuple(pairs))
+        except RequestError as error:
+            raise self._wrong("MINSEP", str(error).rstrip(".")) from error
 
     def _pressure(self) -> float | None:
         rows = self.blocks.get("EXTERNAL_PRESSURE")

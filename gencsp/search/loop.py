@@ -19,6 +19,7 @@ from functools import partial
 from ase import Atoms
 
 from gencsp.errors import RequestError, StoreError
+from gencsp.least_distances import LeastDistances
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.books import Books
 from gencsp.search.moves import get_move
@@ -55,7 +56,7 @@ class SearchSettings:
         block: structures that a proposer makes in one task.
         seed_share: share of the seeds among structures without parents.
         volume_spread: fraction by which the volumes of random crystals spread.
-        separations: least distances of pairs of elements, Å.
+        separations: least distances of pairs of elements.
     """
 
     space: Space
@@ -68,7 +69,7 @@ class SearchSettings:
     block: int = 8
     seed_share: float = 0.5
     volume_spread: float = 0.0
-    separations: tuple[tuple[str, str, float], ...] = ()
+    separations: LeastDistances = field(default_factory=LeastDistances)
 
     def __post_init__(self) -> None:
         for name in ("ahead", "batch", "block"):
@@ -85,17 +86,12 @@ class SearchSettings:
         if (self.space.cell is not None) is not self.relax.fixed_cell:
             raise RequestError("a fixed cell must be fixed in the space and in the relaxation.")
 
-    @property
-    def pairs(self) -> dict[tuple[str, str], float]:
-        """Least distances, Å, by pair."""
-        return {(a, b): distance for a, b, distance in self.separations}
-
     def manifest(self) -> dict[str, Scalar | list[Scalar] | None]:
         """What makes a run with these settings this run, flat."""
         flat = {key: getattr(self, key) for key in ("seed", "ahead", "batch", "block")}
         flat |= {"seed_share": self.seed_share, "volume_spread": self.volume_spread}
         flat["rattle"] = self.rattle
-        flat |= {"separations": [f"{a}-{b}={d:g}" for a, b, d in self.separations]}
+        flat |= {"separations": self.separations.texts}
         flat |= self.space.manifest()
         for part in ("relax", "tolerance"):
             values = asdict(getattr(self, part))

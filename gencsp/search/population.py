@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from gencsp.similarity import fingerprint, formula_key
-from gencsp.similarity.fingerprint import Formula
+from gencsp.composition import Composition
+from gencsp.similarity import fingerprint
 from gencsp.similarity.index import NICHE
 
 FloatArray = NDArray[np.float64]
@@ -81,7 +81,7 @@ class Niches:
 
     def __init__(self, *, radius: float = NICHE) -> None:
         self.radius = radius
-        self._known: dict[str, tuple[Formula, FloatArray]] = {}
+        self._known: dict[str, tuple[Composition, FloatArray]] = {}
 
     def __call__(self, one: Atoms, other: Atoms) -> bool:
         (formula, vector), (other_formula, other_vector) = self._of(one), self._of(other)
@@ -89,8 +89,8 @@ class Niches:
             np.linalg.norm(vector - other_vector) < self.radius
         )
 
-    def _of(self, atoms: Atoms) -> tuple[Formula, FloatArray]:
+    def _of(self, atoms: Atoms) -> tuple[Composition, FloatArray]:
         identity = str(atoms.info["structure_id"])
         if identity not in self._known:
-            self._known[identity] = formula_key(atoms), fingerprint(atoms)
+            self._known[identity] = Composition.of(atoms), fingerprint(atoms)
         return self._known[identity]

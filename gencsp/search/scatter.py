@@ -9,9 +9,9 @@ from ase import Atoms
 from ase.geometry import get_distances
 
 from gencsp.errors import RequestError
+from gencsp.least_distances import NO_PAIRS, LeastDistances
 from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import mark
-from gencsp.proposers.separations import Separations, least_distances
 from gencsp.proposers.streams import streams
 
 #: Points tried for one atom, and structures tried for each one asked for.
@@ -21,12 +21,17 @@ SEPARATION = 0.7
 
 
 class ScatterProposer:
-    """Atoms one after another at random points that keep their distance from those before."""
+    """Atoms one after another at random points that keep their distance from those before.
+
+    Args:
+        separations: least distances of pairs of elements, in place of those that follow from the
+            covalent radii.
+    """
 
     name = "scatter"
 
-    def __init__(self, *, pairs: Separations | None = None) -> None:
-        self.pairs = pairs
+    def __init__(self, *, separations: LeastDistances = NO_PAIRS) -> None:
+        self.separations = separations
         self.failures = 0
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
@@ -61,7 +66,7 @@ class ScatterProposer:
         self, symbols: list[str], cell: np.ndarray, rng: np.random.Generator
     ) -> Atoms | None:
         kinds = sorted(set(symbols))
-        least = least_distances(kinds, separation=SEPARATION, pairs=self.pairs)
+        least = self.separations.least(kinds, separation=SEPARATION)
         order = [symbols[int(k)] for k in rng.permutation(len(symbols))]
         atoms = Atoms(order[:1], positions=rng.random((1, 3)) @ cell, cell=cell, pbc=True)
         for symbol in order[1:]:

@@ -15,13 +15,14 @@ from ase import Atoms
 
 from gencsp.errors import RequestError
 from gencsp.io import name_of
-from gencsp.proposers.separations import Separations
+from gencsp.least_distances import NO_PAIRS, LeastDistances
+from gencsp.proposers.checks import keeps_apart
 from gencsp.provenance import Provenance, Stage
 from gencsp.search.contracts import ProposerMaker
 from gencsp.search.running import Running
 from gencsp.search.space import Space
 from gencsp.search.trial import RANDOM, SEED
-from gencsp.search.worker import SEPARATION, far_enough, propose_block
+from gencsp.search.worker import SEPARATION, propose_block
 from gencsp.store.base import portable
 
 #: Blocks without a single structure after which a proposer counts as used up.
@@ -81,7 +82,7 @@ def pool_source(
     space: Space,
     *,
     seed: int,
-    separations: Separations | None = None,
+    separations: LeastDistances = NO_PAIRS,
     weight: float = 1.0,
 ) -> PoolSource:
     """Structures of a pool that a search can use; the others are named, by the reason.
@@ -91,7 +92,7 @@ def pool_source(
         structures: in the order in which they are to be used.
         space: where the search looks.
         seed: of the run.
-        separations: least distances in Å, see :class:`~gencsp.search.worker.Bench`.
+        separations: least distances, see :class:`~gencsp.search.worker.Bench`.
         weight: share among the sources, relative.
     """
     kept: list[Atoms] = []
@@ -293,11 +294,11 @@ class _Blocks:
         return f"{Stage.GENERATED}-{self.source.name}-{number:05d}"
 
 
-def _unfit(atoms: Atoms, space: Space, separations: Separations | None) -> str:
+def _unfit(atoms: Atoms, space: Space, separations: LeastDistances) -> str:
     if not space.allows_counts(atoms):
         return "wrong composition or size"
     if not space.allows_cell(atoms):
         return "another cell"
-    if not far_enough(atoms, separations, separation=SEPARATION):
+    if not keeps_apart(atoms, separation=SEPARATION, separations=separations):
         return "atoms too close"
     return ""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import product
-from math import gcd
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from ase import Atoms
 from ase.cell import Cell
 
-from gencsp.composition import ELEMENTS, Composition
-from gencsp.errors import RequestError
+from gencsp.composition import Composition
 from gencsp.proposers.base import Request
+from gencsp.search.compositions import (
+    ChemicalSystem,
+    Choice,
+    Compositions,
+    OneComposition,
+    draw_below,
+)
 from gencsp.store.base import Scalar
 
 #: Å: cells that differ by less are the same cell.
@@ -29,32 +33,22 @@ CellRows = tuple[tuple[float, float, float], ...]
 class Space:
     """Compositions, sizes and cells that a search may visit.
 
-    Make one with :meth:`fixed` or :meth:`system`.
+    It goes to the workers with every trial, so it holds rules and no lists. Make one with
+    :meth:`fixed` or :meth:`system`.
 
     Attributes:
         compositions: reduced formulas, each with the numbers of formula units allowed in a cell.
-        elements: of all of them.
         cell: the cell that every structure has, rows in Å; ``None`` leaves it free.
         volume_per_atom: Å³/atom to propose at; ``None`` predicts it.
         space_groups: to propose in; ``None`` leaves it to the proposer.
         pressure: GPa.
     """
 
-    compositions: tuple[tuple[Composition, tuple[int, ...]], ...]
-    elements: tuple[str, ...]
+    compositions: Compositions
     cell: CellRows | None = None
     volume_per_atom: float | None = None
     space_groups: tuple[int, ...] | None = None
     pressure: float = 0.0
-    _allowed: frozenset[tuple[tuple[str, int], ...]] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        allowed = frozenset(
-            tuple(sorted((symbol, n * unit) for symbol, n in composition.counts))
-            for composition, units in self.compositions
-            for unit in units
-        )
-        object.__setattr__(self, "_allowed", allowed)
 
     @classmethod
     def fixed(
@@ -67,11 +61,13 @@ class Space:
         space_groups: tuple[int, ...] | None = None,
         pressure: float = 0.0,
     ) -> Self:
-        """One composition, reduced, with the numbers of formula units allowed in a cell."""
-        reduced = composition.reduced
+        """One composition, reduced, with the numbers of formula units allowed in a cell.
+
+        Raises:
+            RequestError: no formula units.
+        """
         return cls(
-            compositions=((reduced, tuple(units)),),
-            elements=reduced.elements,
+            compositions=OneComposition(composition.reduced, tuple(units)),
             cell=None if cell is None else _rows(cell),
             volume_per_atom=volume_per_atom,
             space_groups=space_groups,
@@ -94,30 +90,24 @@ class Space:
         Raises:
             RequestError: fewer than two elements, an unknown one, or no room for two atoms.
         """
-        names = tuple(dict.fromkeys(elements))
-        unknown = [symbol for symbol in names if symbol not in ELEMENTS]
-        if unknown or len(names) < 2:
-            raise RequestError(
-                f"'{'-'.join(elements)}' is not a chemical system: write two elements or more, "
-                f"such as Li-Si."
-            )
-        if max_atoms < max(2, min_atoms):
-            raise RequestError(
-                f"cells of {min_atoms} to {max_atoms} atoms hold no compound: allow more atoms."
-            )
-        compositions = tuple(_compounds(names, min_atoms, max_atoms))
         return cls(
-            compositions=compositions,
-            elements=names,
+            compositions=ChemicalSystem.of(
+                tuple(elements), min_atoms=min_atoms, max_atoms=max_atoms
+            ),
             volume_per_atom=volume_per_atom,
             space_groups=space_groups,
             pressure=pressure,
         )
 
     @property
+    def elements(self) -> tuple[str, ...]:
+        """Of all compositions."""
+        return self.compositions.elements
+
+    @property
     def variable(self) -> bool:
         """Whether there is more than one composition."""
-        return len(self.compositions) > 1
+        return self.compositions.number > 1
 
     @property
     def name(self) -> str:
@@ -129,7 +119,7 @@ class Space:
     @property
     def max_atoms(self) -> int:
         """Atoms in the largest cell."""
-        return max(composition.size * max(units) for composition, units in self.compositions)
+        return max(self.compositions.sizes)
 
     def allows(self, atoms: Atoms) -> bool:
         """Whether a structure has a composition, size and cell of this space."""
@@ -137,8 +127,7 @@ class Space:
 
     def allows_counts(self, atoms: Atoms) -> bool:
         """Whether a structure has the right atoms."""
-        counts = atoms.symbols.formula.count()
-        return tuple(sorted(counts.items())) in self._allowed
+        return self.compositions.allow(atoms.symbols.formula.count())
 
     def allows_cell(self, atoms: Atoms) -> bool:
         """Whether a structure has the cell, where one is fixed."""
@@ -149,23 +138,25 @@ class Space:
     def requests(self, n: int, *, rng: np.random.Generator) -> list[Request]:
         """What to ask of a proposer for n structures; compositions of a system are drawn evenly."""
         if not self.variable:
-            return [self._request(0, n)]
-        sizes = [min(TOGETHER, n - start) for start in range(0, n, TOGETHER)]
-        return [self._request(int(rng.integers(len(self.compositions))), size) for size in sizes]
+            return [self._request(self.compositions[0], n)]
+        number = self.compositions.number
+        return [
+            self._request(self.compositions[draw_below(number, rng=rng)], min(TOGETHER, n - start))
+            for start in range(0, n, TOGETHER)
+        ]
 
     def manifest(self) -> dict[str, Scalar | Sequence[Scalar] | None]:
         """What makes it this space, flat."""
-        sizes = sorted({c.size * unit for c, units in self.compositions for unit in units})
         return {
             "space": self.name,
-            "sizes": sizes,
+            "sizes": list(self.compositions.sizes),
             "cell": None if self.cell is None else [x for row in self.cell for x in row],
             "volume_per_atom": self.volume_per_atom,
             "space_groups": None if self.space_groups is None else list(self.space_groups),
         }
 
-    def _request(self, index: int, n: int) -> Request:
-        composition, units = self.compositions[index]
+    def _request(self, choice: Choice, n: int) -> Request:
+        composition, units = choice
         return Request(
             composition=composition,
             n=n,
@@ -180,17 +171,3 @@ class Space:
 def _rows(cell: Cell) -> CellRows:
     a, b, c = ((float(x), float(y), float(z)) for x, y, z in cell.array)
     return (a, b, c)
-
-
-def _compounds(
-    elements: tuple[str, ...], min_atoms: int, max_atoms: int
-) -> Iterable[tuple[Composition, tuple[int, ...]]]:
-    """Reduced formulas of at least two elements and the numbers of units that fit, by size."""
-    counts = product(range(max_atoms), repeat=len(elements))
-    for numbers in sorted(counts, key=lambda numbers: (sum(numbers), numbers)):
-        if sum(n > 0 for n in numbers) < 2 or sum(numbers) > max_atoms or gcd(*numbers) > 1:
-            continue
-        units = range(-(-min_atoms // sum(numbers)), max_atoms // sum(numbers) + 1)
-        if units:
-            present = zip(elements, numbers, strict=True)
-            yield Composition(tuple((s, n) for s, n in present if n)), tuple(units)

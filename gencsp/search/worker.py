@@ -10,12 +10,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gencsp.proposers.checks import pair_distances
-from gencsp.proposers.separations import Separations, least_distances
+from gencsp.least_distances import LeastDistances
+from gencsp.proposers.checks import keeps_apart
 from gencsp.provenance import Provenance, Stage, join_parents
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
@@ -46,7 +45,7 @@ class Bench:
         rattle: see :class:`~gencsp.search.loop.SearchSettings`.
         tolerance: for space groups.
         tools: what moves may use.
-        separations: least distances in Å of pairs of elements, in place of those that follow from
+        separations: least distances of pairs of elements, in place of those that follow from
             the covalent radii.
     """
 
@@ -57,7 +56,7 @@ class Bench:
     rattle: float = 0.0
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     tools: Tools
-    separations: Separations | None = None
+    separations: LeastDistances = field(default_factory=LeastDistances)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,16 +160,6 @@ def _rattled(bench: Bench, atoms: Atoms) -> Atoms:
     return moved
 
 
-def far_enough(atoms: Atoms, separations: Separations | None, *, separation: float) -> bool:
-    """Whether all pairs keep their least distance; numbers that are not finite never do."""
-    if not (is_finite(atoms) and atoms.cell.volume > 0):
-        return False
-    symbols = sorted(set(atoms.symbols))
-    least = least_distances(symbols, separation=separation, pairs=separations)
-    kind = np.array([symbols.index(symbol) for symbol in atoms.symbols])
-    return bool((pair_distances(atoms) >= least[kind[:, None], kind[None]]).all())
-
-
 def _start(bench: Bench, job: Job) -> Atoms | None:
     """The structure to relax, with provenance; ``None`` where the move made none in its tries."""
     if job.move is None:
@@ -181,7 +170,7 @@ def _start(bench: Bench, job: Job) -> Atoms | None:
         if (
             child is not None
             and bench.space.allows_counts(child)
-            and far_enough(child, bench.separations, separation=SEPARATION)
+            and keeps_apart(child, separation=SEPARATION, separations=bench.separations)
         ):
             return _labelled(child, job, bench.seed)
     return None

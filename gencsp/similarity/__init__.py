@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gencsp.similarity.deduplicate import deduplicate
-from gencsp.similarity.fingerprint import fingerprint, formula_key
+from gencsp.similarity.fingerprint import fingerprint
 from gencsp.similarity.index import NICHE, RADIUS, Match, StructureIndex
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "StructureIndex",
     "deduplicate",
     "fingerprint",
-    "formula_key",
 ]

@@ -14,8 +14,6 @@ pressure are near, as in pymatgen's ``StructureMatcher(scale=True)``.
 
 from __future__ import annotations
 
-from math import gcd
-
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
@@ -26,8 +24,6 @@ from gencsp.errors import StructureFileError
 from gencsp.similarity.cells import compact
 
 FloatArray = NDArray[np.float64]
-#: Reduced formula as ((atomic number, count), ...), atomic numbers ascending.
-Formula = tuple[tuple[int, int], ...]
 
 #: Neighbours of each atom that count, shared out among the species by their fractions. More tell
 #: stackings and superstructures apart: the nearest pair of different known crystals lay at 0.0003
@@ -37,13 +33,6 @@ NEIGHBOURS = 64
 DENSE = 20_000
 #: Images are laid out to the radius of a sphere that holds so many times the neighbours.
 MARGIN = 1.6
-
-
-def formula_key(atoms: Atoms) -> Formula:
-    """The reduced formula of a structure, free of the order of its atoms."""
-    elements, counts = np.unique(atoms.numbers, return_counts=True)
-    divisor = gcd(*counts.tolist())
-    return tuple((int(z), int(n) // divisor) for z, n in zip(elements, counts, strict=True))
 
 
 def fingerprint(

@@ -15,13 +15,18 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.composition import Composition
 from gencsp.errors import RequestError
-from gencsp.similarity.fingerprint import Formula, fingerprint, formula_key
+from gencsp.similarity.fingerprint import fingerprint
 from gencsp.similarity.matching import Matching, Reduced
 from gencsp.similarity.neighbours import NeighbourTrees
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
+
+#: What crystals share that may be the same: the reduced formula, or, where any species may stand
+#: for any other, its counts, ascending.
+Formula = Composition | tuple[int, ...]
 
 #: Fingerprints farther apart are not the same crystal, in units of (V/N)^(1/3). Of the pairs that
 #: ``StructureMatcher`` fits at its defaults 99.8 % (relaxed TiO2, 650 pairs) and all (known
@@ -167,10 +172,10 @@ class StructureIndex:
         return sorted(found, key=_by_distance)
 
     def _key(self, atoms: Atoms) -> Formula:
-        formula = formula_key(atoms)
+        formula = Composition.of(atoms)
         if not self.species_blind:
             return formula
-        return tuple((0, n) for n in sorted(n for _, n in formula))
+        return tuple(sorted(n for _, n in formula.counts))
 
     def _vector(self, atoms: Atoms) -> NDArray[np.float64]:
         return fingerprint(atoms, species_blind=self.species_blind)

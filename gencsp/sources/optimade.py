@@ -41,9 +41,7 @@ def system_filter(elements: Sequence[str]) -> str:
 
 def formula_filter(formula: str) -> str:
     """OPTIMADE's filter for one reduced formula (elements in alphabetical order)."""
-    counts = sorted(Composition.parse(formula).reduced.counts)
-    reduced = "".join(symbol + (str(n) if n > 1 else "") for symbol, n in counts)
-    return f'chemical_formula_reduced="{reduced}"'
+    return f'chemical_formula_reduced="{Composition.parse(formula).formula_key}"'
 
 
 class Optimade:

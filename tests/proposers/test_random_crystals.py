@@ -11,12 +11,11 @@ import spglib
 from scipy.stats import chi2_contingency, kstest
 
 from gencsp.composition import Composition
-from gencsp.errors import RequestError
-from gencsp.proposers.checks import keeps_apart, pair_distances
+from gencsp.least_distances import LeastDistances
+from gencsp.proposers.checks import keeps_apart, keeps_distances, pair_distances
 from gencsp.proposers.occupancy import can_hold
 from gencsp.proposers.pyxtal_random import draw_with_pyxtal
 from gencsp.proposers.random_crystals import RandomCrystal, Recipe, draw_crystals
-from gencsp.proposers.separations import keep_apart, least_distances
 from gencsp.proposers.site_draws import nearest_squares
 from gencsp.proposers.wyckoff import sites
 from gencsp.volume import predict_volume
@@ -32,7 +31,7 @@ def recipe(formula: str, units: int, group: int, **changes: object) -> Recipe:
         "symbols": composition.elements,
         "counts": counts,
         "volume": predict_volume(composition).value * sum(counts),
-        "least": least_distances(composition.elements, separation=0.6),
+        "least": LeastDistances().least(composition.elements, separation=0.6),
         "rng": np.random.default_rng(0),
     }
     return Recipe(**(values | changes))
@@ -157,15 +156,15 @@ def test_no_room_is_none() -> None:
 
 def test_separations_of_pairs() -> None:
     composition = Composition.parse("NaCl")
-    pairs = {("Cl", "Cl"): 3.2, ("Na", "Cl"): 2.6, ("Cs", "I"): 9.0}
-    least = least_distances(composition.elements, separation=0.6, pairs=pairs)
+    pairs = LeastDistances.parse("Cl-Cl=3.2,Na-Cl=2.6,Cs-I=9.0")
+    least = pairs.least(composition.elements, separation=0.6)
     one = recipe("NaCl", 2, 62, least=least, space_group=33, counts=(4, 4), volume=180.0)
     assert can_hold(33, (4, 4))
     made = [crystal.atoms for crystal in many(one, 30, seed=1) if crystal is not None]
     assert len(made) > 20
     closest: dict[str, list[float]] = {"ClCl": [], "ClNa": [], "NaNa": []}
     for atoms in made:
-        assert keep_apart(atoms, composition.elements, least)
+        assert keeps_distances(atoms, composition.elements, least)
         symbols = np.array(atoms.get_chemical_symbols())
         distances = pair_distances(atoms)
         for name in closest:
@@ -174,13 +173,6 @@ def test_separations_of_pairs() -> None:
     assert min(closest["ClCl"]) >= 3.2
     assert min(closest["ClNa"]) >= 2.6
     assert min(closest["NaNa"]) < 2.6
-
-
-def test_separations_that_are_none() -> None:
-    with pytest.raises(RequestError, match="positive distance"):
-        least_distances(("Na",), separation=0.6, pairs={("Na", "Na"): -1.0})
-    with pytest.raises(RequestError, match="not an element"):
-        least_distances(("Na",), separation=0.6, pairs={("Na", "Xx"): 1.0})
 
 
 def test_nearest_images() -> None:

@@ -16,14 +16,14 @@ from cheap_search import SETTINGS, cheap_search, story
 from gencsp.composition import Composition
 from gencsp.errors import RequestError
 from gencsp.execute import ThisProcess
+from gencsp.least_distances import LeastDistances
 from gencsp.proposers import Request
-from gencsp.proposers.checks import pair_distances
+from gencsp.proposers.checks import keeps_apart, pair_distances
 from gencsp.search.running import Running
 from gencsp.search.scatter import ScatterProposer
 from gencsp.search.sources import PoolSource, ProposerSource, Supply, pool_source
 from gencsp.search.space import Space
 from gencsp.search.trial import RANDOM, SEED
-from gencsp.search.worker import far_enough
 from gencsp.store import MemoryStore
 
 LISI2 = SETTINGS.space
@@ -152,27 +152,31 @@ def test_no_system(elements: tuple[str, ...], atoms: int) -> None:
         Space.system(elements, max_atoms=atoms)
 
 
+def apart(distance: float) -> LeastDistances:
+    return LeastDistances((("Li", "Si", distance),))
+
+
 def test_separations_are_checked_against_all_images() -> None:
     atoms = crystal(a=4.5)
     nearest = pair_distances(atoms)[0, 1:].min()
-    assert far_enough(atoms, {("Li", "Si"): nearest - 1e-6}, separation=0.1)
-    assert not far_enough(atoms, {("Li", "Si"): nearest + 1e-6}, separation=0.1)
+    assert keeps_apart(atoms, separation=0.1, separations=apart(nearest - 1e-6))
+    assert not keeps_apart(atoms, separation=0.1, separations=apart(nearest + 1e-6))
     atoms.positions[0] = np.nan
-    assert not far_enough(atoms, None, separation=0.1)
+    assert not keeps_apart(atoms, separation=0.1)
 
 
 def test_scattered_atoms_keep_their_cell_and_distance() -> None:
     cell = crystal(a=6.0).cell
     request = Request(composition=Composition.parse("LiSi2"), n=6, units=(1, 2), cell=cell)
-    proposer = ScatterProposer(pairs={("Li", "Si"): 2.4})
+    proposer = ScatterProposer(separations=apart(2.4))
     made = list(proposer.propose(request, rng=np.random.default_rng(0)))
     assert len(made) == 6
     for atoms in made:
         assert (atoms.cell.array == cell.array).all()
         assert LISI2.compositions[0][0].matches(atoms)
-        assert far_enough(atoms, {("Li", "Si"): 2.4}, separation=0.7)
+        assert keeps_apart(atoms, separation=0.7, separations=apart(2.4))
     again = list(
-        ScatterProposer(pairs={("Li", "Si"): 2.4}).propose(request, rng=np.random.default_rng(0))
+        ScatterProposer(separations=apart(2.4)).propose(request, rng=np.random.default_rng(0))
     )
     assert all((a.positions == b.positions).all() for a, b in zip(made, again, strict=True))
     with pytest.raises(RequestError, match="given cell"):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gencsp.errors import StructureFileError
-from gencsp.similarity import fingerprint, formula_key
+from gencsp.similarity import fingerprint
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(deadline=None, max_examples=25)
@@ -119,10 +119,6 @@ def test_tells_stackings_apart() -> None:
     cubic = fingerprint(bulk("Co", "fcc", a=3.5))
     hexagonal = fingerprint(bulk("Co", "hcp", a=2.5, c=2.5 * np.sqrt(8 / 3)))
     assert np.linalg.norm(cubic - hexagonal) > 0.02
-
-
-def test_formula_key() -> None:
-    assert formula_key(Atoms("O4Ti2")) == formula_key(Atoms("TiO2")) == ((8, 2), (22, 1))
 
 
 @pytest.mark.parametrize(

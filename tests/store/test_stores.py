@@ -21,8 +21,10 @@ from ase.constraints import FixAtoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gencsp.composition import Composition
 from gencsp.errors import StoreError
 from gencsp.provenance import Provenance, Stage
+from gencsp.search.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 from gencsp.store.disk import read_manifest
 
@@ -192,6 +194,18 @@ def test_another_run_is_refused_and_untouched(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"another run \(seed is 3 there and 4 here\)"):
         DiskStore(tmp_path, {**MANIFEST, "seed": 4})
     assert (tmp_path / "run.db").read_bytes() == before
+
+
+def test_a_formula_in_another_order_is_another_run(tmp_path: Path) -> None:
+    """Atoms are drawn in the order of the formula, so its order is a setting of the run."""
+    manifests = [
+        Space.fixed(Composition.parse(formula), units=(2,)).manifest()
+        for formula in ("TiO2", "O2Ti")
+    ]
+    DiskStore(tmp_path, manifests[0]).close()
+    with pytest.raises(StoreError, match=r"space is TiO2 there and O2Ti here.*repeat that run's"):
+        DiskStore(tmp_path, manifests[1])
+    DiskStore(tmp_path, manifests[0]).close()
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 50, b""])

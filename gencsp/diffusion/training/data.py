@@ -125,13 +125,8 @@ class CrystalSet:
         return CrystalBatch(numbers, positions, cells, index)
 
 
-def formula_key(composition: Composition) -> tuple[tuple[str, int], ...]:
-    """A reduced formula as a key that does not depend on the order of its elements."""
-    return tuple(sorted(composition.reduced.counts))
-
-
 def read_held_out(path: Path) -> frozenset[str]:
-    """Reduced formulas, one a line, in the canonical spelling of :func:`canonical_formula`.
+    """Reduced formulas, one a line, as :attr:`.Composition.formula_key` spells them.
 
     Raises:
         StructureFileError: the file cannot be read.
@@ -141,12 +136,7 @@ def read_held_out(path: Path) -> frozenset[str]:
         lines = path.read_text().split()
     except OSError as error:
         raise StructureFileError(f"{path} cannot be read ({error}).") from error
-    return frozenset(canonical_formula(Composition.parse(line)) for line in lines)
-
-
-def canonical_formula(composition: Composition) -> str:
-    """Reduced formula with its elements in alphabetical order."""
-    return Composition(formula_key(composition)).formula
+    return frozenset(Composition.parse(line).formula_key for line in lines)
 
 
 def _refuse_held_out(atoms: Atoms, held_out: frozenset[str]) -> None:
@@ -157,7 +147,7 @@ def _refuse_held_out(atoms: Atoms, held_out: frozenset[str]) -> None:
             f"{composition} holds {', '.join(unknown)}, which the network has no room for: "
             f"take such structures out."
         )
-    if canonical_formula(composition) in held_out:
+    if composition.formula_key in held_out:
         raise TrainingDataError(
             f"{composition} is on the list of held-out formulas: take it out of the training data."
         )
