@@ -177,14 +177,18 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     torch.set_num_threads(1)
     protocol = {
-        "what": __doc__,
+        "store": "filled by a search whose relaxer hands its structures back as they are, each "
+        "with an energy drawn at random: crystals of one formula, which is where telling them "
+        "apart is hardest",
+        "then": "the same search goes on with CHGNet, first in one process (processor time, of "
+        "relaxation and of all else), then on two workers (wall time that they spend in tasks); "
+        "unseeded, deck defaults",
         "cases": [f"{formula}, at most {atoms} atoms" for formula, atoms in CASES[: options.cases]],
         "energies_of_the_store": f"normal, {SPREAD} eV/atom",
         "else_ms_a_trial": "processor time: proposing, moves, symmetry, fingerprints, duplicates, "
         "store and loop",
         "workers_busy": "wall time in tasks (proposing, moving, relaxing, symmetry) over workers "
         "times wall time, once models are loaded",
-        "seed": 0,
     }
     results: dict[str, list[dict[str, Any]]] = {}
     for formula, atoms in CASES[: options.cases]:
@@ -193,7 +197,16 @@ def main() -> None:
                 row = measured((formula, atoms), method, stored, options.trials)
                 results.setdefault(f"{formula}, {method}", []).append(row)
                 print(formula, method, row, flush=True)
-                record(options.out, protocol=protocol, results=results)
+                record(
+                    options.out,
+                    measured="what a search costs beside its relaxations, ms of the processor a "
+                    "trial, and the share of wall time that its workers are busy and relaxing",
+                    sample_size={"trials of each row": options.trials},
+                    seed=0,
+                    intervals=(),
+                    protocol=protocol,
+                    results=results,
+                )
 
 
 if __name__ == "__main__":

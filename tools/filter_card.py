@@ -96,7 +96,7 @@ def write_card(path: Path, facts: Mapping[str, Mapping[str, Any]], choice: Path)
 
 def _choice(recorded: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, object]:
     """What the validation part says of the settings that the table was made with."""
-    protocol, results = recorded["protocol"], recorded["results"]
+    crystals, results = recorded["sample_size"], recorded["results"]
     chosen = results["chosen"]["settings"]
     if any(table[name] != value for name, value in chosen.items()):
         raise ValueError(f"the table was not made with the settings that were chosen: {chosen}")
@@ -105,8 +105,8 @@ def _choice(recorded: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, 
     wrong = "\n".join(f"  | {name} | {_percent(one)} |" for name, one in passed.items())
     return {
         "settings": len(results["all"]["rows"]),
-        "choosing": protocol["crystals"]["choosing"],
-        "validation": protocol["crystals"]["validation"],
+        "choosing": crystals["choosing"],
+        "validation": crystals["validation"],
         "known": _percent(known),
         "wrong": wrong,
     }
