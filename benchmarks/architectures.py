@@ -70,16 +70,20 @@ def main() -> None:
     crystals = CrystalSet.gather(stream_extxyz(args.train), held_out=held_out)
     judged = CrystalSet.gather(islice(stream_extxyz(args.validation), 256), held_out=held_out)
     results = {name: curve(name, crystals, judged, args.seconds, args.points) for name in NETWORKS}
-    protocol = {
-        "what": "validation loss (mean over noise bands of the mean squared error of sigma*score) "
-        "after equal processor time on one thread; averaged weights, constant rate 2e-3",
-        "training_crystals": len(crystals),
-        "validation_crystals": len(judged),
-        "note": "one seed and short runs: an order of networks at this budget, not their limits; "
-        "sizes were chosen for similar cost of a step, not tuned",
-        "seed": SEED,
-    }
-    record(args.out, protocol=protocol, results=results)
+    record(
+        args.out,
+        measured="validation loss (mean over noise bands of the mean squared error of "
+        "sigma*score) after equal processor time on one thread",
+        sample_size={"training crystals": len(crystals), "validation crystals": len(judged)},
+        seed=SEED,
+        intervals=(),
+        protocol={
+            "training": "averaged weights, constant rate 2e-3",
+            "note": "one seed and short runs: an order of networks at this budget, not their "
+            "limits; sizes were chosen for similar cost of a step, not tuned",
+        },
+        results=results,
+    )
 
 
 if __name__ == "__main__":

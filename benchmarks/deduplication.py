@@ -27,7 +27,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import share
+from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
 from gencsp.io import read_structures
 from gencsp.proposers import propose
@@ -255,10 +255,9 @@ def exponents(results: dict[str, Any]) -> dict[str, Any]:
 
 def save(options: argparse.Namespace, part: str, results: dict[str, Any]) -> None:
     protocol = {
-        "what": "gencsp.similarity against pymatgen's StructureMatcher at its defaults, which is "
-        "the truth: recall is the share of structures that it finds among the first members of "
-        "its groups, and so does the index; precision the share of the index's duplicates that "
-        "it fits onto their first member",
+        "truth": "pymatgen's StructureMatcher at its defaults: recall is the share of structures "
+        "that it finds among the first members of its groups, and so does the index; precision "
+        "the share of the index's duplicates that it fits onto their first member",
         "index": {"radius": RADIUS, "candidates": CANDIDATES, "same_energy": SAME_ENERGY},
         "relaxed": f"proposals of the proposer 'random', each relaxed with CHGNet (fmax 0.1 eV/Å) "
         f"as it is and rattled by 0.1 Å; {dict(RELAXED)} are the most atoms",
@@ -266,9 +265,28 @@ def save(options: argparse.Namespace, part: str, results: dict[str, Any]) -> Non
         f"strained (0.3 %), skewed, rotated, shifted, shuffled, some in supercells; no energies; "
         f"known crystals: OQMD-ICSD of at most {MAX_ATOMS} atoms; TiO2: random, at most 12",
         "time": "processor time of one thread",
-        "seeds": list(SEEDS) if part == "agreement" else [SEEDS[0]],
     }
-    record(options.out / f"deduplication_{part}.json", protocol=protocol, results=results)
+    agreement_sizes = {
+        "structures of a file, at most": options.most,
+        "formulas with polymorphs, each seed": options.formulas,
+        "proposals, each seed and formula": options.relax,
+    }
+    record(
+        options.out / f"deduplication_{part}.json",
+        measured={
+            "agreement": "duplicates that gencsp.similarity finds: recall and precision against "
+            "pymatgen's StructureMatcher on all pairs",
+            "growth": "time to tell duplicates apart by gencsp.similarity and by pymatgen's "
+            "StructureMatcher on all pairs, by number of structures",
+        }[part],
+        sample_size=agreement_sizes
+        if part == "agreement"
+        else {"structures, at most": max(options.sizes)},
+        seed=SEEDS if part == "agreement" else SEEDS[:1],
+        intervals=(WILSON,) if part == "agreement" else (),
+        protocol=protocol,
+        results=results,
+    )
 
 
 def main() -> None:

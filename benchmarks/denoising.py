@@ -13,7 +13,7 @@ import torch
 from ase import Atoms
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import bootstrap_interval
+from gencsp.benchmark.statistics import BOOTSTRAP, bootstrap_interval
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.diffusion.score_model import load_score_model
@@ -84,16 +84,21 @@ def main() -> None:
     for rattle in RATTLES:
         results[f"{rattle:g}"] = row = denoise(model, crystals, rattle, args.steps)
         print(f"rattled by {rattle:g} Å: {row}")
-    protocol = {
-        "what": "RMSD (Å) to the unrattled crystal, every coordinate rattled by a normal of the "
-        "given standard deviation (Å), mean displacement taken off; the sampler is told the level",
-        "sampler": f"Heun, {args.steps} steps, deterministic",
-        "data": args.data.name,
-        "in_sample": "formulas of these crystals were held out of the training",
-        "weights": model.digest,
-        "seed": SEED,
-    }
-    record(args.out, protocol=protocol, results=results)
+    record(
+        args.out,
+        measured="RMSD (Å) to the unrattled crystal before and after denoising, every coordinate "
+        "rattled by a normal of the given standard deviation (Å), mean displacement taken off",
+        sample_size={"crystals": len(crystals)},
+        seed=SEED,
+        intervals=(BOOTSTRAP,),
+        protocol={
+            "sampler": f"Heun, {args.steps} steps, deterministic; it is told the level",
+            "data": args.data.name,
+            "in_sample": "formulas of these crystals were held out of the training",
+            "weights": model.digest,
+        },
+        results=results,
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import io
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -23,9 +24,9 @@ from ase.build import bulk
 from ase.data import chemical_symbols
 from ase.db import connect
 from ase.geometry import wrap_positions
-from engine_record import environment, write
 from numpy.random import Generator
 
+from gencsp.benchmark.record import record
 from gencsp.engine.base import ModelName
 from gencsp.engine.native import NativeEngine
 from gencsp.engine.reference import reference_evaluation
@@ -151,12 +152,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
-    record: dict[str, object] = {
-        "environment": environment(),
-        "limits": LIMITS,
-        "units": {"energy": "eV/atom", "forces": "eV/Å", "stress": "GPa", "magmoms": "μ_B"},
-        "reference": "chgnet with its modules and graphs cast to double precision",
-    }
+    results: dict[str, object] = {}
     for model in get_args(ModelName):
         count = options.structures if model == "0.3.0" else options.other_models
         started = time.perf_counter()
@@ -167,14 +163,31 @@ def main() -> None:
         for kind, atoms in cases:
             rows.setdefault(kind, []).append(compare(engine, model, atoms))
         elements = {int(z) for _, a in cases for z in a.numbers}
-        record[f"chgnet-{model}"] = {
+        results[f"chgnet-{model}"] = {
             "instruction_set": engine.isa,
             "elements": len(elements),
             "all": summarise([r for kind in rows.values() for r in kind]),
             **{kind: summarise(r) for kind, r in rows.items()},
         }
         print(f"{model}: {len(cases)} structures in {time.perf_counter() - started:.0f} s")
-    print(write("engine_agreement", record).read_text())
+    path = record(
+        Path(__file__).parent / "results" / "engine_agreement.json",
+        measured="differences of energies (eV/atom), forces (eV/Å), stresses (GPa) and magnetic "
+        "moments (μ_B) between the native engine and chgnet in double precision",
+        sample_size={
+            "structures": options.structures,
+            "structures for each other model": options.other_models,
+        },
+        seed=options.seed,
+        intervals=(),
+        protocol={
+            "limits": LIMITS,
+            "units": {"energy": "eV/atom", "forces": "eV/Å", "stress": "GPa", "magmoms": "μ_B"},
+            "reference": "chgnet with its modules and graphs cast to double precision",
+        },
+        results=results,
+    )
+    print(path.read_text("utf-8"))
 
 
 if __name__ == "__main__":

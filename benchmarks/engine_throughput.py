@@ -29,13 +29,15 @@ from engine_contenders import (
     relax_with_engine,
     two_processes,
 )
-from engine_record import RESULTS, environment, gemm_rate, write
 from engine_scaling import multiplications
 from engine_workload import proposals, random_crystals
+
+from gencsp.benchmark.record import gemm_rate, record
 
 if TYPE_CHECKING:
     from ase import Atoms
 
+RESULTS = Path(__file__).parent / "results"
 REFERENCE = "chgnet FIRE, 2 processes of 1 thread"
 KEPT_REFERENCE = "chgnet FIRE, symmetry kept, 2 processes of 1 thread"
 KEPT = "gencsp FIRE, symmetry kept, 2 threads"
@@ -149,7 +151,7 @@ def main() -> None:
     from ase.build import bulk
 
     torch.set_num_threads(1)
-    record: dict[str, object] = {"environment": environment()}
+    found: dict[str, object] = {}
     sets: dict[str, list[Atoms]] = {}
     if options.set != "proposals":
         rng = np.random.default_rng(options.seed)
@@ -157,15 +159,6 @@ def main() -> None:
     if options.set != "random":
         sets["proposals"] = proposals(options.structures, seed=options.seed)
     torch.set_num_threads(THREADS)
-    record["protocol"] = {
-        "structures": {name: len(crystals) for name, crystals in sets.items()},
-        "rounds": options.rounds,
-        "seed": options.seed,
-        "fmax": FMAX,
-        "steps": STEPS,
-        "cell": "relaxed with the atoms (Fréchet cell filter)",
-        "threads": THREADS,
-    }
     with two_processes() as pool:
         contenders: Contenders = {
             "gencsp FIRE, 2 threads": lambda b: relax_with_engine(b, "fire"),
@@ -186,13 +179,29 @@ def main() -> None:
             stem = "-".join(map(str, (options.name, name, *terms)))
             partials.append(RESULTS / f"{stem}.partial")
             results = run_rounds(crystals, contenders, options.rounds, partials[-1], name)
-            record[name] = compare(results)
+            found[name] = compare(results)
     torch.set_num_threads(1)
     rate = gemm_rate()
-    record["blas_gemm_gflops"] = round(rate, 1)
-    record["force_calls"] = {name: force_calls(crystals, rate) for name, crystals in sets.items()}
-    record["single_ase_call_8_atoms"] = single_calls()
-    print(write(options.name, record).read_text())
+    found["blas_gemm_gflops"] = round(rate, 1)
+    found["force_calls"] = {name: force_calls(crystals, rate) for name, crystals in sets.items()}
+    found["single_ase_call_8_atoms"] = single_calls()
+    path = record(
+        RESULTS / f"{options.name}.json",
+        measured="structures relaxed a minute of wall time by the native engine and by chgnet, "
+        "their final energies, and milliseconds of single force calls",
+        sample_size={name: len(crystals) for name, crystals in sets.items()},
+        seed=options.seed,
+        intervals=(),
+        protocol={
+            "rounds": options.rounds,
+            "fmax": FMAX,
+            "steps": STEPS,
+            "cell": "relaxed with the atoms (Fréchet cell filter)",
+            "threads": THREADS,
+        },
+        results=found,
+    )
+    print(path.read_text("utf-8"))
     for partial in partials:
         partial.unlink()
 

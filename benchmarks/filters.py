@@ -27,7 +27,7 @@ from filter_energies import FMAX, STEPS, Ended, Relaxations, sun
 
 from gencsp.benchmark.pseudo_random import pseudo_random
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import share
+from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import ELEMENTS
 from gencsp.filters import get_filter
 from gencsp.filters.local_diversity import local_diversity
@@ -122,8 +122,14 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="PNG of the prototype curve")
     options = parser.parse_args()
     relaxations = Relaxations(options.checkpoint)
-    protocol = _protocol(options)
-    results: dict[str, object] = _done(options.out, protocol)
+    protocol = _protocol()
+    sample_size = {
+        "known crystals of a file, at most": options.most,
+        "pseudo-random structures": options.random,
+        "for D alone, at most": options.diverse,
+        "for E alone, of sets that are no pool": options.relaxed,
+    }
+    results: dict[str, object] = _done(options.out, protocol, _command(options))
     curves = {}
     for name, (structures, samples) in gather(options, done=results):
         row, curve = judge(structures, samples, relaxations)
@@ -133,7 +139,17 @@ def main() -> None:
         results[name] = {"structures": len(structures), **row}
         shown = {key: _percent(row[key]) for key in (*COLUMNS, "A-D")}
         print(name, shown, row["E"], row["A-E"], row["S.U.N."], flush=True)
-        record(options.out, protocol=protocol, results=results)
+        record(
+            options.out,
+            measured="shares of structures that pass PIGEN's filters A' to E and K, alone and in "
+            "sequence, that are stable, unique and novel, and that match no prototype",
+            command=_command(options),
+            sample_size=sample_size,
+            seed=options.seed,
+            intervals=(WILSON,),
+            protocol=protocol,
+            results=results,
+        )
     if options.plot:
         draw_curves(
             {name: [100 * v for v in curve] for name, curve in curves.items()},
@@ -226,20 +242,29 @@ def _reasons(ended: Sequence[Ended]) -> dict[str, int]:
     return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
 
 
-def _done(path: Path, protocol: dict[str, object]) -> dict[str, object]:
-    """What an interrupted run of the same protocol recorded."""
+def _done(path: Path, protocol: dict[str, object], command: str) -> dict[str, object]:
+    """What an interrupted run of the same command and protocol recorded."""
     if not path.exists():
         return {}
     recorded = json.loads(path.read_text("utf-8"))
-    same = recorded["protocol"] == json.loads(json.dumps(protocol))
+    same = (recorded["command"], recorded["protocol"]) == (
+        command,
+        json.loads(json.dumps(protocol)),
+    )
     return dict(recorded["results"]) if same else {}
 
 
-def _protocol(options: argparse.Namespace) -> dict[str, object]:
+def _command(options: argparse.Namespace) -> str:
+    files = " ".join(file.name for file in options.crystals)
+    return (
+        f"python benchmarks/filters.py POOLS --crystals {files} --most {options.most} "
+        f"--random {options.random} --diverse {options.diverse} --relaxed {options.relaxed} "
+        f"--seed {options.seed} --checkpoint FILE"
+    )
+
+
+def _protocol() -> dict[str, object]:
     return {
-        "command": "python benchmarks/filters.py POOLS --crystals MP20_TEST_SAMPLE --most "
-        f"{options.most} --random {options.random} --diverse {options.diverse} --relaxed "
-        f"{options.relaxed} --seed {options.seed} --checkpoint FILE",
         "spp_threshold": shipped_potential().threshold,
         "spp_threshold_paper": PAPER_THRESHOLD,
         "reference": "OQMD-ICSD for A and B (the paper: ICSD for A, Alex-MP-20 for B); formulas "
@@ -248,8 +273,7 @@ def _protocol(options: argparse.Namespace) -> dict[str, object]:
         "hull of CHGNet energies; the paper takes that energy from DFT. CHGNet was trained on "
         "Materials Project data: in-sample for known crystals. A relaxation that does not end "
         "counts as not passed.",
-        "E_sample": f"pools: all; other sets: {options.relaxed} structures, drawn; A-E: all that "
-        "pass A-D",
+        "E_sample": "pools: all; other sets: some, drawn; A-E: all that pass A-D",
         "S.U.N.": "of that sample, relaxed: within 0.1 eV/atom of the hull, first of its kind, and "
         "no crystal of OQMD-ICSD of at most 20 atoms",
         "pseudo_random": (pseudo_random.__doc__ or "").split("\n")[0],

@@ -21,7 +21,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import share
+from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.proposers import Request, get_proposer
@@ -129,9 +129,11 @@ def main() -> None:
     order = np.random.default_rng(SEED).permutation(len(pool))[: args.compositions]
     truths = [pool[k] for k in sorted(order)]
     results = {name: measure(name, truths, args.n) for name in args.proposers}
+    measured = (
+        f"share of compositions whose known crystal is matched among {args.n} proposals, "
+        "each relaxed once with CHGNet (fmax 0.1 eV/Å, 200 steps); first_match counts from 1"
+    )
     protocol = {
-        "what": f"share of compositions whose known crystal is matched among {args.n} proposals, "
-        "each relaxed once with CHGNet (fmax 0.1 eV/Å, 200 steps); first_match counts from 1",
         "matchers": "default: StructureMatcher(); loose: stol 0.5, ltol 0.3, "
         "angle_tol 10; unrelaxed: the proposals themselves",
         "given": "composition and number of atoms of the known primitive cell",
@@ -141,9 +143,16 @@ def main() -> None:
         "positions, cell shape) from known crystals of other formulas with like elements",
         "data": args.data.name,
         "compositions": f"{len(truths)} drawn with seed {SEED}",
-        "seed": SEED,
     }
-    record(args.out, protocol=protocol, results=results)
+    record(
+        args.out,
+        measured=measured,
+        sample_size={"compositions": len(truths), "proposals for each": args.n},
+        seed=SEED,
+        intervals=(WILSON,),
+        protocol=protocol,
+        results=results,
+    )
     for name, row in results.items():
         print(name, row["found"])
 

@@ -46,9 +46,8 @@ def main() -> None:
         "stability": stabilities(mine, theirs, shared),
     }
     protocol = {
-        "what": "formation energy (eV/atom) of the lowest polymorph of each reduced formula that "
-        "both sides have; stable means on the convex hull of the formation energies of just these "
-        "formulas, so that neither side has competitors that the other lacks",
+        "stable": "on the convex hull of the formation energies of just these formulas, so that "
+        "neither side has competitors that the other lacks",
         "references": f"{references.model}, weights {references.weights}, "
         f"{len(references.entries)} entries",
         "data": args.data.name,
@@ -57,7 +56,16 @@ def main() -> None:
         "polymorphs": "OQMD-ICSD crystals relaxed with CHGNet against whatever the Materials "
         "Project's lowest polymorph is; elements are each side's own reference, zero",
     }
-    record(args.out, protocol=protocol, results=results)
+    record(
+        args.out,
+        measured="formation energy (eV/atom) of the lowest polymorph of each reduced formula that "
+        "both the shipped hull and the Materials Project have, and who is stable on either side",
+        sample_size={"compounds": len(shared)},
+        seed=None,
+        intervals=(),
+        protocol=protocol,
+        results=results,
+    )
     print(results)
 
 

@@ -25,7 +25,7 @@ from filters import COLUMNS, Samples, judge
 from joint_options import add_model_options, add_sampler_options, network_of, settings_of
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import bootstrap_interval
+from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval
 from gencsp.diffusion.joint.conditions import PROPERTIES, Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.labels import as_array, label_crystals
@@ -170,16 +170,34 @@ def main() -> None:
             "paper_percent": PAPER.get(name, PAPER["DiffCSP+PI loss"]),
         }
         out = Path(__file__).parent / "results" / f"{options.name}.json"
-        record(out, protocol=_protocol(options, model), results=results)
+        record(
+            out,
+            measured="per row of targets: shares of crystals made de novo that pass the filters "
+            "A' to E and K, alone and in sequence, and medians of the properties aimed at",
+            command=_command(options),
+            sample_size={
+                "crystals of each row": options.samples,
+                "for D alone and medians": options.diverse,
+                "for E alone": options.relaxed,
+            },
+            seed=options.seed,
+            intervals=(WILSON, BOOTSTRAP),
+            protocol=_protocol(options, model),
+            results=results,
+        )
         print(name, {c: f"{100 * row[c]['share']:.1f}" for c in (*COLUMNS, "A-D")}, flush=True)
+
+
+def _command(options: argparse.Namespace) -> str:
+    return (
+        f"python benchmarks/{Path(__file__).name} --samples {options.samples} "
+        f"--steps {options.steps} --renewal {options.renewal} --correctors {options.correctors} "
+        f"--diverse {options.diverse} --relaxed {options.relaxed} --seed {options.seed}"
+    )
 
 
 def _protocol(options: argparse.Namespace, model: JointModel) -> dict[str, object]:
     return {
-        "command": f"python benchmarks/{Path(__file__).name} --samples {options.samples} "
-        f"--steps {options.steps} --renewal {options.renewal} --correctors {options.correctors} "
-        f"--diverse {options.diverse} "
-        f"--relaxed {options.relaxed} --seed {options.seed}",
         "weights": model.digest,
         "compiled": options.compiled,
         "compactness_loss": model.objective.weights.compactness,

@@ -29,7 +29,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import bootstrap_interval, share
+from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
@@ -141,12 +141,10 @@ def main() -> None:
         print(len(rows), *(summary(rows, k) for k in (1, options.samples)), flush=True)
     protocol = {
         "set": options.name,
-        "structures": len(rows),
         "weights": model.digest,
         "steps": options.steps,
         "corrector_steps": options.correctors,
         "renewal": options.renewal,
-        "seed": options.seed,
         "compiled": options.compiled,
         "note": "formulas held out of training; fewer training crystals than the published models "
         "had, see the card of the weights; published numbers are of whole test splits",
@@ -162,7 +160,16 @@ def main() -> None:
     }
     print(json.dumps({**protocol, **found}, indent=1))
     if not options.trial:
-        record(RESULTS / f"joint_matches_{options.name}.json", protocol=protocol, results=found)
+        record(
+            RESULTS / f"joint_matches_{options.name}.json",
+            measured="share of crystals that one of k samples of their composition matches, and "
+            "the mean of the best RMSE of those, normalised by (V/N)^(1/3)",
+            sample_size={"crystals": len(rows), "samples of each": options.samples},
+            seed=options.seed,
+            intervals=(WILSON, BOOTSTRAP),
+            protocol=protocol,
+            results=found,
+        )
         partial.unlink(missing_ok=True)
 
 

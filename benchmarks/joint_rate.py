@@ -89,14 +89,23 @@ def main() -> None:
         for weight in (0.0, 2.0)
     ]
     protocol = {
-        "command": f"python benchmarks/joint_rate.py --steps {options.steps} --threads "
-        f"{options.threads} --device {options.device}",
         "weights": model.digest,
         "corrector_steps": JointSamplerSettings().corrector_steps,
         "renewal": JointSamplerSettings().renewal,
         "batch": BATCH,
     }
-    record(RESULT, protocol=protocol, results=rows)
+    record(
+        RESULT,
+        measured="crystals that the joint model samples a minute of wall time, and the share of "
+        "that time outside its network",
+        command=f"python benchmarks/joint_rate.py --steps {options.steps} --threads "
+        f"{options.threads} --device {options.device}",
+        sample_size={"crystals of each row": BATCH},
+        seed=0,
+        intervals=(),
+        protocol=protocol,
+        results=rows,
+    )
     for row in rows:
         print(row)
 

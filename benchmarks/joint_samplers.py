@@ -21,7 +21,7 @@ from joint_matches import distances, samples_of, summary
 from joint_options import add_model_options, network_of
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import share
+from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, share
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.filters.pair_potential import PairPotential
@@ -79,14 +79,19 @@ def main() -> None:
             "A": share(sum(passed), len(passed)),
         }
         print(name, results[name], flush=True)
-    protocol = {
-        "command": f"python benchmarks/{Path(__file__).name} VALIDATION --first {options.first} "
-        f"--structures {options.structures} --samples {options.samples} --seed {options.seed}",
-        "weights": model.digest,
-        "compiled": options.compiled,
-    }
     if not options.trial:
-        record(RESULT, protocol=protocol, results=results)
+        record(
+            RESULT,
+            measured="samples of validation crystals' compositions that match them, crystals "
+            "matched within the samples of each, and samples that pass filter A, by sampler",
+            command=f"python benchmarks/{Path(__file__).name} VALIDATION --first {options.first} "
+            f"--structures {options.structures} --samples {options.samples} --seed {options.seed}",
+            sample_size={"crystals": len(truths), "samples of each": options.samples},
+            seed=options.seed,
+            intervals=(WILSON, BOOTSTRAP),
+            protocol={"weights": model.digest, "compiled": options.compiled},
+            results=results,
+        )
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.data import covalent_radii
 from ase.neighborlist import primitive_neighbor_list
-from engine_record import environment, write
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 from relax_workload import FORMULAS, LARGEST, MORE_FORMULAS, SEED, SMALLEST, workload
 from scipy.stats import binomtest, wilcoxon
 
-from gencsp.benchmark.statistics import bootstrap_interval, share
+from gencsp.benchmark.record import record
+from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.engine.native import NativeEngine
 from gencsp.relax import RelaxSettings
 from gencsp.relax.crystals import Crystals, Values
@@ -322,24 +322,22 @@ def main() -> None:
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     folder: Path = options.folder
-    record: dict[str, object] = {
-        "environment": environment(),
-        "protocol": {
-            "starts": f"{options.structures} random crystals (proposer 'random') over "
-            f"{len(FORMULAS + MORE_FORMULAS)} formulas and as many proposals (proposer 'mixed') "
-            f"over {len(FORMULAS)} formulas, {SMALLEST}-{LARGEST} atoms, seed {SEED}",
-            "relaxation": f"atoms and cell, fmax {FMAX} eV/Å, at most {STEPS} steps, one thread",
-            "random, displaced": f"the same random crystals, atoms displaced by {DISPLACEMENT} Å, "
-            "which ends their symmetry",
-            "variants": "on every other start; compare them with the rows that say 'half', whose "
-            "seconds are in proportion to force calls",
-            "same_minimum": f"both ends relaxed on to {TIGHT_FMAX} eV/Å match (StructureMatcher, "
-            "ltol 0.05, stol 0.1, angle_tol 2, cells and volumes as they are); energies play no "
-            "part in it",
-            "higher, lower": "of the quasi-Newton (or a variant) against FIRE, where they are "
-            "more than 1 meV/atom apart",
-        },
+    protocol = {
+        "starts": f"{options.structures} random crystals (proposer 'random') over "
+        f"{len(FORMULAS + MORE_FORMULAS)} formulas and as many proposals (proposer 'mixed') "
+        f"over {len(FORMULAS)} formulas, {SMALLEST}-{LARGEST} atoms, seed {SEED}",
+        "relaxation": f"atoms and cell, fmax {FMAX} eV/Å, at most {STEPS} steps, one thread",
+        "random, displaced": f"the same random crystals, atoms displaced by {DISPLACEMENT} Å, "
+        "which ends their symmetry",
+        "variants": "on every other start; compare them with the rows that say 'half', whose "
+        "seconds are in proportion to force calls",
+        "same_minimum": f"both ends relaxed on to {TIGHT_FMAX} eV/Å match (StructureMatcher, "
+        "ltol 0.05, stol 0.1, angle_tol 2, cells and volumes as they are); energies play no "
+        "part in it",
+        "higher, lower": "of the quasi-Newton (or a variant) against FIRE, where they are "
+        "more than 1 meV/atom apart",
     }
+    results: dict[str, object] = {}
     for name in KINDS:
         found = dict(contenders(name, options.structures, folder))
         fire = {
@@ -357,14 +355,24 @@ def main() -> None:
         )
         starts = starts_of(name, options.structures, folder)
         small = sorted(range(len(starts)), key=lambda k: (len(starts[k]), k))[: options.small]
-        record[name] = {
+        results[name] = {
             "minimisers": rows,
             "minima": basins(loose, tight),
             "against_chgnet_forces": against_chgnet(
                 [starts[k] for k in small], [found["FIRE"][0][k] for k in small]
             ),
         }
-    print(write("minimisers", record).read_text())
+    path = record(
+        Path(__file__).parent / "results" / "minimisers.json",
+        measured="force calls, processor seconds, final energies (eV/atom) and minima of FIRE, of "
+        "the quasi-Newton minimiser and of its variants",
+        sample_size={"structures of each kind": options.structures},
+        seed=SEED,
+        intervals=(WILSON, BOOTSTRAP),
+        protocol=protocol,
+        results=results,
+    )
+    print(path.read_text("utf-8"))
 
 
 if __name__ == "__main__":

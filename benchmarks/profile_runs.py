@@ -142,12 +142,19 @@ def main() -> None:
         kept.setdefault(name, {})[options.label] = found
         print(name, options.label, json.dumps(found, indent=1))
         protocol = {
-            "command": "python benchmarks/profile_runs.py",
             "time": "processor time, exclusive, of one process of one thread; wall time beside it",
             "load": "runnable tasks on the machine's cores before and after each run",
             "runs": {run: {"kind": kind, **deck} for run, (kind, deck) in RUNS.items()},
         }
-        record(options.out, protocol=protocol, results=kept)
+        record(
+            options.out,
+            measured="processor seconds of whole cycles and searches, part by part",
+            sample_size={"runs of each kind": 1},
+            seed=0,
+            intervals=(),
+            protocol=protocol,
+            results=kept,
+        )
 
 
 def in_process(name: str, scale: float) -> dict[str, Any]:

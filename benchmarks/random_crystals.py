@@ -73,21 +73,39 @@ def main() -> None:
         "time": "process time, turns of both in one run, tables loaded; one thread",
         "effort": "a draw may take 40 lattices with 10 attempts each (5 with 5 if rigid) in both",
         "block": BLOCK,
-        **{name: value for name, value in vars(options).items() if name != "out"},
+        "separation": options.separation,
     }
+
+    def save() -> None:
+        record(
+            options.out,
+            measured="random crystals a second, ours and PyXtal's, and whether both are drawn from "
+            "one law (p-values)",
+            sample_size={
+                "rounds of the timing": options.rounds,
+                "crystals of PyXtal for each law": options.law,
+                "crystals of PyXtal for the groups": options.groups,
+                "of ours for each of PyXtal's": options.more,
+            },
+            seed=options.seed,
+            intervals=(),
+            protocol=protocol,
+            results=results,
+        )
+
     for name, cases in SIZES.items():
         results["rates"][name] = rates(cases, options)
         print(name, results["rates"][name])
-        record(options.out, protocol=protocol, results=results)
+        save()
     for kind, units in (("TiO2", 2), ("NaCl", 1)):
         results["law"][f"groups of {kind} x {units}"] = groups_law(kind, units, options)
         print(kind, results["law"][f"groups of {kind} x {units}"])
-        record(options.out, protocol=protocol, results=results)
+        save()
     for formula, units, group in LAWS:
         name = f"{formula} x {units} in {group}"
         results["law"][name] = law(formula, units, group, options)
         print(name, results["law"][name])
-        record(options.out, protocol=protocol, results=results)
+        save()
 
 
 def recipes(

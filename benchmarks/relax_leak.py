@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from engine_record import environment, write
 from scipy.stats import linregress, t
 
+from gencsp.benchmark.record import record
 from gencsp.engine.native import NativeEngine
 from gencsp.relax import Outcome, RelaxSettings
 from gencsp.relax.settings import Minimiser
@@ -104,18 +104,16 @@ def main() -> None:
     settled = np.array(counts) > WARMUP * options.n
     fit = linregress(np.array(counts)[settled], 1e6 * np.array(memory)[settled])
     half = float(t.ppf(0.975, int(settled.sum()) - 2)) * fit.stderr
-    record: dict[str, object] = {
-        "environment": environment(),
-        "protocol": {
-            "relaxations": options.n,
-            "inputs": "in turn: "
-            + ", ".join(name for name, _ in crystals()[:-1])
-            + f"; every {CROWDED_EVERY}th: {crystals()[-1][0]}",
-            "settings": "2 steps; the two minimisers in turn; half of the rounds with callbacks",
-            "workers": options.workers,
-            "slope": f"least squares over {int(settled.sum())} samples after the first "
-            f"{WARMUP:.0%}; 95 % interval, samples taken as independent",
-        },
+    protocol: dict[str, object] = {
+        "inputs": "in turn: "
+        + ", ".join(name for name, _ in crystals()[:-1])
+        + f"; every {CROWDED_EVERY}th: {crystals()[-1][0]}",
+        "settings": "2 steps; the two minimisers in turn; half of the rounds with callbacks",
+        "workers": options.workers,
+        "slope": f"least squares over {int(settled.sum())} samples after the first "
+        f"{WARMUP:.0%}; 95 % interval, samples taken as independent",
+    }
+    results: dict[str, object] = {
         "outcomes": dict(sorted(outcomes.items())),
         "processor_seconds": round(time.process_time() - begun, 1),
         "resident_MB": {
@@ -131,7 +129,17 @@ def main() -> None:
         },
         "samples_MB": [round(m, 2) for m in memory],
     }
-    print(write("relax_leak", record).read_text())
+    path = record(
+        Path(__file__).parent / "results" / "relax_leak.json",
+        measured="resident memory (MB) of a process over relaxations, failing inputs among them, "
+        "and its slope in bytes a relaxation",
+        sample_size={"relaxations": options.n},
+        seed=None,
+        intervals=("95 %, Student's t, of the slope",),
+        protocol=protocol,
+        results=results,
+    )
+    print(path.read_text("utf-8"))
 
 
 def _ignore(*_: object) -> None:

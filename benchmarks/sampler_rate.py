@@ -41,18 +41,24 @@ def main() -> None:
     options = parser.parse_args()
     results: dict[str, Any] = {}
     protocol = {
-        "command": "python benchmarks/sampler_rate.py",
         "workers": f"{WORKERS} processes of one thread",
         "crystals": [f"{formula} x {units}" for formula, units in CRYSTALS],
         "proposals": f"{options.n} of each worker by each proposer, default options",
         "bar": f"{BAR} a minute",
-        "seed": options.seed,
     }
     with LocalProcesses(WORKERS) as executor:
         for name in PROPOSERS:
             results[name] = rate(executor, name, options.n, options.seed)
             print(name, results[name])
-            record(options.out, protocol=protocol, results=results)
+            record(
+                options.out,
+                measured="proposals of 10 atoms a minute of two workers at default quality",
+                sample_size={"proposals of each proposer": WORKERS * options.n},
+                seed=options.seed,
+                intervals=(),
+                protocol=protocol,
+                results=results,
+            )
 
 
 def rate(executor: LocalProcesses, name: str, n: int, seed: int) -> dict[str, Any]:

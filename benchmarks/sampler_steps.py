@@ -21,7 +21,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import bootstrap_interval, share
+from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.diffusion.score_model import NetworkScoreModel, load_score_model
@@ -125,21 +125,26 @@ def main() -> None:
             "structures_a_minute_one_core": 60 * len(made) / seconds,
         }
         print(name, results[name])
+    started = "atoms of one element" if args.guests else "all atoms"
     protocol = {
-        "what": "one sample per validation crystal, "
-        + ("atoms of one element" if args.guests else "all atoms")
-        + " random in the true cell; matched: "
-        "pymatgen StructureMatcher defaults, unrelaxed; energy: CHGNet, eV/atom, above that of the "
-        "unrelaxed true crystal",
+        "matched": "pymatgen StructureMatcher defaults, unrelaxed",
+        "energy": "CHGNet, eV/atom, above that of the unrelaxed true crystal",
         "in_sample": "CHGNet was trained on Materials Project data; formulas of the validation "
         "crystals are not in the score model's training data",
         "data": args.data.name,
-        "crystals": len(crystals),
         "mean_atoms": float(sizes.mean()),
         "weights": model.digest,
-        "seed": SEED,
     }
-    record(out, protocol=protocol, results=results)
+    record(
+        out,
+        measured=f"one sample per validation crystal, {started} random in the true cell: share "
+        "that matches it and median energy above it, by sampler",
+        sample_size={"crystals": len(crystals)},
+        seed=SEED,
+        intervals=(WILSON, BOOTSTRAP),
+        protocol=protocol,
+        results=results,
+    )
 
 
 if __name__ == "__main__":

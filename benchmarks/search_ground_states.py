@@ -29,7 +29,7 @@ from cryspy_host import KINDS, Client, deck_of
 from gencsp.assembly import NamedRelaxer
 from gencsp.assembly_search import Plan
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import bootstrap_interval, share
+from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.composition import Composition
 from gencsp.decks import SearchDeck
 from gencsp.diffusion.training.data import stream_extxyz
@@ -396,16 +396,27 @@ def save(args: argparse.Namespace, chosen: Sequence[Case], runs: dict[str, Any])
         "compared": all_compared(runs),
         "runs": runs,
     }
-    aside = args.out.with_suffix(".new")
-    record(aside, protocol=_protocol(args, chosen), results=results)
-    aside.replace(args.out)
+    record(
+        args.out,
+        measured="relaxations (CHGNet, quasi-Newton, fmax 0.1 eV/Å, 200 steps) and seconds until "
+        "the known crystal is found",
+        sample_size={
+            "compositions": len(chosen),
+            "seeds": args.seeds,
+            "relaxations of a run, at most": args.budget,
+        },
+        seed=range(args.seeds),
+        intervals=(WILSON, f"{BOOTSTRAP}, compositions drawn anew"),
+        protocol=_protocol(args, chosen),
+        results=results,
+    )
 
 
 def _protocol(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str, Any]:
     return {
-        "what": "relaxations (CHGNet, quasi-Newton, fmax 0.1 eV/Å, 200 steps) until pymatgen's "
-        "StructureMatcher at its defaults takes a relaxed structure for the known crystal, as it "
-        "is or relaxed by CHGNet; lower_than_known: until one lies 1 meV/atom below that",
+        "found": "once pymatgen's StructureMatcher at its defaults takes a relaxed structure for "
+        "the known crystal, as it is or relaxed by CHGNet; lower_than_known: until one lies "
+        "1 meV/atom below that",
         "given": "composition and number of atoms of the known primitive cell",
         "relaxing": args.relaxing,
         "seeded": "structures without parents from 'mixed' and 'random', in turn at first, "
@@ -422,8 +433,6 @@ def _protocol(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str, Any
         "data": args.data.name,
         "compositions": [case.formula for case in chosen],
         "settings": asdict(RelaxSettings()),
-        "budget": args.budget,
-        "seeds": args.seeds,
         "seconds": "of the processor, ours and CrySPY's together; wall time on a machine busy with "
         "other work is beside them, and says little",
         "threads": 1,

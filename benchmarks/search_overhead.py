@@ -225,7 +225,12 @@ def main() -> None:
     torch.set_num_threads(1)
     cases = [(name, atoms) for name, atoms in CASES if name in options.cases]
     protocol = {
-        "what": __doc__,
+        "store": "filled by a search whose relaxer hands its structures back as they are, each "
+        "with an energy drawn at random: crystals of one formula, which is where telling them "
+        "apart is hardest",
+        "then": "the same search goes on with CHGNet, first in one process (processor time, of "
+        "relaxation and of all else), then on two workers (wall time that they spend in tasks); "
+        "unseeded, deck defaults",
         "cases": [f"{name}, at most {atoms} atoms" for name, atoms in cases],
         "energies_of_the_store": f"normal, {SPREAD} eV/atom",
         "else_ms_a_trial": "processor time: proposing, moves, symmetry, fingerprints, duplicates, "
@@ -234,7 +239,6 @@ def main() -> None:
         "times wall time, once models are loaded",
         "start": "time from the deck to the first trial submitted, proposals included; size "
         f"of {SENT} trials as they are pickled, parents included",
-        "seed": 0,
     }
     results: dict[str, Any] = {}
     for name, atoms in cases:
@@ -246,7 +250,16 @@ def main() -> None:
                 row = measured((name, atoms), method, stored, options.trials)
                 results.setdefault(f"{name}, {method}", []).append(row)
                 print(name, method, row, flush=True)
-            record(options.out, protocol=protocol, results=results)
+            record(
+                options.out,
+                measured="what a search costs beside its relaxations, ms of the processor a "
+                "trial, and the share of wall time that its workers are busy and relaxing",
+                sample_size={"trials of each row": options.trials},
+                seed=0,
+                intervals=(),
+                protocol=protocol,
+                results=results,
+            )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import torch
 from ase import Atoms
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import share
+from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
 from gencsp.frameworks import framework
 from gencsp.proposers import Request, get_proposer
@@ -116,16 +116,22 @@ def main() -> None:
         for name, row in results[system].items():
             print(system, name, row)
     protocol = {
-        "what": "share of converged structures above P1 and P-1 (Li-Si: and Pm) after relaxation "
-        "with CHGNet (fmax 0.1 eV/Å, cell and atoms), at 0.1 Å and 10 degrees",
         "systems": {k: [list(c) for c in v[0]] for k, v in SYSTEMS.items()},
         "inpainting": "into the frameworks of the unconditional structures, symmetrised by "
         f"increasing tolerance, {args.inpaintings} draws each",
         "paper": "CHGGen: unconditional below 5 % (Zn-P-S, Fig. 4f); its cells, r2SCAN checks and "
         "sample sizes differ",
-        "seed": SEED,
     }
-    record(args.out, protocol=protocol, results=results)
+    record(
+        args.out,
+        measured="share of converged structures above P1 and P-1 (Li-Si: and Pm) after relaxation "
+        "with CHGNet (fmax 0.1 eV/Å, cell and atoms), at 0.1 Å and 10 degrees",
+        sample_size={"structures of each composition": args.n},
+        seed=SEED,
+        intervals=(WILSON,),
+        protocol=protocol,
+        results=results,
+    )
 
 
 if __name__ == "__main__":

@@ -29,14 +29,15 @@ def main() -> None:
     losses = validate(model.network, crystals)
     bands = [key for key in losses if "/" not in key and key != "mean"]
     results = {band: {"loss": losses[band], "zero": losses[f"zero/{band}"]} for band in bands}
-    protocol = {
-        "what": "mean squared error of sigma*score by atom, sigma log-uniform in each band (Å)",
-        "data": args.data.name,
-        "crystals": len(crystals),
-        "weights": model.digest,
-        "seed": 0,
-    }
-    record(args.out, protocol=protocol, results={"bands": results, "mean": losses["mean"]})
+    record(
+        args.out,
+        measured="mean squared error of sigma*score by atom, sigma log-uniform in each band (Å)",
+        sample_size={"crystals": len(crystals)},
+        seed=0,
+        intervals=(),
+        protocol={"data": args.data.name, "weights": model.digest},
+        results={"bands": results, "mean": losses["mean"]},
+    )
     for band, row in results.items():
         print(f"{band:>12} Å  {row['loss']:.4f}  (zero: {row['zero']:.4f})")
 

@@ -99,11 +99,6 @@ def electronegativity() -> dict[str, float]:
     return dict(_table()["electronegativity"])
 
 
-def volume_card() -> dict[str, Any]:
-    """Data, licence, rows and errors of the shipped fit."""
-    return dict(_table()["card"])
-
-
 @cache
 def _table() -> dict[str, Any]:
     text = resources.files("gencsp").joinpath("data/volume.json").read_text("utf-8")

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from filter_card import write_card
+from filter_card import write_cards
 from filter_prototypes import build_prototypes
 from filter_tables import build_pairs, build_structures
 from oqmd_icsd import Crystal, crystals, excluded_formulas
@@ -48,7 +48,7 @@ def main() -> None:
         options.facts.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
         sys.stdout.write(f"{name}: {json.dumps(facts[name])}\n")
     if "card" in options.tables:
-        write_card(DATA / "filters.md", facts, CHOICE)
+        write_cards(DATA, facts, CHOICE)
 
 
 def build_formulas(rows: list[Crystal], folder: Path) -> Facts:

@@ -43,7 +43,7 @@ from pair_tables import (
 )
 
 from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import share
+from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.filters.neighbours import pairs_within
 
@@ -176,18 +176,14 @@ def main() -> None:
     trials.sort(key=lambda trial: -trial.separation(PARTS[0]))
     _say(f"chosen: {trials[0].whole}")
     protocol = {
-        "command": "python tools/choose_pair_potential.py --train TRAIN --val VAL --exclude "
-        f"HELD_OUT --seed {options.seed}",
         "chosen_by": "greatest J on the choosing part: known crystals that pass, less the mean "
         "over the kinds of implausible structures that pass",
         "threshold": f"{QUANTILE:.0%} of the scores of crystals that made the table",
         "tables_from": f"{SOURCE}: {len(used)} of {len(rows)} crystals, neither of held-out "
         "formulas nor of those tried on",
-        "crystals": {"choosing": len(choosing), "validation": len(val)},
         "held_out_formulas": len(held_out),
         "kinds": {name: (change.__doc__ or "").split(";")[0] for name, change in KINDS.items()},
         "grid": GRID,
-        "seed": options.seed,
     }
     results = {
         "chosen": trials[0].whole,
@@ -196,7 +192,18 @@ def main() -> None:
             "rows": [trial.short for trial in trials],
         },
     }
-    record(options.out, protocol=protocol, results=results)
+    record(
+        options.out,
+        measured="shares of known and of implausible crystals that pass filter A, by the settings "
+        "of its tables",
+        command="python tools/choose_pair_potential.py --train TRAIN --val VAL --exclude HELD_OUT "
+        f"--seed {options.seed}",
+        sample_size={"choosing": len(choosing), "validation": len(val)},
+        seed=options.seed,
+        intervals=(WILSON,),
+        protocol=protocol,
+        results=results,
+    )
 
 
 def _sets(known: Sequence[Atoms], rng: np.random.Generator) -> Structures:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cards import write_card
 from oqmd_icsd import SOURCE
+from record_values import at
 
-import gencsp
-
+FILES = (
+    "pair_potential.npz",
+    "reference_formulas.txt.gz",
+    "reference_structures.npz",
+    "prototypes.npz",
+)
+HELD_OUT = (
+    "the pair potentials are a fit, so crystals of held-out formulas have no part in them, in "
+    "their threshold, or in the choice of their settings; they are in the other tables, which say "
+    "what is known and to which nothing is fitted"
+)
+#: Numbers of the card, and what the record of the choice calls those that pass.
+PASSED = {
+    "share of validation crystals that pass A": "known crystals",
+    "share of pseudo-random variants that pass A": "pseudo-random",
+}
 CARD = """\
 # Tables of the filters
 
@@ -76,27 +91,60 @@ part in them, in their threshold, or in the choice of their settings.
 """
 
 
-def write_card(path: Path, facts: Mapping[str, Mapping[str, Any]], choice: Path) -> None:
-    """Fill in what the builders reported, and what ``choose_pair_potential.py`` recorded.
+def write_cards(folder: Path, facts: Mapping[str, Mapping[str, Any]], choice: Path) -> None:
+    """Write ``filters.card.json`` and ``filters.md`` from what the builders reported and what
+    ``choose_pair_potential.py`` recorded.
 
     Raises:
         KeyError: a table was not built yet.
         FileNotFoundError: there is no record of the choice.
         ValueError: the table was made with other settings.
     """
-    text = CARD.format(
-        source=SOURCE,
-        date=datetime.datetime.now(datetime.UTC).date(),
-        version=gencsp.__version__,
-        choice=_choice(json.loads(choice.read_text("utf-8")), facts["pairs"]),
+    recorded = json.loads(choice.read_text("utf-8"))
+    place = "results / chosen / passed / validation / {} / share"
+    numbers = {
+        title: {
+            "value": at(recorded, place.format(name)),
+            "record": f"benchmarks/results/{choice.name}",
+            "at": place.format(name),
+        }
+        for title, name in PASSED.items()
+    }
+    card = write_card(
+        folder / "filters.card.json",
+        what="tables of the filters A, B, novelty and prototypes: reference data of PIGEN's "
+        "validation protocol",
+        files=FILES,
+        data={"source": SOURCE, "crystals": facts["formulas"]["crystals"]},
+        held_out={"crystals": facts["pairs"]["held_out"], "why": HELD_OUT},
+        licence={"this": "CC-BY-4.0", "data": "CC-BY-4.0"},
+        command="python tools/build_filter_tables.py pairs formulas structures prototypes card "
+        "--exclude HELD_OUT",
+        facts=facts,
+        numbers=numbers,
+    )
+    (folder / "filters.md").write_text(card_text(card, recorded), "utf-8")
+
+
+def card_text(card: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
+    """The readable card.
+
+    Raises:
+        ValueError: the table was made with other settings than those of the record.
+    """
+    facts = card["facts"]
+    return CARD.format(
+        source=card["data"]["source"],
+        date=card["made"]["date"],
+        version=card["made"]["gencsp"],
+        choice=_choice(recorded, facts["pairs"]),
         **facts,
     )
-    path.write_text(text, encoding="utf-8")
 
 
 def _choice(recorded: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, object]:
     """What the validation part says of the settings that the table was made with."""
-    protocol, results = recorded["protocol"], recorded["results"]
+    crystals, results = recorded["sample_size"], recorded["results"]
     chosen = results["chosen"]["settings"]
     if any(table[name] != value for name, value in chosen.items()):
         raise ValueError(f"the table was not made with the settings that were chosen: {chosen}")
@@ -105,8 +153,8 @@ def _choice(recorded: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, 
     wrong = "\n".join(f"  | {name} | {_percent(one)} |" for name, one in passed.items())
     return {
         "settings": len(results["all"]["rows"]),
-        "choosing": protocol["crystals"]["choosing"],
-        "validation": protocol["crystals"]["validation"],
+        "choosing": crystals["choosing"],
+        "validation": crystals["validation"],
         "known": _percent(known),
         "wrong": wrong,
     }

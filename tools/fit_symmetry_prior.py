@@ -11,7 +11,6 @@ crystals are downloaded from PyPI.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import re
 import sys
@@ -24,11 +23,11 @@ import numpy as np
 import spglib
 from ase.cell import Cell
 from ase.data import chemical_symbols
+from cards import write_card
 from oqmd_icsd import SOURCE, Crystal, crystals, excluded_formulas
 from pymatgen.core.operations import SymmOp
 from pyxtal.symmetry import Group
 
-import gencsp
 from gencsp.composition import Composition
 from gencsp.diffusion.lattice import N_FREE, bravais, conventional_shape
 from gencsp.proposers.symmetry_prior import Skeleton, SymmetryPrior
@@ -72,21 +71,31 @@ def main() -> None:
                 if known is None or crystal.stability < known[0]:
                     found[template][elements] = (crystal.stability, shape)
 
-    card = {
-        "what": "space groups, Wyckoff positions, elements and cell shapes of known crystals",
-        "data": SOURCE,
-        "selection": f"at most {options.max_above_hull} eV/atom above OQMD's hull and "
-        f"{options.max_atoms} atoms in the primitive cell; symmetry by spglib at {SYMPREC} Å",
-        "rows_read": n_read,
-        "rows_left_out_as_held_out": n_excluded,
-        "templates": len(found),
-        "crystals": sum(len(members) for members in found.values()),
-        "date": datetime.date.today().isoformat(),
-        "versions": {"gencsp": gencsp.__version__, "spglib": spglib.__version__},
-    }
-    card["cross_validation"] = cross_validate(found)
-    table = {"card": card, "templates": as_text(found)}
+    table = {"templates": as_text(found)}
     options.out.write_text(json.dumps(table, indent=0, ensure_ascii=False) + "\n", "utf-8")
+    card = write_card(
+        options.out.with_suffix(".card.json"),
+        what="space groups, Wyckoff positions, elements and cell shapes of known crystals",
+        files=[options.out.name],
+        data={
+            "source": SOURCE,
+            "selection": f"at most {options.max_above_hull} eV/atom above OQMD's hull and "
+            f"{options.max_atoms} atoms in the primitive cell; symmetry by spglib at {SYMPREC} Å",
+            "rows_read": n_read,
+        },
+        held_out={
+            "crystals": n_excluded,
+            "why": "benchmarks use their formulas, so the fit must not know them",
+        },
+        licence={"this": "CC-BY-4.0", "data": "CC-BY-4.0"},
+        command="python tools/fit_symmetry_prior.py --exclude HELD_OUT",
+        facts={
+            "templates": len(found),
+            "crystals": sum(len(members) for members in found.values()),
+            "cross_validation": cross_validate(found),
+            "versions": {"spglib": spglib.__version__},
+        },
+    )
     sys.stdout.write(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -127,7 +136,7 @@ def cross_validate(found: Found) -> dict[str, object]:
             template: {e: m for e, m in members.items() if names[template, e] not in hidden}
             for template, members in found.items()
         }
-        prior = SymmetryPrior({"card": {}, "templates": as_text(kept)})
+        prior = SymmetryPrior({"templates": as_text(kept)})
         for name in asked:
             _, composition, true = truth[name]
             ranked = prior.known(composition, tuple(composition.units_within(CV_ATOMS))).ranked()

@@ -9,18 +9,17 @@ linear in its coefficients, so one ridge regression of the relative error fits i
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
+from cards import write_card
 from numpy.typing import NDArray
 from oqmd_icsd import SOURCE, crystals, excluded_formulas
 from pymatgen.core import Element
 
-import gencsp
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.volume import TERMS, features
 
@@ -68,24 +67,6 @@ def main() -> None:
     coefficients = fitted[:N_OF_ELEMENTS].reshape(len(TERMS), len(ELEMENTS))
     relative = np.abs(errors)
     table = {
-        "card": {
-            "what": "volume per atom (Å³) of a composition; model in gencsp/volume.py",
-            "data": SOURCE,
-            "selection": f"lowest of each reduced formula, at most {options.max_above_hull} "
-            "eV/atom above OQMD's hull",
-            "rows_read": n_read,
-            "rows_left_out_as_held_out": n_excluded,
-            "formulas_fitted": len(formulas),
-            "ridge": RIDGE,
-            "cross_validation": f"{FOLDS} folds, each formula in one fold only",
-            "relative_error_percent": {
-                f"q{q}": round(100 * float(np.quantile(relative, q / 100)), 2)
-                for q in (50, 68, 90, 95, 99)
-            },
-            "relative_bias_percent": round(100 * float(np.median(errors)), 2),
-            "date": datetime.date.today().isoformat(),
-            "versions": {"gencsp": gencsp.__version__, "numpy": np.__version__},
-        },
         "electronegativity": chi,
         "coefficients": {
             symbol: [round(float(c), 4) for c in coefficients[:, i]]
@@ -96,7 +77,35 @@ def main() -> None:
         "range": [round(float(volumes.min()), 2), round(float(volumes.max()), 2)],
     }
     options.out.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    sys.stdout.write(json.dumps(table["card"], indent=1, ensure_ascii=False) + "\n")
+    card = write_card(
+        options.out.with_suffix(".card.json"),
+        what="volume per atom (Å³) of a composition; model in gencsp/volume.py",
+        files=[options.out.name],
+        data={
+            "source": SOURCE,
+            "selection": f"lowest of each reduced formula, at most {options.max_above_hull} "
+            "eV/atom above OQMD's hull",
+            "rows_read": n_read,
+        },
+        held_out={
+            "crystals": n_excluded,
+            "why": "benchmarks use their formulas, so the fit must not know them",
+        },
+        licence={"this": "CC-BY-4.0", "data": "CC-BY-4.0"},
+        command="python tools/fit_volume.py --exclude HELD_OUT",
+        facts={
+            "formulas_fitted": len(formulas),
+            "ridge": RIDGE,
+            "cross_validation": f"{FOLDS} folds, each formula in one fold only",
+            "relative_error_percent": {
+                f"q{q}": round(100 * float(np.quantile(relative, q / 100)), 2)
+                for q in (50, 68, 90, 95, 99)
+            },
+            "relative_bias_percent": round(100 * float(np.median(errors)), 2),
+            "versions": {"numpy": np.__version__},
+        },
+    )
+    sys.stdout.write(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
 
 
 def electronegativities() -> dict[str, float]:

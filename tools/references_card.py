@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import gzip
 import io
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cards import write_card
 from oqmd_icsd import SOURCE
 from pymatgen.core import Composition as PymatgenComposition
 
-import gencsp
 from gencsp.composition import ELEMENTS
 
 COLUMNS = (
@@ -27,6 +27,7 @@ COLUMNS = (
     "converged",
 )
 
+BESIDE = "standard crystals of the elements (`standard-…`, `tools/standard_elements.py`)"
 CARD = """\
 # Hull references: {model}
 
@@ -35,9 +36,9 @@ One row a structure, all polymorphs kept, in `references_{model}.csv.gz`.
 
 | | |
 |---|---|
-| model, weights | {model}, {digest} |
+| model, weights | {model}, {weights} |
 | crystals from | {source} |
-| beside them | standard crystals of the elements (`standard-…`, `tools/standard_elements.py`) |
+| beside them | {beside} |
 | relaxation | {minimiser}, fmax {fmax} eV/Å, at most {steps} steps, starting symmetry not imposed |
 | rows | {rows} ({formulas} reduced formulas, {elements} elements) |
 | largest cell | {largest} atoms; {large} rows have more than 20 |
@@ -72,7 +73,7 @@ Made again, or extended, with
 
 
 def export(checkpoint: Path, folder: Path, selection: str) -> None:
-    """Write ``references_<model>.csv.gz`` and ``.md`` into ``folder``.
+    """Write ``references_<model>.csv.gz``, ``.card.json`` and ``.md`` into ``folder``.
 
     Raises:
         ValueError: an element has no converged reference.
@@ -92,20 +93,39 @@ def export(checkpoint: Path, folder: Path, selection: str) -> None:
     model = protocol["model"]
     _write_table(folder / f"references_{model}.csv.gz", protocol, rows)
     failed = Counter(r["outcome"] for r in records.values() if r["outcome"] != "converged")
-    card = CARD.format(
-        **protocol,
-        source=SOURCE,
-        rows=len(rows),
-        formulas=len(formulas),
-        elements=len(found),
-        largest=max(int(row["n_atoms"]) for row in rows),
-        large=sum(int(row["n_atoms"]) > 20 for row in rows),
-        failed=", ".join(f"{n} ({why})" for why, n in failed.items()) or "none",
-        selection=selection,
-        date=datetime.datetime.now(datetime.UTC).date(),
-        version=gencsp.__version__,
+    card = write_card(
+        folder / f"references_{model}.card.json",
+        what=f"phases relaxed with {model} as references of the convex hull, one row a structure, "
+        "all polymorphs kept",
+        files=[f"references_{model}.csv.gz"],
+        data={"source": SOURCE, "beside": BESIDE, "selection": selection},
+        held_out={
+            "formulas": 0,
+            "why": "references of a hull are no training data; `Hull.without` takes a formula out",
+        },
+        licence={"this": "CC-BY-4.0", "data": "CC-BY-4.0"},
+        command="python tools/build_references.py export --checkpoint refs.jsonl",
+        facts={
+            **{"weights" if key == "digest" else key: value for key, value in protocol.items()},
+            "rows": len(rows),
+            "formulas": len(formulas),
+            "elements": len(found),
+            "largest": max(int(row["n_atoms"]) for row in rows),
+            "large": sum(int(row["n_atoms"]) > 20 for row in rows),
+            "failed": ", ".join(f"{n} ({why})" for why, n in failed.items()) or "none",
+        },
     )
-    (folder / f"references_{model}.md").write_text(card, encoding="utf-8")
+    (folder / f"references_{model}.md").write_text(card_text(card), encoding="utf-8")
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """The readable card."""
+    return CARD.format(
+        **card["facts"],
+        **card["data"],
+        date=card["made"]["date"],
+        version=card["made"]["gencsp"],
+    )
 
 
 def _row(record: dict[str, Any]) -> dict[str, str]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import sqrt
 
 import numpy as np
+from scipy.stats import binomtest, bootstrap
 
-#: Two-sided 95 % quantile of the normal distribution.
-Z95 = 1.959963984540054
+#: What a record says of its intervals.
+WILSON = "95 %, Wilson score, of shares"
+BOOTSTRAP = "95 %, percentile bootstrap, of medians and means"
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, 1927); (0, 1) where nothing was tried."""
+    """95 % interval of a share (E. B. Wilson, J. Am. Stat. Assoc. 22, 209, 1927).
+
+    (0, 1) where nothing was tried.
+    """
     if trials == 0:
         return 0.0, 1.0
-    share, z2 = successes / trials, Z95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = binomtest(int(successes), trials).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def bootstrap_interval(
@@ -28,11 +30,14 @@ def bootstrap_interval(
     rng: np.random.Generator,
     resamples: int = 2000,
 ) -> tuple[float, float]:
-    """95 % percentile interval of a statistic of independent values."""
+    """95 % percentile interval of a statistic of independent values; one value is its own."""
     data = np.asarray(values, dtype=float)
-    draws = [statistic(rng.choice(data, len(data))) for _ in range(resamples)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return float(low), float(high)
+    if len(data) == 1:
+        return (float(statistic(data)),) * 2
+    interval = bootstrap(
+        (data,), statistic, n_resamples=resamples, method="percentile", rng=rng
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def share(successes: int, trials: int) -> dict[str, float]:

@@ -152,7 +152,6 @@ class SymmetryPrior:
     """The statistics, with :func:`symmetry_prior` the way to the shipped ones."""
 
     def __init__(self, table: dict[str, Any]) -> None:
-        self.card: dict[str, Any] = dict(table["card"])
         self.families: dict[tuple[int, ...], Family] = {}
         self.group_counts: Counter[int] = Counter()
         self.site_counts: defaultdict[int, Counter[str]] = defaultdict(Counter)

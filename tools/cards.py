@@ -1,0 +1,66 @@
+"""Cards: JSON files beside weights and tables that say what they are, of what and how made.
+
+Their form is ``benchmarks/card.schema.json``; the tests hold every card to it, and the files that a
+card describes to the sizes and hashes in it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gencsp
+
+
+def described(path: Path) -> dict[str, object]:
+    """Size and hash of a file."""
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def write_card(
+    path: Path,
+    *,
+    what: str,
+    files: Sequence[str],
+    data: Mapping[str, Any],
+    held_out: Mapping[str, Any],
+    licence: Mapping[str, str],
+    command: str,
+    facts: Mapping[str, Any],
+    numbers: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the card of files that lie beside it and have just been made; returns it.
+
+    Args:
+        path: of the card, ``NAME.card.json``.
+        what: they are, in a sentence.
+        files: their names.
+        data: what they were made of: ``source``, and how many of what.
+        held_out: ``formulas`` or ``crystals`` that were left out, and ``why``.
+        licence: of ``data`` and of ``this``.
+        command: that makes them again.
+        facts: what else is to be known.
+        numbers: measured elsewhere: ``value``, ``record`` and the place ``at`` that it has there.
+    """
+    card = {
+        "name": path.name.removesuffix(".card.json"),
+        "what": what,
+        "files": {name: described(path.parent / name) for name in files},
+        "data": data,
+        "held_out": held_out,
+        "licence": licence,
+        "made": {
+            "command": command,
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "gencsp": gencsp.__version__,
+        },
+        "facts": facts,
+        "numbers": numbers or {},
+    }
+    path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return card

@@ -1,0 +1,98 @@
+"""Tables of the readable cards of weights, from the cards that machines read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from record_values import ROOT, number, read, table
+
+
+def _card(name: str) -> Any:
+    return read(ROOT / "gencsp" / "weights" / f"{name}.card.json")
+
+
+def facts(name: str) -> str:
+    """What the weights are, and how they were trained."""
+    card = _card(name)
+    model, data, training = card["model"], card["data"], card["training"]
+    size = sum(file["bytes"] for file in card["files"].values()) / 1e6
+    settings = ", ".join(f"{key} {value}" for key, value in model["settings"].items())
+    rows = [
+        ("digest", model["digest"]),
+        ("network", f"`{model['network']}`: {settings}"),
+        ("parameters", f"{model['parameters']:,} ({model['precision']} precision, {size:.1f} MB)"),
+        (
+            "data",
+            f"{data['crystals']:,} crystals, {data['selection']}: "
+            f"{data['from_materials_project']:,} from the Materials Project and "
+            f"{data['from_oqmd']:,} from OQMD"
+            + (f". {data['beside']}" if "beside" in data else ""),
+        ),
+        ("licence", f"the data: {card['licence']['data']}; the weights: {card['licence']['this']}"),
+        (
+            "held out",
+            f"{card['held_out']['formulas']:,} reduced formulas: {card['held_out']['why']}",
+        ),
+        *((key, training[key]) for key in ("objective", "conditions", "times") if key in training),
+        *((key, training[key]) for key in ("noise", "optimiser") if key in training),
+        (
+            "length",
+            f"{training['steps']:,} steps ({training['epochs']} epochs), "
+            f"{training['hours']:.2f} hours on {training['hardware']}",
+        ),
+        ("shipped", f"{training['shipped']}, seed {training['seed']}"),
+    ]
+    return table(("", ""), rows)
+
+
+def curve(name: str) -> str:
+    """The course of the validation loss."""
+    rows = [
+        (f"{one['step']:,}", f"{one['rate']:.1e}", number(one["mean_loss"], ".4f"))
+        for one in _card(name)["validation"]["curve"]
+    ]
+    return table(("step", "rate", "mean loss"), rows)
+
+
+def changes(name: str) -> str:
+    """Settings that were different earlier in the training."""
+    rows = [(f"{one['up_to_step']:,}", one["what"]) for one in _card(name)["training"]["changes"]]
+    return table(("up to step", "what was different"), rows)
+
+
+def bands() -> str:
+    """Losses of the score model by noise band at the end of the training."""
+    rows = [
+        (band, f"{number(one['loss'], '.3f')} ({number(one['zero'], '.3f')})")
+        for band, one in _card("score")["validation"]["bands"].items()
+    ]
+    return table(("σ, Å", "loss"), rows)  # noqa: RUF001
+
+
+def by_time() -> str:
+    """Losses of the joint model by time at the end of the training."""
+    losses = _card("pigen")["validation"]["by_time"]
+    rows = [
+        (
+            name,
+            *(
+                " / ".join("-" if one is None else number(one, ".3f") for one in pair)
+                for pair in parts.values()
+            ),
+        )
+        for name, parts in losses.items()
+    ]
+    return table(("loss", *losses["lattice"]), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "card of score": partial(facts, "score"),
+    "card of pigen": partial(facts, "pigen"),
+    "validation of score": partial(curve, "score"),
+    "validation of pigen": partial(curve, "pigen"),
+    "bands of score": bands,
+    "times of pigen": by_time,
+    "training of pigen": partial(changes, "pigen"),
+}

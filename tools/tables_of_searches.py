@@ -1,0 +1,195 @@
+"""Tables of proposers, searches, duplicates and symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from record_values import number, of_with_interval, results, span, table
+from scipy.stats import binomtest
+
+#: Proposers of ``ground_states.json`` as the tables call them.
+PROPOSERS = {"score (no symmetry)": "score alone, no symmetry"}
+#: Searches of ``search_ground_states.json`` in the order of the table, and what it calls them.
+SEARCHES = {
+    "random, unseeded": "random",
+    "hop, unseeded": "basin hopping",
+    "genetic, unseeded": "genetic",
+    "random, seeded": "random, seeded",
+    "hop, seeded": "basin hopping, seeded",
+    "genetic, seeded": "genetic, seeded",
+    "random, poor seeds": "random, poor seeds",
+    "genetic, poor seeds": "genetic, poor seeds",
+    "CrySPY random": "CrySPY 1.5.0, random",
+    "CrySPY evolutionary": "CrySPY 1.5.0, evolutionary",
+    "random, unseeded, symmetry kept": "random, symmetry kept",
+    "random, unseeded, kept, rattled, freed": "random, symmetry kept, rattled, freed",
+    "random, unseeded, rattled, freed": "random, rattled, freed",
+}
+
+
+def ground_states() -> str:
+    head = (
+        "proposer",
+        "default matcher",
+        "loose matcher",
+        "as proposed, default / loose",
+        "proposals relaxed to 0.1 eV/Å",
+        "processor seconds to propose",
+    )
+    rows = []
+    for name, row in results("ground_states").items():
+        bare = row["found_unrelaxed"]
+        ended = [sum(one[key] for one in row["compositions"]) for key in ("converged", "proposed")]
+        rows.append(
+            (
+                PROPOSERS.get(name, name),
+                of_with_interval(row["found"]["default"]),
+                of_with_interval(row["found"]["loose"]),
+                f"{bare['default']['successes']} / {bare['loose']['successes']}",
+                f"{ended[0]} of {ended[1]}",
+                number(row["propose_cpu_seconds"], ".0f"),
+            )
+        )
+    return table(head, rows)
+
+
+def ground_states_beside_mixed() -> str:
+    """Compositions that one of two proposers finds alone; exact two-sided sign test."""
+    found = {
+        name: [one["first_match"]["default"] is not None for one in row["compositions"]]
+        for name, row in results("ground_states").items()
+    }
+    rows = []
+    for name in found.keys() - {"mixed"}:
+        pairs = list(zip(found["mixed"], found[name], strict=True))
+        mine, theirs = pairs.count((True, False)), pairs.count((False, True))
+        p = binomtest(mine, mine + theirs).pvalue if mine + theirs else 1.0
+        rows.append((PROPOSERS.get(name, name), str(mine), str(theirs), f"{p:.3f}"))
+    return table(
+        ("beside `mixed`", "found by `mixed` alone", "by the other alone", "p"), sorted(rows)
+    )
+
+
+def ground_states_diffcsp15() -> str:
+    rows = []
+    for name in ("pigen", "mixed"):
+        row = results("ground_states_diffcsp15")[name]
+        cells = [
+            f"{of_with_interval(row[key]['loose'])} [{row[key]['default']['successes']}]"
+            for key in ("found_unrelaxed", "found")
+        ]
+        rows.append((name, *cells))
+    return table(("proposer", "as proposed", "relaxed"), rows)
+
+
+def searches() -> str:
+    head = ("search", "relaxations", "within 50", "within 100", "processor seconds", "wall")
+    rows = []
+    for key, name in SEARCHES.items():
+        row = results("search_ground_states")["summary"][key]
+        relaxations = number(row["median_relaxations"], ".0f")
+        seconds = number(row["median_cpu_seconds"], ".1f")
+        rows.append(
+            (
+                name,
+                f"{relaxations} ({span(row['median_relaxations_95'], '.0f')})",
+                _runs(row["within_50"]),
+                _runs(row["within_100"]),
+                f"{seconds} ({span(row['median_cpu_seconds_95'], '.1f')})",
+                number(row["median_wall_seconds"], ".1f"),
+            )
+        )
+    return table(head, rows)
+
+
+def _runs(share: dict[str, float]) -> str:
+    """Successes alone with their interval, since all searches have as many runs."""
+    return of_with_interval(share).replace(f" of {share['trials']}", "")
+
+
+def searches_compared() -> str:
+    """Compositions in which one search needs fewer relaxations, of those where they differ."""
+    head = ("ahead", "of", "compositions")
+    rows = []
+    for pair, share in results("search_ground_states")["compared"].items():
+        one, other = (SEARCHES[name] for name in pair.split(" ahead of "))
+        if share["trials"]:
+            rows.append((one, other, of_with_interval(share)))
+    return table(head, rows)
+
+
+def search_overhead() -> str:
+    head = (
+        "method",
+        "structures in the store",
+        "relaxation, processor ms a trial",
+        "all else",
+        "wall time of workers in tasks",
+        "relaxing",
+    )
+    names = {"random": "random", "hop": "basin hopping", "genetic": "genetic"}
+    rows = []
+    for key, name in names.items():
+        for row in results("search_overhead")[f"CaTiO3, {key}"]:
+            rows.append(
+                (
+                    name,
+                    number(row["stored"], ",d"),
+                    number(row["relaxation_ms_a_trial"], ".0f"),
+                    number(row["else_ms_a_trial"], ".1f"),
+                    number(row["workers_busy"], ".1%"),
+                    number(row["workers_relaxing"], ".1%"),
+                )
+            )
+    return table(head, rows)
+
+
+def duplicates() -> str:
+    found = results("deduplication_growth")
+    sets = ("TiO2 only", "known crystals")
+    rows = []
+    for size in (1_000, 10_000, 100_000):
+        cells = []
+        for name in sets:
+            row = next(one for one in found[name] if one["structures"] == size)
+            cell = number(row["seconds"], ".1f" if row["seconds"] < 10 else ",.0f")
+            if "all_pairs_seconds" in row:
+                cell += f" ({number(row['all_pairs_seconds'], '.1f')})"
+            cells.append(cell)
+        rows.append((f"{size:,}", *cells))
+    return table(("structures", "TiO2 alone", "known crystals"), rows)
+
+
+def symmetry() -> str:
+    titles = {
+        "unconditional": "unconditional",
+        "inpainting": "inpainting of the guests alone, as in the paper",
+        "inpainting, symmetry of the host kept": (
+            "inpainting, guests in orbits of the framework's group"
+        ),
+        "symmetric": "symmetric generation",
+    }
+    systems = {"Zn-P-S": "symmetry_success_zn_p_s", "Li-Si": "symmetry_success_li_si"}
+    rows = [
+        (
+            title,
+            *(
+                of_with_interval(results(name)[system][key]["symmetric"])
+                for system, name in systems.items()
+            ),
+        )
+        for key, title in titles.items()
+    ]
+    return table(("", *systems), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "ground states": ground_states,
+    "ground states beside mixed": ground_states_beside_mixed,
+    "ground states of DiffCSP's fifteen": ground_states_diffcsp15,
+    "searches": searches,
+    "searches compared": searches_compared,
+    "search overhead": search_overhead,
+    "duplicates": duplicates,
+    "symmetry": symmetry,
+}
