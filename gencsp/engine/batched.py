@@ -59,7 +59,7 @@ class TorchEngine:
         device: str | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.device = _find_device(device)
+        self.device = find_device(device)
         weights = load_weights(model)
         self.model, self.digest = weights.model, weights.digest
         self.dtype = dtype
@@ -219,7 +219,12 @@ class TorchEngine:
         part.write(crystals, out, energy, pull, virial.view(n, 3, 3), closest, moments)
 
 
-def _find_device(name: str | None) -> torch.device:
+def find_device(name: str | None) -> torch.device:
+    """The device of that name; ``None`` takes a GPU where there is one.
+
+    Raises:
+        EngineError: PyTorch has no such device here.
+    """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
