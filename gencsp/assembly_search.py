@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from gencsp.assembly import NamedProposer, NamedRelaxer
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
+from gencsp.deck_base import Separation, check_fields
 from gencsp.decks import SearchDeck
 from gencsp.errors import RequestError
 from gencsp.execute.named import open_executor
@@ -56,7 +57,10 @@ class ShippedScoreModel:
 class Scatter:
     """Makes the proposer for fixed cells."""
 
-    pairs: tuple[tuple[str, str, float], ...] = ()
+    pairs: tuple[tuple[str, str, Separation], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self) -> Proposer:
         return ScatterProposer(pairs={(a, b): distance for a, b, distance in self.pairs})
@@ -87,6 +91,8 @@ class Plan:
     def of(cls, deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Self:
         """Read all that a deck names; see :func:`open_search` for what is raised."""
         settings = search_settings(deck)
+        for name in deck.moves or ():
+            get_move(name)  # also where this method uses none: a slip of the pen is told
         hull = search_hull(deck, settings.space)
         books = Books(
             hull=hull,

@@ -15,6 +15,7 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from gencsp.deck_base import Separation
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.neighbours import pairs_within
 
@@ -53,19 +54,17 @@ class PairSeparations(ConfiguredFilter):
     quantity: ClassVar[str] = "shortest distance / least distance"
 
     fraction: float = Field(0.6, gt=0, description="Of the sum of the covalent radii.")
-    separations: dict[str, float] = Field(
+    separations: dict[str, Separation] = Field(
         default_factory=dict, description="Å, for pairs of elements such as Li-O."
     )
 
     @field_validator("separations")
     @classmethod
-    def _names_elements(cls, given: dict[str, float]) -> dict[str, float]:
-        for pair, length in given.items():
+    def _names_elements(cls, given: dict[str, Separation]) -> dict[str, Separation]:
+        for pair in given:
             symbols = pair.split("-")
             if len(symbols) != 2 or not set(symbols) <= set(atomic_numbers):
                 raise ValueError(f"{pair} is not a pair of elements such as Li-O")
-            if length <= 0:
-                raise ValueError(f"the separation of {pair} must be above zero")
         return given
 
     def judge(self, atoms: Atoms) -> Verdict:

@@ -9,12 +9,13 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
+from gencsp.deck_base import Separation
 from gencsp.errors import RequestError
 from gencsp.proposers.checks import CLOSEST, pair_distances
 
 Array = NDArray[np.float64]
 #: Least distances, Å, of pairs of element symbols in either order.
-Separations = Mapping[tuple[str, str], float]
+Separations = Mapping[tuple[str, str], Separation]
 
 
 def least_distances(

@@ -11,8 +11,19 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import MinLen
 
 from gencsp.composition import Composition
+from gencsp.deck_base import (
+    CellAtoms,
+    Pressure,
+    Separation,
+    SpaceGroupNumber,
+    VolumePerAtom,
+    check_fields,
+)
 from gencsp.errors import CompositionError, DeckError
 
 #: Settings of CASTEP and of buildcell that a search with another potential does without.
@@ -56,14 +67,17 @@ class AirssDeck:
 
     composition: Composition | None = None
     elements: tuple[str, ...] = ()
-    units: tuple[int, ...] | None = None
-    min_atoms: int | None = None
-    max_atoms: int | None = None
-    volume_per_atom: float | None = None
-    space_groups: tuple[int, ...] | None = None
-    pressure: float | None = None
-    least: float | None = None
-    pairs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    units: Annotated[tuple[CellAtoms, ...], MinLen(1)] | None = None
+    min_atoms: CellAtoms | None = None
+    max_atoms: CellAtoms | None = None
+    volume_per_atom: VolumePerAtom | None = None
+    space_groups: tuple[SpaceGroupNumber, ...] | None = None
+    pressure: Pressure | None = None
+    least: Separation | None = None
+    pairs: Mapping[tuple[str, str], Separation] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self, DeckError)
 
     def separations(self, elements: tuple[str, ...]) -> dict[tuple[str, str], float]:
         """Least distances of all pairs, Å, that the deck speaks of."""

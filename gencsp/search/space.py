@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import gcd
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
+from annotated_types import MinLen
 from ase import Atoms
 from ase.cell import Cell
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.deck_base import Pressure, SpaceGroupNumber, VolumePerAtom, check_fields
 from gencsp.errors import RequestError
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import Request, check_size
 from gencsp.store.base import Scalar
 
 #: Å: cells that differ by less are the same cell.
@@ -43,12 +45,15 @@ class Space:
     compositions: tuple[tuple[Composition, tuple[int, ...]], ...]
     elements: tuple[str, ...]
     cell: CellRows | None = None
-    volume_per_atom: float | None = None
-    space_groups: tuple[int, ...] | None = None
-    pressure: float = 0.0
+    volume_per_atom: VolumePerAtom | None = None
+    space_groups: Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None = None
+    pressure: Pressure = 0.0
     _allowed: frozenset[tuple[tuple[str, int], ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        for composition, units in self.compositions:
+            check_size(composition, units)
         allowed = frozenset(
             tuple(sorted((symbol, n * unit) for symbol, n in composition.counts))
             for composition, units in self.compositions

@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from gencsp.deck_base import Displacement, Seed, check_fields
 from gencsp.proposers.checks import pair_distances
 from gencsp.proposers.separations import Separations, least_distances
 from gencsp.provenance import Provenance, Stage, join_parents
@@ -50,14 +51,17 @@ class Bench:
             the covalent radii.
     """
 
-    seed: int
+    seed: Seed
     space: Space
     relaxer: RelaxerMaker
     relax: RelaxSettings = field(default_factory=RelaxSettings)
-    rattle: float = 0.0
+    rattle: Displacement = 0.0
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     tools: Tools
     separations: Separations | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from gencsp.errors import RequestError
+from gencsp.deck_base import Count, NonNegative, Positive, check
 from gencsp.similarity.fingerprint import Formula, fingerprint, formula_key
 from gencsp.similarity.matching import Matching, Reduced
 from gencsp.similarity.neighbours import NeighbourTrees
@@ -103,10 +103,9 @@ class StructureIndex:
         same_energy: float | None = None,
         species_blind: bool = False,
     ) -> None:
-        if radius <= 0 or candidates < 1:
-            raise RequestError(
-                f"radius is {radius} and candidates is {candidates}: both must be above zero."
-            )
+        check("radius", radius, Positive)
+        check("candidates", candidates, Count)
+        check("same_energy", same_energy, NonNegative | None)
         self.radius = radius
         self.candidates = candidates
         self.same_energy = same_energy

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from gencsp.diffusion.training.joint_command import app
 from gencsp.diffusion.training.trainer import FORMAT, load_checkpoint
-from gencsp.errors import GencspError, StoreError, WeightsError
+from gencsp.errors import EngineError, GencspError, RequestError, StoreError, WeightsError
 
 KINDS = ("score", "joint")
 SMALL = ("--channels", "8", "--layers", "1", "--radial", "4", "--batch-size", "2")
@@ -147,3 +147,31 @@ def test_what_is_not_said_again_is_as_it_was_begun(
     state, settings, objective = load_checkpoint(folder / "checkpoint.pt")
     assert (state.step, settings.steps, settings.learning_rate) == (2, 2, 0.002)
     assert (settings.batch_size, objective.kind) == (2, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left_of_a_run_that_cannot_begin(kind: str, tmp_path: Path) -> None:
+    prepared(tmp_path)
+    wrong: tuple[tuple[type[GencspError], tuple[str, ...]], ...] = (
+        (RequestError, ("--steps", "0")),
+        (RequestError, ("--rate", "nan")),
+        (RequestError, ("--cooldown", "2")),
+        (RequestError, ("--channels", "0")),
+        (RequestError, ("--seed", "-1")),
+        (EngineError, ("--device", "nowhere")),
+    )
+    if kind == "score":
+        wrong += (
+            (RequestError, ("--sigma-max", "inf")),
+            (WeightsError, ("--architecture", "nowhere")),
+        )
+    else:
+        wrong += ((RequestError, ("--given-share", "2")),)
+    for error, words in wrong:
+        with pytest.raises(error):
+            train(kind, tmp_path / "new", *words)
+        assert not (tmp_path / "new").exists(), words
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match="is a file"):
+        train(kind, tmp_path / "file", "--steps", "1")
+    assert (tmp_path / "file").read_text() == "mine"

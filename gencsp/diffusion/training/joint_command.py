@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from gencsp.deck_base import Share, check
 from gencsp.diffusion.training.command import (
     BatchOption,
     ChannelsOption,
@@ -101,6 +102,8 @@ def joint(
         out, kind=JointObjective.kind, resume=resume, given={**loss, **config, **wanted, **more}
     )
     settings = TrainSettings(**{"steps": 30000, **wanted, **more}) if found is None else found[1]
+    if given_share is not None:
+        check("given_share", given_share, Share)
     weights = LossWeights(**named(compactness=compactness_loss))
     excluded = read_held_out(held_out)
     crystals = CrystalSet.gather(stream_extxyz(data), held_out=excluded).reduced()

@@ -23,6 +23,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gencsp.deck_base import (
+    Count,
+    Fraction,
+    Natural,
+    NonNegative,
+    Positive,
+    Seed,
+    Share,
+    check_fields,
+)
 from gencsp.diffusion.joint.objective import JointObjective
 from gencsp.diffusion.networks import build_network, compile_layers, describe_network
 from gencsp.diffusion.training.data import CrystalSet
@@ -56,18 +66,21 @@ class TrainSettings:
             on a CPU after a minute of compilation; results differ by rounding.
     """
 
-    steps: int
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    warmup: int = 500
-    cooldown: float = 0.25
-    ema: float = 0.999
-    clip: float = 1.0
-    seed: int = 0
-    validate_every: int = 2000
-    checkpoint_seconds: float = 240.0
+    steps: Count
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    warmup: Natural = 500
+    cooldown: Share = 0.25
+    ema: Fraction = 0.999
+    clip: Positive = 1.0
+    seed: Seed = 0
+    validate_every: Count = 2000
+    checkpoint_seconds: NonNegative = 240.0
     bfloat16: bool = False
     compiled: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -261,7 +274,7 @@ def _objective(stored: dict[str, Any], architecture: str) -> Objective:
     """The objective of a checkpoint, which must be one that its network can be trained for."""
     kind = stored["kind"]
     if (architecture == "joint") is not (kind == JointObjective.kind):
-        raise ValueError(f"a network '{architecture}' is not trained as '{kind}'")
+        raise KeyError(f"a network '{architecture}' is not trained as '{kind}'")
     match kind:
         case ScoreObjective.kind:
             return ScoreObjective.from_description(stored)
