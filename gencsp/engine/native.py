@@ -168,7 +168,7 @@ class NativeEngine:
             quasi_newton=settings.minimiser == "quasi-newton",
             fmax=settings.fmax,
             steps=settings.steps,
-            time_limit=settings.time_limit or 0.0,
+            time_limit=0.0 if settings.time_limit is None else settings.time_limit,
             ceiling=float("inf") if settings.ceiling is None else settings.ceiling,
             patience=verdicts.PATIENCE,
             least_volume=verdicts.MIN_VOLUME_PER_ATOM,

@@ -101,7 +101,11 @@ def joint(
     found = open_run(
         out, kind=JointObjective.kind, resume=resume, given={**loss, **config, **wanted, **more}
     )
-    settings = TrainSettings(**{"steps": 30000, **wanted, **more}) if found is None else found[1]
+    if found is None:
+        settings = TrainSettings(**{"steps": 30000, **wanted, **more})
+        state = new_state("joint", {"channels": 80, "layers": 4, "n_radial": 8, **config}, settings)
+    else:
+        state, settings, _ = found
     if given_share is not None:
         check("given_share", given_share, Share)
     weights = LossWeights(**named(compactness=compactness_loss))
@@ -117,9 +121,8 @@ def joint(
     objective: Objective
     if found is None:
         objective = JointObjective.fit(crystals, weights=weights, **named(given_share=given_share))
-        state = new_state("joint", {"channels": 80, "layers": 4, "n_radial": 8, **config}, settings)
     else:
-        state, _, objective = found
+        objective = found[2]
     assert isinstance(objective, JointObjective), "open_run lets no other kind through"
     train_with_progress(
         lambda report: train(
