@@ -14,11 +14,13 @@ from typing import Any
 
 from ase import Atoms
 
-from gencsp.assembly import INPAINTER, EngineName, NamedProposer, NamedRelaxer
+from gencsp.assembly import INPAINTER, NamedProposer, NamedRelaxer
 from gencsp.assembly_search import Plan
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
+from gencsp.deck_base import Count, Seed, Workers, check
 from gencsp.decks import PIGEN_FUNNEL, FilterDeck, SearchDeck
+from gencsp.engine.select import EngineName
 from gencsp.errors import StructureFileError
 from gencsp.execute import LocalProcesses, ThisProcess
 from gencsp.execute.named import open_executor
@@ -79,11 +81,16 @@ def refine(
         ``parents`` are the ids of the structures given, or their places where they have none.
 
     Raises:
-        RequestError: guests that are not in a structure, or no host atoms left.
+        RequestError: guests that are not in a structure, no host atoms left, or a setting out of
+            range.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
     from gencsp.potentials import get_potential
 
+    check("workers", workers, Workers)
+    check("inpaintings", inpaintings, Count)
+    check("seed", seed, Seed)
+    relaxation = RelaxSettings(fmax=fmax, steps=steps, pressure=pressure)
     reference = Hull.load(entries)
     reference.require_model(get_potential(potential, engine=engine).model)
     given = None if guests is None else tuple(guests)
@@ -99,7 +106,7 @@ def refine(
             max_atoms=max(map(len, group)),
             seed=seed,
             inpaintings=inpaintings,
-            relax=RelaxSettings(fmax=fmax, steps=steps, pressure=pressure),
+            relax=relaxation,
             keep_symmetry=keep_symmetry,
         )
         for composition, group in groups.items()
@@ -182,11 +189,13 @@ def hull(
         Copies, in the order given.
 
     Raises:
+        RequestError: there are no workers.
         EngineError: the engine is not available.
         HullReferenceError: no reference for an element.
     """
     from gencsp.potentials import get_potential
 
+    check("workers", workers, Workers)
     reference = Hull.load(entries)
     model = get_potential(potential, engine=engine)
     reference.require_model(model.model)
@@ -230,10 +239,11 @@ def filter(
         StructureFileError: one of the structures is not a crystal.
     """
     deck = FilterDeck.make(
-        filters=[{"name": one} if isinstance(one, str) else dict(one) for one in filters]
+        filters=[{"name": one} if isinstance(one, str) else dict(one) for one in filters],
+        workers=workers,
     )
     funnel = Funnel(deck.stages)
-    return _filtered(structures, funnel, workers)
+    return _filtered(structures, funnel, deck.workers)
 
 
 def _filtered(structures: Iterable[Atoms], funnel: Funnel, workers: int) -> Iterator[Atoms]:

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
-from gencsp.decks import CycleDeck
+from gencsp.deck_base import Fraction, check_fields
+from gencsp.decks import CycleDeck, SamplerName
 from gencsp.engine.base import Engine
+from gencsp.engine.select import EngineName
 from gencsp.execute import LocalProcesses
 from gencsp.least_distances import LeastDistances
 from gencsp.proposers import Proposer, get_proposer
@@ -23,9 +24,6 @@ from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Relaxer
 from gencsp.search.cycle import Cycle, CycleSettings, cycle_manifest
 from gencsp.store import DiskStore
-
-EngineName = Literal["auto", "native", "torch"]
-SamplerName = Literal["thorough", "quick"]
 
 #: The proposer that completes a host, by name.
 INPAINTER = "mixed"
@@ -46,8 +44,11 @@ class NamedProposer:
     name: str
     weights: Path | None = None
     separations: LeastDistances = field(default_factory=LeastDistances)
-    volume_spread: float = 0.0
+    volume_spread: Fraction = 0.0
     sampler: SamplerName = "thorough"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self) -> Proposer:
         from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER, ProposerOptions
@@ -72,6 +73,9 @@ class NamedRelaxer:
 
     engine: EngineName = "auto"
     potential: str = "chgnet"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self) -> Relaxer:
         from gencsp.potentials import get_potential

@@ -87,6 +87,8 @@ class Plan:
     def of(cls, deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Self:
         """Read all that a deck names; see :func:`open_search` for what is raised."""
         settings = search_settings(deck)
+        for name in deck.moves or ():
+            get_move(name)  # also where this method uses none: a slip of the pen is told
         hull = search_hull(deck, settings.space)
         books = Books(
             hull=hull,

@@ -1,20 +1,209 @@
-"""What all decks share: a TOML file, every key checked by name."""
+"""What all decks and settings share: fields with bounds, checked with errors that name them.
+
+A bound is written once, in the type of a field, such as ``fmax: Fmax = 0.1``. Pydantic reads it in
+a :class:`Deck` and :func:`check_fields` in a dataclass, so that both refuse the same values.
+"""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from math import isfinite
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Self
+from reprlib import repr  # shortens what is long
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
+from annotated_types import Ge, Gt, Le, Lt, MinLen, Unit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gencsp.errors import DeckError
+from gencsp.errors import DeckError, GencspError, RequestError
+
+#: Largest count: the native engine counts in 32 bits.
+MOST = 2**31 - 1
+#: Most atoms in a cell. Distances of all pairs at ten times as many would fill 80 GB.
+MOST_ATOMS = 10_000
+
+Natural = Annotated[int, Ge(0), Le(MOST)]
+Count = Annotated[int, Ge(1), Le(MOST)]
+#: Atoms in a cell, and formula units.
+CellAtoms = Annotated[int, Ge(1), Le(MOST_ATOMS)]
+#: Seeds go into databases, whose integers have 64 bits.
+Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
+#: Worker processes or threads; the largest machines have some hundred cores.
+Workers = Annotated[int, Ge(1), Le(4096)]
+SpaceGroupNumber = Annotated[int, Ge(1), Le(230)]
+
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+#: A share of a whole.
+Share = Annotated[float, Ge(0), Le(1)]
+#: A fraction by which something may be less: never all of it.
+Fraction = Annotated[float, Ge(0), Lt(1)]
+#: Wall time. Timers of the operating system overflow at about ten times the bound, 30 years.
+Seconds = Annotated[float, Gt(0), Le(1e9), Unit("s")]
+Minutes = Annotated[float, Gt(0), Le(1e7), Unit("min")]
+
+#: Largest force of a relaxed structure.
+Fmax = Annotated[float, Gt(0), Unit("eV/Å")]
+#: Tension tears every crystal well before the lower bound (diamond near 200 GPa); beyond the upper
+#: one, far above the centre of Jupiter, cores overlap and no potential here means anything.
+Pressure = Annotated[float, Ge(-1000), Le(10_000), Unit("GPa")]
+#: Volume of an atom. Caesium, the widest solid, has 115; isolated atoms are no crystal.
+VolumePerAtom = Annotated[float, Gt(0), Le(1000), Unit("Å³/atom")]
+#: Least distance of two atoms. Nearest neighbours in caesium are 5.2 apart, in no crystal ten.
+Separation = Annotated[float, Gt(0), Le(10), Unit("Å")]
+#: A standard deviation of displacements; larger ones leave nothing of a structure.
+Displacement = Annotated[float, Ge(0), Le(10), Unit("Å")]
+#: Tolerances of spglib: above these, every atom lies on every other.
+Symprec = Annotated[float, Gt(0), Le(5), Unit("Å")]
+AngleTolerance = Annotated[float, Gt(0), Le(90), Unit("degrees")]
+
+
+def check_fields(settings: Any, error: type[GencspError] = RequestError) -> None:
+    """Compare every field of a dataclass with its type: to be called in ``__post_init__``.
+
+    Numbers must be finite, and within the bounds of their type; other types must fit as far as they
+    can be told apart at run time (protocols and functions are not looked at).
+
+    Args:
+        settings: an instance of a dataclass.
+        error: class of what is raised.
+
+    Raises:
+        GencspError: a field does not fit, as ``error``; the message says what is accepted.
+    """
+    kind: Any = type(settings)
+    for name, hint in _hints(kind).items():
+        check(name, getattr(settings, name), hint, error)
+
+
+def check(name: str, value: object, hint: Any, error: type[GencspError] = RequestError) -> None:
+    """Compare one value with a type, such as ``check("workers", workers, Workers)``.
+
+    Args:
+        name: for the message.
+        value: what was given.
+        hint: a type of this module or any other.
+        error: class of what is raised.
+
+    Raises:
+        GencspError: the value does not fit, as ``error``.
+    """
+    if not _fits(value, hint):
+        raise error(f"{name} is {repr(value)}: give {_accepted(hint)}.")
+
+
+@cache
+def _hints(settings: Any) -> dict[str, Any]:
+    hints = get_type_hints(settings, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(settings) if field.init}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _fits(value, args[0]) and all(_within(value, bound) for bound in args[1:])
+    if origin in (Union, UnionType):
+        return any(_fits(value, arm) for arm in args)
+    if origin is Literal:
+        return any(value is one or (type(value) is type(one) and value == one) for one in args)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        each = args[:1] * len(value) if args[1:] == (...,) else args
+        return len(each) == len(value) and all(map(_fits, value, each))
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(
+            _fits(key, args[0]) and _fits(one, args[1]) for key, one in value.items()
+        )
+    return _is_a(value, hint)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if kind is int:
+        return isinstance(value, Integral) and not isinstance(value, bool)
+    if kind is float:
+        return not isinstance(value, bool) and isinstance(value, Real) and _finite(value)
+    if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return True
+    return isinstance(value, kind)
+
+
+def _finite(value: Real) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number too large for a float
+        return False
+
+
+def _within(value: Any, bound: object) -> bool:
+    match bound:
+        case Gt(gt=least):
+            return bool(value > least)
+        case Ge(ge=least):
+            return bool(value >= least)
+        case Lt(lt=most):
+            return bool(value < most)
+        case Le(le=most):
+            return bool(value <= most)
+        case MinLen(min_length=least):
+            return len(value) >= least
+    return True
+
+
+_NAMES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "True or False",
+    str: "a text",
+    Path: "a pathlib.Path",
+    NoneType: "None",
+}
+
+
+def _accepted(hint: Any) -> str:
+    """What a type accepts, in words: "a finite number above 0 (eV/Å)"."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return " ".join([_accepted(args[0]), *filter(None, map(_bound, args[1:]))])
+    if origin in (Union, UnionType):
+        return " or ".join(map(_accepted, args))
+    if origin is Literal:
+        return "one of " + ", ".join(repr(one) for one in args)
+    if origin is tuple:
+        if args[1:] == (...,):
+            return f"a tuple, each {_accepted(args[0])}"
+        return f"a tuple of {', '.join(map(_accepted, args))}"
+    if origin is not None and args:
+        return f"a mapping of {_accepted(args[0])} to {_accepted(args[-1])}"
+    return _NAMES.get(hint) or f"a {getattr(hint, '__name__', hint)}"
+
+
+def _bound(bound: object) -> str:
+    match bound:
+        case Gt(gt=least):
+            return f"above {least:,}"
+        case Ge(ge=least):
+            return f"from {least:,}"
+        case Lt(lt=most):
+            return f"and below {most:,}"
+        case Le(le=most):
+            return f"up to {most:,}"
+        case MinLen(min_length=least):
+            return f"({least} at least)"
+        case Unit(unit=unit):
+            return f"({unit})"
+    return ""
 
 
 class Deck(BaseModel):
     """What all decks share: where they come from, and what is said of a wrong one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def make(cls, **settings: object) -> Self:

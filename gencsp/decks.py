@@ -6,13 +6,34 @@ The command line fills the same classes, so a deck and a command mean the same.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Le, MinLen
 from pydantic import Field, field_validator
 
 from gencsp.composition import Composition
-from gencsp.deck_base import Deck
+from gencsp.deck_base import (
+    MOST,
+    CellAtoms,
+    Count,
+    Deck,
+    Displacement,
+    Fmax,
+    Fraction,
+    Minutes,
+    Natural,
+    Pressure,
+    Seed,
+    Share,
+    SpaceGroupNumber,
+    VolumePerAtom,
+    Workers,
+)
+from gencsp.engine.select import EngineName
 from gencsp.least_distances import LeastDistances, LeastDistancesField
+from gencsp.relax.settings import Minimiser
+
+SamplerName = Literal["thorough", "quick"]
 
 #: The filters of PIGEN's protocol that need no relaxation (Fig. 4a-d), behind the usual test of
 #: distances.
@@ -32,21 +53,21 @@ class CycleDeck(Deck):
     guests: tuple[str, ...] | None = Field(
         None, description="Species to take out and inpaint; chosen by the cycle if not given."
     )
-    atoms: int = Field(20, ge=1, description="Most atoms in a generated cell.")
-    n: int = Field(20, ge=1, description="Structures to generate.")
-    inpaintings: int = Field(3, ge=1, description="Structures to inpaint into each framework.")
-    seed: int = Field(0, ge=0, description="Seed of every random choice.")
-    workers: int = Field(2, ge=1, description="Worker processes of one thread each.")
+    atoms: CellAtoms = Field(20, description="Most atoms in a generated cell.")
+    n: Count = Field(20, description="Structures to generate.")
+    inpaintings: Count = Field(3, description="Structures to inpaint into each framework.")
+    seed: Seed = Field(0, description="Seed of every random choice.")
+    workers: Workers = Field(2, description="Worker processes of one thread each.")
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
     proposer: str = Field("mixed", description="Proposer that generates, by name.")
     weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
-    fmax: float = Field(0.1, gt=0, description="Relaxed when no force exceeds this, eV/Å.")
-    steps: int = Field(200, ge=0, description="Most minimiser steps.")
-    pressure: float = Field(0.0, description="Pressure, GPa.")
+    fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
+    steps: Natural = Field(200, description="Most minimiser steps.")
+    pressure: Pressure = Field(0.0, description="Pressure, GPa.")
     keep_symmetry: bool = Field(
         False, description="Keep the symmetry of inpainted structures while they relax."
     )
-    engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
+    engine: EngineName = Field("auto", description="Relaxation engine.")
     potential: str = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
@@ -67,54 +88,56 @@ class SearchDeck(Deck):
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
     method: str = Field("random", description="How to search: random, hop, genetic, or your own.")
-    budget: int = Field(100, ge=1, description="Trials, each of at most one relaxation.")
-    minutes: float | None = Field(None, gt=0, description="Most wall time of a session.")
-    patience: int | None = Field(
-        None, ge=1, description="Relaxations without a new minimum after which to stop."
+    budget: Count = Field(100, description="Trials, each of at most one relaxation.")
+    minutes: Minutes | None = Field(None, description="Most wall time of a session.")
+    patience: Count | None = Field(
+        None, description="Relaxations without a new minimum after which to stop."
     )
     target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
-    atoms: int = Field(20, ge=1, description="Most atoms in a cell.")
-    units: tuple[int, ...] | None = Field(
+    atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
+    units: Annotated[tuple[CellAtoms, ...], MinLen(1)] | None = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: Path | None = Field(None, description="Structure file whose cell is kept fixed.")
-    volume: float | None = Field(None, gt=0, description="Å³/atom to propose at.")
-    volume_spread: float = Field(
-        0.1, ge=0, lt=1, description="Fraction by which the volumes of random crystals spread."
+    volume: VolumePerAtom | None = Field(None, description="Å³/atom to propose at.")
+    volume_spread: Fraction = Field(
+        0.1, description="Fraction by which the volumes of random crystals spread."
     )
-    space_groups: tuple[int, ...] | None = Field(None, description="To propose in, by number.")
+    space_groups: Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None = Field(
+        None, description="To propose in, by number."
+    )
     separations: LeastDistancesField = Field(
         default_factory=LeastDistances, description="Least distances, Å, such as {Si-O = 1.5}."
     )
     seeds: tuple[str, ...] = Field(
         ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
     )
-    seed_share: float = Field(
-        0.5, ge=0, le=1, description="Share of seeds among structures without parents."
-    )
+    seed_share: Share = Field(0.5, description="Share of seeds among structures without parents.")
     background: str = Field("random", description="Proposer of the others, by name.")
-    sampler: Literal["thorough", "quick"] = Field(
+    sampler: SamplerName = Field(
         "quick", description="How score models propose: quick takes half of the time."
     )
     moves: tuple[str, ...] | None = Field(None, description="Moves of hop and genetic, by name.")
-    shakes: int = Field(0, ge=0, description="Shake good structures so often (random).")
-    population: int = Field(16, ge=2, description="Size of the population (genetic).")
-    ahead: int = Field(8, ge=1, description="Trials under way at once; the walkers of hop.")
-    batch: int = Field(1, ge=1, description="Trials in one task.")
-    seed: int = Field(0, ge=0, description="Seed of every random choice.")
-    workers: int = Field(2, ge=1, description="Worker processes of one thread each.")
+    shakes: Natural = Field(0, description="Shake good structures so often (random).")
+    population: Annotated[int, Ge(2), Le(MOST)] = Field(
+        16, description="Size of the population (genetic)."
+    )
+    ahead: Count = Field(8, description="Trials under way at once; the walkers of hop.")
+    batch: Count = Field(1, description="Trials in one task.")
+    seed: Seed = Field(0, description="Seed of every random choice.")
+    workers: Workers = Field(2, description="Worker processes of one thread each.")
     executor: str = Field("local", description="Where tasks run.")
     out: Path | None = Field(None, description="Folder; runs/FORMULA-METHOD-SEED if not given.")
     weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
-    fmax: float = Field(0.1, gt=0, description="Relaxed when no force exceeds this, eV/Å.")
-    steps: int = Field(200, ge=0, description="Most minimiser steps.")
-    minimiser: Literal["fire", "quasi-newton"] = Field("quasi-newton", description="Minimiser.")
-    pressure: float = Field(0.0, description="Pressure, GPa.")
+    fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
+    steps: Natural = Field(200, description="Most minimiser steps.")
+    minimiser: Minimiser = Field("quasi-newton", description="Minimiser.")
+    pressure: Pressure = Field(0.0, description="Pressure, GPa.")
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
-    rattle: float = Field(
-        0.0, ge=0, description="Displacements before the free (or a second, free) relaxation, Å."
+    rattle: Displacement = Field(
+        0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
-    engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
+    engine: EngineName = Field("auto", description="Relaxation engine.")
     potential: str = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
@@ -126,7 +149,7 @@ class FilterDeck(Deck):
         tuple({"name": name} for name in PIGEN_FUNNEL),
         description="The filters in order: a name, and options of that filter.",
     )
-    workers: int = Field(2, ge=1, description="Worker processes of one thread each.")
+    workers: Workers = Field(2, description="Worker processes of one thread each.")
     out: Path = Field(Path("filtered"), description="Folder for the results.")
     rows: Literal["csv", "parquet"] = Field(
         "csv", description="Format of the table of verdicts; Parquet needs pyarrow."

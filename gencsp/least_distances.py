@@ -11,6 +11,7 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, PlainSerializer
 
+from gencsp.deck_base import Separation, check
 from gencsp.errors import RequestError
 
 Array = NDArray[np.float64]
@@ -31,8 +32,8 @@ class LeastDistances(Mapping[tuple[str, str], float]):
         triples: two symbols in alphabetical order and their distance in Å, in order.
 
     Raises:
-        RequestError: a symbol is no element, a distance is not positive and finite, or a pair has
-            two distances.
+        RequestError: a symbol is no element, a distance is out of range, or a pair has two
+            distances.
     """
 
     triples: tuple[tuple[str, str, float], ...] = ()
@@ -48,10 +49,7 @@ class LeastDistances(Mapping[tuple[str, str], float]):
                         f"'{name}' is not a pair of elements such as Li-O: '{symbol}' is not an "
                         f"element."
                     )
-            if not (np.isfinite(distance) and distance > 0):
-                raise RequestError(
-                    f"the least distance of {name} is {distance}: give a positive distance in Å."
-                )
+            check(f"the least distance of {name}", distance, Separation)
             if found.setdefault(pair, float(distance)) != distance:
                 raise RequestError(
                     f"{name} has two least distances, {found[pair]:g} and {distance:g} Å: give one."

@@ -31,6 +31,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from gencsp.errors import RequestError
 from gencsp.frameworks import GuestChoice, broadest_species, choose_guests, framework
 from gencsp.near_symmetry import average_cell, symmetrise_nearly
 
@@ -182,11 +183,11 @@ def symmetry_success_rate(
     """Share of structures whose space group is not among ``low`` (CHGGen, Model evaluation).
 
     Raises:
-        ValueError: there are no structures.
+        RequestError: there are no structures.
     """
     numbers = [group.number for group in groups]
     if not numbers:
-        raise ValueError("there are no structures to take a symmetry success rate of.")
+        raise RequestError("there are no structures to take a symmetry success rate of.")
     return sum(number not in low for number in numbers) / len(numbers)
 
 

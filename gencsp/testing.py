@@ -16,6 +16,7 @@ from ase import Atoms
 from torch import Tensor
 
 from gencsp.diffusion.batch import CrystalBatch
+from gencsp.errors import RequestError
 
 #: Terms of a wrapped normal below exp(−TAIL) are left out.
 TAIL = 30.0
@@ -145,7 +146,7 @@ class WrappedMixture:
         """∇ log p_σ(x) = Σ_k p(k | x) ∇ log p_σ(x | k), in 1/Å, shape (n, 3)."""
         x = batch.positions.to(torch.float64).reshape(batch.n_crystals, -1, 3)
         if x.shape[1] != self.sites.shape[1]:
-            raise ValueError(f"The mixture has {self.sites.shape[1]} atoms, not {x.shape[1]}.")
+            raise RequestError(f"The mixture has {self.sites.shape[1]} atoms, not {x.shape[1]}.")
         total = torch.zeros_like(x)
         for level in torch.unique(sigma).tolist():
             rows = sigma == level

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from typer.core import TyperGroup
 
-from gencsp.errors import GencspError
+from gencsp.errors import GencspError, StoreError
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -101,6 +101,30 @@ def kept_on_interrupt(what: str) -> Iterator[list[Atoms]]:
         complain(f"stopped after {len(filled)} {what}: these are written, the others are not done.")
         if not filled:
             raise typer.Exit(INTERRUPTED) from None
+
+
+def require_folder(folder: Path) -> None:
+    """Find out whether results can be written to a folder, before they are computed.
+
+    Raises:
+        StoreError: there is a file of this name, or in the place of a folder above it.
+    """
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return
+        if place.exists():
+            raise StoreError(f"{place} is a file: name another folder with --out.")
+
+
+def require_file(file: Path) -> None:
+    """The same for results that are one file.
+
+    Raises:
+        StoreError: there is a folder of this name, or a file in the place of a folder above it.
+    """
+    if file.is_dir():
+        raise StoreError(f"{file} is a folder: name another file with --out.")
+    require_folder(file.parent)
 
 
 def print_structures(structures: Sequence[Atoms]) -> None:

@@ -14,6 +14,7 @@ from gencsp.cli.console import (
     print_failures,
     print_structures,
     progress_bars,
+    require_folder,
     say,
     split_species,
     write_results,
@@ -87,6 +88,7 @@ def cycle(
     )
     from gencsp.assembly import open_cycle
 
+    require_folder(deck.folder)
     other = potential_of(second)
     try:
         with open_cycle(deck) as search:

@@ -11,7 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gencsp.cli.console import SHOWN, complain, kept_on_interrupt, progress_bars, say
+from gencsp.cli.console import (
+    SHOWN,
+    complain,
+    kept_on_interrupt,
+    progress_bars,
+    require_folder,
+    say,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -32,7 +39,7 @@ def dedup(
     ],
     same_energy: Annotated[
         float | None,
-        typer.Option(min=0, help="Different if energies are further apart than this, eV/atom."),
+        typer.Option(help="Different if energies are further apart than this, eV/atom."),
     ] = None,
     scale: Annotated[
         bool,
@@ -48,6 +55,7 @@ def dedup(
 
     from gencsp.similarity import StructureIndex
 
+    require_folder(out)
     pool = _read(pools)
     # Sorting keeps the order of the pool where there are no energies.
     pool.sort(key=lambda item: float("inf") if (e := _energy(item[1])) is None else e)

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from gencsp.cli.console import complain, print_structures, progress_bars, say, write_results
+from gencsp.cli.console import (
+    complain,
+    print_structures,
+    progress_bars,
+    require_folder,
+    say,
+    write_results,
+)
 from gencsp.cli.options import FilesArgument, HullOption
 
 dft = typer.Typer(
@@ -32,9 +39,9 @@ def write(
     preset: Annotated[
         str, typer.Option("--set", help="Settings by name; VASP: relax, static or scan.")
     ] = "",
-    cutoff: Annotated[float | None, typer.Option(min=1, help="Plane-wave cutoff, eV.")] = None,
+    cutoff: Annotated[float | None, typer.Option(help="Plane-wave cutoff, eV.")] = None,
     spacing: Annotated[
-        float, typer.Option(min=0.01, help="Spacing of k-points, 1/Å; VASP's sets have their own.")
+        float, typer.Option(help="Spacing of k-points, 1/Å; VASP's sets have their own.")
     ] = 0.25,
     pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
     pseudos: Annotated[
@@ -67,8 +74,8 @@ def run(
     command: Annotated[
         str | None, typer.Option(help="How the code is run, such as 'mpirun -n 4 pw.x -in ...'.")
     ] = None,
-    hours: Annotated[float, typer.Option(min=0, help="Most wall time for a structure.")] = 24.0,
-    retries: Annotated[int, typer.Option(min=0, help="Starts again after a failure.")] = 2,
+    hours: Annotated[float, typer.Option(help="Most wall time for a structure.")] = 24.0,
+    retries: Annotated[int, typer.Option(help="Starts again after a failure.")] = 2,
 ) -> None:
     """Run what has not been run, one after another, under custodian."""
     from gencsp.dft import read_campaign
@@ -104,6 +111,7 @@ def read(
     from gencsp.search.tasks import SymmetryTolerance, name_space_group
     from gencsp.sources.entries_file import write_entries
 
+    require_folder(out)
     campaign = read_campaign(folder)
     for job, result in campaign.results():
         if isinstance(result, str):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gencsp.cli.console import complain, print_structures, say
+from gencsp.cli.console import complain, print_structures, require_folder, say
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -30,7 +30,7 @@ def materials_project(
     system: SystemArgument,
     formula: FormulaOption = None,
     above_hull: Annotated[
-        float, typer.Option(min=0, help="Crystals at most so far above the hull, eV/atom.")
+        float, typer.Option(help="Crystals at most so far above the hull, eV/atom.")
     ] = 0.1,
     thermo_type: Annotated[
         Literal["GGA_GGA+U", "GGA_GGA+U_R2SCAN", "R2SCAN"],
@@ -44,10 +44,13 @@ def materials_project(
 
     Writes entries.csv (a hull of the project's own energies) and structures.extxyz.
     """
+    from gencsp.deck_base import NonNegative, check
     from gencsp.sources import materials_project as mp
     from gencsp.sources.entries_file import write_entries
     from gencsp.sources.web import Web, default_cache
 
+    require_folder(out)
+    check("above_hull", above_hull, NonNegative)
     web = Web(cache=default_cache(), refresh=refresh)
     elements = system.split("-")
     address = (endpoint or mp.ENDPOINT).rstrip("/")
@@ -88,6 +91,7 @@ def optimade(
     from gencsp.sources.optimade import Optimade, entry_of, formula_filter, system_filter
     from gencsp.sources.web import Web, default_cache
 
+    require_folder(out)
     if sum(given is not None for given in (system, formula, query)) != 1:
         raise RequestError("give one of a chemical system, --formula and --filter.")
     if bool(energy) != bool(level):

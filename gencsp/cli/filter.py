@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gencsp.cli.console import INTERRUPTED, complain, progress_bars, say
+from gencsp.cli.console import INTERRUPTED, complain, progress_bars, require_folder, say
 
 if TYPE_CHECKING:
     from gencsp.decks import FilterDeck
@@ -40,7 +40,7 @@ def filter_pools(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Worker processes of one thread each [default: 2]."),
+        typer.Option(help="Worker processes of one thread each [default: 2]."),
     ] = None,
     rows: Annotated[
         Literal["csv", "parquet"] | None,
@@ -60,6 +60,7 @@ def filter_pools(
     from gencsp.filters.plots import Distributions, draw_survival
     from gencsp.pools import sources
 
+    require_folder(settings.out)
     funnel = Funnel(settings.stages)
     names = tuple(one.name for one in funnel.filters)
     summary, distributions = Summary(names), Distributions(funnel.filters)

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from gencsp.cli.console import print_structures, progress_bars, write_results
+from gencsp.cli.console import print_structures, progress_bars, require_folder, write_results
 from gencsp.cli.options import EngineOption, FilesArgument, HullOption, PotentialOption
 
 
 def hull(
     files: FilesArgument,
-    workers: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    workers: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     engine: EngineOption = "auto",
     potential: PotentialOption = "chgnet",
     entries: HullOption = None,
@@ -21,8 +21,11 @@ def hull(
 ) -> None:
     """Decomposition energies of structures as they are, from CHGNet or another potential."""
     from gencsp.api import hull as call
+    from gencsp.deck_base import Workers, check
     from gencsp.io import name_of, read_structures
 
+    check("workers", workers, Workers)
+    require_folder(out)
     structures = read_structures(files)
     for number, atoms in enumerate(structures):
         atoms.info["structure_id"] = name_of(atoms, number)

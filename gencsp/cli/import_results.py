@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import complain, print_structures, say, write_results
+from gencsp.cli.console import complain, print_structures, require_folder, say, write_results
 from gencsp.cli.options import HullOption
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def import_results(
     from gencsp.export import get_exporter
     from gencsp.search.tasks import SymmetryTolerance, name_space_group
 
+    require_folder(out)
     found = list(get_exporter(code).read_results(folder))
     for atoms in found:
         name_space_group(atoms, SymmetryTolerance())

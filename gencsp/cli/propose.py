@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gencsp.cli.console import kept_on_interrupt, print_structures, progress_bars, write_results
+from gencsp.cli.console import (
+    kept_on_interrupt,
+    print_structures,
+    progress_bars,
+    require_folder,
+    write_results,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -52,6 +58,7 @@ def propose(
     from gencsp.proposers.options import ProposerOptions
     from gencsp.search.tasks import SymmetryTolerance, name_space_group
 
+    require_folder(out)
     options = ProposerOptions(weights=weights, targets=_targets(target or []), guidance=guidance)
     if de_novo:
         _refuse_with_de_novo(formula, host)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gencsp.cli.console import complain, counted, print_failures, progress_bars, say
+from gencsp.cli.console import complain, counted, print_failures, progress_bars, require_file, say
 from gencsp.cli.options import EngineOption, PotentialOption
 
 
@@ -21,8 +21,8 @@ def references(
     ] = None,
     shipped: Annotated[bool, typer.Option(help="Take the crystals that ship with gencsp.")] = True,
     fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.05,
-    steps: Annotated[int, typer.Option(min=0, help="Most minimiser steps.")] = 500,
-    workers: Annotated[int, typer.Option(min=1, help="CPU threads, where it has them.")] = 2,
+    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 500,
+    workers: Annotated[int, typer.Option(help="CPU threads, where it has them.")] = 2,
     engine: EngineOption = "auto",
     out: Annotated[Path, typer.Option(help="CSV file for the entries.")] = Path("references.csv"),
 ) -> None:
@@ -31,6 +31,7 @@ def references(
     Energies of different models never share a hull: a search with another potential needs
     references made with it.
     """
+    from gencsp.deck_base import Workers, check
     from gencsp.errors import HullReferenceError
     from gencsp.io import read_structures
     from gencsp.potentials import get_potential
@@ -39,6 +40,9 @@ def references(
     from gencsp.relax import RelaxSettings
     from gencsp.sources.entries_file import write_entries
 
+    settings = RelaxSettings(fmax=fmax, steps=steps)
+    check("workers", workers, Workers)
+    require_file(out)
     model = get_potential(potential, engine=engine)
     elements = system.split("-")
     crystals = list(shipped_crystals(elements)) if shipped else []
@@ -47,7 +51,6 @@ def references(
     failures: list[str] = []
     with progress_bars() as bars:
         task = bars.add_task("relax", total=len(crystals), note=model.model)
-        settings = RelaxSettings(fmax=fmax, steps=steps)
         for made in make_references(crystals, model, settings=settings, workers=workers):
             if isinstance(made, HullEntry):
                 entries.append(made)

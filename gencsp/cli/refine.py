@@ -11,6 +11,7 @@ from gencsp.cli.console import (
     StageBars,
     print_structures,
     progress_bars,
+    require_folder,
     split_species,
     write_results,
 )
@@ -23,13 +24,13 @@ def refine(
         str | None, typer.Option(help="Species to inpaint, such as Li; chosen if not given.")
     ] = None,
     inpaintings: Annotated[int, typer.Option(help="Structures to inpaint a framework.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
-    steps: Annotated[int, typer.Option(min=0, help="Most minimiser steps.")] = 200,
+    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
     keep_symmetry: Annotated[
         bool, typer.Option(help="Keep the symmetry of inpainted structures while they relax.")
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes of one thread.")] = 2,
+    workers: Annotated[int, typer.Option(help="Worker processes of one thread.")] = 2,
     weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
     engine: EngineOption = "auto",
     potential: PotentialOption = "chgnet",
@@ -38,11 +39,16 @@ def refine(
 ) -> None:
     """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
     from gencsp.api import refine as call
-    from gencsp.errors import RequestError
+    from gencsp.deck_base import Count, Seed, Workers, check
     from gencsp.io import read_structures
+    from gencsp.relax import RelaxSettings
 
-    if fmax <= 0:
-        raise RequestError(f"fmax is {fmax}: it must be above zero, in eV/Å.")
+    # What is wrong is told before files are read and a bar is drawn.
+    RelaxSettings(fmax=fmax, steps=steps)
+    check("inpaintings", inpaintings, Count)
+    check("seed", seed, Seed)
+    check("workers", workers, Workers)
+    require_folder(out)
     structures = read_structures(files)
     with progress_bars() as bars:
         refined = call(

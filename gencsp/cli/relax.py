@@ -14,6 +14,7 @@ from gencsp.cli.console import (
     print_failures,
     print_structures,
     progress_bars,
+    require_folder,
     write_results,
 )
 from gencsp.cli.options import EngineOption, FilesArgument, HullOption, PotentialOption
@@ -25,27 +26,24 @@ if TYPE_CHECKING:
 def relax(
     files: FilesArgument,
     fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
-    steps: Annotated[int, typer.Option(min=0, help="Most minimiser steps.")] = 200,
+    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
     pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
     fixed_cell: Annotated[bool, typer.Option(help="Relax atoms only.")] = False,
     keep_symmetry: Annotated[bool, typer.Option(help="Keep the space group.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    workers: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     engine: EngineOption = "auto",
     potential: PotentialOption = "chgnet",
     hull: HullOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("relaxed"),
 ) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
-    from gencsp.errors import RequestError
+    from gencsp.deck_base import Workers, check
     from gencsp.io import name_of, read_structures
     from gencsp.potentials import get_potential
     from gencsp.provenance import Stage
     from gencsp.relax import RelaxSettings
     from gencsp.search.tasks import SymmetryTolerance, record
 
-    if fmax <= 0:
-        raise RequestError(f"fmax is {fmax}: it must be above zero, in eV/Å.")
-    model = get_potential(potential, engine=engine)
     settings = RelaxSettings(
         fmax=fmax,
         steps=steps,
@@ -53,6 +51,9 @@ def relax(
         fixed_cell=fixed_cell,
         keep_symmetry=keep_symmetry,
     )
+    check("workers", workers, Workers)
+    require_folder(out)
+    model = get_potential(potential, engine=engine)
     pool = read_structures(files)
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool), note="")

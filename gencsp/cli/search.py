@@ -15,6 +15,7 @@ from gencsp.cli.console import (
     print_structures,
     print_table,
     progress_bars,
+    require_folder,
     say,
     split_species,
     write_results,
@@ -203,6 +204,7 @@ def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
     from gencsp.assembly_search import open_search
     from gencsp.search_settings import folder
 
+    require_folder(folder(deck))
     other = potential_of(second)
     try:
         with open_search(deck) as run:

@@ -7,9 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
+from annotated_types import Ge, Le, Unit
 from ase import Atoms
+
+from gencsp.deck_base import Pressure, check_fields
+from gencsp.errors import DftError
 
 Kind = Literal["static", "relax"]
 
@@ -30,11 +34,14 @@ class Calculation:
 
     kind: Kind = "static"
     preset: str = ""
-    cutoff: float | None = None
-    spacing: float = 0.25
-    pressure: float = 0.0
+    cutoff: Annotated[float, Ge(1), Le(100_000), Unit("eV")] | None = None
+    spacing: Annotated[float, Ge(0.01), Le(100), Unit("1/Å")] = 0.25
+    pressure: Pressure = 0.0
     pseudos: Path | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self, DftError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp.composition import Composition
+from gencsp.deck_base import Natural, Seconds, check
 from gencsp.dft.base import Calculation, Result
 from gencsp.dft.registry import get_code
 from gencsp.errors import DftError, StoreError, StructureFileError
@@ -79,8 +80,10 @@ class Campaign:
 
         Raises:
             ProgramError: there is no such program.
-            DftError: a folder lacks what the code needs.
+            DftError: the limits make no sense, or a folder lacks what the code needs.
         """
+        check("seconds", seconds, Seconds, DftError)
+        check("retries", retries, Natural, DftError)
         code = get_code(self.code)
         for job in self.jobs:
             if self.is_done(job):

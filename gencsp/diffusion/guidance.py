@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,12 +18,10 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from torch import Tensor
 
+from gencsp.deck_base import NonNegative, Positive, Workers, check_fields
 from gencsp.diffusion.batch import CrystalBatch, ScoreModel
 from gencsp.diffusion.wrapped import remove_mean
-from gencsp.errors import RequestError
-
-if TYPE_CHECKING:
-    from gencsp.engine.base import Engine
+from gencsp.engine.base import Engine
 
 
 class Potential(Protocol):
@@ -40,7 +38,10 @@ class EnginePotential:
     """CHGNet through one of gencsp's engines, all crystals of a batch at once."""
 
     engine: Engine
-    workers: int = 1
+    workers: Workers = 1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]:
         """See :class:`Potential`."""
@@ -94,12 +95,12 @@ class EnergyGuidedScore:
 
     model: ScoreModel
     potential: Potential
-    temperature: float = 1.0
-    onset: float = 0.5
-    longest: float = 5.0
+    temperature: Positive = 1.0
+    onset: NonNegative = 0.5
+    longest: Positive = 5.0
 
     def __post_init__(self) -> None:
-        check_guidance(self.temperature, self.longest)
+        check_fields(self)
 
     @property
     def sigma_min(self) -> float:
@@ -124,12 +125,3 @@ class EnergyGuidedScore:
         forces = bounded_lengths(forces.to(score), self.longest) / self.temperature
         forces = remove_mean(forces, batch.owner, batch.n_crystals)
         return score + torch.where(active[batch.owner][:, None], forces, 0.0)
-
-
-def check_guidance(temperature: float, longest: float) -> None:
-    """Raise RequestError unless a pull can be made of these."""
-    if not (temperature > 0 and longest > 0):
-        raise RequestError(
-            f"temperature = {temperature:g} eV, longest = {longest:g} eV/Å: both must be above "
-            "zero; a higher temperature makes the guidance weaker."
-        )

@@ -11,11 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, Lt, Unit
 from ase.cell import Cell
 from ase.geometry.minkowski_reduction import minkowski_reduce
 from numpy.typing import NDArray
+
+from gencsp.deck_base import Positive, check_fields
+from gencsp.errors import RequestError
 
 Array = NDArray[np.float64]
 
@@ -39,6 +44,10 @@ class Bravais(StrEnum):
     TRICLINIC_P = "aP"
 
 
+#: Degrees between two vectors that do not lie on a line.
+CellAngle = Annotated[float, Gt(0), Lt(180), Unit("degrees")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeWindow:
     """What shapes of conventional cells are drawn.
@@ -50,19 +59,16 @@ class ShapeWindow:
             fraction of the cube root of its volume; a flatter draw is made again.
     """
 
-    ratio: tuple[float, float] = (0.75, 1.25)
-    angle: tuple[float, float] = (60.0, 120.0)
-    min_height: float = 0.4
+    ratio: tuple[Positive, Positive] = (0.75, 1.25)
+    angle: tuple[CellAngle, CellAngle] = (60.0, 120.0)
+    min_height: Annotated[float, Ge(0), Lt(0.9)] = 0.4
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(
-                f"ratio is {self.ratio}: give two positive numbers in ascending order."
-            )
-        if not 0 < self.angle[0] <= self.angle[1] < 180:
-            raise ValueError(f"angle is {self.angle}: give degrees in ascending order, 0 to 180.")
-        if not 0 <= self.min_height < 0.9:
-            raise ValueError(f"min_height is {self.min_height}: give a fraction from 0 to 0.9.")
+        check_fields(self)
+        for name in ("ratio", "angle"):
+            least, most = getattr(self, name)
+            if least > most:
+                raise RequestError(f"{name} is ({least}, {most}): give the smaller one first.")
 
 
 DEFAULT_WINDOW = ShapeWindow()
@@ -95,7 +101,7 @@ def centring(space_group: int) -> str:
     """Centring letter (P, A, C, I, F or R) of a space group in its standard setting.
 
     Raises:
-        ValueError: the number is not from 1 to 230.
+        RequestError: the number is not from 1 to 230.
     """
     _check(space_group)
     return next((letter for letter, groups in _CENTRED.items() if space_group in groups), "P")
@@ -125,7 +131,7 @@ def random_lattice(
         window: shapes allowed.
 
     Raises:
-        ValueError: the volume is not positive, or the window admits no cell of this kind.
+        RequestError: the volume is not positive, or the window admits no cell of this kind.
     """
     chosen = list(Bravais)[int(rng.integers(len(Bravais)))] if kind is None else Bravais(kind)
     letter = "C" if chosen[1] == "S" else chosen[1]
@@ -133,7 +139,7 @@ def random_lattice(
         cell = primitive_cell(_random_shape(chosen, rng, window), letter, volume=volume)
         if min_height(cell) >= window.min_height * volume ** (1 / 3):
             return cell
-    raise ValueError(f"no {chosen} cell fits {window}: widen its ratios or lower min_height.")
+    raise RequestError(f"no {chosen} cell fits {window}: widen its ratios or lower min_height.")
 
 
 def space_group_lattice(
@@ -153,7 +159,7 @@ def space_group_lattice(
         shape = _random_shape(kind, rng, window)
         if min_height(primitive_cell(shape, letter, volume=1.0)) >= window.min_height:
             return scaled(shape, volume / abs(np.linalg.det(PRIMITIVE[letter])))
-    raise ValueError(f"no {kind} cell fits {window}: widen its ratios or lower min_height.")
+    raise RequestError(f"no {kind} cell fits {window}: widen its ratios or lower min_height.")
 
 
 def primitive_cell(conventional: Cell, letter: str, *, volume: float | None = None) -> Cell:
@@ -167,10 +173,10 @@ def scaled(cell: Cell, volume: float) -> Cell:
     """The same shape with another volume, Å³.
 
     Raises:
-        ValueError: the volume is not positive and finite.
+        RequestError: the volume is not positive and finite.
     """
     if not (np.isfinite(volume) and volume > 0):
-        raise ValueError(f"volume is {volume}: a cell needs a positive, finite volume in Å³.")
+        raise RequestError(f"volume is {volume}: a cell needs a positive, finite volume in Å³.")
     return Cell(cell.array * (volume / cell.volume) ** (1 / 3))
 
 
@@ -189,10 +195,10 @@ def conventional_shape(kind: Bravais, parameters: tuple[float, ...]) -> Cell:
     γ for triclinic; angles in degrees.
 
     Raises:
-        ValueError: another number of parameters, or angles that no cell can have.
+        RequestError: another number of parameters, or angles that no cell can have.
     """
     if len(parameters) != N_FREE[kind[0]]:
-        raise ValueError(f"{kind} has {N_FREE[kind[0]]} free parameters, not {len(parameters)}.")
+        raise RequestError(f"{kind} has {N_FREE[kind[0]]} free parameters, not {len(parameters)}.")
     angles = [90.0, 90.0, 90.0]
     ratios = (1.0, *parameters[:2]) if kind[0] in "oma" else (1.0, 1.0, *(parameters or (1.0,)))
     if kind[0] == "h":
@@ -203,7 +209,7 @@ def conventional_shape(kind: Bravais, parameters: tuple[float, ...]) -> Cell:
         angles = list(parameters[2:])
         cosines = np.cos(np.radians(angles))
         if 1 - np.sum(cosines**2) + 2 * np.prod(cosines) < 1e-3:
-            raise ValueError(f"no cell has the angles {angles}.")
+            raise RequestError(f"no cell has the angles {angles}.")
     return Cell.fromcellpar([*ratios, *angles])
 
 
@@ -222,9 +228,9 @@ def _random_shape(kind: Bravais, rng: np.random.Generator, window: ShapeWindow) 
         angles = rng.uniform(*window.angle, size=n_angles)
         try:
             return conventional_shape(kind, (*ratios, *angles))
-        except ValueError:  # three angles that no cell can have: draw again
+        except RequestError:  # three angles that no cell can have: draw again
             continue
-    raise ValueError(f"no {kind} cell has angles within {window.angle} degrees.")
+    raise RequestError(f"no {kind} cell has angles within {window.angle} degrees.")
 
 
 def _rhombohedral_angle(rng: np.random.Generator, window: ShapeWindow) -> float:
@@ -243,4 +249,4 @@ def _hexagonal_axes(angle: float) -> Cell:
 
 def _check(space_group: int) -> None:
     if not 1 <= space_group <= 230:
-        raise ValueError(f"{space_group} is not a space-group number: they run from 1 to 230.")
+        raise RequestError(f"{space_group} is not a space-group number: they run from 1 to 230.")

@@ -11,6 +11,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
+from gencsp.deck_base import Count, Natural, NonNegative, Positive, Share, check_fields
 from gencsp.diffusion.batch import CrystalBatch, ScoreModel
 from gencsp.diffusion.inpainting import Host, JumpBack
 from gencsp.diffusion.noise import standard_normal
@@ -57,30 +58,23 @@ class SamplerSettings:
     """
 
     kind: Kind = "predictor-corrector"
-    steps: int = 100
+    steps: Count = 100
     spacing: Spacing = "geometric"
-    sigma_max: float | None = None
-    sigma_min: float | None = None
-    renewal: float | None = None
-    corrector_steps: int = 1
-    snr: float = 0.4
+    sigma_max: Positive | None = None
+    sigma_min: Positive | None = None
+    renewal: Share | None = None
+    corrector_steps: Natural = 1
+    snr: Positive = 0.4
     langevin: LangevinLength = "score-norm"
-    churn: float = 0.0
-    resampling: int = 1
+    churn: NonNegative = 0.0
+    resampling: Count = 1
     jump_back: JumpBack = "marginal"
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.resampling < 1 or self.corrector_steps < 0:
-            raise ValueError(
-                f"steps = {self.steps}, resampling = {self.resampling}, corrector_steps = "
-                f"{self.corrector_steps}: give at least one step and pass, and no negative number."
-            )
-        if self.renewal is not None and not 0 <= self.renewal <= 1:
-            raise ValueError(f"renewal is {self.renewal}: give a share from 0 to 1, or None.")
-        if not self.snr > 0 or self.churn < 0:
-            raise ValueError(
-                f"snr = {self.snr} must be above zero, churn = {self.churn} not below."
-            )
+        check_fields(self)
+        low, high = self.sigma_min, self.sigma_max
+        if low is not None and high is not None and low > high:
+            raise RequestError(f"sigma_min is {low} Å and sigma_max {high} Å: give it the larger.")
 
     def levels(self, model: ScoreModel) -> tuple[float, ...]:
         """Noise levels in Å, descending to zero, for this model.

@@ -13,6 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from gencsp.deck_base import Count, check
+from gencsp.errors import RequestError
+
 Spacing = Literal["geometric", "karras"]
 
 #: Exponent of Karras et al. (2022), eq. 5: the value of their table 1.
@@ -33,12 +36,12 @@ def noise_levels(
             spends more steps at small σ and suits higher-order solvers.
 
     Raises:
-        ValueError: for a range or a number of steps that makes no schedule.
+        RequestError: an unknown spacing, or a range or a number of steps that makes no schedule.
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}: at least one step is needed.")
+    check("steps", steps, Count)
+    check("spacing", spacing, Spacing)
     if not 0 < sigma_min <= sigma_max < float("inf"):
-        raise ValueError(
+        raise RequestError(
             f"sigma_min = {sigma_min} and sigma_max = {sigma_max}: "
             "give 0 < sigma_min <= sigma_max, in Å."
         )

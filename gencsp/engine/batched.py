@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
+from gencsp.deck_base import Workers, check
 from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.batched_network import CHGNetwork, NetworkSettings
 from gencsp.engine.batched_parts import Part
@@ -59,7 +60,7 @@ class TorchEngine:
         device: str | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.device = _find_device(device)
+        self.device = find_device(device)
         weights = load_weights(model)
         self.model, self.digest = weights.model, weights.digest
         self.dtype = dtype
@@ -81,6 +82,7 @@ class TorchEngine:
 
         ``workers`` is the number of CPU threads.
         """
+        check("workers", workers, Workers)
         verdicts = [check_input(atoms) for atoms in structures]
         good = [a for a, verdict in zip(structures, verdicts, strict=True) if verdict is None]
         results = iter(self._evaluate_good(good, magmoms, workers) if good else [])
@@ -98,6 +100,8 @@ class TorchEngine:
         on_step: StepCallback | None = None,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures in flight; ``workers`` is the number of CPU threads."""
+
+        check("workers", workers, Workers)
 
         def evaluate(crystals: Crystals) -> Values:
             with _threads(workers):
@@ -219,7 +223,12 @@ class TorchEngine:
         part.write(crystals, out, energy, pull, virial.view(n, 3, 3), closest, moments)
 
 
-def _find_device(name: str | None) -> torch.device:
+def find_device(name: str | None) -> torch.device:
+    """The device of that name; ``None`` takes a GPU where there is one.
+
+    Raises:
+        EngineError: PyTorch has no such device here.
+    """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -18,6 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
+from gencsp.deck_base import Workers, check
 from gencsp.engine import _native
 from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.weights import CHGNetWeights, load_weights
@@ -108,6 +109,7 @@ class NativeEngine:
         merge: bool = False,
     ) -> list[SiteEvaluation]:
         """As :meth:`evaluate`, with the energy of each atom."""
+        check("workers", workers, Workers)
         if not structures:
             return []
         first = np.cumsum([0, *(len(s) for s in structures)]).astype(np.int32)
@@ -160,12 +162,13 @@ class NativeEngine:
             ConstraintError: a structure carries a constraint other than ``FixAtoms`` and
                 ``FixSymmetry``.
         """
+        check("workers", workers, Workers)
         pool = _native.RelaxPool(
             self._model,
             quasi_newton=settings.minimiser == "quasi-newton",
             fmax=settings.fmax,
             steps=settings.steps,
-            time_limit=settings.time_limit or 0.0,
+            time_limit=0.0 if settings.time_limit is None else settings.time_limit,
             ceiling=float("inf") if settings.ceiling is None else settings.ceiling,
             patience=verdicts.PATIENCE,
             least_volume=verdicts.MIN_VOLUME_PER_ATOM,

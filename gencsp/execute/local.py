@@ -22,6 +22,8 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from gencsp.deck_base import Workers, check
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -78,8 +80,7 @@ class LocalProcesses(Executor):
     """
 
     def __init__(self, workers: int) -> None:
-        if workers < 1:
-            raise ValueError(f"there are {workers} workers: give at least one.")
+        check("workers", workers, Workers)
         self._context = multiprocessing.get_context("spawn")
         # The workers read from this pipe; nothing is ever sent. It closes when the caller says
         # so or dies, however it dies, and the workers see that.

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
-from gencsp.errors import StructureFileError
+from gencsp.errors import ExportError, StructureFileError
 from gencsp.export.cells import wrap
 
 
@@ -20,12 +20,12 @@ def write_poscar(atoms: Atoms, title: str) -> str:
         title: first line.
 
     Raises:
-        ValueError: the atoms are not grouped, or the title has a line break.
+        ExportError: the atoms are not grouped, or the title has a line break.
     """
     symbols = atoms.get_chemical_symbols()
     species = list(dict.fromkeys(symbols))
     if symbols != [s for s in species for _ in range(symbols.count(s))] or "\n" in title:
-        raise ValueError("a POSCAR needs atoms grouped by species and a title of one line.")
+        raise ExportError("a POSCAR needs atoms grouped by species and a title of one line.")
     counts = [symbols.count(s) for s in species]
     lines = [title, "1.0"]
     lines += [_numbers(row) for row in atoms.cell.array]
@@ -78,7 +78,7 @@ def _read_one(lines: Sequence[str], at: int, species: Sequence[str] | None) -> t
         species = words
         at += 1
     if species is None:
-        raise ValueError("no species")
+        raise StructureFileError("no species")
     counts = [int(n) for n in lines[at].split()]
     symbols = [s for s, n in zip(species, counts, strict=True) for _ in range(n)]
     at += 1

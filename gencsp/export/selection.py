@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.deck_base import CellAtoms, Separation, check_fields
 from gencsp.errors import ExportError
 from gencsp.export.cells import regular, resized
 from gencsp.io import MIN_VOLUME, name_of
@@ -33,8 +34,11 @@ class Rules:
     """
 
     same_size: bool = False
-    min_atoms: int = 1
-    separation: float = COINCIDENT
+    min_atoms: CellAtoms = 1
+    separation: Separation = COINCIDENT
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

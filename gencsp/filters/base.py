@@ -80,7 +80,7 @@ class Filter(Protocol):
 class ConfiguredFilter(BaseModel):
     """Base of gencsp's own filters: options are checked fields, set once, that decks name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: ClassVar[str]
     quantity: ClassVar[str]

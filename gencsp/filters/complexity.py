@@ -17,6 +17,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
+from gencsp.deck_base import Symprec
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.orbits import SYMPREC, orbits
 
@@ -31,7 +32,7 @@ class Complexity(ConfiguredFilter):
     quantity: ClassVar[str] = "complexity K (bits/atom)"
 
     minimum: float = Field(3.9, ge=0, description="Bits per atom, to be exceeded.")
-    symprec: float = Field(SYMPREC, gt=0, description="Å.")
+    symprec: Symprec = Field(SYMPREC, description="Å.")
 
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`."""

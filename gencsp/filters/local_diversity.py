@@ -30,6 +30,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gencsp.deck_base import Symprec
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.orbits import SYMPREC, orbits
 
@@ -51,7 +52,7 @@ class LocalDiversity(ConfiguredFilter):
     quantity: ClassVar[str] = "local diversity M_LED (bits)"
 
     minimum: float = Field(9.0, ge=0, description="Bits, to be exceeded.")
-    symprec: float = Field(SYMPREC, gt=0, description="Å.")
+    symprec: Symprec = Field(SYMPREC, description="Å.")
 
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`."""

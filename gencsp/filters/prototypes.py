@@ -22,6 +22,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
+from gencsp.deck_base import Count, Natural, Symprec
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.frameworks import FAR, Framework
 from gencsp.filters.orbits import SYMPREC, orbits
@@ -76,9 +77,9 @@ class Prototypes(ConfiguredFilter):
     quantity: ClassVar[str] = "rank of the matched prototype"
     costly: ClassVar[bool] = True
 
-    top: int = Field(100, ge=1, description="Most frequent prototypes that count as known.")
-    search: int = Field(0, ge=0, description="Prototypes to look through, for ranks beyond top.")
-    symprec: float = Field(SYMPREC, gt=0, description="Å, to find the primitive cell.")
+    top: Count = Field(100, description="Most frequent prototypes that count as known.")
+    search: Natural = Field(0, description="Prototypes to look through, for ranks beyond top.")
+    symprec: Symprec = Field(SYMPREC, description="Å, to find the primitive cell.")
 
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`."""
@@ -101,7 +102,7 @@ class AflowPrototypes(ConfiguredFilter):
     quantity: ClassVar[str] = "unmatched (0 or 1)"
     costly: ClassVar[bool] = True
 
-    symprec: float = Field(SYMPREC, gt=0, description="Å, to find the primitive cell.")
+    symprec: Symprec = Field(SYMPREC, description="Å, to find the primitive cell.")
 
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`."""

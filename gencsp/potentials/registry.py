@@ -9,14 +9,15 @@ An entry point names a function that takes a :class:`PotentialRequest` and retur
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from gencsp.errors import PotentialError
+from gencsp.deck_base import check_fields
+from gencsp.errors import EngineError, PotentialError
 
 if TYPE_CHECKING:
     from gencsp.engine.base import Engine
@@ -40,6 +41,9 @@ class PotentialRequest:
     variant: str = ""
     engine: Literal["auto", "native", "torch"] = "auto"
     device: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, EngineError)
 
 
 def potential_names() -> tuple[str, ...]:
@@ -73,6 +77,7 @@ def get_potential(
 @lru_cache(maxsize=8)
 def _made(name: str, engine: Literal["auto", "native", "torch"], device: str | None) -> Engine:
     first, _, variant = name.partition(":")
+    request = PotentialRequest(variant=variant, engine=engine, device=device)
     if first not in _registered() and "-" in first:
         # As the models are called in hulls and results: chgnet-r2scan, sevennet-7net-0.
         shorter, _, rest = first.partition("-")
@@ -80,7 +85,7 @@ def _made(name: str, engine: Literal["auto", "native", "torch"], device: str | N
             first, variant = shorter, rest
     if first in _registered():
         make: Callable[[PotentialRequest], Engine] = _registered()[first].load()
-        return make(PotentialRequest(variant=variant, engine=engine, device=device))
+        return make(replace(request, variant=variant))
     from gencsp.potentials.own import from_file, from_import
 
     if first.endswith(".py"):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gencsp.deck_base import Natural, Positive, Seconds, check_fields
 from gencsp.errors import ProgramError
 
 #: Names of the files that hold what a program says.
@@ -42,10 +43,13 @@ class Limits:
         retries: how often it is started again after a failure.
     """
 
-    seconds: float = 24 * 3600.0
-    silence: float | None = None
-    disk: float = 20e9
-    retries: int = 2
+    seconds: Seconds = 24 * 3600.0
+    silence: Seconds | None = None
+    disk: Positive = 20e9
+    retries: Natural = 2
+
+    def __post_init__(self) -> None:
+        check_fields(self, ProgramError)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from annotated_types import MinLen
 from ase import Atoms
 from ase.cell import Cell
 
 from gencsp.composition import Composition
+from gencsp.deck_base import (
+    CellAtoms,
+    Count,
+    Pressure,
+    SpaceGroupNumber,
+    VolumePerAtom,
+    check,
+    check_fields,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +40,31 @@ class Request:
     """
 
     composition: Composition
-    n: int
-    units: tuple[int, ...] = (1,)
+    n: Count
+    units: Annotated[tuple[CellAtoms, ...], MinLen(1)] = (1,)
     cell: Cell | None = None
-    volume_per_atom: float | None = None
+    volume_per_atom: VolumePerAtom | None = None
     host: Atoms | None = None
-    space_groups: tuple[int, ...] | None = None
-    pressure: float = 0.0
+    space_groups: Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None = None
+    pressure: Pressure = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_size(self.composition, self.units)
+
+
+def check_size(composition: Composition, units: Sequence[int]) -> None:
+    """Compare the largest cell, of so many formula units, with what can be held.
+
+    Raises:
+        RequestError: there is no number of units, one is not above zero, or a cell is too large.
+    """
+    check("units", tuple(units), Annotated[tuple[CellAtoms, ...], MinLen(1)])
+    check(
+        f"the number of atoms in {max(units)} x {composition}",
+        composition.size * max(units),
+        CellAtoms,
+    )
 
 
 class Proposer(Protocol):

@@ -6,11 +6,12 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
+from annotated_types import Ge, Le
 from pydantic import Field, model_validator
 
-from gencsp.deck_base import Deck
+from gencsp.deck_base import Count, Deck, Natural, Positive, Seconds
 from gencsp.errors import DeckError
 from gencsp.programs import Limits
 from gencsp.proposers.external_presets import PLACEHOLDERS, PRESETS, Preset
@@ -33,15 +34,17 @@ class ExternalDeck(Deck):
     model: str = Field("", description="Weights, by path or name, for {model}.")
     variables: dict[str, str] = Field(default_factory=dict, description="Environment variables.")
     arguments: tuple[str, ...] = Field((), description="More arguments, at the end.")
-    batch: int | None = Field(None, ge=1, description="Structures at once.")
-    ask: float = Field(1.0, ge=1, description="Ask for so many times what is wanted.")
-    launches: int = Field(3, ge=1, description="Starts for what is still missing, at most.")
-    seconds: float = Field(24 * 3600.0, gt=0, description="Wall time of one start.")
-    silence: float | None = Field(
-        None, gt=0, description="Hung after so many seconds without a new or grown file."
+    batch: Count | None = Field(None, description="Structures at once.")
+    ask: Annotated[float, Ge(1), Le(1000)] = Field(
+        1.0, description="Ask for so many times what is wanted."
     )
-    retries: int = Field(2, ge=0, description="Starts again after a failure.")
-    disk_gb: float = Field(20.0, gt=0, description="Gigabytes that it may write.")
+    launches: Count = Field(3, description="Starts for what is still missing, at most.")
+    seconds: Seconds = Field(24 * 3600.0, description="Wall time of one start.")
+    silence: Seconds | None = Field(
+        None, description="Hung after so many seconds without a new or grown file."
+    )
+    retries: Natural = Field(2, description="Starts again after a failure.")
+    disk_gb: Positive = Field(20.0, description="Gigabytes that it may write.")
     keep: Path | None = Field(None, description="Keep the program's folders here.")
 
     @model_validator(mode="after")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from gencsp.deck_base import Count, check_fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
@@ -26,8 +28,11 @@ class Preset:
 
     command: tuple[str, ...]
     output: tuple[str, ...]
-    batch: int = 64
+    batch: Count = 64
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 #: What stands in braces in a command, and what takes its place.

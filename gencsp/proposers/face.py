@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.cell import Cell
 
 from gencsp.composition import Composition
-from gencsp.errors import RequestError
+from gencsp.deck_base import CellAtoms, Count, Seed, check
 from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import identify
 from gencsp.proposers.registry import DECK, get_proposer
@@ -57,8 +57,9 @@ def propose(
         CompositionError, RequestError: the formula cannot be read, or the parts disagree.
         WeightsError: the score model's weights are missing or damaged.
     """
-    if n < 1:
-        raise RequestError(f"n is {n}: ask for at least one structure.")
+    check("n", n, Count)
+    check("max_atoms", max_atoms, CellAtoms)
+    check("seed", seed, Seed)
     composition = Composition.parse(formula).reduced
     largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)
     request = Request(

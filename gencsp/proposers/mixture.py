@@ -69,14 +69,8 @@ class MixedProposer:
         turns = [int((k + 1) * self.share) > int(k * self.share) for k in range(request.n)]
         rngs = streams(rng)
         both = ((self.unconditional, False), (symmetric, True))
-        parts = [
-            proposer.propose(replace(request, n=turns.count(kind)), rng=next(rngs))
-            for proposer, kind in both
-        ]
-        spare = [
-            proposer.propose(replace(request, n=turns.count(not kind)), rng=next(rngs))
-            for proposer, kind in both
-        ]
+        parts = [_part(p, request, turns.count(kind), next(rngs)) for p, kind in both]
+        spare = [_part(p, request, turns.count(not kind), next(rngs)) for p, kind in both]
         return self._propose(turns, parts, spare)
 
     def _propose(
@@ -88,3 +82,10 @@ class MixedProposer:
                 atoms = next(spare[not turn], None)
             if atoms is not None:
                 yield atoms
+
+
+def _part(
+    proposer: Proposer, request: Request, n: int, rng: np.random.Generator
+) -> Iterator[Atoms]:
+    """What one of the proposers makes; nothing where nothing is asked of it."""
+    return proposer.propose(replace(request, n=n), rng=rng) if n else iter(())

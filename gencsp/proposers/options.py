@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gencsp.deck_base import Count, Fraction, Share, check_fields
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.joint.conditions import Property
 from gencsp.diffusion.joint.model import JointModel
@@ -60,12 +61,12 @@ class ProposerOptions:
     model: ScoreModel | None = None
     weights: Path | None = None
     sampler: SamplerSettings = DEFAULT_SAMPLER
-    novelty: float = NOVELTY
-    batch_size: int = 16
-    attempts: int = ATTEMPTS
-    separation: float = SEPARATION
+    novelty: Share = NOVELTY
+    batch_size: Count = 16
+    attempts: Count = ATTEMPTS
+    separation: Fraction = SEPARATION
     min_separations: LeastDistances = field(default_factory=LeastDistances)
-    volume_spread: float = 0.0
+    volume_spread: Fraction = 0.0
     files: tuple[Path, ...] = ()
     program: Path | None = None
     joint_model: JointModel | None = None
@@ -74,16 +75,7 @@ class ProposerOptions:
     guidance: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.attempts < 1:
-            raise ValueError(
-                f"batch_size = {self.batch_size}, attempts = {self.attempts}: give at least one."
-            )
-        if not 0 <= self.novelty <= 1:
-            raise ValueError(f"novelty is {self.novelty}: give a share from 0 to 1.")
-        if not 0 <= self.separation < 1:
-            raise ValueError(f"separation is {self.separation}: give a fraction from 0 to 1.")
-        if not 0 <= self.volume_spread < 1:
-            raise ValueError(f"volume_spread is {self.volume_spread}: give a fraction from 0 to 1.")
+        check_fields(self)
 
     def aimed_at(self, targets: Mapping[Property, float]) -> ProposerOptions:
         """The same options with other targets."""

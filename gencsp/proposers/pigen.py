@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from gencsp.composition import ELEMENTS
+from gencsp.deck_base import CellAtoms, Count, Seed, check
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel
@@ -139,11 +140,13 @@ def propose_de_novo(
         made instead.
 
     Raises:
-        RequestError: n below one; an element or property that the model does not know.
+        RequestError: a number out of its range; an element or property that is not known.
         WeightsError: the weights are missing or damaged.
     """
-    if n < 1:
-        raise RequestError(f"n is {n}: ask for at least one structure.")
+    check("n", n, Count)
+    check("most_atoms", most_atoms, CellAtoms)
+    check("sizes", None if sizes is None else tuple(sizes), tuple[CellAtoms, ...] | None)
+    check("seed", seed, Seed)
     unknown = [s for s in elements or () if s not in ELEMENTS]
     if unknown:
         raise RequestError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ase import Atoms
 
+from gencsp.deck_base import Workers, check
 from gencsp.relax.result import Relaxed, StepCallback
 from gencsp.relax.settings import Minimiser, RelaxSettings
 
@@ -64,12 +65,14 @@ def relax(
         model: which of CHGNet's published weights.
 
     Raises:
+        RequestError: a setting is out of range, or there is no such minimiser.
         ConstraintError: a structure has constraints other than those two.
         EngineError: the engine is not available.
         WeightsError: the weights are not there.
     """
     from gencsp.engine.select import get_engine
 
+    check("workers", workers, Workers)
     settings = RelaxSettings(
         fmax=fmax,
         steps=steps,

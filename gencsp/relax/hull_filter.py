@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from ase import Atoms
 from pydantic import Field
 
+from gencsp.deck_base import Fmax, Natural
 from gencsp.engine.base import Engine
-from gencsp.engine.select import get_engine
+from gencsp.engine.select import EngineName, get_engine
 from gencsp.filters.hull_energy import HullEnergy
 from gencsp.relax.settings import Minimiser, RelaxSettings
 from gencsp.store.base import portable
@@ -17,10 +16,10 @@ from gencsp.store.base import portable
 class ChgnetHullEnergy(HullEnergy):
     """See :class:`~gencsp.filters.hull_energy.HullEnergy`; one thread."""
 
-    fmax: float = Field(0.05, gt=0, description="Relaxed when no force exceeds this, eV/Å.")
-    steps: int = Field(500, ge=0, description="Most minimiser steps.")
+    fmax: Fmax = Field(0.05, description="Relaxed when no force exceeds this, eV/Å.")
+    steps: Natural = Field(500, description="Most minimiser steps.")
     minimiser: Minimiser = Field("quasi-newton", description="How to relax.")
-    engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
+    engine: EngineName = Field("auto", description="Relaxation engine.")
 
     def model_name(self) -> str:
         """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gencsp.deck_base import check
 from gencsp.relax.crystals import FloatArray, IntArray
 from gencsp.relax.fire import FireState, fire_step
 from gencsp.relax.quasi_newton import Point, TrustRegion
@@ -105,5 +106,10 @@ class QuasiNewton:
 
 
 def make_minimiser(name: Minimiser) -> BatchMinimiser:
-    """The minimiser of that name, without structures yet."""
+    """The minimiser of that name, without structures yet.
+
+    Raises:
+        RequestError: there is none of that name.
+    """
+    check("minimiser", name, Minimiser)
     return Fire() if name == "fire" else QuasiNewton()

@@ -5,6 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gencsp.deck_base import (
+    Fmax,
+    Natural,
+    NonNegative,
+    Positive,
+    Pressure,
+    Seconds,
+    Symprec,
+    check_fields,
+)
+from gencsp.errors import RequestError
+
 Minimiser = Literal["fire", "quasi-newton"]
 
 
@@ -24,13 +36,21 @@ class TrustRegionSettings:
             Hessian grows with the cube of the atoms.
     """
 
-    atom_stiffness: float = 30.0
-    cell_stiffness: float = 1.0
-    first_radius: float = 0.3
-    least_radius: float = 0.01
-    most_radius: float = 1.0
-    uphill: float = 0.02
-    most_atoms: int = 300
+    atom_stiffness: Positive = 30.0
+    cell_stiffness: Positive = 1.0
+    first_radius: Positive = 0.3
+    least_radius: Positive = 0.01
+    most_radius: Positive = 1.0
+    uphill: NonNegative = 0.02
+    most_atoms: Natural = 300
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not self.least_radius <= self.first_radius <= self.most_radius:
+            raise RequestError(
+                f"first_radius is {self.first_radius} Å: it must lie between least_radius, "
+                f"{self.least_radius}, and most_radius, {self.most_radius}."
+            )
 
 
 #: The ones that every engine uses.
@@ -55,18 +75,15 @@ class RelaxSettings:
         ceiling: stop a structure that stays above this energy, eV/atom; ``None`` for no limit.
     """
 
-    fmax: float = 0.1
-    steps: int = 200
-    pressure: float = 0.0
+    fmax: Fmax = 0.1
+    steps: Natural = 200
+    pressure: Pressure = 0.0
     fixed_cell: bool = False
     keep_symmetry: bool = False
-    symprec: float = 0.01
+    symprec: Symprec = 0.01
     minimiser: Minimiser = "quasi-newton"
-    time_limit: float | None = None
+    time_limit: Seconds | None = None
     ceiling: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.fmax > 0:
-            raise ValueError(f"fmax is {self.fmax}: it must be above zero, in eV/Å.")
-        if self.steps < 0:
-            raise ValueError(f"steps is {self.steps}: it must be zero or more.")
+        check_fields(self)

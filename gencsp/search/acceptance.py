@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
+
+from gencsp.deck_base import Positive, check
 
 
 class Metropolis:
@@ -26,6 +30,9 @@ class Metropolis:
     def __init__(
         self, *, temperature: float = 0.03, target: float = 0.4, factor: float = 1.05
     ) -> None:
+        check("temperature", temperature, Positive)
+        check("target", target, Annotated[float, Gt(0), Lt(1)])
+        check("factor", factor, Annotated[float, Ge(1), Le(1000)])
         self.temperature = temperature
         self.target = target
         self.factor = factor

@@ -13,8 +13,19 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import isfinite
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import MinLen
 
 from gencsp.composition import Composition
+from gencsp.deck_base import (
+    CellAtoms,
+    Pressure,
+    Separation,
+    SpaceGroupNumber,
+    VolumePerAtom,
+    check_fields,
+)
 from gencsp.errors import CompositionError, DeckError, RequestError
 from gencsp.least_distances import LeastDistances
 
@@ -59,14 +70,17 @@ class AirssDeck:
 
     composition: Composition | None = None
     elements: tuple[str, ...] = ()
-    units: tuple[int, ...] | None = None
-    min_atoms: int | None = None
-    max_atoms: int | None = None
-    volume_per_atom: float | None = None
-    space_groups: tuple[int, ...] | None = None
-    pressure: float | None = None
-    least: float | None = None
+    units: Annotated[tuple[CellAtoms, ...], MinLen(1)] | None = None
+    min_atoms: CellAtoms | None = None
+    max_atoms: CellAtoms | None = None
+    volume_per_atom: VolumePerAtom | None = None
+    space_groups: tuple[SpaceGroupNumber, ...] | None = None
+    pressure: Pressure | None = None
+    least: Separation | None = None
     pairs: LeastDistances = field(default_factory=LeastDistances)
+
+    def __post_init__(self) -> None:
+        check_fields(self, DeckError)
 
     def separations(self, elements: tuple[str, ...]) -> LeastDistances:
         """Least distances of the pairs of these elements that the deck speaks of."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
+from gencsp.deck_base import Count, check
 from gencsp.search.acceptance import Metropolis
 from gencsp.search.bandit import Bandit
 from gencsp.search.moves.base import Move
@@ -59,6 +60,8 @@ class BasinHopping:
         patience: int = 12,
         metropolis: Metropolis | None = None,
     ) -> None:
+        check("walkers", walkers, Count)
+        check("patience", patience, Count)
         self.moves = {move.name: move for move in moves}
         self.turns = turns
         self.patience = patience

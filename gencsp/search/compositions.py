@@ -15,7 +15,9 @@ from typing import Protocol, Self
 import numpy as np
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.deck_base import CellAtoms, check
 from gencsp.errors import RequestError
+from gencsp.proposers.base import check_size
 
 #: A reduced formula and the numbers of its formula units allowed in a cell.
 Choice = tuple[Composition, tuple[int, ...]]
@@ -64,18 +66,15 @@ class OneComposition:
     """A reduced formula and the numbers of its formula units allowed in a cell.
 
     Raises:
-        RequestError: there are no formula units, or one of their numbers is below 1.
+        RequestError: there are no formula units, one of their numbers is below 1, or a cell would
+            be too large.
     """
 
     composition: Composition
     units: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.units or min(self.units) < 1:
-            raise RequestError(
-                f"{', '.join(map(str, self.units)) or 'no'} formula units of {self.composition} "
-                f"make no cell: give at least one number, each above zero."
-            )
+        check_size(self.composition, self.units)
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -134,6 +133,8 @@ class ChemicalSystem:
         Raises:
             RequestError: fewer than two elements, an unknown one, or no room for two atoms.
         """
+        check("min_atoms", min_atoms, CellAtoms)
+        check("max_atoms", max_atoms, CellAtoms)
         names = tuple(dict.fromkeys(elements))
         if len(names) < 2 or not set(names) <= set(ELEMENTS):
             raise RequestError(

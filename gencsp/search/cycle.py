@@ -14,6 +14,7 @@ from functools import partial
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.deck_base import CellAtoms, Count, Seed, check_fields
 from gencsp.errors import RequestError
 from gencsp.execute.lost import lost_errors
 from gencsp.frameworks import GuestChoice, choose_guests
@@ -51,21 +52,17 @@ class CycleSettings:
 
     composition: Composition
     guests: tuple[str, ...] | None = None
-    max_atoms: int = 20
-    n: int = 20
-    seed: int = 0
-    inpaintings: int = 3
+    max_atoms: CellAtoms = 20
+    n: Count = 20
+    seed: Seed = 0
+    inpaintings: Count = 3
     relax: RelaxSettings = field(default_factory=RelaxSettings)
     keep_symmetry: bool = False
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
-    chunk: int = 4
+    chunk: Count = 4
 
     def __post_init__(self) -> None:
-        for name in ("n", "inpaintings", "chunk"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"{name} is {getattr(self, name)}: it must be at least 1.")
-        if self.seed < 0:
-            raise RequestError(f"the seed is {self.seed}: it must be zero or more.")
+        check_fields(self)
         if self.guests is not None:
             if not self.guests:
                 raise RequestError("no guests are named: name at least one, or leave them out.")

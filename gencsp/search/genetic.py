@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from ase import Atoms
 
+from gencsp.deck_base import Natural, check
 from gencsp.search.bandit import Bandit
 from gencsp.search.moves.base import Move
 from gencsp.search.population import Niches, Population
@@ -46,6 +47,7 @@ class Genetic:
         initial: int | None = None,
         alike: Callable[[Atoms, Atoms], bool] | None = None,
     ) -> None:
+        check("initial", initial, Natural | None)
         self.moves = {move.name: move for move in moves}
         self.turns = turns
         self.initial = size if initial is None else initial

@@ -18,6 +18,7 @@ from functools import partial
 
 from ase import Atoms
 
+from gencsp.deck_base import Count, Displacement, Fraction, Seed, Share, check_fields
 from gencsp.errors import RequestError, StoreError
 from gencsp.least_distances import LeastDistances
 from gencsp.relax.settings import RelaxSettings
@@ -60,29 +61,23 @@ class SearchSettings:
     """
 
     space: Space
-    seed: int = 0
+    seed: Seed = 0
     relax: RelaxSettings = field(default_factory=RelaxSettings)
-    rattle: float = 0.0
+    rattle: Displacement = 0.0
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
-    ahead: int = 8
-    batch: int = 1
-    block: int = 8
-    seed_share: float = 0.5
-    volume_spread: float = 0.0
+    ahead: Count = 8
+    batch: Count = 1
+    block: Count = 8
+    seed_share: Share = 0.5
+    volume_spread: Fraction = 0.0
     separations: LeastDistances = field(default_factory=LeastDistances)
 
     def __post_init__(self) -> None:
-        for name in ("ahead", "batch", "block"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"{name} is {getattr(self, name)}: it must be at least 1.")
+        check_fields(self)
         if self.ahead < self.batch:
             raise RequestError(
                 f"ahead is {self.ahead} and batch {self.batch}: at least one batch must be ahead."
             )
-        if self.rattle < 0:
-            raise RequestError(f"the rattle is {self.rattle} Å: it must be zero or more.")
-        if self.seed < 0:
-            raise RequestError(f"the seed is {self.seed}: it must be zero or more.")
         if (self.space.cell is not None) is not self.relax.fixed_cell:
             raise RequestError("a fixed cell must be fixed in the space and in the relaxation.")
 

@@ -9,6 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.composition import Composition
+from gencsp.deck_base import Count, check
 from gencsp.similarity import fingerprint
 from gencsp.similarity.index import NICHE
 
@@ -35,6 +36,7 @@ class Population:
         fitness: Callable[[Atoms], float],
         alike: Callable[[Atoms, Atoms], bool],
     ) -> None:
+        check("size", size, Count)
         self.size = size
         self.fitness = fitness
         self.alike = alike

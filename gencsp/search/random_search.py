@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ase import Atoms
 
+from gencsp.deck_base import Natural, check
 from gencsp.search.bandit import Bandit
 from gencsp.search.sources import Turns
 from gencsp.search.trial import Learned, Result, Trial
@@ -36,6 +37,7 @@ class RandomSearch:
     name = "random"
 
     def __init__(self, *, turns: Turns, shakes: int = 0) -> None:
+        check("shakes", shakes, Natural)
         self.turns = turns
         self.shakes = shakes
         self.bandit = Bandit(turns.kinds)

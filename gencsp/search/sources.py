@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from ase import Atoms
 
-from gencsp.errors import RequestError
+from gencsp.deck_base import Count, Positive, Share, check, check_fields
 from gencsp.io import name_of
 from gencsp.least_distances import NO_PAIRS, LeastDistances
 from gencsp.proposers.checks import keeps_apart
@@ -43,8 +43,11 @@ class ProposerSource:
 
     name: str
     make: ProposerMaker
-    weight: float = 1.0
-    block: int | None = None
+    weight: Positive = 1.0
+    block: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,10 @@ class PoolSource:
     name: str
     structures: tuple[Atoms, ...]
     skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    weight: float = 1.0
+    weight: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def digest(self) -> str:
@@ -132,8 +138,7 @@ class Turns:
     """
 
     def __init__(self, *, share: float, seeded: bool) -> None:
-        if not 0 <= share <= 1:
-            raise RequestError(f"the share of seeds is {share}: give a number from 0 to 1.")
+        check("share", share, Share)
         self.share = share if seeded else 0.0
         self._taken = 0
 

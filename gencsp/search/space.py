@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
+from annotated_types import MinLen
 from ase import Atoms
 from ase.cell import Cell
 
 from gencsp.composition import Composition
+from gencsp.deck_base import Pressure, SpaceGroupNumber, VolumePerAtom, check_fields
 from gencsp.proposers.base import Request
 from gencsp.search.compositions import (
     ChemicalSystem,
@@ -46,9 +48,12 @@ class Space:
 
     compositions: Compositions
     cell: CellRows | None = None
-    volume_per_atom: float | None = None
-    space_groups: tuple[int, ...] | None = None
-    pressure: float = 0.0
+    volume_per_atom: VolumePerAtom | None = None
+    space_groups: Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None = None
+    pressure: Pressure = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @classmethod
     def fixed(

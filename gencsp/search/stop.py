@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ase import Atoms
 
-from gencsp.errors import RequestError
+from gencsp.deck_base import Count, Seconds, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,18 +22,13 @@ class StopRules:
         target: known crystals, any of which ends the search when it is found.
     """
 
-    budget: int = 100
-    seconds: float | None = None
-    patience: int | None = None
+    budget: Count = 100
+    seconds: Seconds | None = None
+    patience: Count | None = None
     target: tuple[Atoms, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("budget", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RequestError(f"{name} is {value}: it must be at least 1.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise RequestError(f"the time limit is {self.seconds} s: it must be above zero.")
+        check_fields(self)
 
     def reason(self, *, relaxed_since_record: int, seconds: float, target: str) -> str:
         """Why to stop, or nothing.

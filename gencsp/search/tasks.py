@@ -15,6 +15,8 @@ from typing import TypeVar
 
 from ase import Atoms
 
+from gencsp.deck_base import AngleTolerance, Symprec, check_fields
+from gencsp.errors import RequestError
 from gencsp.frameworks import framework
 from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
@@ -35,8 +37,11 @@ NO_CHILD = "move made no structure"
 class SymmetryTolerance:
     """How near a symmetry must be to count, in Å and degrees: by default as in the paper."""
 
-    symprec: float = SYMPREC
-    angle: float = ANGLE_TOLERANCE
+    symprec: Symprec = SYMPREC
+    angle: AngleTolerance = ANGLE_TOLERANCE
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def propose(
@@ -159,7 +164,7 @@ def made_once(make: Maker[Made]) -> Made:
 def _provenance(atoms: Atoms) -> Provenance:
     found = Provenance.read(atoms)
     if found is None:
-        raise ValueError("a structure without provenance cannot be a parent")
+        raise RequestError("a structure without provenance cannot be a parent: write it first.")
     return found
 
 

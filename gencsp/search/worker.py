@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from gencsp.deck_base import Displacement, Seed, check_fields
 from gencsp.least_distances import LeastDistances
 from gencsp.proposers.checks import keeps_apart
 from gencsp.provenance import Provenance, Stage, join_parents
@@ -49,14 +50,17 @@ class Bench:
             the covalent radii.
     """
 
-    seed: int
+    seed: Seed
     space: Space
     relaxer: RelaxerMaker
     relax: RelaxSettings = field(default_factory=RelaxSettings)
-    rattle: float = 0.0
+    rattle: Displacement = 0.0
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     tools: Tools
     separations: LeastDistances = field(default_factory=LeastDistances)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

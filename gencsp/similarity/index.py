@@ -16,7 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.composition import Composition
-from gencsp.errors import RequestError
+from gencsp.deck_base import Count, NonNegative, Positive, check
 from gencsp.similarity.fingerprint import fingerprint
 from gencsp.similarity.matching import Matching, Reduced
 from gencsp.similarity.neighbours import NeighbourTrees
@@ -108,10 +108,9 @@ class StructureIndex:
         same_energy: float | None = None,
         species_blind: bool = False,
     ) -> None:
-        if radius <= 0 or candidates < 1:
-            raise RequestError(
-                f"radius is {radius} and candidates is {candidates}: both must be above zero."
-            )
+        check("radius", radius, Positive)
+        check("candidates", candidates, Count)
+        check("same_energy", same_energy, NonNegative | None)
         self.radius = radius
         self.candidates = candidates
         self.same_energy = same_energy

@@ -17,6 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from gencsp.deck_base import Count, NonNegative, Seconds, check_fields
 from gencsp.errors import SourceError
 
 #: Statuses that may be others at the next try: too many requests, and a server in trouble.
@@ -49,9 +50,12 @@ class Web:
     headers: Mapping[str, str] = field(default_factory=dict)
     cache: Path | None = None
     refresh: bool = False
-    timeout: float = 60.0
-    tries: int = 4
-    pause: float = 1.0
+    timeout: Seconds = 60.0
+    tries: Count = 4
+    pause: NonNegative = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self, SourceError)
 
     def get(self, url: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The JSON object at an address.

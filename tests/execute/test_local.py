@@ -151,7 +151,7 @@ def test_an_ended_pool_takes_nothing_more_and_drops_what_waits() -> None:
     with pytest.raises(RuntimeError, match="has ended"):
         pool.submit(square, 1)
     pool.shutdown()
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="workers is 0: give a whole number from 1"):
         LocalProcesses(0)
 
 

@@ -53,10 +53,10 @@ def test_seeds_and_results(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('folder = "x"', "key 'pool'"),
-        ('pool = []\nfolder = "x"', "key 'pool'"),
+        ('folder = "x"', "lacks the key 'pool'"),
+        ('pool = []\nfolder = "x"', "'pool' is"),
         ('pool = ["a"]\nfolder = "x"\natom = 3', "key 'atom'"),
-        ('pool = ["a"]\nfolder = "x"\natoms = 0', "key 'atoms'"),
+        ('pool = ["a"]\nfolder = "x"\natoms = 0', "'atoms' is 0"),
         ("pool = ", "is not TOML"),
     ],
 )

@@ -185,7 +185,7 @@ def test_verdicts_on_the_way() -> None:
         "not a number": (Toy(poison=float("nan")), atoms, long, Outcome.NOT_FINITE),
         "fails": (Toy(fails=True), atoms, long, Outcome.BAD_INPUT),
         "few steps": (EMT(), atoms, RelaxSettings(steps=3), Outcome.STEP_LIMIT),
-        "no time": (EMT(), atoms, RelaxSettings(time_limit=0.0), Outcome.TIME_LIMIT),
+        "no time": (EMT(), atoms, RelaxSettings(time_limit=1e-9), Outcome.TIME_LIMIT),
         "too high": (EMT(), atoms, RelaxSettings(fmax=1e-6, ceiling=-1.0), Outcome.HOPELESS),
         "low enough": (EMT(), atoms, RelaxSettings(ceiling=0.5), Outcome.CONVERGED),
     }

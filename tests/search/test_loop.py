@@ -307,7 +307,7 @@ def test_stops() -> None:
     [
         (lambda: StopRules(budget=0), "budget is 0"),
         (lambda: StopRules(patience=0), "patience is 0"),
-        (lambda: StopRules(seconds=0.0), "time limit"),
+        (lambda: StopRules(seconds=0.0), "seconds is 0"),
         (lambda: SearchSettings(space=SETTINGS.space, batch=0), "batch is 0"),
         (lambda: SearchSettings(space=SETTINGS.space, ahead=2, batch=4), "at least one batch"),
         (lambda: SearchSettings(space=SETTINGS.space, seed=-1), "seed"),

@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gencsp.diffusion.guidance import Potential, bounded_lengths, check_guidance
+from gencsp.deck_base import Positive, Share, check_fields
+from gencsp.diffusion.guidance import Potential, bounded_lengths
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.objective import denoised_shape
 from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, without_mean
@@ -45,6 +46,9 @@ class ClassifierFree:
     model: JointModel
     conditions: Tensor | None = None
     weight: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def process(self) -> JointProcess:
@@ -101,13 +105,13 @@ class EnergyGuided:
 
     denoiser: Denoiser
     potential: Potential
-    temperature: float = 1.0
-    onset: float = 0.4
-    longest: float = 5.0
-    strongest: float = 5.0
+    temperature: Positive = 1.0
+    onset: Share = 0.4
+    longest: Positive = 5.0
+    strongest: Positive = 5.0
 
     def __post_init__(self) -> None:
-        check_guidance(self.temperature, min(self.longest, self.strongest))
+        check_fields(self)
 
     @property
     def process(self) -> JointProcess:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gencsp.deck_base import NonNegative, Share, check_fields
 from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale
 from gencsp.diffusion.joint.process import (
     HIDDEN,
@@ -42,10 +43,13 @@ class LossWeights:
         compactness: of the squared error of C, eq. 3; 0 switches the term off.
     """
 
-    frac: float = 1.0
-    lattice: float = 0.5
-    species: float = 0.3
-    compactness: float = 2.0
+    frac: NonNegative = 1.0
+    lattice: NonNegative = 0.5
+    species: NonNegative = 0.3
+    compactness: NonNegative = 2.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Losses(NamedTuple):
@@ -76,12 +80,15 @@ class JointObjective:
     process: JointProcess
     properties: PropertyScale
     weights: LossWeights = field(default_factory=LossWeights)
-    given_share: float = 0.5
-    drop: float = 0.4
-    keep_each: float = 0.5
-    middle_share: float = 0.6
+    given_share: Share = 0.5
+    drop: Share = 0.4
+    keep_each: Share = 0.5
+    middle_share: Share = 0.6
 
     kind: ClassVar[str] = "joint"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @classmethod
     def fit(cls, crystals: CrystalSet, **settings: Any) -> JointObjective:

@@ -24,8 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gencsp.deck_base import Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.shape import LatticeScale
+from gencsp.errors import RequestError
 
 #: Atomic number that stands for a hidden species.
 HIDDEN = 0
@@ -88,11 +90,16 @@ class JointProcess:
     """
 
     scale: LatticeScale
-    sigma_min: float = 0.005
-    sigma_max: float = 0.5
-    ratio_min: float = 0.01
-    ratio_max: float = 50.0
-    lead: float = 2.0
+    sigma_min: Positive = 0.005
+    sigma_max: Positive = 0.5
+    ratio_min: Positive = 0.01
+    ratio_max: Positive = 50.0
+    lead: Positive = 2.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.sigma_min > self.sigma_max or self.ratio_min > self.ratio_max:
+            raise RequestError("sigma_min and ratio_min must not be above sigma_max and ratio_max.")
 
     def sigma(self, t: Tensor) -> Tensor:
         """Standard deviation of fractional coordinates at times t."""

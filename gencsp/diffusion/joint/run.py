@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.cell import Cell
 from torch import Tensor
 
+from gencsp.deck_base import Count, Natural, Positive, Share, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.guidance import Denoiser
 from gencsp.diffusion.joint.process import JointProcess, JointState
@@ -37,23 +38,15 @@ class JointSamplerSettings:
         resampling: passes through each step where there is a host.
     """
 
-    steps: int = 100
-    renewal: float | None = 1.0
-    corrector_steps: int = 0
-    snr: float = 0.3
+    steps: Count = 100
+    renewal: Share | None = 1.0
+    corrector_steps: Natural = 0
+    snr: Positive = 0.3
     free_cell: bool = True
-    resampling: int = 1
+    resampling: Count = 1
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.resampling < 1 or self.corrector_steps < 0:
-            raise ValueError(
-                f"steps = {self.steps}, resampling = {self.resampling}, corrector_steps = "
-                f"{self.corrector_steps}: give at least one step and pass, and no negative number."
-            )
-        if not self.snr > 0:
-            raise ValueError(f"snr is {self.snr}: it must be above zero.")
-        if self.renewal is not None and not 0 <= self.renewal <= 1:
-            raise ValueError(f"renewal is {self.renewal}: give a share from 0 to 1, or None.")
+        check_fields(self)
 
     def times(self) -> tuple[float, ...]:
         """From 1 to 0, one more than there are steps."""

@@ -107,7 +107,7 @@ class CellSizes:
         edges = tuple(tuple(map(float, row)) for row in stored["edges"])
         tables = tuple(tuple(tuple(map(int, r)) for r in table) for table in stored["tables"])
         if not counts or len(edges) != len(PROPERTIES) or len(tables) != len(PROPERTIES):
-            raise ValueError("the sizes of cells are incomplete")
+            raise RequestError("the sizes of cells are incomplete: use weights of this version.")
         return cls(counts, edges, tables)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gencsp.deck_base import Count, Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import RadiusGraph, density_cutoff, radius_graph
 from gencsp.diffusion.networks.layers import (
@@ -39,10 +40,13 @@ class DensityConfig:
         reach: cutoff in units of (V/N)^(1/3).
     """
 
-    channels: int = 96
-    layers: int = 4
-    n_radial: int = 10
-    reach: float = 2.1
+    channels: Count = 96
+    layers: Count = 4
+    n_radial: Count = 10
+    reach: Positive = 2.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class DensityNetwork(nn.Module):

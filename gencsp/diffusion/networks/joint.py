@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gencsp.deck_base import Count, Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
 from gencsp.diffusion.joint.process import JointProcess, JointState
@@ -45,11 +46,14 @@ class JointConfig:
         waves: largest index of the reciprocal lattice vectors.
     """
 
-    channels: int = 80
-    layers: int = 4
-    n_radial: int = 8
-    reach: float = 2.1
-    waves: int = 2
+    channels: Count = 80
+    layers: Count = 4
+    n_radial: Count = 8
+    reach: Positive = 2.1
+    waves: Count = 2
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class JointOutput(NamedTuple):

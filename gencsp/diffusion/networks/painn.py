@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gencsp.deck_base import Count, Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
 from gencsp.diffusion.networks.layers import (
@@ -22,10 +23,13 @@ from gencsp.diffusion.networks.layers import (
 class PaiNNConfig:
     """Size of a :class:`PaiNN`; the fields mean what they mean in ``DensityConfig``."""
 
-    channels: int = 96
-    layers: int = 4
-    n_radial: int = 20
-    reach: float = 2.1
+    channels: Count = 96
+    layers: Count = 4
+    n_radial: Count = 20
+    reach: Positive = 2.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class PaiNN(nn.Module):

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gencsp.deck_base import Count, Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
 from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded, radial_basis
@@ -25,10 +26,13 @@ class TensorProductConfig:
         channels: scalars of an atom; it carries half as many vectors, a quarter as many tensors.
     """
 
-    channels: int = 32
-    layers: int = 3
-    n_radial: int = 8
-    reach: float = 2.1
+    channels: Count = 32
+    layers: Count = 3
+    n_radial: Count = 8
+    reach: Positive = 2.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def _e3nn() -> tuple[Any, Any]:

@@ -5,17 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from gencsp.errors import StoreError, WeightsError
 
 if TYPE_CHECKING:
     from gencsp.diffusion.training.objective import Objective
     from gencsp.diffusion.training.trainer import Progress
 
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
+
+# Options of both commands. None of them has a value here, so that a run that is gone on with keeps
+# what it was begun with, and is refused only where something else is asked for.
+ChannelsOption = Annotated[
+    int | None, typer.Option(help="Features of an atom [default: 64 of score, 80 of joint].")
+]
+LayersOption = Annotated[int | None, typer.Option(help="Rounds of message passing [default: 4].")]
+RadialOption = Annotated[int | None, typer.Option(help="Radial functions [default: 8].")]
+StepsOption = Annotated[
+    int | None,
+    typer.Option(help="Optimiser steps at which to end [default: 20000 of score, 30000 of joint]."),
+]
+BatchOption = Annotated[int | None, typer.Option(help="Crystals in a batch [default: 32].")]
+RateOption = Annotated[float | None, typer.Option(help="Peak learning rate [default: 0.001].")]
+CooldownOption = Annotated[
+    float | None, typer.Option(help="Share of steps at falling rate [default: 0.25].")
+]
+ValidateOption = Annotated[
+    int | None, typer.Option(help="Steps between validations [default: 2000].")
+]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of every random choice [default: 0].")]
 
 
 @app.callback()
@@ -31,21 +50,23 @@ def score(
         Path, typer.Option(help="Formulas that must not occur in the data, one a line.")
     ],
     validation: Annotated[Path | None, typer.Option(help="Validation crystals.")] = None,
-    validation_size: Annotated[int, typer.Option(help="How many of them to use.")] = 256,
-    architecture: Annotated[str, typer.Option(help="density, painn or nequip.")] = "density",
-    channels: Annotated[int, typer.Option(help="Features of an atom.")] = 64,
-    layers: Annotated[int, typer.Option(help="Rounds of message passing.")] = 4,
-    radial: Annotated[int, typer.Option(help="Radial functions.")] = 8,
-    steps: Annotated[int, typer.Option(help="Optimiser steps at which to end.")] = 20000,
-    batch_size: Annotated[int, typer.Option(help="Crystals in a batch.")] = 32,
-    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
-    cooldown: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of steps at falling rate.")
-    ] = 0.25,
-    sigma_max: Annotated[float, typer.Option(help="Highest noise level, Å.")] = 5.0,
-    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    threads: Annotated[int, typer.Option(help="Torch threads.")] = 1,
+    validation_size: Annotated[int, typer.Option(min=1, help="How many of them to use.")] = 256,
+    architecture: Annotated[
+        str | None, typer.Option(help="density, painn or nequip [default: density].")
+    ] = None,
+    channels: ChannelsOption = None,
+    layers: LayersOption = None,
+    radial: RadialOption = None,
+    steps: StepsOption = None,
+    batch_size: BatchOption = None,
+    rate: RateOption = None,
+    cooldown: CooldownOption = None,
+    sigma_max: Annotated[
+        float | None, typer.Option(help="Highest noise level, Å [default: 5].")
+    ] = None,
+    validate_every: ValidateOption = None,
+    seed: SeedOption = None,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     bfloat16: Annotated[bool, typer.Option(help="Linear layers in bfloat16 (GPU).")] = False,
     compiled: Annotated[
@@ -62,12 +83,39 @@ def score(
     from gencsp.diffusion.training.trainer import (
         TrainSettings,
         length_of,
-        load_checkpoint,
+        make_folder,
         new_state,
+        open_run,
         train,
     )
+    from gencsp.engine.batched import find_device
 
     torch.set_num_threads(threads)
+    chosen = find_device(device)
+    config = named(channels=channels, layers=layers, n_radial=radial)
+    wanted = named(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=rate,
+        cooldown=cooldown,
+        seed=seed,
+        validate_every=validate_every,
+    )
+    more = {"bfloat16": bfloat16, "compiled": compiled}
+    given = {"architecture": architecture, "noise.high": sigma_max, **config, **wanted, **more}
+    found = open_run(out, kind=ScoreObjective.kind, resume=resume, given=given)
+    objective: Objective
+    if found is None:
+        settings = TrainSettings(**{"steps": 20000, **wanted, **more})
+        objective = ScoreObjective(NoiseLevels(**named(high=sigma_max)))
+        state = new_state(
+            architecture or "density",
+            {"channels": 64, "layers": 4, "n_radial": 8, **config},
+            settings,
+        )
+    else:
+        state, settings, objective = found
+    assert isinstance(objective, ScoreObjective), "open_run lets no other kind through"
     excluded = read_held_out(held_out)
     crystals = CrystalSet.gather(stream_extxyz(data), held_out=excluded)
     judged = None
@@ -75,27 +123,7 @@ def score(
         judged = CrystalSet.gather(
             islice(stream_extxyz(validation), validation_size), held_out=excluded
         )
-    settings = TrainSettings(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=rate,
-        cooldown=cooldown,
-        seed=seed,
-        validate_every=validate_every,
-        bfloat16=bfloat16,
-        compiled=compiled,
-    )
-    objective: Objective = ScoreObjective(NoiseLevels(high=sigma_max))
-    checkpoint = out / "checkpoint.pt"
-    if resume:
-        state, _, objective = load_checkpoint(checkpoint)
-    elif checkpoint.exists():
-        raise StoreError(f"{out} holds another training run: add --resume, or name a new folder.")
-    else:
-        state = new_state(
-            architecture, {"channels": channels, "layers": layers, "n_radial": radial}, settings
-        )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     train_with_progress(
         lambda report: train(
             state,
@@ -104,14 +132,12 @@ def score(
             crystals,
             judged,
             out,
-            device=torch.device(device),
+            device=chosen,
             report=report,
         ),
-        total=steps,
+        total=settings.steps,
         done=state.step,
     )
-    if not isinstance(objective, ScoreObjective):
-        raise WeightsError(f"{checkpoint} is not of a score model: use 'gencsp train joint'.")
     noise = objective.noise
     digest = save_score_model(
         state.average,
@@ -121,6 +147,11 @@ def score(
         notes=length_of(state),
     )
     typer.echo(f"wrote {out / 'score.safetensors'} (digest {digest}) after {state.step} steps")
+
+
+def named(**options: Any) -> dict[str, Any]:
+    """The options that were given a value."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def train_with_progress(

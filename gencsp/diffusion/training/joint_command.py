@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from gencsp.deck_base import Share, check
+from gencsp.diffusion.training.command import (
+    BatchOption,
+    ChannelsOption,
+    CooldownOption,
+    LayersOption,
+    RadialOption,
+    RateOption,
+    SeedOption,
+    StepsOption,
+    ValidateOption,
+    named,
+    train_with_progress,
+)
 from gencsp.diffusion.training.command import app as app
-from gencsp.diffusion.training.command import train_with_progress
-from gencsp.errors import StoreError, WeightsError
 
 if TYPE_CHECKING:
     from gencsp.diffusion.training.data import CrystalSet
@@ -27,28 +39,28 @@ def joint(
         Path, typer.Option(help="Formulas that must not occur in the data, one a line.")
     ],
     validation: Annotated[Path | None, typer.Option(help="Validation crystals.")] = None,
-    validation_size: Annotated[int, typer.Option(help="How many of them to use.")] = 256,
+    validation_size: Annotated[int, typer.Option(min=1, help="How many of them to use.")] = 256,
     labels: Annotated[
         bool, typer.Option(help="Compute the properties, so that targets can be given.")
     ] = True,
     compactness_loss: Annotated[
-        float, typer.Option(help="Weight of the compactness loss; 0 for none.")
-    ] = 2.0,
+        float | None,
+        typer.Option(help="Weight of the compactness loss; 0 for none [default: 2]."),
+    ] = None,
     given_share: Annotated[
-        float, typer.Option(help="Share of crystals trained with their species given.")
-    ] = 0.5,
-    channels: Annotated[int, typer.Option(help="Features of an atom.")] = 80,
-    layers: Annotated[int, typer.Option(help="Rounds of message passing.")] = 4,
-    radial: Annotated[int, typer.Option(help="Radial functions.")] = 8,
-    steps: Annotated[int, typer.Option(help="Optimiser steps at which to end.")] = 30000,
-    batch_size: Annotated[int, typer.Option(help="Crystals in a batch.")] = 32,
-    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
-    cooldown: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of steps at falling rate.")
-    ] = 0.25,
-    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    threads: Annotated[int, typer.Option(help="Torch threads, and workers for labels.")] = 1,
+        float | None,
+        typer.Option(help="Share of crystals trained with their species given [default: 0.5]."),
+    ] = None,
+    channels: ChannelsOption = None,
+    layers: LayersOption = None,
+    radial: RadialOption = None,
+    steps: StepsOption = None,
+    batch_size: BatchOption = None,
+    rate: RateOption = None,
+    cooldown: CooldownOption = None,
+    validate_every: ValidateOption = None,
+    seed: SeedOption = None,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads, and workers for labels.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     bfloat16: Annotated[bool, typer.Option(help="Linear layers in bfloat16 (GPU).")] = False,
     compiled: Annotated[
@@ -66,45 +78,52 @@ def joint(
     from gencsp.diffusion.training.trainer import (
         TrainSettings,
         length_of,
-        load_checkpoint,
+        make_folder,
         new_state,
+        open_run,
         train,
     )
+    from gencsp.engine.batched import find_device
 
     torch.set_num_threads(threads)
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise StoreError(f"{out} holds another training run: add --resume, or name a new folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    excluded = read_held_out(held_out)
-    crystals = CrystalSet.gather(stream_extxyz(data), held_out=excluded).reduced()
-    if labels:
-        crystals = _labelled(crystals, data, out / "labels.npz", threads)
-    judged = None
-    if validation is not None:
-        chosen = islice(stream_extxyz(validation), validation_size)
-        judged = CrystalSet.gather(chosen, held_out=excluded).reduced()
-    settings = TrainSettings(
+    chosen = find_device(device)
+    config = named(channels=channels, layers=layers, n_radial=radial)
+    wanted = named(
         steps=steps,
         batch_size=batch_size,
         learning_rate=rate,
         cooldown=cooldown,
         seed=seed,
         validate_every=validate_every,
-        bfloat16=bfloat16,
-        compiled=compiled,
     )
-    objective: Objective
-    if resume:
-        state, _, objective = load_checkpoint(checkpoint)
+    more = {"bfloat16": bfloat16, "compiled": compiled}
+    loss = {"weights.compactness": compactness_loss, "given_share": given_share}
+    found = open_run(
+        out, kind=JointObjective.kind, resume=resume, given={**loss, **config, **wanted, **more}
+    )
+    if found is None:
+        settings = TrainSettings(**{"steps": 30000, **wanted, **more})
+        state = new_state("joint", {"channels": 80, "layers": 4, "n_radial": 8, **config}, settings)
     else:
-        objective = JointObjective.fit(
-            crystals, weights=LossWeights(compactness=compactness_loss), given_share=given_share
-        )
-        config = {"channels": channels, "layers": layers, "n_radial": radial}
-        state = new_state("joint", config, settings)
-    if not isinstance(objective, JointObjective):
-        raise WeightsError(f"{checkpoint} is not of a joint model: use 'gencsp train score'.")
+        state, settings, _ = found
+    if given_share is not None:
+        check("given_share", given_share, Share)
+    weights = LossWeights(**named(compactness=compactness_loss))
+    excluded = read_held_out(held_out)
+    crystals = CrystalSet.gather(stream_extxyz(data), held_out=excluded).reduced()
+    judged = None
+    if validation is not None:
+        first = islice(stream_extxyz(validation), validation_size)
+        judged = CrystalSet.gather(first, held_out=excluded).reduced()
+    make_folder(out)
+    if labels:
+        crystals = _labelled(crystals, data, out / "labels.npz", threads)
+    objective: Objective
+    if found is None:
+        objective = JointObjective.fit(crystals, weights=weights, **named(given_share=given_share))
+    else:
+        objective = found[2]
+    assert isinstance(objective, JointObjective), "open_run lets no other kind through"
     train_with_progress(
         lambda report: train(
             state,
@@ -113,16 +132,16 @@ def joint(
             crystals,
             judged,
             out,
-            device=torch.device(device),
+            device=chosen,
             report=report,
         ),
-        total=steps,
+        total=settings.steps,
         done=state.step,
     )
-    weights = out / "pigen.safetensors"
+    file = out / "pigen.safetensors"
     sizes = CellSizes.fit(np.diff(crystals.offsets).tolist(), crystals.labels)
-    digest = save_joint_model(state.average, objective, sizes, weights, notes=length_of(state))
-    typer.echo(f"wrote {weights} (digest {digest}) after {state.step} steps")
+    digest = save_joint_model(state.average, objective, sizes, file, notes=length_of(state))
+    typer.echo(f"wrote {file} (digest {digest}) after {state.step} steps")
 
 
 def _labelled(crystals: CrystalSet, data: Path, cache: Path, workers: int) -> CrystalSet:

@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gencsp.deck_base import NonNegative, Positive, Share, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.wrapped import remove_mean, wrapped_normal_score
+from gencsp.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,16 @@ class NoiseLevels:
         uniform_share: share of the log-uniform draws.
     """
 
-    low: float = 0.001
-    high: float = 5.0
-    centre: float = 0.35
-    width: float = 1.1
-    uniform_share: float = 0.2
+    low: Positive = 0.001
+    high: Positive = 5.0
+    centre: Positive = 0.35
+    width: NonNegative = 1.1
+    uniform_share: Share = 0.2
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.low > self.high:
+            raise RequestError(f"high is {self.high} Å: it must be above low, {self.low} Å.")
 
     def draw(self, n: int, rng: np.random.Generator) -> Tensor:
         """n noise levels in Å, shape (n,), float64."""

@@ -12,8 +12,8 @@ import json
 import os
 import struct
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -23,11 +23,26 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gencsp.deck_base import (
+    Count,
+    Fraction,
+    Natural,
+    NonNegative,
+    Positive,
+    Seed,
+    Share,
+    check_fields,
+)
 from gencsp.diffusion.joint.objective import JointObjective
 from gencsp.diffusion.networks import build_network, compile_layers, describe_network
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.objective import Objective, ScoreObjective
-from gencsp.errors import WeightsError
+from gencsp.errors import StoreError, WeightsError
+
+#: File of a run in its folder.
+CHECKPOINT = "checkpoint.pt"
+#: Format of that file; a newer one is refused by older versions.
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +66,21 @@ class TrainSettings:
             on a CPU after a minute of compilation; results differ by rounding.
     """
 
-    steps: int
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    warmup: int = 500
-    cooldown: float = 0.25
-    ema: float = 0.999
-    clip: float = 1.0
-    seed: int = 0
-    validate_every: int = 2000
-    checkpoint_seconds: float = 240.0
+    steps: Count
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    warmup: Natural = 500
+    cooldown: Share = 0.25
+    ema: Fraction = 0.999
+    clip: Positive = 1.0
+    seed: Seed = 0
+    validate_every: Count = 2000
+    checkpoint_seconds: NonNegative = 240.0
     bfloat16: bool = False
     compiled: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -197,10 +215,11 @@ def save_checkpoint(
 ) -> Path:
     """Write ``checkpoint.pt`` in one atomic step; returns its path."""
     name, config = describe_network(state.network)
-    path = folder / "checkpoint.pt"
+    path = folder / CHECKPOINT
     partial = path.with_suffix(".partial")
     torch.save(
         {
+            "format": FORMAT,
             "architecture": name,
             "config": config,
             "network": state.network.state_dict(),
@@ -222,32 +241,129 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, Objective]:
     """Read what :func:`save_checkpoint` wrote; nothing in it is executed.
 
     Raises:
-        WeightsError: the file is missing or not a checkpoint of gencsp.
+        WeightsError: the file is missing, not a checkpoint of gencsp, or of a newer version.
     """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        state = _state_of(build_network(stored["architecture"], stored["config"]))
-        state.network.load_state_dict(stored["network"])
-        state.average.load_state_dict(stored["average"])
-        state.optimiser.load_state_dict(stored["optimiser"])
-        state.step, state.seconds = stored["step"], stored["seconds"]
-        state.loss = stored["loss"]
-        return state, TrainSettings(**stored["settings"]), _objective(stored["objective"])
+        newer = stored["format"] > FORMAT
+        if not newer:
+            objective = _objective(stored["objective"], stored["architecture"])
+            state = _state_of(build_network(stored["architecture"], stored["config"]))
+            state.network.load_state_dict(stored["network"])
+            state.average.load_state_dict(stored["average"])
+            state.optimiser.load_state_dict(stored["optimiser"])
+            state.step, state.seconds = stored["step"], stored["seconds"]
+            state.loss = stored["loss"]
+            return state, TrainSettings(**stored["settings"]), objective
     except FileNotFoundError as error:
         raise WeightsError(f"there is no checkpoint at {path}: start without --resume.") from error
-    except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError, struct.error) as error:
+    except WeightsError as error:
+        raise WeightsError(f"{path} cannot be gone on with: {error}") from error
+    except (
+        *(OSError, EOFError, UnpicklingError, struct.error),
+        *(LookupError, TypeError, ValueError, AttributeError, RuntimeError),
+    ) as error:
         raise WeightsError(
-            f"{path} is not a checkpoint of this version of gencsp ({error})."
+            f"{path} is not a checkpoint of this version of gencsp, or is damaged ({error}): "
+            f"train in a new folder."
         ) from error
+    raise WeightsError(f"{path} was written by a newer version of gencsp: update gencsp.")
 
 
-def _objective(stored: dict[str, Any]) -> Objective:
-    match stored["kind"]:
+def _objective(stored: dict[str, Any], architecture: str) -> Objective:
+    """The objective of a checkpoint, which must be one that its network can be trained for."""
+    kind = stored["kind"]
+    if (architecture == "joint") is not (kind == JointObjective.kind):
+        raise KeyError(f"a network '{architecture}' is not trained as '{kind}'")
+    match kind:
         case ScoreObjective.kind:
             return ScoreObjective.from_description(stored)
         case JointObjective.kind:
             return JointObjective.from_description(stored)
-    raise KeyError(f"objective {stored['kind']}")
+    raise KeyError(f"objective {kind}")
+
+
+def open_run(
+    folder: Path, *, kind: str, resume: bool, given: Mapping[str, object]
+) -> tuple[TrainState, TrainSettings, Objective] | None:
+    """The run in a folder, found to be the one that is asked for. Writes nothing.
+
+    Args:
+        folder: of the run; it need not be there for a new one.
+        kind: of the objective, "score" or "joint".
+        resume: whether to go on with a run, or to begin one.
+        given: what the user says of the run, by the names in the checkpoint (``architecture``,
+            ``channels``, ``noise.high``, ...); ``None`` leaves it to the checkpoint. Of the
+            settings of :class:`TrainSettings` all but batch size and seed may differ from what they
+            were.
+
+    Returns:
+        What the checkpoint holds, its settings changed as far as ``given`` changes them; ``None``
+        for a run that is to begin.
+
+    Raises:
+        StoreError: a run is to begin where there is another one, or where there is no folder but a
+            file.
+        WeightsError: as for :func:`load_checkpoint`; or the run is of another kind, or was begun
+            with something else than what is given.
+    """
+    path = folder / CHECKPOINT
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file: name a folder for the training run.")
+    if not resume:
+        if path.exists():
+            raise StoreError(
+                f"{folder} holds another training run: add --resume, or name a new folder."
+            )
+        return None
+    state, settings, objective = load_checkpoint(path)
+    if objective.kind != kind:
+        raise WeightsError(
+            f"{path} is of another kind: go on with it by 'gencsp train {objective.kind}', or "
+            f"train the new model in a new folder."
+        )
+    named = {key: value for key, value in given.items() if value is not None}
+    changes: dict[str, Any] = {key: named.pop(key) for key in _MAY_CHANGE & named.keys()}
+    begun = _begun_with(state, settings, objective)
+    for key, value in named.items():
+        if begun[key] != value:
+            raise WeightsError(
+                f"{path} was begun with {key} = {begun[key]}, not {value}: leave that option out, "
+                f"or train in a new folder."
+            )
+    return state, replace(settings, **changes), objective
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written ({error.strerror}): name another folder with --out."
+        ) from error
+
+
+# Order of the crystals and noise follow from batch size and seed: with others it is another run.
+_MAY_CHANGE = {field.name for field in fields(TrainSettings)} - {"batch_size", "seed"}
+
+
+def _begun_with(
+    state: TrainState, settings: TrainSettings, objective: Objective
+) -> dict[str, object]:
+    """What cannot change in a run, flat: ``noise.high`` is a value in a part of the objective."""
+    architecture, config = describe_network(state.network)
+    flat: dict[str, object] = {"architecture": architecture, **config, **asdict(settings)}
+    for part, value in objective.describe().items():
+        if isinstance(value, dict):
+            flat |= {f"{part}.{key}": one for key, one in value.items()}
+        else:
+            flat[part] = value
+    return flat
 
 
 def length_of(state: TrainState) -> str:

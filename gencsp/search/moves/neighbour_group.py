@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.deck_base import Displacement, Share, check_fields
 from gencsp.relax.restraints import NoSymmetryFound, Symmetry
 from gencsp.search.moves.base import Tools, bare, hold_symmetry
 from gencsp.symmetry import LADDER, P1, refine, space_group
@@ -32,13 +33,16 @@ class NeighbourGroup:
         spread: standard deviation of the strain components before averaging.
     """
 
-    amplitude: float = 0.5
-    spread: float = 0.1
+    amplitude: Displacement = 0.5
+    spread: Share = 0.1
     name: str = "neighbour-group"
     n_parents: int = 1
     keeps_cell: bool = False
     keeps_counts: bool = True
     needs_model: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from gencsp.errors import ConstraintError
+from gencsp.deck_base import Count, Positive, check_fields
+from gencsp.errors import ConstraintError, RequestError
 from gencsp.search.moves.base import Tools, bare, hold_symmetry
 
 #: Å: tolerance at which the symmetry of a relaxed parent is found where the child keeps it.
@@ -27,14 +28,19 @@ class Renoise:
         steps: noise levels of the reverse diffusion.
     """
 
-    least: float = 0.3
-    most: float = 2.0
-    steps: int = 20
+    least: Positive = 0.3
+    most: Positive = 2.0
+    steps: Count = 20
     name: str = "renoise"
     n_parents: int = 1
     keeps_cell: bool = True
     keeps_counts: bool = True
     needs_model: bool = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.least > self.most:
+            raise RequestError(f"least is {self.least} Å: it must not be above most, {self.most}.")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

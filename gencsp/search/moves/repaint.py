@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.geometry import get_distances
 
 from gencsp.composition import Composition
+from gencsp.deck_base import Count, check_fields
 from gencsp.search.moves.base import Tools, bare
 
 
@@ -22,13 +23,16 @@ class Repaint:
         passes: through each noise level (RePaint's resampling).
     """
 
-    steps: int = 15
-    passes: int = 3
+    steps: Count = 15
+    passes: Count = 3
     name: str = "repaint"
     n_parents: int = 1
     keeps_cell: bool = True
     keeps_counts: bool = True
     needs_model: bool = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where something is left: three atoms or more."""

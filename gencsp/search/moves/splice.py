@@ -18,6 +18,7 @@ from ase.data import atomic_numbers
 from ase.geometry.minkowski_reduction import minkowski_reduce
 from numpy.typing import NDArray
 
+from gencsp.deck_base import Count, check_fields
 from gencsp.search.moves.base import Tools
 from gencsp.search.moves.repaint import inpaint
 
@@ -108,13 +109,16 @@ class Crossover:
         steps, passes: of the inpainting.
     """
 
-    steps: int = 15
-    passes: int = 3
+    steps: Count = 15
+    passes: Count = 3
     name: str = "crossover"
     n_parents: int = 2
     keeps_cell: bool = True
     keeps_counts: bool = True
     needs_model: bool = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where a half can hold more than one atom."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
+from gencsp.deck_base import Share, check_fields
 from gencsp.search.moves.base import Tools, bare
 
 
@@ -23,13 +24,16 @@ class Strain:
         volume: standard deviation of the logarithm of the volume.
     """
 
-    spread: float = 0.2
-    volume: float = 0.05
+    spread: Share = 0.2
+    volume: Share = 0.05
     name: str = "strain"
     n_parents: int = 1
     keeps_cell: bool = False
     keeps_counts: bool = True
     needs_model: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002
         """To every crystal."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
+from gencsp.deck_base import Fraction, check_fields
 from gencsp.search.moves.base import Tools, bare
 
 
@@ -15,12 +16,15 @@ from gencsp.search.moves.base import Tools, bare
 class Swap:
     """One swap, and another with probability ``more`` each time."""
 
-    more: float = 0.4
+    more: Fraction = 0.4
     name: str = "swap"
     n_parents: int = 1
     keeps_cell: bool = True
     keeps_counts: bool = True
     needs_model: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where there are two species."""

@@ -1,0 +1,310 @@
+"""Every setting is checked: no number that is not finite, or out of its range, gets through.
+
+Classes and fields are found by looking, so that a new one without a check fails here.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+
+import gencsp
+from gencsp.composition import Composition
+from gencsp.deck_base import CellAtoms, Count, Deck, Fmax, Separation, check
+from gencsp.diffusion.joint.conditions import PropertyScale
+from gencsp.diffusion.joint.model import JointModel
+from gencsp.diffusion.joint.process import JointProcess
+from gencsp.diffusion.joint.shape import LatticeScale
+from gencsp.errors import DftError, GencspError, RequestError, StructureFileError
+from gencsp.filters.base import ConfiguredFilter
+from gencsp.search.moves import Tools
+from gencsp.search.space import Space
+
+#: Dataclasses whose numbers have defaults and that are no settings, and why.
+NO_SETTINGS = {
+    "Constraints": "read from an Atoms object; its tolerance is that of ASE's FixSymmetry",
+    "State": "where a sampler is",
+    "HullEntry": "what was computed; the reader of files checks it",
+    "Provenance": "where a structure comes from, written by gencsp",
+    "Result": "what came of a trial; a failed one has no energy, which is not a number",
+    "Seed": "a structure as it is handed to another code",
+    "Found": "a structure as another code left it",
+    "Tools": "what moves are handed by the search",
+    "Framework": "a crystal without its species",
+    "Candidate": "a crystal and what it is compared by",
+    "CellSizes": "counted in training data, read with its weights",
+    "Progress": "how far a training is",
+    "StageCount": "what a funnel counted",
+    "HullEnergy": "for subclasses, which say what relaxes; they are tested",
+    "WrappedMixture": "a model for tests, exact in what it is given",
+    "BySize": "the same",
+}
+
+FORMULA = Composition.parse("TiO2")
+ATOMS_SCALE = LatticeScale((0.0,) * 6, (1.0,) * 6)
+PROCESS = JointProcess(scale=ATOMS_SCALE)
+
+
+class Anything:
+    """For fields that are not looked at."""
+
+
+#: What cannot be left out when an instance is made.
+NEEDED: dict[str, dict[str, Any]] = {
+    "Request": {"composition": FORMULA, "n": 1},
+    "CycleSettings": {"composition": FORMULA},
+    "Space": {"compositions": ((FORMULA, (1,)),), "elements": ("Ti", "O")},
+    "SearchSettings": {"space": Space.fixed(FORMULA, units=(1,))},
+    "TrainSettings": {"steps": 1},
+    "JointProcess": {"scale": ATOMS_SCALE},
+    "JointObjective": {
+        "process": PROCESS,
+        "properties": PropertyScale((0.0,) * 4, (1.0,) * 4),
+    },
+    "EnginePotential": {"engine": Anything()},
+    "EnergyGuidedScore": {"model": Anything(), "potential": Anything()},
+    "EnergyGuided": {"denoiser": Anything(), "potential": Anything()},
+    "ClassifierFree": {"model": JointModel.__new__(JointModel)},
+    "Bench": {
+        "seed": 0,
+        "space": Space.fixed(FORMULA, units=(1,)),
+        "relaxer": Anything(),
+        "tools": Tools(),
+    },
+    "ProposerSource": {"name": "random", "make": Anything()},
+    "PoolSource": {"name": "pool", "structures": ()},
+    "Preset": {"command": ("true",), "output": ("*",)},
+    "NamedProposer": {"name": "random"},
+    "CycleDeck": {"formula": "TiO2"},
+    "ExportDeck": {"pool": ["pool.extxyz"], "folder": "seeds"},
+    "ExternalDeck": {"preset": "diffcsp", "home": ".", "model": "weights"},
+}
+
+
+@cache
+def classes() -> tuple[type, ...]:
+    """Frozen dataclasses some number of which has a default, and all of pydantic's models."""
+    found: dict[str, type] = {}
+    for module in pkgutil.walk_packages(gencsp.__path__, "gencsp."):
+        if ".templates" in module.name:  # programs for the environments of other codes
+            continue
+        for one in vars(importlib.import_module(module.name)).values():
+            if isinstance(one, type) and one.__module__ == module.name and is_settings(one):
+                found[f"{module.name}.{one.__name__}"] = one
+    return tuple(found.values())
+
+
+def is_settings(one: type) -> bool:
+    if one.__name__.startswith("_") or one.__name__ in NO_SETTINGS:
+        return False
+    if issubclass(one, BaseModel):
+        return True
+    if not dataclasses.is_dataclass(one) or not one.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return False
+    return any(
+        field.default is not dataclasses.MISSING and numbers_of(hint)
+        for field, hint in typed_fields(one)
+    )
+
+
+def typed_fields(one: type) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+    hints = get_type_hints(one, include_extras=True)
+    for field in dataclasses.fields(one):  # type: ignore[arg-type]
+        # ``n_parents`` says what a move is; no user sets it.
+        if field.init and field.name != "n_parents":
+            yield field, hints[field.name]
+
+
+def fields_of(one: type) -> dict[str, Any]:
+    if issubclass(one, BaseModel):
+        hints = get_type_hints(one, include_extras=True)
+        return {
+            name: Annotated[(hints[name], *field.metadata)] if field.metadata else hints[name]
+            for name, field in one.model_fields.items()
+        }
+    return {field.name: hint for field, hint in typed_fields(one)}
+
+
+def numbers_of(hint: Any) -> list[tuple[type, tuple[Any, ...]]]:
+    """The numeric types in a type, with their bounds."""
+    origin, args = get_origin(hint), get_args(hint)
+    if hint in (int, float):
+        return [(hint, ())]
+    if origin is Annotated:
+        return [(kind, (*bounds, *args[1:])) for kind, bounds in numbers_of(args[0])]
+    if origin in (Union, UnionType, tuple, dict, Mapping) or str(origin).endswith("Mapping'>"):
+        return [number for arm in args for number in numbers_of(arm)]
+    return []
+
+
+def wrong_numbers(kind: type, bounds: tuple[Any, ...]) -> list[Any]:
+    """What a number of this kind and these bounds can never be."""
+    wrong: list[Any] = [float("nan"), float("inf"), float("-inf")]
+    for bound in bounds:
+        match bound:
+            case Gt(gt=edge) | Lt(lt=edge):
+                wrong.append(edge)
+            case Ge(ge=edge):
+                wrong.append(edge - 1)
+            case Le(le=edge):
+                wrong.append(edge + 1 if kind is int else 1.01 * edge + 0.01)
+    return [*wrong, "a word"]
+
+
+def wrong_values(hint: Any) -> Iterator[Any]:
+    """Values that a field of this type must refuse, one wrong number in each."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated and not numbers_of(args[0]):
+        return
+    if hint in (int, float) or (origin is Annotated and args[0] in (int, float)):
+        (number,) = numbers_of(hint)
+        yield from wrong_numbers(*number)
+    elif origin is Annotated:
+        yield from wrong_values(args[0] if get_origin(args[0]) is not None else hint)
+    elif origin in (Union, UnionType):
+        for arm in args:
+            yield from wrong_values(arm)
+    elif origin is tuple:
+        places = args[:1] if args[1:] == (...,) else args
+        for k, place in enumerate(places):
+            for wrong in wrong_values(place):
+                yield tuple(wrong if i == k else a_right(p) for i, p in enumerate(places))
+    elif numbers_of(hint):  # mappings
+        for wrong in wrong_values(args[1]):
+            yield {a_key(args[0]): wrong}
+
+
+def a_right(hint: Any) -> Any:
+    """Some value that fits."""
+    if numbers_of(hint):
+        return 1
+    return "Ti"
+
+
+def a_key(hint: Any) -> Any:
+    if get_origin(hint) is tuple:
+        return ("Ti", "O")
+    return get_args(hint)[0] if get_origin(hint) is Literal else "Ti-O"
+
+
+def made(one: type, **values: Any) -> Any:
+    """An instance, as users make it: of a deck by the function that reads it."""
+    needed = NEEDED.get(one.__name__, {}) | values
+    if issubclass(one, Deck):
+        return one.make(**needed)
+    if issubclass(one, ConfiguredFilter):
+        return one.from_options(needed)
+    return one(**needed)
+
+
+CASES = [
+    pytest.param(one, name, hint, id=f"{one.__module__}.{one.__name__}.{name}")
+    for one in classes()
+    for name, hint in fields_of(one).items()
+    if numbers_of(hint)
+]
+
+
+def test_settings_are_found() -> None:
+    names = {one.__name__ for one in classes()}
+    wanted = {"RelaxSettings", "Request", "ProposerOptions", "CycleDeck", "Limits", "Rattle"}
+    assert wanted <= names
+    assert len(CASES) > 150
+
+
+@pytest.mark.parametrize(("one", "name", "hint"), CASES)
+def test_no_wrong_number_gets_through(one: type, name: str, hint: Any) -> None:
+    values = list(wrong_values(hint))
+    assert len(values) >= 4
+    for wrong in values:
+        with pytest.raises(GencspError, match=name):
+            made(one, **{name: wrong})
+
+
+@pytest.mark.parametrize("one", classes(), ids=lambda one: one.__name__)
+def test_what_is_left_at_its_default_is_accepted(one: type) -> None:
+    assert made(one) is not None
+
+
+def choices() -> list[Any]:
+    found = []
+    for one in classes():
+        for name, hint in fields_of(one).items():
+            arms = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+            if any(get_origin(arm) is Literal for arm in arms):
+                found.append(pytest.param(one, name, id=f"{one.__name__}.{name}"))
+    return found
+
+
+@pytest.mark.parametrize(("one", "name"), choices())
+def test_an_unknown_choice_is_refused_by_name(one: type, name: str) -> None:
+    with pytest.raises(GencspError, match="nowhere"):
+        made(one, **{name: "nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("hint", "right", "wrong"),
+    [
+        (Count, [1, np.int64(3), 2**31 - 1], [0, True, 1.0, "1", None, 2**31, 10**400]),
+        (Fmax, [0.1, 1, np.float32(0.5)], [0, -1, True, "0.1", float("nan"), 10**400]),
+        (Fmax | None, [None, 0.1], [0]),
+        (tuple[CellAtoms, ...], [(), (1, 2)], [[1], (0,), (1, 2.5), 1]),
+        (tuple[int, str], [(1, "a")], [(1,), ("a", 1), (1, "a", "b")]),
+        (Mapping[str, Separation], [{}, {"Ti-O": 1.5}], [{"Ti-O": 99}, {1: 1.5}, [("Ti-O", 1)]]),
+        (Literal["fire"], ["fire"], ["fires", 1, None, ["fire"]]),
+        (bool, [True], [1, "yes", None]),
+        (Path | None, [Path(), None], ["here"]),
+        (NoneType, [None], [0]),
+    ],
+)
+def test_check(hint: Any, right: list[Any], wrong: list[Any]) -> None:
+    for value in right:
+        check("it", value, hint)
+    for value in wrong:
+        with pytest.raises(DftError, match=r"^it is .*: give "):
+            check("it", value, hint, DftError)
+
+
+def test_messages_say_what_is_accepted() -> None:
+    with pytest.raises(RequestError, match=r"fmax is nan: give a finite number above 0 \(eV/Å\)."):
+        check("fmax", float("nan"), Fmax)
+    with pytest.raises(RequestError, match=r"give one of 'fire', 'quasi-newton'\."):
+        check("minimiser", "newton", Literal["fire", "quasi-newton"])
+
+
+def test_only_pydantic_sees_a_bare_value_error() -> None:
+    """Its validators must raise one, which the deck turns into its own; nothing else may."""
+    bare = []
+    for path in Path(gencsp.__file__).parent.rglob("*.py"):
+        if "templates" in path.parts:
+            continue
+        tree = ast.parse(path.read_text())
+        validators = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef)
+            and any("_validator" in ast.unparse(mark) for mark in node.decorator_list)
+            for inner in ast.walk(node)
+        }
+        bare += [
+            f"{path.name}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Raise)
+            and node not in validators
+            and node.exc is not None
+            and ast.unparse(node.exc).startswith("ValueError")
+        ]
+    assert bare == []
+    assert issubclass(StructureFileError, ValueError)
