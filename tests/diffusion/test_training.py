@@ -81,6 +81,52 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path: Path, crystals: Crys
     assert all(torch.equal(a, b) for a, b in zip(whole["moments"], parts["moments"], strict=True))
 
 
+@pytest.mark.parametrize("moment", ["zero_grad", "step"])
+def test_interrupted_at_any_moment_of_a_step_and_resumed(
+    moment: str, tmp_path: Path, crystals: CrystalSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C before the weights change, or when they have and nothing else has: no half step."""
+    whole = run(tmp_path / "whole", crystals, 7)
+    run(tmp_path / "parts", crystals, 3)
+    method, left = getattr(torch.optim.AdamW, moment), [2]
+
+    def interrupted(self: torch.optim.AdamW, *args: object, **options: object) -> None:
+        method(self, *args, **options)
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, moment, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "parts", crystals, 7, resume=True)
+    # Before the change, the step before is kept; in the midst of it, what was kept last.
+    state, _, _ = load_checkpoint(tmp_path / "parts" / "checkpoint.pt")
+    assert state.step == (4 if moment == "zero_grad" else 3)
+    parts = run(tmp_path / "parts", crystals, 7, resume=True)
+    for part in ("network", "average"):
+        for key, value in whole[part].items():
+            assert torch.equal(value, parts[part][key]), (part, key)
+
+
+def test_half_a_step_is_not_gone_on_from(
+    tmp_path: Path, crystals: CrystalSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(steps=2, batch_size=2)
+    state = new_state("density", CONFIG, settings)
+    with monkeypatch.context() as patch:
+        patch.setattr("gencsp.diffusion.training.trainer._average", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(state, settings, NOISE, crystals, None, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+    with pytest.raises(WeightsError, match="middle of a step"):
+        train(state, settings, NOISE, crystals, None, tmp_path)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_the_start_does_not_touch_the_global_generator() -> None:
     torch.manual_seed(1)
     expected = torch.rand(3)

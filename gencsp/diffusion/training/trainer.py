@@ -101,7 +101,17 @@ class Progress:
 
 @dataclass(slots=True)
 class TrainState:
-    """All that changes during training."""
+    """All that changes during training.
+
+    Attributes:
+        network: what is trained.
+        average: its averaged weights.
+        optimiser: with its moments.
+        step: steps done.
+        seconds: wall time of them.
+        loss: smoothed.
+        whole: not in the middle of a step, so that training can go on from here.
+    """
 
     network: nn.Module
     average: nn.Module
@@ -109,6 +119,7 @@ class TrainState:
     step: int = 0
     seconds: float = 0.0
     loss: float = 1.0
+    whole: bool = True
 
 
 def new_state(architecture: str, config: dict[str, Any], settings: TrainSettings) -> TrainState:
@@ -141,8 +152,16 @@ def train(
 ) -> TrainState:
     """Train until ``settings.steps``, writing ``checkpoint.pt`` and ``metrics.jsonl`` to a folder.
 
-    An interruption by Ctrl-C leaves a checkpoint of the last whole step behind and is raised on.
+    An interruption by Ctrl-C leaves a checkpoint of the last whole step behind and is raised on; in
+    the moment in which weights change it leaves the checkpoint that was written last.
+
+    Raises:
+        WeightsError: the state was left in such a moment.
     """
+    if not state.whole:
+        raise WeightsError(
+            "training was interrupted in the middle of a step: go on from its last checkpoint."
+        )
     device = device or torch.device("cpu")
     state.network.to(device)
     state.average.to(device)
@@ -165,7 +184,8 @@ def train(
             if report is not None:
                 report(Progress(state.step, state.loss, state.seconds, scores))
     except KeyboardInterrupt:
-        save_checkpoint(state, settings, objective, folder)
+        if state.whole:
+            save_checkpoint(state, settings, objective, folder)
         raise
     return state
 
@@ -188,10 +208,12 @@ def train_step(
     state.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
+    state.whole = False
     state.optimiser.step()
     _average(state, settings.ema)
     state.step += 1
     state.loss += (loss.item() - state.loss) * max(0.01, 1.0 / state.step)
+    state.whole = True
 
 
 def batch_indices(n: int, settings: TrainSettings, step: int) -> NDArray[np.int64]:
