@@ -98,7 +98,7 @@ def refine(
     names = {start.info["structure_id"]: name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
-        groups.setdefault(Composition.of(start), []).append(start)
+        groups.setdefault(Composition.of(start).alphabetical, []).append(start)
     plans = [
         CycleSettings(
             composition=composition,

@@ -109,10 +109,16 @@ class Composition:
         return "".join(symbol + (str(n) if n > 1 else "") for symbol, n in self.counts)
 
     @property
+    def alphabetical(self) -> Composition:
+        """The same composition with its elements in alphabetical order, for where nobody wrote a
+        formula and the first of several structures must not decide."""
+        return Composition(tuple(sorted(self.counts)))
+
+    @property
     def formula_key(self) -> str:
         """The reduced formula with its elements in alphabetical order: one text for compositions of
         the same ratios, for tables and queries (OPTIMADE's ``chemical_formula_reduced``)."""
-        return Composition(tuple(sorted(self.reduced.counts))).formula
+        return self.reduced.alphabetical.formula
 
     def __str__(self) -> str:
         return self.formula

@@ -99,7 +99,7 @@ def second_opinion(
             report(len(ends))
     groups: dict[Composition, list[int]] = {}
     for k, atoms in enumerate(chosen):
-        groups.setdefault(Composition.of(atoms), []).append(k)
+        groups.setdefault(Composition.of(atoms).alphabetical, []).append(k)
     opinions: list[Opinion] = []
     for formula, members in groups.items():
         opinions += _opinions(formula.formula, members, chosen, second, ends)

@@ -61,6 +61,7 @@ def test_equal_whatever_the_order_of_the_elements(
 
 def test_formula_key() -> None:
     assert Composition.parse("Ti2O4").formula_key == "O2Ti"
+    assert Composition.parse("TiO2").alphabetical.formula == "O2Ti"
     assert Composition.of(Atoms("O4Ti2")) == Composition.of(Atoms("TiO2"))
     assert {Composition.parse("TiO2"): "rutile"}[Composition.parse("O2Ti")] == "rutile"
 

@@ -175,7 +175,7 @@ def _one_composition(
 ) -> Composition:
     if formula is not None:
         return formula.reduced
-    found = Counter(Composition.of(atoms) for atoms in sound)
+    found = Counter(Composition.of(atoms).alphabetical for atoms in sound)
     if not found:
         raise ExportError(_nothing_left(len(reasons), reasons, code))
     if len(found) > 1:

@@ -1,6 +1,6 @@
 """Which compositions a search may visit: one, or all of a chemical system.
 
-Those of a chemical system are far too many to list (40,000 of five elements in cells of at most
+Those of a chemical system are far too many to list (50,000 of five elements in cells of at most
 20 atoms), so they are a rule: it says by arithmetic how many there are, which is the k-th, and
 whether a structure has one of them, and takes next to no memory.
 """
