@@ -16,7 +16,7 @@ class CompositionError(GencspError, ValueError):
 
 
 class RequestError(GencspError, ValueError):
-    """A request whose parts disagree: guests not in the formula, or no host atoms left."""
+    """A setting out of its range, or a request whose parts disagree, such as unknown guests."""
 
 
 class StructureFileError(GencspError, ValueError):
@@ -24,7 +24,7 @@ class StructureFileError(GencspError, ValueError):
 
 
 class WeightsError(GencspError, RuntimeError):
-    """Model weights that are missing, damaged or of another architecture."""
+    """Weights or a checkpoint that are missing, damaged, newer, or of another kind of model."""
 
 
 class EngineError(GencspError, RuntimeError):
@@ -40,7 +40,7 @@ class StoreError(GencspError, RuntimeError):
 
 
 class DeckError(GencspError, ValueError):
-    """A TOML deck with an unknown key, a missing key or a value out of range."""
+    """A deck with an unknown key, a missing key or a value out of range."""
 
 
 class TrainingDataError(GencspError, ValueError):

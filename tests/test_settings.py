@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
+from ase.build import bulk
 from pydantic import BaseModel
 
 import gencsp
@@ -27,15 +28,27 @@ from gencsp.diffusion.joint.conditions import PropertyScale
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.process import JointProcess
 from gencsp.diffusion.joint.shape import LatticeScale
-from gencsp.errors import DftError, GencspError, RequestError, StructureFileError
+from gencsp.diffusion.lattice import scaled
+from gencsp.diffusion.schedule import noise_levels
+from gencsp.engine.select import get_engine
+from gencsp.errors import DftError, EngineError, GencspError, RequestError, StructureFileError
 from gencsp.filters.base import ConfiguredFilter
+from gencsp.potentials import get_potential
+from gencsp.relax.minimisers import make_minimiser
+from gencsp.relax.settings import RelaxSettings
+from gencsp.search.acceptance import Metropolis
+from gencsp.search.compositions import OneComposition
 from gencsp.search.moves import Tools
+from gencsp.search.random_search import RandomSearch
+from gencsp.search.sources import Turns
 from gencsp.search.space import Space
+from gencsp.similarity import StructureIndex
 
 #: Dataclasses whose numbers have defaults and that are no settings, and why.
 NO_SETTINGS = {
     "Constraints": "read from an Atoms object; its tolerance is that of ASE's FixSymmetry",
     "State": "where a sampler is",
+    "LeastDistances": "checks its pairs one by one; tests/test_least_distances.py",
     "HullEntry": "what was computed; the reader of files checks it",
     "Provenance": "where a structure comes from, written by gencsp",
     "Result": "what came of a trial; a failed one has no energy, which is not a number",
@@ -65,7 +78,7 @@ class Anything:
 NEEDED: dict[str, dict[str, Any]] = {
     "Request": {"composition": FORMULA, "n": 1},
     "CycleSettings": {"composition": FORMULA},
-    "Space": {"compositions": ((FORMULA, (1,)),), "elements": ("Ti", "O")},
+    "Space": {"compositions": OneComposition(FORMULA, (1,))},
     "SearchSettings": {"space": Space.fixed(FORMULA, units=(1,))},
     "TrainSettings": {"steps": 1},
     "JointProcess": {"scale": ATOMS_SCALE},
@@ -308,3 +321,55 @@ def test_only_pydantic_sees_a_bare_value_error() -> None:
         ]
     assert bare == []
     assert issubclass(StructureFileError, ValueError)
+
+
+SALT = bulk("NaCl", "rocksalt", a=5.64)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("fmax", lambda: gencsp.relax.relax([SALT], fmax=float("nan"))),
+        ("pressure", lambda: gencsp.relax.relax([SALT], pressure=float("inf"))),
+        ("workers", lambda: gencsp.relax.relax([SALT], workers=0)),
+        ("minimiser", lambda: gencsp.relax.relax([SALT], minimiser="newton")),
+        ("n is", lambda: gencsp.propose("TiO2", n=0)),
+        ("max_atoms", lambda: gencsp.propose("TiO2", max_atoms=10**12)),
+        ("volume", lambda: gencsp.propose("TiO2", volume_per_atom=float("inf"))),
+        ("space_groups", lambda: gencsp.propose("TiO2", space_groups=(0,))),
+        ("seed", lambda: gencsp.propose("TiO2", seed=-1)),
+        ("inpaintings", lambda: gencsp.refine([SALT], inpaintings=0)),
+        ("fmax", lambda: gencsp.refine([SALT], fmax=0)),
+        ("workers", lambda: gencsp.refine([SALT], workers=0)),
+        ("engine", lambda: gencsp.refine([SALT], engine="nowhere")),
+        ("workers", lambda: gencsp.hull([SALT], workers=0)),
+        ("engine", lambda: gencsp.hull([SALT], engine="nowhere")),
+        ("workers", lambda: gencsp.filter([SALT], workers=0)),
+        ("steps", lambda: noise_levels(0, sigma_min=0.1, sigma_max=1.0)),
+        ("sigma_max", lambda: noise_levels(3, sigma_min=0.1, sigma_max=float("nan"))),
+        ("spacing", lambda: noise_levels(3, sigma_min=0.1, sigma_max=1.0, spacing="even")),
+        ("minimiser", lambda: make_minimiser("newton")),
+        ("engine", lambda: get_potential("sevennet", engine="nowhere")),
+        ("share", lambda: Turns(share=float("nan"), seeded=True)),
+        ("shakes", lambda: RandomSearch(turns=Turns(share=0.5, seeded=True), shakes=-1)),
+        ("target", lambda: Metropolis(target=1.0)),
+        ("same_energy", lambda: StructureIndex(same_energy=float("nan"))),
+        ("volume", lambda: scaled(SALT.cell, float("nan"))),
+    ],
+)
+def test_calls_refuse_before_they_return(name: str, call: Callable[[], object]) -> None:
+    with pytest.raises(GencspError, match=name):
+        call()
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+@pytest.mark.parametrize("workers", [0, -1, 1.5])
+def test_engines_need_a_worker(engine: Any, workers: Any) -> None:
+    try:
+        potential = get_engine(engine)
+    except EngineError as error:
+        pytest.skip(str(error))
+    with pytest.raises(RequestError, match="workers"):
+        potential.evaluate([SALT], workers=workers)
+    with pytest.raises(RequestError, match="workers"):
+        next(iter(potential.relax([SALT], RelaxSettings(), workers=workers)))

@@ -133,7 +133,7 @@ class ChemicalSystem:
         Raises:
             RequestError: fewer than two elements, an unknown one, or no room for two atoms.
         """
-        check("min_atoms", min_atoms, CellAtoms)
+        check("min_atoms", min_atoms, int)
         check("max_atoms", max_atoms, CellAtoms)
         names = tuple(dict.fromkeys(elements))
         if len(names) < 2 or not set(names) <= set(ELEMENTS):

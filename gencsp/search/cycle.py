@@ -14,7 +14,7 @@ from functools import partial
 from ase import Atoms
 
 from gencsp.composition import Composition
-from gencsp.deck_base import CellAtoms, Count, Seed, check_fields
+from gencsp.deck_base import CellAtoms, Count, Seed, check, check_fields
 from gencsp.errors import RequestError
 from gencsp.execute.lost import lost_errors
 from gencsp.frameworks import GuestChoice, choose_guests
@@ -194,9 +194,12 @@ class Cycle:
                 ``Stage.FRAMEWORK``.
 
         Raises:
+            RequestError: there is no such stage.
             StoreError: the store cannot be written or is full.
             WorkerError: the executor lost its workers, or several of them over one task.
         """
+        if begin is not None:
+            check("begin", begin, Stage)
         if begin is not None or self._now is None:
             self._now = self._stage_run(begin or Stage.GENERATED)
         yield self._now.progress()
