@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp import records
 from gencsp.similarity import fingerprint, formula_key
 from gencsp.similarity.fingerprint import Formula
 from gencsp.similarity.index import NICHE
@@ -90,7 +91,7 @@ class Niches:
         )
 
     def _of(self, atoms: Atoms) -> tuple[Formula, FloatArray]:
-        identity = str(atoms.info["structure_id"])
+        identity = str(atoms.info[records.STRUCTURE_ID])
         if identity not in self._known:
             self._known[identity] = formula_key(atoms), fingerprint(atoms)
         return self._known[identity]
