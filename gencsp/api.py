@@ -1,9 +1,8 @@
 """The commands as calls, for scripts: propose, relax, refine, search, hull, filter.
 
 ``propose`` and ``relax`` are those of :mod:`gencsp.proposers` and :mod:`gencsp.relax`. The
-structures that ``refine`` and ``hull`` return say in ``info`` what came of them: ``outcome``,
-``energy_per_atom`` and ``decomposition_energy`` (eV/atom), ``space_group``,
-``space_group_number``, and their provenance.
+structures that ``refine`` and ``hull`` return say in ``info`` what came of them, under the keys of
+:mod:`gencsp.records`.
 """
 
 from __future__ import annotations
@@ -13,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
+from gencsp import records
 from gencsp.assembly import INPAINTER, NamedProposer, NamedRelaxer
 from gencsp.assembly_search import Plan
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
 from gencsp.deck_base import Count, Seed, Workers, check
 from gencsp.decks import PIGEN_FUNNEL, FilterDeck, SearchDeck
+from gencsp.engine.base import Engine, Evaluation
 from gencsp.engine.select import EngineName
-from gencsp.errors import StructureFileError
+from gencsp.errors import HullReferenceError, StructureFileError
 from gencsp.execute import LocalProcesses, ThisProcess
 from gencsp.execute.named import open_executor
 from gencsp.filters import Funnel, judge_pool
@@ -32,10 +34,9 @@ from gencsp.provenance import Provenance, Stage
 from gencsp.relax import RelaxSettings, relax
 from gencsp.search.cycle import Cycle, CycleSettings, Progress
 from gencsp.search.loop import SearchProgress
-from gencsp.search.tasks import SymmetryTolerance, name_space_group
 from gencsp.search_strategies import StrategyMaker
 from gencsp.store import Finished, MemoryStore
-from gencsp.store.base import portable
+from gencsp.store.base import portable, writable
 
 __all__ = ["filter", "hull", "propose", "refine", "relax", "search"]
 
@@ -95,7 +96,7 @@ def refine(
     reference.require_model(get_potential(potential, engine=engine).model)
     given = None if guests is None else tuple(guests)
     numbered = _as_relaxed(structures)
-    names = {start.info["structure_id"]: name for name, start in numbered}
+    names = {start.info[records.STRUCTURE_ID]: name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
         groups.setdefault(Composition.of(start).alphabetical, []).append(start)
@@ -132,8 +133,8 @@ def refine(
             refined.extend(line.atoms for line in cycle.ranking())
     for atoms in refined:
         # What lies between is not handed over: name the structure given instead.
-        number = str(atoms.info["structure_id"])[1:].partition(".")[0]
-        atoms.info["parents"] = names[f"r{number}"]
+        number = str(atoms.info[records.STRUCTURE_ID])[1:].partition(".")[0]
+        atoms.info[records.PARENTS] = names[f"r{number}"]
     return refined
 
 
@@ -186,12 +187,15 @@ def hull(
         workers: CPU threads.
 
     Returns:
-        Copies, in the order given.
+        Copies, in the order given, with tags, moments, arrays, constraints and ``info`` of the
+        input; what an earlier run wrote there of energies and outcomes is taken away first.
+        A structure that cannot be evaluated, such as a slab, has its ``outcome`` and no energy; one
+        whose elements the references lack has its energy, and the ``reason``.
 
     Raises:
         RequestError: there are no workers.
         EngineError: the engine is not available.
-        HullReferenceError: no reference for an element.
+        HullReferenceError: the references were made by another potential.
     """
     from gencsp.potentials import get_potential
 
@@ -199,20 +203,30 @@ def hull(
     reference = Hull.load(entries)
     model = get_potential(potential, engine=engine)
     reference.require_model(model.model)
-    judged = [portable(atoms) for atoms in structures]
+    judged = [writable(atoms) for atoms in structures]
     evaluations = model.evaluate(judged, workers=workers)
     for atoms, evaluation in zip(judged, evaluations, strict=True):
-        if evaluation.failure is not None:
-            atoms.info["outcome"] = str(evaluation.failure)
-            continue
-        per_atom = evaluation.energy / len(atoms)
-        atoms.info["energy_model"] = model.model
-        atoms.info["energy_per_atom"] = per_atom
-        atoms.info["decomposition_energy"] = reference.decomposition_energy(
-            Composition.of(atoms), per_atom
-        )
-        name_space_group(atoms, SymmetryTolerance())
+        _write_evaluation(atoms, evaluation, model)
+        if evaluation.failure is None:
+            try:
+                records.write_decomposition_energy(atoms, reference)
+            except HullReferenceError as error:
+                atoms.info[records.REASON] = str(error)
     return judged
+
+
+def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine) -> None:
+    """Set what a potential says of a structure as it is, in place of what was said before."""
+    records.clear_results(atoms)
+    atoms.calc = None
+    if evaluation.failure is not None:
+        atoms.info[records.OUTCOME] = str(evaluation.failure)
+        return
+    atoms.calc = SinglePointCalculator(
+        atoms, energy=evaluation.energy, forces=evaluation.forces, stress=evaluation.stress
+    )
+    records.write_energy(atoms, evaluation.energy, model=model.model, digest=model.digest)
+    records.name_space_group(atoms)
 
 
 def filter(

@@ -48,7 +48,7 @@ class TrainingDataError(GencspError, ValueError):
 
 
 class ConstraintError(GencspError, ValueError):
-    """A constraint on an Atoms object that the reverse diffusion cannot honour."""
+    """A constraint on an Atoms object that the reverse diffusion, or a relaxation, cannot hold."""
 
 
 class WorkerError(GencspError, RuntimeError):

@@ -15,11 +15,20 @@ import ase.db
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from ase.io.formats import UnknownFileTypeError, filetype
 
 from gencsp.errors import StructureFileError
-from gencsp.store.base import portable
-from gencsp.store.disk import DATABASE, storage_errors
+from gencsp.records import (
+    DECOMPOSITION_ENERGY,
+    ENERGY_MODEL,
+    ENERGY_PER_ATOM,
+    PARENTS,
+    STAGE,
+    STRUCTURE_ID,
+)
+from gencsp.store.base import writable
+from gencsp.store.disk import DATABASE, read_row, storage_errors
 
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifWriter
@@ -64,16 +73,20 @@ def read_structures(paths: Iterable[Path | str]) -> list[Atoms]:
 
 def name_of(atoms: Atoms, index: int) -> str:
     """The id of a structure, or its place in its pool where it has none."""
-    return str(atoms.info.get("structure_id", index))
+    return str(atoms.info.get(STRUCTURE_ID, index))
 
 
 def write_extxyz(path: Path | str, structures: Sequence[Atoms]) -> Path:
     """Write one extxyz file, whole or not at all; returns its path.
 
+    What the format cannot hold is left out rather than written wrongly: entries of ``info`` that
+    are empty, ``None`` or ragged lists, line breaks in text, arrays of more than two dimensions,
+    and constraints other than ``FixAtoms`` and ``FixCartesian``.
+
     Raises:
         StoreError: it cannot be written, or there is no space left.
     """
-    kept = [portable(atoms) for atoms in structures]
+    kept = [_for_extxyz(atoms) for atoms in structures]
     return _write_whole(Path(path), lambda file: ase.io.write(file, kept, format="extxyz"))
 
 
@@ -96,12 +109,48 @@ def write_cif(
         StoreError: it cannot be written, or there is no space left.
     """
     written = _symmetrised(atoms, symprec, angle_tolerance)
-    identity = "".join(
-        f"# {key} = {atoms.info[key]}\n"
-        for key in ("structure_id", "stage", "parents", "decomposition_energy")
-        if key in atoms.info
-    )
+    identity = "".join(f"# {key} = {atoms.info[key]}\n" for key in _IN_CIF if key in atoms.info)
     return _write_whole(Path(path), lambda file: file.write(f"{identity}{written}"))
+
+
+#: What a CIF says in comments.
+_IN_CIF = (STRUCTURE_ID, STAGE, PARENTS, ENERGY_PER_ATOM, ENERGY_MODEL, DECOMPOSITION_ENERGY)
+#: What ASE's reader of extxyz takes from ``info`` for the header, and for tensors of nine numbers.
+_HEADER = ("Lattice", "Properties", "pbc")
+_TENSORS = ("stress", "virial")
+
+
+def _for_extxyz(atoms: Atoms) -> Atoms:
+    copy = writable(atoms)
+    copy.info = {
+        " ".join(key.splitlines()): " ".join(value.splitlines())
+        if isinstance(value, str)
+        else value
+        for key, value in copy.info.items()
+        if _fits_extxyz(key, value)
+    }
+    for name, values in list(copy.arrays.items()):
+        broken = values.dtype.kind == "U" and any(len(v.split()) != 1 for v in values.flat)
+        if values.ndim > 2 or values.size == 0 or broken:
+            del copy.arrays[name]
+    return copy
+
+
+def _fits_extxyz(key: str, value: object) -> bool:
+    """Whether ASE's reader of extxyz gives back what its writer was given."""
+    if not key.strip() or key in _HEADER or value is None:
+        return False
+    if key in _TENSORS:
+        return isinstance(value, np.ndarray) and value.shape in ((6,), (3, 3))
+    if isinstance(value, str) and not value.strip():
+        return False
+    # Numbers and plain text are the many; what could confuse the reader is tried out.
+    if isinstance(value, int | float) or (isinstance(value, str) and "\\" not in key + value):
+        return True
+    try:
+        return key in key_val_str_to_dict(key_val_dict_to_str({key: value, "pbc": "T T T"}))
+    except (ValueError, KeyError):
+        return False
 
 
 def _symmetrised(atoms: Atoms, symprec: float, angle_tolerance: float) -> CifWriter:
@@ -166,19 +215,13 @@ def _read_one(path: Path) -> list[Atoms]:
 
 def _parse(path: Path) -> list[Atoms]:
     if path.suffix == ".db":
-        return [_from_row(row) for row in ase.db.connect(path, type="db").select(sort="id")]
+        return [read_row(row) for row in ase.db.connect(path, type="db").select(sort="id")]
     if path.suffix == ".gz":
         # ASE seeks in the compressed stream, which takes quadratic time.
         text = gzip.decompress(path.read_bytes()).decode()
         kind = filetype(path.with_suffix("").name, read=False)
         return list(ase.io.read(io.StringIO(text), index=":", format=kind))
     return list(ase.io.read(path, index=":"))
-
-
-def _from_row(row: Any) -> Atoms:
-    atoms: Atoms = row.toatoms()
-    atoms.info = dict(row.data.get("info", row.key_value_pairs))
-    return atoms
 
 
 def check_crystal(atoms: Atoms, where: str) -> None:
@@ -191,6 +234,7 @@ def check_crystal(atoms: Atoms, where: str) -> None:
         )
     if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
         raise StructureFileError(f"{where} has positions or a cell that are not numbers.")
-    occupancies = atoms.info.get("occupancy", {})
-    if any(share < 1 for site in occupancies.values() for share in site.values()):
+    occupancies = atoms.info.get("occupancy")
+    sites = occupancies.values() if isinstance(occupancies, dict) else ()
+    if any(share < 1 for site in sites if isinstance(site, dict) for share in site.values()):
         raise StructureFileError(f"{where} has partly occupied sites: give an ordered crystal.")

@@ -24,8 +24,8 @@ from ase.io.formats import filetype
 from gencsp.errors import StructureFileError
 from gencsp.filters.funnel import Source
 from gencsp.io import READING_ERRORS, check_crystal, read_structures
-from gencsp.store.base import portable
-from gencsp.store.disk import DATABASE
+from gencsp.store.base import writable
+from gencsp.store.disk import DATABASE, read_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class InMemory:
     def load(self) -> Sequence[Atoms]:
         """See :class:`~gencsp.filters.funnel.Source`."""
         check_crystal(self.atoms, self.name)
-        return [portable(self.atoms)]
+        return [writable(self.atoms)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class InFile:
 
     def load(self) -> Sequence[Atoms]:
         """See :class:`~gencsp.filters.funnel.Source`."""
-        return [portable(atoms) for atoms in read_structures([self.path])]
+        return [writable(atoms) for atoms in read_structures([self.path])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class InText:
             raise StructureFileError(f"{self.name} holds no structures.")
         for atoms in structures:
             check_crystal(atoms, self.name)
-        return [portable(atoms) for atoms in structures]
+        return [writable(atoms) for atoms in structures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,7 @@ def _rows(path: Path) -> Iterator[Source]:
     for row in ase.db.connect(path, type="db").select(sort="id"):
         own = f"{path}:{row.id}"
         try:
-            atoms = row.toatoms()
-            atoms.info = dict(row.data.get("info", row.key_value_pairs))
+            atoms = read_row(row)
         except READING_ERRORS as error:
             yield Unreadable(own, f"{own} cannot be read ({error}).")
             continue

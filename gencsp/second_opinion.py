@@ -10,6 +10,7 @@ from ase import Atoms
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.io import name_of
 from gencsp.relax.result import Outcome
@@ -86,7 +87,9 @@ def second_opinion(
     Returns:
         In the order of the other potential's energies, composition by composition; failures last.
     """
-    chosen = [a for a in structures if not a.info.get("duplicate_of") and _first(a) is not None]
+    chosen = [
+        a for a in structures if not a.info.get(records.DUPLICATE_OF) and _first(a) is not None
+    ]
     chosen = chosen[:top]
     starts = [Atoms(a.numbers, a.positions, cell=a.cell, pbc=True) for a in chosen]
     second: dict[int, float] = {}
@@ -95,6 +98,7 @@ def second_opinion(
         ends[result.index] = (result.outcome, result.atoms)
         if result.converged:
             second[result.index] = result.enthalpy / len(result.atoms)
+        records.record(result)
         if report is not None:
             report(len(ends))
     groups: dict[Composition, list[int]] = {}
@@ -138,7 +142,7 @@ def _opinions(
 
 def _first(atoms: Atoms) -> float | None:
     """Enthalpy by the first potential, eV/atom."""
-    value = atoms.info.get("enthalpy_per_atom", atoms.info.get("energy_per_atom"))
+    value = atoms.info.get(records.ENTHALPY_PER_ATOM, atoms.info.get(records.ENERGY_PER_ATOM))
     return None if value is None else float(value)
 
 

@@ -61,6 +61,7 @@ LAYERS = (
         "filters",
         "engine",
         "volume",
+        "records",
         "testing",
     },
     {"proposers", "relax", "store", "execute", "io", "pools"},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.calculators.mixing import LinearCombinationCalculator
 
 from gencsp.calculators.score import ScoreCalculator
+from gencsp.calculators.settings import settings_to_change
 from gencsp.errors import RequestError
 
 
@@ -27,7 +30,13 @@ class MixedScoreCalculator(LinearCombinationCalculator):  # type: ignore[misc]
         other: any ASE calculator with energy and forces.
         weight: of the score, no unit; scales its stiffness.
         other_weight: of the other calculator, no unit.
+
+    Attributes:
+        parameters: the weights, and name and parameters of both calculators; trajectories and
+            databases keep them.
     """
+
+    name = "mixed-score"
 
     def __init__(
         self,
@@ -37,12 +46,52 @@ class MixedScoreCalculator(LinearCombinationCalculator):  # type: ignore[misc]
         weight: float = 1.0,
         other_weight: float = 1.0,
     ) -> None:
-        if weight < 0 or other_weight < 0:
-            raise RequestError(
-                f"weight = {weight:g}, other_weight = {other_weight:g}: weights cannot be negative."
-            )
+        _check_weights(weight, other_weight)
         super().__init__([score, other], [weight, other_weight])
         self.score = score
+        self.other = other
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """See the class."""
+        weight, other_weight = self.mixer.weights
+        return {
+            "weight": weight,
+            "other_weight": other_weight,
+            "score": {"name": self.score.name, **self.score.todict()},
+            "other": {"name": self.other.name, **self.other.todict()},
+        }
+
+    @parameters.setter
+    def parameters(self, value: object) -> None:
+        """ASE's constructor sets none; what they are follows from the calculators."""
+
+    def todict(self) -> dict[str, Any]:
+        """The parameters, for trajectories and databases."""
+        return self.parameters
+
+    def set(self, **changes: Any) -> dict[str, Any]:
+        """Change ``weight``, ``other_weight``, or the settings of the score.
+
+        Returns:
+            What has changed; old results are discarded.
+
+        Raises:
+            RequestError: there is no such setting, or the value is out of range.
+        """
+        weight, other_weight = self.mixer.weights
+        settings = {"weight": weight, "other_weight": other_weight}
+        settings |= {k: getattr(self.score, k) for k in ("sigma", "stiffness", "cell_stiffness")}
+        changed = settings_to_change(self.name, changes, settings)
+        weights = [changed.get("weight", weight), changed.get("other_weight", other_weight)]
+        _check_weights(*weights)
+        self.score.set(**{k: v for k, v in changed.items() if k not in ("weight", "other_weight")})
+        if weights != self.mixer.weights:
+            self.mixer.weights = weights
+            # As other changes do: ASE keeps results for atoms that it has seen.
+            self.atoms = None
+            self.results.clear()
+        return changed
 
     @property
     def sigma(self) -> float:
@@ -57,3 +106,10 @@ class MixedScoreCalculator(LinearCombinationCalculator):  # type: ignore[misc]
         """What has changed since the last results: the atoms, or the settings of the score."""
         changes = super().check_state(atoms, tol=tol) or self.score.check_state(atoms, tol=tol)
         return list(changes)
+
+
+def _check_weights(weight: float, other_weight: float) -> None:
+    if weight < 0 or other_weight < 0:
+        raise RequestError(
+            f"weight = {weight:g}, other_weight = {other_weight:g}: weights cannot be negative."
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import (
@@ -12,6 +14,7 @@ from ase.calculators.calculator import (
     all_changes,
 )
 
+from gencsp.calculators.settings import settings_to_change
 from gencsp.engine.base import Engine, ModelName
 from gencsp.engine.select import EngineName, get_engine
 from gencsp.relax.result import Outcome
@@ -20,7 +23,11 @@ _ADVICE = MappingProxyType(
     {
         Outcome.ISOLATED: "an atom has no neighbour within CHGNet's cutoff; bring the atoms closer",
         Outcome.NOT_FINITE: "the energy is not finite; look for atoms on top of each other",
-        Outcome.BAD_INPUT: "check positions, cell, periodicity and elements (H to Pu)",
+        Outcome.BAD_INPUT: "check positions, cell and elements (H to Pu)",
+        Outcome.NOT_PERIODIC: (
+            "slabs and molecules are not computed; put them in a cell with enough vacuum and set "
+            "atoms.pbc = True"
+        ),
         Outcome.EXPLODED: "the cell is far too small or too large for its atoms",
     }
 )
@@ -32,15 +39,24 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
     A drop-in for ``chgnet.model.dynamics.CHGNetCalculator``: the same numbers, faster. The stress
     is ASE's Voigt vector in eV/Å³.
 
+    Copies (``copy.deepcopy``) share the loaded weights; a pickle holds the settings and loads them
+    anew where it is opened.
+
     Args:
         model: which CHGNet weights.
         engine: "native", "torch", or "auto" for the native one where it is installed.
         device: a torch device, which selects the torch engine.
 
+    Attributes:
+        parameters: ``model``, ``engine`` (the one in use), ``device``, and ``digest``, a short hash
+            of the weights; trajectories and databases keep them.
+
     Raises:
         EngineError: the engine is not there.
         WeightsError: the installed ``chgnet`` lacks the weights.
     """
+
+    name = "chgnet"
 
     implemented_properties = ("energy", "free_energy", "forces", "stress", "magmoms", "energies")
 
@@ -52,7 +68,64 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         device: str | None = None,
     ) -> None:
         super().__init__()
-        self.engine: Engine = get_engine(engine, model=model, device=device)
+        self._settings: dict[str, Any] = {"engine": engine, "model": model, "device": device}
+        self._open()
+
+    def _open(self) -> None:
+        self.engine: Engine = get_engine(
+            self._settings["engine"],
+            model=self._settings["model"],
+            device=self._settings["device"],
+        )
+        self.parameters = {
+            "model": self._settings["model"],
+            "engine": self.engine.name,
+            "device": self._settings["device"],
+            "digest": self.engine.digest,
+        }
+
+    def set(self, **changes: Any) -> dict[str, Any]:
+        """Change ``model``, ``engine`` or ``device``; results of the old ones are discarded.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            RequestError: there is no such setting.
+            EngineError, WeightsError: as for a new calculator, which then stays as it was.
+        """
+        changed = settings_to_change(self.name, changes, getattr(self, "_settings", {}))
+        if changed:
+            before = dict(self._settings)
+            self._settings |= changed
+            try:
+                self._open()
+            except BaseException:
+                self._settings = before
+                raise
+            self.reset()
+        return changed
+
+    def todict(self, skip_default: bool = True) -> dict[str, Any]:  # noqa: ARG002  # ASE's
+        """The parameters, for trajectories and databases."""
+        return dict(self.parameters)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "engine"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    @property
+    def energy_model(self) -> str:
+        """Potential and weights as hulls and results name them, such as "chgnet-0.3.0"."""
+        return self.engine.model
+
+    @property
+    def energy_digest(self) -> str:
+        """Short hash of the weights, 12 hexadecimal digits."""
+        return self.engine.digest
 
     @property
     def version(self) -> str:
@@ -73,7 +146,7 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         """
         super().calculate(atoms, properties, system_changes)
         wanted = properties or ["energy"]
-        if "energies" in wanted:
+        if "energies" in wanted and self.atoms.pbc.all():
             self._add_site_energies()
         found = self.engine.evaluate([self.atoms], magmoms="magmoms" in wanted)[0]
         if found.failure is not None:

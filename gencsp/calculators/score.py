@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from gencsp.calculators.settings import settings_to_change
 from gencsp.diffusion.batch import CrystalBatch, LatticeScoreModel, ScoreModel
 from gencsp.diffusion.projection import require_crystal
 from gencsp.errors import RequestError
@@ -53,7 +54,13 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
             near crystals agree on. Lower it as the atoms settle.
         stiffness: k in eV/Å²; the default is that of a moderately stiff bond.
         cell_stiffness: c in eV/Å³ (1 is 160 GPa), for models with a lattice score.
+
+    Attributes:
+        parameters: ``sigma``, ``stiffness``, ``model`` (the digest of the weights) and, for models
+            with a lattice score, ``cell_stiffness``; trajectories and databases keep them.
     """
+
+    name = "score"
 
     def __init__(
         self,
@@ -64,13 +71,19 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
         cell_stiffness: float = 0.5,
     ) -> None:
         super().__init__()
-        self.model = model
+        self._model = model
+        self.parameters: dict[str, Any] = {"model": model.digest}
         self.sigma = sigma
         self.stiffness = stiffness
         self.cell_stiffness = cell_stiffness
         self.implemented_properties = ["energy", "free_energy", "forces"]
         if isinstance(model, LatticeScoreModel):
             self.implemented_properties.append("stress")
+
+    @property
+    def model(self) -> ScoreModel | LatticeScoreModel:
+        """The score model; another one needs another calculator."""
+        return self._model
 
     @property
     def sigma(self) -> float:
@@ -84,7 +97,7 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
                 f"sigma is {value:g} Å and this model knows {self.model.sigma_min:g} to "
                 f"{self.model.sigma_max:g} Å: stay within."
             )
-        self._sigma = float(value)
+        self._sigma = self.parameters["sigma"] = float(value)
         self.reset()
 
     @property
@@ -96,7 +109,7 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
     def stiffness(self, value: float) -> None:
         if not value > 0:
             raise RequestError(f"stiffness is {value:g} eV/Å²: it must be above zero.")
-        self._stiffness = float(value)
+        self._stiffness = self.parameters["stiffness"] = float(value)
         self.reset()
 
     @property
@@ -109,7 +122,30 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
         if not value > 0:
             raise RequestError(f"cell_stiffness is {value:g} eV/Å³: it must be above zero.")
         self._cell_stiffness = float(value)
+        if isinstance(self.model, LatticeScoreModel):
+            self.parameters["cell_stiffness"] = float(value)
         self.reset()
+
+    def set(self, **changes: Any) -> dict[str, Any]:
+        """Change ``sigma``, ``stiffness`` or ``cell_stiffness``; old results are discarded.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            RequestError: there is no such setting, or the value is out of range.
+        """
+        names = ("sigma", "stiffness", "cell_stiffness")
+        settings = {name: getattr(self, name, None) for name in names} if changes else {}
+        changed = settings_to_change(self.name, changes, settings)
+        try:
+            for key, value in changed.items():
+                setattr(self, key, value)
+        except RequestError:
+            for key in changed:
+                setattr(self, key, settings[key])
+            raise
+        return changed
 
     def calculate(
         self,
@@ -142,6 +178,6 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
             energy += 0.5 * self.cell_stiffness * volume * float((epsilon**2).sum())
         self.results = results | {"energy": energy, "free_energy": energy}
 
-    def todict(self) -> dict[str, float | str]:
-        """Parameters, for trajectories and databases."""
-        return {"sigma": self.sigma, "stiffness": self.stiffness, "model": self.model.digest}
+    def todict(self, skip_default: bool = True) -> dict[str, Any]:  # noqa: ARG002  # ASE's
+        """The parameters, for trajectories and databases."""
+        return dict(self.parameters)

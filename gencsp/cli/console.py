@@ -141,18 +141,23 @@ def print_structures(structures: Sequence[Atoms]) -> None:
 
 
 def _cells(atoms: Atoms) -> tuple[str, ...]:
+    from gencsp import records
+
     info = atoms.info
-    energy = info.get("decomposition_energy")
-    note = f"= {info['duplicate_of']}" if info.get("duplicate_of") else ""
-    if info.get("outcome", "converged") != "converged":
-        note = str(info["outcome"])
+    energy = info.get(records.DECOMPOSITION_ENERGY)
+    note = f"= {info[records.DUPLICATE_OF]}" if info.get(records.DUPLICATE_OF) else ""
+    group = ""
+    if records.SPACE_GROUP in info:
+        group = f"{info[records.SPACE_GROUP]} ({info[records.SPACE_GROUP_NUMBER]})"
+    if info.get(records.OUTCOME, "converged") != "converged":
+        note = str(info[records.OUTCOME])
     return (
         "" if energy is None else f"{energy:.4f}",
-        f"{info['space_group']} ({info['space_group_number']})" if "space_group" in info else "",
+        group,
         atoms.get_chemical_formula(mode="hill", empirical=False),
-        str(info.get("stage", "")),
-        str(info.get("parents", "")),
-        str(info.get("structure_id", "")),
+        str(info.get(records.STAGE, "")),
+        str(info.get(records.PARENTS, "")),
+        str(info.get(records.STRUCTURE_ID, "")),
         note,
     )
 
@@ -174,15 +179,16 @@ def write_results(folder: Path, name: str, structures: Sequence[Atoms]) -> None:
 
     Duplicates and structures whose relaxation failed get no CIF.
     """
+    from gencsp import records
     from gencsp.io import write_cif, write_extxyz
 
     pool = write_extxyz(folder / f"{name}.extxyz", structures)
     written = 0
     for number, atoms in enumerate(structures, start=1):
         info = atoms.info
-        if info.get("duplicate_of") or info.get("outcome", "converged") != "converged":
+        if info.get(records.DUPLICATE_OF) or info.get(records.OUTCOME, "converged") != "converged":
             continue
-        identity = str(info.get("structure_id", number)).replace("/", "_")
+        identity = str(info.get(records.STRUCTURE_ID, number)).replace("/", "_")
         write_cif(folder / "cif" / f"{number:03d}-{identity}.cif", atoms)
         written += 1
     say(f"wrote {len(structures)} structures to {pool}")

@@ -81,6 +81,7 @@ def dedup(
 
 def _read(pools: Sequence[Path]) -> list[tuple[str, Atoms]]:
     """Names and structures; what cannot be read is told and left out."""
+    from gencsp import records
     from gencsp.errors import StructureFileError
     from gencsp.pools import sources
 
@@ -95,7 +96,7 @@ def _read(pools: Sequence[Path]) -> list[tuple[str, Atoms]]:
         several = len(structures) > 1
         for number, atoms in enumerate(structures):
             name = f"{source.name}:{number}" if several else source.name
-            pool.append((str(atoms.info.get("structure_id", name)), atoms))
+            pool.append((str(atoms.info.get(records.STRUCTURE_ID, name)), atoms))
     for reason in unreadable[:NAMED]:
         complain(f"left out: {reason}")
     if len(unreadable) > NAMED:
@@ -107,7 +108,9 @@ def _read(pools: Sequence[Path]) -> list[tuple[str, Atoms]]:
 
 def _energy(atoms: Atoms) -> float | None:
     """eV/atom as gencsp's commands write it."""
-    energy = atoms.info.get("energy_per_atom")
+    from gencsp import records
+
+    energy = atoms.info.get(records.ENERGY_PER_ATOM)
     return None if energy is None else float(energy)
 
 
@@ -134,13 +137,14 @@ def _write(
     pool: list[Atoms],
     matches: Sequence[Match | None],
 ) -> None:
+    from gencsp import records
     from gencsp.io import write_extxyz
     from gencsp.store.disk import storage_errors
 
     unique = []
     for first, members in groups.items():
         atoms = pool[first].copy()
-        atoms.info |= {"structure_id": names[first], "copies": len(members)}
+        atoms.info |= {records.STRUCTURE_ID: names[first], records.COPIES: len(members)}
         unique.append(atoms)
     written = write_extxyz(folder / "unique.extxyz", unique)
     with storage_errors(folder), (folder / "groups.csv").open("w", newline="") as file:

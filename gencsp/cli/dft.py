@@ -50,6 +50,7 @@ def write(
     top: Annotated[int | None, typer.Option(min=1, help="The first so many only.")] = None,
 ) -> None:
     """Write the inputs of a code, one folder for each structure."""
+    from gencsp import records
     from gencsp.dft import write_campaign
     from gencsp.dft.base import Calculation
     from gencsp.io import read_structures
@@ -62,7 +63,7 @@ def write(
         pressure=pressure,
         pseudos=pseudos,
     )
-    structures = [a for a in read_structures(files) if not a.info.get("duplicate_of")][:top]
+    structures = [a for a in read_structures(files) if not a.info.get(records.DUPLICATE_OF)][:top]
     campaign = write_campaign(structures, folder, code, calculation)
     say(f"wrote {len(campaign.jobs)} calculations to {folder}, level of theory {campaign.level}")
     say(f"next: gencsp dft run {shlex.quote(str(folder))}, here or where {code} is installed")
@@ -104,11 +105,10 @@ def read(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("dft"),
 ) -> None:
     """Read the results; they are entries of a hull of their own level of theory."""
-    from gencsp.composition import Composition
+    from gencsp import records
     from gencsp.convex_hull import Hull
     from gencsp.dft import read_campaign
     from gencsp.dft.campaign import entries
-    from gencsp.search.tasks import SymmetryTolerance, name_space_group
     from gencsp.sources.entries_file import write_entries
 
     require_folder(out)
@@ -118,13 +118,13 @@ def read(
             complain(f"{job.folder} ({job.structure_id}): {result}")
     found = list(campaign.structures())
     reference = None if hull is None else Hull.load(hull)
+    if reference is not None:
+        reference.require_model(campaign.level)
     for atoms in found:
-        name_space_group(atoms, SymmetryTolerance())
+        records.name_space_group(atoms)
         if reference is not None:
-            atoms.info["decomposition_energy"] = reference.decomposition_energy(
-                Composition.of(atoms), atoms.info["energy_per_atom"], model=campaign.level
-            )
-    found.sort(key=lambda a: a.info.get("decomposition_energy", a.info["energy_per_atom"]))
+            records.write_decomposition_energy(atoms, reference)
+    found.sort(key=lambda atoms: records.ranking_energy(atoms.info) or 0.0)
     print_structures(found)
     if found:
         write_results(out, "dft", found)

@@ -86,6 +86,7 @@ def optimade(
 
     Writes structures.extxyz and, with --energy and --level, entries.csv.
     """
+    from gencsp import records
     from gencsp.errors import RequestError
     from gencsp.sources.entries_file import write_entries
     from gencsp.sources.optimade import Optimade, entry_of, formula_filter, system_filter
@@ -104,16 +105,16 @@ def optimade(
         complain(f"left out {n} crystals: {reason}")
     _write_crystals(out, found)
     if energy:
-        entries = [entry_of(a) for a in found if "energy_per_atom" in a.info]
+        entries = [entry_of(a) for a in found if records.ENERGY_PER_ATOM in a.info]
         say(f"wrote {len(entries)} entries to {write_entries(out / 'entries.csv', entries)}")
 
 
 def _write_crystals(out: Path, found: list[Atoms]) -> None:
     from gencsp.io import write_extxyz
-    from gencsp.search.tasks import SymmetryTolerance, name_space_group
+    from gencsp.records import name_space_group
 
     for atoms in found:
-        name_space_group(atoms, SymmetryTolerance())
+        name_space_group(atoms)
     print_structures(found)
     if found:
         pool = write_extxyz(out / "structures.extxyz", found)

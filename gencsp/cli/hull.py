@@ -20,6 +20,7 @@ def hull(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("hull"),
 ) -> None:
     """Decomposition energies of structures as they are, from CHGNet or another potential."""
+    from gencsp import records
     from gencsp.api import hull as call
     from gencsp.deck_base import Workers, check
     from gencsp.io import name_of, read_structures
@@ -28,13 +29,13 @@ def hull(
     require_folder(out)
     structures = read_structures(files)
     for number, atoms in enumerate(structures):
-        atoms.info["structure_id"] = name_of(atoms, number)
+        atoms.info[records.STRUCTURE_ID] = name_of(atoms, number)
     with progress_bars() as bars:
         task = bars.add_task("evaluate", total=None, note=f"{len(structures)} structures")
         judged = call(
             structures, entries=entries, engine=engine, potential=potential, workers=workers
         )
         bars.update(task, total=1, completed=1)
-    judged.sort(key=lambda a: a.info.get("decomposition_energy", float("inf")))
+    judged.sort(key=lambda a: a.info.get(records.DECOMPOSITION_ENERGY, float("inf")))
     print_structures(judged)
     write_results(out, "hull", judged)

@@ -25,19 +25,19 @@ def import_results(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("imported"),
 ) -> None:
     """Read what another code found; seeds are traced back to the structures that they were."""
+    from gencsp import records
     from gencsp.export import get_exporter
-    from gencsp.search.tasks import SymmetryTolerance, name_space_group
 
     require_folder(out)
     found = list(get_exporter(code).read_results(folder))
     for atoms in found:
-        name_space_group(atoms, SymmetryTolerance())
+        records.name_space_group(atoms)
         if atoms.calc is not None:
-            atoms.info["energy_per_atom"] = atoms.calc.results["energy"] / len(atoms)
+            records.write_energy(atoms, atoms.calc.results["energy"], model=model or "")
     _judge(found, model, hull)
     found.sort(key=_order)
     print_structures(found)
-    from_seeds = sum("parents" in atoms.info for atoms in found)
+    from_seeds = sum(records.PARENTS in atoms.info for atoms in found)
     say(f"{from_seeds} of {len(found)} structures come from seeds")
     write_results(out, "imported", found)
     say(f"wrote the same to {_write_database(out / 'imported.db', found)}")
@@ -45,7 +45,7 @@ def import_results(
 
 def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
     """Decomposition energies, where the energies are known to be of the hull's own model."""
-    from gencsp.composition import Composition
+    from gencsp import records
     from gencsp.convex_hull import Hull
     from gencsp.errors import HullReferenceError
 
@@ -59,11 +59,7 @@ def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
     reference.require_model(model)
     try:
         for atoms in found:
-            atoms.info["energy_model"] = model
-            if "energy_per_atom" in atoms.info:
-                atoms.info["decomposition_energy"] = reference.decomposition_energy(
-                    Composition.of(atoms), atoms.info["energy_per_atom"]
-                )
+            records.write_decomposition_energy(atoms, reference)
     except HullReferenceError as error:
         complain(f"no decomposition energies: {error}")
 
@@ -84,5 +80,7 @@ def _write_database(path: Path, found: list[Atoms]) -> Path:
 
 
 def _order(atoms: Atoms) -> tuple[bool, float]:
-    energy = atoms.info.get("decomposition_energy", atoms.info.get("energy_per_atom"))
+    from gencsp import records
+
+    energy = records.ranking_energy(atoms.info)
     return (energy is None, energy or 0.0)

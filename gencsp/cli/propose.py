@@ -56,7 +56,7 @@ def propose(
 ) -> None:
     """Propose crystal structures of a composition, or compositions and structures de novo."""
     from gencsp.proposers.options import ProposerOptions
-    from gencsp.search.tasks import SymmetryTolerance, name_space_group
+    from gencsp.records import name_space_group
 
     require_folder(out)
     options = ProposerOptions(weights=weights, targets=_targets(target or []), guidance=guidance)
@@ -68,7 +68,7 @@ def propose(
     with kept_on_interrupt("proposals") as structures, progress_bars() as bars:
         task = bars.add_task("propose", total=n, note=formula or "de novo")
         for structure in made:
-            name_space_group(structure, SymmetryTolerance())
+            name_space_group(structure)
             structures.append(structure)
             bars.advance(task)
     print_structures(structures)

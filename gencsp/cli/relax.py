@@ -37,12 +37,12 @@ def relax(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("relaxed"),
 ) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
+    from gencsp import records
     from gencsp.deck_base import Workers, check
     from gencsp.io import name_of, read_structures
     from gencsp.potentials import get_potential
     from gencsp.provenance import Stage
     from gencsp.relax import RelaxSettings
-    from gencsp.search.tasks import SymmetryTolerance, record
 
     settings = RelaxSettings(
         fmax=fmax,
@@ -58,10 +58,9 @@ def relax(
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool), note="")
         for result in model.relax(pool, settings, workers=workers):
-            atoms = record(result, SymmetryTolerance())
+            atoms = records.record(result)
             identity = name_of(pool[result.index], result.index)
-            atoms.info |= {"structure_id": identity, "stage": str(Stage.RELAXED)}
-            atoms.info["energy_model"] = model.model
+            atoms.info |= {records.STRUCTURE_ID: identity, records.STAGE: str(Stage.RELAXED)}
             relaxed.append(atoms)
             bars.advance(task)
             speed = bars.tasks[task].speed
@@ -69,13 +68,14 @@ def relax(
     _judge(relaxed, hull, model.model)
     relaxed.sort(key=_order)
     print_structures(relaxed)
-    print_failures(counted(a.info["outcome"] for a in relaxed if a.info["outcome"] != "converged"))
+    outcomes = [atoms.info[records.OUTCOME] for atoms in relaxed]
+    print_failures(counted(outcome for outcome in outcomes if outcome != "converged"))
     write_results(out, "relaxed", relaxed)
 
 
 def _judge(relaxed: list[Atoms], entries: Path | None, model: str) -> None:
     """Add decomposition energies where the hull has references; say so once where it has not."""
-    from gencsp.composition import Composition
+    from gencsp import records
     from gencsp.convex_hull import Hull
     from gencsp.errors import HullReferenceError
 
@@ -83,14 +83,13 @@ def _judge(relaxed: list[Atoms], entries: Path | None, model: str) -> None:
         reference = Hull.load(entries)
         reference.require_model(model)
         for atoms in relaxed:
-            if "energy_per_atom" in atoms.info:
-                atoms.info["decomposition_energy"] = reference.decomposition_energy(
-                    Composition.of(atoms), atoms.info["energy_per_atom"]
-                )
+            records.write_decomposition_energy(atoms, reference)
     except HullReferenceError as error:
         complain(f"no decomposition energies: {error}")
 
 
 def _order(atoms: Atoms) -> tuple[bool, float, str]:
-    energy = atoms.info.get("decomposition_energy", atoms.info.get("energy_per_atom"))
-    return (energy is None, energy or 0.0, str(atoms.info["structure_id"]))
+    from gencsp import records
+
+    energy = records.ranking_energy(atoms.info)
+    return (energy is None, energy or 0.0, str(atoms.info[records.STRUCTURE_ID]))

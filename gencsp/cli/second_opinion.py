@@ -50,6 +50,7 @@ def show_second_opinion(
     """Rank again, print the table, and write ``second_opinion.csv`` and the structures."""
     if potential is None or not structures:
         return
+    from gencsp import records
     from gencsp.io import write_extxyz
     from gencsp.second_opinion import second_opinion
 
@@ -65,8 +66,7 @@ def show_second_opinion(
     _print(opinions, potential.model)
     _write(folder / "second_opinion.csv", opinions)
     for opinion in opinions:
-        opinion.atoms.info["structure_id"] = opinion.structure_id
-        opinion.atoms.info["energy_model"] = potential.model
+        opinion.atoms.info[records.STRUCTURE_ID] = opinion.structure_id
     write_extxyz(folder / "second_opinion.extxyz", [o.atoms for o in opinions])
     say(f"wrote the second opinion to {folder / 'second_opinion.csv'}")
 

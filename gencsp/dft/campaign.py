@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.deck_base import Natural, Seconds, check
 from gencsp.dft.base import Calculation, Result
@@ -182,9 +183,9 @@ def entries(structures: Sequence[Atoms]) -> list[HullEntry]:
     return [
         HullEntry(
             composition=Composition.of(atoms),
-            energy_per_atom=atoms.info["energy_per_atom"],
-            model=atoms.info["energy_model"],
-            entry_id=str(atoms.info["structure_id"]),
+            energy_per_atom=atoms.info[records.ENERGY_PER_ATOM],
+            model=atoms.info[records.ENERGY_MODEL],
+            entry_id=str(atoms.info[records.STRUCTURE_ID]),
         )
         for atoms in structures
     ]
@@ -211,7 +212,6 @@ def _with_provenance(job: Job, result: Result, campaign: Campaign) -> Atoms:
         parents=job.structure_id,
         stage=Stage.RELAXED,
     ).write(atoms)
-    atoms.info["energy_model"] = campaign.level
-    atoms.info["energy_per_atom"] = result.energy / len(atoms)
+    records.write_energy(atoms, result.energy, model=campaign.level)
     atoms.calc = SinglePointCalculator(atoms, energy=result.energy)
     return atoms

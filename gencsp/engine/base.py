@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from gencsp.relax.result import Outcome, Relaxed, StepCallback
+from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
 
 #: Names of the CHGNet weights that the installed ``chgnet`` package carries.
@@ -72,10 +72,13 @@ class Engine(Protocol):
         *,
         workers: int = 1,
         on_step: StepCallback | None = None,
+        on_path: PathCallback | None = None,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures, yielding each as it finishes.
 
         The iterable is read lazily, as room comes free; ``Relaxed.index`` is the position in it.
-        ``on_step`` is told of every step as it happens and may stop a structure.
+        ``on_step`` is told of every step as it happens and may stop a structure; ``on_path`` is
+        handed the path of each structure when it is done. A structure that cannot be relaxed, or
+        whose constraints cannot be held, comes back with its verdict and never ends the stream.
         """
         ...

@@ -20,7 +20,7 @@ from gencsp.engine.weights import load_weights
 from gencsp.errors import EngineError
 from gencsp.relax.crystals import Crystals, Values
 from gencsp.relax.inflight import relax_in_flight
-from gencsp.relax.result import Outcome, Relaxed, StepCallback
+from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
 from gencsp.relax.verdicts import check_input, have_collapsed, have_exploded
 
@@ -98,6 +98,7 @@ class TorchEngine:
         *,
         workers: int = 1,
         on_step: StepCallback | None = None,
+        on_path: PathCallback | None = None,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures in flight; ``workers`` is the number of CPU threads."""
 
@@ -107,9 +108,15 @@ class TorchEngine:
             with _threads(workers):
                 return self.compute(crystals)
 
-        return relax_in_flight(
-            structures, settings, evaluate, max_atoms=self._max_atoms, on_step=on_step
+        results = relax_in_flight(
+            structures,
+            settings,
+            evaluate,
+            max_atoms=self._max_atoms,
+            on_step=on_step,
+            on_path=on_path,
         )
+        return (result.made_by(self.model, self.digest) for result in results)
 
     def compute(self, crystals: Crystals, *, magmoms: bool = False) -> Values:
         """Energies and derivatives of a batch, failures told apart crystal by crystal."""

@@ -8,14 +8,14 @@ the environment forces one of the instruction sets that :func:`instruction_sets`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.stress import full_3x3_to_voigt_6_stress
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from gencsp.deck_base import Workers, check
@@ -24,8 +24,10 @@ from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.weights import CHGNetWeights, load_weights
 from gencsp.errors import EngineError
 from gencsp.relax import verdicts
-from gencsp.relax.restraints import NoSymmetryFound, Restraints, Symmetry
-from gencsp.relax.result import Outcome, Relaxed, StepCallback
+from gencsp.relax.calculator import Numbers, relax_one
+from gencsp.relax.jobs import enter, failed
+from gencsp.relax.restraints import Restraints, Symmetry
+from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import TRUST_REGION, RelaxSettings, TrustRegionSettings
 
 # In the order of the C++ enumerations.
@@ -41,9 +43,6 @@ _OUTCOMES = (
     Outcome.BAD_INPUT,
     Outcome.STOPPED,
 )
-
-#: Called with a structure's index and its path when it is done.
-PathCallback = Callable[[int, list[Atoms]], None]
 
 
 def instruction_sets() -> list[str]:
@@ -97,8 +96,14 @@ class NativeEngine:
         symmetric crystals, whose forces are then as symmetric as they are. Not the default, because
         a relaxation of theirs then never leaves a saddle point, from which rounding would free it.
         """
-        found = self.evaluate_sites(structures, magmoms=magmoms, workers=workers, merge=merge)
-        return [e.evaluation for e in found]
+        crystals = [atoms for atoms in structures if not _is_open(atoms)]
+        found = iter(self.evaluate_sites(crystals, magmoms=magmoms, workers=workers, merge=merge))
+        return [
+            Evaluation.failed(Outcome.NOT_PERIODIC, len(atoms))
+            if _is_open(atoms)
+            else next(found).evaluation
+            for atoms in structures
+        ]
 
     def evaluate_sites(
         self,
@@ -108,7 +113,10 @@ class NativeEngine:
         workers: int = 1,
         merge: bool = False,
     ) -> list[SiteEvaluation]:
-        """As :meth:`evaluate`, with the energy of each atom."""
+        """As :meth:`evaluate`, with the energy of each atom.
+
+        Beyond what the other engines do, directions that are not periodic are computed as open.
+        """
         check("workers", workers, Workers)
         if not structures:
             return []
@@ -156,11 +164,8 @@ class NativeEngine:
 
         Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
         when that structure is done; ``on_step`` is told of each as it happens, from the threads
-        that relax, one call at a time.
-
-        Raises:
-            ConstraintError: a structure carries a constraint other than ``FixAtoms`` and
-                ``FixSymmetry``.
+        that relax, one call at a time. Structures with constraints on Cartesian directions are
+        relaxed one by one in the calling thread, by the minimisers in Python.
         """
         check("workers", workers, Workers)
         pool = _native.RelaxPool(
@@ -190,14 +195,17 @@ class NativeEngine:
                 index, atoms = next(queue, (-1, None))
                 if atoms is None:
                     exhausted = True
-                elif (verdict := verdicts.check_input(atoms)) is not None:
-                    yield _unusable(index, atoms, verdict)
+                    break
+                entered = enter(index, atoms, settings)
+                if isinstance(entered, Relaxed):
+                    yield entered.made_by(self.model, self.digest)
+                elif entered[0].directions is not None:
+                    alone = relax_one(
+                        self._numbers, atoms, settings, index, on_step=on_step, on_path=on_path
+                    )
+                    yield alone.made_by(self.model, self.digest)
                 else:
-                    try:
-                        restraints, start = Restraints.of(atoms, settings)
-                    except NoSymmetryFound:
-                        yield _unusable(index, atoms, Outcome.BAD_INPUT)
-                        continue
+                    restraints, start = entered
                     start.set_constraint(atoms.constraints)
                     under_way[index] = start
                     _submit(pool, index, start, restraints)
@@ -210,7 +218,14 @@ class NativeEngine:
             start = under_way.pop(index)
             if on_path is not None:
                 on_path(index, [_frame(start, *frame) for frame in found["path"]])
-            yield _relaxed(index, start, found)
+            yield _relaxed(index, start, found).made_by(self.model, self.digest)
+
+    def _numbers(self, atoms: Atoms) -> Numbers | Outcome:
+        """For relaxations by the minimisers in Python."""
+        found = self.evaluate([atoms])[0]
+        if found.failure is not None:
+            return found.failure
+        return found.energy, found.forces, voigt_6_to_full_3x3_stress(found.stress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +234,10 @@ class SiteEvaluation:
 
     evaluation: Evaluation
     energies: NDArray[np.float64]
+
+
+def _is_open(atoms: Atoms) -> bool:
+    return len(atoms) > 0 and not atoms.pbc.all()
 
 
 def _build(weights: CHGNetWeights, isa: str) -> _native.Model:
@@ -292,7 +311,7 @@ def _relaxed(index: int, start: Atoms, found: dict[str, Any]) -> Relaxed:
     outcome = _OUTCOMES[found["outcome"]]
     cell = found["cell"]
     if len(found["positions"]) != len(start):  # the machine had no memory for it
-        return _unusable(index, start, Outcome.BAD_INPUT)
+        return failed(index, start.copy(), Outcome.BAD_INPUT)
     energy = float(found["energy"])
     finite = np.isfinite(energy)
     return Relaxed(
@@ -305,18 +324,5 @@ def _relaxed(index: int, start: Atoms, found: dict[str, Any]) -> Relaxed:
         fmax=float(found["fmax"]),
         stress=_stress(found["virial"], cell) if finite else np.full(6, np.nan),
         steps=int(found["steps"]),
-        outcome=outcome,
-    )
-
-
-def _unusable(index: int, atoms: Atoms, outcome: Outcome) -> Relaxed:
-    return Relaxed(
-        index=index,
-        atoms=atoms.copy(),
-        energy=float("nan"),
-        enthalpy=float("nan"),
-        fmax=float("nan"),
-        stress=np.full(6, np.nan),
-        steps=0,
         outcome=outcome,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from gencsp import records
 from gencsp.errors import StructureFileError
 from gencsp.export.origin import SeedMap, read_map
 from gencsp.io import READING_ERRORS
@@ -88,7 +89,7 @@ def _with_provenance(found: Found, code: str, seeds: SeedMap) -> Atoms:
         stage=Stage.RELAXED,
     ).write(atoms)
     if found.origin:
-        atoms.info["origin"] = found.origin
+        atoms.info[records.ORIGIN] = found.origin
     if found.energy is not None and isfinite(found.energy):
         atoms.calc = SinglePointCalculator(atoms, energy=found.energy)
     return atoms

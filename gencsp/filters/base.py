@@ -15,6 +15,7 @@ from ase import Atoms
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gencsp.errors import DeckError
+from gencsp.records import FILTER_PREFIX
 
 #: The bounds within which a value passes, both included; infinite where there is none.
 Window = tuple[float, float]
@@ -41,7 +42,7 @@ class Verdict:
     def write(self, atoms: Atoms) -> None:
         """Set flat keys in ``atoms.info``: ``filter_NAME`` (passed), and, where there is one,
         ``filter_NAME_value``, ``_low``, ``_high`` and ``_note``."""
-        key = f"filter_{self.name}"
+        key = f"{FILTER_PREFIX}{self.name}"
         parts: dict[str, bool | float | str] = {"": self.passed}
         for part, number in zip(
             ("_value", "_low", "_high"), (self.value, *self.threshold), strict=True

@@ -16,14 +16,12 @@ from ase import Atoms
 from gencsp.errors import DeckError, StructureFileError
 from gencsp.filters.base import Filter, Verdict
 from gencsp.filters.registry import get_filter
+from gencsp.records import FILTER_FELL_AT, FILTER_PREFIX, FILTER_SOURCE, FILTER_SURVIVED
 
 #: One filter of a funnel: its name and its options.
 Stage = tuple[str, dict[str, object]]
 #: Sources handed to a worker at once, and chunks that wait for each worker.
 CHUNK, AHEAD = 16, 2
-SOURCE = "filter_source"
-SURVIVED = "filter_survived"
-FELL_AT = "filter_fell_at"
 
 
 class Source(Protocol):
@@ -180,11 +178,11 @@ def _finished(judged: Judged, funnel: Funnel) -> Judged:
     if judged.atoms is None:
         return judged
     whole = Judged(judged.name, judged.atoms, funnel.finish(judged.atoms, judged.verdicts))
-    for key in [key for key in judged.atoms.info if str(key).startswith("filter_")]:
+    for key in [key for key in judged.atoms.info if str(key).startswith(FILTER_PREFIX)]:
         del judged.atoms.info[key]
     for verdict in whole.verdicts:
         verdict.write(judged.atoms)
-    judged.atoms.info |= {SOURCE: judged.name, SURVIVED: whole.survived}
+    judged.atoms.info |= {FILTER_SOURCE: judged.name, FILTER_SURVIVED: whole.survived}
     if whole.fell_at:
-        judged.atoms.info[FELL_AT] = whole.fell_at
+        judged.atoms.info[FILTER_FELL_AT] = whole.fell_at
     return whole

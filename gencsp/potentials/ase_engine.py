@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from gencsp.engine.base import Evaluation
 from gencsp.relax.calculator import relax_with
-from gencsp.relax.result import Outcome, Relaxed, StepCallback
+from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
 
 #: Verdicts that come with numbers.
@@ -55,17 +54,18 @@ class AseEngine:
         *,
         workers: int = 1,  # noqa: ARG002
         on_step: StepCallback | None = None,
+        on_path: PathCallback | None = None,
     ) -> Iterator[Relaxed]:
         """See :class:`~gencsp.engine.base.Engine`.
 
         Raises:
             EngineError: the calculator has no stress, and cells are to relax.
-            ConstraintError: a structure has constraints that relaxation does not obey.
         """
         for index, atoms in enumerate(structures):
-            told = None if on_step is None else _renumbered(on_step, index)
-            result = relax_with(self.calculator, atoms, settings, on_step=told)
-            yield replace(result, index=index)
+            result = relax_with(
+                self.calculator, atoms, settings, index, on_step=on_step, on_path=on_path
+            )
+            yield result.made_by(self.model, self.digest)
 
     def _evaluation(self, result: Relaxed) -> Evaluation:
         if result.outcome not in _EVALUATED:
@@ -76,12 +76,3 @@ class AseEngine:
 
 def _bare(atoms: Atoms) -> Atoms:
     return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-
-
-def _renumbered(on_step: StepCallback, index: int) -> StepCallback:
-    """Every structure is the only one of its call: give it its place back."""
-
-    def told(_: int, step: int, energy: float, fmax: float) -> bool | None:
-        return on_step(index, step, energy, fmax)
-
-    return told

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from gencsp import records
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.errors import CompositionError
 from gencsp.filters.packed import PackedStructures
@@ -41,7 +42,7 @@ def shipped_crystals(elements: Sequence[str]) -> Iterator[Atoms]:
     for number in range(len(packed)):
         if set(packed.species(number).tolist()) <= inside:
             atoms = packed[number]
-            atoms.info["structure_id"] = f"oqmd-icsd-{number}"
+            atoms.info[records.STRUCTURE_ID] = f"oqmd-icsd-{number}"
             yield atoms
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from ase import Atoms
 
+from gencsp import records
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import mark
@@ -101,9 +102,9 @@ def proposals(
             atoms,
             proposer=proposer.name,
             model=proposer.model.digest,
-            parents="" if host is None else str(host.info.get("structure_id", "")),
+            parents="" if host is None else str(host.info.get(records.STRUCTURE_ID, "")),
             stage=Stage.GENERATED if host is None else Stage.INPAINTED,
         )
         if host is not None:
-            proposal.info["host_atoms"] = len(host)
+            proposal.info[records.HOST_ATOMS] = len(host)
         yield proposal

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from ase import Atoms
 
+from gencsp import records
 from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
 from gencsp.volume import predict_volume
@@ -40,7 +41,12 @@ def mark(
     """A bare copy (no calculator, constraints or foreign info) that says what made it."""
     bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     bare.info.update(
-        {"proposer": proposer, "model": model, "parents": parents, "stage": str(stage)}
+        {
+            records.PROPOSER: proposer,
+            records.MODEL: model,
+            records.PARENTS: parents,
+            records.STAGE: str(stage),
+        }
     )
     return bare
 
@@ -53,9 +59,9 @@ def identify(structures: Iterable[Atoms], *, prefix: str, seed: int) -> Iterator
     for k, atoms in enumerate(structures):
         yield Provenance(
             structure_id=f"{prefix}-{k:05d}",
-            proposer=str(atoms.info.get("proposer", "")),
-            stage=Stage(atoms.info.get("stage", Stage.GENERATED)),
+            proposer=str(atoms.info.get(records.PROPOSER, "")),
+            stage=Stage(atoms.info.get(records.STAGE, Stage.GENERATED)),
             seed=seed,
-            model=str(atoms.info.get("model", "")),
-            parents=str(atoms.info.get("parents", "")),
+            model=str(atoms.info.get(records.MODEL, "")),
+            parents=str(atoms.info.get(records.PARENTS, "")),
         ).write(atoms)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from gencsp import records
 from gencsp.errors import RequestError
 from gencsp.io import read_structures
 from gencsp.proposers.base import Request
@@ -60,4 +61,6 @@ class PoolProposer:
                 self.failures += 1
                 continue
             made += 1
-            yield mark(atoms, proposer=self.name, parents=str(atoms.info.get("structure_id", "")))
+            yield mark(
+                atoms, proposer=self.name, parents=str(atoms.info.get(records.STRUCTURE_ID, ""))
+            )

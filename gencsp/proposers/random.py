@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp import records
 from gencsp.errors import RequestError
 from gencsp.least_distances import NO_PAIRS, LeastDistances
 from gencsp.proposers.base import Request
@@ -107,7 +108,7 @@ class RandomProposer:
                     continue
                 made += 1
                 marked = mark(atoms, proposer=self.name)
-                marked.info["proposed_space_group"] = recipe.space_group
+                marked.info[records.PROPOSED_SPACE_GROUP] = recipe.space_group
                 yield marked
 
     def _recipe(

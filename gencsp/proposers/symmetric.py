@@ -18,6 +18,7 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixSymmetry
 
+from gencsp import records
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.lattice import (
     PRIMITIVE,
@@ -190,7 +191,7 @@ class SymmetricProposer:
         start.atoms.wrap()
         generated = start.skeleton.n_free > 0
         atoms = mark(start.atoms, proposer=self.name, model=self.model.digest if generated else "")
-        atoms.info["proposed_space_group"] = start.skeleton.space_group
+        atoms.info[records.PROPOSED_SPACE_GROUP] = start.skeleton.space_group
         return atoms
 
 

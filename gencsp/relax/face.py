@@ -10,13 +10,22 @@ from ase import Atoms
 from gencsp.deck_base import Workers, check
 from gencsp.relax.result import Relaxed, StepCallback
 from gencsp.relax.settings import Minimiser, RelaxSettings
+from gencsp.relax.watching import (
+    Log,
+    LogTarget,
+    Trajectories,
+    TrajectoryTarget,
+    open_log,
+    path_writer,
+    told_both,
+)
 
 if TYPE_CHECKING:
-    from gencsp.engine.base import ModelName
+    from gencsp.engine.base import Engine, ModelName
 
 
 def relax(
-    structures: Iterable[Atoms],
+    structures: Iterable[Atoms] | Atoms,
     *,
     fmax: float = 0.1,
     steps: int = 200,
@@ -29,6 +38,8 @@ def relax(
     ceiling: float | None = None,
     workers: int = 1,
     on_step: StepCallback | None = None,
+    trajectory: TrajectoryTarget | None = None,
+    logfile: LogTarget | None = None,
     engine: Literal["auto", "native", "torch"] = "auto",
     model: ModelName = "0.3.0",
 ) -> Iterator[Relaxed]:
@@ -36,8 +47,14 @@ def relax(
 
     The iterable is read lazily, and ``Relaxed.index`` is the position of a structure in it. A
     structure that cannot be relaxed comes back with its verdict in ``Relaxed.outcome`` and never
-    ends the run. ``FixAtoms`` and ``FixSymmetry`` on a structure are obeyed (atoms fixed while the
-    cell relaxes keep their fractional coordinates, as in ASE).
+    ends the run: slabs and molecules as "not periodic in three directions", and constraints that
+    cannot be held as "constraints cannot be held" with the name of the constraint in
+    ``Relaxed.reason``.
+
+    Constraints on a structure: ``FixAtoms`` and ``FixSymmetry`` are obeyed (atoms fixed while the
+    cell relaxes keep their fractional coordinates, as in ASE; with a symmetry, fixing one atom
+    fixes its whole orbit). ``FixCartesian``, ``FixedPlane`` and ``FixedLine`` are obeyed with
+    ``fixed_cell`` and without a kept symmetry. Others, such as ``FixBondLengths``, are refused.
 
     What holds of results: with ``minimiser="fire"`` they are those of ASE's ``FIRE`` on a
     ``FrechetCellFilter`` up to the rounding of forces. The default takes about a third of FIRE's
@@ -47,7 +64,7 @@ def relax(
     a soft structure can amplify; the native engine's do not depend on them at all.
 
     Args:
-        structures: fully periodic crystals.
+        structures: fully periodic crystals, or one of them.
         fmax: converged when no generalised force exceeds this, eV/Å.
         steps: most minimiser steps.
         pressure: GPa.
@@ -61,12 +78,17 @@ def relax(
         on_step: told of every step as it happens: index of the structure, step, energy in eV, fmax
             in eV/Å. Returning ``False`` stops that structure; an exception ends the run. It is
             called from the threads that relax, one call at a time.
+        trajectory: where the paths go, each when its structure is done. For one structure a path or
+            an open ``ase.io.Trajectory``; for several a folder (a path without a suffix), or a
+            scheme such as ``"paths/{index:04d}.traj"``.
+        logfile: a line for each step, as of ASE's optimisers: a path, which is appended to, ``"-"``
+            for standard output, or an open file.
         engine: "native", "torch", or whichever is there.
         model: which of CHGNet's published weights.
 
     Raises:
-        RequestError: a setting is out of range, or there is no such minimiser.
-        ConstraintError: a structure has constraints other than those two.
+        RequestError: a setting is out of range, there is no such minimiser, or one trajectory for
+            several structures.
         EngineError: the engine is not available.
         WeightsError: the weights are not there.
     """
@@ -84,6 +106,32 @@ def relax(
         time_limit=time_limit,
         ceiling=ceiling,
     )
-    return get_engine(engine, model=model).relax(
-        structures, settings, workers=workers, on_step=on_step
-    )
+    given: Iterable[Atoms] = [structures] if isinstance(structures, Atoms) else structures
+    chosen = get_engine(engine, model=model)
+    if trajectory is None and logfile is None:
+        return chosen.relax(given, settings, workers=workers, on_step=on_step)
+    trajectories = None if trajectory is None else Trajectories(trajectory)
+    if trajectories is not None:
+        given = trajectories.check(given)
+    return _watched(chosen, given, settings, workers, on_step, trajectories, logfile)
+
+
+def _watched(
+    engine: Engine,
+    structures: Iterable[Atoms],
+    settings: RelaxSettings,
+    workers: int,
+    on_step: StepCallback | None,
+    trajectories: Trajectories | None,
+    logfile: LogTarget | None,
+) -> Iterator[Relaxed]:
+    """Relax with a log and trajectories; the log is open for as long as the results are read."""
+    with open_log(logfile) as file:
+        told = on_step if file is None else told_both(Log(file, settings.minimiser), on_step)
+        yield from engine.relax(
+            structures,
+            settings,
+            workers=workers,
+            on_step=told,
+            on_path=path_writer(trajectories),
+        )

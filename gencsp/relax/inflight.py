@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms, units
@@ -15,13 +16,12 @@ from numpy.typing import NDArray
 from gencsp.relax.cell import cell_forces, largest_row
 from gencsp.relax.coordinates import Coordinates, cell_row_mask
 from gencsp.relax.crystals import Crystals, Evaluate, FloatArray, Values
-from gencsp.relax.jobs import Job, dead_end, failed, finish, place_of
+from gencsp.relax.jobs import Job, dead_end, enter, finish, place_of, structure_at
 from gencsp.relax.minimisers import BatchMinimiser, make_minimiser
 from gencsp.relax.quasi_newton import Point
-from gencsp.relax.restraints import NoSymmetryFound, Restraints
-from gencsp.relax.result import Outcome, Relaxed, StepCallback
+from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
-from gencsp.relax.verdicts import MIN_DISTANCE, check_input, is_hopeless
+from gencsp.relax.verdicts import MIN_DISTANCE, is_hopeless
 
 
 def relax_in_flight(
@@ -30,18 +30,20 @@ def relax_in_flight(
     evaluate: Evaluate,
     *,
     max_atoms: int,
+    first: int = 0,
     on_step: StepCallback | None = None,
+    on_path: PathCallback | None = None,
 ) -> Iterator[Relaxed]:
     """Relax a stream of structures with at most ``max_atoms`` atoms in flight (or one structure).
 
-    Yields each structure as it finishes; reads the stream only as room comes free. ``on_step`` is
-    told of every step as it happens.
-
-    Raises:
-        ConstraintError: a structure has constraints other than ``FixAtoms`` and ``FixSymmetry``.
+    Yields each structure as it finishes; reads the stream only as room comes free. The structures
+    are numbered from ``first``. ``on_step`` is
+    told of every step as it happens, ``on_path`` of the whole path of each structure when it is
+    done. A structure whose constraints cannot be held comes back with the reason.
     """
-    waiting = enumerate(structures)
+    waiting = enumerate(structures, first)
     minimiser = make_minimiser(settings.minimiser)
+    watchers = Watchers(on_step, on_path)
     jobs: list[Job] = []
     coordinates: Coordinates | None = None
     exhausted = False
@@ -54,10 +56,12 @@ def relax_in_flight(
             if following is None:
                 exhausted = True
                 break
-            job, start = _enter(*following, settings)
-            if isinstance(job, Relaxed):
-                yield job
+            entered = enter(*following, settings)
+            if isinstance(entered, Relaxed):
+                yield entered
                 continue
+            restraints, start = entered
+            job = Job(following[0], following[1], restraints, len(start))
             entering.append(job)
             starts.append(start)
             flying += job.size
@@ -69,25 +73,18 @@ def relax_in_flight(
         if not jobs or coordinates is None:
             return
         coordinates, flags, done = _advance(
-            jobs, coordinates, minimiser, settings, evaluate, on_step
+            jobs, coordinates, minimiser, settings, evaluate, watchers
         )
         jobs = [job for job, stays in zip(jobs, flags, strict=True) if stays]
         yield from done
 
 
-def _enter(
-    index: int, source: Atoms, settings: RelaxSettings
-) -> tuple[Job, Atoms] | tuple[Relaxed, None]:
-    """The job and start of a structure, or the verdict that it cannot even start."""
-    failure = check_input(source)
-    if failure is None:
-        try:
-            restraints, start = Restraints.of(source, settings)
-        except NoSymmetryFound:
-            failure = Outcome.BAD_INPUT
-        else:
-            return Job(index, source, restraints, len(source)), start
-    return failed(index, source.copy(), failure), None
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """Who is told of what happens: of every step, and of whole paths."""
+
+    on_step: StepCallback | None = None
+    on_path: PathCallback | None = None
 
 
 def _advance(
@@ -96,7 +93,7 @@ def _advance(
     minimiser: BatchMinimiser,
     settings: RelaxSettings,
     evaluate: Evaluate,
-    on_step: StepCallback | None,
+    watchers: Watchers,
 ) -> tuple[Coordinates, NDArray[np.bool_], list[Relaxed]]:
     """One force call and one step for all; what stays, and what has finished."""
     crystals, deformations = coordinates.crystals()
@@ -116,10 +113,15 @@ def _advance(
             continue
         if point is Point.ACCEPTED:
             job.place = place_of(job, crystals, values, i, float(enthalpies[i]), float(fmax[i]))
-        outcome = _judge(job, point, settings, on_step)
+            if watchers.on_path is not None:
+                job.path.append(structure_at(job, job.place))
+        outcome = _judge(job, point, settings, watchers.on_step)
         if outcome is not None:
             done.append(finish(job, outcome))
             stays[i] = False
+    if watchers.on_path is not None:
+        for job in (job for job, goes_on in zip(jobs, stays, strict=True) if not goes_on):
+            watchers.on_path(job.index, job.path)
     minimiser.take(stays)
     coordinates = coordinates.take(stays)
     if stays.any():

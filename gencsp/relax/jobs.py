@@ -10,9 +10,12 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from gencsp.errors import ConstraintError
 from gencsp.relax.crystals import Crystals, FloatArray, Values
-from gencsp.relax.restraints import Restraints
+from gencsp.relax.restraints import NoSymmetryFound, Restraints
 from gencsp.relax.result import Outcome, Relaxed
+from gencsp.relax.settings import RelaxSettings
+from gencsp.relax.verdicts import check_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,20 @@ class Job:
     steps: int = 0
     place: Place | None = None
     enthalpies: list[float] = field(default_factory=list)
+    path: list[Atoms] = field(default_factory=list)
+
+
+def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraints, Atoms] | Relaxed:
+    """What holds a structure and where it starts, or the verdict that it cannot even start."""
+    verdict = check_input(source)
+    if verdict is not None:
+        return failed(index, source.copy(), verdict)
+    try:
+        return Restraints.of(source, settings)
+    except NoSymmetryFound:
+        return failed(index, source.copy(), Outcome.BAD_INPUT)
+    except ConstraintError as error:
+        return failed(index, source.copy(), Outcome.CONSTRAINED, reason=str(error))
 
 
 def place_of(
@@ -80,10 +97,8 @@ def dead_end(job: Job, crystals: Crystals, i: int, outcome: Outcome) -> Relaxed:
     return failed(job.index, atoms, outcome, steps=job.steps)
 
 
-def finish(job: Job, outcome: Outcome) -> Relaxed:
-    """The result at the last point that the minimiser accepted."""
-    place = job.place
-    assert place is not None, "the start has been evaluated"
+def structure_at(job: Job, place: Place) -> Atoms:
+    """The structure of a job at a point of its path, with the numbers there."""
     atoms = _moved(job, place.cell, place.positions)
     stress = np.asarray(full_3x3_to_voigt_6_stress(place.stress))
     atoms.calc = SinglePointCalculator(
@@ -93,19 +108,28 @@ def finish(job: Job, outcome: Outcome) -> Relaxed:
         forces=place.forces,
         stress=stress,
     )
+    return atoms
+
+
+def finish(job: Job, outcome: Outcome) -> Relaxed:
+    """The result at the last point that the minimiser accepted."""
+    place = job.place
+    assert place is not None, "the start has been evaluated"
     return Relaxed(
         index=job.index,
-        atoms=atoms,
+        atoms=structure_at(job, place),
         energy=place.energy,
         enthalpy=place.enthalpy,
         fmax=place.fmax,
-        stress=stress,
+        stress=np.asarray(full_3x3_to_voigt_6_stress(place.stress)),
         steps=job.steps,
         outcome=outcome,
     )
 
 
-def failed(index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0) -> Relaxed:
+def failed(
+    index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0, reason: str = ""
+) -> Relaxed:
     """What is left of a structure that could not be evaluated: no numbers, only the verdict."""
     atoms.calc = None
     nan = float("nan")
@@ -118,4 +142,5 @@ def failed(index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0) -> Rel
         stress=np.full(6, np.nan),
         steps=steps,
         outcome=outcome,
+        reason=reason,
     )

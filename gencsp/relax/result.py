@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from ase import Atoms
@@ -22,6 +23,8 @@ class Outcome(StrEnum):
     ISOLATED = "isolated atoms"
     NOT_FINITE = "energy or forces not finite"
     BAD_INPUT = "input cannot be evaluated"
+    NOT_PERIODIC = "not periodic in three directions"
+    CONSTRAINED = "constraints cannot be held"
     STOPPED = "stopped on request"
 
 
@@ -30,6 +33,9 @@ class Outcome(StrEnum):
 #: structure with the verdict ``STOPPED``; an exception ends the whole run and reaches its caller.
 StepCallback = Callable[[int, int, float, float], bool | None]
 
+#: Called with a structure's index and its path, start and end included, when it is done.
+PathCallback = Callable[[int, list[Atoms]], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxed:
@@ -37,14 +43,18 @@ class Relaxed:
 
     Attributes:
         index: position of the structure in the input.
-        atoms: where it ended; carries the info and constraints of the input and, where energies
-            are finite, a ``SinglePointCalculator`` with energy, forces and stress.
+        atoms: where it ended; carries the info, arrays (tags, moments, charges and the user's own)
+            and constraints of the input and, where energies are finite, a
+            ``SinglePointCalculator`` with energy, forces and stress.
         energy: potential energy of the cell, eV (NaN where it could not be evaluated).
         enthalpy: energy + pressure x volume, eV.
         fmax: largest generalised force at the end, eV/Å (ASE's convergence measure).
         stress: Voigt stress at the end, eV/Å³, shape (6,) in ASE's sign and order.
         steps: minimiser steps taken.
         outcome: the verdict.
+        reason: what the verdict does not say, such as the name of a constraint; empty otherwise.
+        energy_model: potential and weights that made the numbers, such as "chgnet-0.3.0".
+        energy_digest: short hash of those weights; empty where there is none.
     """
 
     index: int
@@ -55,6 +65,13 @@ class Relaxed:
     stress: NDArray[np.float64]
     steps: int
     outcome: Outcome
+    reason: str = ""
+    energy_model: str = ""
+    energy_digest: str = ""
+
+    def made_by(self, model: str, digest: str) -> Self:
+        """The same with the potential that made it."""
+        return replace(self, energy_model=model, energy_digest=digest)
 
     @property
     def converged(self) -> bool:

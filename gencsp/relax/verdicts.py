@@ -31,13 +31,15 @@ _NUMBERS = np.array([atomic_numbers[symbol] for symbol in ELEMENTS])
 def check_input(atoms: Atoms) -> Outcome | None:
     """The verdict on a structure that cannot even be started with, or ``None``.
 
-    Bad input: no atoms, elements outside :data:`gencsp.composition.ELEMENTS`, not periodic in three
-    directions, no volume, or numbers that are not finite. A cell too small for its atoms has
-    collapsed; whether one is too wide is for the engine to say, which sees isolated atoms.
+    Slabs and molecules are not periodic in three directions. Bad input: no atoms, elements outside
+    :data:`gencsp.composition.ELEMENTS`, no volume, or numbers that are not finite. A cell too small
+    for its atoms has collapsed; whether one is too wide is for the engine to say, which sees
+    isolated atoms.
     """
+    if len(atoms) > 0 and not atoms.pbc.all():
+        return Outcome.NOT_PERIODIC
     sound = (
         len(atoms) > 0
-        and bool(atoms.pbc.all())
         and bool(np.isin(atoms.numbers, _NUMBERS).all())
         and bool(np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all())
         and atoms.cell.rank == 3

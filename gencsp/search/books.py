@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ase import Atoms
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.references import HullEntry
 from gencsp.search import tasks
@@ -68,17 +69,12 @@ class Books:
             HullReferenceError: no reference for one of the elements.
         """
         for atoms in finished.structures:
-            if "energy_per_atom" in atoms.info:
-                atoms.info["decomposition_energy"] = float(
-                    self.hull.decomposition_energy(
-                        Composition.of(atoms), atoms.info["energy_per_atom"]
-                    )
-                )
+            records.write_decomposition_energy(atoms, self.hull)
         return finished
 
     def fitness(self, atoms: Atoms) -> float:
         """eV/atom, the lower the better; on a live hull it rises when the hull falls."""
-        energy = float(atoms.info["enthalpy_per_atom"])
+        energy = float(atoms.info[records.ENTHALPY_PER_ATOM])
         if self.live is None:
             return energy
         return self.live.energy_above(Composition.of(atoms), energy)
@@ -93,7 +89,7 @@ class Books:
         duplicate_of = ""
         for atoms in found:
             self._look_for_target(atoms)
-            duplicate_of = self.duplicates.add(atoms, float(atoms.info["enthalpy_per_atom"]))
+            duplicate_of = self.duplicates.add(atoms, float(atoms.info[records.ENTHALPY_PER_ATOM]))
         self.failures.update(finished.failures)
         self.moves[move] += 1
         if finished.structures or finished.failures.keys() - {tasks.NO_CHILD}:
@@ -127,12 +123,12 @@ class Books:
                 self.live.add(
                     HullEntry(
                         composition=Composition.of(atoms),
-                        energy_per_atom=float(atoms.info["enthalpy_per_atom"]),
+                        energy_per_atom=float(atoms.info[records.ENTHALPY_PER_ATOM]),
                         model=self.live.model,
-                        entry_id=str(atoms.info["structure_id"]),
+                        entry_id=str(atoms.info[records.STRUCTURE_ID]),
                     )
                 )
-            lowest = float(atoms.info["decomposition_energy"])
+            lowest = float(atoms.info[records.DECOMPOSITION_ENERGY])
         else:
             lowest = fitness
         record = (fitness if self.live is not None else fitness - self._best) < -NEW_MINIMUM
@@ -142,7 +138,7 @@ class Books:
 
     def _look_for_target(self, atoms: Atoms) -> None:
         if self.targets and not self.target and is_one_of(atoms, self.targets):
-            self.target = str(atoms.info["structure_id"])
+            self.target = str(atoms.info[records.STRUCTURE_ID])
 
 
 def is_one_of(atoms: Atoms, known: tuple[Structure, ...]) -> bool:

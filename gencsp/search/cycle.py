@@ -13,6 +13,7 @@ from functools import partial
 
 from ase import Atoms
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.deck_base import CellAtoms, Count, Seed, check, check_fields
 from gencsp.errors import RequestError
@@ -20,12 +21,12 @@ from gencsp.execute.lost import lost_errors
 from gencsp.frameworks import GuestChoice, choose_guests
 from gencsp.proposers.base import Request
 from gencsp.provenance import Stage
+from gencsp.records import SymmetryTolerance
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search import tasks
 from gencsp.search.contracts import HullReference, ProposerMaker, RelaxerMaker
 from gencsp.search.ranking import Ranked, rank
 from gencsp.search.running import worker_error
-from gencsp.search.tasks import SymmetryTolerance
 from gencsp.store.base import Finished, Manifest, Scalar, Store
 
 Call = Callable[[], Finished]
@@ -212,7 +213,7 @@ class Cycle:
             atoms
             for stage in (Stage.RELAXED, Stage.REFINED)
             for atoms in self._structures(stage)
-            if "decomposition_energy" in atoms.info
+            if records.DECOMPOSITION_ENERGY in atoms.info
         )
 
     def failures(self) -> Counter[str]:
@@ -276,11 +277,7 @@ class Cycle:
 
     def _judged(self, finished: Finished) -> Finished:
         for atoms in finished.structures:
-            if "energy_per_atom" not in atoms.info:
-                continue
-            atoms.info["decomposition_energy"] = float(
-                self.hull.decomposition_energy(Composition.of(atoms), atoms.info["energy_per_atom"])
-            )
+            records.write_decomposition_energy(atoms, self.hull)
         return finished
 
     def _generate(self) -> dict[str, Call]:
@@ -326,7 +323,7 @@ class Cycle:
         settings = self.settings
         calls: dict[str, Call] = {}
         for framework in self._structures(Stage.FRAMEWORK):
-            name = str(framework.info["structure_id"])[1:]
+            name = str(framework.info[records.STRUCTURE_ID])[1:]
             host_size = settings.composition.without(self.guests or ()).size
             task = f"{Stage.INPAINTED}-{name}"
             calls[task] = partial(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ase import Atoms
 
+from gencsp import records
 from gencsp.search.ranking import SAME_ENERGY
 from gencsp.similarity import StructureIndex
 
@@ -39,7 +40,7 @@ class IndexedDuplicates:
     def add(self, atoms: Atoms, energy: float) -> str:
         """See :class:`Duplicates`."""
         match = self._index.add(atoms, energy)
-        self._names.append(str(atoms.info["structure_id"]))
+        self._names.append(str(atoms.info[records.STRUCTURE_ID]))
         return "" if match is None else self._names[match.index]
 
 

@@ -18,9 +18,11 @@ from functools import partial
 
 from ase import Atoms
 
+from gencsp import records
 from gencsp.deck_base import Count, Displacement, Fraction, Seed, Share, check_fields
 from gencsp.errors import RequestError, StoreError
 from gencsp.least_distances import LeastDistances
+from gencsp.records import SymmetryTolerance
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.books import Books
 from gencsp.search.moves import get_move
@@ -30,7 +32,6 @@ from gencsp.search.running import Running
 from gencsp.search.sources import PoolSource, ProposerSource, Source, Supply
 from gencsp.search.space import Space
 from gencsp.search.stop import StopRules
-from gencsp.search.tasks import SymmetryTolerance
 from gencsp.search.trial import RANDOM, SEED, Result, Strategy, Trial
 from gencsp.search.worker import Bench, Job, run_trials
 from gencsp.store.base import Finished, Manifest, Scalar
@@ -348,7 +349,7 @@ class Search:
         lines = []
         for result in found:
             atoms = _atoms(result)
-            own = str(atoms.info["structure_id"])
+            own = str(atoms.info[records.STRUCTURE_ID])
             crystal = result.duplicate_of or own
             original = originals.setdefault(crystal, own)
             lines.append(line_of(atoms, "" if original == own else original))
@@ -357,7 +358,7 @@ class Search:
     def _check_same(self, number: int, name: str, finished: Finished) -> None:
         """A store that was made by other rules must not be read as if it were this run."""
         for atoms in finished.structures:
-            kept = str(atoms.info.get("move", ""))
+            kept = str(atoms.info.get(records.MOVE, ""))
             if name not in (SEED, RANDOM) and kept != name:
                 raise StoreError(
                     f"trial {number} of the run in the store is a '{kept}', and this version of "
@@ -373,8 +374,8 @@ class Search:
             relaxed=books.relaxed,
             new=sum(books.new.values()),
             records=sum(books.records.values()),
-            best=None if best is None else float(best.info["decomposition_energy"]),
-            best_id="" if best is None else str(best.info["structure_id"]),
+            best=None if best is None else float(best.info[records.DECOMPOSITION_ENERGY]),
+            best_id="" if best is None else str(best.info[records.STRUCTURE_ID]),
             failures=books.failures,
             per_minute=60 * self._fresh / self.elapsed if self.elapsed else 0.0,
             result=result,

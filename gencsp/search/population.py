@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.deck_base import Count, check
 from gencsp.similarity import fingerprint
@@ -92,7 +93,7 @@ class Niches:
         )
 
     def _of(self, atoms: Atoms) -> tuple[Composition, FloatArray]:
-        identity = str(atoms.info["structure_id"])
+        identity = str(atoms.info[records.STRUCTURE_ID])
         if identity not in self._known:
             self._known[identity] = Composition.of(atoms), fingerprint(atoms)
         return self._known[identity]

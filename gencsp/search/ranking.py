@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ase import Atoms
 
+from gencsp import records
+
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
@@ -51,7 +53,10 @@ def rank(structures: Iterable[Atoms]) -> list[Ranked]:
     """
     ordered = sorted(
         structures,
-        key=lambda atoms: (atoms.info["decomposition_energy"], atoms.info["structure_id"]),
+        key=lambda atoms: (
+            atoms.info[records.DECOMPOSITION_ENERGY],
+            atoms.info[records.STRUCTURE_ID],
+        ),
     )
     duplicates = _duplicates(ordered)
     return [line_of(atoms, original) for atoms, original in zip(ordered, duplicates, strict=True)]
@@ -65,16 +70,16 @@ def line_of(atoms: Atoms, original: str) -> Ranked:
         original: id of a better structure that is the same crystal; else empty.
     """
     info = atoms.info
-    info.pop("duplicate_of", None)
+    info.pop(records.DUPLICATE_OF, None)
     if original:
-        info["duplicate_of"] = original
+        info[records.DUPLICATE_OF] = original
     return Ranked(
-        structure_id=str(info["structure_id"]),
-        decomposition_energy=float(info["decomposition_energy"]),
-        space_group=str(info["space_group"]),
-        space_group_number=int(info["space_group_number"]),
-        stage=str(info["stage"]),
-        parents=str(info.get("parents", "")),
+        structure_id=str(info[records.STRUCTURE_ID]),
+        decomposition_energy=float(info[records.DECOMPOSITION_ENERGY]),
+        space_group=str(info[records.SPACE_GROUP]),
+        space_group_number=int(info[records.SPACE_GROUP_NUMBER]),
+        stage=str(info[records.STAGE]),
+        parents=str(info.get(records.PARENTS, "")),
         duplicate_of=original,
         atoms=atoms,
     )
@@ -92,12 +97,12 @@ def _duplicates(ordered: list[Atoms]) -> list[str]:
     for atoms in ordered:
         bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
         structure = AseAtomsAdaptor.get_structure(bare)
-        energy = atoms.info["decomposition_energy"]
+        energy = atoms.info[records.DECOMPOSITION_ENERGY]
         same = ""
         for original, other in originals:
-            near = energy - original.info["decomposition_energy"] <= SAME_ENERGY
+            near = energy - original.info[records.DECOMPOSITION_ENERGY] <= SAME_ENERGY
             if near and matcher.fit(structure, other):
-                same = str(original.info["structure_id"])
+                same = str(original.info[records.STRUCTURE_ID])
                 break
         if not same:
             originals.append((atoms, structure))

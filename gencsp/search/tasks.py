@@ -8,40 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from typing import TypeVar
 
 from ase import Atoms
 
-from gencsp.deck_base import AngleTolerance, Symprec, check_fields
+from gencsp import records
 from gencsp.errors import RequestError
 from gencsp.frameworks import framework
 from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
-from gencsp.relax.result import Outcome, Relaxed
+from gencsp.records import SymmetryTolerance, record
+from gencsp.relax.result import Outcome
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Maker, ProposerMaker, RelaxerMaker
 from gencsp.search.randomness import task_generator
 from gencsp.store.base import Finished, is_finite, portable
-from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, refine, space_group
+from gencsp.symmetry import refine
 
 Made = TypeVar("Made")
 
 #: Why a trial of a search ended without a relaxation.
 NO_CHILD = "move made no structure"
-
-
-@dataclass(frozen=True, slots=True)
-class SymmetryTolerance:
-    """How near a symmetry must be to count, in Å and degrees: by default as in the paper."""
-
-    symprec: Symprec = SYMPREC
-    angle: AngleTolerance = ANGLE_TOLERANCE
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def propose(
@@ -56,8 +45,8 @@ def propose(
     for structure_id, atoms in zip(ids, made, strict=False):
         Provenance(
             structure_id=structure_id,
-            proposer=str(atoms.info.get("proposer", proposer.name)),
-            model=str(atoms.info.get("model", "")),
+            proposer=str(atoms.info.get(records.PROPOSER, proposer.name)),
+            model=str(atoms.info.get(records.MODEL, "")),
             seed=seed,
             stage=Stage.GENERATED if host is None else Stage.INPAINTED,
             parents="" if host is None else host.structure_id,
@@ -76,7 +65,7 @@ def relax(
     stage: Stage,
     tolerance: SymmetryTolerance,
 ) -> Finished:
-    """Relax; every structure comes back, with its verdict (see :func:`record`).
+    """Relax; every structure comes back, with its verdict (see :func:`gencsp.records.record`).
 
     Those that did not converge are counted; they are kept too where their coordinates are numbers.
     """
@@ -94,28 +83,6 @@ def relax(
     return Finished(structures=tuple(kept), failures=_counted(failures))
 
 
-def record(result: Relaxed, tolerance: SymmetryTolerance) -> Atoms:
-    """The structure of a result, with what came of it in ``info`` (changed in place).
-
-    Always ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` (eV/atom),
-    ``space_group`` and ``space_group_number``.
-    """
-    atoms = result.atoms
-    atoms.info["outcome"] = str(result.outcome)
-    atoms.info["steps"] = int(result.steps)
-    if result.converged:
-        atoms.info["energy_per_atom"] = float(result.energy_per_atom)
-        name_space_group(atoms, tolerance)
-    return atoms
-
-
-def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance) -> None:
-    """Set ``space_group`` and ``space_group_number`` in ``info``."""
-    group = space_group(atoms, symprec=tolerance.symprec, angle_tolerance=tolerance.angle)
-    atoms.info["space_group"] = group.symbol
-    atoms.info["space_group_number"] = group.number
-
-
 def frameworks(structures: Iterable[Atoms], *, guests: Sequence[str]) -> Finished:
     """Take the guests out and symmetrise what is left, by increasing tolerance.
 
@@ -131,10 +98,10 @@ def frameworks(structures: Iterable[Atoms], *, guests: Sequence[str]) -> Finishe
         parent = _provenance(atoms)
         host = portable(refinement.atoms)
         host.info = {
-            "space_group": refinement.space_group.symbol,
-            "space_group_number": refinement.space_group.number,
-            "symprec": refinement.symprec,
-            "angle_tolerance": refinement.angle_tolerance,
+            records.SPACE_GROUP: refinement.space_group.symbol,
+            records.SPACE_GROUP_NUMBER: refinement.space_group.number,
+            records.FRAMEWORK_SYMPREC: refinement.symprec,
+            records.FRAMEWORK_ANGLE_TOLERANCE: refinement.angle_tolerance,
         }
         parent.child(_with_prefix("f", parent), Stage.FRAMEWORK).write(host)
         kept.append(host)
@@ -146,7 +113,7 @@ def usable(structures: Iterable[Atoms]) -> list[Atoms]:
     return [
         atoms
         for atoms in structures
-        if atoms.info.get("outcome", Outcome.CONVERGED) == Outcome.CONVERGED
+        if atoms.info.get(records.OUTCOME, Outcome.CONVERGED) == Outcome.CONVERGED
     ]
 
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from gencsp import records
 from gencsp.deck_base import Displacement, Seed, check_fields
 from gencsp.least_distances import LeastDistances
 from gencsp.proposers.checks import keeps_apart
 from gencsp.provenance import Provenance, Stage, join_parents
+from gencsp.records import SymmetryTolerance
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search import tasks
@@ -25,11 +27,19 @@ from gencsp.search.moves.base import Move, Tools
 from gencsp.search.randomness import task_generator
 from gencsp.search.running import Work
 from gencsp.search.space import Space
-from gencsp.search.tasks import SymmetryTolerance
 from gencsp.store.base import Finished, is_finite, portable
 
 #: Children that a move may try to make before the trial is given up.
 CHILDREN = 12
+#: What a relaxed structure says of the structure that it was relaxed from.
+_OF_THE_START = (
+    records.STRUCTURE_ID,
+    records.PROPOSER,
+    records.MODEL,
+    records.PARENTS,
+    records.MOVE,
+    records.SEED,
+)
 #: Least distance in a child, as a share of the sum of the covalent radii.
 SEPARATION = 0.55
 
@@ -116,13 +126,11 @@ def run_trials(bench: Bench, jobs: Sequence[Job]) -> Work:
         judging = time.perf_counter()
         for result in relaxed:
             place, start = starts[result.index]
-            atoms = tasks.record(result, bench.tolerance)
-            if result.converged:
-                atoms.info["enthalpy_per_atom"] = float(result.enthalpy) / len(atoms)
-            for key in ("structure_id", "proposer", "model", "parents", "move", "seed"):
+            atoms = records.record(result, bench.tolerance)
+            for key in _OF_THE_START:
                 if key in start.info:
                     atoms.info[key] = start.info[key]
-            atoms.info["stage"] = str(Stage.RELAXED)
+            atoms.info[records.STAGE] = str(Stage.RELAXED)
             _drop_forces(atoms)
             results[place] = Finished(
                 structures=(atoms,) if is_finite(atoms) else (),
@@ -157,7 +165,7 @@ def _relax(bench: Bench, starts: Sequence[Atoms]) -> list[Relaxed]:
 
 def _rattled(bench: Bench, atoms: Atoms) -> Atoms:
     """A copy with every coordinate displaced normally."""
-    rng = task_generator(bench.seed, f"rattle-{atoms.info['structure_id']}")
+    rng = task_generator(bench.seed, f"rattle-{atoms.info[records.STRUCTURE_ID]}")
     moved = portable(atoms)
     moved.calc = None
     moved.positions += rng.normal(scale=bench.rattle, size=moved.positions.shape)
@@ -201,5 +209,5 @@ def _labelled(atoms: Atoms, job: Job, seed: int) -> Atoms:
         stage=Stage.GENERATED,
         parents=join_parents(origin.structure_id for origin in origins if origin is not None),
     ).write(start)
-    start.info["move"] = job.name
+    start.info[records.MOVE] = job.name
     return start

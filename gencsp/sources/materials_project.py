@@ -17,6 +17,7 @@ from ase import Atoms
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from gencsp import records
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.errors import CompositionError, SourceError
 from gencsp.provenance import Provenance, Stage
@@ -186,5 +187,5 @@ def _crystal(document: Mapping[str, Any]) -> Atoms:
     Provenance(structure_id=name, proposer="materials-project", stage=Stage.GENERATED).write(bare)
     above = document.get("energy_above_hull")
     if above is not None:
-        bare.info["energy_above_hull"] = float(above)
+        bare.info[records.ENERGY_ABOVE_HULL] = float(above)
     return bare

@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.errors import SourceError
 from gencsp.provenance import Provenance, Stage
@@ -89,8 +90,7 @@ class Optimade:
                 continue
             value = document["attributes"].get(energy) if energy else None
             if value is not None:
-                atoms.info["energy_per_atom"] = float(value)
-                atoms.info["energy_model"] = level
+                records.write_energy(atoms, float(value) * len(atoms), model=level)
             yield atoms
             given += 1
             if given == most:
@@ -131,15 +131,14 @@ def entry_of(atoms: Atoms) -> HullEntry:
         SourceError: it has no energy, or nobody says of which level.
     """
     info = atoms.info
-    if "energy_per_atom" not in info or not info.get("energy_model"):
-        raise SourceError(
-            f"{info.get('structure_id', 'a crystal')} has no energy of a named level of theory."
-        )
+    if records.ENERGY_PER_ATOM not in info or not info.get(records.ENERGY_MODEL):
+        name = info.get(records.STRUCTURE_ID, "a crystal")
+        raise SourceError(f"{name} has no energy of a named level of theory.")
     return HullEntry(
         composition=Composition.of(atoms),
-        energy_per_atom=float(info["energy_per_atom"]),
-        model=str(info["energy_model"]),
-        entry_id=str(info.get("structure_id", "")),
+        energy_per_atom=float(info[records.ENERGY_PER_ATOM]),
+        model=str(info[records.ENERGY_MODEL]),
+        entry_id=str(info.get(records.STRUCTURE_ID, "")),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
@@ -11,8 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from numpy.typing import NDArray
 
-#: What a manifest may hold, and ``Atoms.info`` in a store: nothing that JSON would change.
+#: What a manifest may hold: nothing that JSON would change.
 Scalar = str | int | float | bool
 Manifest = Mapping[str, Scalar | Sequence[Scalar] | None]
 
@@ -75,11 +78,14 @@ class Store(Protocol):
 def portable(atoms: Atoms) -> Atoms:
     """A copy that holds what every store keeps, exactly, and nothing else.
 
-    That is: species, positions, cell and periodicity; the scalars of ``info``; finite energy,
-    forces, stress and magnetic moments. Constraints belong to a step of the search, not to the
-    structure, and are left behind.
+    That is: species, positions, cell and periodicity; per-atom arrays (tags, initial magnetic
+    moments and charges, and the user's own); of ``info`` what files can hold (see
+    :func:`portable_info`); finite energy, forces, stress and magnetic moments. Constraints belong
+    to a step of the search, not to the structure, and are left behind.
     """
     copy = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    for name, values in portable_arrays(atoms).items():
+        copy.set_array(name, values)
     copy.info = portable_info(atoms)
     results = portable_results(atoms)
     if results:
@@ -87,14 +93,56 @@ def portable(atoms: Atoms) -> Atoms:
     return copy
 
 
-def portable_info(atoms: Atoms) -> dict[str, Scalar]:
-    """The scalars of ``info``, as plain Python values."""
-    info: dict[str, Scalar] = {}
+def writable(atoms: Atoms) -> Atoms:
+    """As :func:`portable`, with the constraints: what ASE's writers take without complaint."""
+    copy = portable(atoms)
+    copy.set_constraint([deepcopy(constraint) for constraint in atoms.constraints])
+    return copy
+
+
+def portable_info(atoms: Atoms) -> dict[str, Any]:
+    """What ``info`` holds that files can keep, as plain Python values.
+
+    Numbers, text, booleans and ``None``; arrays of numbers; lists and dictionaries of all these
+    (tuples become lists, keys text). Entries that hold anything else, such as the objects that some
+    of ASE's readers leave there, are left out.
+    """
+    info: dict[str, Any] = {}
     for key, value in atoms.info.items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        if isinstance(plain, str | int | float):
-            info[str(key)] = plain
+        with suppress(_NotPlain):
+            info[str(key)] = _plain(value)
     return info
+
+
+class _NotPlain(Exception):
+    """A value that no file of structures keeps."""
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return value.copy()
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    raise _NotPlain
+
+
+def portable_arrays(atoms: Atoms) -> dict[str, NDArray[Any]]:
+    """Per-atom arrays of numbers, booleans or text beside species and positions, copied."""
+    return {
+        str(name): values.copy()
+        for name, values in atoms.arrays.items()
+        if name not in ("numbers", "positions") and values.dtype.kind in "biufU"
+    }
 
 
 def portable_results(atoms: Atoms) -> dict[str, Any]:

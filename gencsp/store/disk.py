@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import ase.db
 import ase.db.core
+import numpy as np
 from ase import Atoms
 from ase.db.row import AtomsRow
 
@@ -23,6 +24,7 @@ from gencsp.store.base import (
     Finished,
     Manifest,
     portable,
+    portable_arrays,
     portable_info,
     portable_results,
 )
@@ -30,6 +32,8 @@ from gencsp.store.base import (
 DATABASE = "run.db"
 LOCK = "run.lock"
 
+#: Per-atom arrays that ASE's databases have columns for, by the same names.
+_COLUMNS = ("initial_charges", "initial_magmoms", "masses", "momenta", "tags")
 _MANIFEST_KEY = "gencsp"
 _CREATE_TASKS = "CREATE TABLE gencsp_tasks (task TEXT PRIMARY KEY, failures TEXT NOT NULL)"
 
@@ -38,10 +42,11 @@ class DiskStore:
     """Keeps a run in a folder, durably; see :class:`gencsp.store.base.Store`.
 
     Structures are rows of ``run.db``; what ``Atoms.info`` holds is kept as the row's key-value
-    pairs, so ``ase db run.db stage=refined`` works. Which tasks are finished stands in a table of
-    the same file and changes in the same transaction as the rows, so that a process killed at any
-    moment leaves whole tasks. The writer's lock is held by the operating system and goes with the
-    process.
+    pairs, so ``ase db run.db stage=refined`` works, and whole in the row's data, from which
+    ``ase.io.read("run.db", ":")`` and :func:`read_row` restore it. Which tasks are finished
+    stands in a table of the same file and changes in the same transaction as the rows, so that a
+    process killed at any moment leaves whole tasks. The writer's lock is held by the operating
+    system and goes with the process.
 
     Args:
         folder: made if it is not there.
@@ -285,11 +290,15 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
 def _write_row(db: Any, task: str, atoms: Atoms) -> None:
     # ASE commits by itself after so many rows.
     db.change_count = 0
-    info = portable_info(atoms)
-    db.write(_row(atoms, {"task": task} | _searchable(info)), data={"info": info})
+    info, arrays = portable_info(atoms), portable_arrays(atoms)
+    data: dict[str, Any] = {"info": info}
+    if arrays:
+        # Text is not an array to ASE's JSON; numpy finds its type again.
+        data["arrays"] = {k: v.tolist() if v.dtype.kind == "U" else v for k, v in arrays.items()}
+    db.write(_row(atoms, {"task": task} | _searchable(info), arrays), data=data)
 
 
-def _row(atoms: Atoms, pairs: dict[str, Any]) -> AtomsRow:
+def _row(atoms: Atoms, pairs: dict[str, Any], arrays: Mapping[str, Any]) -> AtomsRow:
     """What ASE makes of the portable form of atoms, without asking a calculator for its results.
 
     Key-value pairs that come with a row are written as they are: these have been checked.
@@ -304,6 +313,7 @@ def _row(atoms: Atoms, pairs: dict[str, Any]) -> AtomsRow:
         "pbc": atoms.pbc,
         "key_value_pairs": pairs,
     }
+    fields |= {name: arrays[name] for name in _COLUMNS if name in arrays}
     results = portable_results(atoms)
     if results:
         fields |= {"calculator": "unknown", "calculator_parameters": {}, **results}
@@ -316,7 +326,8 @@ def _searchable(info: Mapping[str, Any]) -> dict[str, Any]:
         key: value
         for key, value in info.items()
         # All numbers are accepted alike.
-        if _accepts(key, value if isinstance(value, str) else 0)
+        if isinstance(value, str | int | float)
+        and _accepts(key, value if isinstance(value, str) else 0)
     }
 
 
@@ -329,7 +340,18 @@ def _accepts(key: str, value: str | int) -> bool:
     return True
 
 
-def _read_row(row: Any) -> Atoms:
+def read_row(row: Any) -> Atoms:
+    """The structure of a row of ``run.db``, with its ``info`` and arrays.
+
+    Of a row that gencsp did not write, ``info`` holds the key-value pairs.
+    """
     atoms: Atoms = row.toatoms()
-    atoms.info = dict(row.data["info"])
-    return portable(atoms)
+    atoms.info = dict(row.data.get("info", row.key_value_pairs))
+    for name, values in row.data.get("arrays", {}).items():
+        atoms.arrays.pop(name, None)
+        atoms.set_array(name, np.asarray(values))
+    return atoms
+
+
+def _read_row(row: Any) -> Atoms:
+    return portable(read_row(row))

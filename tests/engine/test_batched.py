@@ -197,7 +197,10 @@ def test_what_cannot_be_evaluated_gets_its_verdict() -> None:
             unknown,
             Atoms(),
             Atoms("Si", cell=[3, 3, 0], pbc=True),
+        ],
+        Outcome.NOT_PERIODIC: [
             Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[5, 5, 5]),
+            Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[5, 5, 5], pbc=(True, True, False)),
         ],
         Outcome.ISOLATED: [
             Atoms("Si", cell=[20, 20, 20], pbc=True),

@@ -228,7 +228,8 @@ def bad_inputs() -> list[tuple[str, Atoms, Outcome]]:
         ("NaN position", nan, Outcome.BAD_INPUT),
         ("infinite cell", infinite, Outcome.BAD_INPUT),
         ("zero volume", flat, Outcome.BAD_INPUT),
-        ("no cell", Atoms("O2", [[0, 0, 0], [0, 0, 1.2]]), Outcome.BAD_INPUT),
+        ("molecule", Atoms("O2", [[0, 0, 0], [0, 0, 1.2]]), Outcome.NOT_PERIODIC),
+        ("no cell", Atoms("O2", [[0, 0, 0], [0, 0, 1.2]], pbc=True), Outcome.BAD_INPUT),
         ("unknown element", Atoms([0], cell=[3, 3, 3], pbc=True), Outcome.BAD_INPUT),
         ("element beyond plutonium", Atoms("Am", cell=[3, 3, 3], pbc=True), Outcome.BAD_INPUT),
         ("10,000 neighbours an atom", crowd, Outcome.BAD_INPUT),
@@ -260,7 +261,8 @@ def test_periodicity_is_obeyed() -> None:
     open_slab.pbc = (True, True, False)
     open_slab.cell[2] = [0, 0, 1.0]
     engine = native.NativeEngine()
-    assert energy_of(engine, open_slab) == pytest.approx(energy_of(engine, slab), abs=1e-5)
+    alone = engine.evaluate_sites([open_slab])[0].evaluation.energy
+    assert alone == pytest.approx(energy_of(engine, slab), abs=1e-5)
 
 
 def test_site_energies_add_up() -> None:

@@ -87,7 +87,7 @@ def test_fixed_atoms_feel_no_force() -> None:
 
 def test_other_constraints_are_refused_by_name() -> None:
     atoms = bulk("Si")
-    atoms.set_constraint(FixCartesian(0))
+    atoms.set_constraint(FixCartesian(0, mask=(True, False, False)))
     with pytest.raises(ConstraintError, match="FixCartesian"):
         Restraints.of(atoms, RelaxSettings())
 

@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp import records
 from gencsp.diffusion.joint.conditions import PROPERTIES, Property
 from gencsp.filters.compactness import compactness
 from gencsp.filters.complexity import complexity
@@ -47,7 +48,7 @@ def label_crystals(structures: Iterable[Atoms], *, workers: int = 1) -> Iterator
 
 
 def _row(atoms: Atoms) -> tuple[float, ...]:
-    e_hull = float(atoms.info.get("energy_above_hull", np.nan))
+    e_hull = float(atoms.info.get(records.ENERGY_ABOVE_HULL, np.nan))
     found = properties_of(atoms, e_hull=e_hull)
     return tuple(found[name] for name in PROPERTIES)
 

@@ -1,0 +1,286 @@
+"""The keys that gencsp writes into ``Atoms.info``, and the functions that write results there.
+
+``info`` travels with a structure through extxyz, trajectories and ``run.db`` alike, so its keys are
+gencsp's file format. :data:`KEYS` says of each what it holds, in which unit, and who writes it;
+``docs/file_format.md`` is made from it. Programs use the constants in place of the texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from ase import Atoms
+
+from gencsp.composition import Composition
+from gencsp.deck_base import AngleTolerance, Symprec, check_fields
+from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, space_group
+
+# Where a structure comes from.
+STRUCTURE_ID: Final = "structure_id"
+PROPOSER: Final = "proposer"
+MODEL: Final = "model"
+SEED: Final = "seed"
+PARENTS: Final = "parents"
+STAGE: Final = "stage"
+MOVE: Final = "move"
+ORIGIN: Final = "origin"
+PROPOSED_SPACE_GROUP: Final = "proposed_space_group"
+HOST_ATOMS: Final = "host_atoms"
+# What came of it.
+OUTCOME: Final = "outcome"
+REASON: Final = "reason"
+STEPS: Final = "steps"
+ENERGY_PER_ATOM: Final = "energy_per_atom"
+ENTHALPY_PER_ATOM: Final = "enthalpy_per_atom"
+ENERGY_MODEL: Final = "energy_model"
+ENERGY_DIGEST: Final = "energy_digest"
+DECOMPOSITION_ENERGY: Final = "decomposition_energy"
+SPACE_GROUP: Final = "space_group"
+SPACE_GROUP_NUMBER: Final = "space_group_number"
+DUPLICATE_OF: Final = "duplicate_of"
+COPIES: Final = "copies"
+# What a framework was symmetrised with.
+FRAMEWORK_SYMPREC: Final = "symprec"
+FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
+# What databases say.
+ENERGY_ABOVE_HULL: Final = "energy_above_hull"
+# What filters say; NAME stands for that of a filter.
+FILTER_PREFIX: Final = "filter_"
+FILTER_SOURCE: Final = "filter_source"
+FILTER_SURVIVED: Final = "filter_survived"
+FILTER_FELL_AT: Final = "filter_fell_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of ``Atoms.info``.
+
+    Attributes:
+        name: as it stands in ``info`` and in the columns of ``run.db``.
+        type: of the value: "text", "integer", "number" or "boolean".
+        unit: of a number; empty where it has none.
+        meaning: one sentence.
+        writers: the calls and commands that write it.
+    """
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+    writers: str
+
+
+_ANY = "every call that makes or changes structures"
+_EVALUATED = "relax, hull, search, cycle, refine, import, dft read, fetch"
+_RELAXED = "relax, search, cycle, refine"
+
+#: Every key, in the order in which the documentation shows them.
+KEYS: Final[tuple[Key, ...]] = (
+    Key(STRUCTURE_ID, "text", "", "Name of the structure, unique within a run and the same "
+        "whenever the run is repeated.", _ANY),
+    Key(PROPOSER, "text", "", "Proposer that made the structure or its earliest ancestor; "
+        "another code's name for what was imported from it.", _ANY),
+    Key(MODEL, "text", "", "Digest of the weights of the generative model that proposed the "
+        "structure; absent where there is none. It says nothing of energies: see "
+        f"`{ENERGY_MODEL}`.", _ANY),
+    Key(SEED, "integer", "", "Seed of the run, from which every random choice follows; -1 where "
+        "there is none.", _ANY),
+    Key(PARENTS, "text", "", "Ids of the structures it was made from, joined by `;`.", _ANY),
+    Key(STAGE, "text", "", "generated, relaxed, framework, inpainted or refined.", _ANY),
+    Key(MOVE, "text", "", "Move that made the start of the relaxation.", "search"),
+    Key(ORIGIN, "text", "", "What another code says of where its structure comes from.", "import"),
+    Key(PROPOSED_SPACE_GROUP, "integer", "", "Space group in which a proposer placed the atoms, "
+        "1 to 230; relaxation may leave it.", "propose, search"),
+    Key(HOST_ATOMS, "integer", "", "How many atoms, the first ones, are those of the host that "
+        "was completed.", "propose, cycle, refine"),
+    Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "
+        "(see `gencsp.relax.Outcome`).", "relax, hull, search, cycle, refine"),
+    Key(REASON, "text", "", "What the outcome does not say, such as the constraint that cannot be "
+        "held.", "relax, hull, search, cycle, refine"),
+    Key(STEPS, "integer", "", "Steps that the minimiser took.", _RELAXED),
+    Key(ENERGY_PER_ATOM, "number", "eV/atom", "Potential energy.", _EVALUATED),
+    Key(ENTHALPY_PER_ATOM, "number", "eV/atom", "Potential energy and pressure times volume, at "
+        "the pressure of the relaxation.", _RELAXED),
+    Key(ENERGY_MODEL, "text", "", "Potential and weights, or level of theory, that made the "
+        "energies, such as `chgnet-0.3.0`. Energies of different models are never compared.",
+        _EVALUATED),
+    Key(ENERGY_DIGEST, "text", "", "Short hash of the weights of that potential, 12 hexadecimal "
+        "digits.", "relax, hull, search, cycle, refine"),
+    Key(DECOMPOSITION_ENERGY, "number", "eV/atom", "Energy less that of the phases that the hull "
+        "references decompose into at this composition; negative below the hull.", _EVALUATED),
+    Key(SPACE_GROUP, "text", "", "Hermann-Mauguin symbol of the space group.",
+        f"{_EVALUATED}, propose, refine"),
+    Key(SPACE_GROUP_NUMBER, "integer", "", "1 to 230.", f"{_EVALUATED}, propose, refine"),
+    Key(DUPLICATE_OF, "text", "", "Id of a better-ranked structure that is the same crystal; "
+        "absent where there is none.", "search, cycle, refine"),
+    Key(COPIES, "integer", "", "How many structures of the pools are this crystal, itself "
+        "included.", "dedup"),
+    Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
+        "cycle, refine"),
+    Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),
+    Key(ENERGY_ABOVE_HULL, "number", "eV/atom", "What a database says of the structure; of its "
+        "own energies, not of gencsp's.", "fetch"),
+    Key(FILTER_SOURCE, "text", "", "File and place, or id, of the structure that was judged.",
+        "filter"),
+    Key(FILTER_SURVIVED, "boolean", "", "Whether it passed every filter.", "filter"),
+    Key(FILTER_FELL_AT, "text", "", "First filter that it did not pass; absent where there is "
+        "none.", "filter"),
+    Key(f"{FILTER_PREFIX}NAME", "boolean", "", "Whether it passed the filter NAME.", "filter"),
+    Key(f"{FILTER_PREFIX}NAME_value", "number", "the filter's", "What the filter NAME measured.",
+        "filter"),
+    Key(f"{FILTER_PREFIX}NAME_low", "number", "the filter's", "Least value that passes; absent "
+        "where there is no bound.", "filter"),
+    Key(f"{FILTER_PREFIX}NAME_high", "number", "the filter's", "Largest value that passes; absent "
+        "where there is no bound.", "filter"),
+    Key(f"{FILTER_PREFIX}NAME_note", "text", "", "What the number does not say.", "filter"),
+)  # fmt: skip
+
+#: What an evaluation writes about the structure as it is; stale as soon as another one begins.
+EVALUATION_KEYS: Final = frozenset(
+    {
+        OUTCOME,
+        REASON,
+        STEPS,
+        ENERGY_PER_ATOM,
+        ENTHALPY_PER_ATOM,
+        ENERGY_MODEL,
+        ENERGY_DIGEST,
+        DECOMPOSITION_ENERGY,
+        SPACE_GROUP,
+        SPACE_GROUP_NUMBER,
+    }
+)
+#: What else holds of a structure only until its atoms move; so do all keys of filters.
+_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, ENERGY_ABOVE_HULL})
+
+
+@dataclass(frozen=True, slots=True)
+class SymmetryTolerance:
+    """How near a symmetry must be to count, in Å and degrees: by default as in the paper."""
+
+    symprec: Symprec = SYMPREC
+    angle: AngleTolerance = ANGLE_TOLERANCE
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+class Reference(Protocol):
+    """Says how far above (or below) the known phases an energy lies (eV/atom)."""
+
+    def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float: ...
+
+
+class Ended(Protocol):
+    """What :func:`record` needs of a :class:`~gencsp.relax.result.Relaxed`."""
+
+    @property
+    def atoms(self) -> Atoms: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def converged(self) -> bool: ...
+    @property
+    def energy(self) -> float: ...
+    @property
+    def enthalpy(self) -> float: ...
+    @property
+    def energy_model(self) -> str: ...
+    @property
+    def energy_digest(self) -> str: ...
+
+
+def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
+    """The structure of a relaxation, with what came of it in ``info`` (changed in place).
+
+    What an earlier run or another model left there is taken away first. Always written are
+    ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` and
+    ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``space_group`` and
+    ``space_group_number``; where there is one, ``reason``.
+    """
+    atoms = result.atoms
+    clear_results(atoms, moved=True)
+    atoms.info[OUTCOME] = str(result.outcome)
+    atoms.info[STEPS] = int(result.steps)
+    if result.reason:
+        atoms.info[REASON] = result.reason
+    if result.converged:
+        write_energy(atoms, result.energy, model=result.energy_model, digest=result.energy_digest)
+        atoms.info[ENTHALPY_PER_ATOM] = float(result.enthalpy) / len(atoms)
+        name_space_group(atoms, tolerance)
+    return atoms
+
+
+def clear_results(atoms: Atoms, *, moved: bool = False) -> None:
+    """Take away what an earlier evaluation wrote into ``info``.
+
+    Args:
+        atoms: changed in place; provenance and keys that are not gencsp's stay.
+        moved: the atoms are no longer where they were, so that verdicts of filters, duplicates and
+            distances to a database's hull no longer hold either.
+    """
+    for key in list(atoms.info):
+        stale = key in EVALUATION_KEYS
+        if moved:
+            stale |= key in _OF_THIS_GEOMETRY or str(key).startswith(FILTER_PREFIX)
+        if stale:
+            del atoms.info[key]
+
+
+def write_energy(atoms: Atoms, energy: float, *, model: str, digest: str = "") -> None:
+    """Set ``energy_per_atom`` (eV/atom) and what made it.
+
+    Args:
+        atoms: changed in place.
+        energy: of the whole cell, eV.
+        model: potential and weights, or level of theory; empty where nobody knows.
+        digest: short hash of the weights.
+    """
+    atoms.info[ENERGY_PER_ATOM] = float(energy) / len(atoms)
+    for key, value in ((ENERGY_MODEL, model), (ENERGY_DIGEST, digest)):
+        atoms.info.pop(key, None)
+        if value:
+            atoms.info[key] = value
+
+
+def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
+    """Set ``decomposition_energy`` (eV/atom) where there is an ``energy_per_atom``.
+
+    The caller has made sure that one model made both energies.
+
+    Raises:
+        HullReferenceError: no reference for one of the elements.
+    """
+    atoms.info.pop(DECOMPOSITION_ENERGY, None)
+    energy = atoms.info.get(ENERGY_PER_ATOM)
+    if energy is not None and isfinite(energy):
+        atoms.info[DECOMPOSITION_ENERGY] = float(
+            reference.decomposition_energy(Composition.of(atoms), float(energy))
+        )
+
+
+def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance | None = None) -> None:
+    """Set ``space_group`` and ``space_group_number`` in ``info``."""
+    at = SymmetryTolerance() if tolerance is None else tolerance
+    group = space_group(atoms, symprec=at.symprec, angle_tolerance=at.angle)
+    atoms.info[SPACE_GROUP] = group.symbol
+    atoms.info[SPACE_GROUP_NUMBER] = group.number
+
+
+def ranking_energy(info: Mapping[str, Any]) -> float | None:
+    """What structures of a table are ordered by, eV/atom: the decomposition energy, or else the
+    energy; ``None`` where there is neither."""
+    value = info.get(DECOMPOSITION_ENERGY, info.get(ENERGY_PER_ATOM))
+    return None if value is None else float(value)
+
+
+#: The keys by their names.
+BY_NAME: Final[Mapping[str, Key]] = MappingProxyType({key.name: key for key in KEYS})

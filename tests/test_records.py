@@ -1,0 +1,198 @@
+"""The keys of ``info``: one table, written in one place, and nothing stale left behind."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+from cheap_parts import cheap_cycle
+
+import gencsp
+from gencsp import records
+from gencsp.composition import Composition
+from gencsp.execute import ThisProcess
+from gencsp.provenance import Provenance, Stage
+from gencsp.relax import relax
+from gencsp.store import MemoryStore
+
+ROOT = Path(gencsp.__file__).parents[1]
+
+#: What an earlier run, with another potential, left in the input.
+STALE = {
+    "outcome": "cell exploded or collapsed",
+    "reason": "of another run",
+    "steps": 99,
+    "energy_per_atom": -99.0,
+    "enthalpy_per_atom": -99.0,
+    "energy_model": "other-1",
+    "energy_digest": "0" * 12,
+    "decomposition_energy": -9.0,
+    "space_group": "P1",
+    "space_group_number": 1,
+}
+OF_THE_GEOMETRY = {
+    "duplicate_of": "x",
+    "energy_above_hull": 0.3,
+    "filter_distances": True,
+    "filter_survived": True,
+}
+
+
+def lithium_fluoride() -> Atoms:
+    atoms = bulk("LiF", "rocksalt", a=4.0)
+    atoms.set_tags([3, 4])
+    atoms.set_initial_magnetic_moments([0.5, -0.5])
+    atoms.set_initial_charges([1.0, -1.0])
+    atoms.set_array("site", np.array([[1.0, 2], [3, 4]]))
+    atoms.set_constraint(FixAtoms([0]))
+    atoms.info |= STALE | OF_THE_GEOMETRY | {"mine": {"a": [1, None]}, "model": "generator"}
+    atoms.calc = SinglePointCalculator(atoms, energy=-999.0)
+    return atoms
+
+
+def assert_kept(atoms: Atoms) -> None:
+    given = lithium_fluoride()
+    for name in ("tags", "initial_magmoms", "initial_charges", "site"):
+        np.testing.assert_array_equal(atoms.arrays[name], given.arrays[name])
+    assert [c.todict() for c in atoms.constraints] == [c.todict() for c in given.constraints]
+    assert atoms.info["mine"] == given.info["mine"]
+    assert atoms.info["model"] == "generator"
+
+
+def test_the_page_is_made_from_the_table() -> None:
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        from write_file_format import PAGE, page
+    finally:
+        sys.path.pop(0)
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text) == text, "run tools/write_file_format.py"
+    assert all(f"| `{key.name}` |" in text for key in records.KEYS)
+
+
+def test_every_constant_is_in_the_table_once() -> None:
+    names = [key.name for key in records.KEYS]
+    public = {k: v for k, v in vars(records).items() if k.isupper() and k[0] != "_"}
+    constants = {value for value in public.values() if isinstance(value, str)}
+    assert len(names) == len(set(names))
+    assert constants - {records.FILTER_PREFIX} <= set(names)
+    assert set(Provenance.__dataclass_fields__) <= set(names)
+    assert set(records.EVALUATION_KEYS) == set(STALE)
+
+
+def test_no_key_is_written_as_a_literal() -> None:
+    """Keys that could be mistaken for nothing else stand as text in one module alone."""
+    own = {"energy_per_atom", "model", "seed", "stage", "steps", "origin", "move"}
+    names = {key.name for key in records.KEYS if "NAME" not in key.name} - own
+    pattern = re.compile(rf"info(?:\.get|\.pop)?[\[(]\s*[\"']({'|'.join(sorted(names))})[\"']")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in (ROOT / "gencsp").rglob("*.py")
+        for match in pattern.finditer(re.sub(r'"""(.|\n)*?"""', "", path.read_text()))
+    ]
+    assert found == []
+
+
+def test_relaxing_clears_what_an_earlier_run_left() -> None:
+    (result,) = relax([lithium_fluoride()], steps=40)
+    atoms = records.record(result)
+    assert_kept(atoms)
+    assert result.converged
+    assert not OF_THE_GEOMETRY.keys() & atoms.info.keys()
+    assert "decomposition_energy" not in atoms.info
+    assert "reason" not in atoms.info
+    assert atoms.info["outcome"] == "converged"
+    assert atoms.info["energy_model"] == "chgnet-0.3.0"
+    assert atoms.info["energy_digest"] == result.energy_digest != "0" * 12
+    assert atoms.info["energy_per_atom"] == pytest.approx(atoms.get_potential_energy() / 2)
+    assert (atoms.info["steps"], atoms.info["space_group_number"]) == (result.steps, 225)
+
+
+def test_a_failure_leaves_no_energy_of_before() -> None:
+    slab = lithium_fluoride()
+    slab.pbc = (True, True, False)
+    (result,) = relax([slab])
+    atoms = records.record(result)
+    assert {key: atoms.info[key] for key in STALE if key in atoms.info} == {
+        "outcome": "not periodic in three directions",
+        "steps": 0,
+    }
+    assert atoms.calc is None
+
+
+def test_the_hull_judges_each_structure_alone() -> None:
+    slab = lithium_fluoride()
+    slab.pbc = (True, True, False)
+    argon = bulk("Ar", a=5.3)
+    argon.info |= STALE
+    judged = gencsp.hull([lithium_fluoride(), slab, argon])
+    assert_kept(judged[0])
+    assert_kept(judged[1])
+    first, second, third = (atoms.info for atoms in judged)
+    assert first["energy_model"] == "chgnet-0.3.0"
+    assert abs(first["decomposition_energy"]) < 0.5
+    assert judged[0].get_potential_energy() / 2 == pytest.approx(first["energy_per_atom"])
+    assert {"outcome", "reason", "steps", "enthalpy_per_atom"}.isdisjoint(first)
+    assert first["duplicate_of"] == "x"  # the crystal is where it was
+    assert second["outcome"] == "not periodic in three directions"
+    assert "energy_per_atom" not in second
+    assert judged[1].calc is None
+    assert "decomposition_energy" not in third or third["energy_model"] == "chgnet-0.3.0"
+
+
+def test_an_element_without_reference_costs_its_structure_alone(
+    tmp_path: Path,
+) -> None:
+    entries = tmp_path / "entries.csv"
+    entries.write_text("# model: chgnet-0.3.0\nformula,energy_per_atom\nLi,-1.9\nF,-1.8\n")
+    silicon = bulk("Si")
+    silicon.info |= STALE
+    judged = gencsp.hull([silicon, lithium_fluoride()], entries=entries)
+    assert "Si" in judged[0].info["reason"]
+    assert judged[0].info["energy_per_atom"] < 0
+    assert "decomposition_energy" not in judged[0].info
+    assert judged[1].info["decomposition_energy"] < 0
+
+
+def test_filters_keep_what_they_are_given() -> None:
+    (judged,) = gencsp.filter([lithium_fluoride()], filters=["distances"])
+    assert_kept(judged)
+    assert judged.info["filter_survived"] is True
+
+
+def test_a_decomposition_energy_needs_an_energy() -> None:
+    class Zero:
+        def decomposition_energy(self, composition: object, energy_per_atom: float) -> float:
+            assert composition == Composition.parse("Si")
+            return energy_per_atom
+
+    atoms = bulk("Si")
+    atoms.info["decomposition_energy"] = -9.0
+    records.write_decomposition_energy(atoms, Zero())
+    assert "decomposition_energy" not in atoms.info
+    records.write_energy(atoms, -8.0, model="m")
+    records.write_decomposition_energy(atoms, Zero())
+    assert atoms.info == {
+        "energy_per_atom": -4.0,
+        "energy_model": "m",
+        "decomposition_energy": -4.0,
+    }
+
+
+def test_a_cycle_tells_generator_and_potential_apart() -> None:
+    with ThisProcess() as executor:
+        cycle = cheap_cycle(MemoryStore(), executor)
+        ranked = cycle.run()
+    assert ranked
+    for line in ranked:
+        info = line.atoms.info
+        assert info["energy_model"] == "cheap"
+        assert info.get("model") != "cheap"
+        assert info["stage"] in (Stage.RELAXED, Stage.REFINED)
