@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import ase.db
 import ase.io
-import numpy as np
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError, filetype
 
+from gencsp.descriptors.flaws import Flaw, find_flaws
 from gencsp.errors import StructureFileError
 from gencsp.store.base import portable
 from gencsp.store.disk import DATABASE, storage_errors
 
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifWriter
-
-#: Below this volume, Å³, three lattice vectors span no cell.
-MIN_VOLUME = 1e-6
 
 #: What ASE's readers raise at a file that is not what it seems.
 READING_ERRORS = (
@@ -183,14 +180,14 @@ def _from_row(row: Any) -> Atoms:
 
 def check_crystal(atoms: Atoms, where: str) -> None:
     """Raise ``StructureFileError`` unless ``atoms`` is a fully periodic, ordered crystal."""
-    if len(atoms) == 0:
+    flaws = find_flaws(atoms)
+    if Flaw.NO_ATOMS in flaws:
         raise StructureFileError(f"{where} holds no atoms.")
-    if not atoms.pbc.all() or atoms.cell.volume < MIN_VOLUME:
+    if Flaw.NOT_FINITE in flaws:
+        raise StructureFileError(f"{where} has positions or a cell that are not numbers.")
+    if Flaw.NOT_PERIODIC in flaws or Flaw.NO_VOLUME in flaws:
         raise StructureFileError(
             f"{where} is not a crystal: it needs three lattice vectors and periodicity along each."
         )
-    if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
-        raise StructureFileError(f"{where} has positions or a cell that are not numbers.")
-    occupancies = atoms.info.get("occupancy", {})
-    if any(share < 1 for site in occupancies.values() for share in site.values()):
+    if Flaw.PARTLY_OCCUPIED in flaws:
         raise StructureFileError(f"{where} has partly occupied sites: give an ordered crystal.")

@@ -18,6 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
+from gencsp.descriptors import flaws
 from gencsp.engine import _native
 from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.weights import CHGNetWeights, load_weights
@@ -168,10 +169,10 @@ class NativeEngine:
             time_limit=settings.time_limit or 0.0,
             ceiling=float("inf") if settings.ceiling is None else settings.ceiling,
             patience=verdicts.PATIENCE,
-            least_volume=verdicts.MIN_VOLUME_PER_ATOM,
-            most_volume=verdicts.MAX_VOLUME_PER_ATOM,
-            least_vector=verdicts.MIN_LATTICE_VECTOR,
-            least_distance=verdicts.MIN_DISTANCE,
+            least_volume=flaws.MIN_VOLUME_PER_ATOM,
+            most_volume=flaws.MAX_VOLUME_PER_ATOM,
+            least_vector=flaws.MIN_LATTICE_VECTOR,
+            least_distance=flaws.CLOSEST,
             pressure=settings.pressure * units.GPa,
             fixed_cell=settings.fixed_cell,
             record_path=on_path is not None,

@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
+from gencsp.descriptors.flaws import SAMPLER_START_SHARE
 from gencsp.diffusion.noise import randomise
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import keeps_apart
@@ -29,8 +30,6 @@ Array = NDArray[np.float64]
 SYMPREC = 1e-3
 #: Draws of all orbits, and of orbits within each, before the guests are placed freely.
 TRIES = 40
-#: Least separation (of the sum of covalent radii) before the free coordinates are denoised.
-START_SEPARATION = 0.25
 
 
 class GuestOrbitProposer(ScoreProposer):
@@ -68,7 +67,7 @@ def in_orbits(atoms: Atoms, *, rng: np.random.Generator) -> Atoms | None:
     free = np.setdiff1d(np.arange(len(atoms)), held)
     for _ in range(TRIES):
         placed = _place(atoms, free, *found, rng)
-        if placed is None or not keeps_apart(placed, separation=START_SEPARATION):
+        if placed is None or not keeps_apart(placed, separation=SAMPLER_START_SHARE):
             continue
         try:
             symmetry = FixSymmetry(placed, symprec=SYMPREC)

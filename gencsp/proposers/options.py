@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.joint.conditions import Property
 from gencsp.diffusion.joint.model import JointModel
@@ -26,8 +27,6 @@ DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 ATTEMPTS = 20
 #: Share of symmetric proposals whose symmetry is invented rather than that of a known crystal.
 NOVELTY = 0.25
-#: Least distance of two atoms as a fraction of the sum of their covalent radii.
-SEPARATION = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ class ProposerOptions:
     novelty: float = NOVELTY
     batch_size: int = 16
     attempts: int = ATTEMPTS
-    separation: float = SEPARATION
+    separation: float = PROPOSED_SHARE
     min_separations: Mapping[tuple[str, str], float] = field(default_factory=dict)
     volume_spread: float = 0.0
     files: tuple[Path, ...] = ()

@@ -13,11 +13,12 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.occupancy import can_hold
-from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
+from gencsp.proposers.options import ATTEMPTS, ProposerOptions
 from gencsp.proposers.random_crystals import Recipe, draw_crystals
 from gencsp.proposers.separations import Separations, least_distances
 from gencsp.proposers.streams import streams
@@ -48,7 +49,7 @@ class RandomProposer:
         self,
         *,
         attempts: int = ATTEMPTS,
-        separation: float = SEPARATION,
+        separation: float = PROPOSED_SHARE,
         min_separations: Separations | None = None,
         volume_spread: float = 0.0,
     ) -> None:

@@ -9,8 +9,9 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
+from gencsp.descriptors.distances import pair_distances
+from gencsp.descriptors.flaws import CLOSEST
 from gencsp.errors import RequestError
-from gencsp.proposers.checks import CLOSEST, pair_distances
 
 Array = NDArray[np.float64]
 #: Least distances, Å, of pairs of element symbols in either order.

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from ase import Atoms
 
+from gencsp.descriptors.flaws import MOVED_SHARE
 from gencsp.errors import RequestError
 from gencsp.io import name_of
 from gencsp.proposers.separations import Separations
@@ -21,7 +22,7 @@ from gencsp.search.contracts import ProposerMaker
 from gencsp.search.running import Running
 from gencsp.search.space import Space
 from gencsp.search.trial import RANDOM, SEED
-from gencsp.search.worker import SEPARATION, far_enough, propose_block
+from gencsp.search.worker import far_enough, propose_block
 from gencsp.store.base import portable
 
 #: Blocks without a single structure after which a proposer counts as used up.
@@ -296,6 +297,6 @@ def _unfit(atoms: Atoms, space: Space, separations: Separations | None) -> str:
         return "wrong composition or size"
     if not space.allows_cell(atoms):
         return "another cell"
-    if not far_enough(atoms, separations, separation=SEPARATION):
+    if not far_enough(atoms, separations, separation=MOVED_SHARE):
         return "atoms too close"
     return ""

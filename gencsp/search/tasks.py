@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from ase import Atoms
 
+from gencsp.descriptors.flaws import is_finite
 from gencsp.frameworks import framework
 from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
@@ -22,7 +23,7 @@ from gencsp.relax.result import Outcome, Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Maker, ProposerMaker, RelaxerMaker
 from gencsp.search.randomness import task_generator
-from gencsp.store.base import Finished, is_finite, portable
+from gencsp.store.base import Finished, portable
 from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, refine, space_group
 
 Made = TypeVar("Made")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gencsp.proposers.checks import pair_distances
+from gencsp.descriptors.flaws import MOVED_SHARE, Limits, find_flaws, is_finite
 from gencsp.proposers.separations import Separations, least_distances
 from gencsp.provenance import Provenance, Stage, join_parents
 from gencsp.relax.result import Relaxed
@@ -26,12 +26,10 @@ from gencsp.search.randomness import task_generator
 from gencsp.search.running import Work
 from gencsp.search.space import Space
 from gencsp.search.tasks import SymmetryTolerance
-from gencsp.store.base import Finished, is_finite, portable
+from gencsp.store.base import Finished, portable
 
 #: Children that a move may try to make before the trial is given up.
 CHILDREN = 12
-#: Least distance in a child, as a share of the sum of the covalent radii.
-SEPARATION = 0.55
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,13 +160,9 @@ def _rattled(bench: Bench, atoms: Atoms) -> Atoms:
 
 
 def far_enough(atoms: Atoms, separations: Separations | None, *, separation: float) -> bool:
-    """Whether all pairs keep their least distance; numbers that are not finite never do."""
-    if not (is_finite(atoms) and atoms.cell.volume > 0):
-        return False
-    symbols = sorted(set(atoms.symbols))
-    least = least_distances(symbols, separation=separation, pairs=separations)
-    kind = np.array([symbols.index(symbol) for symbol in atoms.symbols])
-    return bool((pair_distances(atoms) >= least[kind[:, None], kind[None]]).all())
+    """Whether a structure has no flaw, the least distances of its pairs among the rest."""
+    least = partial(least_distances, separation=separation, pairs=separations)
+    return not find_flaws(atoms, Limits(least_distances=least))
 
 
 def _start(bench: Bench, job: Job) -> Atoms | None:
@@ -181,7 +175,7 @@ def _start(bench: Bench, job: Job) -> Atoms | None:
         if (
             child is not None
             and bench.space.allows_counts(child)
-            and far_enough(child, bench.separations, separation=SEPARATION)
+            and far_enough(child, bench.separations, separation=MOVED_SHARE)
         ):
             return _labelled(child, job, bench.seed)
     return None

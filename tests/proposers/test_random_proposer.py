@@ -8,9 +8,10 @@ import spglib
 from ase.build import bulk
 
 from gencsp.composition import Composition
+from gencsp.descriptors.distances import pair_distances
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
-from gencsp.proposers.checks import has_composition, keeps_apart, pair_distances
+from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.options import ProposerOptions
 from gencsp.proposers.pyxtal_random import PyxtalProposer
 from gencsp.proposers.random import RandomProposer
