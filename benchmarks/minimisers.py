@@ -21,8 +21,6 @@ from ase.calculators.calculator import Calculator
 from ase.data import covalent_radii
 from ase.neighborlist import primitive_neighbor_list
 from engine_record import environment, write
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.io.ase import AseAtomsAdaptor
 from relax_workload import FORMULAS, LARGEST, MORE_FORMULAS, SEED, SMALLEST, workload
 from scipy.stats import binomtest, wilcoxon
 
@@ -32,6 +30,7 @@ from gencsp.relax import RelaxSettings
 from gencsp.relax.crystals import Crystals, Values
 from gencsp.relax.inflight import relax_in_flight
 from gencsp.relax.settings import TRUST_REGION, TrustRegionSettings
+from gencsp.similarity import Tolerances, as_structure, structure_matcher
 
 FMAX, STEPS = 0.1, 200
 TIGHT_FMAX, TIGHT_STEPS = 0.01, 500
@@ -41,8 +40,8 @@ KINDS = ("random", "random, displaced", "proposals")
 DISPLACEMENT = 0.01  # Å, standard deviation
 SAME_ENERGY = 1e-3  # eV/atom
 #: Relaxed to 0.01 eV/Å, two structures of one minimum differ by much less than this.
-SAME_STRUCTURE = StructureMatcher(
-    ltol=0.05, stol=0.1, angle_tol=2, primitive_cell=False, scale=False
+SAME_STRUCTURE = structure_matcher(
+    Tolerances(ltol=0.05, stol=0.1, angle_tol=2, scale=False), primitive_cell=False
 )
 
 Ends = list[Atoms]
@@ -243,7 +242,7 @@ def basins(loose: tuple[Ends, Ends], tight: tuple[Ends, Ends]) -> dict[str, obje
 
 
 def _match(one: Atoms, other: Atoms) -> bool:
-    structures = (AseAtomsAdaptor.get_structure(atoms) for atoms in (one, other))
+    structures = (as_structure(atoms) for atoms in (one, other))
     return bool(SAME_STRUCTURE.fit(*structures))
 
 

@@ -18,6 +18,7 @@ from ase.io.formats import UnknownFileTypeError, filetype
 
 from gencsp.descriptors.flaws import Flaw, find_flaws
 from gencsp.errors import StructureFileError
+from gencsp.similarity.matching import as_structure
 from gencsp.store.base import portable
 from gencsp.store.disk import DATABASE, storage_errors
 
@@ -102,12 +103,10 @@ def write_cif(
 
 
 def _symmetrised(atoms: Atoms, symprec: float, angle_tolerance: float) -> CifWriter:
-    from pymatgen.io.ase import AseAtomsAdaptor
     from pymatgen.io.cif import CifWriter
     from pymatgen.symmetry.analyzer import SymmetryUndeterminedError
 
-    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    structure = AseAtomsAdaptor.get_structure(bare)
+    structure = as_structure(atoms)
     try:
         return CifWriter(structure, symprec=symprec, angle_tolerance=angle_tolerance)
     except SymmetryUndeterminedError:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ase import Atoms
 
-from gencsp.search.ranking import SAME_ENERGY
-from gencsp.similarity import StructureIndex
-
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
+from gencsp.similarity import SAME_ENERGY, StructureIndex
 
 
 class Duplicates(Protocol):
@@ -41,11 +37,3 @@ class IndexedDuplicates:
         self._names.append(str(atoms.info["structure_id"]))
         match = self._index.add(atoms, energy)
         return "" if match is None else self._names[match.index]
-
-
-def as_structure(atoms: Atoms) -> Structure:
-    """For pymatgen, bare."""
-    from pymatgen.io.ase import AseAtomsAdaptor
-
-    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    return AseAtomsAdaptor.get_structure(bare)

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from gencsp.similarity.deduplicate import deduplicate
+from gencsp.similarity.deduplicate import SAME_ENERGY, deduplicate
 from gencsp.similarity.fingerprint import fingerprint, formula_key
 from gencsp.similarity.index import NICHE, RADIUS, Match, StructureIndex
+from gencsp.similarity.matching import (
+    LOOSE,
+    STANDARD,
+    Tolerances,
+    as_structure,
+    same_crystal,
+    structure_matcher,
+)
 
 __all__ = [
+    "LOOSE",
     "NICHE",
     "RADIUS",
+    "SAME_ENERGY",
+    "STANDARD",
     "Match",
     "StructureIndex",
+    "Tolerances",
+    "as_structure",
     "deduplicate",
     "fingerprint",
     "formula_key",
+    "same_crystal",
+    "structure_matcher",
 ]

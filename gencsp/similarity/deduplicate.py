@@ -10,7 +10,7 @@ from gencsp.errors import RequestError
 from gencsp.similarity.index import StructureIndex
 
 #: Structures whose energies differ by more than this are different where energies are given,
-#: eV/atom: as in the ranking of a search.
+#: eV/atom: two relaxations of one crystal to the same forces differ by less than a tenth of it.
 SAME_ENERGY = 0.01
 
 

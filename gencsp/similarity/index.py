@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gencsp.errors import RequestError
 from gencsp.similarity.fingerprint import Formula, fingerprint, formula_key
-from gencsp.similarity.matching import Matching, Reduced
+from gencsp.similarity.matching import CrystalMatcher, Reduced
 from gencsp.similarity.neighbours import NeighbourTrees
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class StructureIndex:
     """Finds duplicates and neighbours among crystals.
 
     Args:
-        matcher: pymatgen's, to decide what is the same; ``None`` for its defaults. Its own
-            ``scale`` says whether a compressed crystal is the same as the uncompressed one.
+        matcher: pymatgen's, to decide what is the same; ``None`` for the tolerances ``STANDARD``.
+            Its own ``scale`` says whether a compressed crystal is the same as the uncompressed one.
         radius: only crystals whose fingerprints are nearer than this are given to the matcher;
             calibrated for the matcher's default tolerances.
         candidates: at most so many are given to it, nearest first.
@@ -111,7 +111,7 @@ class StructureIndex:
         self.candidates = candidates
         self.same_energy = same_energy
         self.species_blind = species_blind
-        self._matching = Matching(matcher, species_blind=species_blind)
+        self._matching = CrystalMatcher(matcher, species_blind=species_blind)
         self._buckets: dict[Formula, dict[int, _Bucket]] = {}
         self._added = 0
         self._kept = 0

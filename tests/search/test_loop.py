@@ -29,11 +29,10 @@ from gencsp.execute import LocalProcesses, ThisProcess
 from gencsp.provenance import Provenance
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
-from gencsp.search.books import is_one_of
 from gencsp.search.contracts import Relaxer
-from gencsp.search.duplicates import as_structure
 from gencsp.search.loop import Search, SearchSettings
 from gencsp.search.stop import StopRules
+from gencsp.similarity import same_crystal
 from gencsp.store import DiskStore, Finished, MemoryStore
 
 METHODS = ("random", "hop", "genetic")
@@ -311,8 +310,8 @@ def test_stops() -> None:
     assert len(since) == patience
 
     # the first trial that pymatgen takes for the wanted crystal ends the search
-    wanted = as_structure(next(r.atoms for r in whole.results if r.number > 5 and r.new))
-    fits = [r for r in whole.results if r.atoms is not None and is_one_of(r.atoms, (wanted,))]
+    wanted = next(r.atoms for r in whole.results if r.number > 5 and r.new)
+    fits = [r for r in whole.results if r.atoms is not None and same_crystal(r.atoms, wanted)]
     looking = cheap_search("random", MemoryStore(), ThisProcess())
     looking.books.targets = (wanted,)
     looking.run()
