@@ -22,7 +22,7 @@ from gencsp.provenance import Stage
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search import tasks
 from gencsp.search.contracts import HullReference, ProposerMaker, RelaxerMaker
-from gencsp.search.ranking import Ranked, rank
+from gencsp.search.ranking import rank
 from gencsp.search.running import worker_error
 from gencsp.search.tasks import SymmetryTolerance
 from gencsp.store.base import Finished, Manifest, Scalar, Store
@@ -149,8 +149,8 @@ class Cycle:
         self.guests: tuple[str, ...] | None = settings.guests
         self.guest_choice: GuestChoice | None = None
 
-    def run(self, *, begin: Stage = Stage.GENERATED) -> list[Ranked]:
-        """Run to the end; returns the ranked table. See :meth:`irun`."""
+    def run(self, *, begin: Stage = Stage.GENERATED) -> list[Atoms]:
+        """Run to the end; returns :meth:`ranking`. See :meth:`irun`."""
         for _ in self.irun(begin=begin):
             pass
         return self.ranking()
@@ -177,8 +177,12 @@ class Cycle:
         for stage in list(Stage)[list(Stage).index(begin) :]:
             yield from self._run_stage(stage, make_calls[stage]())
 
-    def ranking(self) -> list[Ranked]:
-        """The converged structures that the store holds, by decomposition energy."""
+    def ranking(self) -> list[Atoms]:
+        """The converged structures that the store holds, by decomposition energy.
+
+        ``duplicate_of`` in ``info`` marks those that are the same crystal as a better one, by its
+        ``structure_id``.
+        """
         return rank(
             atoms
             for stage in (Stage.RELAXED, Stage.REFINED)

@@ -99,14 +99,14 @@ def test_walkers_step_from_where_they_are() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_ranking(method: str) -> None:
     ranking = reference(method).ranking()
-    energies = [line.decomposition_energy for line in ranking]
+    energies = [atoms.info["decomposition_energy"] for atoms in ranking]
     assert energies == sorted(energies)
-    ids = [line.structure_id for line in ranking]
-    for line in ranking:
-        if line.duplicate_of:
-            original = ranking[ids.index(line.duplicate_of)]
-            assert not original.duplicate_of
-            assert original.decomposition_energy <= line.decomposition_energy
+    ids = [atoms.info["structure_id"] for atoms in ranking]
+    for atoms in ranking:
+        if "duplicate_of" in atoms.info:
+            original = ranking[ids.index(atoms.info["duplicate_of"])]
+            assert "duplicate_of" not in original.info
+            assert original.info["decomposition_energy"] <= atoms.info["decomposition_energy"]
 
 
 @pytest.mark.parametrize("method", METHODS)
