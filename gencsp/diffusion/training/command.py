@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gencsp.diffusion.training.objective import Objective
     from gencsp.diffusion.training.trainer import Progress
 
-app = typer.Typer(help="Train the networks.", no_args_is_help=True)
+app = typer.Typer(help="Train networks on crystals of your own.", no_args_is_help=True)
 
 
 @app.callback()
