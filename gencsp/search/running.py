@@ -43,7 +43,6 @@ class Running:
 
     Attributes:
         seconds: wall time of the workers by stage, of this session.
-        waited: seconds that the calling process had nothing to do.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class Running:
         self.store = store
         self.prepare = prepare
         self.seconds: Counter[str] = Counter()
-        self.waited = 0.0
         self._ready = store.load()
         self._found = frozenset(self._ready)
         self._under_way: dict[Future[Work], tuple[str, ...]] = {}
@@ -112,10 +110,9 @@ class Running:
 
     def _collect(self) -> None:
         """Wait until something ends, or what has ended must be kept."""
-        begun = time.perf_counter()
-        patience = max(0.0, KEEP - (begun - self._kept_at)) if self._unkept else None
+        since = time.perf_counter() - self._kept_at
+        patience = max(0.0, KEEP - since) if self._unkept else None
         done, _ = wait_for_any(self._under_way, timeout=patience, return_when=FIRST_COMPLETED)
-        self.waited += time.perf_counter() - begun
         results: dict[str, Finished] = {}
         try:
             # In the order of submission, so that rows of a database come in a readable order.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from ase import Atoms
+from dataclasses import dataclass
 
 from gencsp.errors import RequestError
 
@@ -18,13 +16,11 @@ class StopRules:
         seconds: wall time of this session; ``None`` for no limit.
         patience: relaxations since the last new minimum (FUSE's rule; Collins et al., Faraday
             Discuss. 211, 117 (2018)); ``None`` for no limit.
-        target: known crystals, any of which ends the search when it is found.
     """
 
     budget: int = 100
     seconds: float | None = None
     patience: int | None = None
-    target: tuple[Atoms, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for name in ("budget", "patience"):
