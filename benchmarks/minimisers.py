@@ -38,7 +38,7 @@ TIGHT_FMAX, TIGHT_STEPS = 0.01, 500
 #: straight ends on a saddle point, one that takes long leaves it. Displaced starts have none.
 KINDS = ("random", "random, displaced", "proposals")
 DISPLACEMENT = 0.01  # Å, standard deviation
-SAME_ENERGY = 1e-3  # eV/atom
+SAME_MINIMUM = 1e-3  # eV/atom
 #: Relaxed to 0.01 eV/Å, two structures of one minimum differ by much less than this.
 SAME_STRUCTURE = structure_matcher(
     Tolerances(ltol=0.05, stol=0.1, angle_tol=2, scale=False), primitive_cell=False
@@ -191,7 +191,7 @@ def _energies(ends: Sequence[Atoms]) -> np.ndarray:
 def lower_or_higher(one: np.ndarray, other: np.ndarray) -> dict[str, object]:
     """Whether ``one`` lies above ``other`` systematically; differences beyond 1 meV/atom count."""
     difference = (one - other)[np.isfinite(one - other)]
-    apart = difference[np.abs(difference) > SAME_ENERGY]
+    apart = difference[np.abs(difference) > SAME_MINIMUM]
     higher = int((apart > 0).sum())
     sign = binomtest(higher, len(apart)) if len(apart) else None
     rng = np.random.default_rng(0)
@@ -256,7 +256,7 @@ def against_chgnet(starts: Sequence[Atoms], ends: Ends) -> dict[str, object]:
         "same_minimum": share(len(same), len(rows)),
         "same_number_of_steps": sum(end.info["calls"] == calls for end, _, _, calls in rows),
         "within_1_meV_where_the_minimum_is_the_same": share(
-            sum(d < SAME_ENERGY for d in apart), len(apart)
+            sum(d < SAME_MINIMUM for d in apart), len(apart)
         ),
         "largest_difference_there_meV_per_atom": round(1e3 * max(apart), 4),
         "differences_elsewhere_meV_per_atom": [

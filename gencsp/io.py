@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.io.formats import UnknownFileTypeError, filetype
 
 from gencsp.descriptors.flaws import Flaw, find_flaws
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.errors import StructureFileError
 from gencsp.similarity.matching import as_structure
 from gencsp.store.base import portable
@@ -76,7 +77,11 @@ def write_extxyz(path: Path | str, structures: Sequence[Atoms]) -> Path:
 
 
 def write_cif(
-    path: Path | str, atoms: Atoms, *, symprec: float = 0.1, angle_tolerance: float = 10.0
+    path: Path | str,
+    atoms: Atoms,
+    *,
+    symprec: float = SYMPREC,
+    angle_tolerance: float = ANGLE_TOLERANCE,
 ) -> Path:
     """Write one crystal as CIF, symmetrised; returns the path.
 

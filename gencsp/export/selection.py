@@ -11,8 +11,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gencsp.composition import Composition
-from gencsp.descriptors.flaws import CLOSEST, Limits, find_flaws
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.descriptors.flaws import CLOSEST, Flaw, Limits, find_flaws
 from gencsp.errors import ExportError
 from gencsp.export.cells import regular, resized
 from gencsp.filters.distances import shortest_distance
@@ -125,8 +125,8 @@ def choose(
     ids = [name_of(one, number) for number, one in enumerate(pool)]
     reasons: dict[int, str] = {}
     for number, one in enumerate(pool):
-        if flaws := find_flaws(one, ACCEPTED):
-            reasons[number] = str(flaws[0])
+        if (reason := _refused(one)) is not None:
+            reasons[number] = reason
     sound = [number for number in range(len(pool)) if number not in reasons]
     composition = _one_composition([pool[n] for n in sound], formula, reasons, code)
     size = _size([pool[n] for n in sound], composition, rules, code=code, asked=atoms)
@@ -142,6 +142,18 @@ def choose(
         raise ExportError(_nothing_left(len(pool), reasons, code))
     left_out = tuple(LeftOut(structure_id=ids[n], reason=reasons[n]) for n in sorted(reasons))
     return Batch(composition=composition, seeds=tuple(seeds), home=home), left_out
+
+
+def _refused(atoms: Atoms) -> str | None:
+    """Why no code at all could take a structure, or ``None`` where one could."""
+    flaws = find_flaws(atoms, ACCEPTED)
+    if not flaws:
+        return None
+    if flaws[0] is Flaw.UNKNOWN_ELEMENT:
+        return f"{flaws[0]} {min(set(atoms.get_chemical_symbols()) - set(ELEMENTS))}"
+    if flaws[0] in (Flaw.NOT_PERIODIC, Flaw.NO_VOLUME):
+        return "not a crystal"
+    return str(flaws[0])
 
 
 def _one_composition(

@@ -17,8 +17,9 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.orbits import SYMPREC, orbits
+from gencsp.filters.orbits import orbits
 
 
 class Complexity(ConfiguredFilter):

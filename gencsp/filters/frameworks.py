@@ -15,8 +15,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.filters.neighbours import pairs_within
-from gencsp.filters.orbits import SYMPREC, orbits
+from gencsp.filters.orbits import orbits
 from gencsp.similarity.matching import structure_matcher
 
 if TYPE_CHECKING:

@@ -30,8 +30,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.orbits import SYMPREC, orbits
+from gencsp.filters.orbits import orbits
 
 Array = NDArray[np.float64]
 

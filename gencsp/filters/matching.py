@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Element, Structure
 
 Matching = Literal["disordered", "ordered"]
-#: Å, of the space groups that are compared.
-SYMPREC = 0.1
+#: Å, of the space groups that are compared: MatterGen's evaluator's.
+MATTERGEN_SYMPREC = 0.1
 #: Differences up to which two elements can replace each other.
 RADIUS_DIFFERENCE, ELECTRONEGATIVITY_DIFFERENCE = 0.3, 1.0
 
@@ -68,7 +68,9 @@ class Candidate:
         )
 
         try:
-            return int(SpacegroupAnalyzer(self.structure, SYMPREC).get_space_group_number())
+            return int(
+                SpacegroupAnalyzer(self.structure, MATTERGEN_SYMPREC).get_space_group_number()
+            )
         except SymmetryUndeterminedError:
             return 1
 

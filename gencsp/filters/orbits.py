@@ -10,9 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.descriptors.flaws import RELAXABLE, Flaw, cell_flaws
-
-#: Å and degrees: gencsp's tolerances of symmetry, those of CHGGen.
-SYMPREC, ANGLE_TOLERANCE = 0.1, 10.0
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ase import Atoms
 from ase.constraints import FixSymmetry
 
 from gencsp.descriptors.flaws import PROPOSED_SHARE, SAMPLER_START_SHARE, Limits, cell_flaws
+from gencsp.descriptors.tolerances import EXACT_SYMPREC
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.lattice import (
     PRIMITIVE,
@@ -51,8 +52,6 @@ RATIO_JITTER, ANGLE_JITTER = 0.03, 1.0
 MIN_HEIGHT = 0.25
 #: Random free coordinates tried for one skeleton.
 TRIES = 20
-#: Å: the crystal is built exactly, so its symmetry is found at a small tolerance.
-SYMPREC = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +225,7 @@ def realise(skeleton: Skeleton, *, volume: float, rng: np.random.Generator) -> A
 def _hold(atoms: Atoms, skeleton: Skeleton, rng: np.random.Generator) -> Start | None:
     """Put ``FixSymmetry`` on a crystal; ``None`` where spglib does not find all of its group."""
     try:
-        symmetry = FixSymmetry(atoms, symprec=SYMPREC)
+        symmetry = FixSymmetry(atoms, symprec=EXACT_SYMPREC)
     except SPGLIB_ERRORS:
         return None
     order = max(site.multiplicity for site in sites(skeleton.space_group).values())

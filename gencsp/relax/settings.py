@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gencsp.descriptors.tolerances import KEPT_SYMPREC
+
 Minimiser = Literal["fire", "quasi-newton"]
 
 
@@ -60,7 +62,7 @@ class RelaxSettings:
     pressure: float = 0.0
     fixed_cell: bool = False
     keep_symmetry: bool = False
-    symprec: float = 0.01
+    symprec: float = KEPT_SYMPREC
     minimiser: Minimiser = "quasi-newton"
     time_limit: float | None = None
     ceiling: float | None = None

@@ -7,6 +7,7 @@ from collections import Counter
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.descriptors.tolerances import NEW_MINIMUM
 from gencsp.references import HullEntry
 from gencsp.search import tasks
 from gencsp.search.contracts import HullReference, LiveHull
@@ -14,10 +15,6 @@ from gencsp.search.duplicates import Duplicates, IndexedDuplicates
 from gencsp.search.trial import Result
 from gencsp.similarity import same_crystal
 from gencsp.store.base import Finished
-
-#: eV/atom: a minimum must be lower by this to count as new; two relaxations of one crystal to the
-#: same forces differ by less.
-NEW_MINIMUM = 1e-3
 
 
 class Books:

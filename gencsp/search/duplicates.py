@@ -6,7 +6,8 @@ from typing import Protocol
 
 from ase import Atoms
 
-from gencsp.similarity import SAME_ENERGY, StructureIndex
+from gencsp.descriptors.tolerances import SAME_ENERGY
+from gencsp.similarity import StructureIndex
 
 
 class Duplicates(Protocol):

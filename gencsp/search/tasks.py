@@ -16,6 +16,7 @@ from typing import TypeVar
 from ase import Atoms
 
 from gencsp.descriptors.flaws import is_finite
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.frameworks import framework
 from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
@@ -24,7 +25,7 @@ from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Maker, ProposerMaker, RelaxerMaker
 from gencsp.search.randomness import task_generator
 from gencsp.store.base import Finished, portable
-from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, refine, space_group
+from gencsp.symmetry import refine, space_group
 
 Made = TypeVar("Made")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gencsp.similarity.deduplicate import SAME_ENERGY, deduplicate
+from gencsp.similarity.deduplicate import deduplicate
 from gencsp.similarity.fingerprint import fingerprint, formula_key
 from gencsp.similarity.index import NICHE, RADIUS, Match, StructureIndex
 from gencsp.similarity.matching import (
@@ -18,7 +18,6 @@ __all__ = [
     "LOOSE",
     "NICHE",
     "RADIUS",
-    "SAME_ENERGY",
     "STANDARD",
     "Match",
     "StructureIndex",

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.errors import ConstraintError
 from gencsp.search.moves.base import Tools, bare, hold_symmetry
-
-#: Å: tolerance at which the symmetry of a relaxed parent is found where the child keeps it.
-SYMPREC = 0.1
 
 
 @dataclass(frozen=True, slots=True)
