@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gencsp.errors import RequestError
 from gencsp.similarity.fingerprint import Formula, fingerprint, formula_key
 from gencsp.similarity.matching import CrystalMatcher, Reduced
-from gencsp.similarity.neighbours import NeighbourTrees
+from gencsp.similarity.neighbours import NearestVectors
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -64,7 +64,7 @@ class _Kept:
 class _Bucket:
     """The structures of one formula and number of atoms in the primitive cell."""
 
-    vectors: NeighbourTrees = field(default_factory=NeighbourTrees)
+    vectors: NearestVectors = field(default_factory=NearestVectors)
     kept: list[_Kept] = field(default_factory=list)
 
 
@@ -136,11 +136,6 @@ class StructureIndex:
             self._keep(crystal, energy)
         self._added += 1
         return found
-
-    def insert(self, atoms: Atoms, energy: float | None = None) -> None:
-        """Keep a structure whether or not it is in the index, such as a known crystal."""
-        self._keep(self._prepared(atoms), energy)
-        self._added += 1
 
     def find(self, atoms: Atoms, energy: float | None = None) -> Match | None:
         """The crystal of the index that a structure is the same as; the index stays as it is."""
