@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import sqrt
 
 import numpy as np
-
-#: Two-sided 95 % quantile of the normal distribution.
-Z95 = 1.959963984540054
+from scipy.stats import binomtest, bootstrap
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson, 1927); (0, 1) where nothing was tried."""
     if trials == 0:
         return 0.0, 1.0
-    share, z2 = successes / trials, Z95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = binomtest(successes, trials).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def bootstrap_interval(
@@ -28,11 +23,20 @@ def bootstrap_interval(
     rng: np.random.Generator,
     resamples: int = 2000,
 ) -> tuple[float, float]:
-    """95 % percentile interval of a statistic of independent values."""
+    """95 % percentile interval of a statistic of independent values; of one value, that value's."""
     data = np.asarray(values, dtype=float)
-    draws = [statistic(rng.choice(data, len(data))) for _ in range(resamples)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return float(low), float(high)
+    if len(data) == 1:
+        return float(statistic(data)), float(statistic(data))
+    found = bootstrap(
+        (data,),
+        statistic,
+        n_resamples=resamples,
+        confidence_level=0.95,
+        method="percentile",
+        vectorized=False,
+        random_state=rng,
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def share(successes: int, trials: int) -> dict[str, float]:
