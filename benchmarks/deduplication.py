@@ -29,6 +29,7 @@ from pymatgen.core import Lattice, Structure
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
+from gencsp.descriptors.tolerances import SAME_ENERGY
 from gencsp.io import read_structures
 from gencsp.proposers import propose
 from gencsp.relax import relax
@@ -41,8 +42,6 @@ Draw = Callable[[int, np.random.Generator], list[Atoms]]
 SEEDS = (0, 1, 2)
 #: Compositions whose proposals are relaxed twice each, and the most atoms in their cells.
 RELAXED = (("TiO2", 12), ("Si", 8), ("Li2Si", 12))
-#: Energies further apart are not compared, eV/atom: what a search does.
-SAME_ENERGY = 0.01
 #: Largest cells taken from the database.
 MAX_ATOMS = 16
 #: Of the structures of a timed pool one in so many is distinct, the others are copies of those.

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gencsp.descriptors.tolerances import KEPT_SYMPREC
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 THREADS = 2
 FMAX, STEPS = 0.1, 200
-SYMPREC = 0.01  # Å, where symmetry is kept
 
 #: "energy" (eV/atom) and "steps", one number for each structure.
 Summary = dict[str, list[float]]
@@ -50,7 +51,7 @@ def relax_with_chgnet(batch: list[Atoms], keep_symmetry: bool = False) -> Summar
         for start in batch:
             atoms = start.copy()
             if keep_symmetry:
-                atoms.set_constraint(FixSymmetry(atoms, symprec=SYMPREC))
+                atoms.set_constraint(FixSymmetry(atoms, symprec=KEPT_SYMPREC))
             result = _optimizer().relax(atoms, fmax=FMAX, steps=STEPS, verbose=False)
             trajectory = result["trajectory"]
             found["energy"].append(float(trajectory.energies[-1]) / len(atoms))
@@ -65,7 +66,9 @@ def relax_with_engine(
     from gencsp.engine.select import get_engine
     from gencsp.relax.settings import RelaxSettings
 
-    settings = RelaxSettings(fmax=FMAX, steps=STEPS, keep_symmetry=keep_symmetry, symprec=SYMPREC)
+    settings = RelaxSettings(
+        fmax=FMAX, steps=STEPS, keep_symmetry=keep_symmetry, symprec=KEPT_SYMPREC
+    )
     if minimiser is not None:
         settings = replace(settings, minimiser=minimiser)
     found = sorted(

@@ -17,8 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import WILSON, share
@@ -27,13 +25,11 @@ from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.proposers import Request, get_proposer
 from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import Relaxed, relax
+from gencsp.similarity import LOOSE, STANDARD, Tolerances, same_crystal
 from gencsp.symmetry import space_group
 
 SEED = 0
-MATCHERS = {
-    "default": StructureMatcher(),
-    "loose": StructureMatcher(stol=0.5, ltol=0.3, angle_tol=10),
-}
+TOLERANCES = {"default": STANDARD, "loose": LOOSE}
 #: Name in the results: proposer and its share of invented symmetries.
 PROPOSERS = {
     "mixed": ("mixed", None),
@@ -61,14 +57,11 @@ def converged(relaxed: Sequence[Relaxed]) -> list[tuple[int, Atoms]]:
 
 
 def first_match(
-    candidates: Sequence[tuple[int, Atoms]], truth: Atoms, matcher: StructureMatcher
+    candidates: Sequence[tuple[int, Atoms]], truth: Atoms, tolerances: Tolerances
 ) -> int | None:
     """Number of the first candidate that matches, counted from 1."""
-    target = AseAtomsAdaptor.get_structure(
-        Atoms(truth.numbers, truth.positions, cell=truth.cell, pbc=True)
-    )
     for index, atoms in candidates:
-        if matcher.fit(AseAtomsAdaptor.get_structure(atoms), target):
+        if same_crystal(atoms, truth, tolerances=tolerances):
             return index + 1
     return None
 
@@ -94,15 +87,15 @@ def measure(name: str, truths: Sequence[Atoms], n: int) -> dict[str, object]:
                 "lowest_energy": min(
                     (r.energy_per_atom for r in relaxed if r.converged), default=float("nan")
                 ),
-                "first_match": {m: first_match(ended, truth, f) for m, f in MATCHERS.items()},
+                "first_match": {m: first_match(ended, truth, f) for m, f in TOLERANCES.items()},
                 "first_match_unrelaxed": {
-                    m: first_match(as_they_are(made), truth, f) for m, f in MATCHERS.items()
+                    m: first_match(as_they_are(made), truth, f) for m, f in TOLERANCES.items()
                 },
             }
         )
         print(name, rows[-1], flush=True)
     found, unrelaxed = (
-        {m: share(sum(row[when][m] is not None for row in rows), len(rows)) for m in MATCHERS}
+        {m: share(sum(row[when][m] is not None for row in rows), len(rows)) for m in TOLERANCES}
         for when in ("first_match", "first_match_unrelaxed")
     )
     return {

@@ -25,8 +25,6 @@ import numpy as np
 import torch
 from ase import Atoms
 from joint_options import add_model_options, add_sampler_options, network_of, settings_of
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
@@ -34,9 +32,10 @@ from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.training.data import stream_extxyz
+from gencsp.similarity import LOOSE, as_structure, structure_matcher
 
 RESULTS = Path(__file__).parent / "results"
-MATCHER = StructureMatcher(stol=0.5, ltol=0.3, angle_tol=10)
+MATCHER = structure_matcher(LOOSE)
 #: Structures sampled together, if samples of one crystal are fewer.
 BATCH = 128
 #: Published, on the whole test splits, after training on the whole training splits (27,136 rows
@@ -60,13 +59,13 @@ PUBLISHED = {
 
 def distances(truth: Atoms, made: Sequence[Atoms]) -> list[float | None]:
     """RMSE of each sample, ``None`` where it does not match."""
-    target = AseAtomsAdaptor.get_structure(bare(truth))
+    target = as_structure(truth)
     found: list[float | None] = []
     for atoms in made:
         if not (np.isfinite(atoms.positions).all() and atoms.cell.volume > 0.1):
             found.append(None)
             continue
-        rms = MATCHER.get_rms_dist(target, AseAtomsAdaptor.get_structure(bare(atoms)))
+        rms = MATCHER.get_rms_dist(target, as_structure(atoms))
         found.append(None if rms is None else float(rms[0]))
     return found
 

@@ -20,8 +20,6 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.data import covalent_radii
 from ase.neighborlist import primitive_neighbor_list
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.io.ase import AseAtomsAdaptor
 from relax_workload import FORMULAS, LARGEST, MORE_FORMULAS, SEED, SMALLEST, workload
 from scipy.stats import binomtest, wilcoxon
 
@@ -32,6 +30,7 @@ from gencsp.relax import RelaxSettings
 from gencsp.relax.crystals import Crystals, Values
 from gencsp.relax.inflight import relax_in_flight
 from gencsp.relax.settings import TRUST_REGION, TrustRegionSettings
+from gencsp.similarity import Tolerances, as_structure, structure_matcher
 
 FMAX, STEPS = 0.1, 200
 TIGHT_FMAX, TIGHT_STEPS = 0.01, 500
@@ -39,10 +38,10 @@ TIGHT_FMAX, TIGHT_STEPS = 0.01, 500
 #: straight ends on a saddle point, one that takes long leaves it. Displaced starts have none.
 KINDS = ("random", "random, displaced", "proposals")
 DISPLACEMENT = 0.01  # Å, standard deviation
-SAME_ENERGY = 1e-3  # eV/atom
+SAME_MINIMUM = 1e-3  # eV/atom
 #: Relaxed to 0.01 eV/Å, two structures of one minimum differ by much less than this.
-SAME_STRUCTURE = StructureMatcher(
-    ltol=0.05, stol=0.1, angle_tol=2, primitive_cell=False, scale=False
+SAME_STRUCTURE = structure_matcher(
+    Tolerances(ltol=0.05, stol=0.1, angle_tol=2, scale=False), primitive_cell=False
 )
 
 Ends = list[Atoms]
@@ -192,7 +191,7 @@ def _energies(ends: Sequence[Atoms]) -> np.ndarray:
 def lower_or_higher(one: np.ndarray, other: np.ndarray) -> dict[str, object]:
     """Whether ``one`` lies above ``other`` systematically; differences beyond 1 meV/atom count."""
     difference = (one - other)[np.isfinite(one - other)]
-    apart = difference[np.abs(difference) > SAME_ENERGY]
+    apart = difference[np.abs(difference) > SAME_MINIMUM]
     higher = int((apart > 0).sum())
     sign = binomtest(higher, len(apart)) if len(apart) else None
     rng = np.random.default_rng(0)
@@ -243,7 +242,7 @@ def basins(loose: tuple[Ends, Ends], tight: tuple[Ends, Ends]) -> dict[str, obje
 
 
 def _match(one: Atoms, other: Atoms) -> bool:
-    structures = (AseAtomsAdaptor.get_structure(atoms) for atoms in (one, other))
+    structures = (as_structure(atoms) for atoms in (one, other))
     return bool(SAME_STRUCTURE.fit(*structures))
 
 
@@ -257,7 +256,7 @@ def against_chgnet(starts: Sequence[Atoms], ends: Ends) -> dict[str, object]:
         "same_minimum": share(len(same), len(rows)),
         "same_number_of_steps": sum(end.info["calls"] == calls for end, _, _, calls in rows),
         "within_1_meV_where_the_minimum_is_the_same": share(
-            sum(d < SAME_ENERGY for d in apart), len(apart)
+            sum(d < SAME_MINIMUM for d in apart), len(apart)
         ),
         "largest_difference_there_meV_per_atom": round(1e3 * max(apart), 4),
         "differences_elsewhere_meV_per_atom": [

@@ -24,9 +24,10 @@ from scipy.stats import chi2_contingency, ks_2samp
 
 from gencsp.benchmark.record import record
 from gencsp.composition import Composition
-from gencsp.diffusion.lattice import bravais, centring, min_height
+from gencsp.descriptors.distances import min_height, pair_distances
+from gencsp.diffusion.lattice import bravais, centring
 from gencsp.least_distances import LeastDistances
-from gencsp.proposers.checks import keeps_apart, pair_distances
+from gencsp.proposers.checks import keeps_apart
 from gencsp.proposers.occupancy import can_hold
 from gencsp.proposers.pyxtal_random import draw_with_pyxtal, pyxtal_crystal, pyxtal_group
 from gencsp.proposers.random_crystals import RandomCrystal, Recipe, draw_crystals
@@ -250,7 +251,7 @@ def shape(atoms: Atoms) -> tuple[float, float, float]:
     """Least height and longest edge by the cube root of the volume; nearest neighbours, Å."""
     edge = atoms.cell.volume ** (1 / 3)
     longest = float(atoms.cell.lengths().max())
-    return min_height(atoms.cell) / edge, longest / edge, float(pair_distances(atoms).min())
+    return min_height(atoms.cell.array) / edge, longest / edge, float(pair_distances(atoms).min())
 
 
 def occupied(crystal: RandomCrystal, group: int) -> Sites:

@@ -17,8 +17,6 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.constraints import FixAtoms
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
@@ -27,6 +25,7 @@ from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.diffusion.score_model import NetworkScoreModel, load_score_model
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.engine.select import get_engine
+from gencsp.similarity import same_crystal
 
 SEED = 0
 SAMPLERS: dict[str, tuple[int, SamplerSettings]] = {
@@ -106,17 +105,12 @@ def main() -> None:
         crystals = [with_host(atoms, rng=rng) for atoms in crystals]
     truth = np.array([e.energy for e in engine.evaluate(crystals)])
     sizes = np.array([len(a) for a in crystals])
-    matcher = StructureMatcher()
-    originals = [AseAtomsAdaptor.get_structure(a) for a in crystals]
     results = {}
     for name, (calls, settings) in (INPAINTERS if args.guests else SAMPLERS).items():
         made, seconds = generate(model, crystals, settings)
         energy = np.array([e.energy for e in engine.evaluate(made)])
         above = np.where(np.isfinite(energy), (energy - truth) / sizes, np.inf)
-        matches = sum(
-            matcher.fit(AseAtomsAdaptor.get_structure(a), original)
-            for a, original in zip(made, originals, strict=True)
-        )
+        matches = sum(same_crystal(a, original) for a, original in zip(made, crystals, strict=True))
         results[name] = {
             "calls": calls,
             "matched": share(matches, len(made)),

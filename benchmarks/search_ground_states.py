@@ -39,10 +39,9 @@ from gencsp.proposers import Request, get_proposer
 from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import RelaxSettings, relax
 from gencsp.relax.result import Relaxed
-from gencsp.search.books import is_one_of
-from gencsp.search.duplicates import as_structure
 from gencsp.search.moves import get_move
 from gencsp.search_strategies import GENETIC_MOVES, HOP_MOVES
+from gencsp.similarity import same_crystal
 from gencsp.store import MemoryStore
 
 DRAWN_WITH = 0
@@ -206,7 +205,7 @@ def cryspy_search(case: Case, kind: Kind, seed: int, budget: int, client: Client
         cpu[0] += time.process_time() - used
         return done
 
-    targets = tuple(as_structure(atoms) for atoms in (case.truth, case.relaxed))
+    targets = (case.truth, case.relaxed)
     deck = deck_of(kind.method, case.composition, case.units, seed=seed)
     begun, lower, best, number = time.perf_counter(), None, float("inf"), 0
     found = None
@@ -217,7 +216,7 @@ def cryspy_search(case: Case, kind: Kind, seed: int, budget: int, client: Client
                 best = min(best, done.energy_per_atom)
                 if lower is None and done.energy_per_atom < case.energy - 1e-3:
                     lower = number
-                if is_one_of(done.atoms, targets):
+                if any(same_crystal(done.atoms, target) for target in targets):
                     found = number
             if found or number == budget:
                 break

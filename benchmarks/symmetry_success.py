@@ -21,6 +21,7 @@ from ase import Atoms
 from gencsp.benchmark.record import record
 from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.frameworks import framework
 from gencsp.proposers import Request, get_proposer
 from gencsp.proposers.options import ProposerOptions
@@ -57,7 +58,10 @@ def relaxed(structures: Iterable[Atoms]) -> list[Atoms]:
 
 def groups(structures: Sequence[Atoms]) -> list[int]:
     """Space groups at 0.1 Å and 10 degrees, as in the paper."""
-    return [space_group(atoms, symprec=0.1, angle_tolerance=10).number for atoms in structures]
+    return [
+        space_group(atoms, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE).number
+        for atoms in structures
+    ]
 
 
 def summarise(numbers: list[int], low: tuple[int, ...]) -> dict[str, object]:

@@ -16,14 +16,15 @@ def main(path: str) -> None:
         for step in search.irun():
             print(f"{step.stage}: {step.done}/{step.total} tasks, {step.structures} structures")
         ranking = search.ranking()
-    for line in ranking:
+    pool = write_extxyz(deck.folder / "ranked.extxyz", ranking)
+    for info in (atoms.info for atoms in ranking):
         print(
-            f"{line.decomposition_energy:8.4f} eV/atom  {line.space_group:12} {line.stage:8} "
-            f"{line.structure_id:8} from {line.parents} {line.duplicate_of and '(duplicate)'}"
+            f"{info['decomposition_energy']:8.4f} eV/atom  {info['space_group']:12} "
+            f"{info['stage']:8} {info['structure_id']:8} from {info.get('parents', '')} "
+            f"{'(duplicate)' if 'duplicate_of' in info else ''}"
         )
-    pool = write_extxyz(deck.folder / "ranked.extxyz", [line.atoms for line in ranking])
     if ranking:
-        best = write_cif(deck.folder / "best.cif", ranking[0].atoms)
+        best = write_cif(deck.folder / "best.cif", ranking[0])
         print(f"wrote {pool} and {best}")
 
 

@@ -26,7 +26,7 @@ def main(path: str) -> None:
         for step in search.irun():
             if step.result is not None and step.result.record:
                 print(f"trial {step.done}: {step.best:.4f} eV/atom by {step.result.move}")
-        found = [line.atoms for line in search.ranking()]
+        found = search.ranking()
     print(f"{search.stopped}: {write_extxyz(folder(deck) / 'ranked.extxyz', found)}")
 
 

@@ -130,7 +130,7 @@ def refine(
             for progress in cycle.irun(begin=Stage.FRAMEWORK):
                 if report is not None:
                     report(progress)
-            refined.extend(line.atoms for line in cycle.ranking())
+            refined.extend(cycle.ranking())
     for atoms in refined:
         # What lies between is not handed over: name the structure given instead.
         number = str(atoms.info[records.STRUCTURE_ID])[1:].partition(".")[0]
@@ -166,7 +166,7 @@ def search(
         for progress in run.irun():
             if report is not None:
                 report(progress)
-    return [line.atoms for line in run.ranking()]
+    return run.ranking()
 
 
 def hull(

@@ -18,6 +18,8 @@ from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from ase.io.formats import UnknownFileTypeError, filetype
 
+from gencsp.descriptors.flaws import Flaw, find_flaws
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.errors import StructureFileError
 from gencsp.records import (
     DECOMPOSITION_ENERGY,
@@ -27,14 +29,12 @@ from gencsp.records import (
     STAGE,
     STRUCTURE_ID,
 )
+from gencsp.similarity.matching import as_structure
 from gencsp.store.base import writable
 from gencsp.store.disk import DATABASE, read_row, storage_errors
 
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifWriter
-
-#: Below this volume, Å³, three lattice vectors span no cell.
-MIN_VOLUME = 1e-6
 
 #: What ASE's readers raise at a file that is not what it seems.
 READING_ERRORS = (
@@ -91,7 +91,11 @@ def write_extxyz(path: Path | str, structures: Sequence[Atoms]) -> Path:
 
 
 def write_cif(
-    path: Path | str, atoms: Atoms, *, symprec: float = 0.1, angle_tolerance: float = 10.0
+    path: Path | str,
+    atoms: Atoms,
+    *,
+    symprec: float = SYMPREC,
+    angle_tolerance: float = ANGLE_TOLERANCE,
 ) -> Path:
     """Write one crystal as CIF, symmetrised; returns the path.
 
@@ -154,12 +158,10 @@ def _fits_extxyz(key: str, value: object) -> bool:
 
 
 def _symmetrised(atoms: Atoms, symprec: float, angle_tolerance: float) -> CifWriter:
-    from pymatgen.io.ase import AseAtomsAdaptor
     from pymatgen.io.cif import CifWriter
     from pymatgen.symmetry.analyzer import SymmetryUndeterminedError
 
-    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    structure = AseAtomsAdaptor.get_structure(bare)
+    structure = as_structure(atoms)
     try:
         return CifWriter(structure, symprec=symprec, angle_tolerance=angle_tolerance)
     except SymmetryUndeterminedError:
@@ -226,15 +228,14 @@ def _parse(path: Path) -> list[Atoms]:
 
 def check_crystal(atoms: Atoms, where: str) -> None:
     """Raise ``StructureFileError`` unless ``atoms`` is a fully periodic, ordered crystal."""
-    if len(atoms) == 0:
+    flaws = find_flaws(atoms)
+    if Flaw.NO_ATOMS in flaws:
         raise StructureFileError(f"{where} holds no atoms.")
-    if not atoms.pbc.all() or atoms.cell.volume < MIN_VOLUME:
+    if Flaw.NOT_FINITE in flaws:
+        raise StructureFileError(f"{where} has positions or a cell that are not numbers.")
+    if Flaw.NOT_PERIODIC in flaws or Flaw.NO_VOLUME in flaws:
         raise StructureFileError(
             f"{where} is not a crystal: it needs three lattice vectors and periodicity along each."
         )
-    if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
-        raise StructureFileError(f"{where} has positions or a cell that are not numbers.")
-    occupancies = atoms.info.get("occupancy")
-    sites = occupancies.values() if isinstance(occupancies, dict) else ()
-    if any(share < 1 for site in sites if isinstance(site, dict) for share in site.values()):
+    if Flaw.PARTLY_OCCUPIED in flaws:
         raise StructureFileError(f"{where} has partly occupied sites: give an ordered crystal.")

@@ -17,7 +17,8 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.deck_base import AngleTolerance, Symprec, check_fields
-from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, space_group
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
+from gencsp.symmetry import space_group
 
 # Where a structure comes from.
 STRUCTURE_ID: Final = "structure_id"

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ase import Atoms
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.io import name_of
 from gencsp.relax.result import Outcome
 from gencsp.relax.settings import RelaxSettings
+from gencsp.similarity import same_crystal
 
 if TYPE_CHECKING:
     from gencsp.engine.base import Engine
@@ -39,7 +38,7 @@ class Opinion:
         first_rank, second_rank: among the structures of the same composition, from 1; 0 where the
             second failed.
         outcome: of the second relaxation.
-        same: the second relaxation stayed in the same crystal, by pymatgen's ``StructureMatcher``.
+        same: the second relaxation stayed in the same crystal.
         atoms: where the second relaxation ended.
     """
 
@@ -132,7 +131,7 @@ def _opinions(
             first_rank=ranks[k],
             second_rank=again.get(k, 0),
             outcome=ends[k][0],
-            same=k in judged and _same(chosen[k], ends[k][1]),
+            same=k in judged and same_crystal(chosen[k], ends[k][1]),
             atoms=ends[k][1],
         )
         for k in members
@@ -144,9 +143,3 @@ def _first(atoms: Atoms) -> float | None:
     """Enthalpy by the first potential, eV/atom."""
     value = atoms.info.get(records.ENTHALPY_PER_ATOM, atoms.info.get(records.ENERGY_PER_ATOM))
     return None if value is None else float(value)
-
-
-def _same(one: Atoms, other: Atoms) -> bool:
-    bare = [Atoms(a.numbers, a.positions, cell=a.cell, pbc=True) for a in (one, other)]
-    first, second = (AseAtomsAdaptor.get_structure(atoms) for atoms in bare)
-    return bool(StructureMatcher().fit(first, second))

@@ -31,16 +31,15 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, EXACT_SYMPREC, SYMPREC
 from gencsp.errors import RequestError
 from gencsp.frameworks import GuestChoice, broadest_species, choose_guests, framework
 from gencsp.near_symmetry import average_cell, symmetrise_nearly
 
 __all__ = [
-    "ANGLE_TOLERANCE",
     "LADDER",
     "LOW_SYMMETRY",
     "SPGLIB_ERRORS",
-    "SYMPREC",
     "GuestChoice",
     "Refinement",
     "SpaceGroup",
@@ -63,11 +62,6 @@ SPGLIB_ERRORS += tuple(
     for module, name in ((spglib, "SpglibError"), (ase.utils, "OldSpglibError"))
     if hasattr(module, name)
 )
-#: Å and degrees: the small tolerance at which the paper reports relaxed structures.
-SYMPREC = 0.1
-ANGLE_TOLERANCE = 10.0
-#: Å: an averaged structure has its symmetry to rounding, which this tolerance allows for.
-TIGHT = 1e-3
 #: Rungs of the paper's ladder as (symprec in Å, angle in degrees): tolerances grow by a constant
 #: factor, angles by a constant step.
 LADDER: tuple[tuple[float, float], ...] = tuple(
@@ -155,7 +149,7 @@ def refine(
             symmetrised = symmetrise(atoms, symprec, angle_tolerance)
             if symmetrised is None:
                 continue
-            found = space_group(symmetrised, symprec=TIGHT, angle_tolerance=-1.0)
+            found = space_group(symmetrised, symprec=EXACT_SYMPREC, angle_tolerance=-1.0)
             if found.number in low or _overlaps(symmetrised, atoms):
                 continue
             return Refinement(
@@ -169,7 +163,7 @@ def refine(
     symprec, angle_tolerance = ladder[-1]
     return Refinement(
         atoms=_in_cell(atoms, cell),
-        space_group=space_group(atoms, symprec=TIGHT, angle_tolerance=-1.0),
+        space_group=space_group(atoms, symprec=EXACT_SYMPREC, angle_tolerance=-1.0),
         symprec=symprec,
         angle_tolerance=angle_tolerance,
         displacement=0.0,
@@ -226,7 +220,7 @@ def _symmetrise(atoms: Atoms, symprec: float, angle_tolerance: float) -> Atoms |
         return None
     shifts = (dataset.rotations == np.eye(3, dtype=np.int32)).all(axis=(1, 2))
     periodic = _average(atoms, dataset.rotations[shifts], dataset.translations[shifts])
-    reduced = None if periodic is None else _dataset(periodic, TIGHT, -1.0)
+    reduced = None if periodic is None else _dataset(periodic, EXACT_SYMPREC, -1.0)
     if periodic is None or reduced is None:
         return None
     owner = reduced.mapping_to_primitive
@@ -324,7 +318,7 @@ def _in_cell(atoms: Atoms, choice: CellChoice) -> Atoms:
         return atoms.copy()
     standard = _answer(
         lambda: spglib.standardize_cell(
-            _spglib_cell(atoms), to_primitive=choice == "primitive", symprec=TIGHT
+            _spglib_cell(atoms), to_primitive=choice == "primitive", symprec=EXACT_SYMPREC
         )
     )
     if standard is None:

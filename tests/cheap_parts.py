@@ -191,14 +191,14 @@ def table(cycle: Cycle) -> list[tuple[object, ...]]:
     """The ranked table with every number in full."""
     return [
         (
-            line.structure_id,
-            repr(line.decomposition_energy),
-            line.space_group_number,
-            line.stage,
-            line.parents,
-            line.duplicate_of,
-            line.atoms.positions.tolist(),
-            line.atoms.cell.array.tolist(),
+            atoms.info["structure_id"],
+            repr(atoms.info["decomposition_energy"]),
+            atoms.info["space_group_number"],
+            atoms.info["stage"],
+            atoms.info.get("parents", ""),
+            atoms.info.get("duplicate_of", ""),
+            atoms.positions.tolist(),
+            atoms.cell.array.tolist(),
         )
-        for line in cycle.ranking()
+        for atoms in cycle.ranking()
     ]

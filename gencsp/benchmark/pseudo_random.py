@@ -16,7 +16,7 @@ from gencsp.composition import ELEMENTS
 from gencsp.filters.neighbours import pairs_within
 
 #: Å: least distance of the paper's pseudo-random structures.
-SEPARATION = 1.0
+LEAST_DISTANCE = 1.0
 #: Most atoms, volume per atom in Å³, and how often a place is tried for an atom.
 MOST_ATOMS, VOLUMES, TRIES = 20, (5.0, 30.0), 100
 
@@ -58,7 +58,7 @@ def scattered(
         for _ in range(tries):
             atoms.append(symbol)
             atoms.positions[-1] = rng.random(3) @ vectors
-            if len(pairs_within(atoms, SEPARATION).distances) == 0:
+            if len(pairs_within(atoms, LEAST_DISTANCE).distances) == 0:
                 break
             del atoms[-1]
         else:

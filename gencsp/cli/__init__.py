@@ -25,7 +25,7 @@ from gencsp.cli.references import references
 from gencsp.cli.refine import refine
 from gencsp.cli.relax import relax
 from gencsp.cli.search import resume, search, status
-from gencsp.cli.train import PASS_ON, train
+from gencsp.diffusion.training.joint_command import app as train
 
 # spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
 # the ladder of refinement expects. Workers inherit the setting.
@@ -46,6 +46,6 @@ app.command("import")(import_results)
 app.command()(references)
 app.add_typer(fetch, name="fetch")
 app.add_typer(dft, name="dft")
-app.command(context_settings=PASS_ON)(train)
+app.add_typer(train, name="train")
 
 __all__ = ["app"]

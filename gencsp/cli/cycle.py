@@ -95,7 +95,7 @@ def cycle(
             _watch(search)
             _report(search, deck.folder)
             show_second_opinion(
-                [line.atoms for line in search.ranking()],
+                search.ranking(),
                 other,
                 top=top,
                 settings=search.settings.relax,
@@ -116,7 +116,7 @@ def _watch(search: Cycle) -> None:
 
 
 def _report(search: Cycle, folder: Path) -> None:
-    structures = [line.atoms for line in search.ranking()]
+    structures = search.ranking()
     print_structures(structures)
     if search.guest_choice is not None:
         say(f"guests: {search.guest_choice.reason}")

@@ -51,16 +51,16 @@ def dedup(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("deduplicated"),
 ) -> None:
     """Group the structures that are the same crystal; keep one of each, the lowest in energy."""
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    from gencsp.similarity import StructureIndex
+    from gencsp.similarity import StructureIndex, Tolerances, structure_matcher
 
     require_folder(out)
     pool = _read(pools)
     # Sorting keeps the order of the pool where there are no energies.
     pool.sort(key=lambda item: float("inf") if (e := _energy(item[1])) is None else e)
     index = StructureIndex(
-        matcher=StructureMatcher(scale=scale), same_energy=same_energy, species_blind=prototypes
+        matcher=structure_matcher(Tolerances(scale=scale)),
+        same_energy=same_energy,
+        species_blind=prototypes,
     )
     matches: list[Match | None] = []
     with kept_on_interrupt("structures") as compared, progress_bars() as bars:

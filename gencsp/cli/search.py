@@ -212,7 +212,7 @@ def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
             _watch(run)
             _report(run, folder(deck))
             show_second_opinion(
-                [line.atoms for line in run.ranking()],
+                run.ranking(),
                 other,
                 top=top,
                 settings=run.settings.relax,
@@ -249,7 +249,7 @@ def _name_skipped(run: Search) -> None:
 
 
 def _report(run: Search, folder: Path) -> None:
-    structures = [line.atoms for line in run.ranking()]
+    structures = run.ranking()
     print_structures(structures)
     say(f"stopped: {run.stopped}")
     _print_sources(run)

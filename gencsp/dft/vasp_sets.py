@@ -10,12 +10,12 @@ from xml.etree.ElementTree import ParseError
 
 from ase import Atoms
 from pymatgen.core import SETTINGS
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.dft.base import Calculation, Result, settings_digest
 from gencsp.errors import DftError, ProgramError, StructureFileError
 from gencsp.io import READING_ERRORS
 from gencsp.programs.launch import find_program, program_variables
+from gencsp.similarity.matching import as_structure
 
 #: pymatgen's sets by the name that a calculation asks for.
 SETS = {"relax": "MPRelaxSet", "static": "MPStaticSet", "scan": "MPScanRelaxSet"}
@@ -49,8 +49,7 @@ class Vasp:
         """INCAR, KPOINTS, POSCAR and POTCAR; ``POTCAR.spec`` where pymatgen knows no POTCARs."""
         from pymatgen.io.vasp import sets
 
-        bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
-        structure = AseAtomsAdaptor.get_structure(bare).get_sorted_structure()
+        structure = as_structure(atoms).get_sorted_structure()
         kind: Any = getattr(sets, SETS[_preset(calculation)])
         try:
             with warnings.catch_warnings():
@@ -59,7 +58,7 @@ class Vasp:
                 made = kind(structure, user_incar_settings=_changes(calculation))
                 made.write_input(str(folder), potcar_spec=not SETTINGS.get("PMG_VASP_PSP_DIR"))
         except (ValueError, KeyError, OSError, RuntimeError) as error:
-            raise DftError(f"pymatgen cannot write inputs of {bare.symbols} ({error}).") from error
+            raise DftError(f"pymatgen cannot write inputs of {atoms.symbols} ({error}).") from error
 
     def run(self, folder: Path, command: Sequence[str], *, seconds: float, retries: int) -> str:
         """Run VASP with custodian's standard handlers for it.

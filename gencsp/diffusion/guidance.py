@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.stress import voigt_6_to_full_3x3_stress
 from torch import Tensor
 
 from gencsp.deck_base import NonNegative, Positive, Workers, check_fields
@@ -70,8 +71,7 @@ class CalculatorPotential:
 
 def _matrices(voigt: np.ndarray) -> Tensor:
     """ASE's Voigt order to matrices, shape (b, 6) to (b, 3, 3)."""
-    order = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
-    return torch.as_tensor(np.asarray(voigt, dtype=np.float64)[:, order])
+    return torch.as_tensor(voigt_6_to_full_3x3_stress(np.asarray(voigt, dtype=np.float64)))
 
 
 def bounded_lengths(vectors: Tensor, longest: float) -> Tensor:

@@ -20,6 +20,7 @@ from ase.geometry.minkowski_reduction import minkowski_reduce
 from numpy.typing import NDArray
 
 from gencsp.deck_base import Positive, check_fields
+from gencsp.descriptors.flaws import Limits, cell_flaws
 from gencsp.errors import RequestError
 
 Array = NDArray[np.float64]
@@ -137,7 +138,7 @@ def random_lattice(
     letter = "C" if chosen[1] == "S" else chosen[1]
     for _ in range(1000):
         cell = primitive_cell(_random_shape(chosen, rng, window), letter, volume=volume)
-        if min_height(cell) >= window.min_height * volume ** (1 / 3):
+        if not cell_flaws(cell.array, Limits(least_height=window.min_height)):
             return cell
     raise RequestError(f"no {chosen} cell fits {window}: widen its ratios or lower min_height.")
 
@@ -157,7 +158,8 @@ def space_group_lattice(
     kind, letter = bravais(space_group), centring(space_group)
     for _ in range(1000):
         shape = _random_shape(kind, rng, window)
-        if min_height(primitive_cell(shape, letter, volume=1.0)) >= window.min_height:
+        primitive = primitive_cell(shape, letter, volume=1.0)
+        if not cell_flaws(primitive.array, Limits(least_height=window.min_height)):
             return scaled(shape, volume / abs(np.linalg.det(PRIMITIVE[letter])))
     raise RequestError(f"no {kind} cell fits {window}: widen its ratios or lower min_height.")
 
@@ -178,13 +180,6 @@ def scaled(cell: Cell, volume: float) -> Cell:
     if not (np.isfinite(volume) and volume > 0):
         raise RequestError(f"volume is {volume}: a cell needs a positive, finite volume in Å³.")
     return Cell(cell.array * (volume / cell.volume) ** (1 / 3))
-
-
-def min_height(cell: Cell) -> float:
-    """Least distance between opposite faces, Å."""
-    a, b, c = cell.array
-    areas = [np.linalg.norm(np.cross(u, v)) for u, v in ((b, c), (c, a), (a, b))]
-    return float(cell.volume / max(areas))
 
 
 def conventional_shape(kind: Bravais, parameters: tuple[float, ...]) -> Cell:

@@ -12,6 +12,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from gencsp.deck_base import Workers, check
+from gencsp.descriptors.flaws import too_dense, too_sparse
 from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.batched_network import CHGNetwork, NetworkSettings
 from gencsp.engine.batched_parts import Part
@@ -22,7 +23,7 @@ from gencsp.relax.crystals import Crystals, Values
 from gencsp.relax.inflight import relax_in_flight
 from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
-from gencsp.relax.verdicts import check_input, have_collapsed, have_exploded
+from gencsp.relax.verdicts import check_input
 
 #: Messages (directed edges and angles) in one pass. Each costs about 16 kB for the derivative, so
 #: this is 1 GB on a CPU; on a GPU as many as fit in half of its free memory.
@@ -126,7 +127,7 @@ class TorchEngine:
         )
         finite = np.isfinite(crystals.cells).all(axis=(1, 2)) & (strange == 0)
         sound = finite.copy()
-        sound[finite] = ~have_collapsed(crystals.cells[finite], crystals.sizes[finite])
+        sound[finite] = ~too_dense(crystals.cells[finite], crystals.sizes[finite])
         for i in np.flatnonzero(~sound):
             out.failures[i] = Outcome.EXPLODED if finite[i] else Outcome.NOT_FINITE
         if sound.any():
@@ -173,7 +174,7 @@ class TorchEngine:
         alone = torch.bincount(owner[degree == 0], minlength=n).cpu().numpy() > 0
         rows = (2 * edges.counts + angles).cpu().numpy()
         bad = alone | (rows > MAX_ROWS_PER_ATOM * batch.sizes)
-        bad |= have_exploded(batch.cells, batch.sizes)
+        bad |= too_sparse(batch.cells, batch.sizes)
         for i in np.flatnonzero(bad):
             out.failures[places[i]] = Outcome.ISOLATED if alone[i] else Outcome.EXPLODED
         numbers = torch.as_tensor(batch.numbers, device=self.device)

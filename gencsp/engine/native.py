@@ -19,10 +19,12 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from gencsp.deck_base import Workers, check
+from gencsp.descriptors import flaws
 from gencsp.engine import _native
 from gencsp.engine.base import Evaluation, ModelName
 from gencsp.engine.weights import CHGNetWeights, load_weights
 from gencsp.errors import EngineError
+from gencsp.least_distances import CLOSEST
 from gencsp.relax import verdicts
 from gencsp.relax.calculator import Numbers, relax_one
 from gencsp.relax.jobs import enter, failed
@@ -176,10 +178,10 @@ class NativeEngine:
             time_limit=0.0 if settings.time_limit is None else settings.time_limit,
             ceiling=float("inf") if settings.ceiling is None else settings.ceiling,
             patience=verdicts.PATIENCE,
-            least_volume=verdicts.MIN_VOLUME_PER_ATOM,
-            most_volume=verdicts.MAX_VOLUME_PER_ATOM,
-            least_vector=verdicts.MIN_LATTICE_VECTOR,
-            least_distance=verdicts.MIN_DISTANCE,
+            least_volume=flaws.MIN_VOLUME_PER_ATOM,
+            most_volume=flaws.MAX_VOLUME_PER_ATOM,
+            least_vector=flaws.MIN_LATTICE_VECTOR,
+            least_distance=CLOSEST,
             pressure=settings.pressure * units.GPa,
             fixed_cell=settings.fixed_cell,
             record_path=on_path is not None,

@@ -9,12 +9,13 @@ from pathlib import Path
 from ase import Atoms
 from ase.geometry import cell_to_cellpar, cellpar_to_cell
 
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.errors import StructureFileError
 from gencsp.export.base import Batch, Rules, Seed, SeedExporter
 from gencsp.export.cells import wrap
 from gencsp.export.origin import SeedMap
 from gencsp.export.results import Found
-from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, space_group
+from gencsp.symmetry import space_group
 
 _TAG = re.compile(r"[^-]+-(seed\d+)")
 

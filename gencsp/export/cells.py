@@ -9,8 +9,7 @@ import numpy as np
 import spglib
 from ase import Atoms
 
-#: Å; tight, so that the primitive cell is that of the structure itself and not of a near one.
-SYMPREC = 1e-4
+from gencsp.descriptors.tolerances import PRIMITIVE_SYMPREC
 
 
 def regular(atoms: Atoms, elements: Sequence[str]) -> tuple[Atoms, tuple[str, ...]]:
@@ -56,7 +55,7 @@ def resized(atoms: Atoms, size: int) -> tuple[Atoms, str] | None:
         (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers),
         to_primitive=True,
         no_idealize=True,
-        symprec=SYMPREC,
+        symprec=PRIMITIVE_SYMPREC,
     )
     if primitive is None or size % len(primitive[2]):
         return None

@@ -19,7 +19,7 @@ from gencsp.export.results import Found
 SEEDS = "reference_structures"
 
 #: FUSE's default dist_cutoff, Å: it deletes the files of structures with shorter distances.
-SEPARATION = 1.0
+FUSE_SEPARATION = 1.0
 
 #: What FUSE writes where a relaxation failed, eV/atom: 1e20 eV per cell.
 _FAILED = 1e10
@@ -90,7 +90,7 @@ def _deck(batch: Batch) -> str:
         "pull_random=False,\n"
         "pull_spp_rank=True,\n"
         "ratt_dist=0,\n"
-        f"dist_cutoff={SEPARATION},\n"
+        f"dist_cutoff={FUSE_SEPARATION},\n"
         f"initial_gen={len(batch.seeds)},\n"
         "iterations=50,\n"
         "search_gen_bh=1,\n"
@@ -138,7 +138,7 @@ def _read_table(folder: Path) -> list[tuple[str, float]]:
 
 EXPORTER = SeedExporter(
     name="fuse",
-    rules=Rules(min_atoms=2, separation=SEPARATION),
+    rules=Rules(min_atoms=2, separation=FUSE_SEPARATION),
     write_files=_write,
     find_results=_find,
     start="put FUSE's bondtable.npz into the folder, set GNBOSS_TEMP and SPP_PATH, then run "

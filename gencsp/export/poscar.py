@@ -1,4 +1,9 @@
-"""POSCAR (VASP 5) text, one structure or a stream of them, titles kept."""
+"""POSCAR (VASP 5) text, one structure or a stream of them, titles kept.
+
+Written and read here, since the codes need what libraries do not offer: pymatgen's ``Poscar`` puts
+an element behind each coordinate and begins them with ``direct``, ASE's writer takes no title; both
+read a single structure, and not a stream without blank lines between them, as USPEX writes it.
+"""
 
 from __future__ import annotations
 

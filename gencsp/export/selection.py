@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.neighborlist import neighbor_list
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.deck_base import CellAtoms, Separation, check_fields
+from gencsp.descriptors.flaws import Flaw, Limits, find_flaws
 from gencsp.errors import ExportError
 from gencsp.export.cells import regular, resized
-from gencsp.io import MIN_VOLUME, name_of
+from gencsp.filters.distances import shortest_distance
+from gencsp.io import name_of
+from gencsp.least_distances import CLOSEST
 from gencsp.provenance import Provenance
 
-#: No two atoms of any crystal come this close, Å: even H2 keeps 0.74 Å.
-COINCIDENT = 0.5
+#: What every code can take.
+ACCEPTED = Limits(known_elements=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Rules:
 
     same_size: bool = False
     min_atoms: CellAtoms = 1
-    separation: Separation = COINCIDENT
+    separation: Separation = CLOSEST
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -103,8 +105,8 @@ class Batch:
 
     @property
     def closest(self) -> float:
-        """Least distance of two atoms in any seed, Å."""
-        return min(closest_distance(seed.atoms) for seed in self.seeds)
+        """Least distance of two atoms in any seed, Å; infinite beyond 16 Å."""
+        return min(shortest_distance(seed.atoms) for seed in self.seeds)
 
 
 def choose(
@@ -128,8 +130,8 @@ def choose(
     ids = [name_of(one, number) for number, one in enumerate(pool)]
     reasons: dict[int, str] = {}
     for number, one in enumerate(pool):
-        if (flaw := flaw_of(one)) is not None:
-            reasons[number] = flaw
+        if (reason := _refused(one)) is not None:
+            reasons[number] = reason
     sound = [number for number in range(len(pool)) if number not in reasons]
     composition = _one_composition([pool[n] for n in sound], formula, reasons, code)
     size = _size([pool[n] for n in sound], composition, rules, code=code, asked=atoms)
@@ -147,27 +149,16 @@ def choose(
     return Batch(composition=composition, seeds=tuple(seeds), home=home), left_out
 
 
-def flaw_of(atoms: Atoms) -> str | None:
+def _refused(atoms: Atoms) -> str | None:
     """Why no code at all could take a structure, or ``None`` where one could."""
-    if len(atoms) == 0:
-        return "no atoms"
-    unknown = sorted(set(atoms.get_chemical_symbols()) - set(ELEMENTS))
-    if unknown:
-        return f"unknown element {unknown[0]}"
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
-        return "positions or a cell that are not numbers"
-    if not atoms.pbc.all() or atoms.cell.volume < MIN_VOLUME:
+    flaws = find_flaws(atoms, ACCEPTED)
+    if not flaws:
+        return None
+    if flaws[0] is Flaw.UNKNOWN_ELEMENT:
+        return f"{flaws[0]} {min(set(atoms.get_chemical_symbols()) - set(ELEMENTS))}"
+    if flaws[0] in (Flaw.NOT_PERIODIC, Flaw.NO_VOLUME):
         return "not a crystal"
-    occupancies = atoms.info.get("occupancy", {})
-    if any(share < 1 for site in occupancies.values() for share in site.values()):
-        return "partly occupied sites"
-    return None
-
-
-def closest_distance(atoms: Atoms) -> float:
-    """Least distance of two atoms, images included, Å; infinite beyond 3 Å."""
-    distances = neighbor_list("d", atoms, 3.0)
-    return float(distances.min(initial=np.inf))
+    return str(flaws[0])
 
 
 def _one_composition(
@@ -246,7 +237,7 @@ def _fitted(
         seed = replace(seed, atoms=cell, changes=(change,), energy=energy)
     if len(seed.atoms) < rules.min_atoms:
         return f"{len(seed.atoms)} atoms where {code} needs {rules.min_atoms} (--fit repeats cells)"
-    distance = closest_distance(seed.atoms)
+    distance = shortest_distance(seed.atoms)
     if distance < rules.separation:
         return f"two atoms {distance:.2f} Å apart, below {rules.separation:g} Å"
     made, changes = regular(seed.atoms, composition.elements)

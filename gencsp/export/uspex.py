@@ -8,12 +8,13 @@ from pathlib import Path
 
 from ase.geometry import cell_to_cellpar
 
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.errors import StructureFileError
 from gencsp.export.base import Batch, Rules, Seed, SeedExporter
 from gencsp.export.origin import SeedMap
 from gencsp.export.poscar import read_poscars, write_poscar
 from gencsp.export.results import Found
-from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, space_group
+from gencsp.symmetry import space_group
 
 GENERATIONS = 20
 

@@ -18,8 +18,9 @@ from ase import Atoms
 from pydantic import Field
 
 from gencsp.deck_base import Symprec
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.orbits import SYMPREC, orbits
+from gencsp.filters.orbits import orbits
 
 
 class Complexity(ConfiguredFilter):

@@ -14,12 +14,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gencsp.descriptors.flaws import PROPOSED_SHARE, Flaw, Limits, cell_flaws
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.neighbours import pairs_within
-from gencsp.least_distances import LeastDistances, LeastDistancesField
+from gencsp.least_distances import CLOSEST, LeastDistances, LeastDistancesField
 
-#: Å³, of a cell (MatterGen's evaluator).
-LEAST_VOLUME = 0.1
+#: MatterGen's evaluator asks for this volume of a cell, Å³, whatever is in it.
+MATTERGEN = Limits(least_volume=0.1)
 #: Å: how far distances are looked for beyond the threshold, so that a value can be told.
 _SEARCH = (1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -31,12 +32,12 @@ class Distances(ConfiguredFilter):
     name: ClassVar[str] = "distances"
     quantity: ClassVar[str] = "shortest distance (Å)"
 
-    minimum: float = Field(0.5, ge=0, description="Å, to be exceeded.")
+    minimum: float = Field(CLOSEST, ge=0, description="Å, to be exceeded.")
 
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`."""
         window = (float(np.nextafter(self.minimum, np.inf)), np.inf)
-        if atoms.cell.volume < LEAST_VOLUME:
+        if Flaw.NO_VOLUME in cell_flaws(atoms.cell.array, MATTERGEN):
             return self.verdict(0.0, window, "the cell has next to no volume")
         return self.verdict(shortest_distance(atoms), window)
 
@@ -52,7 +53,7 @@ class PairSeparations(ConfiguredFilter):
     name: ClassVar[str] = "pair_separations"
     quantity: ClassVar[str] = "shortest distance / least distance"
 
-    fraction: float = Field(0.6, gt=0, description="Of the sum of the covalent radii.")
+    fraction: float = Field(PROPOSED_SHARE, gt=0, description="Of the sum of the covalent radii.")
     separations: LeastDistancesField = Field(
         default_factory=LeastDistances, description="Å, for pairs of elements such as Li-O."
     )

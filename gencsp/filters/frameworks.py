@@ -1,8 +1,8 @@
 """Frameworks compared without regard to species: a cheap fingerprint, then pymatgen's matcher.
 
 Source: PIGEN, Methods, "Crystal structure prototype matching": standardised primitive cells,
-``FrameworkComparator``, stol = 0.3; the other tolerances are ``StructureMatcher``'s own (ltol 0.2,
-angle_tol 5 degrees, volumes scaled).
+``FrameworkComparator``, stol = 0.3, which is among the tolerances that gencsp uses throughout
+(``gencsp.similarity.STANDARD``).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.filters.neighbours import pairs_within
-from gencsp.filters.orbits import SYMPREC, orbits
+from gencsp.filters.orbits import orbits
+from gencsp.similarity.matching import structure_matcher
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -88,11 +90,6 @@ def _fingerprint(scaled: Atoms) -> NDArray[np.float64]:
 
 @cache
 def _matcher() -> StructureMatcher:
-    from pymatgen.analysis.structure_matcher import (
-        FrameworkComparator,
-        StructureMatcher,
-    )
+    from pymatgen.analysis.structure_matcher import FrameworkComparator
 
-    return StructureMatcher(
-        stol=0.3, primitive_cell=False, scale=True, comparator=FrameworkComparator()
-    )
+    return structure_matcher(comparator=FrameworkComparator(), primitive_cell=False)

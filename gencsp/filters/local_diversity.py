@@ -31,15 +31,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gencsp.deck_base import Symprec
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.orbits import SYMPREC, orbits
+from gencsp.filters.orbits import orbits
 
 Array = NDArray[np.float64]
 
 #: Elements on the axis, steps from motif to motif, standard deviation of a Gaussian in steps.
 LAST_ELEMENT, MOTIF_STEP, KERNEL_WIDTH = 85, 2, 10.0
 #: Å: two atoms so close are no crystal, and have no coordination.
-CLOSEST = 0.01
+ONE_PLACE = 0.01
 
 
 class LocalDiversity(ConfiguredFilter):
@@ -65,7 +66,7 @@ def local_diversity(atoms: Atoms, *, symprec: float = SYMPREC) -> float:
     from gencsp.filters.distances import shortest_distance
     from gencsp.filters.motifs import motif_indices
 
-    if shortest_distance(atoms) < CLOSEST:
+    if shortest_distance(atoms) < ONE_PLACE:
         return float("nan")
     found = orbits(atoms, symprec=symprec)
     motifs = motif_indices(found.atoms, found.representatives)

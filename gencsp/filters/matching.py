@@ -4,7 +4,7 @@ Source: Zeni et al., Nature 639, 624 (2025), and the evaluator published with it
 crystals of one reduced formula are one if
 
 - they have the same space group (at 0.1 Å) and pymatgen's ``StructureMatcher`` maps one onto the
-  other (ltol 0.2, stol 0.3, angle_tol 5 degrees, volumes scaled); or
+  other, at its default tolerances as gencsp's own (``gencsp.similarity.STANDARD``); or
 - they are so when elements that can replace each other share their sites: elements whose atomic
   radii differ by at most 30 % of their mean and whose electronegativities (Pauling) by at most 1
   (after Hume-Rothery). One of the two is then compared as such a disordered crystal.
@@ -25,14 +25,15 @@ from typing import TYPE_CHECKING, Literal
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.similarity.matching import CrystalMatcher, Reduced, as_structure, structure_matcher
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
     from pymatgen.core import Element, Structure
 
 Matching = Literal["disordered", "ordered"]
-#: Å, of the space groups that are compared.
-SYMPREC = 0.1
+#: Å, of the space groups that are compared: MatterGen's evaluator's.
+MATTERGEN_SYMPREC = 0.1
 #: Differences up to which two elements can replace each other.
 RADIUS_DIFFERENCE, ELECTRONEGATIVITY_DIFFERENCE = 0.3, 1.0
 
@@ -44,17 +45,18 @@ class Candidate:
     Attributes:
         formula: key of the reduced formula; only crystals of one formula are compared.
         structure: ordered.
+        reduced: the cell in which it is compared as an ordered crystal.
     """
 
     formula: str
     structure: Structure
+    reduced: Reduced
 
     @classmethod
     def of(cls, atoms: Atoms) -> Candidate:
-        from pymatgen.io.ase import AseAtomsAdaptor
-
-        bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-        return cls(Composition.of(atoms).formula_key, AseAtomsAdaptor.get_structure(bare))
+        return cls(
+            Composition.of(atoms).formula_key, as_structure(atoms), _crystals().reduced(atoms)
+        )
 
     @cached_property
     def space_group(self) -> int:
@@ -65,7 +67,9 @@ class Candidate:
         )
 
         try:
-            return int(SpacegroupAnalyzer(self.structure, SYMPREC).get_space_group_number())
+            return int(
+                SpacegroupAnalyzer(self.structure, MATTERGEN_SYMPREC).get_space_group_number()
+            )
         except SymmetryUndeterminedError:
             return 1
 
@@ -91,13 +95,19 @@ def same(one: Candidate, other: Candidate, *, matching: Matching = "disordered")
     if one.formula != other.formula:
         return False
     if matching == "ordered":
-        return bool(_matcher("ordered").fit(one.structure, other.structure))
-    if one.space_group == other.space_group and _matcher("ordered").fit(
-        one.structure, other.structure
-    ):
+        return _same_ordered(one, other)
+    if one.space_group == other.space_group and _same_ordered(one, other):
         return True
     shared = one.disordered
-    return shared is not None and bool(_matcher("disordered").fit(shared, other.structure))
+    return shared is not None and bool(_disordered().fit(shared, other.structure))
+
+
+def _same_ordered(one: Candidate, other: Candidate) -> bool:
+    first, second = one.reduced, other.reduced
+    crystals = _crystals()
+    return crystals.size_class(first) == crystals.size_class(second) and crystals.same(
+        first, second
+    )
 
 
 def interchangeable(elements: Iterable[Element]) -> list[list[Element]]:
@@ -129,21 +139,13 @@ def _can_replace(one: str, other: str) -> bool:
 
 
 @cache
-def _matcher(matching: Matching) -> StructureMatcher:
-    from pymatgen.analysis.structure_matcher import (
-        OrderDisorderElementComparator,
-        StructureMatcher,
-    )
+def _crystals() -> CrystalMatcher:
+    """For ordered crystals."""
+    return CrystalMatcher()
 
-    if matching == "ordered":
-        return StructureMatcher(ltol=0.2, stol=0.3, angle_tol=5, primitive_cell=True, scale=True)
-    return StructureMatcher(
-        ltol=0.2,
-        stol=0.3,
-        angle_tol=5,
-        primitive_cell=True,
-        scale=True,
-        attempt_supercell=True,
-        allow_subset=True,
-        comparator=OrderDisorderElementComparator(),
-    )
+
+@cache
+def _disordered() -> StructureMatcher:
+    from pymatgen.analysis.structure_matcher import OrderDisorderElementComparator
+
+    return structure_matcher(comparator=OrderDisorderElementComparator(), substructures=True)

@@ -9,10 +9,8 @@ import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 
-#: Å and degrees: gencsp's tolerances of symmetry, those of CHGGen.
-SYMPREC, ANGLE_TOLERANCE = 0.1, 10.0
-#: Å³ per atom: no crystal is so dense, and spglib crashes on cells of the size of its tolerance.
-DENSEST = 1.0
+from gencsp.descriptors.flaws import RELAXABLE, Flaw, cell_flaws
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +42,16 @@ def orbits(
     atoms: Atoms, *, symprec: float = SYMPREC, angle_tolerance: float = ANGLE_TOLERANCE
 ) -> Orbits:
     """The primitive cell and its orbits; each atom its own orbit where spglib gives up, as it does
-    with atoms closer than ``symprec``, and where it is not asked, below 1 Å³ per atom.
+    with atoms closer than ``symprec``; in a cell too small for its atoms it is not asked.
 
     Args:
         atoms: a fully periodic crystal.
         symprec: Å.
         angle_tolerance: degrees.
     """
-    if atoms.cell.volume < DENSEST * len(atoms):
+    # spglib crashes on cells of the size of its tolerance.
+    flaws = cell_flaws(atoms.cell.array, RELAXABLE, n_atoms=len(atoms))
+    if Flaw.NO_VOLUME in flaws or Flaw.TOO_DENSE in flaws:
         return Orbits(atoms, np.arange(len(atoms)), 0)
     cell = (atoms.cell.array, atoms.get_scaled_positions(wrap=True), atoms.numbers)
     found = spglib.find_primitive(cell, symprec=symprec, angle_tolerance=angle_tolerance)

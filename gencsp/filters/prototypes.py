@@ -23,9 +23,10 @@ from ase import Atoms
 from pydantic import Field
 
 from gencsp.deck_base import Count, Natural, Symprec
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.frameworks import FAR, Framework
-from gencsp.filters.orbits import SYMPREC, orbits
+from gencsp.filters.orbits import orbits
 from gencsp.filters.packed import PackedStructures
 
 

@@ -12,13 +12,14 @@ from ase.data import atomic_numbers
 
 from gencsp import records
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.errors import CompositionError
 from gencsp.filters.packed import PackedStructures
 from gencsp.io import name_of
 from gencsp.references import HullEntry
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
-from gencsp.symmetry import ANGLE_TOLERANCE, SYMPREC, space_group
+from gencsp.symmetry import space_group
 
 if TYPE_CHECKING:
     from gencsp.engine.base import Engine

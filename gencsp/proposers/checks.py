@@ -6,45 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.geometry.minkowski_reduction import minkowski_reduce
 from numpy.typing import NDArray
 
 from gencsp.composition import Composition
+from gencsp.descriptors.distances import pair_distances
+from gencsp.descriptors.flaws import Limits, find_flaws
 from gencsp.least_distances import NO_PAIRS, LeastDistances
 
 Array = NDArray[np.float64]
-_IMAGES = np.array(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij")).reshape(3, -1).T
-
-
-def pair_distances(atoms: Atoms) -> Array:
-    """Shortest distance of each pair of atoms among all periodic images, Å, shape (n, n).
-
-    The diagonal holds the distance of an atom to its own nearest image. In a Minkowski-reduced cell
-    the nearest image of a point is among the 27 cells around it.
-    """
-    cell, _ = minkowski_reduce(atoms.cell.array)
-    frac = atoms.positions @ np.linalg.inv(cell)
-    delta = frac[:, None] - frac[None]
-    delta -= np.round(delta)
-    vectors = (delta[:, :, None] + _IMAGES) @ cell
-    squares = np.einsum("ijkx,ijkx->ijk", vectors, vectors)
-    own = np.arange(len(atoms))
-    squares[own, own, len(_IMAGES) // 2] = np.inf
-    return np.asarray(np.sqrt(squares.min(axis=-1)))
 
 
 def keeps_apart(atoms: Atoms, *, separation: float, separations: LeastDistances = NO_PAIRS) -> bool:
-    """Whether all pairs of atoms keep their least distance, Å.
+    """Whether a structure has no flaw, the least distances of its pairs among the rest.
 
-    That is the one that ``separations`` names for their elements, or else ``separation`` times the
-    sum of their covalent radii, and at least 0.5 Å (:meth:`.LeastDistances.least`). Positions and
-    cells that are not finite never pass.
+    Args:
+        atoms: crystal, periodic in three directions.
+        separation: share of the sum of two covalent radii that pairs keep which ``separations``
+            does not name, at least 0.5 Å; see :class:`~gencsp.descriptors.flaws.Limits`.
+        separations: least distances of pairs of elements.
     """
-    finite = np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()
-    if not (finite and atoms.cell.volume > 0):
-        return False
-    symbols = tuple(dict.fromkeys(atoms.get_chemical_symbols()))
-    return keeps_distances(atoms, symbols, separations.least(symbols, separation=separation))
+    return not find_flaws(atoms, Limits(share=separation, separations=separations))
 
 
 def keeps_distances(atoms: Atoms, symbols: Sequence[str], least: Array) -> bool:

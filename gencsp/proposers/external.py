@@ -15,6 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import ProgramError, RequestError
 from gencsp.programs import Launch, Supervised
 from gencsp.programs.launch import find_program, program_variables
@@ -23,7 +24,7 @@ from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import draw_units, mark
 from gencsp.proposers.external_deck import ExternalDeck
-from gencsp.proposers.options import SEPARATION, ProposerOptions
+from gencsp.proposers.options import ProposerOptions
 
 LOGGER = logging.getLogger("gencsp.external")
 
@@ -52,7 +53,7 @@ class ExternalProposer:
     """
 
     def __init__(
-        self, deck: ExternalDeck, *, name: str = "external", separation: float = SEPARATION
+        self, deck: ExternalDeck, *, name: str = "external", separation: float = PROPOSED_SHARE
     ) -> None:
         self.deck = deck
         self.separation = separation

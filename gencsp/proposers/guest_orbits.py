@@ -17,6 +17,8 @@ from ase import Atoms
 from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
+from gencsp.descriptors.flaws import SAMPLER_START_SHARE
+from gencsp.descriptors.tolerances import EXACT_SYMPREC
 from gencsp.diffusion.noise import randomise
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import keeps_apart
@@ -25,12 +27,8 @@ from gencsp.symmetry import SPGLIB_ERRORS
 
 Array = NDArray[np.float64]
 
-#: Å: a framework that refinement made has its symmetry to rounding.
-SYMPREC = 1e-3
 #: Draws of all orbits, and of orbits within each, before the guests are placed freely.
 TRIES = 40
-#: Least separation (of the sum of covalent radii) before the free coordinates are denoised.
-START_SEPARATION = 0.25
 
 
 class GuestOrbitProposer(ScoreProposer):
@@ -68,10 +66,10 @@ def in_orbits(atoms: Atoms, *, rng: np.random.Generator) -> Atoms | None:
     free = np.setdiff1d(np.arange(len(atoms)), held)
     for _ in range(TRIES):
         placed = _place(atoms, free, *found, rng)
-        if placed is None or not keeps_apart(placed, separation=START_SEPARATION):
+        if placed is None or not keeps_apart(placed, separation=SAMPLER_START_SHARE):
             continue
         try:
-            symmetry = FixSymmetry(placed, symprec=SYMPREC)
+            symmetry = FixSymmetry(placed, symprec=EXACT_SYMPREC)
         except SPGLIB_ERRORS:
             continue
         if len(symmetry.rotations) == len(found[0]):
@@ -101,7 +99,7 @@ def _operations(host: Atoms) -> tuple[Array, Array] | None:
     """Rotations (m, 3, 3) and translations (m, 3) of the host, ``None`` where spglib fails."""
     bare = (host.cell.array, host.get_scaled_positions(), host.numbers)
     try:
-        found = spglib.get_symmetry(bare, symprec=SYMPREC)
+        found = spglib.get_symmetry(bare, symprec=EXACT_SYMPREC)
     except SPGLIB_ERRORS:
         return None
     if found is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gencsp.deck_base import Count, Fraction, Share, check_fields
+from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.joint.conditions import Property
 from gencsp.diffusion.joint.model import JointModel
@@ -28,8 +29,6 @@ DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 ATTEMPTS = 20
 #: Share of symmetric proposals whose symmetry is invented rather than that of a known crystal.
 NOVELTY = 0.25
-#: Least distance of two atoms as a fraction of the sum of their covalent radii.
-SEPARATION = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ class ProposerOptions:
     novelty: Share = NOVELTY
     batch_size: Count = 16
     attempts: Count = ATTEMPTS
-    separation: Fraction = SEPARATION
+    separation: Fraction = PROPOSED_SHARE
     min_separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: Fraction = 0.0
     files: tuple[Path, ...] = ()

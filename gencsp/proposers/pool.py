@@ -9,12 +9,13 @@ import numpy as np
 from ase import Atoms
 
 from gencsp import records
+from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import RequestError
 from gencsp.io import read_structures
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import mark
-from gencsp.proposers.options import SEPARATION, ProposerOptions
+from gencsp.proposers.options import ProposerOptions
 
 
 class PoolProposer:
@@ -22,7 +23,7 @@ class PoolProposer:
 
     name = "pool"
 
-    def __init__(self, files: Sequence[Path], *, separation: float = SEPARATION) -> None:
+    def __init__(self, files: Sequence[Path], *, separation: float = PROPOSED_SHARE) -> None:
         self.files = tuple(files)
         self.separation = separation
         self.failures = 0

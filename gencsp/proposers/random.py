@@ -14,12 +14,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp import records
+from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import RequestError
 from gencsp.least_distances import NO_PAIRS, LeastDistances
 from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.occupancy import can_hold
-from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
+from gencsp.proposers.options import ATTEMPTS, ProposerOptions
 from gencsp.proposers.random_crystals import Recipe, draw_crystals
 from gencsp.proposers.streams import streams
 
@@ -49,7 +50,7 @@ class RandomProposer:
         self,
         *,
         attempts: int = ATTEMPTS,
-        separation: float = SEPARATION,
+        separation: float = PROPOSED_SHARE,
         min_separations: LeastDistances = NO_PAIRS,
         volume_spread: float = 0.0,
     ) -> None:

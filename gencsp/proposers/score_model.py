@@ -16,6 +16,7 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
+from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.lattice import DEFAULT_WINDOW, ShapeWindow, random_lattice, scaled
 from gencsp.diffusion.noise import randomise
@@ -27,7 +28,6 @@ from gencsp.proposers.drawing import draw_units, volume_per_atom
 from gencsp.proposers.options import (
     ATTEMPTS,
     DEFAULT_SAMPLER,
-    SEPARATION,
     ProposerOptions,
 )
 from gencsp.proposers.streams import streams
@@ -46,7 +46,7 @@ class ScoreProposer:
         window: ShapeWindow = DEFAULT_WINDOW,
         batch_size: int = 16,
         attempts: int = ATTEMPTS,
-        separation: float = SEPARATION,
+        separation: float = PROPOSED_SHARE,
     ) -> None:
         self.model = model
         self.sampler = sampler

@@ -19,13 +19,14 @@ from ase import Atoms
 from ase.constraints import FixSymmetry
 
 from gencsp import records
+from gencsp.descriptors.flaws import PROPOSED_SHARE, SAMPLER_START_SHARE, Limits, cell_flaws
+from gencsp.descriptors.tolerances import EXACT_SYMPREC
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.lattice import (
     PRIMITIVE,
     bravais,
     centring,
     conventional_shape,
-    min_height,
     primitive_cell,
     scaled,
 )
@@ -39,7 +40,6 @@ from gencsp.proposers.options import (
     ATTEMPTS,
     DEFAULT_SAMPLER,
     NOVELTY,
-    SEPARATION,
     ProposerOptions,
 )
 from gencsp.proposers.streams import streams
@@ -53,10 +53,6 @@ RATIO_JITTER, ANGLE_JITTER = 0.03, 1.0
 MIN_HEIGHT = 0.25
 #: Random free coordinates tried for one skeleton.
 TRIES = 20
-#: Least separation (of the sum of covalent radii) before the free coordinates are denoised.
-START_SEPARATION = 0.25
-#: Å: the crystal is built exactly, so its symmetry is found at a small tolerance.
-SYMPREC = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +85,7 @@ class SymmetricProposer:
         novelty: float = NOVELTY,
         batch_size: int = 16,
         attempts: int = ATTEMPTS,
-        separation: float = SEPARATION,
+        separation: float = PROPOSED_SHARE,
     ) -> None:
         self.model = model
         self.sampler = sampler
@@ -169,7 +165,7 @@ class SymmetricProposer:
         if skeleton is None:
             return None
         rigid = skeleton.n_free == 0
-        least = self.separation if rigid else START_SEPARATION
+        least = self.separation if rigid else SAMPLER_START_SHARE
         volume = volume_per_atom(request)
         for _ in range(1 if rigid else TRIES):
             atoms = realise(skeleton, volume=volume, rng=rng)
@@ -217,7 +213,8 @@ def realise(skeleton: Skeleton, *, volume: float, rng: np.random.Generator) -> A
     except ValueError:  # angles that no cell can have
         return None
     letter = centring(skeleton.space_group)
-    if min_height(primitive_cell(conventional, letter, volume=1.0)) < MIN_HEIGHT:
+    primitive = primitive_cell(conventional, letter, volume=1.0)
+    if cell_flaws(primitive.array, Limits(least_height=MIN_HEIGHT)):
         return None
     table = sites(skeleton.space_group)
     n_atoms = sum(table[site].multiplicity for _, site in skeleton.occupied)
@@ -229,7 +226,7 @@ def realise(skeleton: Skeleton, *, volume: float, rng: np.random.Generator) -> A
 def _hold(atoms: Atoms, skeleton: Skeleton, rng: np.random.Generator) -> Start | None:
     """Put ``FixSymmetry`` on a crystal; ``None`` where spglib does not find all of its group."""
     try:
-        symmetry = FixSymmetry(atoms, symprec=SYMPREC)
+        symmetry = FixSymmetry(atoms, symprec=EXACT_SYMPREC)
     except SPGLIB_ERRORS:
         return None
     order = max(site.multiplicity for site in sites(skeleton.space_group).values())

@@ -13,12 +13,12 @@ from ase.calculators.calculator import (
 )
 from ase.neighborlist import primitive_neighbor_list
 
+from gencsp.descriptors.flaws import too_dense, too_sparse
 from gencsp.errors import EngineError
 from gencsp.relax.crystals import Crystals, FloatArray, Values
 from gencsp.relax.inflight import relax_in_flight
 from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
-from gencsp.relax.verdicts import have_collapsed, have_exploded
 
 #: Å. An atom without a neighbour within this distance is isolated, as for CHGNet.
 NEIGHBOUR_CUTOFF = 6.0
@@ -105,14 +105,14 @@ def _evaluate(evaluate: Callable[[Atoms], Numbers | Outcome], crystals: Crystals
     n, cell = len(crystals.numbers), crystals.cells[0]
     if not (np.isfinite(cell).all() and np.isfinite(crystals.positions).all()):
         return _failed(n, Outcome.NOT_FINITE)
-    if have_collapsed(crystals.cells, crystals.sizes)[0]:
+    if too_dense(crystals.cells, crystals.sizes)[0]:
         return _failed(n, Outcome.EXPLODED)
     i, distances = primitive_neighbor_list(
         "id", (True, True, True), cell, crystals.positions, NEIGHBOUR_CUTOFF
     )
     if len(np.unique(i)) < n:
         return _failed(n, Outcome.ISOLATED)
-    if have_exploded(crystals.cells, crystals.sizes)[0]:
+    if too_sparse(crystals.cells, crystals.sizes)[0]:
         return _failed(n, Outcome.EXPLODED)
     found = evaluate(Atoms(crystals.numbers, crystals.positions, cell=cell, pbc=True))
     if isinstance(found, Outcome):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ase import Atoms
 
 from gencsp.deck_base import Workers, check
+from gencsp.descriptors.tolerances import KEPT_SYMPREC
 from gencsp.relax.result import Relaxed, StepCallback
 from gencsp.relax.settings import Minimiser, RelaxSettings
 from gencsp.relax.watching import (
@@ -32,7 +33,7 @@ def relax(
     pressure: float = 0.0,
     fixed_cell: bool = False,
     keep_symmetry: bool = False,
-    symprec: float = 0.01,
+    symprec: float = KEPT_SYMPREC,
     minimiser: Minimiser = "quasi-newton",
     time_limit: float | None = None,
     ceiling: float | None = None,

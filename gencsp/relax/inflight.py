@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 
+from gencsp.least_distances import CLOSEST
 from gencsp.relax.cell import cell_forces, largest_row
 from gencsp.relax.coordinates import Coordinates, cell_row_mask
 from gencsp.relax.crystals import Crystals, Evaluate, FloatArray, Values
@@ -21,7 +22,7 @@ from gencsp.relax.minimisers import BatchMinimiser, make_minimiser
 from gencsp.relax.quasi_newton import Point
 from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
-from gencsp.relax.verdicts import MIN_DISTANCE, is_hopeless
+from gencsp.relax.verdicts import is_hopeless
 
 
 def relax_in_flight(
@@ -186,7 +187,7 @@ def _judge(
             if answer is not None and not answer:
                 return Outcome.STOPPED
         if place.fmax < settings.fmax:
-            return Outcome.EXPLODED if place.closest < MIN_DISTANCE else Outcome.CONVERGED
+            return Outcome.EXPLODED if place.closest < CLOSEST else Outcome.CONVERGED
         if settings.ceiling is not None:
             job.enthalpies.append(place.enthalpy / job.size)
             if is_hopeless(job.enthalpies, settings.ceiling):

@@ -15,6 +15,7 @@ from gencsp.deck_base import (
     Symprec,
     check_fields,
 )
+from gencsp.descriptors.tolerances import KEPT_SYMPREC
 from gencsp.errors import RequestError
 
 Minimiser = Literal["fire", "quasi-newton"]
@@ -80,7 +81,7 @@ class RelaxSettings:
     pressure: Pressure = 0.0
     fixed_cell: bool = False
     keep_symmetry: bool = False
-    symprec: Symprec = 0.01
+    symprec: Symprec = KEPT_SYMPREC
     minimiser: Minimiser = "quasi-newton"
     time_limit: Seconds | None = None
     ceiling: float | None = None

@@ -1,31 +1,28 @@
 """When a structure is no longer one: the limits beyond which numbers mean nothing.
 
 A potential trained on crystals gives energies for anything, and the lowest for what it knows least.
-These checks turn such structures into verdicts, the same for every engine.
+These checks turn such structures into verdicts, the same for every engine; the limits stand in
+:mod:`gencsp.descriptors.flaws`.
 """
 
 from __future__ import annotations
 
-import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
-from numpy.typing import NDArray
 
-from gencsp.composition import ELEMENTS
+from gencsp.descriptors.flaws import RELAXABLE, Flaw, find_flaws
 from gencsp.relax.result import Outcome
 
-#: Å³/atom. Hydrogen at hundreds of GPa has about 2; no element is denser.
-MIN_VOLUME_PER_ATOM = 1.0
-#: Å³/atom. Caesium, the widest solid, has 115; beyond this atoms no longer see each other.
-MAX_VOLUME_PER_ATOM = 1000.0
-#: Å. Shortest lattice vector; the shortest bond of all, H-H, is 0.74.
-MIN_LATTICE_VECTOR = 0.5
-#: Å. Two nuclei closer than this are a hole of the potential, not a bond.
-MIN_DISTANCE = 0.5
 #: Steps over which a structure must have come half way to the ceiling to be let go on.
 PATIENCE = 20
 
-_NUMBERS = np.array([atomic_numbers[symbol] for symbol in ELEMENTS])
+#: A start with one of these cannot be evaluated at all.
+_BAD_INPUT = {
+    Flaw.NO_ATOMS,
+    Flaw.UNKNOWN_ELEMENT,
+    Flaw.NOT_FINITE,
+    Flaw.NOT_PERIODIC,
+    Flaw.NO_VOLUME,
+}
 
 
 def check_input(atoms: Atoms) -> Outcome | None:
@@ -38,29 +35,10 @@ def check_input(atoms: Atoms) -> Outcome | None:
     """
     if len(atoms) > 0 and not atoms.pbc.all():
         return Outcome.NOT_PERIODIC
-    sound = (
-        len(atoms) > 0
-        and bool(np.isin(atoms.numbers, _NUMBERS).all())
-        and bool(np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all())
-        and atoms.cell.rank == 3
-        and atoms.cell.volume > 1e-6
-    )
-    if not sound:
+    flaws = find_flaws(atoms, RELAXABLE)
+    if not _BAD_INPUT.isdisjoint(flaws):
         return Outcome.BAD_INPUT
-    collapsed = bool(have_collapsed(atoms.cell.array[None], np.array([len(atoms)]))[0])
-    return Outcome.EXPLODED if collapsed else None
-
-
-def have_collapsed(cells: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each cell is too small for its atoms; cells (b, 3, 3) in Å, sizes (b,)."""
-    per_atom = np.abs(np.linalg.det(cells)) / sizes
-    shortest = np.linalg.norm(cells, axis=2).min(axis=1)
-    return np.asarray((per_atom < MIN_VOLUME_PER_ATOM) | (shortest < MIN_LATTICE_VECTOR))
-
-
-def have_exploded(cells: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each cell is too wide for its atoms; cells (b, 3, 3) in Å, sizes (b,)."""
-    return np.asarray(np.abs(np.linalg.det(cells)) / sizes > MAX_VOLUME_PER_ATOM)
+    return Outcome.EXPLODED if Flaw.TOO_DENSE in flaws else None
 
 
 def is_hopeless(enthalpies: list[float], ceiling: float) -> bool:

@@ -14,15 +14,13 @@ import numpy as np
 from ase import Atoms
 
 from gencsp.deck_base import Count, check
+from gencsp.descriptors.tolerances import WALKER_GAIN
 from gencsp.search.acceptance import Metropolis
 from gencsp.search.bandit import Bandit
 from gencsp.search.moves.base import Move
 from gencsp.search.sources import Turns
 from gencsp.search.trial import RANDOM, SEED, Learned, Result, Trial
 from gencsp.store.base import Scalar
-
-#: eV/atom: what counts as lower.
-LOWER = 1e-4
 
 
 @dataclass(slots=True)
@@ -89,7 +87,7 @@ class BasinHopping:
             if result.atoms is not None:
                 walker.atoms, walker.fitness = result.atoms, result.fitness
             return
-        lower = result.fitness < walker.fitness - LOWER
+        lower = result.fitness < walker.fitness - WALKER_GAIN
         self.bandit.reward(result.move, success=lower and result.new, new=result.new)
         if result.atoms is None:
             return

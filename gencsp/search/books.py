@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.descriptors.tolerances import NEW_MINIMUM
 from gencsp.references import HullEntry
 from gencsp.search import tasks
 from gencsp.search.contracts import HullReference, LiveHull
-from gencsp.search.duplicates import Duplicates, IndexedDuplicates, as_structure
+from gencsp.search.duplicates import Duplicates, IndexedDuplicates
 from gencsp.search.trial import Result
+from gencsp.similarity import same_crystal
 from gencsp.store.base import Finished
-
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
-
-#: eV/atom: a minimum must be lower by this to count as new; two relaxations of one crystal to the
-#: same forces differ by less.
-NEW_MINIMUM = 1e-3
 
 
 class Books:
@@ -50,7 +44,7 @@ class Books:
         self.hull = hull
         self.live = live
         self.duplicates = IndexedDuplicates() if duplicates is None else duplicates
-        self.targets = tuple(as_structure(target) for target in targets)
+        self.targets = targets
         self.best: Atoms | None = None
         self.target = ""
         self.relaxed = 0
@@ -137,13 +131,5 @@ class Books:
         return record
 
     def _look_for_target(self, atoms: Atoms) -> None:
-        if self.targets and not self.target and is_one_of(atoms, self.targets):
+        if not self.target and any(same_crystal(atoms, target) for target in self.targets):
             self.target = str(atoms.info[records.STRUCTURE_ID])
-
-
-def is_one_of(atoms: Atoms, known: tuple[Structure, ...]) -> bool:
-    """Whether pymatgen's ``StructureMatcher`` at its defaults takes it for one of these."""
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    matcher, structure = StructureMatcher(), as_structure(atoms)
-    return any(matcher.fit(structure, other) for other in known)

@@ -25,7 +25,7 @@ from gencsp.records import SymmetryTolerance
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search import tasks
 from gencsp.search.contracts import HullReference, ProposerMaker, RelaxerMaker
-from gencsp.search.ranking import Ranked, rank
+from gencsp.search.ranking import rank
 from gencsp.search.running import worker_error
 from gencsp.store.base import Finished, Manifest, Scalar, Store
 
@@ -173,8 +173,8 @@ class Cycle:
         self._now: _StageRun | None = None
         self._under_way: dict[str, Future[Finished]] = {}
 
-    def run(self, *, begin: Stage | None = None) -> list[Ranked]:
-        """Run to the end; returns the ranked table. See :meth:`irun`."""
+    def run(self, *, begin: Stage | None = None) -> list[Atoms]:
+        """Run to the end; returns :meth:`ranking`. See :meth:`irun`."""
         for _ in self.irun(begin=begin):
             pass
         return self.ranking()
@@ -207,8 +207,12 @@ class Cycle:
         while (progress := self._next(self._now)) is not None:
             yield progress
 
-    def ranking(self) -> list[Ranked]:
-        """The converged structures that the store holds, by decomposition energy."""
+    def ranking(self) -> list[Atoms]:
+        """The converged structures that the store holds, by decomposition energy.
+
+        ``duplicate_of`` in ``info`` marks those that are the same crystal as a better one, by its
+        ``structure_id``.
+        """
         return rank(
             atoms
             for stage in (Stage.RELAXED, Stage.REFINED)

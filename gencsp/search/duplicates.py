@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ase import Atoms
 
 from gencsp import records
-from gencsp.search.ranking import SAME_ENERGY
+from gencsp.descriptors.tolerances import SAME_ENERGY
 from gencsp.similarity import StructureIndex
-
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
 
 
 class Duplicates(Protocol):
@@ -42,11 +39,3 @@ class IndexedDuplicates:
         match = self._index.add(atoms, energy)
         self._names.append(str(atoms.info[records.STRUCTURE_ID]))
         return "" if match is None else self._names[match.index]
-
-
-def as_structure(atoms: Atoms) -> Structure:
-    """For pymatgen, bare."""
-    from pymatgen.io.ase import AseAtomsAdaptor
-
-    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    return AseAtomsAdaptor.get_structure(bare)

@@ -27,7 +27,7 @@ from gencsp.relax.settings import RelaxSettings
 from gencsp.search.books import Books
 from gencsp.search.moves import get_move
 from gencsp.search.randomness import task_generator
-from gencsp.search.ranking import Ranked, line_of
+from gencsp.search.ranking import mark_duplicate
 from gencsp.search.running import Running
 from gencsp.search.sources import PoolSource, ProposerSource, Source, Supply
 from gencsp.search.space import Space
@@ -186,8 +186,8 @@ class Search:
         self._moves: dict[int, str] = {}
         self._judged: Result | None = None
 
-    def run(self) -> list[Ranked]:
-        """Run to the end; returns the ranked table. See :meth:`irun`."""
+    def run(self) -> list[Atoms]:
+        """Run to the end; returns :meth:`ranking`. See :meth:`irun`."""
         for _ in self.irun():
             pass
         return self.ranking()
@@ -340,20 +340,25 @@ class Search:
         self._fresh += not self.running.was_kept(task_of(number))
         return result
 
-    def ranking(self) -> list[Ranked]:
-        """The relaxed structures by fitness; of each crystal the lowest is the original."""
+    def ranking(self) -> list[Atoms]:
+        """The relaxed structures by fitness, best first.
+
+        Of each crystal the lowest is the original; ``duplicate_of`` in ``info`` of the others is
+        its ``structure_id``.
+        """
         found = [r for r in self.results if r.atoms is not None]
         fitness = {r.number: self.books.fitness(_atoms(r)) for r in found}
         found.sort(key=lambda r: (fitness[r.number], r.number))
         originals: dict[str, str] = {}
-        lines = []
+        ranked = []
         for result in found:
             atoms = _atoms(result)
             own = str(atoms.info[records.STRUCTURE_ID])
             crystal = result.duplicate_of or own
             original = originals.setdefault(crystal, own)
-            lines.append(line_of(atoms, "" if original == own else original))
-        return lines
+            mark_duplicate(atoms, "" if original == own else original)
+            ranked.append(atoms)
+        return ranked
 
     def _check_same(self, number: int, name: str, finished: Finished) -> None:
         """A store that was made by other rules must not be read as if it were this run."""

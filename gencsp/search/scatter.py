@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
 
+from gencsp.descriptors.flaws import SCATTERED_SHARE
 from gencsp.errors import RequestError
 from gencsp.least_distances import NO_PAIRS, LeastDistances
 from gencsp.proposers.base import Request
@@ -16,8 +17,6 @@ from gencsp.proposers.streams import streams
 
 #: Points tried for one atom, and structures tried for each one asked for.
 POINTS, ATTEMPTS = 60, 30
-#: Least distance as a share of the sum of the covalent radii.
-SEPARATION = 0.7
 
 
 class ScatterProposer:
@@ -66,7 +65,7 @@ class ScatterProposer:
         self, symbols: list[str], cell: np.ndarray, rng: np.random.Generator
     ) -> Atoms | None:
         kinds = sorted(set(symbols))
-        least = self.separations.least(kinds, separation=SEPARATION)
+        least = self.separations.least(kinds, separation=SCATTERED_SHARE)
         order = [symbols[int(k)] for k in rng.permutation(len(symbols))]
         atoms = Atoms(order[:1], positions=rng.random((1, 3)) @ cell, cell=cell, pbc=True)
         for symbol in order[1:]:

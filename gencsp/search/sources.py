@@ -14,6 +14,7 @@ from hashlib import sha256
 from ase import Atoms
 
 from gencsp.deck_base import Count, Positive, Share, check, check_fields
+from gencsp.descriptors.flaws import MOVED_SHARE
 from gencsp.io import name_of
 from gencsp.least_distances import NO_PAIRS, LeastDistances
 from gencsp.proposers.checks import keeps_apart
@@ -22,7 +23,7 @@ from gencsp.search.contracts import ProposerMaker
 from gencsp.search.running import Running
 from gencsp.search.space import Space
 from gencsp.search.trial import RANDOM, SEED
-from gencsp.search.worker import SEPARATION, propose_block
+from gencsp.search.worker import propose_block
 from gencsp.store.base import portable
 
 #: Blocks without a single structure after which a proposer counts as used up.
@@ -304,6 +305,6 @@ def _unfit(atoms: Atoms, space: Space, separations: LeastDistances) -> str:
         return "wrong composition or size"
     if not space.allows_cell(atoms):
         return "another cell"
-    if not keeps_apart(atoms, separation=SEPARATION, separations=separations):
+    if not keeps_apart(atoms, separation=MOVED_SHARE, separations=separations):
         return "atoms too close"
     return ""

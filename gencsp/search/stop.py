@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from ase import Atoms
+from dataclasses import dataclass
 
 from gencsp.deck_base import Count, Seconds, check_fields
 
@@ -19,13 +17,11 @@ class StopRules:
             for no limit.
         patience: relaxations since the last new minimum (FUSE's rule; Collins et al., Faraday
             Discuss. 211, 117 (2018)); ``None`` for no limit.
-        target: known crystals, any of which ends the search when it is found.
     """
 
     budget: Count = 100
     seconds: Seconds | None = None
     patience: Count | None = None
-    target: tuple[Atoms, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from ase import Atoms
 
 from gencsp import records
+from gencsp.descriptors.flaws import is_finite
 from gencsp.errors import RequestError
 from gencsp.frameworks import framework
 from gencsp.proposers.base import Request
@@ -24,7 +25,7 @@ from gencsp.relax.result import Outcome
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Maker, ProposerMaker, RelaxerMaker
 from gencsp.search.randomness import task_generator
-from gencsp.store.base import Finished, is_finite, portable
+from gencsp.store.base import Finished, portable
 from gencsp.symmetry import refine
 
 Made = TypeVar("Made")

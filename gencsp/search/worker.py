@@ -15,6 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
 from gencsp.deck_base import Displacement, Seed, check_fields
+from gencsp.descriptors.flaws import MOVED_SHARE, is_finite
 from gencsp.least_distances import LeastDistances
 from gencsp.proposers.checks import keeps_apart
 from gencsp.provenance import Provenance, Stage, join_parents
@@ -27,7 +28,7 @@ from gencsp.search.moves.base import Move, Tools
 from gencsp.search.randomness import task_generator
 from gencsp.search.running import Work
 from gencsp.search.space import Space
-from gencsp.store.base import Finished, is_finite, portable
+from gencsp.store.base import Finished, portable
 
 #: Children that a move may try to make before the trial is given up.
 CHILDREN = 12
@@ -40,8 +41,6 @@ _OF_THE_START = (
     records.MOVE,
     records.SEED,
 )
-#: Least distance in a child, as a share of the sum of the covalent radii.
-SEPARATION = 0.55
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +181,7 @@ def _start(bench: Bench, job: Job) -> Atoms | None:
         if (
             child is not None
             and bench.space.allows_counts(child)
-            and keeps_apart(child, separation=SEPARATION, separations=bench.separations)
+            and keeps_apart(child, separation=MOVED_SHARE, separations=bench.separations)
         ):
             return _labelled(child, job, bench.seed)
     return None

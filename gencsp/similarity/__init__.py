@@ -5,12 +5,26 @@ from __future__ import annotations
 from gencsp.similarity.deduplicate import deduplicate
 from gencsp.similarity.fingerprint import fingerprint
 from gencsp.similarity.index import NICHE, RADIUS, Match, StructureIndex
+from gencsp.similarity.matching import (
+    LOOSE,
+    STANDARD,
+    Tolerances,
+    as_structure,
+    same_crystal,
+    structure_matcher,
+)
 
 __all__ = [
+    "LOOSE",
     "NICHE",
     "RADIUS",
+    "STANDARD",
     "Match",
     "StructureIndex",
+    "Tolerances",
+    "as_structure",
     "deduplicate",
     "fingerprint",
+    "same_crystal",
+    "structure_matcher",
 ]

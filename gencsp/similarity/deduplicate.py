@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from ase import Atoms
 
+from gencsp.descriptors.tolerances import SAME_ENERGY
 from gencsp.errors import RequestError
 from gencsp.similarity.index import StructureIndex
-
-#: Structures whose energies differ by more than this are different where energies are given,
-#: eV/atom: as in the ranking of a search.
-SAME_ENERGY = 0.01
 
 
 def deduplicate(

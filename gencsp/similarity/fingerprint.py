@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from gencsp.descriptors.flaws import Flaw, find_flaws
 from gencsp.errors import StructureFileError
 from gencsp.similarity.cells import compact
 
@@ -29,6 +30,8 @@ FloatArray = NDArray[np.float64]
 #: stackings and superstructures apart: the nearest pair of different known crystals lay at 0.0003
 #: with 16, at 0.0018 with 32 and at 0.0070 with 64.
 NEIGHBOURS = 64
+#: What has no neighbours at measurable distances.
+_NO_CRYSTAL = {Flaw.NO_ATOMS, Flaw.NOT_FINITE, Flaw.NO_VOLUME}
 #: Pairs of an atom and an image of which all distances are worked out.
 DENSE = 20_000
 #: Images are laid out to the radius of a sphere that holds so many times the neighbours.
@@ -77,8 +80,7 @@ def _checked(atoms: Atoms) -> tuple[FloatArray, FloatArray]:
     """Cell and positions, the cell the cell made compact, which changes nothing else."""
     cell = np.asarray(atoms.cell.array, dtype=np.float64)
     positions = np.asarray(atoms.positions, dtype=np.float64)
-    finite = np.isfinite(cell).all() and np.isfinite(positions).all()
-    if not len(atoms) or not finite or abs(np.linalg.det(cell)) < 1e-6:
+    if not _NO_CRYSTAL.isdisjoint(find_flaws(atoms)):
         raise StructureFileError(
             f"a structure ({atoms.get_chemical_formula() or 'no atoms'}) has no fingerprint: it "
             f"needs atoms, three lattice vectors and finite positions."

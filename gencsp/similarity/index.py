@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from gencsp.composition import Composition
 from gencsp.deck_base import Count, NonNegative, Positive, check
 from gencsp.similarity.fingerprint import fingerprint
-from gencsp.similarity.matching import Matching, Reduced
-from gencsp.similarity.neighbours import NeighbourTrees
+from gencsp.similarity.matching import CrystalMatcher, Reduced
+from gencsp.similarity.neighbours import NearestVectors
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -69,7 +69,7 @@ class _Kept:
 class _Bucket:
     """The structures of one formula and number of atoms in the primitive cell."""
 
-    vectors: NeighbourTrees = field(default_factory=NeighbourTrees)
+    vectors: NearestVectors = field(default_factory=NearestVectors)
     kept: list[_Kept] = field(default_factory=list)
 
 
@@ -86,8 +86,8 @@ class StructureIndex:
     """Finds duplicates and neighbours among crystals.
 
     Args:
-        matcher: pymatgen's, to decide what is the same; ``None`` for its defaults. Its own
-            ``scale`` says whether a compressed crystal is the same as the uncompressed one.
+        matcher: pymatgen's, to decide what is the same; ``None`` for the tolerances ``STANDARD``.
+            Its own ``scale`` says whether a compressed crystal is the same as the uncompressed one.
         radius: only crystals whose fingerprints are nearer than this are given to the matcher;
             calibrated for the matcher's default tolerances.
         candidates: at most so many are given to it, nearest first.
@@ -115,7 +115,7 @@ class StructureIndex:
         self.candidates = candidates
         self.same_energy = same_energy
         self.species_blind = species_blind
-        self._matching = Matching(matcher, species_blind=species_blind)
+        self._matching = CrystalMatcher(matcher, species_blind=species_blind)
         self._buckets: dict[Formula, dict[int, _Bucket]] = {}
         self._added = 0
         self._kept = 0
@@ -140,11 +140,6 @@ class StructureIndex:
             self._keep(crystal, energy)
         self._added += 1
         return found
-
-    def insert(self, atoms: Atoms, energy: float | None = None) -> None:
-        """Keep a structure whether or not it is in the index, such as a known crystal."""
-        self._keep(self._prepared(atoms), energy)
-        self._added += 1
 
     def find(self, atoms: Atoms, energy: float | None = None) -> Match | None:
         """The crystal of the index that a structure is the same as; the index stays as it is."""

@@ -1,9 +1,13 @@
-"""pymatgen's ``StructureMatcher`` on crystals that are reduced once each."""
+"""When two crystals are the same: pymatgen's ``StructureMatcher`` decides; tolerances stand here.
+
+Two crystals are compared by :func:`same_crystal`; many, of which each is reduced once, by a
+:class:`CrystalMatcher` (which :class:`~gencsp.similarity.index.StructureIndex` does).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -11,17 +15,95 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.composition import Composition
 from gencsp.errors import RequestError
 from gencsp.similarity.cells import compact
 
 if TYPE_CHECKING:
-    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.analysis.structure_matcher import AbstractComparator, StructureMatcher
     from pymatgen.core import Structure
 
 #: Reduced structures kept as pymatgen's objects, which take fifty times the memory of arrays.
 CACHED = 4096
 #: Default of pymatgen's ``get_primitive_structure``, Å.
 PRIMITIVE_TOLERANCE = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerances:
+    """By how much two cells of the same crystal may differ; pymatgen's names.
+
+    Attributes:
+        ltol: of lattice vectors, as a fraction of their length.
+        stol: of atoms, in units of (V/N)^(1/3).
+        angle_tol: of the angles of the cell, degrees.
+        scale: scale both crystals to one volume first, so that pressure makes no other crystal.
+    """
+
+    ltol: float = 0.2
+    stol: float = 0.3
+    angle_tol: float = 5.0
+    scale: bool = True
+
+
+#: pymatgen's defaults: what gencsp calls the same crystal wherever nothing else is said.
+STANDARD = Tolerances()
+#: Those of the match rates of CDVAE (Xie et al., ICLR 2022) and DiffCSP (Jiao et al., NeurIPS
+#: 2023): for comparisons with published numbers alone.
+LOOSE = Tolerances(ltol=0.3, stol=0.5, angle_tol=10.0)
+
+
+def structure_matcher(
+    tolerances: Tolerances = STANDARD,
+    *,
+    comparator: AbstractComparator | None = None,
+    primitive_cell: bool = True,
+    substructures: bool = False,
+) -> StructureMatcher:
+    """pymatgen's matcher.
+
+    Args:
+        tolerances: how much may differ.
+        comparator: pymatgen's, which species may stand for each other; ``None`` for each only for
+            itself.
+        primitive_cell: compare primitive cells.
+        substructures: fit supercells and subsets of sites too, as disordered crystals need.
+    """
+    # Slow to import.
+    from pymatgen.analysis.structure_matcher import SpeciesComparator, StructureMatcher
+
+    return StructureMatcher(
+        **asdict(tolerances),
+        primitive_cell=primitive_cell,
+        comparator=SpeciesComparator() if comparator is None else comparator,
+        attempt_supercell=substructures,
+        allow_subset=substructures,
+    )
+
+
+def same_crystal(one: Atoms, other: Atoms, *, tolerances: Tolerances = STANDARD) -> bool:
+    """Whether two structures are the same crystal, whatever cells they are given in.
+
+    As with pymatgen's ``StructureMatcher().fit(one, other)``, which is not quite symmetric.
+
+    Args:
+        one, other: crystals, periodic in three directions.
+        tolerances: how much may differ.
+    """
+    if Composition.of(one) != Composition.of(other):
+        return False
+    matcher = _crystal_matcher(tolerances)
+    first, second = matcher.reduced(one), matcher.reduced(other)
+    return matcher.size_class(first) == matcher.size_class(second) and matcher.same(first, second)
+
+
+def as_structure(atoms: Atoms) -> Structure:
+    """Species, positions and cell alone, as pymatgen's object."""
+    from pymatgen.core import Lattice, Structure
+
+    return Structure(
+        Lattice(atoms.cell.array), atoms.numbers, atoms.positions, coords_are_cartesian=True
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +115,11 @@ class Reduced:
     cell: NDArray[np.float64]
 
 
-class Matching:
+class CrystalMatcher:
     """Whether two crystals are the same to a ``StructureMatcher``.
 
     Args:
-        matcher: pymatgen's, with its tolerances; ``None`` for its defaults.
+        matcher: pymatgen's; ``None`` for one with the tolerances ``STANDARD``.
         species_blind: compare prototypes: any species may stand for any other.
 
     Raises:
@@ -45,11 +127,10 @@ class Matching:
             formulas can be the same to it.
     """
 
-    def __init__(self, matcher: StructureMatcher | None, *, species_blind: bool) -> None:
-        # Slow to import.
-        from pymatgen.analysis.structure_matcher import StructureMatcher as Default
-
-        self._matcher = Default() if matcher is None else matcher
+    def __init__(
+        self, matcher: StructureMatcher | None = None, *, species_blind: bool = False
+    ) -> None:
+        self._matcher = structure_matcher() if matcher is None else matcher
         self._blind = species_blind
         settings = self._matcher.as_dict()
         if settings["allow_subset"] or settings["ignored_species"]:
@@ -87,6 +168,11 @@ class Matching:
         one, other = self._structure(first), self._structure(second)
         fit = self._matcher.fit_anonymous if self._blind else self._matcher.fit
         return bool(fit(one, other, skip_structure_reduction=True))
+
+
+@cache
+def _crystal_matcher(tolerances: Tolerances) -> CrystalMatcher:
+    return CrystalMatcher(structure_matcher(tolerances))
 
 
 def _may_be_supercell(reduced: Reduced) -> bool:

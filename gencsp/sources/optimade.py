@@ -16,6 +16,7 @@ from ase.data import atomic_numbers
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.descriptors.flaws import find_flaws
 from gencsp.errors import SourceError
 from gencsp.provenance import Provenance, Stage
 from gencsp.references import HullEntry
@@ -157,7 +158,7 @@ def _crystal(document: Mapping[str, Any]) -> Atoms:
         atoms = Atoms(symbols, positions=positions, cell=cell, pbc=True)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _Unfit("incomplete") from error
-    if not (np.isfinite(positions).all() and np.isfinite(cell).all() and atoms.cell.volume > 0):
+    if find_flaws(atoms):
         raise _Unfit("incomplete")
     Provenance(structure_id=name, proposer="optimade", stage=Stage.GENERATED).write(atoms)
     return atoms

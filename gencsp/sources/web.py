@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 import os
-import tempfile
+import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from email.message import Message
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO, Any, cast
-from urllib.error import HTTPError, URLError
+from typing import Any
 from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+import httpx
+from hishel import Entry, SqliteStorage
+from hishel.httpx import CacheTransport
 
 from gencsp.deck_base import Count, NonNegative, Seconds, check_fields
 from gencsp.errors import SourceError
 
 #: Statuses that may be others at the next try: too many requests, and a server in trouble.
 _PASSING = (429, 500, 502, 503, 504)
-
-
+#: Longest wait that a server may ask for, s.
+_LONGEST_WAIT = 60.0
 # Some servers turn away Python's own name.
-_OURS = {"Accept": "application/json", "User-agent": "gencsp"}
+_OURS = {"Accept": "application/json", "User-Agent": "gencsp"}
+_FILE = "answers.db"
+
+# A cache that cannot be used is none; what hishel says of it is no concern of the user.
+logging.getLogger("hishel").addHandler(logging.NullHandler())
 
 
 def default_cache() -> Path:
@@ -66,102 +71,132 @@ class Web:
         whole = f"{url}?{urlencode(parameters)}" if parameters else url
         if urlsplit(whole).scheme not in ("http", "https"):
             raise SourceError(f"{url} is no address of the web: begin with https://.")
-        kept = self._place(whole)
-        if kept is not None and kept.exists() and not self.refresh:
-            try:
-                return cast(dict[str, Any], json.loads(kept.read_text(encoding="utf-8")))
-            except (OSError, ValueError):
-                kept.unlink(missing_ok=True)
-        content = self._ask(whole)
         try:
-            answer = json.loads(content)
-        except ValueError as error:
-            raise SourceError(f"{_host(whole)} did not answer with JSON ({error}).") from error
-        if not isinstance(answer, dict):
-            raise SourceError(f"{_host(whole)} answered with a list where an object is due.")
-        if kept is not None:
-            _keep(kept, content)
+            with self._client(httpx.URL(whole)) as client:
+                answer: dict[str, Any] = client.get(whole).json()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(urlsplit(whole).netloc or url, error) from error
         return answer
 
-    def _ask(self, url: str) -> str:
-        request = Request(url, headers={**_OURS, **self.headers})
-        opener = build_opener(_KeepsHeadersHome())
-        for attempt in range(1, self.tries + 1):
+    def _client(self, home: httpx.URL) -> httpx.Client:
+        transport: httpx.BaseTransport = _Asking(self, home)
+        if self.cache is not None:
+            file = self.cache / _FILE
+            _discard_damaged(file)
+            kind = _Refreshed if self.refresh else SqliteStorage
+            # No answer is dropped to make room: its neighbours would then be pages of another state
+            # of the database.
+            transport = CacheTransport(transport, storage=kind(database_path=file, max_size=None))
+        return httpx.Client(transport=transport, headers=_OURS, follow_redirects=True)
+
+
+class _Asking(httpx.BaseTransport):
+    """Asks over the network, until there is an answer that is worth keeping.
+
+    It stands below the cache, which therefore never sees the key, nor an answer that is none.
+    """
+
+    def __init__(self, web: Web, home: httpx.URL) -> None:
+        self._web = web
+        self._home = home
+        # A client and no bare transport, for the proxies that the environment names.
+        self._network = httpx.Client(timeout=web.timeout)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """See ``httpx.BaseTransport``.
+
+        Raises:
+            SourceError: no answer in all tries, a refusal, or no JSON object.
+        """
+        host = request.url.netloc.decode()
+        headers = {**request.headers, **(self._web.headers if self._is_home(request.url) else {})}
+        sent = self._network.build_request("GET", request.url, headers=headers)
+        for attempt in range(1, self._web.tries + 1):
             try:
-                with opener.open(request, timeout=self.timeout) as response:
-                    return cast(HTTPResponse, response).read().decode("utf-8")
-            except HTTPError as error:
-                with error:
-                    if error.code not in _PASSING or attempt == self.tries:
-                        raise _refusal(url, error) from error
-                    wait = _asked_to_wait(error.headers)
-            except (URLError, TimeoutError, HTTPException, ConnectionError) as error:
-                if attempt == self.tries:
-                    reason = getattr(error, "reason", error)
-                    raise SourceError(
-                        f"{_host(url)} cannot be reached ({reason}): check the network."
-                    ) from error
+                response = self._network.send(sent)
+            except httpx.RequestError as error:
+                if attempt == self._web.tries:
+                    raise _unreachable(host, error) from error
                 wait = None
-            except UnicodeDecodeError as error:
-                raise SourceError(f"{_host(url)} did not answer with text.") from error
-            time.sleep(self.pause * 2 ** (attempt - 1) if wait is None else wait)
+            else:
+                if response.is_success or response.has_redirect_location:
+                    return _kept_form(response, host)
+                if response.status_code not in _PASSING or attempt == self._web.tries:
+                    raise _refusal(request.url, response)
+                wait = _asked_to_wait(response.headers)
+            time.sleep(self._web.pause * 2 ** (attempt - 1) if wait is None else wait)
         raise AssertionError("the last try returns or raises")
 
-    def _place(self, url: str) -> Path | None:
-        if self.cache is None:
-            return None
-        return self.cache / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
+    def close(self) -> None:
+        self._network.close()
+
+    def _is_home(self, url: httpx.URL) -> bool:
+        """Whether a redirect stayed where the key belongs, and as private as it was."""
+        private = url.scheme == "https" or self._home.scheme == "http"
+        return url.netloc == self._home.netloc and private
 
 
-class _KeepsHeadersHome(HTTPRedirectHandler):
-    """Follows a redirect, without the key where it leads to another host."""
+class _Refreshed(SqliteStorage):
+    """Looks nothing up, and has a new answer take the place of the old ones."""
 
-    def redirect_request(
-        self,
-        req: Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: Message,
-        newurl: str,
-    ) -> Request | None:
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-        if following is not None and urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
-            following.headers = dict(_OURS)
-        return following
+    def get_entries(self, key: str) -> list[Entry]:  # noqa: ARG002
+        return []
+
+    def create_entry(self, request: Any, response: Any, key: str, **limits: Any) -> Entry:
+        for old in super().get_entries(key):
+            self.remove_entry(old.id)
+        return super().create_entry(request, response, key, **limits)
 
 
-def _refusal(url: str, error: HTTPError) -> SourceError:
-    host = _host(url)
-    if error.code in (401, 403):
-        return SourceError(f"{host} refuses the key (status {error.code}): check it.")
-    if error.code == 404:
-        return SourceError(f"{host} has no such page ({url.partition('?')[0]}).")
+def _kept_form(response: httpx.Response, host: str) -> httpx.Response:
+    """The answer as it is kept: decompressed, and of a redirect its place alone.
+
+    Raises:
+        SourceError: it is no JSON object.
+    """
+    if response.has_redirect_location:
+        return httpx.Response(
+            response.status_code, headers={"Location": response.headers["Location"]}
+        )
     try:
-        said = " ".join(error.read(300).decode("utf-8", errors="replace").split())
-    except (OSError, HTTPException):
-        said = ""
-    return SourceError(f"{host} answered with status {error.code}" + (f": {said}" if said else "."))
+        answer = json.loads(response.content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{host} did not answer with text.") from error
+    except ValueError as error:
+        raise SourceError(f"{host} did not answer with JSON ({error}).") from error
+    if not isinstance(answer, dict):
+        raise SourceError(f"{host} answered with a list where an object is due.")
+    return httpx.Response(response.status_code, content=response.content)
 
 
-def _asked_to_wait(headers: Message) -> float | None:
+def _discard_damaged(file: Path) -> None:
+    """Remove a cache that is no database any more: it would never keep anything again."""
+    if not file.exists():
+        return
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("SELECT name FROM sqlite_master")
+    except sqlite3.OperationalError:  # locked or not to be opened, which may pass
+        return
+    except sqlite3.DatabaseError:
+        file.unlink(missing_ok=True)
+
+
+def _unreachable(host: str, error: Exception) -> SourceError:
+    return SourceError(f"{host} cannot be reached ({error}): check the network.")
+
+
+def _refusal(url: httpx.URL, response: httpx.Response) -> SourceError:
+    host, status = url.netloc.decode(), response.status_code
+    if status in (401, 403):
+        return SourceError(f"{host} refuses the key (status {status}): check it.")
+    if status == 404:
+        return SourceError(f"{host} has no such page ({str(url).partition('?')[0]}).")
+    said = " ".join(response.content[:300].decode("utf-8", errors="replace").split())
+    return SourceError(f"{host} answered with status {status}" + (f": {said}" if said else "."))
+
+
+def _asked_to_wait(headers: httpx.Headers) -> float | None:
     """Seconds of a Retry-After header, a minute at most."""
     text = headers.get("Retry-After", "")
-    return min(float(text), 60.0) if text.isdecimal() else None
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc or url
-
-
-def _keep(path: Path, content: str) -> None:
-    """Keep an answer, whole or not at all; a cache that cannot be written is none."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, delete=False, encoding="utf-8"
-        ) as file:
-            file.write(content)
-        os.replace(file.name, path)
-    except OSError:
-        return
+    return min(float(text), _LONGEST_WAIT) if text.isdecimal() else None

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
-from math import isfinite
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -154,8 +153,3 @@ def portable_results(atoms: Atoms) -> dict[str, Any]:
         for key, value in atoms.calc.results.items()
         if key in _KEPT_RESULTS and value is not None and np.isfinite(value).all()
     }
-
-
-def is_finite(atoms: Atoms) -> bool:
-    """Whether positions and cell are numbers, so that files and viewers can hold them."""
-    return bool(np.isfinite(atoms.positions).all()) and isfinite(float(atoms.cell.array.sum()))

@@ -9,6 +9,7 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gencsp.descriptors.distances import min_height
 from gencsp.diffusion.lattice import (
     PRIMITIVE,
     Bravais,
@@ -16,7 +17,6 @@ from gencsp.diffusion.lattice import (
     bravais,
     centring,
     conventional_shape,
-    min_height,
     primitive_cell,
     random_lattice,
     space_group_lattice,
@@ -46,7 +46,7 @@ def test_volume_symmetry_and_height(kind: Bravais, seed: int, volume: float) -> 
     cell = random_lattice(volume, rng=np.random.default_rng(seed), kind=kind, window=window)
     assert cell.volume == pytest.approx(volume, rel=1e-12)
     assert np.linalg.det(cell.array) > 0
-    assert min_height(cell) >= window.min_height * volume ** (1 / 3) * (1 - 1e-12)
+    assert min_height(cell.array) >= window.min_height * volume ** (1 / 3) * (1 - 1e-12)
     assert one_atom_space_group(cell.array) == HOLOHEDRY[kind]
 
 

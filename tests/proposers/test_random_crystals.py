@@ -11,8 +11,9 @@ import spglib
 from scipy.stats import chi2_contingency, kstest
 
 from gencsp.composition import Composition
+from gencsp.descriptors.distances import pair_distances
 from gencsp.least_distances import LeastDistances
-from gencsp.proposers.checks import keeps_apart, keeps_distances, pair_distances
+from gencsp.proposers.checks import keeps_apart, keeps_distances
 from gencsp.proposers.occupancy import can_hold
 from gencsp.proposers.pyxtal_random import draw_with_pyxtal
 from gencsp.proposers.random_crystals import RandomCrystal, Recipe, draw_crystals

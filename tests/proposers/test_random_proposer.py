@@ -8,10 +8,11 @@ import spglib
 from ase.build import bulk
 
 from gencsp.composition import Composition
+from gencsp.descriptors.distances import pair_distances
 from gencsp.errors import RequestError
 from gencsp.least_distances import LeastDistances
 from gencsp.proposers.base import Request
-from gencsp.proposers.checks import has_composition, keeps_apart, pair_distances
+from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.options import ProposerOptions
 from gencsp.proposers.pyxtal_random import PyxtalProposer
 from gencsp.proposers.random import RandomProposer

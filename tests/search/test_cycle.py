@@ -72,16 +72,17 @@ def test_the_stages_of_the_paper(reference: MemoryStore) -> None:
 
 def test_the_ranking(reference: MemoryStore) -> None:
     ranking = cheap_cycle(reference, ThisProcess()).ranking()
-    energies = [line.decomposition_energy for line in ranking]
+    energies = [atoms.info["decomposition_energy"] for atoms in ranking]
     assert energies == sorted(energies)
-    assert {line.stage for line in ranking} == {"relaxed", "refined"}
-    for line in ranking:
-        energy = line.atoms.get_potential_energy() / 3
-        assert line.decomposition_energy == CheapHull().decomposition_energy(
+    assert {atoms.info["stage"] for atoms in ranking} == {"relaxed", "refined"}
+    for atoms in ranking:
+        energy = atoms.get_potential_energy() / 3
+        assert atoms.info["decomposition_energy"] == CheapHull().decomposition_energy(
             SETTINGS.composition, energy
         )
-        found = space_group(line.atoms)
-        assert (line.space_group, line.space_group_number) == (found.symbol, found.number)
+        found = space_group(atoms)
+        said = atoms.info["space_group"], atoms.info["space_group_number"]
+        assert said == (found.symbol, found.number)
 
 
 def test_failures_are_counted_and_kept_where_they_can_be(reference: MemoryStore) -> None:
@@ -94,9 +95,7 @@ def test_failures_are_counted_and_kept_where_they_can_be(reference: MemoryStore)
     assert failures["cell exploded or collapsed"] > 0
     assert outcomes["cell exploded or collapsed"] == 0
     assert failures["proposal rejected"] > 0
-    assert not {"step limit reached"} & {
-        str(line.atoms.info["outcome"]) for line in cycle.ranking()
-    }
+    assert not {"step limit reached"} & {str(atoms.info["outcome"]) for atoms in cycle.ranking()}
 
 
 def test_progress_counts_to_the_end(reference: MemoryStore) -> None:

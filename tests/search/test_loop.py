@@ -27,11 +27,10 @@ from gencsp.execute import LocalProcesses, ThisProcess
 from gencsp.provenance import Provenance
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
-from gencsp.search.books import is_one_of
 from gencsp.search.contracts import Relaxer
-from gencsp.search.duplicates import as_structure
 from gencsp.search.loop import Search, SearchSettings
 from gencsp.search.stop import StopRules
+from gencsp.similarity import same_crystal
 from gencsp.store import DiskStore, Finished, MemoryStore
 
 METHODS = ("random", "hop", "genetic")
@@ -98,14 +97,14 @@ def test_walkers_step_from_where_they_are() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_ranking(method: str) -> None:
     ranking = reference(method).ranking()
-    energies = [line.decomposition_energy for line in ranking]
+    energies = [atoms.info["decomposition_energy"] for atoms in ranking]
     assert energies == sorted(energies)
-    ids = [line.structure_id for line in ranking]
-    for line in ranking:
-        if line.duplicate_of:
-            original = ranking[ids.index(line.duplicate_of)]
-            assert not original.duplicate_of
-            assert original.decomposition_energy <= line.decomposition_energy
+    ids = [atoms.info["structure_id"] for atoms in ranking]
+    for atoms in ranking:
+        if "duplicate_of" in atoms.info:
+            original = ranking[ids.index(atoms.info["duplicate_of"])]
+            assert "duplicate_of" not in original.info
+            assert original.info["decomposition_energy"] <= atoms.info["decomposition_energy"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -286,8 +285,8 @@ def test_stops() -> None:
     assert len(since) == patience
 
     # the first trial that pymatgen takes for the wanted crystal ends the search
-    wanted = as_structure(next(r.atoms for r in whole.results if r.number > 5 and r.new))
-    fits = [r for r in whole.results if r.atoms is not None and is_one_of(r.atoms, (wanted,))]
+    wanted = next(r.atoms for r in whole.results if r.number > 5 and r.new)
+    fits = [r for r in whole.results if r.atoms is not None and same_crystal(r.atoms, wanted)]
     looking = cheap_search("random", MemoryStore(), ThisProcess())
     looking.books.targets = (wanted,)
     looking.run()

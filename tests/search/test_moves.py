@@ -14,8 +14,8 @@ from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gencsp.descriptors.distances import pair_distances
 from gencsp.errors import RequestError
-from gencsp.proposers.checks import pair_distances
 from gencsp.relax.restraints import Symmetry
 from gencsp.search.moves import get_move, move_names
 from gencsp.search.moves.base import Tools, hold_symmetry

@@ -14,11 +14,12 @@ from ase.build import bulk
 from cheap_search import SETTINGS, cheap_search, story
 
 from gencsp.composition import Composition
+from gencsp.descriptors.distances import pair_distances
 from gencsp.errors import RequestError
 from gencsp.execute import ThisProcess
 from gencsp.least_distances import LeastDistances
 from gencsp.proposers import Request
-from gencsp.proposers.checks import keeps_apart, pair_distances
+from gencsp.proposers.checks import keeps_apart
 from gencsp.search.running import Running
 from gencsp.search.scatter import ScatterProposer
 from gencsp.search.sources import PoolSource, ProposerSource, Supply, pool_source

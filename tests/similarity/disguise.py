@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
+from ase.build import bulk
 
 
 def bare(atoms: Atoms) -> Atoms:
@@ -38,3 +39,14 @@ def random_crystal(rng: np.random.Generator, n: int = 6) -> Atoms:
     numbers[:2] = 8, 22
     cell = np.diag(rng.uniform(3, 6, 3)) + rng.uniform(-1, 1, (3, 3))
     return Atoms(numbers, scaled_positions=rng.random((n, 3)), cell=cell, pbc=True)
+
+
+def polymorphs() -> list[Atoms]:
+    """Three structures of ZnS and two other crystals."""
+    return [
+        bulk("ZnS", "zincblende", a=5.4),
+        bulk("ZnS", "wurtzite", a=3.8, c=6.2),
+        bulk("ZnS", "rocksalt", a=5.1),
+        bulk("NaCl", "rocksalt", a=5.6),
+        bulk("Si", "diamond", a=5.4),
+    ]

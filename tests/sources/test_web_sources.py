@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,12 +110,19 @@ def test_answers_are_kept_without_the_key(project: Served, tmp_path: Path) -> No
     asked = len(project.asked)
     again = mp.fetch_entries(["Li", "Si"], web=web, key=KEY, endpoint=project.url)
     assert (again, len(project.asked)) == (first, asked)
-    assert all(KEY not in path.read_text() for path in (tmp_path / "kept").iterdir())
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "kept").iterdir())
+    assert b"mp-149" in kept
+    assert KEY.encode() not in kept
     fresh = Web(cache=tmp_path / "kept", refresh=True)
     mp.fetch_entries(["Li", "Si"], web=fresh, key=KEY, endpoint=project.url)
     assert len(project.asked) == 2 * asked
-    next((tmp_path / "kept").iterdir()).write_text("{half")  # damaged: asked for again
-    assert mp.fetch_entries(["Li", "Si"], web=web, key=KEY, endpoint=project.url) == first
+    # What was asked for again takes the place of what was kept.
+    mp.fetch_entries(["Li", "Si"], web=web, key=KEY, endpoint=project.url)
+    assert len(project.asked) == 2 * asked
+    (tmp_path / "kept" / "answers.db").write_text("{half")  # damaged: asked for again, and kept
+    for _ in range(2):
+        assert mp.fetch_entries(["Li", "Si"], web=web, key=KEY, endpoint=project.url) == first
+    assert len(project.asked) == 3 * asked
 
 
 def test_the_command(project: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +182,45 @@ def test_a_redirect_to_another_host_does_not_get_the_key() -> None:
             Web(headers={"X-API-KEY": KEY}).get(served.url)
     assert "x-api-key" not in other.asked[0].headers
     assert served.asked[0].headers["x-api-key"] == KEY
+
+
+def test_what_was_kept_serves_offline_and_no_error_is_kept(tmp_path: Path) -> None:
+    """Neither a refusal, nor an answer of another form, nor a cache that cannot be written."""
+    web = Web(cache=tmp_path / "kept", tries=1)
+    answers = [Answer({}, status=500), Answer(b"<html>"), Answer([1]), Answer({"data": "good"})]
+    with serve(lambda _: answers.pop(0)) as served:
+        for _ in range(3):
+            with pytest.raises(SourceError):
+                web.get(served.url, {"a": "1"})
+        assert web.get(served.url, {"a": "1"}) == {"data": "good"}
+    assert web.get(served.url, {"a": "1"}) == {"data": "good"}
+    with pytest.raises(SourceError, match="cannot be reached"):
+        web.get(served.url, {"a": "2"})
+    with pytest.raises(SourceError, match="cannot be reached"):
+        Web(cache=tmp_path / "kept", tries=1, refresh=True).get(served.url, {"a": "1"})
+    assert web.get(served.url, {"a": "1"}) == {"data": "good"}  # a vain refresh loses nothing
+    (tmp_path / "file").write_text("in the way")
+    with serve(lambda _: Answer({"data": 1})) as served:
+        assert Web(cache=tmp_path / "file" / "below").get(served.url) == {"data": 1}
+
+
+def test_a_compressed_answer_a_proxy_and_a_circle_of_redirects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = Answer(gzip.compress(b'{"data": 1}'), headers={"Content-Encoding": "gzip"})
+    web = Web(cache=tmp_path / "kept", tries=1)
+    with serve(lambda _: packed) as served:
+        assert web.get(served.url) == web.get(served.url) == {"data": 1}
+        assert len(served.asked) == 1
+        monkeypatch.setenv("HTTP_PROXY", served.url)
+        assert web.get("http://materials.invalid/x") == {"data": 1}
+        monkeypatch.delenv("HTTP_PROXY")
+    circle = Answer(b"", status=302, headers={"Location": "/again"})
+    with (
+        serve(lambda _: circle) as served,
+        pytest.raises(SourceError, match=r"cannot be reached .*redirects"),
+    ):
+        web.get(served.url)
 
 
 @pytest.mark.parametrize("link_objects", [False, True])

@@ -11,7 +11,6 @@ six normal deviates is a cell of a plausible volume.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,9 +99,3 @@ def rotation_to(cells: Tensor, symmetric: Tensor) -> Tensor:
     """
     rotation: Tensor = torch.linalg.solve(symmetric, cells.to(symmetric))
     return rotation
-
-
-def as_scale(values: Sequence[Sequence[float]]) -> LatticeScale:
-    """From the two rows that a weights file holds."""
-    mean, std = values
-    return LatticeScale(tuple(map(float, mean)), tuple(map(float, std)))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gencsp.diffusion.training.objective import Objective
     from gencsp.diffusion.training.trainer import Progress
 
-app = typer.Typer(help="Train the networks.", no_args_is_help=True)
+app = typer.Typer(help="Train networks on crystals of your own.", no_args_is_help=True)
 
 # Options of both commands. None of them has a value here, so that a run that is gone on with keeps
 # what it was begun with, and is refused only where something else is asked for.

@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from gencsp.deck_base import Share, check
@@ -69,6 +68,7 @@ def joint(
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
 ) -> None:
     """Train the joint diffusion model, for given compositions and de novo at once."""
+    import numpy as np
     import torch
 
     from gencsp.diffusion.joint.model import save_joint_model
@@ -146,6 +146,7 @@ def joint(
 
 def _labelled(crystals: CrystalSet, data: Path, cache: Path, workers: int) -> CrystalSet:
     """With the properties of every crystal, from the cache where it is there."""
+    import numpy as np
     from rich.progress import track
 
     from gencsp.diffusion.joint.labels import as_array, label_crystals

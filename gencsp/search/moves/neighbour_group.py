@@ -10,12 +10,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.deck_base import Displacement, Share, check_fields
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.relax.restraints import NoSymmetryFound, Symmetry
 from gencsp.search.moves.base import Tools, bare, hold_symmetry
 from gencsp.symmetry import LADDER, P1, refine, space_group
-
-#: Å: tolerance at which the symmetry of a relaxed parent is found.
-SYMPREC = 0.1
 
 
 @dataclass(frozen=True, slots=True)

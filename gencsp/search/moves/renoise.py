@@ -9,11 +9,9 @@ import numpy as np
 from ase import Atoms
 
 from gencsp.deck_base import Count, Positive, check_fields
+from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.errors import ConstraintError, RequestError
 from gencsp.search.moves.base import Tools, bare, hold_symmetry
-
-#: Å: tolerance at which the symmetry of a relaxed parent is found where the child keeps it.
-SYMPREC = 0.1
 
 
 @dataclass(frozen=True, slots=True)

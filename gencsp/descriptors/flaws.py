@@ -1,0 +1,183 @@
+"""What is wrong with a structure: the one place that decides whether a structure is sound.
+
+Readers of files, proposers, moves, relaxations, exporters and stores all ask :func:`find_flaws`
+(or, before there are atoms, :func:`cell_flaws`); they differ in the :class:`Limits` they ask for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from gencsp.composition import ELEMENTS
+from gencsp.descriptors.distances import min_height, pair_distances
+from gencsp.least_distances import CLOSEST, NO_PAIRS, LeastDistances
+
+Array = NDArray[np.float64]
+
+#: Å³: below this three lattice vectors span no cell.
+NO_VOLUME = 1e-6
+#: Å³/atom. Hydrogen at hundreds of GPa has about 2; no element is denser. spglib crashes on cells
+#: of the size of its tolerance.
+MIN_VOLUME_PER_ATOM = 1.0
+#: Å³/atom. Caesium, the widest solid, has 115; beyond this atoms no longer see each other.
+MAX_VOLUME_PER_ATOM = 1000.0
+#: Å, of the shortest lattice vector: an atom is no closer to its own image than to another atom.
+MIN_LATTICE_VECTOR = CLOSEST
+
+# Shares of the sum of two covalent radii that atoms must keep. They differ on purpose, by what
+# still happens to a structure.
+#: What a proposer hands over.
+PROPOSED_SHARE = 0.6
+#: What a move made of relaxed crystals, and the seeds of a search: both are relaxed at once, which
+#: mends a contact that is a little too short.
+MOVED_SHARE = 0.55
+#: Atoms scattered at random in a cell, one after another: nothing but this keeps them apart.
+SCATTERED_SHARE = 0.7
+#: Where a score model starts from: it moves atoms apart, so that only those on one place are
+#: refused.
+SAMPLER_START_SHARE = 0.25
+
+_NUMBERS = np.array([atomic_numbers[symbol] for symbol in ELEMENTS])
+
+
+class Flaw(StrEnum):
+    """Why a structure is not sound, in words for a user."""
+
+    NO_ATOMS = "no atoms"
+    UNKNOWN_ELEMENT = "unknown element"
+    NOT_FINITE = "positions or a cell that are not numbers"
+    NOT_PERIODIC = "not periodic in three directions"
+    NO_VOLUME = "lattice vectors that span no volume"
+    PARTLY_OCCUPIED = "partly occupied sites"
+    TOO_DENSE = "a cell too small for its atoms"
+    TOO_SPARSE = "a cell too wide for its atoms"
+    TOO_THIN = "a cell too thin"
+    TOO_CLOSE = "atoms too close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is asked of a structure beyond numbers, periodicity and whole atoms; by default nothing.
+
+    Attributes:
+        known_elements: elements must be among :data:`gencsp.composition.ELEMENTS`.
+        least_volume: of the cell, Å³.
+        volume_per_atom: least and most, Å³/atom.
+        least_vector: shortest lattice vector, Å.
+        least_height: least distance of opposite faces of the cell, as a share of the cube root of
+            its volume: 1 for a cube, small for cells thin or elongated.
+        share: of the sum of two covalent radii (ASE's: Cordero et al., Dalton Trans. 2008, 2832)
+            that all pairs must keep, and at least ``CLOSEST``; ``None`` asks for no distance.
+        separations: least distances of pairs of elements, Å, in place of that share.
+    """
+
+    known_elements: bool = False
+    least_volume: float = NO_VOLUME
+    volume_per_atom: tuple[float, float] = (0.0, float("inf"))
+    least_vector: float = 0.0
+    least_height: float = 0.0
+    share: float | None = None
+    separations: LeastDistances = NO_PAIRS
+
+
+#: What a relaxation can go on with.
+RELAXABLE = Limits(
+    known_elements=True,
+    volume_per_atom=(MIN_VOLUME_PER_ATOM, MAX_VOLUME_PER_ATOM),
+    least_vector=MIN_LATTICE_VECTOR,
+)
+_SOUND = Limits()
+
+
+def find_flaws(atoms: Atoms, limits: Limits = _SOUND) -> tuple[Flaw, ...]:
+    """Every flaw of a structure, in the order of :class:`Flaw`; none of a sound one.
+
+    Volumes and distances are measured only where there are atoms in a cell of finite numbers.
+    """
+    found: list[Flaw] = []
+    if len(atoms) == 0:
+        found.append(Flaw.NO_ATOMS)
+    if limits.known_elements and not np.isin(atoms.numbers, _NUMBERS).all():
+        found.append(Flaw.UNKNOWN_ELEMENT)
+    finite = is_finite(atoms)
+    if not finite:
+        found.append(Flaw.NOT_FINITE)
+    if not atoms.pbc.all():
+        found.append(Flaw.NOT_PERIODIC)
+    of_cell = cell_flaws(atoms.cell.array, limits, n_atoms=len(atoms)) if finite else ()
+    if Flaw.NO_VOLUME in of_cell:
+        found.append(Flaw.NO_VOLUME)
+    if _partly_occupied(atoms):
+        found.append(Flaw.PARTLY_OCCUPIED)
+    if len(atoms) == 0 or not finite or Flaw.NO_VOLUME in of_cell:
+        return tuple(found)
+    found += of_cell
+    if _too_close(atoms, limits):
+        found.append(Flaw.TOO_CLOSE)
+    return tuple(found)
+
+
+def cell_flaws(cell: Array, limits: Limits, *, n_atoms: int = 0) -> tuple[Flaw, ...]:
+    """The flaws of a cell of finite numbers; how dense it is only where it has atoms.
+
+    Args:
+        cell: rows are lattice vectors, Å, shape (3, 3).
+        limits: what is asked.
+        n_atoms: atoms in the cell.
+    """
+    volume = abs(float(np.linalg.det(cell)))
+    if volume < limits.least_volume:
+        return (Flaw.NO_VOLUME,)
+    found = []
+    if n_atoms:
+        cells, sizes = cell[None], np.array([n_atoms])
+        if too_dense(cells, sizes, limits)[0]:
+            found.append(Flaw.TOO_DENSE)
+        if too_sparse(cells, sizes, limits)[0]:
+            found.append(Flaw.TOO_SPARSE)
+    if limits.least_height and min_height(cell) < limits.least_height * volume ** (1 / 3):
+        found.append(Flaw.TOO_THIN)
+    return tuple(found)
+
+
+def is_finite(atoms: Atoms) -> bool:
+    """Whether positions and cell are numbers, so that files and viewers can hold them."""
+    return bool(np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all())
+
+
+def too_dense(
+    cells: Array, sizes: NDArray[np.int64], limits: Limits = RELAXABLE
+) -> NDArray[np.bool_]:
+    """Which of a batch are ``TOO_DENSE``; cells (b, 3, 3) in Å, numbers of atoms (b,)."""
+    per_atom = np.abs(np.linalg.det(cells)) / sizes
+    shortest = np.linalg.norm(cells, axis=2).min(axis=1)
+    return np.asarray((per_atom < limits.volume_per_atom[0]) | (shortest < limits.least_vector))
+
+
+def too_sparse(
+    cells: Array, sizes: NDArray[np.int64], limits: Limits = RELAXABLE
+) -> NDArray[np.bool_]:
+    """Which of a batch are ``TOO_SPARSE``; cells (b, 3, 3) in Å, numbers of atoms (b,)."""
+    return np.asarray(np.abs(np.linalg.det(cells)) / sizes > limits.volume_per_atom[1])
+
+
+def _partly_occupied(atoms: Atoms) -> bool:
+    """By the occupancies that ASE reads from CIF files."""
+    occupancies = atoms.info.get("occupancy")
+    sites = occupancies.values() if isinstance(occupancies, dict) else ()
+    return any(share < 1 for site in sites if isinstance(site, dict) for share in site.values())
+
+
+def _too_close(atoms: Atoms, limits: Limits) -> bool:
+    if limits.share is None and not limits.separations:
+        return False
+    symbols = sorted(set(atoms.symbols))
+    table = limits.separations.least(symbols, separation=limits.share or 0.0)
+    kind = np.array([symbols.index(symbol) for symbol in atoms.symbols])
+    return not bool((pair_distances(atoms) >= table[kind[:, None], kind[None]]).all())
