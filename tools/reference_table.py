@@ -33,6 +33,36 @@ COLUMNS = (
     "fmax",
 )
 
+CARD = """\
+# More hull references: {model}, growing
+
+Crystals relaxed with {model} for the hull, from more sources than the shipped table holds
+(`gencsp/data/references_{model}.csv.gz`), and not yet merged into it: the work goes on. Made by
+`tools/relax_references.py`; the order in which it relaxes is in `tools/reference_queue.py`.
+
+| source | licence | relaxed so far | queued |
+|---|---|---|---|
+{sources}
+
+| | |
+|---|---|
+| weights | {digest} |
+| relaxation | {minimiser}, fmax {fmax} eV/Å, at most {steps} steps, starting symmetry not imposed |
+| formulas with a converged row | {formulas} |
+| outcomes | {outcomes} |
+
+`references_growing.csv.gz`, one row a crystal, also those that did not converge (no energy, and the
+reason in `outcome`): `formula`; `energy_per_atom` (eV/atom); `volume_per_atom` (Å³/atom);
+`space_group` after and `space_group_start` before the relaxation (spglib at 0.1 Å and 10 degrees);
+`n_atoms` in the primitive cell; `source` and `source_id`; `stability` (distance to the hull of the
+source, eV/atom; OQMD's without the phase itself); `outcome`; `steps`; `fmax` (eV/Å).
+`references_growing.npz` holds the relaxed crystals of {shipped} alone.
+
+These are references of a hull, not training data: formulas that are held out from training are
+among them, and `Hull.without` takes one out. CHGNet was trained on Materials Project data, so its
+energies here are in-sample.
+"""
+
 #: Steps that an edge of a cell is divided into in the file of crystals.
 GRID = 65536
 
@@ -64,7 +94,7 @@ def record(item: Queued, result: Relaxed) -> dict[str, Any]:
 
 
 def export(checkpoint: Path, queue: Path, folder: Path) -> dict[str, Any]:
-    """Write ``references_growing.csv.gz`` and ``references_growing.npz`` into ``folder``.
+    """Write ``references_growing`` into ``folder``: ``.csv.gz``, ``.npz`` and the card, ``.md``.
 
     The table holds every crystal so far, those that did not converge with the reason; the second
     file the relaxed crystals of the sources in ``SHIPPED``. Both depend on the lines of the
@@ -78,12 +108,25 @@ def export(checkpoint: Path, queue: Path, folder: Path) -> dict[str, Any]:
     _write_table(folder / "references_growing.csv.gz", json.loads(first), records)
     ships = [r for r in records if r["outcome"] == "converged" and r["source"] in SHIPPED]
     _write_crystals(folder / "references_growing.npz", ships)
-    return {
+    facts = {
         "queued": dict(Counter(item.candidate.source for item in read_queue(queue))),
         "done": dict(Counter(r["source"] for r in records)),
         "outcomes": dict(Counter(r["outcome"] for r in records)),
         "formulas": len({r["formula"] for r in records if r["outcome"] == "converged"}),
     }
+    (folder / "references_growing.md").write_text(_card(json.loads(first), facts), encoding="utf-8")
+    return facts
+
+
+def _card(protocol: dict[str, Any], facts: dict[str, Any]) -> str:
+    done, queued = facts["done"], facts["queued"]
+    sources = "\n".join(
+        f"| {source} | {licence} | {done.get(source, 0)} | {queued.get(source, 0)} |"
+        for source, licence in LICENCES.items()
+    )
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in sorted(facts["outcomes"].items()))
+    facts = {**facts, "sources": sources, "outcomes": outcomes}
+    return CARD.format(**protocol, **facts, shipped=", ".join(sorted(SHIPPED)))
 
 
 def _name(formula: str) -> str:

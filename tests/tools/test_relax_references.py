@@ -160,6 +160,7 @@ def test_rows_say_what_was_relaxed_and_where_it_went(queue, tmp_path):
     relax_queue(queue, checkpoint)
     facts = export(checkpoint, queue, tmp_path)
     assert facts["queued"] == facts["done"] == {OQMD_ICSD: 2, MATERIALS_PROJECT: 1, AMCSD: 1}
+    assert "| OQMD-ICSD | CC-BY-4.0 | 2 | 2 |" in (tmp_path / "references_growing.md").read_text()
     table = tmp_path / "references_growing.csv.gz"
     lines = gzip.decompress(table.read_bytes()).decode().splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
