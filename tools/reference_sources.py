@@ -6,6 +6,8 @@ computed of them (formula, energy, space group, the entry's name).
 
 from __future__ import annotations
 
+import gzip
+import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import numpy as np
 import oqmd_icsd
 import spglib
 from ase import Atoms
-from ase.io import iread
+from ase.io.extxyz import read_xyz
 
 from gencsp.composition import ELEMENTS
 
@@ -64,7 +66,10 @@ def from_oqmd_icsd(path: Path | None, within: float) -> Iterator[Candidate]:
 def from_extxyz(path: Path) -> Iterator[Candidate]:
     """Crystals of a file whose ``info`` holds ``source``, ``material_id`` and, where that is known,
     ``oqmd_stability`` or ``energy_above_hull`` (eV/atom)."""
-    for atoms in iread(str(path), ":"):
+    # Unpacked first: ASE looks up every frame anew, and a gzipped file is then read from its start.
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+    for atoms in read_xyz(io.StringIO(text), slice(None)):
         info = atoms.info
         if set(atoms.get_chemical_symbols()) <= set(ELEMENTS):
             stability = info.get("oqmd_stability", info.get("energy_above_hull"))
