@@ -1,0 +1,197 @@
+"""The long computation of hull references: its order, its resumption, the form of its rows."""
+
+import csv
+import gzip
+import json
+from collections import Counter
+from itertools import permutations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from oqmd_icsd import key
+from reference_queue import examine, ordered, read_queue, write_queue
+from reference_sources import AMCSD, MATERIALS_PROJECT, OQMD_ICSD, Candidate, from_extxyz, primitive
+from reference_table import COLUMNS, export
+from relax_references import open_checkpoint, relax_queue
+
+from gencsp.composition import Composition
+from gencsp.engine.select import get_engine
+from gencsp.references import read_references
+from gencsp.relax.face import relax
+from gencsp.symmetry import space_group
+
+SALT = bulk("NaCl", "rocksalt", a=5.5)
+CSCL_LIKE = bulk("NaCl", "cesiumchloride", a=3.4)
+MAGNESIA = bulk("MgO", "rocksalt", a=4.3)
+
+
+def candidates(*rows):
+    return [Candidate(source, name, atoms, stability) for source, name, atoms, stability in rows]
+
+
+def order(found, *, known=(), first=()):
+    queue = ordered(
+        examine(found, 200), known=known, first=frozenset(key(Composition.parse(f)) for f in first)
+    )
+    return [item.candidate.source_id for item in queue]
+
+
+@pytest.fixture
+def queue(tmp_path):
+    found = candidates(
+        (OQMD_ICSD, "salt", SALT, 0.0),
+        (MATERIALS_PROJECT, "magnesia", MAGNESIA, 0.0),
+        (AMCSD, "caesium chloride form", CSCL_LIKE, None),
+    )
+    path = tmp_path / "queue.jsonl.gz"
+    write_queue(path, ordered(examine(found, 200), known=(), first=frozenset()))
+    return path
+
+
+def test_everyday_then_stable_then_the_others_then_repeats():
+    salt = key(Composition.parse("NaCl"))
+    found = candidates(
+        (OQMD_ICSD, "repeats a reference", SALT, -0.1),
+        (OQMD_ICSD, "other form of a reference", CSCL_LIKE, -0.1),
+        (OQMD_ICSD, "above its hull", bulk("LiF", "rocksalt", a=4.1), 0.03),
+        (OQMD_ICSD, "larger, on its hull", bulk("KF", "rocksalt", a=5.4) * (2, 1, 1), 0.0),
+        (OQMD_ICSD, "on its hull", bulk("KCl", "rocksalt", a=6.4), 0.0),
+        (OQMD_ICSD, "element", bulk("Cu"), 0.0),
+        (OQMD_ICSD, "everyday", MAGNESIA, 0.04),
+    )
+    assert order(found, known=[(salt, 225)], first=["OMg"]) == [
+        "everyday",
+        "element",
+        "on its hull",
+        "larger, on its hull",
+        "above its hull",
+        "other form of a reference",
+        "repeats a reference",
+    ]
+
+
+def test_of_one_formula_the_most_stable_crystal_is_first_whatever_the_order_of_the_sources():
+    found = candidates(
+        (OQMD_ICSD, "higher", CSCL_LIKE, 0.04),
+        (MATERIALS_PROJECT, "lowest", SALT, 0.0),
+        (AMCSD, "the lowest again", SALT, None),
+        (OQMD_ICSD, "other formula", MAGNESIA, 0.02),
+    )
+    expected = ["lowest", "other formula", "higher", "the lowest again"]
+    assert {tuple(order(given)) for given in permutations(found)} == {tuple(expected)}
+
+
+def test_cells_beyond_the_limit_are_left_out():
+    found = candidates((OQMD_ICSD, "large", SALT * (2, 2, 2), 0.0), (OQMD_ICSD, "small", SALT, 0.0))
+    assert [item.candidate.source_id for item in examine(found, 15)] == ["small"]
+
+
+def test_a_queue_reads_back_as_it_was_written(queue):
+    first, *_ = items = list(read_queue(queue))
+    assert Counter(item.formula.formula for item in items) == {"NaCl": 2, "MgO": 1}
+    assert (first.candidate.source_id, first.space_group) == ("magnesia", 225)
+    read = first.candidate.atoms
+    np.testing.assert_allclose(read.cell.array, MAGNESIA.cell.array, atol=1e-7)
+    np.testing.assert_allclose(
+        read.get_scaled_positions(), MAGNESIA.get_scaled_positions(), atol=1e-7
+    )
+    copy = queue.with_name("copy.jsonl.gz")
+    write_queue(copy, items)
+    assert copy.read_bytes() == queue.read_bytes()
+
+
+def test_a_cell_becomes_primitive_and_stays_the_same_crystal():
+    cubic = bulk("NaCl", "rocksalt", a=5.5, cubic=True)
+    smaller = primitive(cubic)
+    assert (len(cubic), len(smaller)) == (8, 2)
+    assert space_group(smaller).number == 225
+    first, second = get_engine().evaluate([cubic, smaller])
+    assert first.energy / 8 == pytest.approx(second.energy / 2, abs=1e-5)
+    assert primitive(smaller) is smaller
+
+
+def test_extxyz_rows_carry_source_and_stability(tmp_path):
+    path = tmp_path / "rows.extxyz"
+    facts = [
+        {"source": "Materials Project", "material_id": "mp-1", "energy_above_hull": 0.02},
+        {"source": "OQMD", "material_id": "oqmd-2", "energy_above_hull": 0.0, "oqmd_stability": -1},
+    ]
+    for info in facts:
+        atoms = SALT.copy()
+        atoms.info = info
+        atoms.write(path, append=True)
+    found = [(c.source, c.source_id, c.stability) for c in from_extxyz(path)]
+    assert found == [("Materials Project", "mp-1", 0.02), ("OQMD", "oqmd-2", -1.0)]
+
+
+def test_killed_in_the_middle_of_a_line_it_goes_on_to_the_same_table(queue, tmp_path):
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    relax_queue(queue, whole)
+    protocol, *lines = whole.read_text().splitlines(keepends=True)
+    assert len(lines) == 3
+    cut.write_text(protocol + lines[0] + lines[1][:40])
+    relax_queue(queue, cut, workers=2)
+    assert cut.read_text().startswith(protocol + lines[0])
+    assert sorted(cut.read_text().splitlines()) == sorted(whole.read_text().splitlines())
+    for checkpoint, name in ((whole, "a"), (cut, "b")):
+        (tmp_path / name).mkdir()
+        export(checkpoint, queue, tmp_path / name)
+    for file in ("references_growing.csv.gz", "references_growing.npz"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    before = cut.read_bytes()
+    relax_queue(queue, cut)
+    assert cut.read_bytes() == before
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.jsonl"
+    open_checkpoint(path, {"fmax": 0.05})
+    with pytest.raises(SystemExit, match=r"0\.05"):
+        open_checkpoint(path, {"fmax": 0.1})
+
+
+def test_rows_say_what_was_relaxed_and_where_it_went(queue, tmp_path):
+    broken = Candidate(OQMD_ICSD, "atoms far apart", Atoms("Ar", cell=[30] * 3, pbc=True), 0.0)
+    items = [*read_queue(queue), *examine([broken], 200)]
+    write_queue(queue, items)
+    checkpoint = tmp_path / "relaxed.jsonl"
+    relax_queue(queue, checkpoint)
+    facts = export(checkpoint, queue, tmp_path)
+    assert facts["queued"] == facts["done"] == {OQMD_ICSD: 2, MATERIALS_PROJECT: 1, AMCSD: 1}
+    assert "| OQMD-ICSD | CC-BY-4.0 | 2 | 2 |" in (tmp_path / "references_growing.md").read_text()
+    table = tmp_path / "references_growing.csv.gz"
+    lines = gzip.decompress(table.read_bytes()).decode().splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert tuple(rows[0]) == COLUMNS
+    by_id = {row["source_id"]: row for row in rows}
+    assert by_id["atoms far apart"]["outcome"] == "isolated atoms"
+    assert by_id["atoms far apart"]["energy_per_atom"] == ""
+    (salt,) = relax([SALT], fmax=0.05, steps=500)
+    row = by_id["salt"]
+    assert float(row["energy_per_atom"]) == pytest.approx(salt.energy_per_atom, abs=1e-6)
+    assert float(row["volume_per_atom"]) == pytest.approx(salt.atoms.get_volume() / 2, abs=1e-3)
+    assert (row["formula"], row["space_group_start"], row["space_group"]) == ("NaCl", "225", "225")
+    assert float(row["fmax"]) < 0.05
+    # Only the crystals of a source that allows it are in the second file.
+    with np.load(tmp_path / "references_growing.npz") as crystals:
+        assert crystals["source_id"].tolist() == ["salt"]
+        atoms = Atoms(
+            crystals["number"],
+            scaled_positions=crystals["fractional"] / 65536,
+            cell=crystals["cell"][0],
+            pbc=True,
+        )
+    (again,) = get_engine().evaluate([atoms])
+    assert again.energy / 2 == pytest.approx(salt.energy_per_atom, abs=1e-4)
+
+
+def test_the_table_of_what_converged_is_one_that_the_hull_reads(queue, tmp_path):
+    checkpoint = tmp_path / "relaxed.jsonl"
+    relax_queue(queue, checkpoint)
+    export(checkpoint, queue, tmp_path)
+    found = read_references(tmp_path / "references_growing.csv.gz")
+    protocol = json.loads(checkpoint.read_text().splitlines()[0])
+    assert (found.model, found.weights) == (protocol["model"], protocol["digest"])
+    assert {str(entry.composition) for entry in found.entries} == {"NaCl", "MgO"}
