@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 # Who may import whom: a layer may import those before it.
 LAYERS = (
-    {"composition", "provenance", "errors", "deck_base", "programs"},
+    {"composition", "provenance", "errors", "deck_base", "plugins", "programs"},
     {
         "diffusion",
         "calculators",

@@ -9,8 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gencsp.errors import DeckError
-from gencsp.export.base import ExportReport
-from gencsp.export.registry import get_exporter
+from gencsp.export.base import EXPORTERS, ExportReport
 from gencsp.io import read_structures
 
 
@@ -50,7 +49,7 @@ class ExportDeck(BaseModel):
 
     def export(self, code: str) -> ExportReport:
         """Hand the pool to a code; see :meth:`gencsp.export.Exporter.write` for what is raised."""
-        return get_exporter(code).write(
+        return EXPORTERS.make(code).write(
             read_structures(self.pool),
             self.folder,
             formula=self.formula,

@@ -185,6 +185,6 @@ def test_import_refuses(finished: Path) -> None:
 
     assert "there is no folder nowhere" in says("nowhere", "--from", "airss")
     assert "is an export for airss" in says("run", "--from", "uspex")
-    assert "no exporter for 'vasp'" in says("run", "--from", "vasp")
+    assert "no exporter 'vasp'" in says("run", "--from", "vasp")
     (finished / "run" / MAP).write_text('{"seeds": 3}')
     assert "cannot be read as the map of an export" in says("run", "--from", "airss")

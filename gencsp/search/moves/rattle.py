@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
-from gencsp.search.moves.base import Tools, bare
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 
-@dataclass(frozen=True, slots=True)
-class Rattle:
+class Rattle(ConfiguredMove):
     """Normal displacements; their standard deviation is drawn between two limits, Å."""
 
-    least: float = 0.1
-    most: float = 0.6
-    name: str = "rattle"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "rattle"
+
+    least: float = Field(0.1, ge=0, description="Least standard deviation, Å.")
+    most: float = Field(0.6, ge=0, description="Greatest standard deviation, Å.")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more: one atom alone has no place of its own."""

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp.errors import ConstraintError
-from gencsp.search.moves.base import Tools, bare, hold_symmetry
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare, hold_symmetry
 
 #: Å: tolerance at which the symmetry of a relaxed parent is found where the child keeps it.
 SYMPREC = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Renoise:
+class Renoise(ConfiguredMove):
     """Positions noised to a drawn level, then reverse diffusion from there; the cell stays.
 
     Small levels shake the parent within what the model holds likely, large ones forget it. Every
     other child of a symmetric parent keeps its space group: noise and score are projected on it.
-
-    Attributes:
-        least, most: limits of the noise level, Å; its logarithm is drawn evenly.
-        steps: noise levels of the reverse diffusion.
     """
 
-    least: float = 0.3
-    most: float = 2.0
-    steps: int = 20
-    name: str = "renoise"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = True
+    name = "renoise"
+    needs_model = True
+
+    least: float = Field(0.3, gt=0, description="Least noise level, Å.")
+    most: float = Field(2.0, gt=0, description="Greatest noise level, Å.")
+    steps: int = Field(20, ge=1, description="Noise levels of the reverse diffusion.")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

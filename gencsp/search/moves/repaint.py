@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
+from pydantic import Field
 
 from gencsp.composition import Composition
-from gencsp.search.moves.base import Tools, bare
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 
-@dataclass(frozen=True, slots=True)
-class Repaint:
-    """The atoms nearest to a random point, two of them at least and at most two thirds of all.
+class Repaint(ConfiguredMove):
+    """The atoms nearest to a random point, two of them at least and at most two thirds of all."""
 
-    Attributes:
-        steps: noise levels of the inpainting.
-        passes: through each noise level (RePaint's resampling).
-    """
+    name = "repaint"
+    needs_model = True
 
-    steps: int = 15
-    passes: int = 3
-    name: str = "repaint"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = True
+    steps: int = Field(15, ge=1, description="Noise levels of the inpainting.")
+    passes: int = Field(3, ge=1, description="Passes through each noise level (RePaint).")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where something is left: three atoms or more."""

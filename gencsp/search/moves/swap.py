@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
-from gencsp.search.moves.base import Tools, bare
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(ConfiguredMove):
     """One swap, and another with probability ``more`` each time."""
 
-    more: float = 0.4
-    name: str = "swap"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "swap"
+
+    more: float = Field(0.4, ge=0, lt=1, description="Probability of another swap, each time.")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where there are two species."""
@@ -44,15 +40,10 @@ class Swap:
         return None if (child.numbers == parents[0].numbers).all() else child
 
 
-@dataclass(frozen=True, slots=True)
-class Permute:
+class Permute(ConfiguredMove):
     """All species dealt out again over all sites, which stay."""
 
-    name: str = "permute"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "permute"
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where more than a swap is possible: two species, four atoms."""
