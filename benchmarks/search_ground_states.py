@@ -39,10 +39,11 @@ from gencsp.proposers import Request, get_proposer
 from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import RelaxSettings, relax
 from gencsp.relax.result import Relaxed
+from gencsp.search.basin_hopping import HOP_MOVES
 from gencsp.search.books import is_one_of
 from gencsp.search.duplicates import as_structure
+from gencsp.search.genetic import GENETIC_MOVES
 from gencsp.search.moves import get_move
-from gencsp.search_strategies import GENETIC_MOVES, HOP_MOVES
 from gencsp.store import MemoryStore
 
 DRAWN_WITH = 0

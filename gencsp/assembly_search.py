@@ -21,15 +21,16 @@ from gencsp.proposers.registry import is_proposer
 from gencsp.search.books import Books
 from gencsp.search.contracts import ProposerMaker
 from gencsp.search.loop import Search, SearchSettings, search_manifest
-from gencsp.search.moves import Tools, get_move
+from gencsp.search.moves import Tools
 from gencsp.search.running import Running
 from gencsp.search.scatter import ScatterProposer
 from gencsp.search.sources import ProposerSource, Source, pool_source
 from gencsp.search.space import Space
+from gencsp.search.strategy import StrategyMaker
 from gencsp.search.trial import Strategy
 from gencsp.search.worker import Bench
 from gencsp.search_settings import folder, save_deck, search_settings, stop_rules
-from gencsp.search_strategies import StrategyMaker, move_names, named_strategy
+from gencsp.search_strategies import named_strategy, strategy_context
 from gencsp.store import DiskStore, Manifest, Store
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Plan:
         seeds = _named_apart(
             [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
         )
-        make = named_strategy(deck) if strategy is None else strategy
+        context = strategy_context(deck, settings, books)
         return cls(
             deck=deck,
             settings=settings,
@@ -105,7 +106,7 @@ class Plan:
             books=books,
             seeds=seeds,
             background=background,
-            strategy=make(settings, books),
+            strategy=named_strategy(deck, context) if strategy is None else strategy(context),
         )
 
     def check_models(self, executor: Executor) -> Manifest:
@@ -117,7 +118,7 @@ class Plan:
         """
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerSource)]
-        scored = any(get_move(name).needs_model for name in move_names(self.deck)) or any(
+        scored = any(move.needs_model for move in self.strategy.moves.values()) or any(
             isinstance(make, NamedProposer) and make.name != "random" for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None

@@ -13,6 +13,10 @@ from pydantic import Field, field_validator
 from gencsp.composition import Composition
 from gencsp.deck_base import Deck
 
+#: A plug-in by name: text such as ``rattle`` or ``rattle:most=0.3``, or a table with ``name`` and
+#: its options.
+Named = str | dict[str, Any]
+
 #: The filters of PIGEN's protocol that need no relaxation (Fig. 4a-d), behind the usual test of
 #: distances.
 PIGEN_FUNNEL = (
@@ -65,7 +69,7 @@ class SearchDeck(Deck):
     formula: str | None = Field(None, description="Composition to search, such as TiO2.")
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
-    method: str = Field("random", description="How to search: random, hop, genetic, or your own.")
+    method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")
     budget: int = Field(100, ge=1, description="Trials, each of at most one relaxation.")
     minutes: float | None = Field(None, gt=0, description="Most wall time of a session.")
     patience: int | None = Field(
@@ -95,9 +99,9 @@ class SearchDeck(Deck):
     sampler: Literal["thorough", "quick"] = Field(
         "quick", description="How score models propose: quick takes half of the time."
     )
-    moves: tuple[str, ...] | None = Field(None, description="Moves of hop and genetic, by name.")
-    shakes: int = Field(0, ge=0, description="Shake good structures so often (random).")
-    population: int = Field(16, ge=2, description="Size of the population (genetic).")
+    moves: tuple[Named, ...] | None = Field(
+        None, description="Moves of hop and genetic, and of the shakes of random, by name."
+    )
     ahead: int = Field(8, ge=1, description="Trials under way at once; the walkers of hop.")
     batch: int = Field(1, ge=1, description="Trials in one task.")
     seed: int = Field(0, ge=0, description="Seed of every random choice.")

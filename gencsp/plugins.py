@@ -66,6 +66,10 @@ class Configured(BaseModel):
         except ValidationError as error:
             key, sort, problem, value = first_problem(error)
             known = ", ".join(cls.model_fields) or "none"
+            if not key:
+                raise DeckError(
+                    f"the options of the {cls.kind} '{cls.name}' do not go together: {problem}."
+                ) from error
             if sort == "extra_forbidden":
                 raise DeckError(
                     f"the {cls.kind} '{cls.name}' has no option '{key}': known are {known}."
@@ -286,6 +290,17 @@ class Registry(Generic[T]):
                 points.setdefault(point.name, []).append(point)
             self._points = points
         return self._points
+
+
+def split_plugins(text: str) -> tuple[str, ...]:
+    """Several plug-ins in one text: ``rattle:least=0.1,most=0.3,strain`` are two."""
+    found: list[str] = []
+    for part in filter(str.strip, _split(text)):
+        if found and _ASSIGNED.match(part):
+            found[-1] += f",{part.strip()}"
+        else:
+            found.append(part.strip())
+    return tuple(found)
 
 
 def _package_of(point: EntryPoint) -> str:

@@ -11,6 +11,7 @@ from gencsp.composition import Composition
 from gencsp.decks import SearchDeck
 from gencsp.errors import DeckError, RequestError
 from gencsp.io import read_structures
+from gencsp.plugins import Choice
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.airss import AirssDeck, read_airss
 from gencsp.search.loop import SearchSettings
@@ -62,7 +63,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
 def folder(deck: SearchDeck) -> Path:
     """The folder of the run."""
     name = search_settings(deck).space.name
-    return deck.out or Path("runs") / f"{name}-{deck.method}-{deck.seed}"
+    return deck.out or Path("runs") / f"{name}-{Choice.read(deck.method).name}-{deck.seed}"
 
 
 def save_deck(deck: SearchDeck, where: Path) -> None:

@@ -57,7 +57,7 @@ def search(
         typer.Option(
             "--method",
             "--driver",
-            help="How to search: random, hop, genetic, cycle, or your own.",
+            help="How to search: random, hop, genetic, cycle, or your own; NAME:KEY=VALUE.",
         ),
     ] = "random",
     budget: Annotated[int, typer.Option(help="Trials, each of at most one relaxation.")] = 100,
@@ -81,9 +81,9 @@ def search(
         Literal["thorough", "quick"],
         typer.Option(help="How score models propose: quick takes half of the time."),
     ] = "quick",
-    moves: Annotated[str | None, typer.Option(help="Moves, such as rattle,strain,renoise.")] = None,
-    shakes: Annotated[int, typer.Option(help="Shakes of each good structure (random).")] = 0,
-    population: Annotated[int, typer.Option(help="Size of the population (genetic).")] = 16,
+    moves: Annotated[
+        str | None, typer.Option(help="Moves, such as rattle:most=0.3,strain,renoise.")
+    ] = None,
     atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
     units: Annotated[str | None, typer.Option(help="Formula units in a cell, such as 2,4.")] = None,
     cell: Annotated[Path | None, typer.Option(help="Keep the cell of this structure.")] = None,
@@ -127,17 +127,19 @@ def search(
     The same command goes on with a run that was stopped; so does one with a larger budget.
     """
     from gencsp.decks import SearchDeck
+    from gencsp.plugins import split_plugins
 
     if method == "cycle":
         search_by_cycle(context, budget=budget, seeds=seeds)
         return
     if formula is not None and "-" in formula and system is None:
         formula, system = None, formula
+    name, *options = method.split(":", 1)
     deck = SearchDeck.make(
         formula=formula,
         system=system,
         airss=airss,
-        method=NICKNAMES.get(method, method),
+        method=":".join([NICKNAMES.get(name, name), *options]),
         budget=budget,
         minutes=minutes,
         patience=patience,
@@ -146,9 +148,7 @@ def search(
         seed_share=seed_share,
         background=background,
         sampler=sampler,
-        moves=split_species(moves),
-        shakes=shakes,
-        population=population,
+        moves=None if moves is None else split_plugins(moves),
         atoms=atoms,
         units=split_species(units),
         cell=cell,

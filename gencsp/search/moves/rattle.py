@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
@@ -18,6 +19,12 @@ class Rattle(ConfiguredMove):
 
     least: float = Field(0.1, ge=0, description="Least standard deviation, Å.")
     most: float = Field(0.6, ge=0, description="Greatest standard deviation, Å.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least} and most {self.most}")
+        return self
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more: one atom alone has no place of its own."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gencsp.errors import ConstraintError
 from gencsp.search.moves.base import ConfiguredMove, Tools, bare, hold_symmetry
@@ -28,6 +29,12 @@ class Renoise(ConfiguredMove):
     least: float = Field(0.3, gt=0, description="Least noise level, Å.")
     most: float = Field(2.0, gt=0, description="Greatest noise level, Å.")
     steps: int = Field(20, ge=1, description="Noise levels of the reverse diffusion.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least} and most {self.most}")
+        return self
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""
