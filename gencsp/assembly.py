@@ -16,6 +16,7 @@ from gencsp.convex_hull import Hull
 from gencsp.decks import CycleDeck
 from gencsp.engine.base import Engine
 from gencsp.execute import LocalProcesses
+from gencsp.plugins import Choice
 from gencsp.proposers import Proposer, get_proposer
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
@@ -70,7 +71,7 @@ class NamedRelaxer:
     """
 
     engine: EngineName = "auto"
-    potential: str = "chgnet"
+    potential: str | Choice = "chgnet"
 
     def __call__(self) -> Relaxer:
         from gencsp.potentials import get_potential
@@ -95,7 +96,7 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
     proposer = NamedProposer(deck.proposer, deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with LocalProcesses(deck.workers) as executor:
-        relaxer = NamedRelaxer(deck.engine, deck.potential)
+        relaxer = NamedRelaxer(deck.engine, Choice.read(deck.potential))
         models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
         hull.require_model(models["potential"])
         manifest = cycle_manifest(settings, proposer=deck.proposer, hull=hull.digest, **models)

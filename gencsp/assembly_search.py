@@ -16,6 +16,7 @@ from gencsp.decks import SearchDeck
 from gencsp.errors import RequestError
 from gencsp.execute.named import open_executor
 from gencsp.io import read_structures
+from gencsp.plugins import Choice
 from gencsp.proposers import Proposer, proposer_names
 from gencsp.proposers.registry import is_proposer
 from gencsp.search.books import Books
@@ -122,7 +123,7 @@ class Plan:
             isinstance(make, NamedProposer) and make.name != "random" for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
-        relaxer = NamedRelaxer(self.deck.engine, self.deck.potential)
+        relaxer = NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential))
         models = executor.submit(_identify_models, makers, model, relaxer).result()
         self.hull.require_model(models["potential"])
         return search_manifest(
@@ -141,7 +142,7 @@ class Plan:
         bench = Bench(
             seed=self.settings.seed,
             space=space,
-            relaxer=NamedRelaxer(self.deck.engine, self.deck.potential),
+            relaxer=NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential)),
             relax=self.settings.relax,
             rattle=self.settings.rattle,
             tolerance=self.settings.tolerance,

@@ -50,7 +50,7 @@ class CycleDeck(Deck):
         False, description="Keep the symmetry of inpainted structures while they relax."
     )
     engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
-    potential: str = Field("chgnet", description="Potential that relaxes, by name.")
+    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
     @property
@@ -106,19 +106,19 @@ class SearchDeck(Deck):
     batch: int = Field(1, ge=1, description="Trials in one task.")
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
     workers: int = Field(2, ge=1, description="Worker processes of one thread each.")
-    executor: str = Field("local", description="Where tasks run.")
+    executor: Named = Field("local", description="Where tasks run.")
     out: Path | None = Field(None, description="Folder; runs/FORMULA-METHOD-SEED if not given.")
     weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
     fmax: float = Field(0.1, gt=0, description="Relaxed when no force exceeds this, eV/Å.")
     steps: int = Field(200, ge=0, description="Most minimiser steps.")
-    minimiser: Literal["fire", "quasi-newton"] = Field("quasi-newton", description="Minimiser.")
+    minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
     pressure: float = Field(0.0, description="Pressure, GPa.")
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
     rattle: float = Field(
         0.0, ge=0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
     engine: Literal["auto", "native", "torch"] = Field("auto", description="Relaxation engine.")
-    potential: str = Field("chgnet", description="Potential that relaxes, by name.")
+    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
 

@@ -49,7 +49,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
             pressure=pressure,
             fixed_cell=space.cell is not None,
             keep_symmetry=deck.keep_symmetry,
-            minimiser=deck.minimiser,
+            minimiser=str(Choice.read(deck.minimiser)),
         ),
         rattle=deck.rattle,
         ahead=deck.ahead,

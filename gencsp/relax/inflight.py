@@ -16,7 +16,7 @@ from gencsp.relax.cell import cell_forces, largest_row
 from gencsp.relax.coordinates import Coordinates, cell_row_mask
 from gencsp.relax.crystals import Crystals, Evaluate, FloatArray, Values
 from gencsp.relax.jobs import Job, dead_end, failed, finish, place_of
-from gencsp.relax.minimisers import BatchMinimiser, make_minimiser
+from gencsp.relax.minimisers import MINIMISERS, BatchMinimiser
 from gencsp.relax.quasi_newton import Point
 from gencsp.relax.restraints import NoSymmetryFound, Restraints
 from gencsp.relax.result import Outcome, Relaxed, StepCallback
@@ -41,7 +41,7 @@ def relax_in_flight(
         ConstraintError: a structure has constraints other than ``FixAtoms`` and ``FixSymmetry``.
     """
     waiting = enumerate(structures)
-    minimiser = make_minimiser(settings.minimiser)
+    minimiser = MINIMISERS.make(settings.minimiser)
     jobs: list[Job] = []
     coordinates: Coordinates | None = None
     exhausted = False

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from gencsp.plugins import Configured, Registry
 from gencsp.relax.crystals import FloatArray, IntArray
 from gencsp.relax.fire import FireState, fire_step
 from gencsp.relax.quasi_newton import Point, TrustRegion
-from gencsp.relax.settings import TRUST_REGION, Minimiser, TrustRegionSettings
+from gencsp.relax.settings import TRUST_REGION, TrustRegionSettings
 
 
+@runtime_checkable
 class BatchMinimiser(Protocol):
     """Turns generalised forces into displacements, for structures that come and go.
 
@@ -104,6 +107,60 @@ class QuasiNewton:
         return np.concatenate([one.step() for one in self._each])
 
 
-def make_minimiser(name: Minimiser) -> BatchMinimiser:
-    """The minimiser of that name, without structures yet."""
-    return Fire() if name == "fire" else QuasiNewton()
+class ConfiguredMinimiser(Configured):
+    """Base of the options of minimisers; ``build`` makes one without structures yet."""
+
+    kind: ClassVar[str] = "minimiser"
+
+    def build(self, context: None) -> BatchMinimiser:
+        """A minimiser without structures yet."""
+        raise NotImplementedError
+
+
+class FireOptions(ConfiguredMinimiser):
+    """FIRE has the constants of ASE's and no options."""
+
+    name = "fire"
+
+    def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002
+        """See :class:`ConfiguredMinimiser`."""
+        return Fire()
+
+
+class QuasiNewtonOptions(ConfiguredMinimiser):
+    """Options of :class:`QuasiNewton`; see :class:`~gencsp.relax.settings.TrustRegionSettings`."""
+
+    name = "quasi-newton"
+
+    atom_stiffness: float = Field(
+        TRUST_REGION.atom_stiffness, gt=0, description="Of the first Hessian, eV/Å²."
+    )
+    cell_stiffness: float = Field(
+        TRUST_REGION.cell_stiffness, gt=0, description="Of the first Hessian, eV/Å³."
+    )
+    first_radius: float = Field(
+        TRUST_REGION.first_radius, gt=0, description="Longest first step of an atom, Å."
+    )
+    least_radius: float = Field(TRUST_REGION.least_radius, gt=0, description="Å.")
+    most_radius: float = Field(TRUST_REGION.most_radius, gt=0, description="Å.")
+    uphill: float = Field(
+        TRUST_REGION.uphill, ge=0, description="Rise taken back, eV per square root of atoms."
+    )
+    most_atoms: int = Field(
+        TRUST_REGION.most_atoms, ge=1, description="Larger structures are relaxed by FIRE."
+    )
+
+    @property
+    def settings(self) -> TrustRegionSettings:
+        """The same numbers for those who compute with them."""
+        return TrustRegionSettings(**self.model_dump())
+
+    def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002
+        """See :class:`ConfiguredMinimiser`."""
+        return QuasiNewton(self.settings)
+
+
+#: All minimisers, by name.
+MINIMISERS: Registry[BatchMinimiser] = Registry(
+    "gencsp.minimisers", kind="minimiser", contract=BatchMinimiser
+)

@@ -10,13 +10,13 @@ cost is that of a matrix product, all learned operations act on atoms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import RadiusGraph, density_cutoff, radius_graph
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.layers import (
     N_ELEMENTS,
     NoiseEmbedding,
@@ -28,21 +28,19 @@ from gencsp.diffusion.networks.layers import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DensityConfig:
-    """Size of a :class:`DensityNetwork`.
+class DensityConfig(ConfiguredNetwork):
+    """Size of a :class:`DensityNetwork`."""
 
-    Attributes:
-        channels: features of an atom, scalars and vectors alike.
-        layers: rounds of message passing.
-        n_radial: radial functions.
-        reach: cutoff in units of (V/N)^(1/3).
-    """
+    name = "density"
 
-    channels: int = 96
-    layers: int = 4
-    n_radial: int = 10
-    reach: float = 2.1
+    channels: int = Field(96, ge=1, description="Features of an atom, scalars and vectors alike.")
+    layers: int = Field(4, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(10, ge=1, description="Radial functions.")
+    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+
+    def build(self, context: None) -> DensityNetwork:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return DensityNetwork(self)
 
 
 class DensityNetwork(nn.Module):

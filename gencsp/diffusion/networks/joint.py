@@ -15,16 +15,17 @@ equivariant by construction under rotation, translation and permutation.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
 from gencsp.diffusion.joint.process import JointProcess, JointState
 from gencsp.diffusion.joint.shape import BASIS
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.density import DensityLayer, expand
 from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded
 from gencsp.diffusion.networks.waves import WaveLayer, structure_waves
@@ -33,23 +34,20 @@ from gencsp.diffusion.networks.waves import WaveLayer, structure_waves
 N_CONDITIONS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JointConfig:
-    """Size of a :class:`JointNetwork`.
+class JointConfig(ConfiguredNetwork):
+    """Size of a :class:`JointNetwork`."""
 
-    Attributes:
-        channels: features of an atom, scalars and vectors alike.
-        layers: rounds of message passing.
-        n_radial: radial functions.
-        reach: cutoff in units of (V/N)^(1/3).
-        waves: largest index of the reciprocal lattice vectors.
-    """
+    name = "joint"
 
-    channels: int = 80
-    layers: int = 4
-    n_radial: int = 8
-    reach: float = 2.1
-    waves: int = 2
+    channels: int = Field(80, ge=1, description="Features of an atom, scalars and vectors alike.")
+    layers: int = Field(4, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(8, ge=1, description="Radial functions.")
+    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+    waves: int = Field(2, ge=1, description="Largest index of the reciprocal lattice vectors.")
+
+    def build(self, context: None) -> JointNetwork:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return JointNetwork(self)
 
 
 class JointOutput(NamedTuple):

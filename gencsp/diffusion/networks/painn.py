@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.layers import (
     N_ELEMENTS,
     NoiseEmbedding,
@@ -18,14 +18,19 @@ from gencsp.diffusion.networks.layers import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaiNNConfig:
-    """Size of a :class:`PaiNN`; the fields mean what they mean in ``DensityConfig``."""
+class PaiNNConfig(ConfiguredNetwork):
+    """Size of a :class:`PaiNN`."""
 
-    channels: int = 96
-    layers: int = 4
-    n_radial: int = 20
-    reach: float = 2.1
+    name = "painn"
+
+    channels: int = Field(96, ge=1, description="Features of an atom, scalars and vectors alike.")
+    layers: int = Field(4, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(20, ge=1, description="Radial functions.")
+    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+
+    def build(self, context: None) -> PaiNN:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return PaiNN(self)
 
 
 class PaiNN(nn.Module):

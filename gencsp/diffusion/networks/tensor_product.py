@@ -5,30 +5,34 @@ Kept as the reference against which the faster default is measured; needs the ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded, radial_basis
 from gencsp.errors import WeightsError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorProductConfig:
-    """Size of a :class:`TensorProductNetwork`; the fields mean what they mean in ``DensityConfig``.
+class TensorProductConfig(ConfiguredNetwork):
+    """Size of a :class:`TensorProductNetwork`."""
 
-    Attributes:
-        channels: scalars of an atom; it carries half as many vectors, a quarter as many tensors.
-    """
+    name = "nequip"
 
-    channels: int = 32
-    layers: int = 3
-    n_radial: int = 8
-    reach: float = 2.1
+    channels: int = Field(
+        32, ge=1, description="Scalars of an atom; half as many vectors, a quarter tensors."
+    )
+    layers: int = Field(3, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(8, ge=1, description="Radial functions.")
+    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+
+    def build(self, context: None) -> TensorProductNetwork:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return TensorProductNetwork(self)
 
 
 def _e3nn() -> tuple[Any, Any]:
