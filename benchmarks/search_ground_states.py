@@ -36,7 +36,6 @@ from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.execute import ThisProcess
 from gencsp.io import write_extxyz
 from gencsp.proposers import Request, get_proposer
-from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import RelaxSettings, relax
 from gencsp.relax.result import Relaxed
 from gencsp.search.basin_hopping import HOP_MOVES
@@ -178,7 +177,7 @@ def our_search(case: Case, kind: Kind, seed: int, budget: int) -> dict[str, Any]
 def poor_pool(case: Case, seed: int) -> list[Atoms]:
     """Seeds of the right composition that lead nowhere in particular."""
     request = Request(composition=case.composition, n=POOR, units=(case.units,), space_groups=(1,))
-    proposer = get_proposer("random", ProposerOptions())
+    proposer = get_proposer("random")
     made = list(proposer.propose(request, rng=np.random.default_rng([seed, POOR])))
     for atoms in made:
         atoms.set_cell(atoms.cell.array * POOR_VOLUME ** (1 / 3), scale_atoms=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Self
 from gencsp.assembly import NamedProposer, NamedRelaxer
 from gencsp.composition import Composition
 from gencsp.convex_hull import Hull
-from gencsp.decks import SearchDeck
+from gencsp.decks import Named, SearchDeck
 from gencsp.errors import RequestError
 from gencsp.execute.named import open_executor
 from gencsp.io import read_structures
 from gencsp.plugins import Choice
 from gencsp.proposers import Proposer, proposer_names
-from gencsp.proposers.registry import is_proposer
+from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.search.books import Books
 from gencsp.search.contracts import ProposerMaker
 from gencsp.search.loop import Search, SearchSettings, search_manifest
@@ -36,10 +36,6 @@ from gencsp.store import DiskStore, Manifest, Store
 
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
-
-
-#: Structures of one task, for proposers that are cheaper the more they make at once.
-BLOCKS = {"random": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +116,8 @@ class Plan:
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerSource)]
         scored = any(move.needs_model for move in self.strategy.moves.values()) or any(
-            isinstance(make, NamedProposer) and make.name != "random" for make in makers
+            isinstance(make, NamedProposer) and proposer_class(make.name).needs_model
+            for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
         relaxer = NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential))
@@ -133,6 +130,7 @@ class Plan:
             self.background,
             hull=self.hull.digest,
             sampler=self.deck.sampler,
+            options=_own_options([*makers, relaxer]),
             **models,
         )
 
@@ -209,23 +207,16 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
     return hull
 
 
-def _source(text: str, deck: SearchDeck, settings: SearchSettings) -> Source:
-    name, weight = text, 1.0
-    before, colon, after = text.rpartition(":")
-    if colon and after.replace(".", "", 1).isdigit():
-        name, weight = before, float(after)
+def _source(given: Named, deck: SearchDeck, settings: SearchSettings) -> Source:
+    choice, weight = _weighted(given)
+    name = choice.name
     if not weight > 0:
         raise RequestError(f"the weight of the seeds '{name}' is {weight}: give one above zero.")
-    if is_proposer(name):
+    if is_proposer(choice):
         if name == "pool":
             raise RequestError("name the files of a pool instead of 'pool'.")
-        return ProposerSource(
-            name=Path(name).stem,
-            make=_proposer(name, deck, settings),
-            weight=weight,
-            block=BLOCKS.get(name),
-        )
-    path = Path(name)
+        return _proposer_source(choice, deck, settings, weight)
+    path = Path(str(choice))
     if not path.exists():
         raise RequestError(
             f"'{name}' is neither a file nor a proposer: proposers are "
@@ -254,16 +245,42 @@ def _named_apart(sources: list[Source], *, taken: set[str]) -> tuple[Source, ...
 
 
 def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerSource:
-    if settings.space.cell is not None and deck.background == "random":
+    choice = Choice.read(deck.background)
+    if settings.space.cell is not None and choice.name == "random":
         return ProposerSource(name="scatter", make=Scatter(settings.separations))
-    make = _proposer(deck.background, deck, settings)
-    name, block = Path(deck.background).stem, BLOCKS.get(deck.background)
-    return ProposerSource(name=name, make=make, block=block)
+    return _proposer_source(choice, deck, settings, 1.0)
 
 
-def _proposer(name: str, deck: SearchDeck, settings: SearchSettings) -> NamedProposer:
+def _proposer_source(
+    choice: Choice, deck: SearchDeck, settings: SearchSettings, weight: float
+) -> ProposerSource:
     spread = settings.volume_spread
-    return NamedProposer(name, deck.weights, settings.separations, spread, deck.sampler)
+    return ProposerSource(
+        name=label_of(choice),
+        make=NamedProposer(choice, deck.weights, settings.separations, spread, deck.sampler),
+        weight=weight,
+        block=proposer_class(choice).block,
+    )
+
+
+def _weighted(given: Named) -> tuple[Choice, float]:
+    """A proposer or file of seeds, and its weight: ``NAME:WEIGHT``, or a table with ``weight``."""
+    if isinstance(given, str):
+        before, colon, after = given.rpartition(":")
+        if colon and after.replace(".", "", 1).isdigit():
+            return Choice.read(before), float(after)
+        return Choice.read(given), 1.0
+    weight = given.get("weight", 1.0)
+    if not isinstance(weight, int | float):
+        raise RequestError(f"the weight of the seeds {given} is no number: give one above zero.")
+    return Choice.read({key: value for key, value in given.items() if key != "weight"}), weight
+
+
+def _own_options(makers: Sequence[object]) -> str | None:
+    """What named parts were told beside their names, for the manifest; ``None`` for nothing."""
+    names = [getattr(make, "name", None) or getattr(make, "potential", None) for make in makers]
+    told = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
+    return "; ".join(told) or None
 
 
 def _identify_models(

@@ -41,7 +41,7 @@ class CycleDeck(Deck):
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
     workers: int = Field(2, ge=1, description="Worker processes of one thread each.")
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
-    proposer: str = Field("mixed", description="Proposer that generates, by name.")
+    proposer: Named = Field("mixed", description="Proposer that generates, by name.")
     weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
     fmax: float = Field(0.1, gt=0, description="Relaxed when no force exceeds this, eV/Å.")
     steps: int = Field(200, ge=0, description="Most minimiser steps.")
@@ -89,13 +89,13 @@ class SearchDeck(Deck):
     separations: dict[str, float] = Field(
         default_factory=dict, description="Least distances, Å, such as {Si-O = 1.5}."
     )
-    seeds: tuple[str, ...] = Field(
+    seeds: tuple[Named, ...] = Field(
         ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
     )
     seed_share: float = Field(
         0.5, ge=0, le=1, description="Share of seeds among structures without parents."
     )
-    background: str = Field("random", description="Proposer of the others, by name.")
+    background: Named = Field("random", description="Proposer of the others, by name.")
     sampler: Literal["thorough", "quick"] = Field(
         "quick", description="How score models propose: quick takes half of the time."
     )

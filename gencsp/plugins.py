@@ -166,7 +166,7 @@ class Registry(Generic[T]):
         group: str,
         *,
         kind: str,
-        contract: type[T],
+        contract: type[Any],
         error: type[GencspError] = RequestError,
         hint: str = "",
     ) -> None:
@@ -225,7 +225,8 @@ class Registry(Generic[T]):
                 f"the {self.kind} '{name}' of the package '{self._package(name)}' makes a "
                 f"{type(made).__name__} that{lacks}: it is no {self.kind}."
             )
-        return made
+        fulfils: T = made
+        return fulfils
 
     def configure(
         self, given: str | Mapping[str, Any] | Choice, options: Mapping[str, Any] | None = None

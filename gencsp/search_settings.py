@@ -8,7 +8,7 @@ from pathlib import Path
 from ase.cell import Cell
 
 from gencsp.composition import Composition
-from gencsp.decks import SearchDeck
+from gencsp.decks import Named, SearchDeck
 from gencsp.errors import DeckError, RequestError
 from gencsp.io import read_structures
 from gencsp.plugins import Choice
@@ -100,7 +100,18 @@ def saved_deck(where: Path, **changes: object) -> SearchDeck:
     return SearchDeck.make(**{**settings, **new, "out": where})
 
 
-def _absolute(text: str) -> str:
+def _absolute(given: Named) -> Named:
+    if isinstance(given, str):
+        return _absolute_text(given)
+    return {
+        key: str(Path(value).absolute())
+        if isinstance(value, str) and key != "name" and Path(value).exists()
+        else value
+        for key, value in given.items()
+    }
+
+
+def _absolute_text(text: str) -> str:
     name, colon, weight = text.rpartition(":")
     for file, rest in ((text, ""), (name, colon + weight)):
         if file and Path(file).exists():

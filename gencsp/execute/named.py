@@ -89,7 +89,9 @@ class Dask(ConfiguredExecutor):
     name = "dask"
     main = "address"
 
-    address: str = Field("", description="Of a running scheduler; starts processes here if unset.")
+    address: str = Field(
+        default="", description="Of a running scheduler; starts processes here if unset."
+    )
 
     def build(self, context: ExecutorContext) -> AbstractContextManager[Executor]:
         """See :class:`ConfiguredExecutor`."""
@@ -103,7 +105,8 @@ class Parsl(ConfiguredExecutor):
     main = "file"
 
     file: str = Field(
-        "", description="Python file whose 'config' is a parsl.Config; starts processes if unset."
+        default="",
+        description="Python file whose 'config' is a parsl.Config; starts processes if unset.",
     )
 
     def build(self, context: ExecutorContext) -> AbstractContextManager[Executor]:

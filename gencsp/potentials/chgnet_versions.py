@@ -19,7 +19,7 @@ class Chgnet(ConfiguredPotential):
 
     name = "chgnet"
 
-    model: str = Field(SHIPPED, description="Which of the weights of the package chgnet.")
+    model: str = Field(default=SHIPPED, description="Which of the weights of the package chgnet.")
 
     def build(self, context: PotentialContext) -> Engine:
         """See :class:`~gencsp.potentials.registry.ConfiguredPotential`.

@@ -17,7 +17,9 @@ class Matgl(ConfiguredPotential):
 
     name = "matgl"
 
-    model: str = Field("", description="Folder of a model, or name of one that matgl downloads.")
+    model: str = Field(
+        default="", description="Folder of a model, or name of one that matgl downloads."
+    )
 
     def build(self, context: PotentialContext) -> AseEngine:  # noqa: ARG002
         """See :class:`~gencsp.potentials.registry.ConfiguredPotential`.

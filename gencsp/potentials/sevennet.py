@@ -18,7 +18,7 @@ class SevenNet(ConfiguredPotential):
 
     name = "sevennet"
 
-    model: str = Field(SHIPPED, description="Name of a model, or its file.")
+    model: str = Field(default=SHIPPED, description="Name of a model, or its file.")
 
     def build(self, context: PotentialContext) -> AseEngine:
         """See :class:`~gencsp.potentials.registry.ConfiguredPotential`.

@@ -7,17 +7,19 @@ at once; PyXtal itself is the proposer ``pyxtal``, the independent reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from pydantic import Field, field_validator
 
 from gencsp.errors import RequestError
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.occupancy import can_hold
-from gencsp.proposers.options import ATTEMPTS, SEPARATION, ProposerOptions
+from gencsp.proposers.options import ATTEMPTS, SEPARATION, SeparatedOptions
 from gencsp.proposers.random_crystals import Recipe, draw_crystals
 from gencsp.proposers.separations import Separations, least_distances
 from gencsp.proposers.streams import streams
@@ -57,15 +59,6 @@ class RandomProposer:
         self.min_separations = min_separations
         self.volume_spread = volume_spread
         self.failures = 0
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> RandomProposer:
-        return cls(
-            attempts=options.attempts,
-            separation=options.separation,
-            min_separations=options.min_separations,
-            volume_spread=options.volume_spread,
-        )
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -142,6 +135,49 @@ class RandomProposer:
         drawn = iter(draw_crystals([recipe for recipe in recipes if recipe is not None]))
         crystals = (None if recipe is None else next(drawn) for recipe in recipes)
         return [None if crystal is None else crystal.atoms for crystal in crystals]
+
+
+class RandomOptions(SeparatedOptions):
+    """Options of :class:`RandomProposer`."""
+
+    name = "random"
+    block: ClassVar[int | None] = 32
+    maker: ClassVar[type[RandomProposer]] = RandomProposer
+
+    attempts: int = Field(default=ATTEMPTS, ge=1, description="Most draws for each structure.")
+    min_separations: dict[str, float] = Field(
+        default_factory=dict,
+        description="Least distances, Å, such as {Si-O = 1.5}, beside those of the run.",
+    )
+    volume_spread: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Fraction by which volumes spread; the run's if not given.",
+    )
+
+    @field_validator("min_separations")
+    @classmethod
+    def _pairs(cls, given: dict[str, float]) -> dict[str, float]:
+        for pair in given:
+            if pair.count("-") != 1:
+                raise ValueError(f"{pair} is not a pair of elements such as Si-O")
+        return given
+
+    def build(self, context: ProposerContext) -> RandomProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
+        own = {(a, b): d for (a, _, b), d in _parted(self.min_separations)}
+        spread = context.volume_spread if self.volume_spread is None else self.volume_spread
+        return self.maker(
+            attempts=self.attempts,
+            separation=self.separation,
+            min_separations={**context.min_separations, **own},
+            volume_spread=spread,
+        )
+
+
+def _parted(pairs: Mapping[str, float]) -> Iterator[tuple[tuple[str, str, str], float]]:
+    return ((pair.partition("-"), distance) for pair, distance in pairs.items())
 
 
 def _counts(request: Request, units: int) -> tuple[int, ...]:

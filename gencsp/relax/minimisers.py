@@ -133,21 +133,23 @@ class QuasiNewtonOptions(ConfiguredMinimiser):
     name = "quasi-newton"
 
     atom_stiffness: float = Field(
-        TRUST_REGION.atom_stiffness, gt=0, description="Of the first Hessian, eV/Å²."
+        default=TRUST_REGION.atom_stiffness, gt=0, description="Of the first Hessian, eV/Å²."
     )
     cell_stiffness: float = Field(
-        TRUST_REGION.cell_stiffness, gt=0, description="Of the first Hessian, eV/Å³."
+        default=TRUST_REGION.cell_stiffness, gt=0, description="Of the first Hessian, eV/Å³."
     )
     first_radius: float = Field(
-        TRUST_REGION.first_radius, gt=0, description="Longest first step of an atom, Å."
+        default=TRUST_REGION.first_radius, gt=0, description="Longest first step of an atom, Å."
     )
-    least_radius: float = Field(TRUST_REGION.least_radius, gt=0, description="Å.")
-    most_radius: float = Field(TRUST_REGION.most_radius, gt=0, description="Å.")
+    least_radius: float = Field(default=TRUST_REGION.least_radius, gt=0, description="Å.")
+    most_radius: float = Field(default=TRUST_REGION.most_radius, gt=0, description="Å.")
     uphill: float = Field(
-        TRUST_REGION.uphill, ge=0, description="Rise taken back, eV per square root of atoms."
+        default=TRUST_REGION.uphill,
+        ge=0,
+        description="Rise taken back, eV per square root of atoms.",
     )
     most_atoms: int = Field(
-        TRUST_REGION.most_atoms, ge=1, description="Larger structures are relaxed by FIRE."
+        default=TRUST_REGION.most_atoms, ge=1, description="Larger structures are relaxed by FIRE."
     )
 
     @property

@@ -120,7 +120,9 @@ class BasinHoppingOptions(ConfiguredStrategy):
     name = "hop"
 
     patience: int = Field(
-        12, ge=1, description="Trials without anything lower after which a walker starts anew."
+        default=12,
+        ge=1,
+        description="Trials without anything lower after which a walker starts anew.",
     )
 
     def build(self, context: StrategyContext) -> BasinHopping:

@@ -99,9 +99,11 @@ class GeneticOptions(ConfiguredStrategy):
 
     name = "genetic"
 
-    population: int = Field(16, ge=2, description="Size of the population.")
+    population: int = Field(default=16, ge=2, description="Size of the population.")
     initial: int | None = Field(
-        None, ge=0, description="Trials before the first children; the population's size if unset."
+        default=None,
+        ge=0,
+        description="Trials before the first children; the population's size if unset.",
     )
 
     def build(self, context: StrategyContext) -> Genetic:

@@ -81,7 +81,7 @@ class RandomSearchOptions(ConfiguredStrategy):
 
     name = "random"
 
-    shakes: int = Field(0, ge=0, description="Shake good structures so often.")
+    shakes: int = Field(default=0, ge=0, description="Shake good structures so often.")
 
     def build(self, context: StrategyContext) -> RandomSearch:
         """See :class:`~gencsp.search.strategy.ConfiguredStrategy`.

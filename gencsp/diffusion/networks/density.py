@@ -33,10 +33,12 @@ class DensityConfig(ConfiguredNetwork):
 
     name = "density"
 
-    channels: int = Field(96, ge=1, description="Features of an atom, scalars and vectors alike.")
-    layers: int = Field(4, ge=1, description="Rounds of message passing.")
-    n_radial: int = Field(10, ge=1, description="Radial functions.")
-    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+    channels: int = Field(
+        default=96, ge=1, description="Features of an atom, scalars and vectors alike."
+    )
+    layers: int = Field(default=4, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(default=10, ge=1, description="Radial functions.")
+    reach: float = Field(default=2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
 
     def build(self, context: None) -> DensityNetwork:  # noqa: ARG002
         """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""

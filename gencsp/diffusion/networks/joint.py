@@ -39,11 +39,15 @@ class JointConfig(ConfiguredNetwork):
 
     name = "joint"
 
-    channels: int = Field(80, ge=1, description="Features of an atom, scalars and vectors alike.")
-    layers: int = Field(4, ge=1, description="Rounds of message passing.")
-    n_radial: int = Field(8, ge=1, description="Radial functions.")
-    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
-    waves: int = Field(2, ge=1, description="Largest index of the reciprocal lattice vectors.")
+    channels: int = Field(
+        default=80, ge=1, description="Features of an atom, scalars and vectors alike."
+    )
+    layers: int = Field(default=4, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(default=8, ge=1, description="Radial functions.")
+    reach: float = Field(default=2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+    waves: int = Field(
+        default=2, ge=1, description="Largest index of the reciprocal lattice vectors."
+    )
 
     def build(self, context: None) -> JointNetwork:  # noqa: ARG002
         """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""

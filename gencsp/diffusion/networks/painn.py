@@ -23,10 +23,12 @@ class PaiNNConfig(ConfiguredNetwork):
 
     name = "painn"
 
-    channels: int = Field(96, ge=1, description="Features of an atom, scalars and vectors alike.")
-    layers: int = Field(4, ge=1, description="Rounds of message passing.")
-    n_radial: int = Field(20, ge=1, description="Radial functions.")
-    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+    channels: int = Field(
+        default=96, ge=1, description="Features of an atom, scalars and vectors alike."
+    )
+    layers: int = Field(default=4, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(default=20, ge=1, description="Radial functions.")
+    reach: float = Field(default=2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
 
     def build(self, context: None) -> PaiNN:  # noqa: ARG002
         """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""

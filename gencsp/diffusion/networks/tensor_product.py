@@ -24,11 +24,11 @@ class TensorProductConfig(ConfiguredNetwork):
     name = "nequip"
 
     channels: int = Field(
-        32, ge=1, description="Scalars of an atom; half as many vectors, a quarter tensors."
+        default=32, ge=1, description="Scalars of an atom; half as many vectors, a quarter tensors."
     )
-    layers: int = Field(3, ge=1, description="Rounds of message passing.")
-    n_radial: int = Field(8, ge=1, description="Radial functions.")
-    reach: float = Field(2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
+    layers: int = Field(default=3, ge=1, description="Rounds of message passing.")
+    n_radial: int = Field(default=8, ge=1, description="Radial functions.")
+    reach: float = Field(default=2.1, gt=0, description="Cutoff in units of (V/N)^(1/3).")
 
     def build(self, context: None) -> TensorProductNetwork:  # noqa: ARG002
         """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""

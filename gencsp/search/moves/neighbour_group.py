@@ -31,10 +31,14 @@ class NeighbourGroup(ConfiguredMove):
     keeps_cell = False
 
     amplitude: float = Field(
-        0.5, ge=0, description="Standard deviation of the displacements before averaging, Å."
+        default=0.5,
+        ge=0,
+        description="Standard deviation of the displacements before averaging, Å.",
     )
     spread: float = Field(
-        0.1, ge=0, description="Standard deviation of the strain components before averaging."
+        default=0.1,
+        ge=0,
+        description="Standard deviation of the strain components before averaging.",
     )
 
     def applies(self, parents: Sequence[Atoms]) -> bool:

@@ -17,8 +17,8 @@ class Rattle(ConfiguredMove):
 
     name = "rattle"
 
-    least: float = Field(0.1, ge=0, description="Least standard deviation, Å.")
-    most: float = Field(0.6, ge=0, description="Greatest standard deviation, Å.")
+    least: float = Field(default=0.1, ge=0, description="Least standard deviation, Å.")
+    most: float = Field(default=0.6, ge=0, description="Greatest standard deviation, Å.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -26,9 +26,9 @@ class Renoise(ConfiguredMove):
     name = "renoise"
     needs_model = True
 
-    least: float = Field(0.3, gt=0, description="Least noise level, Å.")
-    most: float = Field(2.0, gt=0, description="Greatest noise level, Å.")
-    steps: int = Field(20, ge=1, description="Noise levels of the reverse diffusion.")
+    least: float = Field(default=0.3, gt=0, description="Least noise level, Å.")
+    most: float = Field(default=2.0, gt=0, description="Greatest noise level, Å.")
+    steps: int = Field(default=20, ge=1, description="Noise levels of the reverse diffusion.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -19,8 +19,8 @@ class Repaint(ConfiguredMove):
     name = "repaint"
     needs_model = True
 
-    steps: int = Field(15, ge=1, description="Noise levels of the inpainting.")
-    passes: int = Field(3, ge=1, description="Passes through each noise level (RePaint).")
+    steps: int = Field(default=15, ge=1, description="Noise levels of the inpainting.")
+    passes: int = Field(default=3, ge=1, description="Passes through each noise level (RePaint).")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where something is left: three atoms or more."""

@@ -101,8 +101,8 @@ class Crossover(ConfiguredMove):
     n_parents = 2
     needs_model = True
 
-    steps: int = Field(15, ge=1, description="Noise levels of the inpainting.")
-    passes: int = Field(3, ge=1, description="Passes through each noise level (RePaint).")
+    steps: int = Field(default=15, ge=1, description="Noise levels of the inpainting.")
+    passes: int = Field(default=3, ge=1, description="Passes through each noise level (RePaint).")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where a half can hold more than one atom."""

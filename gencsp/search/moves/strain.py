@@ -21,9 +21,11 @@ class Strain(ConfiguredMove):
     name = "strain"
     keeps_cell = False
 
-    spread: float = Field(0.2, ge=0, description="Standard deviation of the components of ε.")
+    spread: float = Field(
+        default=0.2, ge=0, description="Standard deviation of the components of ε."
+    )
     volume: float = Field(
-        0.05, ge=0, description="Standard deviation of the logarithm of the volume."
+        default=0.05, ge=0, description="Standard deviation of the logarithm of the volume."
     )
 
     def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002

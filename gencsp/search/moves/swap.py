@@ -16,7 +16,9 @@ class Swap(ConfiguredMove):
 
     name = "swap"
 
-    more: float = Field(0.4, ge=0, lt=1, description="Probability of another swap, each time.")
+    more: float = Field(
+        default=0.4, ge=0, lt=1, description="Probability of another swap, each time."
+    )
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where there are two species."""
