@@ -61,11 +61,10 @@ LAYERS = (
         "filters",
         "engine",
         "volume",
-        "testing",
     },
     {"proposers", "relax", "store", "execute", "io", "pools"},
     {"potentials", "dft", "sources", "second_opinion"},
-    {"search", "export", "benchmark", "report"},
+    {"search", "export", "benchmark", "report", "testing"},
     {
         "decks",
         "assembly",

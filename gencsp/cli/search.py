@@ -105,6 +105,9 @@ def search(
     weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
     fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
     steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
+    minimiser: Annotated[
+        str, typer.Option(help="Minimiser by name: quasi-newton, fire, or your own.")
+    ] = "quasi-newton",
     pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
     keep_symmetry: Annotated[
         bool, typer.Option(help="Keep the symmetry of every start while it relaxes.")
@@ -164,6 +167,7 @@ def search(
         weights=weights,
         fmax=fmax,
         steps=steps,
+        minimiser=minimiser,
         pressure=pressure,
         keep_symmetry=keep_symmetry,
         rattle=rattle,
