@@ -24,6 +24,7 @@ from gencsp.relax.calculator import relax_with
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.moves import get_move
 from gencsp.search.strategy import STRATEGIES
+from gencsp.store.disk import read_manifest
 from gencsp.testing import (
     WrappedMixture,
     check_exporter,
@@ -116,7 +117,11 @@ def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Pa
     assert "the budget of 10 trials was used" in told
     assert "twist" in told
     ranked = ase.io.read(tmp_path / "run" / "ranked.extxyz", ":")
-    assert {atoms.info["energy_model"][:6] for atoms in ranked} == {"morse-"}
+    manifest = read_manifest(tmp_path / "run")
+    assert str(manifest["potential"]).startswith("morse-")
+    assert manifest["relax_minimiser"] == "descent"
+    assert manifest["moves"] == ["twist:angle=20.0", "rattle"]
+    assert manifest["options"] == f"{sampler}; grid:shake=0.2"
     assert {"grid", "score"} <= {atoms.info["proposer"] for atoms in ranked}
     (tmp_path / "deck.toml").write_text('filters = [{name = "room", high = 200.0}]\n')
     assert "room" in gencsp("filter", "run/ranked.extxyz", "--deck", "deck.toml", "--out", "kept")

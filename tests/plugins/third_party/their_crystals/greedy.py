@@ -7,7 +7,7 @@ from ase import Atoms
 from pydantic import Field
 
 from gencsp.search.moves import Move
-from gencsp.search.strategy import ConfiguredStrategy, StrategyContext
+from gencsp.search.strategy import ConfiguredStrategy, StrategyContext, move_texts
 from gencsp.search.trial import Learned, Result, Trial
 
 
@@ -35,7 +35,7 @@ class GreedySearch:
         self.lowest: tuple[float, Atoms] | None = None
 
     def settings(self) -> Mapping[str, int | list[str]]:
-        return {"fresh": self.options.fresh, "moves": list(self.moves)}
+        return {"fresh": self.options.fresh, "moves": move_texts(list(self.moves.values()))}
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
         if self.lowest is not None and number % self.options.fresh:
