@@ -36,6 +36,8 @@ from gencsp.errors import DeckError, GencspError, PluginError, RequestError
 T = TypeVar("T")
 
 
+#: Text that needs no quotes among options.
+_BARE = re.compile(r"[^\s,\[\]{}\"']*")
 _ASSIGNED = re.compile(r"\s*[A-Za-z_]\w*\s*=")
 
 
@@ -342,11 +344,16 @@ def _value_of(text: str, whole: str) -> Any:
 
 
 def _split(text: str) -> list[str]:
-    """The parts between commas that stand in no bracket."""
-    parts, depth = [""], 0
+    """The parts between commas that stand in no bracket and in no quotes."""
+    parts, depth, quote = [""], 0, ""
     for letter in text:
-        depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and depth == 0:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        else:
+            depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += letter
@@ -356,12 +363,19 @@ def _split(text: str) -> list[str]:
 def _as_text(value: Any) -> str:
     """A value as :func:`_value_of` reads it."""
     if isinstance(value, dict):
-        inner = ", ".join(f"{json.dumps(k)} = {_as_toml(v)}" for k, v in value.items())
+        inner = ", ".join(f"{_quoted(k)} = {_as_toml(v)}" for k, v in value.items())
         return f"{{{inner}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_as_toml, value))}]"
-    return str(value)
+    text = str(value)
+    return text if _BARE.fullmatch(text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _as_toml(value: Any) -> str:
-    return _as_text(value) if isinstance(value, dict | list) else json.dumps(value)
+    if isinstance(value, dict | list):
+        return _as_text(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -18,6 +18,7 @@ from gencsp.composition import Composition
 from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.export import get_exporter
 from gencsp.filters import get_filter
+from gencsp.plugins import Choice
 from gencsp.potentials import AseEngine, get_potential
 from gencsp.proposers import Request, get_proposer
 from gencsp.relax.calculator import relax_with
@@ -121,7 +122,11 @@ def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Pa
     assert str(manifest["potential"]).startswith("morse-")
     assert manifest["relax_minimiser"] == "descent"
     assert manifest["moves"] == ["twist:angle=20.0", "rattle"]
-    assert manifest["options"] == f"{sampler}; grid:shake=0.2"
+    told_to = str(manifest["options"]).split("; ")
+    assert [Choice.read(one) for one in told_to] == [
+        Choice.read(sampler),
+        Choice.read("grid:shake=0.2"),
+    ]
     assert {"grid", "score"} <= {atoms.info["proposer"] for atoms in ranked}
     (tmp_path / "deck.toml").write_text('filters = [{name = "room", high = 200.0}]\n')
     assert "room" in gencsp("filter", "run/ranked.extxyz", "--deck", "deck.toml", "--out", "kept")
