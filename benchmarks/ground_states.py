@@ -23,7 +23,6 @@ from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.proposers import Request, get_proposer
-from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import Relaxed, relax
 from gencsp.similarity import LOOSE, STANDARD, Tolerances, same_crystal
 from gencsp.symmetry import space_group
@@ -44,7 +43,7 @@ PROPOSERS = {
 def proposals(name: str, novelty: float | None, truth: Atoms, n: int, seed: int) -> list[Atoms]:
     composition = Composition.of(truth)
     request = Request(composition=composition, n=n, units=(len(truth) // composition.size,))
-    options = ProposerOptions() if novelty is None else ProposerOptions(novelty=novelty)
+    options = {} if novelty is None else {"novelty": novelty}
     return list(get_proposer(name, options).propose(request, rng=np.random.default_rng(seed)))
 
 

@@ -36,11 +36,11 @@ from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.execute import ThisProcess
 from gencsp.io import write_extxyz
 from gencsp.proposers import Request, get_proposer
-from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import RelaxSettings, relax
 from gencsp.relax.result import Relaxed
+from gencsp.search.basin_hopping import HOP_MOVES
+from gencsp.search.genetic import GENETIC_MOVES
 from gencsp.search.moves import get_move
-from gencsp.search_strategies import GENETIC_MOVES, HOP_MOVES
 from gencsp.similarity import same_crystal
 from gencsp.store import MemoryStore
 
@@ -175,7 +175,7 @@ def our_search(case: Case, kind: Kind, seed: int, budget: int) -> dict[str, Any]
 def poor_pool(case: Case, seed: int) -> list[Atoms]:
     """Seeds of the right composition that lead nowhere in particular."""
     request = Request(composition=case.composition, n=POOR, units=(case.units,), space_groups=(1,))
-    proposer = get_proposer("random", ProposerOptions())
+    proposer = get_proposer("random")
     made = list(proposer.propose(request, rng=np.random.default_rng([seed, POOR])))
     for atoms in made:
         atoms.set_cell(atoms.cell.array * POOR_VOLUME ** (1 / 3), scale_atoms=True)

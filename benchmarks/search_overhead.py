@@ -37,11 +37,12 @@ from gencsp.execute import LocalProcesses, ThisProcess
 from gencsp.references import shipped_references
 from gencsp.relax.result import Outcome, Relaxed
 from gencsp.relax.settings import RelaxSettings
+from gencsp.search.basin_hopping import HOP_MOVES
 from gencsp.search.contracts import Relaxer, RelaxerMaker
+from gencsp.search.genetic import GENETIC_MOVES
 from gencsp.search.loop import Search
 from gencsp.search.moves import get_move
 from gencsp.search.worker import run_trials
-from gencsp.search_strategies import GENETIC_MOVES, HOP_MOVES
 from gencsp.store import DiskStore, MemoryStore
 
 #: Composition or chemical system, and most atoms in its cells.

@@ -24,7 +24,6 @@ from gencsp.composition import Composition
 from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
 from gencsp.frameworks import framework
 from gencsp.proposers import Request, get_proposer
-from gencsp.proposers.options import ProposerOptions
 from gencsp.relax import relax
 from gencsp.symmetry import refine, space_group
 
@@ -46,9 +45,7 @@ def draw(
 ) -> list[Atoms]:
     composition = Composition.parse(formula)
     request = Request(composition=composition, n=n, units=(atoms // composition.size,), host=host)
-    made = get_proposer(proposer, ProposerOptions()).propose(
-        request, rng=np.random.default_rng([SEED, seed])
-    )
+    made = get_proposer(proposer).propose(request, rng=np.random.default_rng([SEED, seed]))
     return list(made)
 
 

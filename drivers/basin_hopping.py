@@ -9,20 +9,17 @@ from gencsp.decks import SearchDeck
 from gencsp.errors import GencspError
 from gencsp.io import write_extxyz
 from gencsp.search.basin_hopping import BasinHopping
-from gencsp.search.books import Books
-from gencsp.search.loop import SearchSettings
 from gencsp.search.moves import get_move
-from gencsp.search.sources import Turns
+from gencsp.search.strategy import StrategyContext
 from gencsp.search_settings import folder
 
 
 def main(path: str) -> None:
     deck = SearchDeck.read(path)
 
-    def strategy(settings: SearchSettings, _books: Books) -> BasinHopping:
+    def strategy(search: StrategyContext) -> BasinHopping:
         moves = [get_move(name) for name in ("rattle", "strain", "swap", "slabs", "renoise")]
-        turns = Turns(share=settings.seed_share, seeded=bool(deck.seeds))
-        return BasinHopping(moves=moves, turns=turns, walkers=settings.ahead)
+        return BasinHopping(moves=moves, turns=search.turns, walkers=search.settings.ahead)
 
     with open_search(deck, strategy=strategy) as search:
         for step in search.irun():

@@ -8,21 +8,18 @@ from gencsp.assembly_search import open_search
 from gencsp.decks import SearchDeck
 from gencsp.errors import GencspError
 from gencsp.io import write_extxyz
-from gencsp.search.books import Books
 from gencsp.search.genetic import Genetic
-from gencsp.search.loop import SearchSettings
 from gencsp.search.moves import get_move
-from gencsp.search.sources import Turns
+from gencsp.search.strategy import StrategyContext
 from gencsp.search_settings import folder
 
 
 def main(path: str) -> None:
     deck = SearchDeck.read(path)
 
-    def strategy(settings: SearchSettings, books: Books) -> Genetic:
+    def strategy(search: StrategyContext) -> Genetic:
         moves = [get_move(name) for name in ("heredity", "crossover", "strain", "permute")]
-        turns = Turns(share=settings.seed_share, seeded=bool(deck.seeds))
-        return Genetic(moves=moves, turns=turns, fitness=books.fitness, size=deck.population)
+        return Genetic(moves=moves, turns=search.turns, fitness=search.books.fitness, size=16)
 
     with open_search(deck, strategy=strategy) as search:
         for step in search.irun():

@@ -8,19 +8,16 @@ from gencsp.assembly_search import open_search
 from gencsp.decks import SearchDeck
 from gencsp.errors import GencspError
 from gencsp.io import write_extxyz
-from gencsp.search.books import Books
-from gencsp.search.loop import SearchSettings
 from gencsp.search.random_search import RandomSearch
-from gencsp.search.sources import Turns
+from gencsp.search.strategy import StrategyContext
 from gencsp.search_settings import folder
 
 
 def main(path: str) -> None:
     deck = SearchDeck.read(path)
 
-    def strategy(settings: SearchSettings, _books: Books) -> RandomSearch:
-        turns = Turns(share=settings.seed_share, seeded=bool(deck.seeds))
-        return RandomSearch(turns=turns, shakes=deck.shakes)
+    def strategy(search: StrategyContext) -> RandomSearch:
+        return RandomSearch(turns=search.turns, shakes=1)  # shake each good structure once
 
     with open_search(deck, strategy=strategy) as search:
         for step in search.irun():

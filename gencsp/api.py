@@ -34,7 +34,7 @@ from gencsp.provenance import Provenance, Stage
 from gencsp.relax import RelaxSettings, relax
 from gencsp.search.cycle import Cycle, CycleSettings, Progress
 from gencsp.search.loop import SearchProgress
-from gencsp.search_strategies import StrategyMaker
+from gencsp.search.strategy import StrategyMaker
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable, writable
 

@@ -18,7 +18,8 @@ from gencsp.engine.base import Engine
 from gencsp.engine.select import EngineName
 from gencsp.execute import LocalProcesses
 from gencsp.least_distances import LeastDistances
-from gencsp.proposers import Proposer, get_proposer
+from gencsp.plugins import Choice
+from gencsp.proposers import Proposer, ProposerContext, get_proposer
 from gencsp.relax.result import Relaxed
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.contracts import Relaxer
@@ -34,14 +35,14 @@ class NamedProposer:
     """Makes a proposer by name, in whichever process it is called.
 
     Attributes:
-        name: of the proposer.
+        name: of the proposer, with options of its own where it has some.
         weights: file of a score model; ``None`` for the one that ships with gencsp.
         separations: least distances of pairs of elements.
-        volume_spread: see :class:`~gencsp.proposers.options.ProposerOptions`.
+        volume_spread: see :class:`~gencsp.proposers.base.ProposerContext`.
         sampler: how its score model samples.
     """
 
-    name: str
+    name: str | Choice
     weights: Path | None = None
     separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: Fraction = 0.0
@@ -51,15 +52,15 @@ class NamedProposer:
         check_fields(self)
 
     def __call__(self) -> Proposer:
-        from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER, ProposerOptions
+        from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER
 
-        options = ProposerOptions(
+        context = ProposerContext(
             weights=self.weights,
             sampler=QUICK_SAMPLER if self.sampler == "quick" else DEFAULT_SAMPLER,
             min_separations=self.separations,
             volume_spread=self.volume_spread,
         )
-        return get_proposer(self.name, options)
+        return get_proposer(self.name, context=context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class NamedRelaxer:
     """
 
     engine: EngineName = "auto"
-    potential: str = "chgnet"
+    potential: str | Choice = "chgnet"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -97,13 +98,15 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
     settings = cycle_settings(deck)
     hull = Hull.load(deck.hull)
     hull.require_elements(settings.composition.elements)
-    proposer = NamedProposer(deck.proposer, deck.weights)
+    proposer = NamedProposer(Choice.read(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with LocalProcesses(deck.workers) as executor:
-        relaxer = NamedRelaxer(deck.engine, deck.potential)
+        relaxer = NamedRelaxer(deck.engine, Choice.read(deck.potential))
         models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
         hull.require_model(models["potential"])
-        manifest = cycle_manifest(settings, proposer=deck.proposer, hull=hull.digest, **models)
+        manifest = cycle_manifest(
+            settings, proposer=str(Choice.read(deck.proposer)), hull=hull.digest, **models
+        )
         with DiskStore(deck.folder, manifest) as store:
             yield Cycle(
                 settings,
@@ -138,12 +141,12 @@ def _identify_models(
     proposer: NamedProposer, inpainter: NamedProposer, relaxer: NamedRelaxer
 ) -> dict[str, str]:
     """Load the models once, in a worker, and say which they are."""
+    from gencsp.diffusion.score_model import load_score_model
     from gencsp.potentials import get_potential
-    from gencsp.proposers.options import ProposerOptions
 
     proposer()
     potential = get_potential(relaxer.potential, engine=relaxer.engine)
-    score_model = ProposerOptions(weights=inpainter.weights).score_model()
+    score_model = load_score_model(inpainter.weights)
     return {
         "score_model": score_model.digest,
         "engine": potential.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,33 +11,31 @@ from typing import TYPE_CHECKING, Self
 
 from gencsp.assembly import NamedProposer, NamedRelaxer
 from gencsp.convex_hull import Hull
-from gencsp.decks import SearchDeck
+from gencsp.decks import Named, SearchDeck
 from gencsp.errors import RequestError
 from gencsp.execute.named import open_executor
 from gencsp.io import read_structures
 from gencsp.least_distances import LeastDistances
+from gencsp.plugins import Choice
 from gencsp.proposers import Proposer, proposer_names
-from gencsp.proposers.registry import is_proposer
+from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.search.books import Books
 from gencsp.search.contracts import ProposerMaker
 from gencsp.search.loop import Search, SearchSettings, search_manifest
-from gencsp.search.moves import Tools, get_move
+from gencsp.search.moves import MOVES, Tools
 from gencsp.search.running import Running
 from gencsp.search.scatter import ScatterProposer
 from gencsp.search.sources import ProposerSource, Source, pool_source
 from gencsp.search.space import Space
+from gencsp.search.strategy import StrategyMaker
 from gencsp.search.trial import Strategy
 from gencsp.search.worker import Bench
 from gencsp.search_settings import folder, save_deck, search_settings, stop_rules
-from gencsp.search_strategies import StrategyMaker, move_names, named_strategy
+from gencsp.search_strategies import named_strategy, strategy_context
 from gencsp.store import DiskStore, Manifest, Store
 
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
-
-
-#: Structures of one task, for proposers that are cheaper the more they make at once.
-BLOCKS = {"random": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class Plan:
         """Read all that a deck names; see :func:`open_search` for what is raised."""
         settings = search_settings(deck)
         for name in deck.moves or ():
-            get_move(name)  # also where this method uses none: a slip of the pen is told
+            MOVES.configure(name)  # also where this method uses none: a slip of the pen is told
         hull = search_hull(deck, settings.space)
         books = Books(
             hull=hull,
@@ -99,7 +97,7 @@ class Plan:
         seeds = _named_apart(
             [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
         )
-        make = named_strategy(deck) if strategy is None else strategy
+        context = strategy_context(deck, settings, books)
         return cls(
             deck=deck,
             settings=settings,
@@ -107,7 +105,7 @@ class Plan:
             books=books,
             seeds=seeds,
             background=background,
-            strategy=make(settings, books),
+            strategy=named_strategy(deck, context) if strategy is None else strategy(context),
         )
 
     def check_models(self, executor: Executor) -> Manifest:
@@ -119,11 +117,12 @@ class Plan:
         """
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerSource)]
-        scored = any(get_move(name).needs_model for name in move_names(self.deck)) or any(
-            isinstance(make, NamedProposer) and make.name != "random" for make in makers
+        scored = any(move.needs_model for move in self.strategy.moves.values()) or any(
+            isinstance(make, NamedProposer) and proposer_class(make.name).needs_model
+            for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
-        relaxer = NamedRelaxer(self.deck.engine, self.deck.potential)
+        relaxer = NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential))
         models = executor.submit(_identify_models, makers, model, relaxer).result()
         self.hull.require_model(models["potential"])
         return search_manifest(
@@ -133,6 +132,7 @@ class Plan:
             self.background,
             hull=self.hull.digest,
             sampler=self.deck.sampler,
+            options=_own_options([*makers, relaxer]),
             **models,
         )
 
@@ -142,7 +142,7 @@ class Plan:
         bench = Bench(
             seed=self.settings.seed,
             space=space,
-            relaxer=NamedRelaxer(self.deck.engine, self.deck.potential),
+            relaxer=NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential)),
             relax=self.settings.relax,
             rattle=self.settings.rattle,
             tolerance=self.settings.tolerance,
@@ -208,23 +208,16 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
     return hull
 
 
-def _source(text: str, deck: SearchDeck, settings: SearchSettings) -> Source:
-    name, weight = text, 1.0
-    before, colon, after = text.rpartition(":")
-    if colon and after.replace(".", "", 1).isdigit():
-        name, weight = before, float(after)
+def _source(given: Named, deck: SearchDeck, settings: SearchSettings) -> Source:
+    choice, weight = _weighted(given)
+    name = choice.name
     if not weight > 0:
         raise RequestError(f"the weight of the seeds '{name}' is {weight}: give one above zero.")
-    if is_proposer(name):
+    if is_proposer(choice):
         if name == "pool":
             raise RequestError("name the files of a pool instead of 'pool'.")
-        return ProposerSource(
-            name=Path(name).stem,
-            make=_proposer(name, deck, settings),
-            weight=weight,
-            block=BLOCKS.get(name),
-        )
-    path = Path(name)
+        return _proposer_source(choice, deck, settings, weight)
+    path = Path(str(choice))
     if not path.exists():
         raise RequestError(
             f"'{name}' is neither a file nor a proposer: proposers are "
@@ -253,16 +246,42 @@ def _named_apart(sources: list[Source], *, taken: set[str]) -> tuple[Source, ...
 
 
 def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerSource:
-    if settings.space.cell is not None and deck.background == "random":
+    choice = Choice.read(deck.background)
+    if settings.space.cell is not None and choice.name == "random":
         return ProposerSource(name="scatter", make=Scatter(settings.separations))
-    make = _proposer(deck.background, deck, settings)
-    name, block = Path(deck.background).stem, BLOCKS.get(deck.background)
-    return ProposerSource(name=name, make=make, block=block)
+    return _proposer_source(choice, deck, settings, 1.0)
 
 
-def _proposer(name: str, deck: SearchDeck, settings: SearchSettings) -> NamedProposer:
+def _proposer_source(
+    choice: Choice, deck: SearchDeck, settings: SearchSettings, weight: float
+) -> ProposerSource:
     spread = settings.volume_spread
-    return NamedProposer(name, deck.weights, settings.separations, spread, deck.sampler)
+    return ProposerSource(
+        name=label_of(choice),
+        make=NamedProposer(choice, deck.weights, settings.separations, spread, deck.sampler),
+        weight=weight,
+        block=proposer_class(choice).block,
+    )
+
+
+def _weighted(given: Named) -> tuple[Choice, float]:
+    """A proposer or file of seeds, and its weight: ``NAME:WEIGHT``, or a table with ``weight``."""
+    if isinstance(given, str):
+        before, colon, after = given.rpartition(":")
+        if colon and after.replace(".", "", 1).isdigit():
+            return Choice.read(before), float(after)
+        return Choice.read(given), 1.0
+    weight = given.get("weight", 1.0)
+    if not isinstance(weight, int | float):
+        raise RequestError(f"the weight of the seeds {given} is no number: give one above zero.")
+    return Choice.read({key: value for key, value in given.items() if key != "weight"}), weight
+
+
+def _own_options(makers: Sequence[object]) -> str | None:
+    """What named parts were told beside their names, for the manifest; ``None`` for nothing."""
+    names = [getattr(make, "name", None) or getattr(make, "potential", None) for make in makers]
+    told = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
+    return "; ".join(told) or None
 
 
 def _identify_models(

@@ -234,13 +234,18 @@ class Deck(BaseModel):
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            if first["type"] == "extra_forbidden":
+            key, sort, problem, value = first_problem(error)
+            if sort == "extra_forbidden":
                 raise DeckError(
                     f"{where} has an unknown key '{key}': known are {', '.join(cls.model_fields)}."
                 ) from error
-            if first["type"] == "missing":
+            if sort == "missing":
                 raise DeckError(f"{where} lacks the key '{key}'.") from error
-            problem = first["msg"][0].lower() + first["msg"][1:]
-            raise DeckError(f"in {where}, '{key}' is {first['input']!r}: {problem}.") from error
+            raise DeckError(f"in {where}, '{key}' is {value!r}: {problem}.") from error
+
+
+def first_problem(error: ValidationError) -> tuple[str, str, str, object]:
+    """The first thing wrong: its key, pydantic's name of the problem, words for it, the value."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return key, first["type"], first["msg"][0].lower() + first["msg"][1:], first["input"]

@@ -8,12 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import MinLen
 from pydantic import Field, field_validator
 
 from gencsp.composition import Composition
 from gencsp.deck_base import (
-    MOST,
     CellAtoms,
     Count,
     Deck,
@@ -31,9 +30,12 @@ from gencsp.deck_base import (
 )
 from gencsp.engine.select import EngineName
 from gencsp.least_distances import LeastDistances, LeastDistancesField
-from gencsp.relax.settings import Minimiser
 
 SamplerName = Literal["thorough", "quick"]
+
+#: A plug-in by name: text such as ``rattle`` or ``rattle:most=0.3``, or a table with ``name`` and
+#: its options.
+Named = str | dict[str, Any]
 
 #: The filters of PIGEN's protocol that need no relaxation (Fig. 4a-d), behind the usual test of
 #: distances.
@@ -59,7 +61,7 @@ class CycleDeck(Deck):
     seed: Seed = Field(0, description="Seed of every random choice.")
     workers: Workers = Field(2, description="Worker processes of one thread each.")
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
-    proposer: str = Field("mixed", description="Proposer that generates, by name.")
+    proposer: Named = Field("mixed", description="Proposer that generates, by name.")
     weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
     fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
     steps: Natural = Field(200, description="Most minimiser steps.")
@@ -68,7 +70,7 @@ class CycleDeck(Deck):
         False, description="Keep the symmetry of inpainted structures while they relax."
     )
     engine: EngineName = Field("auto", description="Relaxation engine.")
-    potential: str = Field("chgnet", description="Potential that relaxes, by name.")
+    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
     @property
@@ -87,7 +89,7 @@ class SearchDeck(Deck):
     formula: str | None = Field(None, description="Composition to search, such as TiO2.")
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
-    method: str = Field("random", description="How to search: random, hop, genetic, or your own.")
+    method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")
     budget: Count = Field(100, description="Trials, each of at most one relaxation.")
     minutes: Minutes | None = Field(None, description="Most wall time of a session.")
     patience: Count | None = Field(
@@ -109,36 +111,34 @@ class SearchDeck(Deck):
     separations: LeastDistancesField = Field(
         default_factory=LeastDistances, description="Least distances, Å, such as {Si-O = 1.5}."
     )
-    seeds: tuple[str, ...] = Field(
+    seeds: tuple[Named, ...] = Field(
         ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
     )
     seed_share: Share = Field(0.5, description="Share of seeds among structures without parents.")
-    background: str = Field("random", description="Proposer of the others, by name.")
+    background: Named = Field("random", description="Proposer of the others, by name.")
     sampler: SamplerName = Field(
         "quick", description="How score models propose: quick takes half of the time."
     )
-    moves: tuple[str, ...] | None = Field(None, description="Moves of hop and genetic, by name.")
-    shakes: Natural = Field(0, description="Shake good structures so often (random).")
-    population: Annotated[int, Ge(2), Le(MOST)] = Field(
-        16, description="Size of the population (genetic)."
+    moves: tuple[Named, ...] | None = Field(
+        None, description="Moves of hop and genetic, and of the shakes of random, by name."
     )
     ahead: Count = Field(8, description="Trials under way at once; the walkers of hop.")
     batch: Count = Field(1, description="Trials in one task.")
     seed: Seed = Field(0, description="Seed of every random choice.")
     workers: Workers = Field(2, description="Worker processes of one thread each.")
-    executor: str = Field("local", description="Where tasks run.")
+    executor: Named = Field("local", description="Where tasks run.")
     out: Path | None = Field(None, description="Folder; runs/FORMULA-METHOD-SEED if not given.")
     weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
     fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
     steps: Natural = Field(200, description="Most minimiser steps.")
-    minimiser: Minimiser = Field("quasi-newton", description="Minimiser.")
+    minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
     pressure: Pressure = Field(0.0, description="Pressure, GPa.")
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
     rattle: Displacement = Field(
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
     engine: EngineName = Field("auto", description="Relaxation engine.")
-    potential: str = Field("chgnet", description="Potential that relaxes, by name.")
+    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
 

@@ -40,7 +40,7 @@ class StoreError(GencspError, RuntimeError):
 
 
 class DeckError(GencspError, ValueError):
-    """A deck with an unknown key, a missing key or a value out of range."""
+    """A deck, or the options of a plug-in: an unknown key, a missing one, a value out of range."""
 
 
 class TrainingDataError(GencspError, ValueError):
@@ -73,6 +73,10 @@ class PotentialError(GencspError, ValueError):
 
 class DftError(GencspError, ValueError):
     """A calculation that cannot be written or run: no such code, or something that it needs."""
+
+
+class PluginError(GencspError, RuntimeError):
+    """A plug-in that cannot be loaded, breaks its contract, or that two packages offer."""
 
 
 class SourceError(GencspError, RuntimeError):

@@ -8,9 +8,10 @@ from pathlib import Path
 from ase.cell import Cell
 
 from gencsp.composition import Composition
-from gencsp.decks import SearchDeck
+from gencsp.decks import Named, SearchDeck
 from gencsp.errors import DeckError, RequestError
 from gencsp.io import read_structures
+from gencsp.plugins import Choice
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.airss import AirssDeck, read_airss
 from gencsp.search.loop import SearchSettings
@@ -48,7 +49,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
             pressure=pressure,
             fixed_cell=space.cell is not None,
             keep_symmetry=deck.keep_symmetry,
-            minimiser=deck.minimiser,
+            minimiser=str(Choice.read(deck.minimiser)),
         ),
         rattle=deck.rattle,
         ahead=deck.ahead,
@@ -62,7 +63,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
 def folder(deck: SearchDeck) -> Path:
     """The folder of the run."""
     name = search_settings(deck).space.name
-    return deck.out or Path("runs") / f"{name}-{deck.method}-{deck.seed}"
+    return deck.out or Path("runs") / f"{name}-{Choice.read(deck.method).name}-{deck.seed}"
 
 
 def save_deck(deck: SearchDeck, where: Path) -> None:
@@ -99,7 +100,18 @@ def saved_deck(where: Path, **changes: object) -> SearchDeck:
     return SearchDeck.make(**{**settings, **new, "out": where})
 
 
-def _absolute(text: str) -> str:
+def _absolute(given: Named) -> Named:
+    if isinstance(given, str):
+        return _absolute_text(given)
+    return {
+        key: str(Path(value).absolute())
+        if isinstance(value, str) and key != "name" and Path(value).exists()
+        else value
+        for key, value in given.items()
+    }
+
+
+def _absolute_text(text: str) -> str:
     name, colon, weight = text.rpartition(":")
     for file, rest in ((text, ""), (name, colon + weight)):
         if file and Path(file).exists():

@@ -21,16 +21,17 @@ import gencsp.assembly_search
 from gencsp.cli import app
 from gencsp.composition import Composition
 from gencsp.decks import CycleDeck, SearchDeck
-from gencsp.errors import ExecutorError, RequestError
+from gencsp.errors import ExecutorError, GencspError, RequestError
 from gencsp.execute import ThisProcess
 from gencsp.execute.named import open_executor
 from gencsp.search.books import Books
 from gencsp.search.loop import Search
-from gencsp.search.random_search import RandomSearch
-from gencsp.search.sources import Turns, pool_source
+from gencsp.search.moves import get_move
+from gencsp.search.sources import pool_source
 from gencsp.search.space import Space
+from gencsp.search.strategy import STRATEGIES
 from gencsp.search_settings import folder, save_deck, saved_deck, search_settings, stop_rules
-from gencsp.search_strategies import StrategyMaker, named_strategy, strategy_names
+from gencsp.search_strategies import named_strategy, strategy_context
 from gencsp.store import DiskStore
 
 RUNNER = CliRunner()
@@ -89,7 +90,7 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
         (["search", "LiSi2", "--system", "Li-Si"], "one of a formula"),
         (["search", "--system", "Li"], "chemical system"),
         (["search", "Li-Xx"], "Xx"),
-        (["search", "LiSi2", "--method", "warp"], "no method 'warp': choose from random, hop"),
+        (["search", "LiSi2", "--method", "warp"], "no method 'warp': choose from genetic, hop"),
         (["search", "LiSi2", "--driver", "cycle", "--batch", "2"], "no --batch: leave it out"),
         (["search", "--driver", "cycle"], "give a formula"),
         (["search", "LiSi2", "--driver", "cycle", *SEEDS, *SEEDS], "one --seeds"),
@@ -150,27 +151,34 @@ def test_an_executor_that_cannot_start(tmp_path: Path) -> None:
             pass
 
 
-class Own:
-    """An entry point for a strategy of a third party."""
-
-    name = "mine"
-
-    @staticmethod
-    def load() -> StrategyMaker:
-        return lambda *_: RandomSearch(turns=Turns(share=0.0, seeded=False), shakes=3)
-
-
-def test_strategies_of_others_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def points(*, group: str, name: str = "mine") -> list[type[Own]]:
-        return [Own] if (group, name) == ("gencsp.strategies", "mine") else []
-
-    monkeypatch.setattr("gencsp.search_strategies.entry_points", points)
-    assert strategy_names() == ("random", "hop", "genetic", "mine")
-    deck = SearchDeck.make(formula="LiSi2", method="mine", seeds=())
-    made = named_strategy(deck)(search_settings(deck), Books(hull=CheapHull()))
-    assert made.settings()["shakes"] == 3
-    with pytest.raises(RequestError, match="no method 'yours'"):
-        named_strategy(SearchDeck.make(formula="LiSi2", method="yours"))
+def test_a_method_and_moves_with_options_of_their_own() -> None:
+    method = {"name": "genetic", "population": 5}
+    deck = SearchDeck.make(formula="LiSi2", method=method, moves=["strain:spread=0.1", "heredity"])
+    settings = search_settings(deck)
+    made = named_strategy(deck, strategy_context(deck, settings, Books(hull=CheapHull())))
+    assert made.settings() == {
+        "moves": ["strain:spread=0.1", "heredity"],
+        "population": 5,
+        "initial": 5,
+    }
+    assert made.moves["strain"] == get_move("strain", {"spread": 0.1})
+    assert folder(deck).name == "LiSi2-genetic-0"
+    for wrong, says in (
+        ({"method": "yours"}, "no method 'yours': choose from genetic, hop, random"),
+        ({"method": "random:shakes=-1"}, "option 'shakes' of the method 'random' is '-1'"),
+        ({"method": "random:population=3"}, "'random' has no option 'population': known are sha"),
+        ({"method": "hop", "moves": ["rattle:size=1"]}, "'rattle' has no option 'size': known are"),
+        (
+            {"method": "hop", "moves": ["rattle:least=2"]},
+            "do not go together: .*least is 2",
+        ),
+    ):
+        wrong_deck = SearchDeck.make(formula="LiSi2", **wrong)
+        with pytest.raises(GencspError, match=says):
+            named_strategy(
+                wrong_deck, strategy_context(wrong_deck, settings, Books(hull=CheapHull()))
+            )
+    assert STRATEGIES.names() == ("genetic", "hop", "random")
 
 
 def test_a_method_by_the_name_of_its_driver(

@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 # Who may import whom: a layer may import those before it.
 LAYERS = (
-    {"composition", "provenance", "errors", "deck_base", "programs"},
+    {"composition", "provenance", "errors", "deck_base", "plugins", "programs"},
     {"least_distances"},
     {"descriptors"},
     {
@@ -64,11 +64,10 @@ LAYERS = (
         "engine",
         "volume",
         "records",
-        "testing",
     },
     {"proposers", "relax", "store", "execute", "io", "pools"},
     {"potentials", "dft", "sources", "second_opinion"},
-    {"search", "export", "benchmark", "report"},
+    {"search", "export", "benchmark", "report", "testing"},
     {
         "decks",
         "assembly",

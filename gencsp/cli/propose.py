@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from gencsp.diffusion.joint.conditions import Property
-    from gencsp.proposers.options import ProposerOptions
+    from gencsp.proposers.base import ProposerContext
 
 
 def propose(
@@ -55,16 +55,17 @@ def propose(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("proposals"),
 ) -> None:
     """Propose crystal structures of a composition, or compositions and structures de novo."""
-    from gencsp.proposers.options import ProposerOptions
+    from gencsp.proposers.base import ProposerContext
     from gencsp.records import name_space_group
 
     require_folder(out)
-    options = ProposerOptions(weights=weights, targets=_targets(target or []), guidance=guidance)
+    context = ProposerContext(weights=weights)
+    aims: dict[str, Any] = {"targets": _targets(target or []), "guidance": guidance}
     if de_novo:
         _refuse_with_de_novo(formula, host)
-        made = _de_novo(n, elements, atoms, seed, options)
+        made = _de_novo(n, elements, atoms, proposer, seed, aims, context)
     else:
-        made = _of_formula(formula, n, atoms, proposer, seed, host, elements, options)
+        made = _of_formula(formula, n, atoms, proposer, seed, host, elements, aims, context)
     with kept_on_interrupt("proposals") as structures, progress_bars() as bars:
         task = bars.add_task("propose", total=n, note=formula or "de novo")
         for structure in made:
@@ -99,12 +100,31 @@ def _refuse_with_de_novo(formula: str | None, host: Path | None) -> None:
 
 
 def _de_novo(
-    n: int, elements: str | None, atoms: int, seed: int, options: ProposerOptions
+    n: int,
+    elements: str | None,
+    atoms: int,
+    proposer: str,
+    seed: int,
+    aims: dict[str, Any],
+    context: ProposerContext,
 ) -> Iterator[Atoms]:
-    from gencsp.proposers.pigen import propose_de_novo
+    from gencsp.errors import RequestError
+    from gencsp.plugins import Choice
+    from gencsp.proposers.pigen import PigenOptions, propose_de_novo
 
+    choice = Choice.read(proposer)
+    if choice.name not in ("pigen", "mixed"):
+        raise RequestError(f"'{choice.name}' makes no structures de novo: use pigen.")
+    own = choice.options if choice.name == "pigen" else {}
     symbols = None if elements is None else [e.strip() for e in elements.split(",") if e.strip()]
-    return propose_de_novo(n=n, elements=symbols, most_atoms=atoms, seed=seed, options=options)
+    return propose_de_novo(
+        n=n,
+        elements=symbols,
+        most_atoms=atoms,
+        seed=seed,
+        options=PigenOptions.from_options({**aims, **own}),
+        context=context,
+    )
 
 
 def _of_formula(
@@ -115,17 +135,21 @@ def _of_formula(
     seed: int,
     host: Path | None,
     elements: str | None,
-    options: ProposerOptions,
+    aims: dict[str, Any],
+    context: ProposerContext,
 ) -> Iterator[Atoms]:
     from gencsp.errors import RequestError
     from gencsp.io import read_structures
+    from gencsp.plugins import Choice
     from gencsp.proposers import propose as call
+
+    aimed = Choice.read(proposer).name == "pigen"
 
     if formula is None:
         raise RequestError("name a formula such as Li5Si2, or add --de-novo.")
     if elements is not None:
         raise RequestError("--elements goes with --de-novo: the formula names its elements.")
-    if options.targets and proposer != "pigen":
+    if aims["targets"] and not aimed:
         raise RequestError(
             f"the proposer '{proposer}' has no targets: use pigen, or leave --target out."
         )
@@ -139,5 +163,6 @@ def _of_formula(
         proposer="score" if hosts and proposer == "mixed" else proposer,
         seed=seed,
         host=hosts[0] if hosts else None,
-        options=options,
+        options={**aims, **Choice.read(proposer).options} if aimed else None,
+        context=context,
     )

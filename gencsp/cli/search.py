@@ -58,7 +58,7 @@ def search(
         typer.Option(
             "--method",
             "--driver",
-            help="How to search: random, hop, genetic, cycle, or your own.",
+            help="How to search: random, hop, genetic, cycle, or your own; NAME:KEY=VALUE.",
         ),
     ] = "random",
     budget: Annotated[int, typer.Option(help="Trials, each of at most one relaxation.")] = 100,
@@ -82,9 +82,9 @@ def search(
         Literal["thorough", "quick"],
         typer.Option(help="How score models propose: quick takes half of the time."),
     ] = "quick",
-    moves: Annotated[str | None, typer.Option(help="Moves, such as rattle,strain,renoise.")] = None,
-    shakes: Annotated[int, typer.Option(help="Shakes of each good structure (random).")] = 0,
-    population: Annotated[int, typer.Option(help="Size of the population (genetic).")] = 16,
+    moves: Annotated[
+        str | None, typer.Option(help="Moves, such as rattle:most=0.3,strain,renoise.")
+    ] = None,
     atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
     units: Annotated[str | None, typer.Option(help="Formula units in a cell, such as 2,4.")] = None,
     cell: Annotated[Path | None, typer.Option(help="Keep the cell of this structure.")] = None,
@@ -106,6 +106,9 @@ def search(
     weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
     fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
     steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
+    minimiser: Annotated[
+        str, typer.Option(help="Minimiser by name: quasi-newton, fire, or your own.")
+    ] = "quasi-newton",
     pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
     keep_symmetry: Annotated[
         bool, typer.Option(help="Keep the symmetry of every start while it relaxes.")
@@ -128,17 +131,19 @@ def search(
     The same command goes on with a run that was stopped; so does one with a larger budget.
     """
     from gencsp.decks import SearchDeck
+    from gencsp.plugins import split_plugins
 
     if method == "cycle":
         search_by_cycle(context, budget=budget, seeds=seeds)
         return
     if formula is not None and "-" in formula and system is None:
         formula, system = None, formula
+    name, *options = method.split(":", 1)
     deck = SearchDeck.make(
         formula=formula,
         system=system,
         airss=airss,
-        method=NICKNAMES.get(method, method),
+        method=":".join([NICKNAMES.get(name, name), *options]),
         budget=budget,
         minutes=minutes,
         patience=patience,
@@ -147,9 +152,7 @@ def search(
         seed_share=seed_share,
         background=background,
         sampler=sampler,
-        moves=split_species(moves),
-        shakes=shakes,
-        population=population,
+        moves=None if moves is None else split_plugins(moves),
         atoms=atoms,
         units=split_species(units),
         cell=cell,
@@ -165,6 +168,7 @@ def search(
         weights=weights,
         fmax=fmax,
         steps=steps,
+        minimiser=minimiser,
         pressure=pressure,
         keep_symmetry=keep_symmetry,
         rattle=rattle,

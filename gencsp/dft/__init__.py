@@ -1,15 +1,19 @@
 """Density functional theory after a search: inputs written, codes run, results read back."""
 
-from gencsp.dft.base import Code, Kind
+from gencsp.dft.base import CODES, Code, ConfiguredCode, Kind
 from gencsp.dft.campaign import Campaign, read_campaign, write_campaign
-from gencsp.dft.registry import code_names, get_code
 
 __all__ = [
+    "CODES",
     "Campaign",
     "Code",
+    "ConfiguredCode",
     "Kind",
     "code_names",
     "get_code",
     "read_campaign",
     "write_campaign",
 ]
+
+code_names = CODES.names
+get_code = CODES.make

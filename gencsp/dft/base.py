@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from annotated_types import Ge, Le, Unit
 from ase import Atoms
 
 from gencsp.deck_base import Pressure, check_fields
 from gencsp.errors import DftError
+from gencsp.plugins import Configured, Registry
 
 Kind = Literal["static", "relax"]
 
@@ -59,6 +60,7 @@ class Result:
     problem: str = ""
 
 
+@runtime_checkable
 class Code(Protocol):
     """A code: writes one folder for each structure, says how it is run, reads what it left.
 
@@ -68,9 +70,12 @@ class Code(Protocol):
         done: file that is there once it has run.
     """
 
-    name: str
-    command: tuple[str, ...]
-    done: str
+    @property
+    def name(self) -> str: ...
+    @property
+    def command(self) -> tuple[str, ...]: ...
+    @property
+    def done(self) -> str: ...
 
     def level(self, structures: Sequence[Atoms], calculation: Calculation) -> str:
         """Level of theory of the energies: equal names may share a hull.
@@ -103,6 +108,21 @@ class Code(Protocol):
             StructureFileError: it cannot be read.
         """
         ...
+
+
+class ConfiguredCode(Configured):
+    """Base of codes: options are checked fields of the class, set once.
+
+    What a calculation needs of any code stands in :class:`Calculation`.
+    """
+
+    kind: ClassVar[str] = "code"
+    command: ClassVar[tuple[str, ...]]
+    done: ClassVar[str]
+
+
+#: All codes, by name.
+CODES: Registry[Code] = Registry("gencsp.dft", kind="code", contract=Code, error=DftError)
 
 
 def settings_digest(*parts: object) -> str:

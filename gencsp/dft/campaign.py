@@ -15,8 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.deck_base import Natural, Seconds, check
-from gencsp.dft.base import Calculation, Result
-from gencsp.dft.registry import get_code
+from gencsp.dft.base import CODES, Calculation, Result
 from gencsp.errors import DftError, StoreError, StructureFileError
 from gencsp.io import name_of
 from gencsp.provenance import Provenance, Stage
@@ -63,7 +62,7 @@ class Campaign:
 
     def is_done(self, job: Job) -> bool:
         """Whether the code has run there."""
-        return (self.root / job.folder / get_code(self.code).done).exists()
+        return (self.root / job.folder / CODES.make(self.code).done).exists()
 
     def run(
         self,
@@ -85,7 +84,7 @@ class Campaign:
         """
         check("seconds", seconds, Seconds, DftError)
         check("retries", retries, Natural, DftError)
-        code = get_code(self.code)
+        code = CODES.make(self.code)
         for job in self.jobs:
             if self.is_done(job):
                 continue
@@ -97,7 +96,7 @@ class Campaign:
 
     def results(self) -> Iterator[tuple[Job, Result | str]]:
         """What came of each job: a result, or the reason why there is none."""
-        code = get_code(self.code)
+        code = CODES.make(self.code)
         for job in self.jobs:
             place = self.root / job.folder
             if not self.is_done(job):
@@ -126,7 +125,7 @@ def write_campaign(
         DftError: no such code, nothing to compute, or the code lacks something.
         StoreError: the folder holds something, or cannot be written.
     """
-    code = get_code(code_name)
+    code = CODES.make(code_name)
     if not structures:
         raise DftError("there is no structure to compute.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

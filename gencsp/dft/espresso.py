@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.units import Rydberg
 
-from gencsp.dft.base import Calculation, Result, file_digest, settings_digest
+from gencsp.dft.base import Calculation, ConfiguredCode, Result, file_digest, settings_digest
 from gencsp.dft.running import run_folder
 from gencsp.errors import DftError, StructureFileError
 from gencsp.io import READING_ERRORS
@@ -27,7 +27,7 @@ _SMEARING = 0.01  # Ry
 _FUNCTIONAL = re.compile(r"Exchange-correlation\s*=\s*(.+)")
 
 
-class Espresso:
+class Espresso(ConfiguredCode):
     """See :class:`~gencsp.dft.base.Code`."""
 
     name = "espresso"
@@ -154,6 +154,3 @@ def _said(folder: Path) -> str:
 
 def _reason(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-CODE = Espresso()

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gencsp.dft.base import Calculation, Result, settings_digest
+from gencsp.dft.base import Calculation, ConfiguredCode, Result, settings_digest
 from gencsp.dft.espresso import kpoints
 from gencsp.dft.running import run_folder
 from gencsp.errors import DftError, StructureFileError
@@ -25,7 +25,7 @@ CUTOFF = 500.0
 _TEMPLATE = Path(__file__).parent / "templates" / f"{PROGRAM}.txt"
 
 
-class Gpaw:
+class Gpaw(ConfiguredCode):
     """See :class:`~gencsp.dft.base.Code`."""
 
     name = "gpaw"
@@ -92,6 +92,3 @@ def _settings(calculation: Calculation) -> dict[str, object]:
         "pressure": calculation.pressure,
         "more": own,
     }
-
-
-CODE = Gpaw()

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import ParseError
 from ase import Atoms
 from pymatgen.core import SETTINGS
 
-from gencsp.dft.base import Calculation, Result, settings_digest
+from gencsp.dft.base import Calculation, ConfiguredCode, Result, settings_digest
 from gencsp.errors import DftError, ProgramError, StructureFileError
 from gencsp.io import READING_ERRORS
 from gencsp.programs.launch import find_program, program_variables
@@ -24,7 +24,7 @@ SETS = {"relax": "MPRelaxSet", "static": "MPStaticSet", "scan": "MPScanRelaxSet"
 LEVELS = {"relax": "mp-GGA_GGA+U", "static": "mp-GGA_GGA+U", "scan": "mp-R2SCAN"}
 
 
-class Vasp:
+class Vasp(ConfiguredCode):
     """See :class:`~gencsp.dft.base.Code`.
 
     Presets are ``relax`` (MPRelaxSet), ``static`` (MPStaticSet, single points of structures that a
@@ -169,6 +169,3 @@ def _changes(calculation: Calculation) -> dict[str, object]:
             raise DftError("a single point has no pressure: relax, or leave it out.")
         changes["PSTRESS"] = 10.0 * calculation.pressure  # kbar
     return changes
-
-
-CODE = Vasp()

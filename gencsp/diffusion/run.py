@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ from gencsp.diffusion.projection import (
 )
 from gencsp.diffusion.schedule import Spacing, noise_levels
 from gencsp.errors import RequestError
+from gencsp.plugins import Configured, Registry
 
-Kind = Literal["predictor-corrector", "heun"]
 LangevinLength = Literal["score-norm", "noise-level"]
 
 
@@ -34,8 +34,9 @@ class SamplerSettings:
     """How to walk from noise to crystals.
 
     Attributes:
-        kind: the ``predictor-corrector`` of CHGGen, or the second-order ``heun`` of Karras et al.
-            (2022), which needs fewer calls of the model.
+        kind: a sampler by name, see :data:`SAMPLERS`: the ``predictor-corrector`` of CHGGen, the
+            second-order ``heun`` of Karras et al. (2022), which needs fewer calls of the model, or
+            one of another package, with options of its own as in ``mine:scale=0.5``.
         steps: T, noise levels above zero.
         spacing: see :func:`~gencsp.diffusion.schedule.noise_levels`.
         sigma_max: σ_T in Å; ``None`` takes the model's. Smaller than the model's, it starts from
@@ -57,7 +58,7 @@ class SamplerSettings:
             :func:`~gencsp.diffusion.inpainting.jump_back_variance`.
     """
 
-    kind: Kind = "predictor-corrector"
+    kind: str = "predictor-corrector"
     steps: Count = 100
     spacing: Spacing = "geometric"
     sigma_max: Positive | None = None
@@ -93,6 +94,32 @@ class SamplerSettings:
         return noise_levels(self.steps, sigma_min=low, sigma_max=high, spacing=self.spacing)
 
 
+class ConfiguredSampler(Configured):
+    """Base of samplers of atom positions: one step from a noise level to the next.
+
+    Options of its own are checked fields of the class. Constraints are none of its business: the
+    process projects score and noise.
+    """
+
+    kind: ClassVar[str] = "sampler"
+
+    def step(self, process: Process, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+        """Positions (n, 3) in Å at noise ``sigma_next``, from ``x`` at the greater noise ``sigma``.
+
+        Args:
+            process: gives ``score(x, sigma)`` and ``noise()``, both (n, 3) and projected.
+            x: positions at ``sigma``.
+            sigma, sigma_next: Å; the last ``sigma_next`` is zero.
+        """
+        raise NotImplementedError
+
+
+#: All samplers of atom positions, by name.
+SAMPLERS: Registry[ConfiguredSampler] = Registry(
+    "gencsp.samplers", kind="sampler", contract=ConfiguredSampler
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """What stays the same during one reverse diffusion of a batch.
@@ -100,6 +127,7 @@ class Process:
     Attributes:
         model: the score model.
         settings: the settings.
+        sampler: takes the steps.
         levels: noise levels in Å, descending, the last one zero.
         crystals: numbers, cells and owners; its positions are those given, on the symmetric set.
         projection: projector of the constraints.
@@ -109,6 +137,7 @@ class Process:
 
     model: ScoreModel
     settings: SamplerSettings
+    sampler: ConfiguredSampler
     levels: tuple[float, ...]
     crystals: CrystalBatch
     projection: Projection
@@ -169,6 +198,7 @@ def prepare(
     return Process(
         model=model,
         settings=settings,
+        sampler=SAMPLERS.make(settings.kind),
         levels=settings.levels(model),
         crystals=batch,
         projection=build_projection(structures, constraints),

@@ -24,12 +24,22 @@ from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.inpainting import Host, jump_back_variance
 from gencsp.diffusion.noise import renewed
 from gencsp.diffusion.projection import read_constraints
-from gencsp.diffusion.run import Kind, LangevinLength, Process, SamplerSettings, prepare
+from gencsp.diffusion.run import (
+    SAMPLERS,
+    ConfiguredSampler,
+    LangevinLength,
+    Process,
+    SamplerSettings,
+    prepare,
+)
 from gencsp.errors import RequestError
 
 __all__ = [
-    "Kind",
+    "SAMPLERS",
+    "ConfiguredSampler",
+    "Heun",
     "LangevinLength",
+    "PredictorCorrector",
     "Process",
     "SamplerSettings",
     "State",
@@ -156,10 +166,24 @@ def heun(process: Process, x: Tensor, sigma: float, sigma_next: float) -> Tensor
     return x + (sigma_next - lifted) * (slope + slope_next) / 2
 
 
-STEPS: dict[Kind, Callable[[Process, Tensor, float, float], Tensor]] = {
-    "predictor-corrector": predictor_corrector,
-    "heun": heun,
-}
+class PredictorCorrector(ConfiguredSampler):
+    """See :func:`predictor_corrector`; its numbers stand in the settings of the process."""
+
+    name = "predictor-corrector"
+
+    def step(self, process: Process, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+        """See :class:`~gencsp.diffusion.run.ConfiguredSampler`."""
+        return predictor_corrector(process, x, sigma, sigma_next)
+
+
+class Heun(ConfiguredSampler):
+    """See :func:`heun`; its numbers stand in the settings of the process."""
+
+    name = "heun"
+
+    def step(self, process: Process, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+        """See :class:`~gencsp.diffusion.run.ConfiguredSampler`."""
+        return heun(process, x, sigma, sigma_next)
 
 
 def inpaint(process: Process, host: Host, x: Tensor, level: int) -> Tensor:
@@ -168,7 +192,7 @@ def inpaint(process: Process, host: Host, x: Tensor, level: int) -> Tensor:
     Each pass steps all atoms, then puts the host back at its own noise (eq. 7, 8). The last level
     has no noise to jump back with, so one pass does there.
     """
-    advance = STEPS[process.settings.kind]
+    advance = process.sampler.step
     sigma, sigma_next = process.levels[level : level + 2]
     passes = process.settings.resampling if sigma_next > 0 else 1
     variance = jump_back_variance(process.levels, level, process.settings.jump_back)
@@ -191,7 +215,7 @@ def step(process: Process, state: State) -> State:
     """The next noise level down, for every crystal of the batch."""
     if process.host is None:
         sigma, sigma_next = process.levels[state.level : state.level + 2]
-        x = STEPS[process.settings.kind](process, state.positions, sigma, sigma_next)
+        x = process.sampler.step(process, state.positions, sigma, sigma_next)
     else:
         x = inpaint(process, process.host, state.positions, state.level)
     return State(x, state.level + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -47,6 +47,7 @@ class Evaluation:
         )
 
 
+@runtime_checkable
 class Engine(Protocol):
     """An implementation of CHGNet that evaluates and relaxes many structures.
 

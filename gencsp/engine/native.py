@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.neighborlist import neighbor_list
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
@@ -27,7 +29,10 @@ from gencsp.errors import EngineError
 from gencsp.least_distances import CLOSEST
 from gencsp.relax import verdicts
 from gencsp.relax.calculator import Numbers, relax_one
+from gencsp.relax.crystals import Crystals, Values
+from gencsp.relax.inflight import relax_in_flight
 from gencsp.relax.jobs import enter, failed
+from gencsp.relax.minimisers import MINIMISERS, FireOptions, QuasiNewtonOptions
 from gencsp.relax.restraints import Restraints, Symmetry
 from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import TRUST_REGION, RelaxSettings, TrustRegionSettings
@@ -45,6 +50,11 @@ _OUTCOMES = (
     Outcome.BAD_INPUT,
     Outcome.STOPPED,
 )
+
+#: Atoms in flight for each thread, where a minimiser runs in Python.
+IN_FLIGHT = 64
+#: Å: how far the shortest distance is looked for, beyond which no verdict needs it.
+NEAR = 3.0
 
 
 def instruction_sets() -> list[str]:
@@ -160,19 +170,37 @@ class NativeEngine:
         workers: int = 1,
         on_path: PathCallback | None = None,
         on_step: StepCallback | None = None,
-        trust_region: TrustRegionSettings = TRUST_REGION,
+        trust_region: TrustRegionSettings | None = None,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures on threads, yielding each as it finishes.
 
         Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
         when that structure is done; ``on_step`` is told of each as it happens, from the threads
         that relax, one call at a time. Structures with constraints on Cartesian directions are
-        relaxed one by one in the calling thread, by the minimisers in Python.
+        relaxed one by one in the calling thread, by the minimisers in Python; all are, on this
+        engine's numbers, where the minimiser is of another package.
+
+        Raises:
+            RequestError, DeckError: there is no such minimiser, or it has no such option.
         """
         check("workers", workers, Workers)
+        minimiser = MINIMISERS.configure(settings.minimiser)
+        if isinstance(minimiser, QuasiNewtonOptions):
+            trust_region = trust_region or minimiser.settings
+        elif not isinstance(minimiser, FireOptions):
+            evaluate = partial(self._values, workers=workers)
+            yield from relax_in_flight(
+                structures,
+                settings,
+                evaluate,
+                max_atoms=IN_FLIGHT * workers,
+                on_step=on_step,
+                on_path=on_path,
+            )
+            return
         pool = _native.RelaxPool(
             self._model,
-            quasi_newton=settings.minimiser == "quasi-newton",
+            quasi_newton=isinstance(minimiser, QuasiNewtonOptions),
             fmax=settings.fmax,
             steps=settings.steps,
             time_limit=0.0 if settings.time_limit is None else settings.time_limit,
@@ -185,7 +213,7 @@ class NativeEngine:
             pressure=settings.pressure * units.GPa,
             fixed_cell=settings.fixed_cell,
             record_path=on_path is not None,
-            **asdict(trust_region),
+            **asdict(trust_region or TRUST_REGION),
             on_step=on_step,
             workers=workers,
         )
@@ -229,6 +257,18 @@ class NativeEngine:
             return found.failure
         return found.energy, found.forces, voigt_6_to_full_3x3_stress(found.stress)
 
+    def _values(self, crystals: Crystals, *, workers: int) -> Values:
+        """The numbers of a batch as :func:`~gencsp.relax.inflight.relax_in_flight` wants them."""
+        batch = crystals.as_atoms()
+        found = self.evaluate(batch, workers=workers)
+        return Values(
+            np.array([one.energy for one in found]),
+            np.concatenate([one.forces for one in found]),
+            np.stack([voigt_6_to_full_3x3_stress(one.stress) for one in found]),
+            np.array([_closest(atoms) for atoms in batch]),
+            [one.failure for one in found],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteEvaluation:
@@ -250,6 +290,13 @@ def _build(weights: CHGNetWeights, isa: str) -> _native.Model:
         envelope_power=weights.envelope_power,
         isa=isa,
     )
+
+
+def _closest(atoms: Atoms) -> float:
+    """Shortest distance of two atoms up to ``NEAR``, Å; infinite beyond."""
+    if not (np.isfinite(atoms.positions).all() and atoms.cell.volume > 0):
+        return float("nan")
+    return float(neighbor_list("d", atoms, NEAR).min(initial=np.inf))
 
 
 def _stress(virial: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:

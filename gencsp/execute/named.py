@@ -8,15 +8,20 @@ without an address or a file both start a cluster of local processes.
 from __future__ import annotations
 
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any, ClassVar
+
+from pydantic import Field
 
 from gencsp.errors import ExecutorError
 from gencsp.execute.local import DEATHS, THREAD_VARIABLES, LocalProcesses, one_thread
+from gencsp.plugins import Configured, Registry
 
 #: What a worker that starts as a program of its own must hear before it loads anything.
 ONE_THREAD = "; ".join(f"export {variable}=1" for variable in THREAD_VARIABLES)
@@ -25,29 +30,88 @@ ONE_THREAD = "; ".join(f"export {variable}=1" for variable in THREAD_VARIABLES)
 RETRIES = DEATHS - 1
 
 
-@contextmanager
-def open_executor(name: str, *, workers: int) -> Iterator[Executor]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorContext:
+    """What a run asks of its executor.
+
+    Attributes:
+        workers: processes of one thread each, where they are started here.
+    """
+
+    workers: int
+
+
+class ConfiguredExecutor(Configured):
+    """Base of the options of executors; ``build`` gives a context that opens and closes one."""
+
+    kind: ClassVar[str] = "executor"
+
+    def build(self, context: ExecutorContext) -> AbstractContextManager[Executor]:
+        """The executor for as long as the context lasts."""
+        raise NotImplementedError
+
+
+#: All executors, by name.
+EXECUTORS: Registry[AbstractContextManager[Executor]] = Registry(
+    "gencsp.executors", kind="executor", contract=AbstractContextManager, error=ExecutorError
+)
+
+
+def open_executor(
+    given: str | Mapping[str, Any], *, workers: int
+) -> AbstractContextManager[Executor]:
     """An executor for as long as the context lasts.
 
     Args:
-        name: ``local``, ``dask``, ``dask:ADDRESS``, ``parsl`` or ``parsl:FILE``.
+        given: ``local``, ``dask``, ``dask:ADDRESS``, ``parsl``, ``parsl:FILE``, one of another
+            package, or a table with ``name`` and options.
         workers: processes of one thread each, where they are started here.
 
     Raises:
         ExecutorError: there is no such executor, its package is missing, or it cannot start.
     """
-    kind, _, where = name.partition(":")
-    if kind == "local" and not where:
-        with LocalProcesses(workers) as executor:
-            yield executor
-    elif kind == "dask":
-        yield from _dask(where, workers)
-    elif kind == "parsl":
-        yield from _parsl(where, workers)
-    else:
-        raise ExecutorError(
-            f"there is no executor '{name}': use local, dask, dask:ADDRESS, parsl or parsl:FILE."
-        )
+    return EXECUTORS.make(given, context=ExecutorContext(workers=workers))
+
+
+class Local(ConfiguredExecutor):
+    """Worker processes here."""
+
+    name = "local"
+
+    def build(self, context: ExecutorContext) -> LocalProcesses:
+        """See :class:`ConfiguredExecutor`."""
+        return LocalProcesses(context.workers)
+
+
+class Dask(ConfiguredExecutor):
+    """Dask, at a scheduler that runs, or with processes of its own here."""
+
+    name = "dask"
+    main = "address"
+
+    address: str = Field(
+        default="", description="Of a running scheduler; starts processes here if unset."
+    )
+
+    def build(self, context: ExecutorContext) -> AbstractContextManager[Executor]:
+        """See :class:`ConfiguredExecutor`."""
+        return contextmanager(_dask)(self.address, context.workers)
+
+
+class Parsl(ConfiguredExecutor):
+    """Parsl, by a configuration file, or with processes here."""
+
+    name = "parsl"
+    main = "file"
+
+    file: str = Field(
+        default="",
+        description="Python file whose 'config' is a parsl.Config; starts processes if unset.",
+    )
+
+    def build(self, context: ExecutorContext) -> AbstractContextManager[Executor]:
+        """See :class:`ConfiguredExecutor`."""
+        return contextmanager(_parsl)(self.file, context.workers)
 
 
 def _dask(address: str, workers: int) -> Iterator[Executor]:

@@ -3,7 +3,18 @@
 Found by name through entry points.
 """
 
-from gencsp.export.base import Exporter, ExportReport, LeftOut, Seed
-from gencsp.export.registry import exporter_names, get_exporter
+from gencsp.export.base import EXPORTERS, Exporter, ExportReport, LeftOut, Seed, SeedExporter
 
-__all__ = ["ExportReport", "Exporter", "LeftOut", "Seed", "exporter_names", "get_exporter"]
+__all__ = [
+    "EXPORTERS",
+    "ExportReport",
+    "Exporter",
+    "LeftOut",
+    "Seed",
+    "SeedExporter",
+    "exporter_names",
+    "get_exporter",
+]
+
+exporter_names = EXPORTERS.names
+get_exporter = EXPORTERS.make

@@ -81,11 +81,20 @@ def _found(
     )
 
 
-EXPORTER = SeedExporter(
-    name="agox",
-    rules=Rules(same_size=True),
-    write_files=_write,
-    find_results=_find,
-    start="run 'python run_agox.py' in the folder, with AGOX installed; calculator.py holds the "
-    "calculator.",
-)
+class Agox(SeedExporter):
+    """Seeds for AGOX; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "agox"
+    rules = Rules(same_size=True)
+    start = (
+        "run 'python run_agox.py' in the folder, with AGOX installed; calculator.py holds the "
+        "calculator."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

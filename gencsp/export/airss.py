@@ -148,11 +148,20 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
             yield Found(atoms=atoms, name=name, energy=energy, seed=seed)
 
 
-EXPORTER = SeedExporter(
-    name="airss",
-    rules=Rules(),
-    write_files=_write,
-    find_results=_find,
-    start="run 'airss.pl -seed ROOT' in the folder, ROOT being the name of the .cell file: the "
-    "hopper is used up first; cells/ holds the seeds for buildcell, unchanged.",
-)
+class Airss(SeedExporter):
+    """Seeds for AIRSS; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "airss"
+    rules = Rules()
+    start = (
+        "run 'airss.pl -seed ROOT' in the folder, ROOT being the name of the .cell file: the "
+        "hopper is used up first; cells/ holds the seeds for buildcell, unchanged."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

@@ -69,11 +69,20 @@ def _found(row: Any, seeds: SeedMap) -> Found:
     )
 
 
-EXPORTER = SeedExporter(
-    name="ase-ga",
-    rules=Rules(same_size=True, min_atoms=2),
-    write_files=_write,
-    find_results=_find,
-    start="run 'python run_ga.py' in the folder, with ase-ga installed; calculator.py holds the "
-    "calculator.",
-)
+class AseGa(SeedExporter):
+    """Seeds for ase-ga; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "ase-ga"
+    rules = Rules(same_size=True, min_atoms=2)
+    start = (
+        "run 'python run_ga.py' in the folder, with ase-ga installed; calculator.py holds the "
+        "calculator."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.errors import ExportError
 from gencsp.export.folder import new_folder
 from gencsp.export.origin import SeedMap
 from gencsp.export.results import Found, read_back
 from gencsp.export.selection import Batch, LeftOut, Rules, Seed, choose
+from gencsp.plugins import Configured, Registry
 
 __all__ = ["Batch", "ExportReport", "Exporter", "LeftOut", "Rules", "Seed", "SeedExporter"]
 
@@ -39,6 +41,7 @@ class ExportReport:
     start: str
 
 
+@runtime_checkable
 class Exporter(Protocol):
     """Anything that hands a pool to another code and reads its results.
 
@@ -46,7 +49,10 @@ class Exporter(Protocol):
     code has run in it.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the code."""
+        ...
 
     def write(
         self,
@@ -82,26 +88,31 @@ class Exporter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedExporter:
-    """An exporter made of its parts; see :class:`Exporter`.
+class SeedExporter(Configured):
+    """Base of exporters: what is common to all of them; see :class:`Exporter`.
+
+    Options are checked fields of the class, set once.
 
     Attributes:
         name: of the code.
         rules: what the code accepts.
-        write_files: writes seeds and deck of a batch into a folder, and returns for each seed the
-            file that holds it.
-        find_results: yields what a folder holds.
         start: how to start the code, for people.
-        check_folder: raises for a final folder that the code could not work in.
     """
 
-    name: str
-    rules: Rules
-    write_files: Callable[[Batch, Path], list[str]]
-    find_results: Callable[[Path, SeedMap], Iterator[Found]]
-    start: str
-    check_folder: Callable[[Path], None] | None = None
+    kind: ClassVar[str] = "exporter"
+    rules: ClassVar[Rules] = Rules()
+    start: ClassVar[str]
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """Write seeds and deck of a batch; returns for each seed the file that holds it."""
+        raise NotImplementedError
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """What a folder holds once the code has run in it."""
+        raise NotImplementedError
+
+    def check_folder(self, folder: Path) -> None:
+        """Raise for a final folder that the code could not work in."""
 
     def write(
         self,
@@ -114,8 +125,7 @@ class SeedExporter:
     ) -> ExportReport:
         """See :class:`Exporter`."""
         target = Path(folder).absolute()
-        if self.check_folder is not None:
-            self.check_folder(target)
+        self.check_folder(target)
         batch, left_out = choose(
             list(pool),
             self.rules,
@@ -140,3 +150,9 @@ class SeedExporter:
     def read_results(self, folder: Path | str) -> Iterator[Atoms]:
         """See :class:`Exporter`."""
         yield from read_back(Path(folder), code=self.name, find=self.find_results)
+
+
+#: All exporters, by name of their code.
+EXPORTERS: Registry[Exporter] = Registry(
+    "gencsp.exporters", kind="exporter", contract=Exporter, error=ExportError
+)

@@ -104,12 +104,21 @@ def _read_optimised(path: Path, species: list[str]) -> Iterator[tuple[float | No
         at = end
 
 
-EXPORTER = SeedExporter(
-    name="calypso",
-    rules=Rules(),
-    write_files=_write,
-    find_results=_find,
-    start="CALYPSO takes no seeds by itself: run 'python relax_seeds.py' in the folder (or relax "
-    "POSCAR_i to CONTCAR_i and OUTCAR_i with VASP), start CALYPSO once in split mode elsewhere, "
-    "put the three files of every seed over its own, and start it again.",
-)
+class Calypso(SeedExporter):
+    """Seeds for CALYPSO; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "calypso"
+    rules = Rules()
+    start = (
+        "CALYPSO takes no seeds by itself: run 'python relax_seeds.py' in the folder (or relax "
+        "POSCAR_i to CONTCAR_i and OUTCAR_i with VASP), start CALYPSO once in split mode "
+        "elsewhere, put the three files of every seed over its own, and start it again."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

@@ -85,11 +85,20 @@ def _read_energies(path: Path) -> dict[int, float]:
     return {int(row[0]): float(row[1 + column]) for row in rows if len(row) == len(header) + 1}
 
 
-EXPORTER = SeedExporter(
-    name="cryspy",
-    rules=Rules(same_size=True),
-    write_files=_write,
-    find_results=_find,
-    start="run 'python load_seeds.py' in the folder, with CrySPY's own Python, then 'cryspy' again "
-    "and again until it is done; calc_in/ase_in.py holds the calculator.",
-)
+class Cryspy(SeedExporter):
+    """Seeds for CrySPY; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "cryspy"
+    rules = Rules(same_size=True)
+    start = (
+        "run 'python load_seeds.py' in the folder, with CrySPY's own Python, then 'cryspy' again "
+        "and again until it is done; calc_in/ase_in.py holds the calculator."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

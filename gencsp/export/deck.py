@@ -7,8 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from gencsp.deck_base import CellAtoms, Deck
-from gencsp.export.base import ExportReport
-from gencsp.export.registry import get_exporter
+from gencsp.export.base import EXPORTERS, ExportReport
 from gencsp.io import read_structures
 
 
@@ -23,7 +22,7 @@ class ExportDeck(Deck):
 
     def export(self, code: str) -> ExportReport:
         """Hand the pool to a code; see :meth:`gencsp.export.Exporter.write` for what is raised."""
-        return get_exporter(code).write(
+        return EXPORTERS.make(code).write(
             read_structures(self.pool),
             self.folder,
             formula=self.formula,

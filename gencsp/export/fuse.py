@@ -136,11 +136,20 @@ def _read_table(folder: Path) -> list[tuple[str, float]]:
     raise StructureFileError(f"there is no graph_output.csv of FUSE in {folder}.")
 
 
-EXPORTER = SeedExporter(
-    name="fuse",
-    rules=Rules(min_atoms=2, separation=FUSE_SEPARATION),
-    write_files=_write,
-    find_results=_find,
-    start="put FUSE's bondtable.npz into the folder, set GNBOSS_TEMP and SPP_PATH, then run "
-    "'python input.py' there.",
-)
+class Fuse(SeedExporter):
+    """Seeds for FUSE; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "fuse"
+    rules = Rules(min_atoms=2, separation=FUSE_SEPARATION)
+    start = (
+        "put FUSE's bondtable.npz into the folder, set GNBOSS_TEMP and SPP_PATH, then run "
+        "'python input.py' there."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

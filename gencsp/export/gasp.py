@@ -100,11 +100,20 @@ def _read_sources(folder: Path) -> dict[int, str]:
     return {int(number): name for number, name in _MADE.findall(path.read_text())}
 
 
-EXPORTER = SeedExporter(
-    name="gasp",
-    rules=Rules(),
-    write_files=_write,
-    find_results=_find,
-    start="set the paths of VASP's files in ga_input.yaml, then run 'run.py ga_input.yaml 2>&1 | "
-    "tee ga_output' in the folder: only that output says which organism came from which seed.",
-)
+class Gasp(SeedExporter):
+    """Seeds for GASP; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "gasp"
+    rules = Rules()
+    start = (
+        "set the paths of VASP's files in ga_input.yaml, then run 'run.py ga_input.yaml 2>&1 | "
+        "tee ga_output' in the folder: only that output says which organism came from which seed."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

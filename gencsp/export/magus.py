@@ -87,11 +87,20 @@ def _every_generation(results: Path) -> Iterator[Atoms]:
                 yield atoms
 
 
-EXPORTER = SeedExporter(
-    name="magus",
-    rules=Rules(),
-    write_files=_write,
-    find_results=_find,
-    start="run 'magus search -i input.yaml' in the folder: the first generation takes the seeds "
-    "in beside its random structures.",
-)
+class Magus(SeedExporter):
+    """Seeds for MAGUS; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "magus"
+    rules = Rules()
+    start = (
+        "run 'magus search -i input.yaml' in the folder: the first generation takes the seeds "
+        "in beside its random structures."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

@@ -113,11 +113,20 @@ def _read_individuals(path: Path) -> dict[int, tuple[str, float]]:
     return found
 
 
-EXPORTER = SeedExporter(
-    name="uspex",
-    rules=Rules(),
-    write_files=_write,
-    find_results=_find,
-    start="add your Specific/ folder and the commands of your machine to INPUT.txt, then start "
-    "USPEX in the folder: the first generation takes the seeds in.",
-)
+class Uspex(SeedExporter):
+    """Seeds for USPEX; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "uspex"
+    rules = Rules()
+    start = (
+        "add your Specific/ folder and the commands of your machine to INPUT.txt, then start "
+        "USPEX in the folder: the first generation takes the seeds in."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)

@@ -120,12 +120,24 @@ def _head(text: str) -> str:
     return "\n".join(lines[: start + sum(map(int, counts.split()))])
 
 
-EXPORTER = SeedExporter(
-    name="xtalopt",
-    rules=Rules(),
-    write_files=_write,
-    find_results=_find,
-    start="set the POTCAR files and the command of VASP in xtalopt.in, then run 'xtalopt --cli' "
-    "in the folder; the seeds' paths are absolute, so leave the folder where it is.",
-    check_folder=_check_folder,
-)
+class Xtalopt(SeedExporter):
+    """Seeds for XtalOpt; see :class:`~gencsp.export.base.Exporter`."""
+
+    name = "xtalopt"
+    rules = Rules()
+    start = (
+        "set the POTCAR files and the command of VASP in xtalopt.in, then run 'xtalopt --cli' "
+        "in the folder; the seeds' paths are absolute, so leave the folder where it is."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        return _find(folder, seeds)
+
+    def check_folder(self, folder: Path) -> None:
+        """See :class:`~gencsp.export.base.SeedExporter`."""
+        _check_folder(folder)

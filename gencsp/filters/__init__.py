@@ -5,12 +5,12 @@ They are found by name through entry points. Protocol and letters (A to E) are t
 known motifs*), Fig. 4.
 """
 
-from gencsp.filters.base import ConfiguredFilter, Filter, Verdict, Window
+from gencsp.filters.base import FILTERS, ConfiguredFilter, Filter, Verdict, Window
 from gencsp.filters.funnel import Funnel, Judged, judge_pool
-from gencsp.filters.registry import filter_names, get_filter
 from gencsp.filters.summary import Summary
 
 __all__ = [
+    "FILTERS",
     "ConfiguredFilter",
     "Filter",
     "Funnel",
@@ -22,3 +22,6 @@ __all__ = [
     "get_filter",
     "judge_pool",
 ]
+
+filter_names = FILTERS.names
+get_filter = FILTERS.make

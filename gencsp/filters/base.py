@@ -6,15 +6,14 @@ row. Filters are found by name through the entry points ``gencsp.filters``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from ase import Atoms
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gencsp.errors import DeckError
+from gencsp.plugins import Configured, Registry
 from gencsp.records import FILTER_PREFIX
 
 #: The bounds within which a value passes, both included; infinite where there is none.
@@ -78,39 +77,21 @@ class Filter(Protocol):
         ...
 
 
-class ConfiguredFilter(BaseModel):
-    """Base of gencsp's own filters: options are checked fields, set once, that decks name."""
+class ConfiguredFilter(Configured):
+    """Base of filters: options are checked fields, set once, that decks name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    name: ClassVar[str]
+    kind: ClassVar[str] = "filter"
     quantity: ClassVar[str]
     costly: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Self:
-        """From the options of a deck.
-
-        Raises:
-            DeckError: an unknown option, or a value out of range.
-        """
-        try:
-            return cls.model_validate(dict(options))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            if first["type"] == "extra_forbidden":
-                known = ", ".join(cls.model_fields) or "none"
-                raise DeckError(
-                    f"the filter '{cls.name}' has no option '{key}': known are {known}."
-                ) from error
-            problem = first["msg"][0].lower() + first["msg"][1:]
-            raise DeckError(
-                f"option '{key}' of the filter '{cls.name}' is {first['input']!r}: {problem}."
-            ) from error
 
     def verdict(self, value: float, window: Window, note: str = "") -> Verdict:
         """The verdict that follows from a value; not a number never passes."""
         low, high = window
         return Verdict(bool(low <= value <= high), float(value), window, self.name, note)
+
+
+#: All filters, by name.
+FILTERS: Registry[Filter] = Registry(
+    "gencsp.filters", kind="filter", contract=Filter, error=DeckError
+)

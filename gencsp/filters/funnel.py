@@ -14,8 +14,7 @@ from typing import Protocol
 from ase import Atoms
 
 from gencsp.errors import DeckError, StructureFileError
-from gencsp.filters.base import Filter, Verdict
-from gencsp.filters.registry import get_filter
+from gencsp.filters.base import FILTERS, Filter, Verdict
 from gencsp.records import FILTER_FELL_AT, FILTER_PREFIX, FILTER_SOURCE, FILTER_SURVIVED
 
 #: One filter of a funnel: its name and its options.
@@ -86,7 +85,7 @@ class Funnel:
     filters: tuple[Filter, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        made = tuple(get_filter(name, options) for name, options in self.stages)
+        made = tuple(FILTERS.make(name, options) for name, options in self.stages)
         names = [one.name for one in made]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

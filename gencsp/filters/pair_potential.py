@@ -47,6 +47,11 @@ PAPER_THRESHOLD = 0.362
 HIGHEST = 1e5
 
 
+#: A distance on the edge of a bin, as symmetric crystals have them, belongs to the upper one, and
+#: one at the cutoff to none, whichever way it was rounded; as a share of a bin.
+EDGE = 1e-6
+
+
 @dataclass(frozen=True, slots=True)
 class PotentialTable:
     """Tabulated U_ij(r).
@@ -73,7 +78,8 @@ class PotentialTable:
         if len(pairs.distances) == 0:
             return float("nan")
         kinds = _places()[atoms.numbers]
-        bins = np.minimum((pairs.distances / self.width).astype(int), self.energies.shape[2] - 1)
+        places = (pairs.distances / self.width + EDGE).astype(int)
+        bins = np.minimum(places, self.energies.shape[2] - 1)
         energies = self.energies[kinds[pairs.first], kinds[pairs.second], bins]
         return float(np.mean(energies, dtype=np.float64))
 
@@ -112,7 +118,7 @@ class PairPotential(ConfiguredFilter):
         foreign = sorted({chemical_symbols[z] for z in atoms.numbers} - set(ELEMENTS))
         if foreign:
             return self.verdict(float("nan"), window, f"no potentials for {', '.join(foreign)}")
-        score = table.score(atoms, pairs_within(atoms, table.cutoff))
+        score = table.score(atoms, pairs_within(atoms, table.cutoff - EDGE * table.width))
         if np.isnan(score):
             return self.verdict(score, window, f"no two atoms within {table.cutoff:g} Å")
         unknown = table.unknown(atoms)

@@ -5,6 +5,20 @@ for.
 """
 
 from gencsp.potentials.ase_engine import AseEngine
-from gencsp.potentials.registry import PotentialRequest, get_potential, potential_names
+from gencsp.potentials.registry import (
+    POTENTIALS,
+    ConfiguredPotential,
+    PotentialContext,
+    get_potential,
+)
 
-__all__ = ["AseEngine", "PotentialRequest", "get_potential", "potential_names"]
+__all__ = [
+    "POTENTIALS",
+    "AseEngine",
+    "ConfiguredPotential",
+    "PotentialContext",
+    "get_potential",
+    "potential_names",
+]
+
+potential_names = POTENTIALS.names

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
-from gencsp.engine.base import ModelName
+from pydantic import Field
+
+from gencsp.engine.base import Engine, ModelName
 from gencsp.engine.select import get_engine
 from gencsp.errors import PotentialError
+from gencsp.potentials.registry import ConfiguredPotential, PotentialContext
 
-if TYPE_CHECKING:
-    from gencsp.engine.base import Engine
-    from gencsp.potentials.registry import PotentialRequest
+SHIPPED: ModelName = "0.3.0"
 
 
-def make(request: PotentialRequest) -> Engine:
-    """``chgnet``, ``chgnet:0.2.0`` or ``chgnet:r2scan``.
+class Chgnet(ConfiguredPotential):
+    """``chgnet``, ``chgnet:0.2.0`` or ``chgnet:r2scan``."""
 
-    Raises:
-        PotentialError: no weights have this name.
-        EngineError, WeightsError: as :func:`gencsp.engine.select.get_engine`.
-    """
-    known: tuple[ModelName, ...] = get_args(ModelName)
-    chosen: ModelName = "0.3.0"
-    for model in known:
-        if request.variant == model:
-            chosen = model
-    if request.variant and request.variant != chosen:
-        raise PotentialError(
-            f"there is no CHGNet '{request.variant}': choose from {', '.join(known)}."
-        )
-    return get_engine(request.engine, model=chosen, device=request.device)
+    name = "chgnet"
+
+    model: str = Field(default=SHIPPED, description="Which of the weights of the package chgnet.")
+
+    def build(self, context: PotentialContext) -> Engine:
+        """See :class:`~gencsp.potentials.registry.ConfiguredPotential`.
+
+        Raises:
+            PotentialError: no weights have this name.
+            EngineError, WeightsError: as :func:`gencsp.engine.select.get_engine`.
+        """
+        known: tuple[ModelName, ...] = get_args(ModelName)
+        for model in known:
+            if self.model == model:
+                return get_engine(context.engine, model=model, device=context.device)
+        raise PotentialError(f"there is no CHGNet '{self.model}': choose from {', '.join(known)}.")

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from gencsp.errors import PotentialError
 from gencsp.potentials.ase_engine import AseEngine
+from gencsp.potentials.registry import ConfiguredPotential, PotentialContext
 from gencsp.potentials.weights import digest_of
 
-if TYPE_CHECKING:
-    from gencsp.potentials.registry import PotentialRequest
+
+class Matgl(ConfiguredPotential):
+    """``matgl:FOLDER``, or ``matgl:NAME`` of a model that matgl downloads."""
+
+    name = "matgl"
+
+    model: str = Field(
+        default="", description="Folder of a model, or name of one that matgl downloads."
+    )
+
+    def build(self, context: PotentialContext) -> AseEngine:  # noqa: ARG002
+        """See :class:`~gencsp.potentials.registry.ConfiguredPotential`.
+
+        Raises:
+            PotentialError: the package is missing, no model is named, or it cannot be loaded.
+        """
+        return _load(self.model)
 
 
-def make(request: PotentialRequest) -> AseEngine:
-    """``matgl:FOLDER``, or ``matgl:NAME`` of a model that matgl downloads.
-
-    Raises:
-        PotentialError: the package is missing, no model is named, or it cannot be loaded.
-    """
-    if not request.variant:
+def _load(model: str) -> AseEngine:
+    if not model:
         raise PotentialError("name a model of matgl, by folder or name, such as matgl:FOLDER.")
     try:
         import matgl
@@ -29,12 +41,10 @@ def make(request: PotentialRequest) -> AseEngine:
             f"this needs the package matgl ({error}): pip install 'gencsp[matgl]'."
         ) from error
     try:
-        potential = matgl.load_model(request.variant)
+        potential = matgl.load_model(model)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise PotentialError(
-            f"the matgl model '{request.variant}' cannot be loaded ({error})."
-        ) from error
+        raise PotentialError(f"the matgl model '{model}' cannot be loaded ({error}).") from error
     digest = digest_of(potential)
     calculator = PESCalculator(potential, stress_unit="eV/A3")
-    name = Path(request.variant).name
+    name = Path(model).name
     return AseEngine(calculator, model=f"matgl-{name}-{digest}", digest=digest)

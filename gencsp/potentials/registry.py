@@ -1,44 +1,35 @@
-"""Potentials by name: ours and third parties', through the entry points ``gencsp.potentials``.
+"""Potentials by name, or by the function that returns their calculator.
 
-An entry point names a function that takes a :class:`PotentialRequest` and returns an engine::
-
-    [project.entry-points."gencsp.potentials"]
-    mine = "my_package:make_engine"
+The plug-in of a potential holds its options and makes an engine of them; see
+:class:`ConfiguredPotential`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Any, ClassVar, Literal
 
 from gencsp.deck_base import check_fields
+from gencsp.engine.base import Engine
 from gencsp.errors import EngineError, PotentialError
-
-if TYPE_CHECKING:
-    from gencsp.engine.base import Engine
-
-GROUP = "gencsp.potentials"
+from gencsp.plugins import Choice, Configured, Registry
 
 #: The potential of everything, unless another one is asked for.
 DEFAULT = "chgnet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PotentialRequest:
-    """What is asked of a potential.
+class PotentialContext:
+    """Where a potential is to run.
 
     Attributes:
-        variant: which of its models, what stands behind the colon; empty for its own choice.
         engine: "native", "torch" or "auto", for potentials that gencsp's own engines run.
         device: a torch device; ``None`` leaves it to the potential.
     """
 
-    variant: str = ""
     engine: Literal["auto", "native", "torch"] = "auto"
     device: str | None = None
 
@@ -46,59 +37,76 @@ class PotentialRequest:
         check_fields(self, EngineError)
 
 
-def potential_names() -> tuple[str, ...]:
-    """Names of all potentials that are known, sorted; their packages may still be missing."""
-    return tuple(sorted(_registered()))
+class ConfiguredPotential(Configured):
+    """Base of the options of potentials; ``build`` loads one.
+
+    What stands behind the colon in ``NAME:MODEL`` sets the option that ``main`` names.
+    """
+
+    kind: ClassVar[str] = "potential"
+    main: ClassVar[str] = "model"
+
+    def build(self, context: PotentialContext) -> Engine:
+        """The potential, ready to evaluate and relax.
+
+        Any calculator of ASE becomes one by :class:`~gencsp.potentials.ase_engine.AseEngine`.
+
+        Raises:
+            PotentialError: its package is missing, or its model cannot be loaded.
+        """
+        raise NotImplementedError
+
+
+#: All potentials, by name; their packages may still be missing.
+POTENTIALS: Registry[Engine] = Registry(
+    "gencsp.potentials",
+    kind="potential",
+    contract=Engine,
+    error=PotentialError,
+    hint=(
+        ", or give FILE.py:FUNCTION or package.module:FUNCTION with a function that returns an "
+        "ASE calculator"
+    ),
+)
 
 
 def get_potential(
-    name: str = DEFAULT,
+    given: str | Mapping[str, Any] | Choice = DEFAULT,
     *,
     engine: Literal["auto", "native", "torch"] = "auto",
     device: str | None = None,
 ) -> Engine:
-    """A potential, loaded once for each name.
+    """A potential, loaded once for each name and options.
 
     Args:
-        name: ``NAME`` or ``NAME:MODEL`` of :func:`potential_names`, such as ``chgnet:r2scan``,
-            ``sevennet`` or ``matgl:FOLDER``; ``FILE.py`` or ``FILE.py:FUNCTION`` for a file with a
-            function that returns an ASE calculator (``calculator`` if not named); or
-            ``package.module:FUNCTION`` for one that can be imported.
+        given: ``NAME`` or ``NAME:MODEL`` of :func:`potential_names`, such as ``chgnet:r2scan``,
+            ``sevennet`` or ``matgl:FOLDER``; a table with ``name`` and options; ``FILE.py`` or
+            ``FILE.py:FUNCTION`` for a file with a function that returns an ASE calculator
+            (``calculator`` if not named); or ``package.module:FUNCTION`` for one that can be
+            imported.
         engine: which of gencsp's engines runs CHGNet.
         device: a torch device.
 
     Raises:
         PotentialError: no potential has this name, its package is missing, or it cannot be loaded.
+        DeckError: an option that is unknown or out of range.
         EngineError, WeightsError: as :func:`gencsp.engine.select.get_engine`.
     """
-    return _made(name, engine, device)
+    return _made(Choice.read(given), PotentialContext(engine=engine, device=device))
 
 
 @lru_cache(maxsize=8)
-def _made(name: str, engine: Literal["auto", "native", "torch"], device: str | None) -> Engine:
-    first, _, variant = name.partition(":")
-    request = PotentialRequest(variant=variant, engine=engine, device=device)
-    if first not in _registered() and "-" in first:
+def _made(choice: Choice, context: PotentialContext) -> Engine:
+    if choice.name not in POTENTIALS and "-" in choice.name and not choice.value:
         # As the models are called in hulls and results: chgnet-r2scan, sevennet-7net-0.
-        shorter, _, rest = first.partition("-")
-        if shorter in _registered() and not variant:
-            first, variant = shorter, rest
-    if first in _registered():
-        make: Callable[[PotentialRequest], Engine] = _registered()[first].load()
-        return make(replace(request, variant=variant))
-    from gencsp.potentials.own import from_file, from_import
+        shorter, _, rest = choice.name.partition("-")
+        if shorter in POTENTIALS:
+            choice = Choice(shorter, choice.settings, rest)
+    if choice.name not in POTENTIALS:
+        from gencsp.potentials.own import from_file, from_import
 
-    if first.endswith(".py"):
-        return from_file(Path(first), variant or "calculator")
-    if "." in first and variant:
-        return from_import(first, variant)
-    raise PotentialError(
-        f"there is no potential '{name}': choose from {', '.join(potential_names())}, or give "
-        f"FILE.py:FUNCTION or package.module:FUNCTION with a function that returns an ASE "
-        f"calculator."
-    )
-
-
-@cache
-def _registered() -> MappingProxyType[str, EntryPoint]:
-    return MappingProxyType({point.name: point for point in entry_points(group=GROUP)})
+        if choice.name.endswith(".py"):
+            return from_file(Path(choice.name), choice.value or "calculator")
+        if "." in choice.name and choice.value:
+            return from_import(choice.name, choice.value)
+    return POTENTIALS.make(choice, context=context)

@@ -3,8 +3,23 @@
 One file each; found by name through entry points.
 """
 
-from gencsp.proposers.base import Proposer, Request
+from gencsp.proposers.base import (
+    PROPOSERS,
+    ConfiguredProposer,
+    Proposer,
+    ProposerContext,
+    Request,
+)
 from gencsp.proposers.face import propose
 from gencsp.proposers.registry import get_proposer, proposer_names
 
-__all__ = ["Proposer", "Request", "get_proposer", "propose", "proposer_names"]
+__all__ = [
+    "PROPOSERS",
+    "ConfiguredProposer",
+    "Proposer",
+    "ProposerContext",
+    "Request",
+    "get_proposer",
+    "propose",
+    "proposer_names",
+]

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from annotated_types import MinLen
 from ase import Atoms
 from ase.cell import Cell
+from pydantic import PrivateAttr
 
 from gencsp.composition import Composition
 from gencsp.deck_base import (
     CellAtoms,
     Count,
+    Fraction,
     Pressure,
     SpaceGroupNumber,
     VolumePerAtom,
     check,
     check_fields,
 )
+from gencsp.least_distances import LeastDistances
+from gencsp.plugins import Configured, Registry
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.batch import ScoreModel
+    from gencsp.diffusion.joint.model import JointModel
+    from gencsp.diffusion.joint.sampler import JointSamplerSettings
+    from gencsp.diffusion.samplers import SamplerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,7 @@ def check_size(composition: Composition, units: Sequence[int]) -> None:
     )
 
 
+@runtime_checkable
 class Proposer(Protocol):
     """Anything that proposes structures.
 
@@ -75,7 +87,82 @@ class Proposer(Protocol):
     same generator state gives the same structures.
     """
 
-    name: str
-    failures: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def failures(self) -> int: ...
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposerContext:
+    """What a run says to all its proposers; each takes what concerns it.
+
+    Where a proposer has an option of the same meaning, the option counts.
+
+    Attributes:
+        weights: file of a model; ``None`` for the one that ships with gencsp.
+        model: a score model in memory, in place of the file.
+        joint_model: a joint model in memory, in place of the file.
+        sampler: how score models sample; ``None`` leaves it to them.
+        joint_sampler: how joint models sample; ``None`` leaves it to them.
+        min_separations: least distances of pairs of elements, Å, in place of a share of the
+            covalent radii.
+        volume_spread: fraction by which the volumes of random crystals spread evenly around the one
+            asked for or predicted, to either side.
+    """
+
+    weights: Path | None = None
+    model: ScoreModel | None = None
+    joint_model: JointModel | None = None
+    sampler: SamplerSettings | None = None
+    joint_sampler: JointSamplerSettings | None = None
+    min_separations: LeastDistances = field(default_factory=LeastDistances)
+    volume_spread: Fraction = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+class ConfiguredProposer(Configured):
+    """Base of proposers, or of their options: checked fields of the class, set once.
+
+    A small proposer is one class with ``propose``. One that loads a model has its options here and
+    makes the proposer in ``build``.
+
+    Attributes:
+        needs_model: whether it runs a score model, which a search then names in its manifest.
+        block: structures of one task of a search, where making more at once is cheaper; ``None``
+            for as many as the search says.
+    """
+
+    kind: ClassVar[str] = "proposer"
+    needs_model: ClassVar[bool] = False
+    block: ClassVar[int | None] = None
+
+    _failures: list[int] = PrivateAttr(default_factory=lambda: [0])
+
+    @property
+    def failures(self) -> int:
+        """Structures that could not be made."""
+        return self._failures[0]
+
+    def count_failure(self) -> None:
+        """Count a structure that could not be made."""
+        self._failures[0] += 1
+
+    def build(self, context: ProposerContext) -> Proposer:  # noqa: ARG002
+        """The proposer, as these options say; a subclass with ``propose`` is one itself."""
+        made: Any = self
+        proposer: Proposer = made
+        return proposer
+
+
+#: All proposers, by name.
+PROPOSERS: Registry[Proposer] = Registry(
+    "gencsp.proposers",
+    kind="proposer",
+    contract=Proposer,
+    hint=", or give the TOML deck of an external generator",
+)

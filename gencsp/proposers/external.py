@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp.composition import Composition
 from gencsp.descriptors.flaws import PROPOSED_SHARE
@@ -20,11 +21,11 @@ from gencsp.errors import ProgramError, RequestError
 from gencsp.programs import Launch, Supervised
 from gencsp.programs.launch import find_program, program_variables
 from gencsp.proposers.arriving import Arriving
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import draw_units, mark
 from gencsp.proposers.external_deck import ExternalDeck
-from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.options import SeparatedOptions
 
 LOGGER = logging.getLogger("gencsp.external")
 
@@ -60,25 +61,6 @@ class ExternalProposer:
         self.name = deck.name or deck.preset or name
         self.digest = deck.model_digest()
         self.rejected: Counter[str] = Counter()
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> ExternalProposer:
-        """From the deck named in the options.
-
-        Raises:
-            RequestError: no deck is named.
-            DeckError: it cannot be read.
-            ProgramError: the program is not installed.
-        """
-        if options.program is None:
-            raise RequestError(
-                "the proposer 'external' needs a deck: name its TOML file instead, such as "
-                "--proposer mattergen.toml."
-            )
-        deck = ExternalDeck.read(options.program)
-        variables = program_variables(deck.environment, deck.call.variables)
-        find_program(deck.filled(deck.call.command[:1], {})[0], variables.get("PATH", ""))
-        return cls(deck, name=options.program.stem, separation=options.separation)
 
     @property
     def failures(self) -> int:
@@ -202,6 +184,33 @@ class ExternalProposer:
         told += [f"{n} dropped: {reason}" for reason, n in sorted(rejected.items())]
         if told or not accepted:
             LOGGER.warning("%s: %d structures; %s", self.name, accepted, "; ".join(told) or "none")
+
+
+class ExternalOptions(SeparatedOptions):
+    """Options of :class:`ExternalProposer`."""
+
+    name = "external"
+    main = "program"
+
+    program: Path | None = Field(default=None, description="Deck of the program, a TOML file.")
+
+    def build(self, context: ProposerContext) -> ExternalProposer:  # noqa: ARG002
+        """From the deck that is named.
+
+        Raises:
+            RequestError: no deck is named.
+            DeckError: it cannot be read.
+            ProgramError: the program is not installed.
+        """
+        if self.program is None:
+            raise RequestError(
+                "the proposer 'external' needs a deck: name its TOML file instead, such as "
+                "--proposer mattergen.toml."
+            )
+        deck = ExternalDeck.read(self.program)
+        variables = program_variables(deck.environment, deck.call.variables)
+        find_program(deck.filled(deck.call.command[:1], {})[0], variables.get("PATH", ""))
+        return ExternalProposer(deck, name=self.program.stem, separation=self.separation)
 
 
 def _arrived(

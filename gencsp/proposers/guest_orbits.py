@@ -10,6 +10,7 @@ paper's, reaches the others.
 from __future__ import annotations
 
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 import spglib
@@ -22,7 +23,7 @@ from gencsp.descriptors.tolerances import EXACT_SYMPREC
 from gencsp.diffusion.noise import randomise
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import keeps_apart
-from gencsp.proposers.score_model import ScoreProposer
+from gencsp.proposers.score_model import ScoreOptions, ScoreProposer
 from gencsp.symmetry import SPGLIB_ERRORS
 
 Array = NDArray[np.float64]
@@ -45,6 +46,13 @@ class GuestOrbitProposer(ScoreProposer):
         if placed is not None:
             return randomise(placed, rng=rng)
         return super()._start(request, host, rng)
+
+
+class GuestOrbitOptions(ScoreOptions):
+    """Options of :class:`GuestOrbitProposer`."""
+
+    name = "guest-orbits"
+    maker: ClassVar[type[ScoreProposer]] = GuestOrbitProposer
 
 
 def in_orbits(atoms: Atoms, *, rng: np.random.Generator) -> Atoms | None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
-from gencsp.proposers.base import Proposer, Request
-from gencsp.proposers.guest_orbits import GuestOrbitProposer
-from gencsp.proposers.options import ProposerOptions
-from gencsp.proposers.score_model import ScoreProposer
+from gencsp.proposers.base import Proposer, ProposerContext, Request
+from gencsp.proposers.guest_orbits import GuestOrbitOptions
+from gencsp.proposers.options import NOVELTY, ScoreModelOptions
+from gencsp.proposers.score_model import ScoreOptions
 from gencsp.proposers.streams import streams
-from gencsp.proposers.symmetric import SymmetricProposer
+from gencsp.proposers.symmetric import SymmetricOptions
 
 #: Share of the structures that is asked of the symmetric proposer.
 SYMMETRIC_SHARE = 0.75
@@ -42,15 +43,6 @@ class MixedProposer:
         self.guest_orbits = guest_orbits
         self.unconditional = unconditional
         self.share = share
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> MixedProposer:
-        loaded = replace(options, model=options.score_model())
-        return cls(
-            SymmetricProposer.from_options(loaded),
-            GuestOrbitProposer.from_options(loaded),
-            ScoreProposer.from_options(loaded),
-        )
 
     @property
     def failures(self) -> int:
@@ -89,3 +81,28 @@ def _part(
 ) -> Iterator[Atoms]:
     """What one of the proposers makes; nothing where nothing is asked of it."""
     return proposer.propose(replace(request, n=n), rng=rng) if n else iter(())
+
+
+class MixedOptions(ScoreModelOptions):
+    """Options of :class:`MixedProposer` and of the proposers that it takes in turn."""
+
+    name = "mixed"
+
+    novelty: float = Field(default=NOVELTY, ge=0, le=1, description="See SymmetricOptions.")
+    share: float = Field(
+        default=SYMMETRIC_SHARE,
+        ge=0,
+        le=1,
+        description="Share asked of the proposers with symmetry.",
+    )
+
+    def build(self, context: ProposerContext) -> MixedProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
+        shared = self.model_dump(exclude={"share", "novelty", "weights"})
+        loaded = replace(context, model=self.score_model(context))
+        return MixedProposer(
+            SymmetricOptions(**shared, novelty=self.novelty).build(loaded),
+            GuestOrbitOptions(**shared).build(loaded),
+            ScoreOptions(**shared).build(loaded),
+            share=self.share,
+        )

@@ -1,19 +1,23 @@
-"""What a proposer can be told when it is made by name."""
+"""Options that several proposers share, and their defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
-from gencsp.deck_base import Count, Fraction, Share, check_fields
+from pydantic import Field
+
+from gencsp.deck_base import Fraction
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.joint.conditions import Property
-from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.samplers import SamplerSettings
-from gencsp.least_distances import LeastDistances
+from gencsp.errors import DeckError
+from gencsp.proposers.base import ConfiguredProposer, ProposerContext
+
+Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings)
 
 #: How score models sample unless told otherwise: as well as CHGGen's predictor and corrector at 100
 #: noise levels, in a quarter of the calls (``benchmarks/sampler_steps.py``). Passes through each
@@ -29,82 +33,72 @@ DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 ATTEMPTS = 20
 #: Share of symmetric proposals whose symmetry is invented rather than that of a known crystal.
 NOVELTY = 0.25
+#: Structures sampled together. Rounding aside, results do not depend on it.
+BATCH_SIZE = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposerOptions:
-    """Options of all proposers; each takes what concerns it.
+class SeparatedOptions(ConfiguredProposer):
+    """Options of every proposer of ours that drops and counts structures with atoms too close."""
 
-    Attributes:
-        model: a score model in memory; ``None`` loads ``weights``.
-        weights: file of a score model; ``None`` for the one that ships with gencsp.
-        sampler: how the score models sample.
-        novelty: share of the symmetric proposals whose space group and Wyckoff positions are drawn
-            from their frequencies alone, rather than from known crystals of like elements.
-        batch_size: structures sampled together. Rounding aside, results do not depend on it.
-        attempts: most attempts for each structure asked for.
-        separation: structures with two atoms closer than this fraction of the sum of their
-            covalent radii are dropped and counted.
-        min_separations: least distances of pairs of elements, Å, in place of that share, for the
-            proposers of random crystals.
-        volume_spread: fraction by which the volumes of random crystals spread evenly around the one
-            asked for or predicted, to either side.
-        files: structures for the ``pool`` proposer, files or folders.
-        program: deck of the ``external`` proposer, a TOML file.
-        joint_model: a joint model in memory, for ``pigen``; ``None`` loads ``weights``.
-        joint_sampler: how joint models sample.
-        targets: properties that ``pigen`` aims at, by name.
-        guidance: how strongly, see :class:`~gencsp.diffusion.joint.guidance.ClassifierFree`.
-    """
+    separation: Fraction = Field(
+        default=PROPOSED_SHARE,
+        description="Least distance, as a share of the covalent radii.",
+    )
 
-    model: ScoreModel | None = None
-    weights: Path | None = None
-    sampler: SamplerSettings = DEFAULT_SAMPLER
-    novelty: Share = NOVELTY
-    batch_size: Count = 16
-    attempts: Count = ATTEMPTS
-    separation: Fraction = PROPOSED_SHARE
-    min_separations: LeastDistances = field(default_factory=LeastDistances)
-    volume_spread: Fraction = 0.0
-    files: tuple[Path, ...] = ()
-    program: Path | None = None
-    joint_model: JointModel | None = None
-    joint_sampler: JointSamplerSettings = DEFAULT_JOINT_SAMPLER
-    targets: Mapping[Property, float] = field(default_factory=dict)
-    guidance: float = 2.0
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+class ModelOptions(SeparatedOptions):
+    """Options of proposers that sample a diffusion model in batches until they have enough."""
 
-    def aimed_at(self, targets: Mapping[Property, float]) -> ProposerOptions:
-        """The same options with other targets."""
-        return replace(self, targets=dict(targets))
+    weights: Path | None = Field(
+        default=None, description="File of the model; the run's if not given."
+    )
+    batch_size: int = Field(default=BATCH_SIZE, ge=1, description="Structures sampled together.")
+    attempts: int = Field(default=ATTEMPTS, ge=1, description="Most attempts for each structure.")
+    sampler: dict[str, Any] = Field(
+        default_factory=dict, description="What is to differ from the run's sampler: {steps = 30}."
+    )
 
-    def joint_sampler_settings(self, *, free_cell: bool, host: bool) -> JointSamplerSettings:
-        """How joint models sample here; passes through each step act only where there is a host."""
-        passes = self.joint_sampler.resampling if host else 1
-        return replace(self.joint_sampler, free_cell=free_cell, resampling=passes)
 
-    def load_joint_model(self) -> JointModel:
-        """The joint model in memory, or loaded.
+class ScoreModelOptions(ModelOptions):
+    """Options of proposers that sample a score model."""
+
+    needs_model: ClassVar[bool] = True
+
+    def score_model(self, context: ProposerContext) -> ScoreModel:
+        """The model in memory, or loaded: of the option ``weights``, else of the run.
 
         Raises:
             WeightsError: the weights are missing or damaged.
         """
-        if self.joint_model is not None:
-            return self.joint_model
-        from gencsp.diffusion.joint.model import load_joint_model
-
-        return load_joint_model(self.weights)
-
-    def score_model(self) -> ScoreModel:
-        """The model in memory, or loaded.
-
-        Raises:
-            WeightsError: the weights are missing or damaged.
-        """
-        if self.model is not None:
-            return self.model
+        if context.model is not None and self.weights is None:
+            return context.model
         from gencsp.diffusion.score_model import load_score_model
 
-        return load_score_model(self.weights)
+        return load_score_model(self.weights or context.weights)
+
+    def sampler_settings(self, context: ProposerContext) -> SamplerSettings:
+        """The sampler of the run with the changes of the option ``sampler``.
+
+        Raises:
+            DeckError: a setting that the sampler does not have, or out of range.
+        """
+        return changed(context.sampler or DEFAULT_SAMPLER, self.sampler, name=self.name)
+
+
+def changed(settings: Settings, changes: Mapping[str, Any], *, name: str) -> Settings:
+    """Sampler settings with some of them changed.
+
+    Raises:
+        DeckError: a setting that the sampler does not have, or out of range.
+    """
+    known = [one.name for one in fields(settings)]
+    for key in changes:
+        if key not in known:
+            raise DeckError(
+                f"the sampler of the proposer '{name}' has no setting '{key}': known are "
+                f"{', '.join(known)}."
+            )
+    try:
+        return replace(settings, **changes)
+    except (TypeError, ValueError) as error:
+        raise DeckError(f"the sampler of the proposer '{name}' cannot be made: {error}") from error

@@ -9,27 +9,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Self
+from typing import cast
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+from pydantic import Field
 
 from gencsp.composition import ELEMENTS
 from gencsp.deck_base import CellAtoms, Count, Seed, check
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
-from gencsp.diffusion.joint.model import JointModel
+from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.joint.sizes import draw_size
 from gencsp.diffusion.lattice import scaled
 from gencsp.errors import RequestError
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
 from gencsp.proposers.checks import keeps_apart
 from gencsp.proposers.drawing import draw_units, identify, mark
-from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.options import DEFAULT_JOINT_SAMPLER, ModelOptions, changed
 from gencsp.proposers.score_model import with_guests
 from gencsp.proposers.streams import streams
 
@@ -39,14 +41,17 @@ class JointProposer:
 
     name = "pigen"
 
-    def __init__(self, model: JointModel, *, options: ProposerOptions | None = None) -> None:
+    def __init__(
+        self,
+        model: JointModel,
+        *,
+        options: PigenOptions | None = None,
+        sampler: JointSamplerSettings = DEFAULT_JOINT_SAMPLER,
+    ) -> None:
         self.model = model
-        self.options = options or ProposerOptions()
+        self.options = options or PigenOptions()
+        self.sampler = sampler
         self.failures = 0
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> Self:
-        return cls(options.load_joint_model(), options=options)
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -60,7 +65,7 @@ class JointProposer:
                 "the pigen proposer cannot promise a space group: use 'symmetric' or 'random'."
             )
         host = None if request.host is None else with_guests(request, request.host)
-        as_labels([self.options.targets])
+        as_labels([self.options.aims])
         return self._propose(request, host, streams(rng))
 
     def _propose(
@@ -68,7 +73,7 @@ class JointProposer:
     ) -> Iterator[Atoms]:
         options = self.options
         free = host is None and request.cell is None
-        settings = options.joint_sampler_settings(free_cell=free, host=host is not None)
+        settings = _for_task(self.sampler, free_cell=free, host=host is not None)
 
         def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
             starts = [_start(request, host, rng) for rng in batch]
@@ -103,13 +108,55 @@ def _sampled(
     starts: Sequence[Atoms],
     settings: JointSamplerSettings,
     rngs: Sequence[np.random.Generator],
-    options: ProposerOptions,
+    options: PigenOptions,
     elements: Sequence[int] | None = None,
 ) -> list[Atoms]:
-    labels = as_labels([options.targets] * len(starts))
+    labels = as_labels([options.aims] * len(starts))
     conditions = model.objective.properties.encode(labels)
     denoiser = ClassifierFree(model, conditions, options.guidance)
     return sample(denoiser, starts, settings=settings, rngs=rngs, elements=elements)
+
+
+class PigenOptions(ModelOptions):
+    """Options of :class:`JointProposer`."""
+
+    name = "pigen"
+
+    targets: dict[str, float] = Field(
+        default_factory=dict, description="Properties to aim at, such as {compactness = 0.7}."
+    )
+    guidance: float = Field(default=2.0, description="Pull towards targets: 0 none, 1 as trained.")
+
+    @property
+    def aims(self) -> Mapping[Property, float]:
+        """The targets; names are checked where they are used."""
+        return cast("Mapping[Property, float]", self.targets)
+
+    def build(self, context: ProposerContext) -> JointProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`.
+
+        Raises:
+            WeightsError: the weights are missing or damaged.
+            DeckError: a setting that the sampler does not have, or out of range.
+        """
+        sampler = context.joint_sampler or DEFAULT_JOINT_SAMPLER
+        return JointProposer(
+            self._model(context),
+            options=self,
+            sampler=changed(sampler, self.sampler, name=self.name),
+        )
+
+    def _model(self, context: ProposerContext) -> JointModel:
+        if context.joint_model is not None and self.weights is None:
+            return context.joint_model
+        return load_joint_model(self.weights or context.weights)
+
+
+def _for_task(
+    sampler: JointSamplerSettings, *, free_cell: bool, host: bool
+) -> JointSamplerSettings:
+    """Passes through each step act only where there is a host."""
+    return replace(sampler, free_cell=free_cell, resampling=sampler.resampling if host else 1)
 
 
 def propose_de_novo(
@@ -120,7 +167,8 @@ def propose_de_novo(
     sizes: Sequence[int] | None = None,
     targets: Mapping[Property, float] | None = None,
     seed: int = 0,
-    options: ProposerOptions | None = None,
+    options: PigenOptions | None = None,
+    context: ProposerContext | None = None,
 ) -> Iterator[Atoms]:
     """Generate crystals of compositions of the model's own choice.
 
@@ -133,7 +181,8 @@ def propose_de_novo(
         targets: properties to aim at (compactness; m_led in bits; e_hull in eV/atom; complexity in
             bits/atom); ``None`` takes those of ``options``.
         seed: the same seed gives the same structures.
-        options: see :class:`~gencsp.proposers.options.ProposerOptions`.
+        options: of the proposer; its ``attempts``, ``separation`` and weights count here, too.
+        context: what a run says to its proposers, such as the weights.
 
     Yields:
         Crystals with provenance in ``info``; those with atoms too close are dropped, and others
@@ -152,30 +201,31 @@ def propose_de_novo(
         raise RequestError(
             f"the model knows no element {', '.join(unknown)}: name elements up to plutonium."
         )
-    options = options or ProposerOptions()
+    options, context = options or PigenOptions(), context or ProposerContext()
     if targets is not None:
-        options = options.aimed_at(targets)
-    as_labels([options.targets])
-    model = options.load_joint_model()
+        options = options.model_copy(update={"targets": dict(targets)})
+    as_labels([options.aims])
+    proposer = options.build(context)
+    model = proposer.model
     if sizes is None:
-        shares = model.sizes.shares(options.targets, options.guidance, most=most_atoms)
+        shares = model.sizes.shares(options.aims, options.guidance, most=most_atoms)
     else:
         shares = {count: times / len(sizes) for count, times in Counter(sizes).items()}
     draw = partial(draw_size, shares)
-    made = _de_novo(model, n, elements, draw, streams(np.random.default_rng(seed)), options)
+    made = _de_novo(proposer, n, elements, draw, streams(np.random.default_rng(seed)))
     return identify(made, prefix=f"de-novo-{seed}", seed=seed)
 
 
 def _de_novo(
-    model: JointModel,
+    proposer: JointProposer,
     n: int,
     elements: Sequence[str] | None,
     draw: Callable[[np.random.Generator], int],
     rngs: Iterator[np.random.Generator],
-    options: ProposerOptions,
 ) -> Iterator[Atoms]:
+    model, options = proposer.model, proposer.options
     allowed = None if elements is None else [atomic_numbers[s] for s in elements]
-    settings = options.joint_sampler_settings(free_cell=True, host=False)
+    settings = _for_task(proposer.sampler, free_cell=True, host=False)
 
     def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
         starts = [

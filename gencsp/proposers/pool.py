@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp import records
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import RequestError
 from gencsp.io import read_structures
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import mark
-from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.options import SeparatedOptions
 
 
 class PoolProposer:
@@ -27,10 +28,6 @@ class PoolProposer:
         self.files = tuple(files)
         self.separation = separation
         self.failures = 0
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> PoolProposer:
-        return cls(options.files, separation=options.separation)
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:  # noqa: ARG002
         """See :class:`~gencsp.proposers.base.Proposer`; nothing is drawn from ``rng``.
@@ -65,3 +62,15 @@ class PoolProposer:
             yield mark(
                 atoms, proposer=self.name, parents=str(atoms.info.get(records.STRUCTURE_ID, ""))
             )
+
+
+class PoolOptions(SeparatedOptions):
+    """Options of :class:`PoolProposer`."""
+
+    name = "pool"
+
+    files: tuple[Path, ...] = Field(default=(), description="Files or folders of structures.")
+
+    def build(self, context: ProposerContext) -> PoolProposer:  # noqa: ARG002
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
+        return PoolProposer(self.files, separation=self.separation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -14,7 +15,7 @@ from pyxtal.tolerance import Tol_matrix
 
 from gencsp.diffusion.lattice import PRIMITIVE, centring
 from gencsp.proposers.checks import keeps_distances
-from gencsp.proposers.random import RandomProposer
+from gencsp.proposers.random import RandomOptions, RandomProposer
 from gencsp.proposers.random_crystals import Recipe
 from gencsp.proposers.wyckoff import primitive
 
@@ -35,6 +36,14 @@ class PyxtalProposer(RandomProposer):
 
     def _draw(self, recipes: list[Recipe | None]) -> list[Atoms | None]:
         return [None if recipe is None else pyxtal_crystal(recipe) for recipe in recipes]
+
+
+class PyxtalOptions(RandomOptions):
+    """Options of :class:`PyxtalProposer`."""
+
+    name = "pyxtal"
+    block: ClassVar[int | None] = None
+    maker: ClassVar[type[RandomProposer]] = PyxtalProposer
 
 
 def pyxtal_crystal(recipe: Recipe) -> Atoms | None:

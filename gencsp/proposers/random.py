@@ -8,19 +8,22 @@ at once; PyXtal itself is the proposer ``pyxtal``, the independent reference.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from pydantic import Field
 
 from gencsp import records
+from gencsp.deck_base import Count, Fraction
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import RequestError
-from gencsp.least_distances import NO_PAIRS, LeastDistances
-from gencsp.proposers.base import Request
+from gencsp.least_distances import NO_PAIRS, LeastDistances, LeastDistancesField
+from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.occupancy import can_hold
-from gencsp.proposers.options import ATTEMPTS, ProposerOptions
+from gencsp.proposers.options import ATTEMPTS, SeparatedOptions
 from gencsp.proposers.random_crystals import Recipe, draw_crystals
 from gencsp.proposers.streams import streams
 
@@ -59,15 +62,6 @@ class RandomProposer:
         self.min_separations = min_separations
         self.volume_spread = volume_spread
         self.failures = 0
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> RandomProposer:
-        return cls(
-            attempts=options.attempts,
-            separation=options.separation,
-            min_separations=options.min_separations,
-            volume_spread=options.volume_spread,
-        )
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -142,6 +136,34 @@ class RandomProposer:
         drawn = iter(draw_crystals([recipe for recipe in recipes if recipe is not None]))
         crystals = (None if recipe is None else next(drawn) for recipe in recipes)
         return [None if crystal is None else crystal.atoms for crystal in crystals]
+
+
+class RandomOptions(SeparatedOptions):
+    """Options of :class:`RandomProposer`."""
+
+    name = "random"
+    block: ClassVar[int | None] = 32
+    maker: ClassVar[type[RandomProposer]] = RandomProposer
+
+    attempts: Count = Field(default=ATTEMPTS, description="Most draws for each structure.")
+    min_separations: LeastDistancesField = Field(
+        default_factory=LeastDistances,
+        description="Least distances, Å, such as {Si-O = 1.5}, beside those of the run.",
+    )
+    volume_spread: Fraction | None = Field(
+        default=None,
+        description="Fraction by which volumes spread; the run's if not given.",
+    )
+
+    def build(self, context: ProposerContext) -> RandomProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
+        spread = context.volume_spread if self.volume_spread is None else self.volume_spread
+        return self.maker(
+            attempts=self.attempts,
+            separation=self.separation,
+            min_separations=context.min_separations | self.min_separations,
+            volume_spread=spread,
+        )
 
 
 def _counts(request: Request, units: int) -> tuple[int, ...]:

@@ -1,29 +1,13 @@
-"""Proposers by name: ours and third parties', through the entry points ``gencsp.proposers``.
-
-An entry point names a factory that takes :class:`~gencsp.proposers.options.ProposerOptions` and
-returns a :class:`~gencsp.proposers.base.Proposer`::
-
-    [project.entry-points."gencsp.proposers"]
-    mine = "my_package:MyProposer.from_options"
-"""
+"""Proposers by name, or by the TOML deck of an external generator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
-from gencsp.errors import RequestError
-
-if TYPE_CHECKING:
-    from gencsp.proposers.base import Proposer
-    from gencsp.proposers.options import ProposerOptions
-
-GROUP = "gencsp.proposers"
+from gencsp.plugins import Choice
+from gencsp.proposers.base import PROPOSERS, ConfiguredProposer, Proposer, ProposerContext
 
 #: How names of decks end.
 DECK = ".toml"
@@ -31,41 +15,52 @@ DECK = ".toml"
 
 def proposer_names() -> tuple[str, ...]:
     """Names of all proposers that are installed, sorted."""
-    return tuple(sorted(_registered()))
+    return PROPOSERS.names()
 
 
-def is_proposer(name: str) -> bool:
+def is_proposer(given: str | Mapping[str, Any] | Choice) -> bool:
     """Whether a proposer has this name, or it is the deck of an external generator."""
-    return name in _registered() or (name.endswith(DECK) and Path(name).is_file())
+    return _chosen(given).name in PROPOSERS
 
 
-def get_proposer(name: str, options: ProposerOptions | None = None) -> Proposer:
+def get_proposer(
+    given: str | Mapping[str, Any] | Choice,
+    options: Mapping[str, Any] | None = None,
+    *,
+    context: ProposerContext | None = None,
+) -> Proposer:
     """Make a proposer.
 
     Args:
-        name: one of :func:`proposer_names`, or the TOML deck of an external generator.
-        options: see :class:`~gencsp.proposers.options.ProposerOptions`; ``None`` for its defaults.
+        given: one of :func:`proposer_names`, with or without options of its own
+            (``random:attempts=5``), or the TOML deck of an external generator.
+        options: of its own, beside those.
+        context: what a run says to all its proposers; ``None`` for nothing.
 
     Raises:
         RequestError: no proposer has this name.
-        DeckError, ProgramError: the deck cannot be read, or its program is not installed.
+        DeckError: an option is unknown or out of range, or the deck cannot be read.
+        ProgramError: the deck's program is not installed.
         WeightsError: it needs a score model whose weights are missing or damaged.
+        PluginError: the package that offers it is at fault.
     """
-    if not is_proposer(name):
-        raise RequestError(
-            f"there is no proposer '{name}': choose from {', '.join(proposer_names())}, or give "
-            f"the TOML deck of an external generator."
-        )
-    if options is None:
-        from gencsp.proposers.options import ProposerOptions
-
-        options = ProposerOptions()
-    if name.endswith(DECK):
-        name, options = "external", replace(options, program=Path(name))
-    factory: Callable[[ProposerOptions], Proposer] = _registered()[name].load()
-    return factory(options)
+    return PROPOSERS.make(_chosen(given), options, context=context or ProposerContext())
 
 
-@cache
-def _registered() -> MappingProxyType[str, EntryPoint]:
-    return MappingProxyType({point.name: point for point in entry_points(group=GROUP)})
+def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredProposer]:
+    """The class of a proposer's options, which says what it needs; raises as above."""
+    found = PROPOSERS.get(_chosen(given).name)
+    assert issubclass(found, ConfiguredProposer), "the base of all plug-ins of this kind"
+    return found
+
+
+def label_of(given: str | Mapping[str, Any] | Choice) -> str:
+    """What the structures of a proposer are counted under: its name, or that of its deck."""
+    return Path(Choice.read(given).name).stem
+
+
+def _chosen(given: str | Mapping[str, Any] | Choice) -> Choice:
+    choice = Choice.read(given)
+    if choice.name.endswith(DECK) and Path(choice.name).is_file():
+        return Choice.of("external", {**choice.options, "program": choice.name})
+    return choice

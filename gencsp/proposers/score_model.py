@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -22,13 +22,13 @@ from gencsp.diffusion.lattice import DEFAULT_WINDOW, ShapeWindow, random_lattice
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.errors import RequestError
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import proposals
 from gencsp.proposers.drawing import draw_units, volume_per_atom
 from gencsp.proposers.options import (
     ATTEMPTS,
     DEFAULT_SAMPLER,
-    ProposerOptions,
+    ScoreModelOptions,
 )
 from gencsp.proposers.streams import streams
 
@@ -55,16 +55,6 @@ class ScoreProposer:
         self.attempts = attempts
         self.separation = separation
         self.failures = 0
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> Self:
-        return cls(
-            options.score_model(),
-            sampler=options.sampler,
-            batch_size=options.batch_size,
-            attempts=options.attempts,
-            separation=options.separation,
-        )
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -112,6 +102,23 @@ class ScoreProposer:
         else:
             cell = request.cell
         return randomise(Atoms(symbols, cell=cell, pbc=True), rng=rng)
+
+
+class ScoreOptions(ScoreModelOptions):
+    """Options of :class:`ScoreProposer`."""
+
+    name = "score"
+    maker: ClassVar[type[ScoreProposer]] = ScoreProposer
+
+    def build(self, context: ProposerContext) -> ScoreProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
+        return self.maker(
+            self.score_model(context),
+            sampler=self.sampler_settings(context),
+            batch_size=self.batch_size,
+            attempts=self.attempts,
+            separation=self.separation,
+        )
 
 
 def with_guests(request: Request, host: Atoms) -> Atoms:

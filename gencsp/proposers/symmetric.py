@@ -17,6 +17,7 @@ from itertools import islice
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixSymmetry
+from pydantic import Field
 
 from gencsp import records
 from gencsp.descriptors.flaws import PROPOSED_SHARE, SAMPLER_START_SHARE, Limits, cell_flaws
@@ -33,14 +34,14 @@ from gencsp.diffusion.lattice import (
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.samplers import SamplerSettings, sample
 from gencsp.errors import RequestError
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
 from gencsp.proposers.options import (
     ATTEMPTS,
     DEFAULT_SAMPLER,
     NOVELTY,
-    ProposerOptions,
+    ScoreModelOptions,
 )
 from gencsp.proposers.streams import streams
 from gencsp.proposers.symmetry_prior import KnownSkeletons, Skeleton, symmetry_prior
@@ -72,7 +73,7 @@ class SymmetricProposer:
         sampler: how it samples.
         novelty: share of skeletons that are invented from the frequencies of space groups and
             Wyckoff positions alone; the others are those of known crystals. 1 for none of those.
-        batch_size, attempts, separation: see :class:`~gencsp.proposers.options.ProposerOptions`.
+        batch_size, attempts, separation: see :class:`SymmetricOptions`.
     """
 
     name = "symmetric"
@@ -94,17 +95,6 @@ class SymmetricProposer:
         self.attempts = attempts
         self.separation = separation
         self.failures = 0
-
-    @classmethod
-    def from_options(cls, options: ProposerOptions) -> SymmetricProposer:
-        return cls(
-            options.score_model(),
-            sampler=options.sampler,
-            novelty=options.novelty,
-            batch_size=options.batch_size,
-            attempts=options.attempts,
-            separation=options.separation,
-        )
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -189,6 +179,30 @@ class SymmetricProposer:
         atoms = mark(start.atoms, proposer=self.name, model=self.model.digest if generated else "")
         atoms.info[records.PROPOSED_SPACE_GROUP] = start.skeleton.space_group
         return atoms
+
+
+class SymmetricOptions(ScoreModelOptions):
+    """Options of :class:`SymmetricProposer`."""
+
+    name = "symmetric"
+
+    novelty: float = Field(
+        default=NOVELTY,
+        ge=0,
+        le=1,
+        description="Share of symmetries drawn from their frequencies, not from known crystals.",
+    )
+
+    def build(self, context: ProposerContext) -> SymmetricProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
+        return SymmetricProposer(
+            self.score_model(context),
+            sampler=self.sampler_settings(context),
+            novelty=self.novelty,
+            batch_size=self.batch_size,
+            attempts=self.attempts,
+            separation=self.separation,
+        )
 
 
 def realise(skeleton: Skeleton, *, volume: float, rng: np.random.Generator) -> Atoms | None:

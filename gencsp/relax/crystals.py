@@ -49,6 +49,14 @@ class Crystals:
         """Crystal of each atom, shape (n,)."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
+    def as_atoms(self) -> list[Atoms]:
+        """Each as an Atoms of its own."""
+        ends = np.cumsum(self.sizes)
+        return [
+            Atoms(self.numbers[end - n : end], self.positions[end - n : end], cell=cell, pbc=True)
+            for n, end, cell in zip(self.sizes, ends, self.cells, strict=True)
+        ]
+
     def take(self, chosen: NDArray[np.bool_]) -> Self:
         """The crystals for which ``chosen`` (b,) holds."""
         rows = chosen[self.owner]

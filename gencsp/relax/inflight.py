@@ -18,7 +18,7 @@ from gencsp.relax.cell import cell_forces, largest_row
 from gencsp.relax.coordinates import Coordinates, cell_row_mask
 from gencsp.relax.crystals import Crystals, Evaluate, FloatArray, Values
 from gencsp.relax.jobs import Job, dead_end, enter, finish, place_of, structure_at
-from gencsp.relax.minimisers import BatchMinimiser, make_minimiser
+from gencsp.relax.minimisers import MINIMISERS, BatchMinimiser
 from gencsp.relax.quasi_newton import Point
 from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.relax.settings import RelaxSettings
@@ -43,7 +43,7 @@ def relax_in_flight(
     done. A structure whose constraints cannot be held comes back with the reason.
     """
     waiting = enumerate(structures, first)
-    minimiser = make_minimiser(settings.minimiser)
+    minimiser = MINIMISERS.make(settings.minimiser)
     watchers = Watchers(on_step, on_path)
     jobs: list[Job] = []
     coordinates: Coordinates | None = None

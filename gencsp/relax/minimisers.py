@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from gencsp.deck_base import check
+from gencsp.deck_base import Count, NonNegative, Positive
+from gencsp.plugins import Configured, Registry
 from gencsp.relax.crystals import FloatArray, IntArray
 from gencsp.relax.fire import FireState, fire_step
 from gencsp.relax.quasi_newton import Point, TrustRegion
-from gencsp.relax.settings import TRUST_REGION, Minimiser, TrustRegionSettings
+from gencsp.relax.settings import TRUST_REGION, TrustRegionSettings
 
 
+@runtime_checkable
 class BatchMinimiser(Protocol):
     """Turns generalised forces into displacements, for structures that come and go.
 
@@ -105,11 +108,61 @@ class QuasiNewton:
         return np.concatenate([one.step() for one in self._each])
 
 
-def make_minimiser(name: Minimiser) -> BatchMinimiser:
-    """The minimiser of that name, without structures yet.
+class ConfiguredMinimiser(Configured):
+    """Base of the options of minimisers; ``build`` makes one without structures yet."""
 
-    Raises:
-        RequestError: there is none of that name.
-    """
-    check("minimiser", name, Minimiser)
-    return Fire() if name == "fire" else QuasiNewton()
+    kind: ClassVar[str] = "minimiser"
+
+    def build(self, context: None) -> BatchMinimiser:
+        """A minimiser without structures yet."""
+        raise NotImplementedError
+
+
+class FireOptions(ConfiguredMinimiser):
+    """FIRE has the constants of ASE's and no options."""
+
+    name = "fire"
+
+    def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002
+        """See :class:`ConfiguredMinimiser`."""
+        return Fire()
+
+
+class QuasiNewtonOptions(ConfiguredMinimiser):
+    """Options of :class:`QuasiNewton`; see :class:`~gencsp.relax.settings.TrustRegionSettings`."""
+
+    name = "quasi-newton"
+
+    atom_stiffness: Positive = Field(
+        default=TRUST_REGION.atom_stiffness, description="Of the first Hessian, eV/Å²."
+    )
+    cell_stiffness: Positive = Field(
+        default=TRUST_REGION.cell_stiffness, description="Of the first Hessian, eV/Å³."
+    )
+    first_radius: Positive = Field(
+        default=TRUST_REGION.first_radius, description="Longest first step of an atom, Å."
+    )
+    least_radius: Positive = Field(default=TRUST_REGION.least_radius, description="Å.")
+    most_radius: Positive = Field(default=TRUST_REGION.most_radius, description="Å.")
+    uphill: NonNegative = Field(
+        default=TRUST_REGION.uphill,
+        description="Rise taken back, eV per square root of atoms.",
+    )
+    most_atoms: Count = Field(
+        default=TRUST_REGION.most_atoms, description="Larger structures are relaxed by FIRE."
+    )
+
+    @property
+    def settings(self) -> TrustRegionSettings:
+        """The same numbers for those who compute with them."""
+        return TrustRegionSettings(**self.model_dump())
+
+    def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002
+        """See :class:`ConfiguredMinimiser`."""
+        return QuasiNewton(self.settings)
+
+
+#: All minimisers, by name.
+MINIMISERS: Registry[BatchMinimiser] = Registry(
+    "gencsp.minimisers", kind="minimiser", contract=BatchMinimiser
+)

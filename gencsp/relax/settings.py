@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from gencsp.deck_base import (
     Fmax,
@@ -18,7 +17,8 @@ from gencsp.deck_base import (
 from gencsp.descriptors.tolerances import KEPT_SYMPREC
 from gencsp.errors import RequestError
 
-Minimiser = Literal["fire", "quasi-newton"]
+#: A minimiser by name, with options where it has some: ``quasi-newton:first_radius=0.2``.
+Minimiser = str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,8 @@ class RelaxSettings:
         keep_symmetry: project forces, stress and steps on the space group of the start
             (found by spglib at ``symprec``), as ASE's ``FixSymmetry`` does.
         symprec: tolerance of that space group, Å.
-        minimiser: the trust-region quasi-Newton, or FIRE.
+        minimiser: by name, see :data:`~gencsp.relax.minimisers.MINIMISERS`: the trust-region
+            ``quasi-newton``, ``fire``, or one of another package.
         time_limit: wall seconds for one structure; ``None`` for no limit.
         ceiling: stop a structure that stays above this energy, eV/atom; ``None`` for no limit.
     """

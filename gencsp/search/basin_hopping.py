@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp.deck_base import Count, check
 from gencsp.descriptors.tolerances import WALKER_GAIN
@@ -19,8 +20,22 @@ from gencsp.search.acceptance import Metropolis
 from gencsp.search.bandit import Bandit
 from gencsp.search.moves.base import Move
 from gencsp.search.sources import Turns
+from gencsp.search.strategy import ConfiguredStrategy, StrategyContext, move_texts
 from gencsp.search.trial import RANDOM, SEED, Learned, Result, Trial
 from gencsp.store.base import Scalar
+
+#: Moves of a walker unless told otherwise.
+HOP_MOVES = (
+    "rattle",
+    "strain",
+    "swap",
+    "permute",
+    "void",
+    "slabs",
+    "neighbour-group",
+    "renoise",
+    "repaint",
+)
 
 
 @dataclass(slots=True)
@@ -68,7 +83,7 @@ class BasinHopping:
         self._walkers = [_Walker() for _ in range(walkers)]
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
-        return {"moves": list(self.moves), "walker_patience": self.patience}
+        return {"moves": move_texts(list(self.moves.values())), "walker_patience": self.patience}
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
         walker = self._walkers[number % len(self._walkers)]
@@ -99,3 +114,24 @@ class BasinHopping:
 
     def learned(self) -> list[Learned]:
         return self.bandit.learned()
+
+
+class BasinHoppingOptions(ConfiguredStrategy):
+    """Options of :class:`BasinHopping`."""
+
+    name = "hop"
+
+    patience: int = Field(
+        default=12,
+        ge=1,
+        description="Trials without anything lower after which a walker starts anew.",
+    )
+
+    def build(self, context: StrategyContext) -> BasinHopping:
+        """See :class:`~gencsp.search.strategy.ConfiguredStrategy`."""
+        return BasinHopping(
+            moves=context.usable_moves(HOP_MOVES, most_parents=1),
+            turns=context.turns,
+            walkers=context.settings.ahead,
+            patience=self.patience,
+        )

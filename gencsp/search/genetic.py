@@ -11,14 +11,27 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp.deck_base import Natural, check
 from gencsp.search.bandit import Bandit
 from gencsp.search.moves.base import Move
 from gencsp.search.population import Niches, Population
 from gencsp.search.sources import Turns
+from gencsp.search.strategy import ConfiguredStrategy, StrategyContext, move_texts
 from gencsp.search.trial import RANDOM, SEED, Learned, Result, Trial
 from gencsp.store.base import Scalar
+
+#: Operators unless told otherwise.
+GENETIC_MOVES = (
+    "heredity",
+    "cut-and-splice",
+    "crossover",
+    "strain",
+    "permute",
+    "rattle",
+    "neighbour-group",
+)
 
 
 class Genetic:
@@ -58,7 +71,7 @@ class Genetic:
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
         return {
-            "moves": list(self.moves),
+            "moves": move_texts(list(self.moves.values())),
             "population": self.population.size,
             "initial": self.initial,
         }
@@ -81,3 +94,26 @@ class Genetic:
 
     def learned(self) -> list[Learned]:
         return self.bandit.learned()
+
+
+class GeneticOptions(ConfiguredStrategy):
+    """Options of :class:`Genetic`."""
+
+    name = "genetic"
+
+    population: int = Field(default=16, ge=2, description="Size of the population.")
+    initial: int | None = Field(
+        default=None,
+        ge=0,
+        description="Trials before the first children; the population's size if unset.",
+    )
+
+    def build(self, context: StrategyContext) -> Genetic:
+        """See :class:`~gencsp.search.strategy.ConfiguredStrategy`."""
+        return Genetic(
+            moves=context.usable_moves(GENETIC_MOVES, most_parents=2),
+            turns=context.turns,
+            fitness=context.books.fitness,
+            size=self.population,
+            initial=self.initial,
+        )

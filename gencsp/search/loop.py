@@ -20,12 +20,12 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.deck_base import Count, Displacement, Fraction, Seed, Share, check_fields
-from gencsp.errors import RequestError, StoreError
+from gencsp.errors import PluginError, RequestError, StoreError
 from gencsp.least_distances import LeastDistances
 from gencsp.records import SymmetryTolerance
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.books import Books
-from gencsp.search.moves import get_move
+from gencsp.search.moves.base import Move
 from gencsp.search.randomness import task_generator
 from gencsp.search.ranking import mark_duplicate
 from gencsp.search.running import Running
@@ -310,7 +310,7 @@ class Search:
             task=task_of(number),
             structure_id=f"s{number:05d}",
             name=name,
-            move=None if trial.move in (SEED, RANDOM) else get_move(trial.move),
+            move=None if trial.move in (SEED, RANDOM) else move_of(self.strategy, trial.move),
             parents=tuple(_light(parent) for parent in parents),
         )
 
@@ -385,6 +385,20 @@ class Search:
             per_minute=60 * self._fresh / self.elapsed if self.elapsed else 0.0,
             result=result,
         )
+
+
+def move_of(strategy: Strategy, name: str) -> Move:
+    """A move that a strategy asks for.
+
+    Raises:
+        PluginError: it is none of its moves.
+    """
+    if name not in strategy.moves:
+        raise PluginError(
+            f"the method '{strategy.name}' asks for the move '{name}', which is none of its moves "
+            f"({', '.join(strategy.moves)}): its plug-in is at fault."
+        )
+    return strategy.moves[name]
 
 
 def search_manifest(

@@ -8,10 +8,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp.deck_base import Natural, check
 from gencsp.search.bandit import Bandit
+from gencsp.search.moves.base import Move
+from gencsp.search.moves.rattle import Rattle
 from gencsp.search.sources import Turns
+from gencsp.search.strategy import ConfiguredStrategy, StrategyContext, move_texts
 from gencsp.search.trial import Learned, Result, Trial
 from gencsp.store.base import Scalar
 
@@ -32,12 +36,15 @@ class RandomSearch:
     Args:
         turns: seed or background proposer, in turn.
         shakes: how often each new structure near the lowest is shaken and relaxed again.
+        shake: the move that shakes; ``None`` for ``rattle``.
     """
 
     name = "random"
 
-    def __init__(self, *, turns: Turns, shakes: int = 0) -> None:
+    def __init__(self, *, turns: Turns, shakes: int = 0, shake: Move | None = None) -> None:
         check("shakes", shakes, Natural)
+        shake = Rattle() if shake is None else shake
+        self.moves = {shake.name: shake}
         self.turns = turns
         self.shakes = shakes
         self.bandit = Bandit(turns.kinds)
@@ -45,11 +52,14 @@ class RandomSearch:
         self._fitness: list[float] = []
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
-        return {"shakes": self.shakes, "even_trials": EVEN}
+        flat: dict[str, Scalar | Sequence[Scalar] | None] = {"shakes": self.shakes}
+        if self.shakes:
+            flat["moves"] = move_texts(list(self.moves.values()))
+        return {**flat, "even_trials": EVEN}
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
         if self._to_shake:
-            return Trial(move="rattle", parents=(self._to_shake.popleft(),))
+            return Trial(move=next(iter(self.moves)), parents=(self._to_shake.popleft(),))
         if number < EVEN or len(self.turns.kinds) < 2:
             return Trial(move=self.turns.next())
         return Trial(move=self.bandit.choose(rng=rng))
@@ -66,3 +76,19 @@ class RandomSearch:
 
     def learned(self) -> list[Learned]:
         return self.bandit.learned() if len(self.turns.kinds) > 1 else []
+
+
+class RandomSearchOptions(ConfiguredStrategy):
+    """Options of :class:`RandomSearch`."""
+
+    name = "random"
+
+    shakes: int = Field(default=0, ge=0, description="Shake good structures so often.")
+
+    def build(self, context: StrategyContext) -> RandomSearch:
+        """See :class:`~gencsp.search.strategy.ConfiguredStrategy`.
+
+        Structures are shaken by the first move that the user named, by ``rattle`` where none is.
+        """
+        shake = context.usable_moves(["rattle"], most_parents=1)[0]
+        return RandomSearch(turns=context.turns, shakes=self.shakes, shake=shake)

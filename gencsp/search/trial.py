@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
 
 from gencsp.store.base import Scalar
+
+if TYPE_CHECKING:
+    from gencsp.search.moves.base import Move
 
 #: The next structure of the seeds, and of the background proposer: a trial without parents.
 SEED, RANDOM = "seed", "random"
@@ -77,6 +80,7 @@ class Learned:
     share: float
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """Decides what is tried next; it neither relaxes nor judges, and keeps no clock.
 
@@ -84,9 +88,16 @@ class Strategy(Protocol):
     all trials up to k minus the search's ``ahead`` have been told, whatever runs at the same time,
     so what a strategy does depends on nothing but its settings and the generators it is handed.
     The last answers, fewer than ``ahead``, lie beyond the budget: they are tried if it is raised.
+
+    Attributes:
+        name: under which it is found.
+        moves: those that it asks for, by name.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
+    @property
+    def moves(self) -> Mapping[str, Move]: ...
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
         """What makes it this strategy, flat, for the manifest of the run."""

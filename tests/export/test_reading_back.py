@@ -19,6 +19,7 @@ from gencsp.export import exporter_names, get_exporter
 from gencsp.export.origin import MAP
 from gencsp.io import read_structures
 from gencsp.provenance import Provenance, Stage
+from gencsp.testing import check_exporter
 
 RUNNER = CliRunner()
 
@@ -185,6 +186,11 @@ def test_import_refuses(finished: Path) -> None:
 
     assert "there is no folder nowhere" in says("nowhere", "--from", "airss")
     assert "is an export for airss" in says("run", "--from", "uspex")
-    assert "no exporter for 'vasp'" in says("run", "--from", "vasp")
+    assert "no exporter 'vasp'" in says("run", "--from", "vasp")
     (finished / "run" / MAP).write_text('{"seeds": 3}')
     assert "cannot be read as the map of an export" in says("run", "--from", "airss")
+
+
+@pytest.mark.parametrize("code", sorted(RUNS))
+def test_exporters_pass_the_check(code: str, folder: Path) -> None:
+    check_exporter(get_exporter(code), alloys(3), folder, RUNS[code])

@@ -152,7 +152,7 @@ def test_unreadable_and_empty_pools(here: Path) -> None:
 
 def test_an_unknown_code(here: Path) -> None:
     write_extxyz(here / "p.extxyz", alloys(1))
-    assert "no exporter for 'vasp': choose from agox, airss" in refused(
+    assert "no exporter 'vasp': choose from agox, airss" in refused(
         "p.extxyz", "out", "--to", "vasp"
     )
 

@@ -1,7 +1,7 @@
 """The pigen proposer and its ASE faces, with a small network of random weights."""
 
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,13 +30,17 @@ from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
 from gencsp.errors import RequestError, WeightsError
-from gencsp.proposers import propose
+from gencsp.proposers import ProposerContext, get_proposer, propose
 from gencsp.proposers.base import Request
-from gencsp.proposers.options import ProposerOptions
-from gencsp.proposers.pigen import JointProposer, propose_de_novo
+from gencsp.proposers.pigen import PigenOptions, propose_de_novo
 
 SIZES = CellSizes({2: 3, 4: 2, 8: 1})
 FAST = JointSamplerSettings(steps=5, corrector_steps=0)
+
+
+Given = dict[str, Any]
+#: An untrained network makes atoms that are close.
+CLOSE = "pigen:separation=0.1"
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +57,16 @@ def model() -> JointModel:
 
 
 @pytest.fixture(scope="module")
-def options(model: JointModel) -> ProposerOptions:
-    return ProposerOptions(
-        joint_model=model, joint_sampler=FAST, separation=0.1, attempts=50, batch_size=8
-    )
+def options(model: JointModel) -> Given:
+    return {
+        "options": {"separation": 0.1, "attempts": 50, "batch_size": 8},
+        "context": ProposerContext(joint_model=model, joint_sampler=FAST),
+    }
 
 
-def test_proposals_have_the_composition_and_repeat_with_the_seed(options: ProposerOptions) -> None:
-    first = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", seed=3, options=options))
-    again = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", seed=3, options=options))
+def test_proposals_have_the_composition_and_repeat_with_the_seed(options: Given) -> None:
+    first = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", seed=3, **options))
+    again = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", seed=3, **options))
     assert len(first) == 4
     for one, other in zip(first, again, strict=True):
         assert Composition.of(one).reduced.formula == "TiO2"
@@ -70,9 +75,9 @@ def test_proposals_have_the_composition_and_repeat_with_the_seed(options: Propos
         np.testing.assert_array_equal(one.cell.array, other.cell.array)
 
 
-def test_a_cell_or_a_host_stays(options: ProposerOptions) -> None:
+def test_a_cell_or_a_host_stays(options: Given) -> None:
     host = bulk("Mg", "hcp", a=3.2, c=5.2)
-    made = list(propose("MgO", n=2, proposer="pigen", host=host, seed=0, options=options))
+    made = list(propose("MgO", n=2, proposer="pigen", host=host, seed=0, **options))
     for atoms in made:
         np.testing.assert_allclose(atoms.cell.array, host.cell.array)
         moved = atoms.get_scaled_positions()[:2] - host.get_scaled_positions()
@@ -81,40 +86,41 @@ def test_a_cell_or_a_host_stays(options: ProposerOptions) -> None:
         assert atoms.info["stage"] == "inpainted"
     assert len(made) == 2
     cell = bulk("NaCl", "rocksalt", a=5.6).cell
-    (atoms,) = propose("NaCl", n=1, proposer="pigen", max_atoms=2, cell=cell, options=options)
+    (atoms,) = propose("NaCl", n=1, proposer="pigen", max_atoms=2, cell=cell, **options)
     np.testing.assert_allclose(atoms.cell.array, cell.array)
 
 
-def test_a_volume_is_kept_and_symmetry_is_not_promised(options: ProposerOptions) -> None:
-    (atoms,) = propose(
-        "NaCl", n=1, proposer="pigen", max_atoms=4, volume_per_atom=20.0, options=options
-    )
+def test_a_volume_is_kept_and_symmetry_is_not_promised(options: Given) -> None:
+    (atoms,) = propose("NaCl", n=1, proposer="pigen", max_atoms=4, volume_per_atom=20.0, **options)
     assert atoms.cell.volume / len(atoms) == pytest.approx(20.0)
     request = Request(composition=Composition.parse("NaCl"), n=1, space_groups=(225,))
     with pytest.raises(RequestError, match="space group"):
-        JointProposer.from_options(options).propose(request, rng=np.random.default_rng(0))
+        get_proposer("pigen", context=options["context"]).propose(
+            request, rng=np.random.default_rng(0)
+        )
 
 
-def test_de_novo_draws_sizes_of_training_and_allowed_elements(options: ProposerOptions) -> None:
-    made = list(propose_de_novo(n=12, elements=["Li", "O"], seed=1, options=options))
+def test_de_novo_draws_sizes_of_training_and_allowed_elements(options: Given) -> None:
+    given = {**options, "options": PigenOptions(**options["options"])}
+    made = list(propose_de_novo(n=12, elements=["Li", "O"], seed=1, **given))
     assert len(made) == 12
     assert {len(a) for a in made} <= set(SIZES.counts)
     assert {s for a in made for s in a.get_chemical_symbols()} <= {"Li", "O"}
     assert all(a.info["structure_id"].startswith("de-novo-1") for a in made)
-    small = list(propose_de_novo(n=5, most_atoms=2, options=options))
+    small = list(propose_de_novo(n=5, most_atoms=2, **given))
     assert {len(a) for a in small} == {2}
     with pytest.raises(RequestError, match="knows no element"):
-        propose_de_novo(elements=["Xx"], options=options)
+        propose_de_novo(elements=["Xx"], **given)
     with pytest.raises(RequestError, match=r"beauty.*one of"):
-        propose_de_novo(targets={"beauty": 1.0}, options=options)  # type: ignore[dict-item]
+        propose_de_novo(targets={"beauty": 1.0}, **given)  # type: ignore[dict-item]
     with pytest.raises(RequestError, match="most_atoms"):
-        propose_de_novo(most_atoms=1, options=options)
+        propose_de_novo(most_atoms=1, **given)
 
 
-def test_targets_change_what_is_proposed(options: ProposerOptions) -> None:
-    free = list(propose("NaCl", n=1, proposer="pigen", max_atoms=4, options=options))
-    aimed = options.aimed_at({"compactness": 0.9})
-    steered = list(propose("NaCl", n=1, proposer="pigen", max_atoms=4, options=aimed))
+def test_targets_change_what_is_proposed(options: Given) -> None:
+    free = list(propose("NaCl", n=1, proposer="pigen", max_atoms=4, **options))
+    aimed = {**options, "options": {**options["options"], "targets": {"compactness": 0.9}}}
+    steered = list(propose("NaCl", n=1, proposer="pigen", max_atoms=4, **aimed))
     assert not np.allclose(free[0].cell.cellpar(), steered[0].cell.cellpar())
 
 
@@ -126,21 +132,30 @@ def test_the_command_line_takes_targets_and_de_novo(
     tmp_path: Path, model: JointModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An untrained network: few steps do, and its atoms are close.
-    quick = partial(ProposerOptions, joint_sampler=FAST, separation=0.1)
-    monkeypatch.setattr("gencsp.proposers.options.ProposerOptions", quick)
+    monkeypatch.setattr("gencsp.proposers.pigen.DEFAULT_JOINT_SAMPLER", FAST)
     weights = tmp_path / "joint.safetensors"
     save_joint_model(model.network, model.objective, SIZES, weights)
     run = CliRunner()
     base = ["--weights", str(weights), "-n", "2", "--atoms", "4"]
     result = run.invoke(
         app,
-        ["propose", "NaCl", "--proposer", "pigen", "--target", "m_led=9", *base, *at(tmp_path)],
+        ["propose", "NaCl", "--proposer", CLOSE, "--target", "m_led=9", *base, *at(tmp_path)],
     )
     assert result.exit_code == 0, result.output
     made = read(next((tmp_path).glob("*.extxyz")), ":")
     assert {Composition.of(a).reduced.formula for a in made} <= {"NaCl"}
     result = run.invoke(
-        app, ["propose", "--de-novo", "--elements", "Li,O", *base, *at(tmp_path / "b")]
+        app,
+        [
+            "propose",
+            "--de-novo",
+            "--proposer",
+            CLOSE,
+            "--elements",
+            "Li,O",
+            *base,
+            *at(tmp_path / "b"),
+        ],
     )
     assert result.exit_code == 0, result.output
     for bad, words in (
@@ -162,7 +177,7 @@ def test_a_file_that_is_no_joint_model_is_refused(tmp_path: Path) -> None:
             propose(
                 "NaCl",
                 proposer="pigen",
-                options=ProposerOptions(weights=tmp_path / "w.safetensors"),
+                context=ProposerContext(weights=tmp_path / "w.safetensors"),
             )
         )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,25 +14,26 @@ from ase.build import bulk
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.samplers import SamplerSettings
-from gencsp.errors import CompositionError, RequestError
-from gencsp.proposers import get_proposer, propose, proposer_names, registry
+from gencsp.errors import CompositionError, DeckError, RequestError
+from gencsp.proposers import ProposerContext, get_proposer, propose, proposer_names
 from gencsp.proposers.base import Request
 from gencsp.proposers.mixture import MixedProposer
-from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.score_model import ScoreProposer
+from gencsp.proposers.symmetric import SymmetricProposer
 from gencsp.provenance import Provenance, Stage
 
 
 @pytest.fixture
-def options(model: ScoreModel, quick: SamplerSettings) -> ProposerOptions:
-    return ProposerOptions(model=model, sampler=quick, batch_size=4)
+def context(model: ScoreModel, quick: SamplerSettings) -> ProposerContext:
+    return ProposerContext(model=model, sampler=quick)
 
 
-def test_ours_are_there(options: ProposerOptions) -> None:
+def test_ours_are_there(context: ProposerContext) -> None:
     assert {"guest-orbits", "mixed", "pool", "random", "score", "symmetric"} <= set(
         proposer_names()
     )
     for name in ("guest-orbits", "mixed", "pool", "random", "score", "symmetric"):
-        proposer = get_proposer(name, options)
+        proposer = get_proposer(name, context=context)
         assert proposer.name == name
         assert proposer.failures == 0
 
@@ -42,27 +43,9 @@ def test_unknown_name_lists_the_known() -> None:
         get_proposer("astrology")
 
 
-def test_third_party_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "their_package.py").write_text(
-        "class Theirs:\n    name = 'theirs'\n    failures = 0\n"
-        "def make(options):\n    return Theirs()\n"
-    )
-    info = tmp_path / "their_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their_package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gencsp.proposers]\ntheirs = their_package:make\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    registry._registered.cache_clear()
-    try:
-        assert "theirs" in proposer_names()
-        assert get_proposer("theirs").name == "theirs"
-    finally:
-        registry._registered.cache_clear()
-
-
 @pytest.mark.parametrize("proposer", ["mixed", "random", "score", "symmetric"])
-def test_one_call(options: ProposerOptions, proposer: str) -> None:
-    made = list(propose("MgO", n=4, max_atoms=8, proposer=proposer, seed=3, options=options))
+def test_one_call(context: ProposerContext, proposer: str) -> None:
+    made = list(propose("MgO", n=4, max_atoms=8, proposer=proposer, seed=3, context=context))
     assert len(made) == 4
     ids = set()
     for atoms in made:
@@ -74,25 +57,25 @@ def test_one_call(options: ProposerOptions, proposer: str) -> None:
         assert provenance.stage is Stage.GENERATED
         ids.add(provenance.structure_id)
     assert len(ids) == 4
-    again = list(propose("MgO", n=4, max_atoms=8, proposer=proposer, seed=3, options=options))
+    again = list(propose("MgO", n=4, max_atoms=8, proposer=proposer, seed=3, context=context))
     for a, b in zip(made, again, strict=True):
         np.testing.assert_array_equal(a.positions, b.positions)
         assert a.info == b.info
 
 
-def test_bad_calls_fail_before_anything_is_made(options: ProposerOptions) -> None:
+def test_bad_calls_fail_before_anything_is_made(context: ProposerContext) -> None:
     with pytest.raises(CompositionError, match="Xx"):
-        propose("Xx2O3", options=options)
+        propose("Xx2O3", context=context)
     with pytest.raises(CompositionError, match="raise the limit"):
-        propose("Ca3Al2Si3O12", max_atoms=19, options=options)
+        propose("Ca3Al2Si3O12", max_atoms=19, context=context)
     with pytest.raises(RequestError, match="n is 0: give a whole number from 1"):
-        propose("MgO", n=0, options=options)
+        propose("MgO", n=0, context=context)
 
 
-def test_host_through_the_default(options: ProposerOptions) -> None:
+def test_host_through_the_default(context: ProposerContext) -> None:
     host = bulk("Si", "diamond", a=8.0)
     host.info["structure_id"] = "framework"
-    (atoms,) = propose("LiSi2", n=1, max_atoms=6, host=host, options=options)
+    (atoms,) = propose("LiSi2", n=1, max_atoms=6, host=host, context=context)
     assert atoms.get_chemical_formula() == "LiSi2"
     assert atoms.info["parents"] == "framework"
     assert atoms.info["proposer"] == "score"
@@ -149,15 +132,35 @@ def test_one_makes_up_for_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("name", "change"),
     [
-        {"batch_size": 0},
-        {"attempts": 0},
-        {"separation": 1.0},
-        {"novelty": -0.1},
-        {"volume_spread": 1},
+        ("score", {"batch_size": 0}),
+        ("random", {"attempts": 0}),
+        ("pool", {"separation": 1.0}),
+        ("symmetric", {"novelty": -0.1}),
+        ("random", {"volume_spread": 1}),
+        ("mixed", {"share": 2}),
+        ("random", {"min_separations": {"Si": 1.0}}),
     ],
 )
-def test_bad_options(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(change))):
-        ProposerOptions(**change)
+def test_bad_options(name: str, change: dict[str, float]) -> None:
+    with pytest.raises(DeckError, match=f"option '{next(iter(change))}.*of the proposer '{name}'"):
+        get_proposer(name, change)
+
+
+def test_options_belong_to_their_proposer(context: ProposerContext) -> None:
+    with pytest.raises(DeckError, match="'random' has no option 'novelty': known are separation"):
+        get_proposer("random:novelty=0.5")
+    with pytest.raises(DeckError, match="sampler of the proposer 'score' has no setting 'pace'"):
+        get_proposer("score", {"sampler": {"pace": 3}}, context=context)
+    with pytest.raises(DeckError, match="give at least one step"):
+        get_proposer("score", {"sampler": {"steps": 0}}, context=context)
+    score = get_proposer("score", {"sampler": {"steps": 3}}, context=context)
+    assert isinstance(score, ScoreProposer)
+    assert context.sampler is not None
+    assert score.sampler == replace(context.sampler, steps=3)
+    mixed = get_proposer("mixed:batch_size=3,share=0.5,novelty=1", context=context)
+    assert isinstance(mixed, MixedProposer)
+    assert isinstance(mixed.symmetric, SymmetricProposer)
+    assert (mixed.share, mixed.symmetric.novelty, mixed.symmetric.batch_size) == (0.5, 1.0, 3)
+    assert mixed.symmetric.model is context.model

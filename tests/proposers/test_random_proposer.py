@@ -11,9 +11,9 @@ from gencsp.composition import Composition
 from gencsp.descriptors.distances import pair_distances
 from gencsp.errors import RequestError
 from gencsp.least_distances import LeastDistances
+from gencsp.proposers import ProposerContext, get_proposer
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
-from gencsp.proposers.options import ProposerOptions
 from gencsp.proposers.pyxtal_random import PyxtalProposer
 from gencsp.proposers.random import RandomProposer
 from gencsp.volume import predict_volume
@@ -95,9 +95,8 @@ def test_volume_as_asked() -> None:
 
 
 def test_volumes_spread() -> None:
-    options = ProposerOptions(volume_spread=0.1)
     asked = request(n=40, volume_per_atom=20.0)
-    made = RandomProposer.from_options(options).propose(asked, rng=np.random.default_rng(2))
+    made = get_proposer("random:volume_spread=0.1").propose(asked, rng=np.random.default_rng(2))
     volumes = np.array([atoms.cell.volume / len(atoms) for atoms in made])
     assert 18.0 <= volumes.min() < 19.0
     assert 21.0 < volumes.max() <= 22.0
@@ -105,9 +104,11 @@ def test_volumes_spread() -> None:
 
 @BOTH
 def test_separations_of_pairs(kind: type[RandomProposer]) -> None:
-    options = ProposerOptions(min_separations=LeastDistances.parse("O-O=1.5,O-Ti=1.3"))
+    context = ProposerContext(min_separations=LeastDistances.parse("O-O=1.5"))
+    proposer = get_proposer(kind.name, {"min_separations": {"O-Ti": 1.3}}, context=context)
+    assert type(proposer) is kind
     asked = request(n=3, units=(1,), space_groups=(1, 5))
-    made = list(kind.from_options(options).propose(asked, rng=np.random.default_rng(2)))
+    made = list(proposer.propose(asked, rng=np.random.default_rng(2)))
     assert len(made) == 3
     for atoms in made:
         distances = pair_distances(atoms)

@@ -8,17 +8,24 @@ the tensors, is all that a weights file holds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Literal, get_args
 
 from torch import nn
 
-from gencsp.diffusion.networks.density import DensityNetwork
-from gencsp.diffusion.networks.joint import JointNetwork
-from gencsp.diffusion.networks.painn import PaiNN
-from gencsp.diffusion.networks.tensor_product import TensorProductNetwork
-from gencsp.errors import WeightsError
+from gencsp.diffusion.networks.base import NETWORKS, ConfiguredNetwork
+from gencsp.errors import DeckError, WeightsError
 
+__all__ = [
+    "ARCHITECTURES",
+    "NETWORKS",
+    "Architecture",
+    "ConfiguredNetwork",
+    "build_network",
+    "compile_layers",
+    "describe_network",
+]
+
+#: Ours that map noisy crystals and σ to σ·score.
 Architecture = Literal["density", "painn", "nequip"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
@@ -28,39 +35,30 @@ def build_network(name: str, config: Mapping[str, Any] | None = None) -> nn.Modu
 
     Raises:
         WeightsError: the architecture or one of its settings is unknown here.
+        PluginError: its package is at fault.
     """
     try:
-        match name:
-            case "density":
-                return DensityNetwork(DensityNetwork.Config(**(config or {})))
-            case "painn":
-                return PaiNN(PaiNN.Config(**(config or {})))
-            case "nequip":
-                return TensorProductNetwork(TensorProductNetwork.Config(**(config or {})))
-            case "joint":
-                return JointNetwork(JointNetwork.Config(**(config or {})))
-    except TypeError as error:
+        return NETWORKS.make(name, config)
+    except DeckError as error:
         raise WeightsError(
-            f"the settings {dict(config or {})} do not fit the architecture '{name}': "
+            f"the settings {dict(config or {})} do not fit the architecture '{name}' ({error}): "
             f"use weights written by this version of gencsp."
         ) from error
-    raise WeightsError(
-        f"the architecture '{name}' is unknown: choose from {', '.join(ARCHITECTURES)}."
-    )
 
 
 def describe_network(network: nn.Module) -> tuple[str, dict[str, Any]]:
-    """Name and configuration of a network, as :func:`build_network` takes them."""
-    match network:
-        case DensityNetwork():
-            return "density", asdict(network.config)
-        case PaiNN():
-            return "painn", asdict(network.config)
-        case TensorProductNetwork():
-            return "nequip", asdict(network.config)
-        case JointNetwork():
-            return "joint", asdict(network.config)
-    raise WeightsError(f"{type(network).__name__} is not one of gencsp's networks.")
+    """Name and configuration of a network, as :func:`build_network` takes them.
+
+    Raises:
+        WeightsError: it has no ``config`` that names it.
+    """
+    config = getattr(network, "config", None)
+    if not isinstance(config, ConfiguredNetwork):
+        raise WeightsError(
+            f"{type(network).__name__} has no 'config' that is a ConfiguredNetwork: it cannot be "
+            f"kept in a file of weights."
+        )
+    return config.name, config.model_dump()
 
 
 def compile_layers(network: nn.Module) -> None:

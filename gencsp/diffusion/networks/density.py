@@ -10,14 +10,14 @@ cost is that of a matrix product, all learned operations act on atoms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from gencsp.deck_base import Count, Positive, check_fields
+from gencsp.deck_base import Count, Positive
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import RadiusGraph, density_cutoff, radius_graph
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.layers import (
     N_ELEMENTS,
     NoiseEmbedding,
@@ -29,24 +29,21 @@ from gencsp.diffusion.networks.layers import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DensityConfig:
-    """Size of a :class:`DensityNetwork`.
+class DensityConfig(ConfiguredNetwork):
+    """Size of a :class:`DensityNetwork`."""
 
-    Attributes:
-        channels: features of an atom, scalars and vectors alike.
-        layers: rounds of message passing.
-        n_radial: radial functions.
-        reach: cutoff in units of (V/N)^(1/3).
-    """
+    name = "density"
 
-    channels: Count = 96
-    layers: Count = 4
-    n_radial: Count = 10
-    reach: Positive = 2.1
+    channels: Count = Field(
+        default=96, description="Features of an atom, scalars and vectors alike."
+    )
+    layers: Count = Field(default=4, description="Rounds of message passing.")
+    n_radial: Count = Field(default=10, description="Radial functions.")
+    reach: Positive = Field(default=2.1, description="Cutoff in units of (V/N)^(1/3).")
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    def build(self, context: None) -> DensityNetwork:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return DensityNetwork(self)
 
 
 class DensityNetwork(nn.Module):

@@ -15,17 +15,18 @@ equivariant by construction under rotation, translation and permutation.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from gencsp.deck_base import Count, Positive, check_fields
+from gencsp.deck_base import Count, Positive
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
 from gencsp.diffusion.joint.process import JointProcess, JointState
 from gencsp.diffusion.joint.shape import BASIS
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.density import DensityLayer, expand
 from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded
 from gencsp.diffusion.networks.waves import WaveLayer, structure_waves
@@ -34,26 +35,22 @@ from gencsp.diffusion.networks.waves import WaveLayer, structure_waves
 N_CONDITIONS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JointConfig:
-    """Size of a :class:`JointNetwork`.
+class JointConfig(ConfiguredNetwork):
+    """Size of a :class:`JointNetwork`."""
 
-    Attributes:
-        channels: features of an atom, scalars and vectors alike.
-        layers: rounds of message passing.
-        n_radial: radial functions.
-        reach: cutoff in units of (V/N)^(1/3).
-        waves: largest index of the reciprocal lattice vectors.
-    """
+    name = "joint"
 
-    channels: Count = 80
-    layers: Count = 4
-    n_radial: Count = 8
-    reach: Positive = 2.1
-    waves: Count = 2
+    channels: Count = Field(
+        default=80, description="Features of an atom, scalars and vectors alike."
+    )
+    layers: Count = Field(default=4, description="Rounds of message passing.")
+    n_radial: Count = Field(default=8, description="Radial functions.")
+    reach: Positive = Field(default=2.1, description="Cutoff in units of (V/N)^(1/3).")
+    waves: Count = Field(default=2, description="Largest index of the reciprocal lattice vectors.")
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    def build(self, context: None) -> JointNetwork:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return JointNetwork(self)
 
 
 class JointOutput(NamedTuple):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from gencsp.deck_base import Count, Positive, check_fields
+from gencsp.deck_base import Count, Positive
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.layers import (
     N_ELEMENTS,
     NoiseEmbedding,
@@ -19,17 +19,21 @@ from gencsp.diffusion.networks.layers import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaiNNConfig:
-    """Size of a :class:`PaiNN`; the fields mean what they mean in ``DensityConfig``."""
+class PaiNNConfig(ConfiguredNetwork):
+    """Size of a :class:`PaiNN`."""
 
-    channels: Count = 96
-    layers: Count = 4
-    n_radial: Count = 20
-    reach: Positive = 2.1
+    name = "painn"
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    channels: Count = Field(
+        default=96, description="Features of an atom, scalars and vectors alike."
+    )
+    layers: Count = Field(default=4, description="Rounds of message passing.")
+    n_radial: Count = Field(default=20, description="Radial functions.")
+    reach: Positive = Field(default=2.1, description="Cutoff in units of (V/N)^(1/3).")
+
+    def build(self, context: None) -> PaiNN:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return PaiNN(self)
 
 
 class PaiNN(nn.Module):

@@ -5,34 +5,35 @@ Kept as the reference against which the faster default is measured; needs the ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from gencsp.deck_base import Count, Positive, check_fields
+from gencsp.deck_base import Count, Positive
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import density_cutoff, radius_graph
+from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded, radial_basis
 from gencsp.errors import WeightsError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorProductConfig:
-    """Size of a :class:`TensorProductNetwork`; the fields mean what they mean in ``DensityConfig``.
+class TensorProductConfig(ConfiguredNetwork):
+    """Size of a :class:`TensorProductNetwork`."""
 
-    Attributes:
-        channels: scalars of an atom; it carries half as many vectors, a quarter as many tensors.
-    """
+    name = "nequip"
 
-    channels: Count = 32
-    layers: Count = 3
-    n_radial: Count = 8
-    reach: Positive = 2.1
+    channels: Count = Field(
+        default=32, description="Scalars of an atom; half as many vectors, a quarter tensors."
+    )
+    layers: Count = Field(default=3, description="Rounds of message passing.")
+    n_radial: Count = Field(default=8, description="Radial functions.")
+    reach: Positive = Field(default=2.1, description="Cutoff in units of (V/N)^(1/3).")
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    def build(self, context: None) -> TensorProductNetwork:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return TensorProductNetwork(self)
 
 
 def _e3nn() -> tuple[Any, Any]:

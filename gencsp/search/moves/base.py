@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixSymmetry
 
 from gencsp.errors import RequestError
+from gencsp.plugins import Configured, Registry
 from gencsp.search.contracts import Maker
 from gencsp.search.tasks import made_once
 from gencsp.symmetry import SPGLIB_ERRORS
@@ -46,6 +47,7 @@ class Tools:
         return model
 
 
+@runtime_checkable
 class Move(Protocol):
     """Makes a structure from relaxed ones.
 
@@ -81,6 +83,27 @@ class Move(Protocol):
     ) -> Atoms | None:
         """A new structure, or ``None`` where this attempt came to nothing."""
         ...
+
+
+class ConfiguredMove(Configured):
+    """Base of moves, see :class:`Move`: options are checked fields of the class, set once.
+
+    A subclass gives ``name`` and ``__call__``, and says where it differs from what stands here.
+    """
+
+    kind: ClassVar[str] = "move"
+    n_parents: ClassVar[int] = 1
+    keeps_cell: ClassVar[bool] = True
+    keeps_counts: ClassVar[bool] = True
+    needs_model: ClassVar[bool] = False
+
+    def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002
+        """To every crystal, unless a subclass says otherwise."""
+        return True
+
+
+#: All moves, by name.
+MOVES: Registry[Move] = Registry("gencsp.moves", kind="move", contract=Move)
 
 
 def bare(atoms: Atoms) -> Atoms:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from pydantic import Field
 
-from gencsp.deck_base import Displacement, Share, check_fields
+from gencsp.deck_base import Displacement, Share
 from gencsp.descriptors.tolerances import SYMPREC
 from gencsp.relax.restraints import NoSymmetryFound, Symmetry
-from gencsp.search.moves.base import Tools, bare, hold_symmetry
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare, hold_symmetry
 from gencsp.symmetry import LADDER, P1, refine, space_group
 
 
-@dataclass(frozen=True, slots=True)
-class NeighbourGroup:
+class NeighbourGroup(ConfiguredMove):
     """Children keep one operation of the parent and lose others, or gain symmetry.
 
     Half of them try to gain some; those that find none lose some instead.
@@ -25,22 +24,17 @@ class NeighbourGroup:
     Downwards, one operation is drawn; displacements and a strain are random, averaged over the
     cyclic group that it generates. So the child breaks the symmetry along a mode of one of its
     subgroups, as a phase transition does. Upwards, the parent is symmetrised at a drawn tolerance.
-
-    Attributes:
-        amplitude: standard deviation of the displacements before averaging, Å.
-        spread: standard deviation of the strain components before averaging.
     """
 
-    amplitude: Displacement = 0.5
-    spread: Share = 0.1
-    name: str = "neighbour-group"
-    n_parents: int = 1
-    keeps_cell: bool = False
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "neighbour-group"
+    keeps_cell = False
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    amplitude: Displacement = Field(
+        default=0.5, description="Standard deviation of the displacements before averaging, Å."
+    )
+    spread: Share = Field(
+        default=0.1, description="Standard deviation of the strain components before averaging."
+    )
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, model_validator
 
-from gencsp.deck_base import Displacement, check_fields
-from gencsp.errors import RequestError
-from gencsp.search.moves.base import Tools, bare
+from gencsp.deck_base import Displacement
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 
-@dataclass(frozen=True, slots=True)
-class Rattle:
+class Rattle(ConfiguredMove):
     """Normal displacements; their standard deviation is drawn between two limits, Å."""
 
-    least: Displacement = 0.1
-    most: Displacement = 0.6
-    name: str = "rattle"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "rattle"
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    least: Displacement = Field(default=0.1, description="Least standard deviation, Å.")
+    most: Displacement = Field(default=0.6, description="Greatest standard deviation, Å.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
         if self.least > self.most:
-            raise RequestError(f"least is {self.least} Å: it must not be above most, {self.most}.")
+            raise ValueError(f"least is {self.least} and most {self.most}")
+        return self
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more: one atom alone has no place of its own."""

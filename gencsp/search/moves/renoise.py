@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, model_validator
 
-from gencsp.deck_base import Count, Positive, check_fields
+from gencsp.deck_base import Count, Positive
 from gencsp.descriptors.tolerances import SYMPREC
-from gencsp.errors import ConstraintError, RequestError
-from gencsp.search.moves.base import Tools, bare, hold_symmetry
+from gencsp.errors import ConstraintError
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare, hold_symmetry
 
 
-@dataclass(frozen=True, slots=True)
-class Renoise:
+class Renoise(ConfiguredMove):
     """Positions noised to a drawn level, then reverse diffusion from there; the cell stays.
 
     Small levels shake the parent within what the model holds likely, large ones forget it. Every
     other child of a symmetric parent keeps its space group: noise and score are projected on it.
-
-    Attributes:
-        least, most: limits of the noise level, Å; its logarithm is drawn evenly.
-        steps: noise levels of the reverse diffusion.
     """
 
-    least: Positive = 0.3
-    most: Positive = 2.0
-    steps: Count = 20
-    name: str = "renoise"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = True
+    name = "renoise"
+    needs_model = True
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    least: Positive = Field(default=0.3, description="Least noise level, Å.")
+    most: Positive = Field(default=2.0, description="Greatest noise level, Å.")
+    steps: Count = Field(default=20, description="Noise levels of the reverse diffusion.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
         if self.least > self.most:
-            raise RequestError(f"least is {self.least} Å: it must not be above most, {self.most}.")
+            raise ValueError(f"least is {self.least} and most {self.most}")
+        return self
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

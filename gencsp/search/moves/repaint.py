@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
+from pydantic import Field
 
 from gencsp.composition import Composition
-from gencsp.deck_base import Count, check_fields
-from gencsp.search.moves.base import Tools, bare
+from gencsp.deck_base import Count
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 
-@dataclass(frozen=True, slots=True)
-class Repaint:
-    """The atoms nearest to a random point, two of them at least and at most two thirds of all.
+class Repaint(ConfiguredMove):
+    """The atoms nearest to a random point, two of them at least and at most two thirds of all."""
 
-    Attributes:
-        steps: noise levels of the inpainting.
-        passes: through each noise level (RePaint's resampling).
-    """
+    name = "repaint"
+    needs_model = True
 
-    steps: Count = 15
-    passes: Count = 3
-    name: str = "repaint"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
+    steps: Count = Field(default=15, description="Noise levels of the inpainting.")
+    passes: Count = Field(default=3, description="Passes through each noise level (RePaint).")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where something is left: three atoms or more."""

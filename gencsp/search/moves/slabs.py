@@ -7,26 +7,20 @@ swaps and shifts them; here the modules are slabs of any crystal between planes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 
-from gencsp.search.moves.base import Tools, bare
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 #: In-plane shifts of a slab, as fractions of a lattice vector.
 SHIFTS = np.array([0.0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4])
 
 
-@dataclass(frozen=True, slots=True)
-class Slabs:
+class Slabs(ConfiguredMove):
     """Two to four slabs along a lattice vector are reordered, and each may shift or turn over."""
 
-    name: str = "slabs"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "slabs"
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

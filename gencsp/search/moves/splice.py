@@ -17,9 +17,10 @@ from ase.cell import Cell
 from ase.data import atomic_numbers
 from ase.geometry.minkowski_reduction import minkowski_reduce
 from numpy.typing import NDArray
+from pydantic import Field
 
-from gencsp.deck_base import Count, check_fields
-from gencsp.search.moves.base import Tools
+from gencsp.deck_base import Count
+from gencsp.search.moves.base import ConfiguredMove, Tools
 from gencsp.search.moves.repaint import inpaint
 
 Array = NDArray[np.float64]
@@ -56,15 +57,11 @@ class Joined:
         return Atoms(self.numbers[rows], scaled_positions=self.frac[rows], cell=self.cell, pbc=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Heredity:
+class Heredity(ConfiguredMove):
     """A slab along a lattice vector from one parent, the rest from the other."""
 
-    name: str = "heredity"
-    n_parents: int = 2
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "heredity"
+    n_parents = 2
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where either parent has two atoms."""
@@ -77,15 +74,11 @@ class Heredity:
         return balanced(joined, parents, rng=rng, tools=tools)
 
 
-@dataclass(frozen=True, slots=True)
-class CutAndSplice:
+class CutAndSplice(ConfiguredMove):
     """Both halves of an oblique cut."""
 
-    name: str = "cut-and-splice"
-    n_parents: int = 2
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "cut-and-splice"
+    n_parents = 2
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where either parent has two atoms."""
@@ -98,27 +91,19 @@ class CutAndSplice:
         return balanced(joined, parents, rng=rng, tools=tools)
 
 
-@dataclass(frozen=True, slots=True)
-class Crossover:
+class Crossover(ConfiguredMove):
     """Generative crossover: halves of two parents, the seam between them inpainted.
 
     Atoms near a cut, and whatever a species has too many of, are taken out; the score model puts
     in what is then missing.
-
-    Attributes:
-        steps, passes: of the inpainting.
     """
 
-    steps: Count = 15
-    passes: Count = 3
-    name: str = "crossover"
-    n_parents: int = 2
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = True
+    name = "crossover"
+    n_parents = 2
+    needs_model = True
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    steps: Count = Field(default=15, description="Noise levels of the inpainting.")
+    passes: Count = Field(default=3, description="Passes through each noise level (RePaint).")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where a half can hold more than one atom."""

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
-from gencsp.deck_base import Share, check_fields
-from gencsp.search.moves.base import Tools, bare
+from gencsp.deck_base import Share
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 
-@dataclass(frozen=True, slots=True)
-class Strain:
+class Strain(ConfiguredMove):
     """The symmetric strain of USPEX (Glass, Oganov and Hansen, CPC 175, 713 (2006)).
 
     The cell is multiplied by 1 + ε with six independent normal components; the volume is then set
     to that of the parent times the exponential of a normal number.
-
-    Attributes:
-        spread: standard deviation of the components of ε.
-        volume: standard deviation of the logarithm of the volume.
     """
 
-    spread: Share = 0.2
-    volume: Share = 0.05
-    name: str = "strain"
-    n_parents: int = 1
-    keeps_cell: bool = False
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "strain"
+    keeps_cell = False
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    spread: Share = Field(default=0.2, description="Standard deviation of the components of ε.")
+    volume: Share = Field(
+        default=0.05, description="Standard deviation of the logarithm of the volume."
+    )
 
     def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002
         """To every crystal."""

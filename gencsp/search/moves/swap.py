@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
-from gencsp.deck_base import Fraction, check_fields
-from gencsp.search.moves.base import Tools, bare
+from gencsp.deck_base import Fraction
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(ConfiguredMove):
     """One swap, and another with probability ``more`` each time."""
 
-    more: Fraction = 0.4
-    name: str = "swap"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "swap"
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    more: Fraction = Field(default=0.4, description="Probability of another swap, each time.")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where there are two species."""
@@ -48,15 +41,10 @@ class Swap:
         return None if (child.numbers == parents[0].numbers).all() else child
 
 
-@dataclass(frozen=True, slots=True)
-class Permute:
+class Permute(ConfiguredMove):
     """All species dealt out again over all sites, which stay."""
 
-    name: str = "permute"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "permute"
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Where more than a swap is possible: two species, four atoms."""

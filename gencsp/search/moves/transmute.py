@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 
-from gencsp.search.moves.base import Tools, bare
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 from gencsp.search.moves.void import hole
 
 
-@dataclass(frozen=True, slots=True)
-class Transmute:
+class Transmute(ConfiguredMove):
     """One atom becomes another element, is taken out, or is put into a hole; a third each."""
 
-    name: str = "transmute"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = False
-    needs_model: bool = False
+    name = "transmute"
+    keeps_counts = False
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

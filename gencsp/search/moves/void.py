@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -11,21 +10,16 @@ from ase.data import covalent_radii
 from ase.geometry import get_distances
 from numpy.typing import NDArray
 
-from gencsp.search.moves.base import Tools, bare
+from gencsp.search.moves.base import ConfiguredMove, Tools, bare
 
 #: Random points among which a hole is sought.
 POINTS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(ConfiguredMove):
     """A random atom moves into a hole, see :func:`hole`."""
 
-    name: str = "void"
-    n_parents: int = 1
-    keeps_cell: bool = True
-    keeps_counts: bool = True
-    needs_model: bool = False
+    name = "void"
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """To anything of two atoms or more."""

@@ -14,7 +14,7 @@ from gencsp.diffusion.score_model import load_score_model
 from gencsp.errors import WeightsError
 from gencsp.filters.compactness import compactness
 from gencsp.proposers import propose
-from gencsp.proposers.options import ProposerOptions
+from gencsp.proposers.base import ProposerContext
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_weights_of_another_kind_are_refused_by_name() -> None:
 
 
 def test_proposals_are_crystals(model: JointModel) -> None:
-    options = ProposerOptions(joint_model=model, joint_sampler=JointSamplerSettings(steps=30))
-    made = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", options=options))
+    context = ProposerContext(joint_model=model, joint_sampler=JointSamplerSettings(steps=30))
+    made = list(propose("TiO2", n=4, max_atoms=6, proposer="pigen", context=context))
     assert len(made) == 4
     for atoms in made:
         assert 5 < atoms.cell.volume / len(atoms) < 25
