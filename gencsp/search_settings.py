@@ -12,6 +12,7 @@ from gencsp.decks import Named, SearchDeck
 from gencsp.errors import DeckError, RequestError
 from gencsp.io import read_structures
 from gencsp.plugins import Choice
+from gencsp.relax.minimisers import MINIMISERS
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.airss import AirssDeck, read_airss
 from gencsp.search.loop import SearchSettings
@@ -32,6 +33,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
 
     Raises:
         CompositionError, RequestError, StructureFileError, DeckError: it makes no sense.
+        PluginError: the package of the minimiser is at fault.
     """
     given = [deck.formula, deck.system, deck.airss]
     if sum(place is not None for place in given) != 1:
@@ -40,6 +42,8 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
     pressure = deck.pressure if airss.pressure is None else airss.pressure
     space = _space(deck, airss, pressure)
     deck.separations.require_elements(space.elements)
+    minimiser = Choice.read(deck.minimiser)
+    MINIMISERS.configure(minimiser)
     return SearchSettings(
         space=space,
         seed=deck.seed,
@@ -49,7 +53,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
             pressure=pressure,
             fixed_cell=space.cell is not None,
             keep_symmetry=deck.keep_symmetry,
-            minimiser=str(Choice.read(deck.minimiser)),
+            minimiser=str(minimiser),
         ),
         rattle=deck.rattle,
         ahead=deck.ahead,

@@ -24,20 +24,25 @@ from pydantic import BaseModel
 import gencsp
 from gencsp.composition import Composition
 from gencsp.deck_base import CellAtoms, Count, Deck, Fmax, Separation, check
+from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.joint.conditions import PropertyScale
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.process import JointProcess
+from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.lattice import scaled
+from gencsp.diffusion.run import SamplerSettings
 from gencsp.diffusion.schedule import noise_levels
 from gencsp.engine.select import get_engine
 from gencsp.errors import DftError, EngineError, GencspError, RequestError, StructureFileError
 from gencsp.filters.base import ConfiguredFilter
 from gencsp.potentials import get_potential
-from gencsp.relax.minimisers import make_minimiser
+from gencsp.relax.minimisers import MINIMISERS
 from gencsp.relax.settings import RelaxSettings
 from gencsp.search.acceptance import Metropolis
+from gencsp.search.books import Books
 from gencsp.search.compositions import OneComposition
+from gencsp.search.loop import SearchSettings
 from gencsp.search.moves import Tools
 from gencsp.search.random_search import RandomSearch
 from gencsp.search.sources import Turns
@@ -68,6 +73,17 @@ NO_SETTINGS = {
 FORMULA = Composition.parse("TiO2")
 ATOMS_SCALE = LatticeScale((0.0,) * 6, (1.0,) * 6)
 PROCESS = JointProcess(scale=ATOMS_SCALE)
+
+
+#: Classes that annotations name and that their modules import for type checkers alone.
+UNLOADED = {
+    "ScoreModel": ScoreModel,
+    "JointModel": JointModel,
+    "JointSamplerSettings": JointSamplerSettings,
+    "SamplerSettings": SamplerSettings,
+    "SearchSettings": SearchSettings,
+    "Books": Books,
+}
 
 
 class Anything:
@@ -133,7 +149,7 @@ def is_settings(one: type) -> bool:
 
 
 def typed_fields(one: type) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
-    hints = get_type_hints(one, include_extras=True)
+    hints = get_type_hints(one, localns=UNLOADED, include_extras=True)
     for field in dataclasses.fields(one):  # type: ignore[arg-type]
         # ``n_parents`` says what a move is; no user sets it.
         if field.init and field.name != "n_parents":
@@ -232,7 +248,7 @@ CASES = [
 
 def test_settings_are_found() -> None:
     names = {one.__name__ for one in classes()}
-    wanted = {"RelaxSettings", "Request", "ProposerOptions", "CycleDeck", "Limits", "Rattle"}
+    wanted = {"RelaxSettings", "Request", "ProposerContext", "CycleDeck", "Limits", "Rattle"}
     assert wanted <= names
     assert len(CASES) > 150
 
@@ -348,7 +364,7 @@ SALT = bulk("NaCl", "rocksalt", a=5.64)
         ("steps", lambda: noise_levels(0, sigma_min=0.1, sigma_max=1.0)),
         ("sigma_max", lambda: noise_levels(3, sigma_min=0.1, sigma_max=float("nan"))),
         ("spacing", lambda: noise_levels(3, sigma_min=0.1, sigma_max=1.0, spacing="even")),
-        ("minimiser", lambda: make_minimiser("newton")),
+        ("minimiser", lambda: MINIMISERS.make("newton")),
         ("engine", lambda: get_potential("sevennet", engine="nowhere")),
         ("share", lambda: Turns(share=float("nan"), seeded=True)),
         ("shakes", lambda: RandomSearch(turns=Turns(share=0.5, seeded=True), shakes=-1)),

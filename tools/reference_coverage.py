@@ -24,14 +24,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from oqmd_icsd import key
-
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull import Hull
 from gencsp.errors import CompositionError
 from gencsp.references import HullEntry
 
-Key = frozenset[tuple[str, int]]
+Key = Composition
 #: Formula to the space groups of its converged references.
 Phases = dict[Key, set[int]]
 
@@ -84,7 +82,7 @@ def draw_stable(energies: Path, number: int, seed: int) -> list[str]:
     random.Random(seed).shuffle(compounds)
     found: list[str] = []
     for composition in compounds:
-        energy = lowest[key(composition)][1]
+        energy = lowest[composition.reduced][1]
         if hull.decomposition_energy(composition, energy) <= ON_HULL:
             found.append(composition.formula)
         if len(found) == number:
@@ -103,7 +101,7 @@ def _lowest(energies: Path) -> dict[Key, tuple[Composition, float]]:
         # The elements in one order, so that a formula has one name however the table writes it.
         composition = Composition(tuple(sorted(composition.counts)))
         energy = float(row["e_form_per_atom"])
-        name = key(composition)
+        name = composition.reduced
         if name not in lowest or energy < lowest[name][1]:
             lowest[name] = (composition, energy)
     return lowest
@@ -114,7 +112,7 @@ def read_phases(path: Path) -> Phases:
     phases: Phases = {}
     for row in _rows(path):
         if row["energy_per_atom"]:
-            formula = key(Composition.parse(row["formula"]))
+            formula = Composition.parse(row["formula"]).reduced
             phases.setdefault(formula, set()).add(int(row["space_group"]))
     return phases
 
@@ -123,7 +121,7 @@ def coverage(sample: Iterable[Composition], phases: Phases) -> dict[str, Any]:
     """Of a sample those that have a reference: all, and by number of elements."""
     counts: dict[str, list[int]] = {}
     for composition in sample:
-        covered = key(composition) in phases
+        covered = composition.reduced in phases
         for group in ("all", f"{len(composition.elements)} elements"):
             have, of = counts.setdefault(group, [0, 0])
             counts[group] = [have + covered, of + 1]
@@ -145,7 +143,7 @@ def everyday(path: Path, phases: Phases) -> dict[str, Any]:
 
 
 def _groups(row: dict[str, str], phases: Phases) -> set[int]:
-    return phases.get(key(Composition.parse(row["formula"])), set())
+    return phases.get(Composition.parse(row["formula"]).reduced, set())
 
 
 def _known(row: dict[str, str], phases: Phases) -> bool:

@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from oqmd_icsd import key
 from reference_sources import LICENCES, Candidate
 
 from gencsp.composition import Composition
 from gencsp.symmetry import space_group
 
-Key = frozenset[tuple[str, int]]
+Key = Composition
 
 #: Elements of the earth's crust and of everyday technology.
 COMMON = frozenset(
@@ -72,7 +71,7 @@ def ordered(
     formulas = {formula for formula, _ in phases}
     ranks: list[tuple[tuple[Any, ...], Queued]] = []
     for item in sorted(queued, key=_preference):
-        formula = key(item.formula)
+        formula = item.formula.reduced
         phase = (formula, item.space_group)
         if phase in phases:
             part = 4

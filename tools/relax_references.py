@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from oqmd_icsd import key
 from reference_queue import Queued, examine, ordered, read_queue, write_queue
 from reference_sources import from_amcsd, from_extxyz, from_oqmd_icsd
 from reference_table import export, record
@@ -85,7 +84,7 @@ def _collect(path: Path, options: argparse.Namespace) -> None:
     ):
         new = (candidate for candidate in source if candidate.source_id not in have)
         found += track(examine(new, options.max_atoms), f"Reading {name}")
-    known = ((key(entry.composition), entry.space_group) for entry in entries)
+    known = ((entry.composition.reduced, entry.space_group) for entry in entries)
     queue = ordered(found, known=known, first=_formulas(options.first))
     write_queue(path, queue)
     facts = {
@@ -96,14 +95,14 @@ def _collect(path: Path, options: argparse.Namespace) -> None:
     path.with_name("queue.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def _formulas(path: Path | None) -> frozenset[frozenset[tuple[str, int]]]:
+def _formulas(path: Path | None) -> frozenset[Composition]:
     """The formulas of a CSV file that gencsp can read."""
     found = set()
     if path is not None:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 try:
-                    found.add(key(Composition.parse(row["formula"])))
+                    found.add(Composition.parse(row["formula"]).reduced)
                 except CompositionError:  # an element that no reference has
                     continue
     return frozenset(found)

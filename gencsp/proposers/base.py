@@ -122,7 +122,7 @@ class ProposerContext:
     volume_spread: Fraction = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check("volume_spread", self.volume_spread, Fraction)
 
 
 class ConfiguredProposer(Configured):

@@ -81,6 +81,12 @@ def test_their_minimiser_and_sampler_do_their_work() -> None:
     ]
     assert all(end.converged for end in ends)
     assert ends[0].energy == pytest.approx(ends[1].energy, abs=0.02)
+    # On the numbers of a batched engine, too.
+    (end,) = get_potential("chgnet").relax(
+        [bulk("MgO", "rocksalt", a=4.4)], RelaxSettings(fmax=0.05, minimiser="descent")
+    )
+    assert end.converged
+    assert end.energy_per_atom == pytest.approx(-6.314, abs=0.005)
     # The flow of a narrow normal shrinks displacements by the ratio of its widths, to 0.006 Å here.
     centre = np.array([[1.0, 2.0, 3.0]])
     found = Atoms("Na", positions=centre, cell=np.eye(3) * 4.0, pbc=True)

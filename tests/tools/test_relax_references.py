@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from oqmd_icsd import key
 from reference_queue import examine, ordered, read_queue, write_queue
 from reference_sources import AMCSD, MATERIALS_PROJECT, OQMD_ICSD, Candidate, from_extxyz, primitive
 from reference_table import COLUMNS, export
@@ -33,7 +32,9 @@ def candidates(*rows):
 
 def order(found, *, known=(), first=()):
     queue = ordered(
-        examine(found, 200), known=known, first=frozenset(key(Composition.parse(f)) for f in first)
+        examine(found, 200),
+        known=known,
+        first=frozenset(Composition.parse(f).reduced for f in first),
     )
     return [item.candidate.source_id for item in queue]
 
@@ -51,7 +52,7 @@ def queue(tmp_path):
 
 
 def test_everyday_then_stable_then_the_others_then_repeats():
-    salt = key(Composition.parse("NaCl"))
+    salt = Composition.parse("NaCl").reduced
     found = candidates(
         (OQMD_ICSD, "repeats a reference", SALT, -0.1),
         (OQMD_ICSD, "other form of a reference", CSCL_LIKE, -0.1),
