@@ -35,7 +35,7 @@ from gencsp.diffusion.run import SamplerSettings
 from gencsp.diffusion.schedule import noise_levels
 from gencsp.engine.select import get_engine
 from gencsp.errors import DftError, EngineError, GencspError, RequestError, StructureFileError
-from gencsp.filters.base import ConfiguredFilter
+from gencsp.plugins import Configured
 from gencsp.potentials import get_potential
 from gencsp.relax.minimisers import MINIMISERS
 from gencsp.relax.settings import RelaxSettings
@@ -83,6 +83,7 @@ UNLOADED = {
     "SamplerSettings": SamplerSettings,
     "SearchSettings": SearchSettings,
     "Books": Books,
+    "Turns": Turns,
 }
 
 
@@ -138,6 +139,8 @@ def classes() -> tuple[type, ...]:
 def is_settings(one: type) -> bool:
     if one.__name__.startswith("_") or one.__name__ in NO_SETTINGS:
         return False
+    if issubclass(one, Configured) and not hasattr(one, "name"):
+        return False  # a base, of which there are no instances
     if issubclass(one, BaseModel):
         return True
     if not dataclasses.is_dataclass(one) or not one.__dataclass_params__.frozen:  # type: ignore[attr-defined]
@@ -233,7 +236,7 @@ def made(one: type, **values: Any) -> Any:
     needed = NEEDED.get(one.__name__, {}) | values
     if issubclass(one, Deck):
         return one.make(**needed)
-    if issubclass(one, ConfiguredFilter):
+    if issubclass(one, Configured):
         return one.from_options(needed)
     return one(**needed)
 

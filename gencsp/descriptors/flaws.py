@@ -15,6 +15,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from gencsp.composition import ELEMENTS
+from gencsp.deck_base import NonNegative, Share, check_fields
 from gencsp.descriptors.distances import min_height, pair_distances
 from gencsp.least_distances import CLOSEST, NO_PAIRS, LeastDistances
 
@@ -68,7 +69,7 @@ class Limits:
     Attributes:
         known_elements: elements must be among :data:`gencsp.composition.ELEMENTS`.
         least_volume: of the cell, Å³.
-        volume_per_atom: least and most, Å³/atom.
+        volume_per_atom: least and most, Å³/atom; ``None`` for any.
         least_vector: shortest lattice vector, Å.
         least_height: least distance of opposite faces of the cell, as a share of the cube root of
             its volume: 1 for a cube, small for cells thin or elongated.
@@ -78,12 +79,15 @@ class Limits:
     """
 
     known_elements: bool = False
-    least_volume: float = NO_VOLUME
-    volume_per_atom: tuple[float, float] = (0.0, float("inf"))
-    least_vector: float = 0.0
-    least_height: float = 0.0
-    share: float | None = None
+    least_volume: NonNegative = NO_VOLUME
+    volume_per_atom: tuple[NonNegative, NonNegative] | None = None
+    least_vector: NonNegative = 0.0
+    least_height: NonNegative = 0.0
+    share: Share | None = None
     separations: LeastDistances = NO_PAIRS
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 #: What a relaxation can go on with.
@@ -157,14 +161,16 @@ def too_dense(
     """Which of a batch are ``TOO_DENSE``; cells (b, 3, 3) in Å, numbers of atoms (b,)."""
     per_atom = np.abs(np.linalg.det(cells)) / sizes
     shortest = np.linalg.norm(cells, axis=2).min(axis=1)
-    return np.asarray((per_atom < limits.volume_per_atom[0]) | (shortest < limits.least_vector))
+    least = 0.0 if limits.volume_per_atom is None else limits.volume_per_atom[0]
+    return np.asarray((per_atom < least) | (shortest < limits.least_vector))
 
 
 def too_sparse(
     cells: Array, sizes: NDArray[np.int64], limits: Limits = RELAXABLE
 ) -> NDArray[np.bool_]:
     """Which of a batch are ``TOO_SPARSE``; cells (b, 3, 3) in Å, numbers of atoms (b,)."""
-    return np.asarray(np.abs(np.linalg.det(cells)) / sizes > limits.volume_per_atom[1])
+    most = np.inf if limits.volume_per_atom is None else limits.volume_per_atom[1]
+    return np.asarray(np.abs(np.linalg.det(cells)) / sizes > most)
 
 
 def _partly_occupied(atoms: Atoms) -> bool:

@@ -72,7 +72,7 @@ def relax(
         fixed_cell: relax atoms only.
         keep_symmetry: keep the space group that spglib finds in the start at ``symprec``.
         symprec: Å.
-        minimiser: "quasi-newton", or "fire".
+        minimiser: by name, "quasi-newton" or "fire", or of another package.
         time_limit: wall seconds for one structure from when it enters the batch.
         ceiling: give up structures that stay above this enthalpy, eV/atom.
         workers: CPU threads.
@@ -94,8 +94,10 @@ def relax(
         WeightsError: the weights are not there.
     """
     from gencsp.engine.select import get_engine
+    from gencsp.relax.minimisers import MINIMISERS
 
     check("workers", workers, Workers)
+    MINIMISERS.configure(minimiser)
     settings = RelaxSettings(
         fmax=fmax,
         steps=steps,

@@ -16,6 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.composition import Composition
+from gencsp.deck_base import AngleTolerance, Positive, check_fields
 from gencsp.errors import RequestError
 from gencsp.similarity.cells import compact
 
@@ -40,10 +41,13 @@ class Tolerances:
         scale: scale both crystals to one volume first, so that pressure makes no other crystal.
     """
 
-    ltol: float = 0.2
-    stol: float = 0.3
-    angle_tol: float = 5.0
+    ltol: Positive = 0.2
+    stol: Positive = 0.3
+    angle_tol: AngleTolerance = 5.0
     scale: bool = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 #: pymatgen's defaults: what gencsp calls the same crystal wherever nothing else is said.
