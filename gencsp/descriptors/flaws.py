@@ -15,7 +15,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from gencsp.composition import ELEMENTS
-from gencsp.deck_base import NonNegative, Share, check_fields
+from gencsp.deck_base import NonNegative, check_fields
 from gencsp.descriptors.distances import min_height, pair_distances
 from gencsp.least_distances import CLOSEST, NO_PAIRS, LeastDistances
 
@@ -83,7 +83,7 @@ class Limits:
     volume_per_atom: tuple[NonNegative, NonNegative] | None = None
     least_vector: NonNegative = 0.0
     least_height: NonNegative = 0.0
-    share: Share | None = None
+    share: NonNegative | None = None
     separations: LeastDistances = NO_PAIRS
 
     def __post_init__(self) -> None:
