@@ -22,6 +22,7 @@ from gencsp.descriptors.flaws import (
     too_dense,
     too_sparse,
 )
+from gencsp.least_distances import LeastDistances
 
 STRICT = Limits(
     known_elements=True,
@@ -89,14 +90,11 @@ def test_distances_of_pairs_stand_in_place_of_the_share() -> None:
     atoms = salt()
     nearest = 2.8
 
-    def least(symbols: list[str], beyond: float = 0.0) -> np.ndarray:
-        assert symbols == ["Cl", "Na"]
-        table = np.zeros((2, 2))
-        table[0, 1] = table[1, 0] = nearest + beyond
-        return table
+    def at_least(distance: float) -> LeastDistances:
+        return LeastDistances((("Cl", "Na", distance),))
 
-    assert find_flaws(atoms, Limits(least_distances=lambda s: least(list(s), -1e-6))) == ()
-    flaws = find_flaws(atoms, Limits(share=0.1, least_distances=lambda s: least(list(s), 1e-6)))
+    assert find_flaws(atoms, Limits(separations=at_least(nearest - 1e-6))) == ()
+    flaws = find_flaws(atoms, Limits(share=0.1, separations=at_least(nearest + 1e-6)))
     assert flaws == (Flaw.TOO_CLOSE,)
 
 
