@@ -36,8 +36,8 @@ sanitize: .venv/installed-test
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(BIN)/python tools/with_extension.py $(SANITIZED)/site -p no:cacheprovider \
-		tests/engine/test_native.py tests/engine/test_native_relax.py tests/engine/test_same_path.py \
-		tests/engine/test_any_input.py
+		tests/potentials/chgnet/test_native.py tests/potentials/chgnet/test_native_relax.py tests/potentials/chgnet/test_same_path.py \
+		tests/potentials/chgnet/test_any_input.py
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

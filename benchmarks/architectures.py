@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from gencsp.benchmark.record import record
 from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
-from gencsp.diffusion.training.objective import ScoreObjective, validate
+from gencsp.diffusion.training.score_objective import ScoreObjective, validate
 from gencsp.diffusion.training.trainer import TrainSettings, new_state, train_step
+from gencsp.measure.record import record
 
 SEED = 0
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ import ase.io
 from ase import Atoms
 
 from gencsp.composition import Composition
-from gencsp.relax.result import Relaxed
+from gencsp.minimise.result import Relaxed
 
 CLIENT = Path(__file__).parent / "cryspy_client.py"
 KINDS = {"CrySPY random": "RS", "CrySPY evolutionary": "EA"}

@@ -26,15 +26,15 @@ from ase.db import connect
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
-from gencsp.descriptors.tolerances import SAME_ENERGY
-from gencsp.io import read_structures
+from gencsp.io.structures import read_structures
+from gencsp.measure.record import record
+from gencsp.measure.statistics import WILSON, share
+from gencsp.potentials.call import relax
 from gencsp.proposers import propose
-from gencsp.relax import relax
 from gencsp.similarity import StructureIndex, deduplicate, fingerprint
 from gencsp.similarity.index import CANDIDATES, RADIUS
+from gencsp.similarity.tolerances import SAME_ENERGY
 
 #: So many distinct crystals.
 Draw = Callable[[int, np.random.Generator], list[Atoms]]

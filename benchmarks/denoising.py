@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import BOOTSTRAP, bootstrap_interval
 from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.samplers import SamplerSettings, sample
-from gencsp.diffusion.score_model import load_score_model
+from gencsp.diffusion.positions.model import load_score_model
+from gencsp.diffusion.positions.sampler import SamplerSettings, sample
 from gencsp.diffusion.training.data import stream_extxyz
+from gencsp.measure.record import record
+from gencsp.measure.statistics import BOOTSTRAP, bootstrap_interval
 
 RATTLES = (0.1, 0.3, 0.5)
 SEED = 0

@@ -26,10 +26,10 @@ from ase.db import connect
 from ase.geometry import wrap_positions
 from numpy.random import Generator
 
-from gencsp.benchmark.record import record
-from gencsp.engine.base import ModelName
-from gencsp.engine.native import NativeEngine
-from gencsp.engine.reference import reference_evaluation
+from gencsp.measure.record import record
+from gencsp.potentials.base import ModelName
+from gencsp.potentials.chgnet.native import NativeEngine
+from gencsp.potentials.chgnet.reference import reference_evaluation
 
 ELEMENTS = [s for s in chemical_symbols[1:95] if s not in {"Po", "At", "Rn", "Fr", "Ra"}]
 LIMITS = {"energy": 1e-4, "forces": 1e-3, "stress": 0.01}  # eV/atom, eV/Å, GPa

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gencsp.descriptors.tolerances import KEPT_SYMPREC
+from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from gencsp.relax.settings import Minimiser
+    from gencsp.minimise.settings import Minimiser
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 THREADS = 2
@@ -63,8 +63,8 @@ def relax_with_engine(
     batch: list[Atoms], minimiser: Minimiser | None, keep_symmetry: bool = False
 ) -> Summary:
     """All at once by the native engine; ``None`` for the default minimiser."""
-    from gencsp.engine.select import get_engine
-    from gencsp.relax.settings import RelaxSettings
+    from gencsp.minimise.settings import RelaxSettings
+    from gencsp.potentials.chgnet.select import get_engine
 
     settings = RelaxSettings(
         fmax=FMAX, steps=STEPS, keep_symmetry=keep_symmetry, symprec=KEPT_SYMPREC

@@ -14,8 +14,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
-from gencsp.benchmark.record import gemm_rate, record
-from gencsp.engine.native import NativeEngine, instruction_sets
+from gencsp.measure.record import gemm_rate, record
+from gencsp.potentials.chgnet.native import NativeEngine, instruction_sets
 
 REPEATS = ((1, 1, 1), (2, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5))  # 8 to 1,000 atoms
 # Multiplications of the matrix products, forward and backward; activations come on top.

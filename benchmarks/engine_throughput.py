@@ -32,7 +32,7 @@ from engine_contenders import (
 from engine_scaling import multiplications
 from engine_workload import proposals, random_crystals
 
-from gencsp.benchmark.record import gemm_rate, record
+from gencsp.measure.record import gemm_rate, record
 
 if TYPE_CHECKING:
     from ase import Atoms

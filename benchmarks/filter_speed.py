@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from gencsp.benchmark.record import record
 from gencsp.filters import get_filter
-from gencsp.filters.packed import PackedStructures
+from gencsp.io.packed import PackedStructures
+from gencsp.measure.record import record
 
 ATOMS = 20
 CHEAP = ("distances", "pair_potential", "compositional_novelty", "compactness")

@@ -25,17 +25,17 @@ import numpy as np
 from ase import Atoms
 from filter_energies import FMAX, STEPS, Ended, Relaxations, sun
 
-from gencsp.benchmark.pseudo_random import pseudo_random
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import ELEMENTS
+from gencsp.descriptors.local_diversity import local_diversity
 from gencsp.filters import get_filter
-from gencsp.filters.local_diversity import local_diversity
 from gencsp.filters.pair_potential import PAPER_THRESHOLD, shipped_potential
 from gencsp.filters.plots import draw_curves
 from gencsp.filters.prototypes import unmatched_shares
 from gencsp.filters.summary import HULL_THRESHOLDS
-from gencsp.io import read_structures
+from gencsp.io.structures import read_structures
+from gencsp.measure.pseudo_random import pseudo_random
+from gencsp.measure.record import record
+from gencsp.measure.statistics import WILSON, share
 
 #: Column of the paper, filter.
 COLUMNS = {

@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
 from gencsp.diffusion.training.data import stream_extxyz
+from gencsp.measure.record import record
+from gencsp.measure.statistics import WILSON, share
+from gencsp.minimise import Relaxed
+from gencsp.potentials.call import relax
 from gencsp.proposers import Request, get_proposer
-from gencsp.relax import Relaxed, relax
 from gencsp.similarity import LOOSE, STANDARD, Tolerances, same_crystal
-from gencsp.symmetry import space_group
+from gencsp.symmetry.refinement import space_group
 
 SEED = 0
 TOLERANCES = {"default": STANDARD, "loose": LOOSE}

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from pymatgen.core import Composition as PymatgenComposition
 
-from gencsp.benchmark.record import record
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.convex_hull import Hull
-from gencsp.references import HullEntry, shipped_references
+from gencsp.convex_hull.entries import HullEntry, shipped_references
+from gencsp.convex_hull.hull import Hull
+from gencsp.measure.record import record
 
 #: eV/atom: a phase this close to its hull counts as on it.
 ON_HULL = 1e-4

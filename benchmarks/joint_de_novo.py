@@ -24,14 +24,14 @@ from filter_energies import Relaxations
 from filters import COLUMNS, Samples, judge
 from joint_options import add_model_options, add_sampler_options, network_of, settings_of
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval
 from gencsp.diffusion.joint.conditions import PROPERTIES, Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
-from gencsp.diffusion.joint.labels import as_array, label_crystals
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.joint.sizes import draw_size
+from gencsp.diffusion.training.labels import as_array, label_crystals
+from gencsp.measure.record import record
+from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval
 
 #: Name of a row: targets and weight w = 1 + g of eq. 7; weight 1 is the ablation without guidance.
 ROWS: dict[str, tuple[dict[Property, float], float]] = {

@@ -26,12 +26,12 @@ import torch
 from ase import Atoms
 from joint_options import add_model_options, add_sampler_options, network_of, settings_of
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.training.data import stream_extxyz
+from gencsp.measure.record import record
+from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.similarity import LOOSE, as_structure, structure_matcher
 
 RESULTS = Path(__file__).parent / "results"

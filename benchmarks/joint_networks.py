@@ -20,9 +20,9 @@ from pathlib import Path
 import ase.io
 from ase import Atoms
 
+from gencsp.cli.train_joint import joint
 from gencsp.composition import Composition
 from gencsp.diffusion.training.data import read_held_out, stream_extxyz
-from gencsp.diffusion.training.joint_command import joint
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ import torch
 from ase import Atoms
 from torch import nn
 
-from gencsp.benchmark.record import record
 from gencsp.diffusion.joint.conditions import as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
+from gencsp.measure.record import record
 
 SIZES = (4, 10, 20)
 BATCH = 32

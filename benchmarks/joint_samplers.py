@@ -20,11 +20,11 @@ import torch
 from joint_matches import distances, samples_of, summary
 from joint_options import add_model_options, network_of
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, share
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.filters.pair_potential import PairPotential
+from gencsp.measure.record import record
+from gencsp.measure.statistics import BOOTSTRAP, WILSON, share
 
 RESULT = Path(__file__).parent / "results" / "joint_samplers.json"
 SAMPLERS = {

@@ -23,13 +23,13 @@ from ase.neighborlist import primitive_neighbor_list
 from relax_workload import FORMULAS, LARGEST, MORE_FORMULAS, SEED, SMALLEST, workload
 from scipy.stats import binomtest, wilcoxon
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
-from gencsp.engine.native import NativeEngine
-from gencsp.relax import RelaxSettings
-from gencsp.relax.crystals import Crystals, Values
-from gencsp.relax.inflight import relax_in_flight
-from gencsp.relax.settings import TRUST_REGION, TrustRegionSettings
+from gencsp.measure.record import record
+from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
+from gencsp.minimise import RelaxSettings
+from gencsp.minimise.crystals import Crystals, Values
+from gencsp.minimise.inflight import relax_in_flight
+from gencsp.minimise.settings import TRUST_REGION, TrustRegionSettings
+from gencsp.potentials.chgnet.native import NativeEngine
 from gencsp.similarity import Tolerances, as_structure, structure_matcher
 
 FMAX, STEPS = 0.1, 200

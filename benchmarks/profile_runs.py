@@ -35,24 +35,32 @@ PARTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("propose: graph", "gencsp.diffusion.networks.density", ("radius_graph", "density_cutoff")),
     ("propose: graph", "gencsp.diffusion.networks.density", ("expand",)),
     ("propose: projection", "gencsp.diffusion.projection", ("Projection.__call__",)),
-    ("propose: projection", "gencsp.diffusion.run", ("build_projection", "read_constraints")),
-    ("propose: noise", "gencsp.diffusion.run", ("standard_normal",)),
+    (
+        "propose: projection",
+        "gencsp.diffusion.positions.run",
+        ("build_projection", "read_constraints"),
+    ),
+    ("propose: noise", "gencsp.diffusion.positions.run", ("standard_normal",)),
     ("propose: skeletons", "gencsp.proposers.symmetric", ("SymmetricProposer._start",)),
     ("random crystals", "gencsp.proposers.random", ("draw_crystals",)),
     ("random crystals", "gencsp.proposers.pyxtal_random", ("pyxtal_crystal",)),
-    ("propose: rest", "gencsp.search.tasks", ("propose",)),
-    ("moves", "gencsp.search.worker", ("_start",)),
-    ("relaxation", "gencsp.assembly", ("_relax",)),
+    ("propose: rest", "gencsp.searches.tasks", ("propose",)),
+    ("moves", "gencsp.searches.worker", ("_start",)),
+    ("relaxation", "gencsp.runs.cycle", ("_relax",)),
     ("symmetry", "gencsp.records", ("name_space_group",)),
-    ("symmetry", "gencsp.search.tasks", ("refine", "framework")),
-    ("symmetry", "gencsp.search.cycle", ("choose_guests",)),
-    ("hull", "gencsp.convex_hull", ("Hull.load", "Hull.decomposition_energy", "Hull.energy_above")),
-    ("fingerprints and duplicates", "gencsp.search.duplicates", ("IndexedDuplicates.add",)),
-    ("fingerprints and duplicates", "gencsp.search.cycle", ("rank",)),
+    ("symmetry", "gencsp.searches.tasks", ("refine", "framework")),
+    ("symmetry", "gencsp.searches.cycle", ("choose_guests",)),
+    (
+        "hull",
+        "gencsp.convex_hull.hull",
+        ("Hull.load", "Hull.decomposition_energy", "Hull.energy_above"),
+    ),
+    ("fingerprints and duplicates", "gencsp.searches.duplicates", ("IndexedDuplicates.add",)),
+    ("fingerprints and duplicates", "gencsp.searches.cycle", ("rank",)),
     ("store: write", "gencsp.store.disk", ("DiskStore.finish_all", "DiskStore.__init__")),
     ("store: read", "gencsp.store.disk", ("DiskStore.get", "DiskStore.load", "DiskStore.tasks")),
-    ("models loaded", "gencsp.assembly", ("_identify_models",)),
-    ("models loaded", "gencsp.assembly_search", ("_identify_models",)),
+    ("models loaded", "gencsp.runs.cycle", ("_identify_models",)),
+    ("models loaded", "gencsp.runs.search", ("_identify_models",)),
 ]
 
 #: Runs by name: what is run, and its deck.
@@ -133,7 +141,7 @@ def main() -> None:
         fewer = {number: max(2, round(options.scale * deck[number]))}
         json.dump({**fewer, **profiled(kind, {**deck, **fewer})}, sys.stdout)
         return
-    from gencsp.benchmark.record import record
+    from gencsp.measure.record import record
 
     kept = json.loads(options.out.read_text())["results"] if options.out.exists() else {}
     for name in options.runs:
@@ -230,10 +238,10 @@ def time_functions(watch: Watch, label: str, module: str, names: tuple[str, ...]
 
 def run_cycle(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     """A whole cycle, its tasks in this process."""
-    from gencsp import assembly
-    from gencsp.decks import CycleDeck
-    from gencsp.execute import ThisProcess
+    from gencsp.executors import ThisProcess
     from gencsp.provenance import Stage
+    from gencsp.runs import cycle as assembly
+    from gencsp.runs.decks import CycleDeck
 
     vars(assembly)["LocalProcesses"] = lambda _: ThisProcess()
     with assembly.open_cycle(CycleDeck.make(out=Path(folder) / "run", **deck)) as cycle:
@@ -249,9 +257,9 @@ def run_cycle(deck: dict[str, Any], folder: str) -> dict[str, Any]:
 
 def run_search(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     """A whole search, its tasks in this process."""
-    from gencsp import assembly_search
-    from gencsp.decks import SearchDeck
-    from gencsp.execute import ThisProcess
+    from gencsp.executors import ThisProcess
+    from gencsp.runs import search as assembly_search
+    from gencsp.runs.decks import SearchDeck
 
     @contextmanager
     def here(_: str, *, workers: int) -> Iterator[ThisProcess]:  # noqa: ARG001
@@ -261,12 +269,12 @@ def run_search(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     with assembly_search.open_search(SearchDeck.make(out=Path(folder) / "run", **deck)) as search:
         ranked = search.run()
     return {
-        "relaxations": search.books.relaxed,
+        "relaxations": search.ledger.relaxed,
         "ranked": len(ranked),
-        "different": sum(search.books.new.values()),
-        "moves": dict(search.books.moves),
-        "best": round(float(search.books.best.info["decomposition_energy"]), 4)
-        if search.books.best is not None
+        "different": sum(search.ledger.new.values()),
+        "moves": dict(search.ledger.moves),
+        "best": round(float(search.ledger.best.info["decomposition_energy"]), 4)
+        if search.ledger.best is not None
         else None,
     }
 

@@ -22,18 +22,18 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, ks_2samp
 
-from gencsp.benchmark.record import record
 from gencsp.composition import Composition
 from gencsp.descriptors.distances import min_height, pair_distances
-from gencsp.diffusion.lattice import bravais, centring
-from gencsp.least_distances import LeastDistances
+from gencsp.descriptors.least_distances import LeastDistances
+from gencsp.measure.record import record
 from gencsp.proposers.checks import keeps_apart
-from gencsp.proposers.occupancy import can_hold
+from gencsp.proposers.crystals.lattice import bravais, centring
+from gencsp.proposers.crystals.occupancy import can_hold
+from gencsp.proposers.crystals.random_crystals import RandomCrystal, Recipe, draw_crystals
+from gencsp.proposers.crystals.volume import predict_volume
+from gencsp.proposers.crystals.wyckoff import primitive, sites
+from gencsp.proposers.crystals.wyckoff_table import merge_table
 from gencsp.proposers.pyxtal_random import draw_with_pyxtal, pyxtal_crystal, pyxtal_group
-from gencsp.proposers.random_crystals import RandomCrystal, Recipe, draw_crystals
-from gencsp.proposers.wyckoff import primitive, sites
-from gencsp.proposers.wyckoff_table import merge_table
-from gencsp.volume import predict_volume
 
 Array = NDArray[np.float64]
 Sites = tuple[tuple[str, str], ...]

@@ -19,10 +19,10 @@ from ase import Atoms
 from ase.build import bulk
 from scipy.stats import linregress, t
 
-from gencsp.benchmark.record import record
-from gencsp.engine.native import NativeEngine
-from gencsp.relax import Outcome, RelaxSettings
-from gencsp.relax.settings import Minimiser
+from gencsp.measure.record import record
+from gencsp.minimise import Outcome, RelaxSettings
+from gencsp.minimise.settings import Minimiser
+from gencsp.potentials.chgnet.native import NativeEngine
 
 SAMPLES = 100
 #: Share of the run whose samples are left out: memory is still finding its level.

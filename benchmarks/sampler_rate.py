@@ -16,10 +16,10 @@ from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
-from gencsp.assembly import NamedProposer
-from gencsp.benchmark.record import record
 from gencsp.composition import Composition
-from gencsp.execute import LocalProcesses
+from gencsp.executors import LocalProcesses
+from gencsp.measure.record import record
+from gencsp.runs.parts import NamedProposer
 
 WORKERS = 2
 #: Formula, and formula units that make 10 atoms; worker k begins with the k-th.
@@ -86,9 +86,9 @@ def propose(name: str, worker: int, n: int, seed: int) -> dict[str, Any]:
     import numpy as np
 
     from gencsp.proposers.base import Request
-    from gencsp.search.tasks import made_once
+    from gencsp.searches.tasks import cached_make
 
-    proposer = made_once(NamedProposer(name))
+    proposer = cached_make(NamedProposer(name))
     failed = proposer.failures
     formula, units = CRYSTALS[worker % len(CRYSTALS)]
     request = Request(composition=Composition.parse(formula), n=n, units=(units,))

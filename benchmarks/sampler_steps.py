@@ -18,13 +18,13 @@ import torch
 from ase import Atoms
 from ase.constraints import FixAtoms
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.diffusion.noise import randomise
-from gencsp.diffusion.samplers import SamplerSettings, sample
-from gencsp.diffusion.score_model import NetworkScoreModel, load_score_model
+from gencsp.diffusion.positions.model import NetworkScoreModel, load_score_model
+from gencsp.diffusion.positions.sampler import SamplerSettings, sample
 from gencsp.diffusion.training.data import stream_extxyz
-from gencsp.engine.select import get_engine
+from gencsp.measure.record import record
+from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
+from gencsp.potentials.chgnet.select import get_engine
 from gencsp.similarity import same_crystal
 
 SEED = 0

@@ -26,21 +26,22 @@ import torch
 from ase import Atoms
 from cryspy_host import KINDS, Client, deck_of
 
-from gencsp.assembly import NamedRelaxer
-from gencsp.assembly_search import Plan
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.composition import Composition
-from gencsp.decks import SearchDeck
 from gencsp.diffusion.training.data import stream_extxyz
-from gencsp.execute import ThisProcess
-from gencsp.io import write_extxyz
+from gencsp.executors import ThisProcess
+from gencsp.io.structures import write_extxyz
+from gencsp.measure.record import record
+from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
+from gencsp.minimise import RelaxSettings
+from gencsp.minimise.result import Relaxed
+from gencsp.potentials.call import relax
 from gencsp.proposers import Request, get_proposer
-from gencsp.relax import RelaxSettings, relax
-from gencsp.relax.result import Relaxed
-from gencsp.search.basin_hopping import HOP_MOVES
-from gencsp.search.genetic import GENETIC_MOVES
-from gencsp.search.moves import get_move
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.parts import NamedRelaxer
+from gencsp.runs.search import Plan
+from gencsp.searches.basin_hopping import HOP_MOVES
+from gencsp.searches.genetic import GENETIC_MOVES
+from gencsp.searches.moves import get_move
 from gencsp.similarity import same_crystal
 from gencsp.store import MemoryStore
 
@@ -157,15 +158,15 @@ def our_search(case: Case, kind: Kind, seed: int, budget: int) -> dict[str, Any]
     for step in run.irun():
         result = step.result
         if lower is None and result is not None and result.fitness < case.energy - 1e-3:
-            lower = run.books.relaxed
-    best = run.books.best
+            lower = run.ledger.relaxed
+    best = run.ledger.best
     return {
-        "found": run.books.relaxed if run.books.target else None,
+        "found": run.ledger.relaxed if run.ledger.target else None,
         "lower_than_known": lower,
         "seconds": time.perf_counter() - begun,
         "cpu_seconds": time.process_time() - cpu,
-        "stages": {stage: round(s, 2) for stage, s in run.running.seconds.items()},
-        "relaxations": run.books.relaxed,
+        "stages": {stage: round(s, 2) for stage, s in run.runner.seconds.items()},
+        "relaxations": run.ledger.relaxed,
         "best_above_known": None
         if best is None
         else float(best.info["energy_per_atom"]) - case.energy,

@@ -30,19 +30,19 @@ import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gencsp.assembly_search import Plan
-from gencsp.benchmark.record import record
-from gencsp.decks import SearchDeck
-from gencsp.execute import LocalProcesses, ThisProcess
-from gencsp.references import shipped_references
-from gencsp.relax.result import Outcome, Relaxed
-from gencsp.relax.settings import RelaxSettings
-from gencsp.search.basin_hopping import HOP_MOVES
-from gencsp.search.contracts import Relaxer, RelaxerMaker
-from gencsp.search.genetic import GENETIC_MOVES
-from gencsp.search.loop import Search
-from gencsp.search.moves import get_move
-from gencsp.search.worker import run_trials
+from gencsp.convex_hull.entries import shipped_references
+from gencsp.executors import LocalProcesses, ThisProcess
+from gencsp.measure.record import record
+from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.search import Plan
+from gencsp.searches.basin_hopping import HOP_MOVES
+from gencsp.searches.contracts import Relaxer, RelaxerMaker
+from gencsp.searches.genetic import GENETIC_MOVES
+from gencsp.searches.loop import Search
+from gencsp.searches.moves import get_move
+from gencsp.searches.worker import run_trials
 from gencsp.store import DiskStore, MemoryStore
 
 #: Composition or chemical system, and most atoms in its cells.
@@ -137,8 +137,8 @@ def deck_of(name: str, atoms: int, method: str, budget: int) -> SearchDeck:
 
 def opened(deck: SearchDeck, store: DiskStore, executor: Executor, *, real: bool) -> Search:
     search = Plan.of(deck).search(store, executor)
-    maker: RelaxerMaker = Timed(search.bench.relaxer) if real else Unrelaxed()
-    search.bench = replace(search.bench, relaxer=maker)
+    maker: RelaxerMaker = Timed(search.context.relaxer) if real else Unrelaxed()
+    search.context = replace(search.context, relaxer=maker)
     return search
 
 
@@ -148,7 +148,7 @@ def started(case: tuple[str, int], method: str) -> dict[str, Any]:
     executor = Recording()
     executor.begun = time.perf_counter(), time.process_time()
     search = Plan.of(deck_of(*case, method, SENT)).search(MemoryStore(), executor)
-    search.bench = replace(search.bench, relaxer=Unrelaxed())
+    search.context = replace(search.context, relaxer=Unrelaxed())
     search.run()
     return {
         "start_seconds": executor.first[0] - executor.begun[0],
@@ -180,7 +180,7 @@ def alone(search: Search, stored: int) -> dict[str, Any]:
     for step in search.irun():
         if step.done == stored and not replayed:
             # What loads once is no part of a trial.
-            search.bench.relaxer()
+            search.context.relaxer()
             replayed = time.process_time() - since
             begun, CPU[0], RELAXED[0] = time.process_time(), 0.0, 0
     spent, relaxing, trials = time.process_time() - begun, CPU[0], RELAXED[0]
@@ -200,13 +200,13 @@ def on_workers(search: Search, stored: int) -> dict[str, Any]:
         if step.done == warm and not begun:
             # By now every worker has loaded its models.
             begun = time.perf_counter()
-            before = sum(search.running.seconds.values())
-            relaxed = search.running.seconds["relax"]
+            before = sum(search.runner.seconds.values())
+            relaxed = search.runner.seconds["relax"]
     wall = WORKERS * (time.perf_counter() - begun)
     return {
         "workers": WORKERS,
-        "workers_busy": (sum(search.running.seconds.values()) - before) / wall,
-        "workers_relaxing": (search.running.seconds["relax"] - relaxed) / wall,
+        "workers_busy": (sum(search.runner.seconds.values()) - before) / wall,
+        "workers_relaxing": (search.runner.seconds["relax"] - relaxed) / wall,
     }
 
 

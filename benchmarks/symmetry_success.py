@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import Composition
-from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
-from gencsp.frameworks import framework
+from gencsp.measure.record import record
+from gencsp.measure.statistics import WILSON, share
+from gencsp.potentials.call import relax
 from gencsp.proposers import Request, get_proposer
-from gencsp.relax import relax
-from gencsp.symmetry import refine, space_group
+from gencsp.symmetry.hosts import framework
+from gencsp.symmetry.refinement import refine, space_group
+from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 SEED = 0
 #: System: compositions with their cells' atoms, guests, and groups that do not count as symmetric.

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from gencsp.benchmark.record import record
-from gencsp.diffusion.score_model import load_score_model
+from gencsp.diffusion.positions.model import load_score_model
 from gencsp.diffusion.training.data import CrystalSet, stream_extxyz
-from gencsp.diffusion.training.objective import validate
+from gencsp.diffusion.training.score_objective import validate
+from gencsp.measure.record import record
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from gencsp.assembly_search import open_search
-from gencsp.decks import SearchDeck
 from gencsp.errors import GencspError
-from gencsp.io import write_extxyz
-from gencsp.search.basin_hopping import BasinHopping
-from gencsp.search.moves import get_move
-from gencsp.search.strategy import StrategyContext
-from gencsp.search_settings import folder
+from gencsp.io.structures import write_extxyz
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.search import open_search
+from gencsp.runs.settings import folder
+from gencsp.searches.basin_hopping import BasinHopping
+from gencsp.searches.moves import get_move
+from gencsp.searches.strategy import StrategyContext
 
 
 def main(path: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from gencsp.assembly import open_cycle
-from gencsp.decks import CycleDeck
 from gencsp.errors import GencspError
-from gencsp.io import write_cif, write_extxyz
+from gencsp.io.structures import write_cif, write_extxyz
+from gencsp.runs.cycle import open_cycle
+from gencsp.runs.decks import CycleDeck
 
 
 def main(path: str) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from gencsp.assembly_search import open_search
-from gencsp.decks import SearchDeck
 from gencsp.errors import GencspError
-from gencsp.io import write_extxyz
-from gencsp.search.genetic import Genetic
-from gencsp.search.moves import get_move
-from gencsp.search.strategy import StrategyContext
-from gencsp.search_settings import folder
+from gencsp.io.structures import write_extxyz
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.search import open_search
+from gencsp.runs.settings import folder
+from gencsp.searches.genetic import Genetic
+from gencsp.searches.moves import get_move
+from gencsp.searches.strategy import StrategyContext
 
 
 def main(path: str) -> None:
@@ -19,7 +19,7 @@ def main(path: str) -> None:
 
     def strategy(search: StrategyContext) -> Genetic:
         moves = [get_move(name) for name in ("heredity", "crossover", "strain", "permute")]
-        return Genetic(moves=moves, turns=search.turns, fitness=search.books.fitness, size=16)
+        return Genetic(moves=moves, turns=search.turns, fitness=search.ledger.fitness, size=16)
 
     with open_search(deck, strategy=strategy) as search:
         for step in search.irun():

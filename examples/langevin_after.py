@@ -3,7 +3,7 @@
 import numpy as np
 from ase.build import bulk
 from gencsp.calculators.score import ScoreCalculator
-from gencsp.diffusion.score_model import load_score_model
+from gencsp.diffusion.positions.model import load_score_model
 from ase.md.langevin import Langevin
 from ase.units import fs
 

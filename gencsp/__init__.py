@@ -1,8 +1,8 @@
 """gencsp joins generative crystal models with crystal structure prediction.
 
-What the commands do, a script does in one call: ``gencsp.propose(...)``, ``gencsp.refine(...)``,
-``gencsp.filter(...)``, ``gencsp.hull(...)`` and ``gencsp.relax.relax(...)``. They load on first
-use, so that ``import gencsp`` stays fast and imports no torch.
+What the commands do, a script does in one call: ``gencsp.propose(...)``, ``gencsp.relax(...)``,
+``gencsp.refine(...)``, ``gencsp.search(...)``, ``gencsp.filter(...)`` and ``gencsp.hull(...)``.
+They load on first use, so that ``import gencsp`` stays fast and imports no torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gencsp.api import filter, hull, propose, refine
+    from gencsp.api import filter, hull, propose, refine, relax, search
 
 try:
     __version__ = version("gencsp")
@@ -21,19 +21,16 @@ except PackageNotFoundError:  # a source tree on sys.path that was never install
 
 # Only names that no module of the package has: importing a sub-module binds its name here, and
 # would silently take the place of a function of the same name.
-_CALLS = ("filter", "hull", "propose", "refine")
-_MODULES = ("api", "relax")
+_CALLS = ("filter", "hull", "propose", "refine", "relax", "search")
 
-__all__ = ["__version__", "filter", "hull", "propose", "refine"]
+__all__ = ["__version__", "filter", "hull", "propose", "refine", "relax", "search"]
 
 
 def __getattr__(name: str) -> object:
     if name in _CALLS:
         return getattr(import_module("gencsp.api"), name)
-    if name in _MODULES:
-        return import_module(f"gencsp.{name}")
     raise AttributeError(f"module 'gencsp' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_CALLS, *_MODULES})
+    return sorted({*globals(), *_CALLS})

@@ -1,6 +1,6 @@
 """The commands as calls, for scripts: propose, relax, refine, search, hull, filter.
 
-``propose`` and ``relax`` are those of :mod:`gencsp.proposers` and :mod:`gencsp.relax`. The
+``propose`` and ``relax`` are those of :mod:`gencsp.proposers` and :mod:`gencsp.minimise`. The
 structures that ``refine`` and ``hull`` return say in ``info`` what came of them, under the keys of
 :mod:`gencsp.records`.
 """
@@ -15,26 +15,28 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
-from gencsp.assembly import INPAINTER, NamedProposer, NamedRelaxer
-from gencsp.assembly_search import Plan
 from gencsp.composition import Composition
-from gencsp.convex_hull import Hull
-from gencsp.deck_base import Count, Seed, Workers, check
-from gencsp.decks import PIGEN_FUNNEL, FilterDeck, SearchDeck
-from gencsp.engine.base import Engine, Evaluation
-from gencsp.engine.select import EngineName
+from gencsp.convex_hull.hull import Hull
+from gencsp.deck import Count, Seed, Workers, check
 from gencsp.errors import HullReferenceError, StructureFileError
-from gencsp.execute import LocalProcesses, ThisProcess
-from gencsp.execute.named import open_executor
+from gencsp.executors import LocalProcesses, ThisProcess
+from gencsp.executors.named import open_executor
 from gencsp.filters import Funnel, judge_pool
-from gencsp.io import name_of
-from gencsp.pools import InMemory
+from gencsp.filters.deck import PIGEN_FUNNEL, FilterDeck
+from gencsp.io.pools import InMemory
+from gencsp.io.structures import name_of
+from gencsp.minimise import RelaxSettings
+from gencsp.potentials.base import Engine, Evaluation
+from gencsp.potentials.call import relax
+from gencsp.potentials.chgnet.select import EngineName
 from gencsp.proposers import propose
 from gencsp.provenance import Provenance, Stage
-from gencsp.relax import RelaxSettings, relax
-from gencsp.search.cycle import Cycle, CycleSettings, Progress
-from gencsp.search.loop import SearchProgress
-from gencsp.search.strategy import StrategyMaker
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer
+from gencsp.runs.search import Plan
+from gencsp.searches.cycle import Cycle, CycleProgress, CycleSettings
+from gencsp.searches.loop import SearchProgress
+from gencsp.searches.strategy import StrategyMaker
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable, writable
 
@@ -56,7 +58,7 @@ def refine(
     potential: str = "chgnet",
     entries: Path | None = None,
     workers: int = 1,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[CycleProgress], None] | None = None,
 ) -> list[Atoms]:
     """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
 
@@ -157,7 +159,7 @@ def search(
         are the same crystal as a better one.
 
     Raises:
-        GencspError: as :func:`gencsp.assembly_search.open_search`.
+        GencspError: as :func:`gencsp.runs.search.open_search`.
     """
     plan = Plan.of(deck, strategy=strategy)
     with open_executor(deck.executor, workers=deck.workers) as executor:

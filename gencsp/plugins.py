@@ -7,7 +7,7 @@ gencsp's own plug-ins come through the same door as those of other packages::
     twist = "my_package:Twist"
 
 The class derives from :class:`Configured`, mostly through the base of its contract, such as
-``gencsp.search.moves.ConfiguredMove``. Its options are checked fields:
+``gencsp.searches.moves.ConfiguredMove``. Its options are checked fields:
 
     class Twist(ConfiguredMove):
         name = "twist"
@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gencsp.deck_base import first_problem
+from gencsp.deck import first_problem
 from gencsp.errors import DeckError, GencspError, PluginError, RequestError
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class Configured(BaseModel):
         options of something larger (a model to load, the state of a strategy) makes that here.
 
         Args:
-            context: of the contract, such as :class:`gencsp.search.moves.Tools`; ``None`` for
+            context: of the contract, such as :class:`gencsp.searches.moves.Tools`; ``None`` for
                 contracts without one.
         """
         return self

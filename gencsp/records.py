@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol
 from ase import Atoms
 
 from gencsp.composition import Composition
-from gencsp.deck_base import AngleTolerance, Symprec, check_fields
-from gencsp.descriptors.tolerances import ANGLE_TOLERANCE, SYMPREC
-from gencsp.symmetry import space_group
+from gencsp.deck import AngleTolerance, Symprec, check_fields
+from gencsp.symmetry.refinement import space_group
+from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 # Where a structure comes from.
 STRUCTURE_ID: Final = "structure_id"
@@ -99,7 +99,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(HOST_ATOMS, "integer", "", "How many atoms, the first ones, are those of the host that "
         "was completed.", "propose, cycle, refine"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "
-        "(see `gencsp.relax.Outcome`).", "relax, hull, search, cycle, refine"),
+        "(see `gencsp.minimise.Outcome`).", "relax, hull, search, cycle, refine"),
     Key(REASON, "text", "", "What the outcome does not say, such as the constraint that cannot be "
         "held.", "relax, hull, search, cycle, refine"),
     Key(STEPS, "integer", "", "Steps that the minimiser took.", _RELAXED),
@@ -177,7 +177,7 @@ class Reference(Protocol):
 
 
 class Ended(Protocol):
-    """What :func:`record` needs of a :class:`~gencsp.relax.result.Relaxed`."""
+    """What :func:`record` needs of a :class:`~gencsp.minimise.result.Relaxed`."""
 
     @property
     def atoms(self) -> Atoms: ...

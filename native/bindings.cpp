@@ -1,4 +1,4 @@
-// The Python face: plain arrays in, plain arrays out. gencsp/engine/native.py makes it pleasant.
+// The Python face: plain arrays in, plain arrays out. gencsp/potentials/chgnet/native.py makes it pleasant.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>

@@ -25,7 +25,7 @@ enum class Outcome {
 
 enum class Minimiser { kFire, kQuasiNewton };
 
-// What the quasi-Newton starts from and may do; values and reasons are in gencsp/relax/settings.py.
+// What the quasi-Newton starts from and may do; values and reasons are in gencsp/minimise/settings.py.
 struct TrustRegionOptions {
     double atom_stiffness = 0.0;  // eV/Å^2
     double cell_stiffness = 0.0;  // eV/Å^3

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 from gencsp.errors import GencspError
-from gencsp.export import get_exporter
-from gencsp.export.deck import ExportDeck
-from gencsp.io import write_extxyz
+from gencsp.exporters import get_exporter
+from gencsp.exporters.deck import ExportDeck
+from gencsp.io.structures import write_extxyz
 
 CODE = "airss"
 

@@ -16,11 +16,11 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp.composition import Composition
+from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
-from gencsp.relax.result import Outcome, Relaxed
-from gencsp.relax.settings import RelaxSettings
-from gencsp.search.contracts import Relaxer
-from gencsp.search.cycle import Cycle, CycleSettings
+from gencsp.searches.contracts import Relaxer
+from gencsp.searches.cycle import Cycle, CycleSettings
 from gencsp.store import Store
 
 SETTINGS = CycleSettings(

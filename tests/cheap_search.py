@@ -10,18 +10,18 @@ from ase import Atoms
 from cheap_parts import CheapHull, CheapProposerMaker, CheapRelaxerMaker
 
 from gencsp.composition import Composition
-from gencsp.search.basin_hopping import BasinHopping
-from gencsp.search.books import Books
-from gencsp.search.genetic import Genetic
-from gencsp.search.loop import Search, SearchSettings, search_manifest
-from gencsp.search.moves import Tools, get_move
-from gencsp.search.random_search import RandomSearch
-from gencsp.search.running import Running
-from gencsp.search.sources import ProposerSource, Source, Turns
-from gencsp.search.space import Space
-from gencsp.search.stop import StopRules
-from gencsp.search.trial import Strategy
-from gencsp.search.worker import Bench
+from gencsp.searches.basin_hopping import BasinHopping
+from gencsp.searches.genetic import Genetic
+from gencsp.searches.ledger import Ledger
+from gencsp.searches.loop import Search, SearchSettings, search_manifest
+from gencsp.searches.moves import Tools, get_move
+from gencsp.searches.random_search import RandomSearch
+from gencsp.searches.runner import TaskRunner
+from gencsp.searches.space import Space
+from gencsp.searches.starts import ProposerStarts, SeedSchedule, StartSource
+from gencsp.searches.stop import StopRules
+from gencsp.searches.trial import Strategy
+from gencsp.searches.worker import TrialContext
 from gencsp.store import Store
 from gencsp.store.base import Manifest
 
@@ -33,15 +33,15 @@ MOVES = ("rattle", "strain", "swap", "void", "slabs")
 OPERATORS = ("heredity", "cut-and-splice", "strain", "swap")
 
 
-def strategy(method: str, settings: SearchSettings, books: Books, *, seeded: bool) -> Strategy:
-    turns = Turns(share=settings.seed_share, seeded=seeded)
+def strategy(method: str, settings: SearchSettings, ledger: Ledger, *, seeded: bool) -> Strategy:
+    turns = SeedSchedule(share=settings.seed_share, seeded=seeded)
     if method == "random":
         return RandomSearch(turns=turns, shakes=1)
     if method == "hop":
         moves = [get_move(name) for name in MOVES]
         return BasinHopping(moves=moves, turns=turns, walkers=settings.ahead)
     operators = [get_move(name) for name in OPERATORS]
-    return Genetic(moves=operators, turns=turns, fitness=books.fitness, size=6, alike=alike)
+    return Genetic(moves=operators, turns=turns, fitness=ledger.fitness, size=6, alike=alike)
 
 
 def alike(one: Atoms, other: Atoms) -> bool:
@@ -51,11 +51,11 @@ def alike(one: Atoms, other: Atoms) -> bool:
 
 def parts(
     method: str, log: Path | None = None, settings: SearchSettings = SETTINGS
-) -> tuple[Books, Strategy, tuple[Source, ...], ProposerSource]:
-    books = Books(hull=CheapHull())
-    seeds = (ProposerSource(name="cheap", make=CheapProposerMaker(log), weight=1.0),)
-    background = ProposerSource(name="other", make=CheapProposerMaker(log))
-    return books, strategy(method, settings, books, seeded=True), seeds, background
+) -> tuple[Ledger, Strategy, tuple[StartSource, ...], ProposerStarts]:
+    ledger = Ledger(hull=CheapHull())
+    seeds = (ProposerStarts(name="cheap", make=CheapProposerMaker(log), weight=1.0),)
+    background = ProposerStarts(name="other", make=CheapProposerMaker(log))
+    return ledger, strategy(method, settings, ledger, seeded=True), seeds, background
 
 
 def manifest(method: str, settings: SearchSettings = SETTINGS) -> Manifest:
@@ -71,28 +71,28 @@ def cheap_search(
     *,
     budget: int = BUDGET,
     stop: StopRules | None = None,
-    seeds: tuple[Source, ...] | None = None,
+    seeds: tuple[StartSource, ...] | None = None,
     **changes: object,
 ) -> Search:
     settings = replace(SETTINGS, **changes)
-    books, plan, own, background = parts(method, log, settings)
+    ledger, plan, own, background = parts(method, log, settings)
     sources = own if seeds is None else seeds
     if seeds is not None:
-        plan = strategy(method, settings, books, seeded=bool(seeds))
+        plan = strategy(method, settings, ledger, seeded=bool(seeds))
     return Search(
         settings,
         strategy=plan,
         seeds=sources,
         background=background,
-        bench=Bench(
+        context=TrialContext(
             seed=settings.seed,
             space=settings.space,
             relaxer=CheapRelaxerMaker(log),
             relax=settings.relax,
             tools=Tools(),
         ),
-        books=books,
-        running=Running(store, executor, prepare=books.price),
+        ledger=ledger,
+        runner=TaskRunner(store, executor, prepare=ledger.price),
         stop=StopRules(budget=budget) if stop is None else stop,
     )
 

@@ -17,9 +17,9 @@ from cheap_parts import cheap_cycle
 import gencsp
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.execute import ThisProcess
+from gencsp.executors import ThisProcess
+from gencsp.potentials.call import relax
 from gencsp.provenance import Provenance, Stage
-from gencsp.relax import relax
 from gencsp.store import MemoryStore
 
 ROOT = Path(gencsp.__file__).parents[1]

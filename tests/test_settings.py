@@ -23,47 +23,47 @@ from pydantic import BaseModel
 
 import gencsp
 from gencsp.composition import Composition
-from gencsp.deck_base import CellAtoms, Count, Deck, Fmax, Separation, check
+from gencsp.deck import CellAtoms, Count, Deck, Fmax, Separation, check
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.joint.conditions import PropertyScale
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.process import JointProcess
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.joint.shape import LatticeScale
-from gencsp.diffusion.lattice import scaled
-from gencsp.diffusion.run import SamplerSettings
-from gencsp.diffusion.schedule import noise_levels
-from gencsp.engine.select import get_engine
+from gencsp.diffusion.positions.run import SamplerSettings
+from gencsp.diffusion.positions.schedule import noise_levels
 from gencsp.errors import DftError, EngineError, GencspError, RequestError, StructureFileError
+from gencsp.minimise.minimisers import MINIMISERS
+from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Configured
 from gencsp.potentials import get_potential
-from gencsp.relax.minimisers import MINIMISERS
-from gencsp.relax.settings import RelaxSettings
-from gencsp.search.acceptance import Metropolis
-from gencsp.search.books import Books
-from gencsp.search.compositions import OneComposition
-from gencsp.search.loop import SearchSettings
-from gencsp.search.moves import Tools
-from gencsp.search.random_search import RandomSearch
-from gencsp.search.sources import Turns
-from gencsp.search.space import Space
+from gencsp.potentials.chgnet.select import get_engine
+from gencsp.proposers.crystals.lattice import scaled
+from gencsp.searches.acceptance import Metropolis
+from gencsp.searches.compositions import OneComposition
+from gencsp.searches.ledger import Ledger
+from gencsp.searches.loop import SearchSettings
+from gencsp.searches.moves import Tools
+from gencsp.searches.random_search import RandomSearch
+from gencsp.searches.space import Space
+from gencsp.searches.starts import SeedSchedule
 from gencsp.similarity import StructureIndex
 
 #: Dataclasses whose numbers have defaults and that are no settings, and why.
 NO_SETTINGS = {
     "Constraints": "read from an Atoms object; its tolerance is that of ASE's FixSymmetry",
     "State": "where a sampler is",
-    "LeastDistances": "checks its pairs one by one; tests/test_least_distances.py",
+    "LeastDistances": "checks its pairs one by one; tests/descriptors/test_least_distances.py",
     "HullEntry": "what was computed; the reader of files checks it",
     "Provenance": "where a structure comes from, written by gencsp",
-    "Result": "what came of a trial; a failed one has no energy, which is not a number",
+    "TrialResult": "what came of a trial; a failed one has no energy, which is not a number",
     "Seed": "a structure as it is handed to another code",
     "Found": "a structure as another code left it",
     "Tools": "what moves are handed by the search",
     "Framework": "a crystal without its species",
     "Candidate": "a crystal and what it is compared by",
     "CellSizes": "counted in training data, read with its weights",
-    "Progress": "how far a training is",
+    "TrainingProgress": "how far a training is",
     "StageCount": "what a funnel counted",
     "HullEnergy": "for subclasses, which say what relaxes; they are tested",
     "WrappedMixture": "a model for tests, exact in what it is given",
@@ -82,8 +82,8 @@ UNLOADED = {
     "JointSamplerSettings": JointSamplerSettings,
     "SamplerSettings": SamplerSettings,
     "SearchSettings": SearchSettings,
-    "Books": Books,
-    "Turns": Turns,
+    "Ledger": Ledger,
+    "SeedSchedule": SeedSchedule,
 }
 
 
@@ -107,14 +107,14 @@ NEEDED: dict[str, dict[str, Any]] = {
     "EnergyGuidedScore": {"model": Anything(), "potential": Anything()},
     "EnergyGuided": {"denoiser": Anything(), "potential": Anything()},
     "ClassifierFree": {"model": JointModel.__new__(JointModel)},
-    "Bench": {
+    "TrialContext": {
         "seed": 0,
         "space": Space.fixed(FORMULA, units=(1,)),
         "relaxer": Anything(),
         "tools": Tools(),
     },
-    "ProposerSource": {"name": "random", "make": Anything()},
-    "PoolSource": {"name": "pool", "structures": ()},
+    "ProposerStarts": {"name": "random", "make": Anything()},
+    "PoolStarts": {"name": "pool", "structures": ()},
     "Preset": {"command": ("true",), "output": ("*",)},
     "NamedProposer": {"name": "random"},
     "CycleDeck": {"formula": "TiO2"},
@@ -348,10 +348,10 @@ SALT = bulk("NaCl", "rocksalt", a=5.64)
 @pytest.mark.parametrize(
     ("name", "call"),
     [
-        ("fmax", lambda: gencsp.relax.relax([SALT], fmax=float("nan"))),
-        ("pressure", lambda: gencsp.relax.relax([SALT], pressure=float("inf"))),
-        ("workers", lambda: gencsp.relax.relax([SALT], workers=0)),
-        ("minimiser", lambda: gencsp.relax.relax([SALT], minimiser="newton")),
+        ("fmax", lambda: gencsp.relax([SALT], fmax=float("nan"))),
+        ("pressure", lambda: gencsp.relax([SALT], pressure=float("inf"))),
+        ("workers", lambda: gencsp.relax([SALT], workers=0)),
+        ("minimiser", lambda: gencsp.relax([SALT], minimiser="newton")),
         ("n is", lambda: gencsp.propose("TiO2", n=0)),
         ("max_atoms", lambda: gencsp.propose("TiO2", max_atoms=10**12)),
         ("volume", lambda: gencsp.propose("TiO2", volume_per_atom=float("inf"))),
@@ -369,8 +369,8 @@ SALT = bulk("NaCl", "rocksalt", a=5.64)
         ("spacing", lambda: noise_levels(3, sigma_min=0.1, sigma_max=1.0, spacing="even")),
         ("minimiser", lambda: MINIMISERS.make("newton")),
         ("engine", lambda: get_potential("sevennet", engine="nowhere")),
-        ("share", lambda: Turns(share=float("nan"), seeded=True)),
-        ("shakes", lambda: RandomSearch(turns=Turns(share=0.5, seeded=True), shakes=-1)),
+        ("share", lambda: SeedSchedule(share=float("nan"), seeded=True)),
+        ("shakes", lambda: RandomSearch(turns=SeedSchedule(share=0.5, seeded=True), shakes=-1)),
         ("target", lambda: Metropolis(target=1.0)),
         ("same_energy", lambda: StructureIndex(same_energy=float("nan"))),
         ("volume", lambda: scaled(SALT.cell, float("nan"))),

@@ -28,10 +28,10 @@ from rich.progress import track
 from standard_elements import standard_elements
 
 from gencsp.composition import Composition
-from gencsp.engine.select import get_engine
-from gencsp.relax.face import relax
-from gencsp.relax.result import Relaxed
-from gencsp.symmetry import space_group
+from gencsp.minimise.result import Relaxed
+from gencsp.potentials.call import relax
+from gencsp.potentials.chgnet.select import get_engine
+from gencsp.symmetry.refinement import space_group
 
 #: Elements have few crystals but large ones (S, P, B, Mn): all of them up to this size.
 MAX_ELEMENT_ATOMS = 60

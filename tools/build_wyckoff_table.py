@@ -20,7 +20,7 @@ from cards import write_card
 from numpy.typing import NDArray
 from pyxtal.symmetry import Group
 
-from gencsp.diffusion.lattice import PRIMITIVE, centring
+from gencsp.proposers.crystals.lattice import PRIMITIVE, centring
 
 #: Translations are stored in these parts of a cell edge.
 PARTS = 24

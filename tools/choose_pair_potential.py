@@ -42,10 +42,10 @@ from pair_tables import (
     usable,
 )
 
-from gencsp.benchmark.record import record
-from gencsp.benchmark.statistics import WILSON, share
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.filters.neighbours import pairs_within
+from gencsp.descriptors.neighbours import pairs_within
+from gencsp.measure.record import record
+from gencsp.measure.statistics import WILSON, share
 
 GRID = {
     "cutoff": (4.0, 5.0, 6.0, 7.0, 8.0),

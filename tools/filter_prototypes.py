@@ -12,9 +12,9 @@ from ase import Atoms
 from oqmd_icsd import Crystal
 from pair_tables import as_atoms
 
+from gencsp.descriptors.orbits import orbits
 from gencsp.filters.frameworks import FAR, Framework
-from gencsp.filters.orbits import orbits
-from gencsp.filters.packed import pack
+from gencsp.io.packed import pack
 
 #: Prototypes shipped; crystals looked at for each label; crystals that a label needs; largest
 #: primitive cell.

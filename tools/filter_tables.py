@@ -20,9 +20,9 @@ from pair_tables import (
 )
 
 from gencsp.composition import ELEMENTS
-from gencsp.filters.neighbours import pairs_within
-from gencsp.filters.packed import pack
+from gencsp.descriptors.neighbours import pairs_within
 from gencsp.filters.pair_potential import PotentialTable
+from gencsp.io.packed import pack
 
 #: Largest cell among the reference structures.
 MOST_REFERENCE_ATOMS = 20

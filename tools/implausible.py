@@ -11,8 +11,8 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from pair_tables import NONMETALS, WIDTH
 
-from gencsp.benchmark.pseudo_random import pseudo_random, scattered
-from gencsp.filters.neighbours import pairs_within
+from gencsp.descriptors.neighbours import pairs_within
+from gencsp.measure.pseudo_random import pseudo_random, scattered
 
 #: Å, standard deviation of each coordinate of a rattled crystal; factors of all lengths.
 RATTLE, SQUEEZE, STRETCH = 0.3, 0.88, 1.15

@@ -13,7 +13,7 @@ from oqmd_icsd import Crystal
 from scipy.ndimage import gaussian_filter1d
 
 from gencsp.composition import ELEMENTS
-from gencsp.filters.neighbours import pairs_within
+from gencsp.descriptors.neighbours import pairs_within
 from gencsp.filters.pair_potential import with_short_range
 
 Array = NDArray[np.float64]

@@ -6,11 +6,11 @@
 
 The energies are a table of formulas and formation energies (``formula``, ``e_form_per_atom`` in
 eV/atom, elements at zero). A formula is stable where its lowest energy lies on the hull of that
-table, by pymatgen's phase diagram of its chemical system (:class:`gencsp.convex_hull.Hull`). Of the
-formulas in random order (``--seed``) the first ``--number`` stable ones are the sample, kept in
-``--stable`` so that a growing table is always asked about the same ones. With ``--everyday`` also
-how many formulas of a CSV file (``formula``, ``space_group``) have a reference, and in how many of
-them one has that space group. Writes JSON.
+table, by pymatgen's phase diagram of its chemical system (:class:`gencsp.convex_hull.hull.Hull`).
+Of the formulas in random order (``--seed``) the first ``--number`` stable ones are the sample, kept
+in ``--stable`` so that a growing table is always asked about the same ones. With ``--everyday``
+also how many formulas of a CSV file (``formula``, ``space_group``) have a reference, and in how
+many of them one has that space group. Writes JSON.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.convex_hull import Hull
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.convex_hull.hull import Hull
 from gencsp.errors import CompositionError
-from gencsp.references import HullEntry
 
 Key = Composition
 #: Formula to the space groups of its converged references.

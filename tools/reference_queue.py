@@ -22,7 +22,7 @@ from ase import Atoms
 from reference_sources import LICENCES, Candidate
 
 from gencsp.composition import Composition
-from gencsp.symmetry import space_group
+from gencsp.symmetry.refinement import space_group
 
 Key = Composition
 

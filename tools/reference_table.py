@@ -15,8 +15,8 @@ from pymatgen.core import Composition as PymatgenComposition
 from reference_queue import Queued, read_queue
 from reference_sources import LICENCES, SHIPPED
 
-from gencsp.relax.result import Relaxed
-from gencsp.symmetry import space_group
+from gencsp.minimise.result import Relaxed
+from gencsp.symmetry.refinement import space_group
 
 COLUMNS = (
     "formula",

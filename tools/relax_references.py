@@ -29,10 +29,10 @@ from reference_table import export, record
 from rich.progress import track
 
 from gencsp.composition import Composition
-from gencsp.engine.select import get_engine
+from gencsp.convex_hull.entries import shipped_references
 from gencsp.errors import CompositionError
-from gencsp.references import shipped_references
-from gencsp.relax.face import relax
+from gencsp.potentials.call import relax
+from gencsp.potentials.chgnet.select import get_engine
 
 FMAX = 0.05  # eV/Å
 STEPS = 500

@@ -1,8 +1,9 @@
 """Standard crystals of the elements, built explicitly where OQMD-ICSD may lack the ground state.
 
 Close-packed and body-centred stackings serve every metal at the volume that
-:func:`gencsp.volume.predict_volume` gives; other structures carry their measured lattice
-constants (J. Donohue, The Structures of the Elements, Wiley (1974)) and are relaxed like the rest.
+:func:`gencsp.proposers.crystals.volume.predict_volume` gives; other structures carry their measured
+lattice constants (J. Donohue, The Structures of the Elements, Wiley (1974)) and are relaxed like
+the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.volume import predict_volume
+from gencsp.proposers.crystals.volume import predict_volume
 
 NOBLE_GASES = frozenset({"He", "Ne", "Ar", "Kr", "Xe"})
 #: Molecules and covalent networks, for which a close packing means nothing.

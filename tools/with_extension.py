@@ -1,6 +1,6 @@
 """Run the tests on an extension that was built elsewhere, such as one with sanitizers.
 
-    python tools/with_extension.py FOLDER tests/engine/test_any_input.py
+    python tools/with_extension.py FOLDER tests/potentials/chgnet/test_any_input.py
 
 FOLDER holds the extension somewhere below; everything else goes to pytest.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-NAME = "gencsp.engine._native"
+NAME = "gencsp.potentials.chgnet._native"
 
 
 def load(folder: Path) -> None:

@@ -15,9 +15,9 @@ from ase.calculators.calculator import (
 )
 
 from gencsp.calculators.settings import settings_to_change
-from gencsp.engine.base import Engine, ModelName
-from gencsp.engine.select import EngineName, get_engine
-from gencsp.relax.result import Outcome
+from gencsp.minimise.result import Outcome
+from gencsp.potentials.base import Engine, ModelName
+from gencsp.potentials.chgnet.select import EngineName, get_engine
 
 _ADVICE = MappingProxyType(
     {
@@ -160,7 +160,7 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
     def _add_site_energies(self) -> None:
         if self.engine.name != "native":
             raise PropertyNotImplementedError("Site energies need the native engine.")
-        from gencsp.engine.native import NativeEngine  # not everywhere there
+        from gencsp.potentials.chgnet.native import NativeEngine
 
         assert isinstance(self.engine, NativeEngine)
         self.results["energies"] = self.engine.evaluate_sites([self.atoms])[0].energies

@@ -19,7 +19,7 @@ from gencsp.errors import GencspError, StoreError
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from gencsp.search.cycle import Progress
+    from gencsp.searches.cycle import CycleProgress
 
 BAD_INPUT = 2
 FAILED = 1
@@ -68,7 +68,7 @@ class StageBars:
         self.bars = bars
         self.tasks: dict[str, TaskID] = {}
 
-    def show(self, step: Progress) -> None:
+    def show(self, step: CycleProgress) -> None:
         if step.done == 0 or step.stage not in self.tasks:
             self.tasks[step.stage] = self.bars.add_task(_STAGES[step.stage], note="", total=None)
         failed = sum(step.failures.values())
@@ -180,7 +180,7 @@ def write_results(folder: Path, name: str, structures: Sequence[Atoms]) -> None:
     Duplicates and structures whose relaxation failed get no CIF.
     """
     from gencsp import records
-    from gencsp.io import write_cif, write_extxyz
+    from gencsp.io.structures import write_cif, write_extxyz
 
     pool = write_extxyz(folder / f"{name}.extxyz", structures)
     written = 0

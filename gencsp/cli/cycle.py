@@ -20,15 +20,10 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.options import EngineOption, PotentialOption
-from gencsp.cli.second_opinion import (
-    SecondOption,
-    TopOption,
-    potential_of,
-    show_second_opinion,
-)
+from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 
 if TYPE_CHECKING:
-    from gencsp.search.cycle import Cycle
+    from gencsp.searches.cycle import Cycle
 
 
 def cycle(
@@ -65,7 +60,7 @@ def cycle(
 
     The same command goes on with a run that was stopped.
     """
-    from gencsp.decks import CycleDeck
+    from gencsp.runs.decks import CycleDeck
 
     deck = CycleDeck.make(
         formula=formula,
@@ -86,7 +81,7 @@ def cycle(
         potential=potential,
         hull=hull,
     )
-    from gencsp.assembly import open_cycle
+    from gencsp.runs.cycle import open_cycle
 
     require_folder(deck.folder)
     other = potential_of(second)

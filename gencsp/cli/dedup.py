@@ -83,7 +83,7 @@ def _read(pools: Sequence[Path]) -> list[tuple[str, Atoms]]:
     """Names and structures; what cannot be read is told and left out."""
     from gencsp import records
     from gencsp.errors import StructureFileError
-    from gencsp.pools import sources
+    from gencsp.io.pools import sources
 
     pool: list[tuple[str, Atoms]] = []
     unreadable: list[str] = []
@@ -138,8 +138,8 @@ def _write(
     matches: Sequence[Match | None],
 ) -> None:
     from gencsp import records
-    from gencsp.io import write_extxyz
-    from gencsp.store.disk import storage_errors
+    from gencsp.files import storage_errors
+    from gencsp.io.structures import write_extxyz
 
     unique = []
     for first, members in groups.items():

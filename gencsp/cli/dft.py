@@ -53,7 +53,7 @@ def write(
     from gencsp import records
     from gencsp.dft import write_campaign
     from gencsp.dft.base import Calculation
-    from gencsp.io import read_structures
+    from gencsp.io.structures import read_structures
 
     calculation = Calculation(
         kind=kind,
@@ -106,10 +106,10 @@ def read(
 ) -> None:
     """Read the results; they are entries of a hull of their own level of theory."""
     from gencsp import records
-    from gencsp.convex_hull import Hull
+    from gencsp.convex_hull.entries import write_entries
+    from gencsp.convex_hull.hull import Hull
     from gencsp.dft import read_campaign
     from gencsp.dft.campaign import entries
-    from gencsp.sources.entries_file import write_entries
 
     require_folder(out)
     campaign = read_campaign(folder)

@@ -13,7 +13,7 @@ from gencsp.cli.console import SHOWN, say
 from gencsp.cli.options import FilesArgument
 
 if TYPE_CHECKING:
-    from gencsp.export import ExportReport
+    from gencsp.exporters import ExportReport
 
 
 def export(
@@ -29,8 +29,8 @@ def export(
     ] = False,
 ) -> None:
     """Write a pool as seeds of another code, with a minimal deck and a map of their origins."""
-    from gencsp.export import get_exporter
-    from gencsp.io import read_structures
+    from gencsp.exporters import get_exporter
+    from gencsp.io.structures import read_structures
 
     exporter = get_exporter(to)
     report = exporter.write(read_structures(pool), folder, formula=formula, atoms=atoms, fit=fit)

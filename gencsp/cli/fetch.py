@@ -44,9 +44,9 @@ def materials_project(
 
     Writes entries.csv (a hull of the project's own energies) and structures.extxyz.
     """
-    from gencsp.deck_base import NonNegative, check
+    from gencsp.convex_hull.entries import write_entries
+    from gencsp.deck import NonNegative, check
     from gencsp.sources import materials_project as mp
-    from gencsp.sources.entries_file import write_entries
     from gencsp.sources.web import Web, default_cache
 
     require_folder(out)
@@ -87,8 +87,8 @@ def optimade(
     Writes structures.extxyz and, with --energy and --level, entries.csv.
     """
     from gencsp import records
+    from gencsp.convex_hull.entries import write_entries
     from gencsp.errors import RequestError
-    from gencsp.sources.entries_file import write_entries
     from gencsp.sources.optimade import Optimade, entry_of, formula_filter, system_filter
     from gencsp.sources.web import Web, default_cache
 
@@ -110,7 +110,7 @@ def optimade(
 
 
 def _write_crystals(out: Path, found: list[Atoms]) -> None:
-    from gencsp.io import write_extxyz
+    from gencsp.io.structures import write_extxyz
     from gencsp.records import name_space_group
 
     for atoms in found:

@@ -14,8 +14,8 @@ from rich.table import Table
 from gencsp.cli.console import INTERRUPTED, complain, progress_bars, require_folder, say
 
 if TYPE_CHECKING:
-    from gencsp.decks import FilterDeck
     from gencsp.filters import Funnel, Judged, Summary
+    from gencsp.filters.deck import FilterDeck
     from gencsp.filters.plots import Distributions
 
 #: Unreadable files named on the screen; the summary file names all.
@@ -58,7 +58,7 @@ def filter_pools(
     settings = _settings(deck, filters=filters, workers=workers, rows=rows, plots=plots, out=out)
     from gencsp.filters import Funnel, Summary
     from gencsp.filters.plots import Distributions, draw_survival
-    from gencsp.pools import sources
+    from gencsp.io.pools import sources
 
     require_folder(settings.out)
     funnel = Funnel(settings.stages)
@@ -85,7 +85,7 @@ def filter_pools(
 
 def _settings(path: Path | None, *, filters: str | None, **given: Any) -> FilterDeck:
     """The deck, with what the command line says instead."""
-    from gencsp.decks import FilterDeck
+    from gencsp.filters.deck import FilterDeck
 
     read = FilterDeck.make() if path is None else FilterDeck.read(path)
     changes = {key: value for key, value in given.items() if value is not None}
@@ -104,10 +104,10 @@ def _judge(
 ) -> None:
     import ase.io
 
-    from gencsp.execute import LocalProcesses, ThisProcess
+    from gencsp.executors import LocalProcesses, ThisProcess
     from gencsp.filters import judge_pool
     from gencsp.filters.rows import row_writer
-    from gencsp.pools import sources
+    from gencsp.io.pools import sources
 
     with ExitStack() as stack:
         rows = stack.enter_context(

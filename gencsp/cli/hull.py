@@ -22,8 +22,8 @@ def hull(
     """Decomposition energies of structures as they are, from CHGNet or another potential."""
     from gencsp import records
     from gencsp.api import hull as call
-    from gencsp.deck_base import Workers, check
-    from gencsp.io import name_of, read_structures
+    from gencsp.deck import Workers, check
+    from gencsp.io.structures import name_of, read_structures
 
     check("workers", workers, Workers)
     require_folder(out)

@@ -26,7 +26,7 @@ def import_results(
 ) -> None:
     """Read what another code found; seeds are traced back to the structures that they were."""
     from gencsp import records
-    from gencsp.export import get_exporter
+    from gencsp.exporters import get_exporter
 
     require_folder(out)
     found = list(get_exporter(code).read_results(folder))
@@ -46,7 +46,7 @@ def import_results(
 def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
     """Decomposition energies, where the energies are known to be of the hull's own model."""
     from gencsp import records
-    from gencsp.convex_hull import Hull
+    from gencsp.convex_hull.hull import Hull
     from gencsp.errors import HullReferenceError
 
     if model is None:

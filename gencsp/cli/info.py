@@ -25,7 +25,7 @@ def _facts() -> list[tuple[str, str]]:
     import torch
 
     from gencsp import __version__
-    from gencsp.engine.select import engine_status
+    from gencsp.potentials.chgnet.select import engine_status
     from gencsp.proposers import proposer_names
 
     engine = engine_status()
@@ -49,7 +49,7 @@ def _version(package: str) -> str:
 
 
 def _score_model() -> str:
-    from gencsp.diffusion.score_model import load_score_model
+    from gencsp.diffusion.positions.model import load_score_model
     from gencsp.errors import WeightsError
 
     try:
@@ -59,7 +59,7 @@ def _score_model() -> str:
 
 
 def _hull() -> str:
-    from gencsp.convex_hull import Hull
+    from gencsp.convex_hull.hull import Hull
     from gencsp.errors import HullReferenceError
 
     try:

@@ -139,7 +139,7 @@ def _of_formula(
     context: ProposerContext,
 ) -> Iterator[Atoms]:
     from gencsp.errors import RequestError
-    from gencsp.io import read_structures
+    from gencsp.io.structures import read_structures
     from gencsp.plugins import Choice
     from gencsp.proposers import propose as call
 

@@ -31,14 +31,13 @@ def references(
     Energies of different models never share a hull: a search with another potential needs
     references made with it.
     """
-    from gencsp.deck_base import Workers, check
+    from gencsp.convex_hull.crystals import make_references, shipped_crystals
+    from gencsp.convex_hull.entries import HullEntry, write_entries
+    from gencsp.deck import Workers, check
     from gencsp.errors import HullReferenceError
-    from gencsp.io import read_structures
+    from gencsp.io.structures import read_structures
+    from gencsp.minimise import RelaxSettings
     from gencsp.potentials import get_potential
-    from gencsp.potentials.references import make_references, shipped_crystals
-    from gencsp.references import HullEntry
-    from gencsp.relax import RelaxSettings
-    from gencsp.sources.entries_file import write_entries
 
     settings = RelaxSettings(fmax=fmax, steps=steps)
     check("workers", workers, Workers)

@@ -39,9 +39,9 @@ def refine(
 ) -> None:
     """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
     from gencsp.api import refine as call
-    from gencsp.deck_base import Count, Seed, Workers, check
-    from gencsp.io import read_structures
-    from gencsp.relax import RelaxSettings
+    from gencsp.deck import Count, Seed, Workers, check
+    from gencsp.io.structures import read_structures
+    from gencsp.minimise import RelaxSettings
 
     # What is wrong is told before files are read and a bar is drawn.
     RelaxSettings(fmax=fmax, steps=steps)

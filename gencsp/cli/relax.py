@@ -38,11 +38,11 @@ def relax(
 ) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
-    from gencsp.deck_base import Workers, check
-    from gencsp.io import name_of, read_structures
+    from gencsp.deck import Workers, check
+    from gencsp.io.structures import name_of, read_structures
+    from gencsp.minimise import RelaxSettings
     from gencsp.potentials import get_potential
     from gencsp.provenance import Stage
-    from gencsp.relax import RelaxSettings
 
     settings = RelaxSettings(
         fmax=fmax,
@@ -76,7 +76,7 @@ def relax(
 def _judge(relaxed: list[Atoms], entries: Path | None, model: str) -> None:
     """Add decomposition energies where the hull has references; say so once where it has not."""
     from gencsp import records
-    from gencsp.convex_hull import Hull
+    from gencsp.convex_hull.hull import Hull
     from gencsp.errors import HullReferenceError
 
     try:

@@ -22,19 +22,14 @@ from gencsp.cli.console import (
 )
 from gencsp.cli.options import EngineOption, PotentialOption
 from gencsp.cli.search_cycle import search_by_cycle
-from gencsp.cli.second_opinion import (
-    SecondOption,
-    TopOption,
-    potential_of,
-    show_second_opinion,
-)
+from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from gencsp.decks import SearchDeck
-    from gencsp.search.loop import Search, SearchProgress
+    from gencsp.runs.decks import SearchDeck
+    from gencsp.searches.loop import Search, SearchProgress
 
 #: Other names of methods.
 NICKNAMES = {"basin-hopping": "hop"}
@@ -130,8 +125,8 @@ def search(
 
     The same command goes on with a run that was stopped; so does one with a larger budget.
     """
-    from gencsp.decks import SearchDeck
     from gencsp.plugins import split_plugins
+    from gencsp.runs.decks import SearchDeck
 
     if method == "cycle":
         search_by_cycle(context, budget=budget, seeds=seeds)
@@ -186,7 +181,7 @@ def resume(
     workers: Annotated[int | None, typer.Option(help="Worker processes of one thread.")] = None,
 ) -> None:
     """Go on with a search that was stopped, or that is to have a larger budget."""
-    from gencsp.search_settings import saved_deck
+    from gencsp.runs.settings import saved_deck
 
     _run(saved_deck(folder, budget=budget, minutes=minutes, workers=workers))
 
@@ -195,7 +190,7 @@ def status(
     folder: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="DIR")],
 ) -> None:
     """Say how far a search or a cycle is; it may be running."""
-    from gencsp.run_status import run_status
+    from gencsp.runs.status import run_status
 
     found = run_status(folder)
     say(str(found))
@@ -205,8 +200,8 @@ def status(
 
 
 def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
-    from gencsp.assembly_search import open_search
-    from gencsp.search_settings import folder
+    from gencsp.runs.search import open_search
+    from gencsp.runs.settings import folder
 
     require_folder(folder(deck))
     other = potential_of(second)
@@ -258,7 +253,7 @@ def _report(run: Search, folder: Path) -> None:
     say(f"stopped: {run.stopped}")
     _print_sources(run)
     _print_learned(run)
-    print_failures(run.books.failures)
+    print_failures(run.ledger.failures)
     if structures:
         write_results(folder, "ranked", structures)
     else:
@@ -267,25 +262,25 @@ def _report(run: Search, folder: Path) -> None:
 
 
 def _print_sources(run: Search) -> None:
-    books = run.books
+    ledger = run.ledger
     table = _table("made by", "trials", "converged", "new", "new minima")
-    for move, n in sorted(books.moves.items(), key=lambda item: -item[1]):
-        counts = (n, books.converged[move], books.new[move], books.records[move])
+    for move, n in sorted(ledger.moves.items(), key=lambda item: -item[1]):
+        counts = (n, ledger.converged[move], ledger.new[move], ledger.records[move])
         table.add_row(move, *map(str, counts))
     print_table(table)
     taken = ", ".join(f"{n} from {name}" for name, n in run.supply.taken.items() if n)
     say(f"structures without parents: {taken}")
-    seconds = ", ".join(f"{stage} {s:.0f} s" for stage, s in run.running.seconds.items())
+    seconds = ", ".join(f"{stage} {s:.0f} s" for stage, s in run.runner.seconds.items())
     if seconds:
         say(f"time of the workers: {seconds}")
 
 
 def _print_learned(run: Search) -> None:
-    learned = run.strategy.learned()
-    if not learned:
+    move_stats = run.strategy.move_stats()
+    if not move_stats:
         return
     table = _table("learned: move", "tried", "new", "improved", "share now")
-    for line in learned:
+    for line in move_stats:
         counts = (line.tried, line.new, line.improved)
         table.add_row(line.move, *map(str, counts), f"{line.share:.0%}")
     print_table(table)

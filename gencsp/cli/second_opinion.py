@@ -15,9 +15,9 @@ from gencsp.cli.console import print_table, progress_bars, say
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from gencsp.engine.base import Engine
-    from gencsp.relax.settings import RelaxSettings
-    from gencsp.second_opinion import Opinion
+    from gencsp.minimise.settings import RelaxSettings
+    from gencsp.potentials.base import Engine
+    from gencsp.potentials.second_opinion import Opinion
 
 SecondOption = Annotated[
     str | None,
@@ -51,8 +51,8 @@ def show_second_opinion(
     if potential is None or not structures:
         return
     from gencsp import records
-    from gencsp.io import write_extxyz
-    from gencsp.second_opinion import second_opinion
+    from gencsp.io.structures import write_extxyz
+    from gencsp.potentials.second_opinion import second_opinion
 
     with progress_bars() as bars:
         task = bars.add_task("second", total=min(top, len(structures)), note=potential.model)
@@ -87,7 +87,7 @@ def _print(opinions: Sequence[Opinion], model: str) -> None:
 
 
 def _write(path: Path, opinions: Sequence[Opinion]) -> None:
-    from gencsp.store.disk import storage_errors
+    from gencsp.files import storage_errors
 
     with storage_errors(path.parent), path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)

@@ -15,9 +15,9 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from gencsp.composition import ELEMENTS
-from gencsp.deck_base import NonNegative, check_fields
+from gencsp.deck import NonNegative, check_fields
 from gencsp.descriptors.distances import min_height, pair_distances
-from gencsp.least_distances import CLOSEST, NO_PAIRS, LeastDistances
+from gencsp.descriptors.least_distances import CLOSEST, NO_PAIRS, LeastDistances
 
 Array = NDArray[np.float64]
 

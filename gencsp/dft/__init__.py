@@ -1,14 +1,14 @@
 """Density functional theory after a search: inputs written, codes run, results read back."""
 
-from gencsp.dft.base import CODES, Code, ConfiguredCode, Kind
+from gencsp.dft.base import CODES, CalculationKind, Code, ConfiguredCode
 from gencsp.dft.campaign import Campaign, read_campaign, write_campaign
 
 __all__ = [
     "CODES",
+    "CalculationKind",
     "Campaign",
     "Code",
     "ConfiguredCode",
-    "Kind",
     "code_names",
     "get_code",
     "read_campaign",

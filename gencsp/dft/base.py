@@ -12,11 +12,11 @@ from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 from annotated_types import Ge, Le, Unit
 from ase import Atoms
 
-from gencsp.deck_base import Pressure, check_fields
+from gencsp.deck import Pressure, check_fields
 from gencsp.errors import DftError
 from gencsp.plugins import Configured, Registry
 
-Kind = Literal["static", "relax"]
+CalculationKind = Literal["static", "relax"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Calculation:
         settings: the code's own, over all others.
     """
 
-    kind: Kind = "static"
+    kind: CalculationKind = "static"
     preset: str = ""
     cutoff: Annotated[float, Ge(1), Le(100_000), Unit("eV")] | None = None
     spacing: Annotated[float, Ge(0.01), Le(100), Unit("1/Å")] = 0.25
@@ -46,7 +46,7 @@ class Calculation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class CalculationResult:
     """What a code left of one structure.
 
     Attributes:
@@ -101,7 +101,7 @@ class Code(Protocol):
         """
         ...
 
-    def read(self, folder: Path, *, level: str) -> Result:
+    def read(self, folder: Path, *, level: str) -> CalculationResult:
         """Read one folder of a level of theory.
 
         Raises:

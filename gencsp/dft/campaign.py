@@ -14,13 +14,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.deck_base import Natural, Seconds, check
-from gencsp.dft.base import CODES, Calculation, Result
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.deck import Natural, Seconds, check
+from gencsp.dft.base import CODES, Calculation, CalculationResult
 from gencsp.errors import DftError, StoreError, StructureFileError
-from gencsp.io import name_of
+from gencsp.files import storage_errors
+from gencsp.io.structures import name_of
 from gencsp.provenance import Provenance, Stage
-from gencsp.references import HullEntry
-from gencsp.store.disk import storage_errors
 
 MANIFEST = "gencsp-dft.json"
 
@@ -28,7 +28,7 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class PreparedCalculation:
     """One structure.
 
     Attributes:
@@ -58,9 +58,9 @@ class Campaign:
     code: str
     level: str
     kind: str
-    jobs: tuple[Job, ...]
+    jobs: tuple[PreparedCalculation, ...]
 
-    def is_done(self, job: Job) -> bool:
+    def is_done(self, job: PreparedCalculation) -> bool:
         """Whether the code has run there."""
         return (self.root / job.folder / CODES.make(self.code).done).exists()
 
@@ -70,7 +70,7 @@ class Campaign:
         command: Sequence[str] = (),
         seconds: float = 24 * 3600.0,
         retries: int = 2,
-    ) -> Iterator[tuple[Job, str]]:
+    ) -> Iterator[tuple[PreparedCalculation, str]]:
         """Run what has not been run, one after another; yields what went wrong, if anything.
 
         Args:
@@ -94,7 +94,7 @@ class Campaign:
             )
             yield job, fault
 
-    def results(self) -> Iterator[tuple[Job, Result | str]]:
+    def results(self) -> Iterator[tuple[PreparedCalculation, CalculationResult | str]]:
         """What came of each job: a result, or the reason why there is none."""
         code = CODES.make(self.code)
         for job in self.jobs:
@@ -112,7 +112,7 @@ class Campaign:
     def structures(self) -> Iterator[Atoms]:
         """Results as structures: energy, its model, and provenance that names the one computed."""
         for job, result in self.results():
-            if isinstance(result, Result):
+            if isinstance(result, CalculationResult):
                 yield _with_provenance(job, result, self)
 
 
@@ -135,7 +135,7 @@ def write_campaign(
     with storage_errors(folder):
         for number, atoms in enumerate(structures):
             # Names of a pool may hold anything; folders are numbered.
-            job = Job(
+            job = PreparedCalculation(
                 folder=f"{number + 1:04d}",
                 structure_id=name_of(atoms, number),
                 provenance=_provenance(atoms),
@@ -168,7 +168,7 @@ def read_campaign(folder: Path) -> Campaign:
             code=content["code"],
             level=content["level"],
             kind=content["kind"],
-            jobs=tuple(Job(**job) for job in content["jobs"]),
+            jobs=tuple(PreparedCalculation(**job) for job in content["jobs"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StructureFileError(
@@ -199,7 +199,9 @@ def _provenance(atoms: Atoms) -> dict[str, Any] | None:
     return {key: v.item() if isinstance(v, np.generic) else v for key, v in values.items()}
 
 
-def _with_provenance(job: Job, result: Result, campaign: Campaign) -> Atoms:
+def _with_provenance(
+    job: PreparedCalculation, result: CalculationResult, campaign: Campaign
+) -> Atoms:
     found = result.atoms
     atoms = Atoms(found.numbers, found.positions, cell=found.cell, pbc=True)
     before = dict(job.provenance or {})

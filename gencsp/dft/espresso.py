@@ -12,10 +12,16 @@ import numpy as np
 from ase import Atoms
 from ase.units import Rydberg
 
-from gencsp.dft.base import Calculation, ConfiguredCode, Result, file_digest, settings_digest
+from gencsp.dft.base import (
+    Calculation,
+    CalculationResult,
+    ConfiguredCode,
+    file_digest,
+    settings_digest,
+)
 from gencsp.dft.running import run_folder
 from gencsp.errors import DftError, StructureFileError
-from gencsp.io import READING_ERRORS
+from gencsp.io.structures import READING_ERRORS
 
 INPUT, OUTPUT = "espresso.pwi", "espresso.pwo"
 
@@ -94,7 +100,7 @@ class Espresso(ConfiguredCode):
         (folder / OUTPUT).write_text(_said(folder), encoding="utf-8")
         return fault
 
-    def read(self, folder: Path, *, level: str) -> Result:  # noqa: ARG002
+    def read(self, folder: Path, *, level: str) -> CalculationResult:  # noqa: ARG002
         """Of a relaxation the last structure; not converged ones say so."""
         path = folder / OUTPUT
         try:
@@ -110,7 +116,7 @@ class Espresso(ConfiguredCode):
             problem = "step limit reached"
         elif "JOB DONE" not in text:
             problem = "not finished"
-        return Result(atoms=atoms, energy=energy, problem=problem)
+        return CalculationResult(atoms=atoms, energy=energy, problem=problem)
 
 
 def find_pseudos(species: Iterable[str], folder: Path | None) -> dict[str, Path]:

@@ -11,11 +11,11 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gencsp.dft.base import Calculation, ConfiguredCode, Result, settings_digest
+from gencsp.dft.base import Calculation, CalculationResult, ConfiguredCode, settings_digest
 from gencsp.dft.espresso import kpoints
 from gencsp.dft.running import run_folder
 from gencsp.errors import DftError, StructureFileError
-from gencsp.io import READING_ERRORS
+from gencsp.io.structures import READING_ERRORS
 
 PROGRAM = "run_gpaw.py"
 
@@ -62,7 +62,7 @@ class Gpaw(ConfiguredCode):
             variables={"OMP_NUM_THREADS": "1"},
         )
 
-    def read(self, folder: Path, *, level: str) -> Result:  # noqa: ARG002
+    def read(self, folder: Path, *, level: str) -> CalculationResult:  # noqa: ARG002
         """What the program wrote."""
         path = folder / self.done
         try:
@@ -75,7 +75,7 @@ class Gpaw(ConfiguredCode):
                 forces=np.array(left["forces"]),
                 stress=np.array(left["stress"]),
             )
-            return Result(atoms=atoms, energy=energy, problem=str(left["problem"]))
+            return CalculationResult(atoms=atoms, energy=energy, problem=str(left["problem"]))
         except READING_ERRORS as error:
             raise StructureFileError(f"{path} cannot be read ({error!r}).") from error
 

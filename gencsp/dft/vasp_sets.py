@@ -11,9 +11,9 @@ from xml.etree.ElementTree import ParseError
 from ase import Atoms
 from pymatgen.core import SETTINGS
 
-from gencsp.dft.base import Calculation, ConfiguredCode, Result, settings_digest
+from gencsp.dft.base import Calculation, CalculationResult, ConfiguredCode, settings_digest
 from gencsp.errors import DftError, ProgramError, StructureFileError
-from gencsp.io import READING_ERRORS
+from gencsp.io.structures import READING_ERRORS
 from gencsp.programs.launch import find_program, program_variables
 from gencsp.similarity.matching import as_structure
 
@@ -109,7 +109,7 @@ class Vasp(ConfiguredCode):
             raise ProgramError(f"VASP cannot be run in {folder} ({error}).") from error
         return "" if (folder / self.done).exists() else "left no vasprun.xml"
 
-    def read(self, folder: Path, *, level: str) -> Result:
+    def read(self, folder: Path, *, level: str) -> CalculationResult:
         """``vasprun.xml``, with the corrections that the level of theory asks for."""
         from pymatgen.io.vasp.outputs import Vasprun
 
@@ -136,8 +136,10 @@ class Vasp(ConfiguredCode):
         )
         if energy is None:
             problem = "not computed as the Materials Project would"
-            return Result(atoms=atoms, energy=float("nan"), problem=problem)
-        return Result(atoms=atoms, energy=energy, problem="" if converged else "not converged")
+            return CalculationResult(atoms=atoms, energy=float("nan"), problem=problem)
+        return CalculationResult(
+            atoms=atoms, energy=energy, problem="" if converged else "not converged"
+        )
 
 
 def _corrected(run: Any) -> float | None:

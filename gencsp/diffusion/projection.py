@@ -1,6 +1,6 @@
 """The constraints that Atoms carry, turned into projections for reverse diffusion.
 
-``FixAtoms`` names the host of an inpainting (see :mod:`gencsp.diffusion.inpainting`).
+``FixAtoms`` names the host of an inpainting (see :mod:`gencsp.diffusion.positions.inpainting`).
 ``FixSymmetry`` confines the crystal to the linear space of displacements that its space group
 leaves alone. The orthogonal projector on that space,
 

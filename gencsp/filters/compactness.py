@@ -9,15 +9,12 @@ J. Chem. Phys. 47, 1300 (1967)).
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
-from math import pi
 from typing import ClassVar
 
 from ase import Atoms
-from ase.data import chemical_symbols
 from pydantic import Field
 
+from gencsp.descriptors.compactness import compactness
 from gencsp.filters.base import ConfiguredFilter, Verdict
 
 
@@ -33,23 +30,3 @@ class Compactness(ConfiguredFilter):
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`."""
         return self.verdict(compactness(atoms), (self.low, self.high))
-
-
-def compactness(atoms: Atoms) -> float:
-    """C of PIGEN's eq. 2; not a number for an element without a radius."""
-    filled = sum(radius(int(z)) ** 3 for z in atoms.numbers)
-    return float(4 / 3 * pi * filled / atoms.cell.volume)
-
-
-@cache
-def radius(atomic_number: int) -> float:
-    """Å; not a number where neither table has the element."""
-    from pymatgen.core import Element
-
-    element = Element(chemical_symbols[atomic_number])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        for value in (element.atomic_radius, element.atomic_radius_calculated):
-            if value is not None:
-                return float(value)
-    return float("nan")

@@ -17,10 +17,10 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from gencsp.deck_base import Symprec
-from gencsp.descriptors.tolerances import SYMPREC
+from gencsp.deck import Symprec
+from gencsp.descriptors.complexity import complexity
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.orbits import orbits
+from gencsp.symmetry.tolerances import SYMPREC
 
 
 class Complexity(ConfiguredFilter):
@@ -39,10 +39,3 @@ class Complexity(ConfiguredFilter):
         """See :class:`~gencsp.filters.base.Filter`."""
         window = (float(np.nextafter(self.minimum, np.inf)), np.inf)
         return self.verdict(complexity(atoms, symprec=self.symprec), window)
-
-
-def complexity(atoms: Atoms, *, symprec: float = SYMPREC) -> float:
-    """K in bits per atom; ``symprec`` in Å."""
-    counts = orbits(atoms, symprec=symprec).multiplicities
-    shares = counts / counts.sum()
-    return float(abs(np.sum(shares * np.log2(shares))))

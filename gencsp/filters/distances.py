@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gencsp.descriptors.flaws import PROPOSED_SHARE, Flaw, Limits, cell_flaws
+from gencsp.descriptors.least_distances import CLOSEST, LeastDistances, LeastDistancesField
+from gencsp.descriptors.neighbours import _SEARCH, pairs_within, shortest_distance
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.neighbours import pairs_within
-from gencsp.least_distances import CLOSEST, LeastDistances, LeastDistancesField
 
 #: MatterGen's evaluator asks for this volume of a cell, Å³, whatever is in it.
 MATTERGEN = Limits(least_volume=0.1)
-#: Å: how far distances are looked for beyond the threshold, so that a value can be told.
-_SEARCH = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class Distances(ConfiguredFilter):
@@ -78,15 +76,6 @@ class PairSeparations(ConfiguredFilter):
         least = self.separations.least(elements, separation=self.fraction, closest=0.0)
         kind = np.array([elements.index(symbol) for symbol in symbols])
         return np.asarray(least[kind[:, None], kind])
-
-
-def shortest_distance(atoms: Atoms) -> float:
-    """Å, between two atoms or an atom and its image; infinite beyond 16 Å."""
-    for reach in _SEARCH:
-        distances = pairs_within(atoms, reach).distances
-        if len(distances):
-            return float(distances.min())
-    return float("inf")
 
 
 def _smallest_ratio(atoms: Atoms, least: NDArray[np.float64], reach: float) -> float:

@@ -15,10 +15,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from gencsp.descriptors.tolerances import SYMPREC
-from gencsp.filters.neighbours import pairs_within
-from gencsp.filters.orbits import orbits
+from gencsp.descriptors.neighbours import pairs_within
+from gencsp.descriptors.orbits import orbits
 from gencsp.similarity.matching import structure_matcher
+from gencsp.symmetry.tolerances import SYMPREC
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher

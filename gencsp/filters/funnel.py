@@ -5,39 +5,22 @@ Source: PIGEN, Fig. 4 and Extended Data Tables 1-2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
 
 from ase import Atoms
 
 from gencsp.errors import DeckError, StructureFileError
 from gencsp.filters.base import FILTERS, Filter, Verdict
+from gencsp.io.pools import PoolMember
 from gencsp.records import FILTER_FELL_AT, FILTER_PREFIX, FILTER_SOURCE, FILTER_SURVIVED
 
 #: One filter of a funnel: its name and its options.
-Stage = tuple[str, dict[str, object]]
+FilterSpec = tuple[str, dict[str, object]]
 #: Sources handed to a worker at once, and chunks that wait for each worker.
 CHUNK, AHEAD = 16, 2
-
-
-class Source(Protocol):
-    """A piece of a pool, mostly one structure."""
-
-    @property
-    def name(self) -> str:
-        """Where it comes from, such as a file."""
-        ...
-
-    def load(self) -> Sequence[Atoms]:
-        """The structures, read when asked for.
-
-        Raises:
-            StructureFileError: they cannot be read, or are not crystals.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +64,7 @@ class Funnel:
         DeckError: a filter or an option that does not exist, or a name that comes twice.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[FilterSpec, ...]
     filters: tuple[Filter, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +105,7 @@ class Funnel:
 
 
 def judge_pool(
-    sources: Iterable[Source], funnel: Funnel, *, executor: Executor, workers: int = 1
+    sources: Iterable[PoolMember], funnel: Funnel, *, executor: Executor, workers: int = 1
 ) -> Iterator[Judged]:
     """Judge a pool of any size, lazily and in its order.
 
@@ -146,7 +129,7 @@ def judge_pool(
             yield _finished(judged, funnel)
 
 
-def _begin_chunk(stages: tuple[Stage, ...], chunk: tuple[Source, ...]) -> list[Judged]:
+def _begin_chunk(stages: tuple[FilterSpec, ...], chunk: tuple[PoolMember, ...]) -> list[Judged]:
     """The worker's part: read, and judge as far as order does not matter."""
     funnel = _made(stages)
     judged = []
@@ -165,7 +148,7 @@ def _begin_chunk(stages: tuple[Stage, ...], chunk: tuple[Source, ...]) -> list[J
 _funnels: dict[str, Funnel] = {}
 
 
-def _made(stages: tuple[Stage, ...]) -> Funnel:
+def _made(stages: tuple[FilterSpec, ...]) -> Funnel:
     """The funnel of these stages, made once in each process."""
     key = repr(stages)
     if key not in _funnels:

@@ -5,7 +5,7 @@ the filter's, and :mod:`gencsp.filters.summary` counts survivors at all four. Th
 with CHGNet and takes the energy from DFT; here both come from CHGNet, and so do the references
 (``gencsp/data/references_chgnet-0.3.0.md``), so that they are on one footing. S (stable) of
 MatterGen's S.U.N. is the same at 100 meV/atom. The distance is the decomposition energy of
-:mod:`gencsp.convex_hull`: negative for what lies below the known phases.
+:mod:`gencsp.convex_hull.hull`: negative for what lies below the known phases.
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ from ase import Atoms
 from pydantic import Field
 
 from gencsp.composition import Composition
-from gencsp.convex_hull import Hull
+from gencsp.convex_hull.hull import Hull
+from gencsp.deck import Fmax, Natural
 from gencsp.errors import HullReferenceError
 from gencsp.filters.base import ConfiguredFilter, Verdict
+from gencsp.minimise.settings import Minimiser, RelaxSettings
+from gencsp.potentials.base import Engine
+from gencsp.potentials.chgnet.select import EngineName, get_engine
+from gencsp.store.base import portable
 
 
 class HullEnergy(ConfiguredFilter):
     """E: passes a structure at most ``threshold`` (eV/atom) above the hull once it is relaxed.
 
-    Which potential relaxes is for a subclass to say: :mod:`gencsp.relax.hull_filter` is the one
+    Which potential relaxes is for a subclass to say: :mod:`gencsp.minimise.hull_filter` is the one
     that is found under the name ``hull_energy``. A structure that does not converge, or whose
     elements the hull lacks, does not pass, and the note says why.
     """
@@ -73,3 +78,28 @@ class HullEnergy(ConfiguredFilter):
 def load_hull(entries: Path | None) -> Hull:
     """The hull of a file, or (``None``) the one that ships with gencsp; read once."""
     return Hull.load(entries)
+
+
+class ChgnetHullEnergy(HullEnergy):
+    """See :class:`~gencsp.filters.hull_energy.HullEnergy`; one thread."""
+
+    fmax: Fmax = Field(0.05, description="Relaxed when no force exceeds this, eV/Å.")
+    steps: Natural = Field(500, description="Most minimiser steps.")
+    minimiser: Minimiser = Field("quasi-newton", description="How to relax.")
+    engine: EngineName = Field("auto", description="Relaxation engine.")
+
+    def model_name(self) -> str:
+        """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""
+        return self._potential().model
+
+    def relaxed_energy(self, atoms: Atoms) -> tuple[float, str]:
+        """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""
+        settings = RelaxSettings(fmax=self.fmax, steps=self.steps, minimiser=self.minimiser)
+        bare = portable(atoms)
+        bare.calc = None
+        relaxed = next(self._potential().relax([bare], settings, workers=1))
+        reason = "" if relaxed.converged else str(relaxed.outcome)
+        return relaxed.energy_per_atom, reason
+
+    def _potential(self) -> Engine:
+        return get_engine(self.engine)

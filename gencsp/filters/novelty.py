@@ -28,10 +28,10 @@ from gencsp.errors import StructureFileError
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.compositional_novelty import reference_formulas
 from gencsp.filters.matching import Candidate, Matching, same
-from gencsp.filters.packed import PackedStructures
+from gencsp.io.packed import PackedStructures
 
 
-class References(Protocol):
+class KnownCrystals(Protocol):
     """Crystals by formula."""
 
     def of_formula(self, key: str) -> Iterator[Atoms]:
@@ -81,7 +81,7 @@ class _Listed:
 
 
 @cache
-def reference_structures(path: Path | None = None) -> References:
+def reference_structures(path: Path | None = None) -> KnownCrystals:
     """Reference crystals of a file, or (``None``) as they ship with gencsp.
 
     Raises:

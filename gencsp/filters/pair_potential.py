@@ -38,8 +38,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gencsp.composition import ELEMENTS
+from gencsp.descriptors.neighbours import Pairs, pairs_within
 from gencsp.filters.base import ConfiguredFilter, Verdict
-from gencsp.filters.neighbours import Pairs, pairs_within
 
 #: The threshold of the paper, for its own tables.
 PAPER_THRESHOLD = 0.362

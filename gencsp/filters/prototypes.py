@@ -22,12 +22,12 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from gencsp.deck_base import Count, Natural, Symprec
-from gencsp.descriptors.tolerances import SYMPREC
+from gencsp.deck import Count, Natural, Symprec
+from gencsp.descriptors.orbits import orbits
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.frameworks import FAR, Framework
-from gencsp.filters.orbits import orbits
-from gencsp.filters.packed import PackedStructures
+from gencsp.io.packed import PackedStructures
+from gencsp.symmetry.tolerances import SYMPREC
 
 
 @dataclass(slots=True)

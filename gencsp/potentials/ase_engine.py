@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from gencsp.engine.base import Evaluation
-from gencsp.relax.calculator import relax_with
-from gencsp.relax.result import Outcome, PathCallback, Relaxed, StepCallback
-from gencsp.relax.settings import RelaxSettings
+from gencsp.minimise.calculator import relax_with
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.potentials.base import Evaluation
 
 #: Verdicts that come with numbers.
 _EVALUATED = (Outcome.CONVERGED, Outcome.STEP_LIMIT)
 
 
 class AseEngine:
-    """See :class:`~gencsp.engine.base.Engine`; one structure and one thread at a time.
+    """See :class:`~gencsp.potentials.base.Engine`; one structure and one thread at a time.
 
     Args:
         calculator: with energy, forces and stress.
@@ -39,7 +39,7 @@ class AseEngine:
         magmoms: bool = False,  # noqa: ARG002  # calculators differ in what they call so
         workers: int = 1,  # noqa: ARG002  # calculators are no good in threads
     ) -> list[Evaluation]:
-        """See :class:`~gencsp.engine.base.Engine`; moments are not given.
+        """See :class:`~gencsp.potentials.base.Engine`; moments are not given.
 
         Raises:
             EngineError: the calculator has no stress.
@@ -56,7 +56,7 @@ class AseEngine:
         on_step: StepCallback | None = None,
         on_path: PathCallback | None = None,
     ) -> Iterator[Relaxed]:
-        """See :class:`~gencsp.engine.base.Engine`.
+        """See :class:`~gencsp.potentials.base.Engine`.
 
         Raises:
             EngineError: the calculator has no stress, and cells are to relax.

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from gencsp.deck_base import check_fields
-from gencsp.engine.base import Engine
+from gencsp.deck import check_fields
 from gencsp.errors import EngineError, PotentialError
 from gencsp.plugins import Choice, Configured, Registry
+from gencsp.potentials.base import Engine
 
 #: The potential of everything, unless another one is asked for.
 DEFAULT = "chgnet"
@@ -90,7 +90,7 @@ def get_potential(
     Raises:
         PotentialError: no potential has this name, its package is missing, or it cannot be loaded.
         DeckError: an option that is unknown or out of range.
-        EngineError, WeightsError: as :func:`gencsp.engine.select.get_engine`.
+        EngineError, WeightsError: as :func:`gencsp.potentials.chgnet.select.get_engine`.
     """
     return _made(Choice.read(given), PotentialContext(engine=engine, device=device))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gencsp.deck_base import Natural, Positive, Seconds, check_fields
+from gencsp.deck import Natural, Positive, Seconds, check_fields
 from gencsp.errors import ProgramError
 
 #: Names of the files that hold what a program says.

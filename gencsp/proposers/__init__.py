@@ -3,14 +3,8 @@
 One file each; found by name through entry points.
 """
 
-from gencsp.proposers.base import (
-    PROPOSERS,
-    ConfiguredProposer,
-    Proposer,
-    ProposerContext,
-    Request,
-)
-from gencsp.proposers.face import propose
+from gencsp.proposers.base import PROPOSERS, ConfiguredProposer, Proposer, ProposerContext, Request
+from gencsp.proposers.call import propose
 from gencsp.proposers.registry import get_proposer, proposer_names
 
 __all__ = [

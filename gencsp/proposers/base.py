@@ -14,7 +14,7 @@ from ase.cell import Cell
 from pydantic import PrivateAttr
 
 from gencsp.composition import Composition
-from gencsp.deck_base import (
+from gencsp.deck import (
     CellAtoms,
     Count,
     Fraction,
@@ -24,14 +24,14 @@ from gencsp.deck_base import (
     check,
     check_fields,
 )
-from gencsp.least_distances import LeastDistances
+from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.plugins import Configured, Registry
 
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
     from gencsp.diffusion.joint.model import JointModel
     from gencsp.diffusion.joint.sampler import JointSamplerSettings
-    from gencsp.diffusion.samplers import SamplerSettings
+    from gencsp.diffusion.positions.sampler import SamplerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

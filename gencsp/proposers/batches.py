@@ -12,7 +12,7 @@ from ase import Atoms
 from gencsp import records
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
-from gencsp.proposers.drawing import mark
+from gencsp.proposers.drawing import tag_proposal
 from gencsp.provenance import Stage
 
 #: Makes one structure for each generator.
@@ -98,7 +98,7 @@ def proposals(
         if atoms is None:
             proposer.failures += 1
             continue
-        proposal = mark(
+        proposal = tag_proposal(
             atoms,
             proposer=proposer.name,
             model=proposer.model.digest,

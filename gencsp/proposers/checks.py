@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gencsp.composition import Composition
 from gencsp.descriptors.distances import pair_distances
 from gencsp.descriptors.flaws import Limits, find_flaws
-from gencsp.least_distances import NO_PAIRS, LeastDistances
+from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 
 Array = NDArray[np.float64]
 

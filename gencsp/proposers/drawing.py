@@ -9,8 +9,8 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.proposers.base import Request
+from gencsp.proposers.crystals.volume import predict_volume
 from gencsp.provenance import Provenance, Stage
-from gencsp.volume import predict_volume
 
 #: Formula units in the primitive cells of the crystals behind ``data/symmetry_prior.json``.
 UNIT_SHARES = {1: 0.34, 2: 0.44, 3: 0.03, 4: 0.17, 6: 0.01, 8: 0.01}
@@ -30,7 +30,7 @@ def draw_units(units: Sequence[int], rng: np.random.Generator) -> int:
     return int(rng.choice(units, p=weights / weights.sum()))
 
 
-def mark(
+def tag_proposal(
     atoms: Atoms,
     *,
     proposer: str,
@@ -51,10 +51,10 @@ def mark(
     return bare
 
 
-def identify(structures: Iterable[Atoms], *, prefix: str, seed: int) -> Iterator[Atoms]:
+def assign_ids(structures: Iterable[Atoms], *, prefix: str, seed: int) -> Iterator[Atoms]:
     """Give structures their place in a run: ids ``prefix-00000``, ``prefix-00001``, …
 
-    What :func:`mark` wrote becomes a full :class:`~gencsp.provenance.Provenance`.
+    What :func:`tag_proposal` wrote becomes a full :class:`~gencsp.provenance.Provenance`.
     """
     for k, atoms in enumerate(structures):
         yield Provenance(

@@ -19,12 +19,12 @@ from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
 from gencsp.descriptors.flaws import SAMPLER_START_SHARE
-from gencsp.descriptors.tolerances import EXACT_SYMPREC
 from gencsp.diffusion.noise import randomise
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import keeps_apart
-from gencsp.proposers.score_model import ScoreOptions, ScoreProposer
-from gencsp.symmetry import SPGLIB_ERRORS
+from gencsp.proposers.score import ScoreOptions, ScoreProposer
+from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.tolerances import EXACT_SYMPREC
 
 Array = NDArray[np.float64]
 

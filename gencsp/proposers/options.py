@@ -9,11 +9,11 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field
 
-from gencsp.deck_base import Fraction
+from gencsp.deck import Fraction
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.errors import DeckError
 from gencsp.proposers.base import ConfiguredProposer, ProposerContext
 
@@ -72,7 +72,7 @@ class ScoreModelOptions(ModelOptions):
         """
         if context.model is not None and self.weights is None:
             return context.model
-        from gencsp.diffusion.score_model import load_score_model
+        from gencsp.diffusion.positions.model import load_score_model
 
         return load_score_model(self.weights or context.weights)
 

@@ -19,21 +19,21 @@ from ase.data import atomic_numbers
 from pydantic import Field
 
 from gencsp.composition import ELEMENTS
-from gencsp.deck_base import CellAtoms, Count, Seed, check
+from gencsp.deck import CellAtoms, Count, Seed, check
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.joint.sizes import draw_size
-from gencsp.diffusion.lattice import scaled
 from gencsp.errors import RequestError
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
 from gencsp.proposers.checks import keeps_apart
-from gencsp.proposers.drawing import draw_units, identify, mark
+from gencsp.proposers.crystals.lattice import scaled
+from gencsp.proposers.drawing import assign_ids, draw_units, tag_proposal
+from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.options import DEFAULT_JOINT_SAMPLER, ModelOptions, changed
-from gencsp.proposers.score_model import with_guests
-from gencsp.proposers.streams import streams
+from gencsp.proposers.score import with_guests
 
 
 class JointProposer:
@@ -66,7 +66,7 @@ class JointProposer:
             )
         host = None if request.host is None else with_guests(request, request.host)
         as_labels([self.options.aims])
-        return self._propose(request, host, streams(rng))
+        return self._propose(request, host, spawn_generators(rng))
 
     def _propose(
         self, request: Request, host: Atoms | None, rngs: Iterator[np.random.Generator]
@@ -212,8 +212,8 @@ def propose_de_novo(
     else:
         shares = {count: times / len(sizes) for count, times in Counter(sizes).items()}
     draw = partial(draw_size, shares)
-    made = _de_novo(proposer, n, elements, draw, streams(np.random.default_rng(seed)))
-    return identify(made, prefix=f"de-novo-{seed}", seed=seed)
+    made = _de_novo(proposer, n, elements, draw, spawn_generators(np.random.default_rng(seed)))
+    return assign_ids(made, prefix=f"de-novo-{seed}", seed=seed)
 
 
 def _de_novo(
@@ -243,4 +243,4 @@ def _de_novo(
         attempts=options.attempts,
     ):
         if atoms is not None:
-            yield mark(atoms, proposer=JointProposer.name, model=model.digest)
+            yield tag_proposal(atoms, proposer=JointProposer.name, model=model.digest)

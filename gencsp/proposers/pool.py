@@ -12,10 +12,10 @@ from pydantic import Field
 from gencsp import records
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import RequestError
-from gencsp.io import read_structures
+from gencsp.io.structures import read_structures
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.checks import has_composition, keeps_apart
-from gencsp.proposers.drawing import mark
+from gencsp.proposers.drawing import tag_proposal
 from gencsp.proposers.options import SeparatedOptions
 
 
@@ -59,7 +59,7 @@ class PoolProposer:
                 self.failures += 1
                 continue
             made += 1
-            yield mark(
+            yield tag_proposal(
                 atoms, proposer=self.name, parents=str(atoms.info.get(records.STRUCTURE_ID, ""))
             )
 

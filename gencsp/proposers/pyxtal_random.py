@@ -13,11 +13,11 @@ from pyxtal.msg import Comp_CompatibilityError, VolumeError
 from pyxtal.symmetry import Group
 from pyxtal.tolerance import Tol_matrix
 
-from gencsp.diffusion.lattice import PRIMITIVE, centring
 from gencsp.proposers.checks import keeps_distances
+from gencsp.proposers.crystals.lattice import PRIMITIVE, centring
+from gencsp.proposers.crystals.random_crystals import Recipe
+from gencsp.proposers.crystals.wyckoff import primitive
 from gencsp.proposers.random import RandomOptions, RandomProposer
-from gencsp.proposers.random_crystals import Recipe
-from gencsp.proposers.wyckoff import primitive
 
 #: PyXtal gives up a crystal after this many rounds of its own 25 or 400 attempts.
 PYXTAL_COUNT = 1

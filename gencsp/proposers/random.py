@@ -1,8 +1,8 @@
 """Random crystals with symmetry, as in AIRSS (Pickard and Needs, 2011).
 
 The baseline that every generative proposer has to beat. Lattices, Wyckoff sites and coordinates
-follow PyXtal's law (:mod:`gencsp.proposers.random_crystals` says how closely), drawn many crystals
-at once; PyXtal itself is the proposer ``pyxtal``, the independent reference.
+follow PyXtal's law (:mod:`gencsp.proposers.crystals.random_crystals` says how closely), drawn many
+crystals at once; PyXtal itself is the proposer ``pyxtal``, the independent reference.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gencsp import records
-from gencsp.deck_base import Count, Fraction
+from gencsp.deck import Count, Fraction
 from gencsp.descriptors.flaws import PROPOSED_SHARE
+from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances, LeastDistancesField
 from gencsp.errors import RequestError
-from gencsp.least_distances import NO_PAIRS, LeastDistances, LeastDistancesField
 from gencsp.proposers.base import ProposerContext, Request
-from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
-from gencsp.proposers.occupancy import can_hold
+from gencsp.proposers.crystals.occupancy import can_hold
+from gencsp.proposers.crystals.random_crystals import Recipe, draw_crystals
+from gencsp.proposers.drawing import draw_units, tag_proposal, volume_per_atom
+from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.options import ATTEMPTS, SeparatedOptions
-from gencsp.proposers.random_crystals import Recipe, draw_crystals
-from gencsp.proposers.streams import streams
 
 Array = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ class RandomProposer:
                 f"cell of {', '.join(map(str, request.units))} formula units: allow more of either."
             )
         least = self.min_separations.least(request.composition.elements, separation=self.separation)
-        return self._propose(request, wanted, least, streams(rng))
+        return self._propose(request, wanted, least, spawn_generators(rng))
 
     def _propose(
         self,
@@ -102,7 +102,7 @@ class RandomProposer:
                     self.failures += 1
                     continue
                 made += 1
-                marked = mark(atoms, proposer=self.name)
+                marked = tag_proposal(atoms, proposer=self.name)
                 marked.info[records.PROPOSED_SPACE_GROUP] = recipe.space_group
                 yield marked
 

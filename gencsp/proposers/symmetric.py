@@ -1,8 +1,8 @@
 """Symmetric generation: a likely symmetry, and a score model for the coordinates it leaves free.
 
 A skeleton (space group, Wyckoff positions, cell shape; see
-:mod:`gencsp.proposers.symmetry_prior`) is given the predicted volume and random free coordinates
-in its primitive cell. Then the free coordinates are noised fully and denoised under
+:mod:`gencsp.proposers.crystals.symmetry_prior`) is given the predicted volume and random free
+coordinates in its primitive cell. Then the free coordinates are noised fully and denoised under
 ``FixSymmetry``: score and noise are projected on the displacements that the group allows, so the
 crystal has the group at every step. Where the group fixes all coordinates there is nothing to
 denoise.
@@ -21,9 +21,13 @@ from pydantic import Field
 
 from gencsp import records
 from gencsp.descriptors.flaws import PROPOSED_SHARE, SAMPLER_START_SHARE, Limits, cell_flaws
-from gencsp.descriptors.tolerances import EXACT_SYMPREC
 from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.lattice import (
+from gencsp.diffusion.noise import randomise
+from gencsp.diffusion.positions.sampler import SamplerSettings, sample
+from gencsp.errors import RequestError
+from gencsp.proposers.base import ProposerContext, Request
+from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.crystals.lattice import (
     PRIMITIVE,
     bravais,
     centring,
@@ -31,22 +35,13 @@ from gencsp.diffusion.lattice import (
     primitive_cell,
     scaled,
 )
-from gencsp.diffusion.noise import randomise
-from gencsp.diffusion.samplers import SamplerSettings, sample
-from gencsp.errors import RequestError
-from gencsp.proposers.base import ProposerContext, Request
-from gencsp.proposers.checks import has_composition, keeps_apart
-from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
-from gencsp.proposers.options import (
-    ATTEMPTS,
-    DEFAULT_SAMPLER,
-    NOVELTY,
-    ScoreModelOptions,
-)
-from gencsp.proposers.streams import streams
-from gencsp.proposers.symmetry_prior import KnownSkeletons, Skeleton, symmetry_prior
-from gencsp.proposers.wyckoff import build, sites
-from gencsp.symmetry import SPGLIB_ERRORS
+from gencsp.proposers.crystals.symmetry_prior import KnownSkeletons, Skeleton, symmetry_prior
+from gencsp.proposers.crystals.wyckoff import build, sites
+from gencsp.proposers.drawing import draw_units, tag_proposal, volume_per_atom
+from gencsp.proposers.generators import spawn_generators
+from gencsp.proposers.options import ATTEMPTS, DEFAULT_SAMPLER, NOVELTY, ScoreModelOptions
+from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.tolerances import EXACT_SYMPREC
 
 #: Standard deviation of ln(ratio), and of angles in degrees, about the shape of a skeleton.
 RATIO_JITTER, ANGLE_JITTER = 0.03, 1.0
@@ -108,7 +103,7 @@ class SymmetricProposer:
                 "fixed cell."
             )
         known = symmetry_prior().known(request.composition, request.units, request.space_groups)
-        return self._propose(request, known, streams(rng))
+        return self._propose(request, known, spawn_generators(rng))
 
     def _propose(
         self, request: Request, known: KnownSkeletons, rngs: Iterator[np.random.Generator]
@@ -176,7 +171,9 @@ class SymmetricProposer:
         start.atoms.set_constraint()
         start.atoms.wrap()
         generated = start.skeleton.n_free > 0
-        atoms = mark(start.atoms, proposer=self.name, model=self.model.digest if generated else "")
+        atoms = tag_proposal(
+            start.atoms, proposer=self.name, model=self.model.digest if generated else ""
+        )
         atoms.info[records.PROPOSED_SPACE_GROUP] = start.skeleton.space_group
         return atoms
 

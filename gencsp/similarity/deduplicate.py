@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from ase import Atoms
 
-from gencsp.descriptors.tolerances import SAME_ENERGY
 from gencsp.errors import RequestError
 from gencsp.similarity.index import StructureIndex
+from gencsp.similarity.tolerances import SAME_ENERGY
 
 
 def deduplicate(

@@ -16,7 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.composition import Composition
-from gencsp.deck_base import Count, NonNegative, Positive, check
+from gencsp.deck import Count, NonNegative, Positive, check
 from gencsp.similarity.fingerprint import fingerprint
 from gencsp.similarity.matching import CrystalMatcher, Reduced
 from gencsp.similarity.neighbours import NearestVectors

@@ -16,7 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.composition import Composition
-from gencsp.deck_base import AngleTolerance, Positive, check_fields
+from gencsp.deck import AngleTolerance, Positive, check_fields
 from gencsp.errors import RequestError
 from gencsp.similarity.cells import compact
 

@@ -19,9 +19,9 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp import records
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull.entries import HullEntry
 from gencsp.errors import CompositionError, SourceError
 from gencsp.provenance import Provenance, Stage
-from gencsp.references import HullEntry
 from gencsp.sources.web import Web
 
 ENDPOINT = "https://api.materialsproject.org"

@@ -16,10 +16,10 @@ from ase.data import atomic_numbers
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.entries import HullEntry
 from gencsp.descriptors.flaws import find_flaws
 from gencsp.errors import SourceError
 from gencsp.provenance import Provenance, Stage
-from gencsp.references import HullEntry
 from gencsp.sources.web import Web
 
 FIELDS = (

@@ -18,7 +18,7 @@ import httpx
 from hishel import Entry, SqliteStorage
 from hishel.httpx import CacheTransport
 
-from gencsp.deck_base import Count, NonNegative, Seconds, check_fields
+from gencsp.deck import Count, NonNegative, Seconds, check_fields
 from gencsp.errors import SourceError
 
 #: Statuses that may be others at the next try: too many requests, and a server in trouble.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +19,7 @@ from ase import Atoms
 from ase.db.row import AtomsRow
 
 from gencsp.errors import StoreError
+from gencsp.files import storage_errors
 from gencsp.store.base import (
     Finished,
     Manifest,
@@ -207,33 +207,6 @@ def read_manifest(folder: Path | str) -> dict[str, Any] | None:
     path = Path(folder) / DATABASE
     with storage_errors(path.parent):
         return _read_manifest(path) if path.exists() else None
-
-
-@contextmanager
-def storage_errors(folder: Path) -> Iterator[None]:
-    """Turn what the operating system and SQLite say about a folder into :class:`StoreError`."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if "full" in str(error):
-            raise _no_space(folder) from error
-        raise StoreError(
-            f"{folder / DATABASE} cannot be used ({error}): choose another folder with --out."
-        ) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _no_space(folder) from error
-        raise StoreError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another folder "
-            f"with --out."
-        ) from error
-
-
-def _no_space(folder: Path) -> StoreError:
-    return StoreError(
-        f"no space left for {folder}: make room and repeat the same command to go on; what was "
-        f"finished is kept."
-    )
 
 
 def _claim(folder: Path) -> sqlite3.Connection:

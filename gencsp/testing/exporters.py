@@ -8,8 +8,8 @@ from pathlib import Path
 from ase import Atoms
 
 from gencsp.errors import StoreError, StructureFileError
-from gencsp.export.base import Exporter
-from gencsp.export.origin import read_map
+from gencsp.exporters.base import Exporter
+from gencsp.exporters.origin import read_map
 from gencsp.provenance import Provenance
 from gencsp.testing.common import require, require_crystal, untouched
 
@@ -17,7 +17,7 @@ from gencsp.testing.common import require, require_crystal, untouched
 def check_exporter(
     exporter: Exporter, pool: Sequence[Atoms], folder: Path, run: Callable[[Path], object]
 ) -> None:
-    """Check an exporter against :class:`~gencsp.export.base.Exporter`.
+    """Check an exporter against :class:`~gencsp.exporters.base.Exporter`.
 
     It writes every seed that it says it wrote, with the map of their origins, into a new folder and
     into no other; it says so where there are no results; what it reads back has provenance, and

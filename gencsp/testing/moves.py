@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from gencsp.search.moves.base import Move, Tools
+from gencsp.searches.moves.base import Move, Tools
 from gencsp.testing.common import require, require_crystal, same_atoms, untouched
 
 #: Attempts that a move may make for one child.
@@ -21,7 +21,7 @@ LARGEST = 10_000
 def check_move(
     move: Move, parents: Sequence[Atoms], *, tools: Tools | None = None, seeds: int = 4
 ) -> None:
-    """Check a move against :class:`~gencsp.search.moves.base.Move`.
+    """Check a move against :class:`~gencsp.searches.moves.base.Move`.
 
     It is small and picklable, and its copy in another process makes the same children; it changes
     no parent and no global random generator; the same generator state gives the same child, others

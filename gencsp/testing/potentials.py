@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from gencsp.engine.base import Engine, Evaluation
+from gencsp.potentials.base import Engine, Evaluation
 from gencsp.testing.common import require, untouched
 
 #: Voigt order of ASE: the two axes of each component.
@@ -24,7 +24,7 @@ def check_potential(
     energy_tolerance: float = 1e-4,
     seed: int = 0,
 ) -> None:
-    """Check a potential against :class:`~gencsp.engine.base.Engine`.
+    """Check a potential against :class:`~gencsp.potentials.base.Engine`.
 
     Forces and stress are the derivatives of the energy, by central differences; a structure has the
     same energy alone as among others, and whatever the order of its atoms; structures and global

@@ -10,13 +10,13 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.plugins import Configured
-from gencsp.search.books import Books
-from gencsp.search.loop import SearchSettings
-from gencsp.search.moves.base import Move
-from gencsp.search.sources import Turns
-from gencsp.search.space import Space
-from gencsp.search.strategy import StrategyContext
-from gencsp.search.trial import RANDOM, SEED, Learned, Result, Strategy, Trial
+from gencsp.searches.ledger import Ledger
+from gencsp.searches.loop import SearchSettings
+from gencsp.searches.moves.base import Move
+from gencsp.searches.space import Space
+from gencsp.searches.starts import SeedSchedule
+from gencsp.searches.strategy import StrategyContext
+from gencsp.searches.trial import RANDOM, SEED, MoveStats, Strategy, Trial, TrialResult
 from gencsp.testing.common import require, same_atoms, untouched
 
 #: Trials that may be under way in the search that is played.
@@ -37,8 +37,8 @@ def strategy_context(
     space = Space.fixed(Composition.parse("MgO"), units=(2,))
     return StrategyContext(
         settings=SearchSettings(space=space, ahead=ahead),
-        books=Books(hull=_ZeroHull()),
-        turns=Turns(share=0.5, seeded=seeded),
+        ledger=Ledger(hull=_ZeroHull()),
+        turns=SeedSchedule(share=0.5, seeded=seeded),
         moves=moves,
     )
 
@@ -46,7 +46,7 @@ def strategy_context(
 def check_strategy(
     strategy: Configured | Callable[[], Strategy], *, trials: int = 60, seed: int = 0
 ) -> None:
-    """Check a strategy against :class:`~gencsp.search.trial.Strategy`.
+    """Check a strategy against :class:`~gencsp.searches.trial.Strategy`.
 
     A search is played with it: crystals, failures and duplicates come as they fall. It asks for its
     own moves with parents that they apply to, or for structures without parents; a second one of
@@ -84,7 +84,7 @@ def check_strategy(
         same = same and all(map(same_atoms, a.parents, b.parents))
         require(same, f"{who} asks for another trial {number} when it was told the same.")
     require(_settings(first, who) == before, f"{who} changes its settings during a search.")
-    _check_learned(first.learned(), who)
+    _check_learned(first.move_stats(), who)
 
 
 def _settings(strategy: Strategy, who: str) -> str:
@@ -125,12 +125,12 @@ def _check_trial(trial: Trial, moves: Mapping[str, Move], who: str) -> None:
     require(move.applies(trial.parents), f"{who} gives '{trial.move}' parents it cannot use.")
 
 
-def _outcome(number: int, move: str, seed: int) -> Result:
+def _outcome(number: int, move: str, seed: int) -> TrialResult:
     """What came of a trial: a crystal, one that was seen before, or nothing."""
     rng = np.random.default_rng([seed, 0, number])
     chance = rng.random()
     if chance < 0.15:
-        return Result(number=number, move=move, failure="not converged")
+        return TrialResult(number=number, move=move, failure="not converged")
     energy = float(rng.normal(scale=0.2))
     atoms = Atoms("Mg2O2", cell=rng.uniform(3.5, 4.5, size=3), pbc=True)
     atoms.set_scaled_positions(rng.random((4, 3)))
@@ -141,10 +141,10 @@ def _outcome(number: int, move: str, seed: int) -> Result:
         decomposition_energy=energy,
     )
     twin = f"s{number // 2:05d}" if chance < 0.4 and number else ""
-    return Result(number=number, move=move, atoms=atoms, fitness=energy, duplicate_of=twin)
+    return TrialResult(number=number, move=move, atoms=atoms, fitness=energy, duplicate_of=twin)
 
 
-def _check_learned(learned: list[Learned], who: str) -> None:
-    require(all(isinstance(line, Learned) for line in learned), f"{who} learned no Learned.")
-    total = sum(line.share for line in learned)
-    require(not learned or abs(total - 1) < 1e-6, f"{who} learned shares that sum to {total}.")
+def _check_learned(move_stats: list[MoveStats], who: str) -> None:
+    require(all(isinstance(line, MoveStats) for line in move_stats), f"{who} learned no Learned.")
+    total = sum(line.share for line in move_stats)
+    require(not move_stats or abs(total - 1) < 1e-6, f"{who} learned shares that sum to {total}.")

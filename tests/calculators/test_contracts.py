@@ -24,9 +24,9 @@ from ase.mep import NEB
 from ase.optimize import BFGS
 
 from gencsp.calculators import CHGNetCalculator, MixedScoreCalculator, ScoreCalculator
-from gencsp.engine.select import engine_status
 from gencsp.errors import EngineError, GencspError, RequestError
-from gencsp.relax import RelaxSettings, relax_with
+from gencsp.minimise import RelaxSettings, relax_with
+from gencsp.potentials.chgnet.select import engine_status
 from gencsp.testing import WrappedMixture
 
 ENGINES = ["native", "torch"] if engine_status().name == "native" else ["torch"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gencsp.descriptors.distances import min_height, pair_distances
-from gencsp.diffusion.lattice import Bravais, random_lattice
+from gencsp.proposers.crystals.lattice import Bravais, random_lattice
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)

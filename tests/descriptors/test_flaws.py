@@ -22,7 +22,7 @@ from gencsp.descriptors.flaws import (
     too_dense,
     too_sparse,
 )
-from gencsp.least_distances import LeastDistances
+from gencsp.descriptors.least_distances import LeastDistances
 
 STRICT = Limits(
     known_elements=True,

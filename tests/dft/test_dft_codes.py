@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from gencsp.cli import app
 from gencsp.composition import Composition
-from gencsp.convex_hull import Hull
-from gencsp.io import read_structures, write_extxyz
+from gencsp.convex_hull.hull import Hull
+from gencsp.io.structures import read_structures, write_extxyz
 
 pytestmark = pytest.mark.clients
 

@@ -18,12 +18,12 @@ from pymatgen.io.vasp import Incar, Kpoints, Poscar
 from typer.testing import CliRunner
 
 from gencsp.cli import app
-from gencsp.convex_hull import Hull
+from gencsp.convex_hull.hull import Hull
 from gencsp.dft import code_names, get_code, read_campaign, write_campaign
 from gencsp.dft.base import Calculation
 from gencsp.dft.espresso import kpoints
 from gencsp.errors import DftError, HullReferenceError, ProgramError, StoreError, StructureFileError
-from gencsp.io import read_structures, write_extxyz
+from gencsp.io.structures import read_structures, write_extxyz
 from gencsp.provenance import Provenance, Stage
 
 RUNNER = CliRunner()
@@ -220,7 +220,7 @@ def test_from_a_search_to_a_hull_of_its_own(
         pool()[0].info["structure_id"],
         "score",
     )
-    from gencsp.references import read_references
+    from gencsp.convex_hull.entries import read_references
 
     assert read_references(Path("dft/entries.csv")).model == level
     with pytest.raises(HullReferenceError):

@@ -26,8 +26,8 @@ from gencsp.diffusion.joint.reverse import JointReverseDiffusion
 from gencsp.diffusion.joint.run import JointSamplerSettings
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import JointOutput
-from gencsp.diffusion.reverse import ReverseDiffusion
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.reverse import ReverseDiffusion
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.testing import WrappedMixture
 
 STEPS = 6

@@ -10,8 +10,8 @@ from ase.build import bulk
 from ase.io import write
 from typer.testing import CliRunner
 
-from gencsp.diffusion.score_model import load_score_model
-from gencsp.diffusion.training.command import app
+from gencsp.cli.train_score import app
+from gencsp.diffusion.positions.model import load_score_model
 from gencsp.errors import StoreError, TrainingDataError
 
 

@@ -11,7 +11,7 @@ from ase.build import bulk
 from ase.io import write
 from typer.testing import CliRunner
 
-from gencsp.diffusion.training.joint_command import app
+from gencsp.cli.train_joint import app
 from gencsp.diffusion.training.trainer import FORMAT, load_checkpoint
 from gencsp.errors import EngineError, GencspError, RequestError, StoreError, WeightsError
 

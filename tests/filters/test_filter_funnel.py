@@ -12,14 +12,14 @@ from ase.build import bulk
 from known_crystals import known, uneven
 
 import gencsp
-from gencsp.decks import FilterDeck
 from gencsp.errors import DeckError, StructureFileError
-from gencsp.execute import LocalProcesses, ThisProcess
+from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.filters import Funnel, Judged, Summary, Verdict, filter_names, get_filter, judge_pool
+from gencsp.filters.deck import FilterDeck
 from gencsp.filters.hull_energy import HullEnergy
 from gencsp.filters.plots import Distributions, draw_survival
 from gencsp.filters.rows import row_writer
-from gencsp.pools import InMemory, Unreadable
+from gencsp.io.pools import InMemory, Unreadable
 
 STAGES = (
     ("distances", {"minimum": 1.8}),
@@ -92,7 +92,7 @@ class Sleepless(HullEnergy):
 
 
 def test_costly_filters_judge_survivors_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gencsp.relax.hull_filter.ChgnetHullEnergy", Sleepless)
+    monkeypatch.setattr("gencsp.filters.hull_energy.ChgnetHullEnergy", Sleepless)
     funnel = Funnel((("compactness", {}), ("hull_energy", {"threshold": 50.0})))
     salt, caesium = known()["MgO"], known()["CsCl"]
     assert [v.name for v in funnel.judge(salt)] == ["compactness", "hull_energy"]

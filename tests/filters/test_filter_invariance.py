@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_crystals import known, rewritten, uneven
 
+from gencsp.descriptors.neighbours import pairs_within
 from gencsp.filters import Filter, filter_names, get_filter
 from gencsp.filters.hull_energy import HullEnergy
-from gencsp.filters.neighbours import pairs_within
 
 #: Filters that a property test covers by name; those that need a potential or a history follow.
 PLAIN = sorted(set(filter_names()) - {"hull_energy", "uniqueness"})

@@ -16,8 +16,8 @@ from gencsp.filters import get_filter
 from gencsp.filters.frameworks import Framework
 from gencsp.filters.matching import Candidate, interchangeable, same
 from gencsp.filters.novelty import reference_structures
-from gencsp.filters.packed import PackedStructures, pack
 from gencsp.filters.prototypes import shipped_prototypes, unmatched_shares
+from gencsp.io.packed import PackedStructures, pack
 
 
 def test_frameworks_are_blind_to_species_and_size() -> None:

@@ -13,13 +13,13 @@ from pymatgen.core import Composition as PymatgenComposition
 from scipy.stats import entropy
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.descriptors.compactness import compactness, radius
+from gencsp.descriptors.complexity import complexity
+from gencsp.descriptors.local_diversity import local_diversity
+from gencsp.descriptors.motifs import MOTIF_NAMES
 from gencsp.errors import DeckError, StructureFileError
 from gencsp.filters import get_filter
 from gencsp.filters.charge_balance import least_charge
-from gencsp.filters.compactness import compactness, radius
-from gencsp.filters.complexity import complexity
-from gencsp.filters.local_diversity import local_diversity
-from gencsp.filters.motifs import MOTIF_NAMES
 
 # (4/3) π Σ r³ / V with Slater's radii, worked by hand (r in Å: Mg 1.50, O 0.60, Cs 2.60, Cl 1.00,
 # C 0.70, Sr 2.00, Ti 1.40, Al 1.25).

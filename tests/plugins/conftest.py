@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 
 from gencsp.dft import CODES
-from gencsp.execute.named import EXECUTORS
-from gencsp.export import EXPORTERS
+from gencsp.executors.named import EXECUTORS
+from gencsp.exporters import EXPORTERS
 from gencsp.filters import FILTERS
+from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.plugins import Registry
 from gencsp.potentials import POTENTIALS
 from gencsp.proposers import PROPOSERS
-from gencsp.relax.minimisers import MINIMISERS
-from gencsp.search.moves import MOVES
-from gencsp.search.strategy import STRATEGIES
+from gencsp.searches.moves import MOVES
+from gencsp.searches.strategy import STRATEGIES
 
 THIRD_PARTY = Path(__file__).parent / "third_party"
 
 
 def all_registries() -> list[Registry]:  # type: ignore[type-arg]
     from gencsp.diffusion.networks import NETWORKS
-    from gencsp.diffusion.samplers import SAMPLERS
+    from gencsp.diffusion.positions.sampler import SAMPLERS
 
     return [
         CODES,

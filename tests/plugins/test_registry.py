@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gencsp.errors import DeckError, PluginError, RequestError
 from gencsp.plugins import Choice, split_plugins
-from gencsp.search.moves import MOVES, get_move
+from gencsp.searches.moves import MOVES, get_move
 
 
 def package(folder: Path, name: str, text: str, points: str) -> None:
@@ -29,7 +29,7 @@ def package(folder: Path, name: str, text: str, points: str) -> None:
 
 
 MOVE = """
-from gencsp.search.moves import ConfiguredMove
+from gencsp.searches.moves import ConfiguredMove
 class Mine(ConfiguredMove):
     name = "mine"
     def __call__(self, parents, *, rng, tools):

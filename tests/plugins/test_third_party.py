@@ -15,16 +15,16 @@ from ase.build import bulk
 from conftest import THIRD_PARTY
 
 from gencsp.composition import Composition
-from gencsp.diffusion.samplers import SamplerSettings, sample
-from gencsp.export import get_exporter
+from gencsp.diffusion.positions.sampler import SamplerSettings, sample
+from gencsp.exporters import get_exporter
 from gencsp.filters import get_filter
+from gencsp.minimise.calculator import relax_with
+from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials import AseEngine, get_potential
 from gencsp.proposers import Request, get_proposer
-from gencsp.relax.calculator import relax_with
-from gencsp.relax.settings import RelaxSettings
-from gencsp.search.moves import get_move
-from gencsp.search.strategy import STRATEGIES
+from gencsp.searches.moves import get_move
+from gencsp.searches.strategy import STRATEGIES
 from gencsp.store.disk import read_manifest
 from gencsp.testing import (
     WrappedMixture,

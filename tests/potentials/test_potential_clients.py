@@ -15,7 +15,7 @@ import json, sys
 import numpy as np
 from ase.build import bulk
 from gencsp.potentials import get_potential
-from gencsp.relax import RelaxSettings
+from gencsp.minimise import RelaxSettings
 
 name, = sys.argv[1:]
 potential = get_potential(name)

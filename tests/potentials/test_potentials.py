@@ -14,16 +14,16 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
 from typer.testing import CliRunner
 
-from gencsp.assembly import NamedRelaxer
 from gencsp.cli import app
 from gencsp.composition import Composition
-from gencsp.convex_hull import Hull
+from gencsp.convex_hull.crystals import make_references, shipped_crystals
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.convex_hull.hull import Hull
 from gencsp.errors import HullReferenceError, PotentialError
-from gencsp.io import read_structures, write_extxyz
+from gencsp.io.structures import read_structures, write_extxyz
+from gencsp.minimise import Outcome, RelaxSettings
 from gencsp.potentials import AseEngine, get_potential, potential_names
-from gencsp.potentials.references import make_references, shipped_crystals
-from gencsp.references import HullEntry
-from gencsp.relax import Outcome, RelaxSettings
+from gencsp.runs.parts import NamedRelaxer
 
 RUNNER = CliRunner()
 OWN = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"

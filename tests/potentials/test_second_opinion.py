@@ -13,9 +13,9 @@ from ase.calculators.emt import EMT
 from typer.testing import CliRunner
 
 from gencsp.cli import app
+from gencsp.minimise import Outcome
 from gencsp.potentials import AseEngine
-from gencsp.relax import Outcome
-from gencsp.second_opinion import second_opinion
+from gencsp.potentials.second_opinion import second_opinion
 
 RUNNER = CliRunner()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gencsp.diffusion.batch import CrystalBatch
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.sampler import SamplerSettings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition
 from gencsp.proposers.guest_orbits import GuestOrbitProposer, in_orbits

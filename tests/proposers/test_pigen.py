@@ -21,7 +21,6 @@ from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.conditions import PropertyScale
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel, save_joint_model
-from gencsp.diffusion.joint.objective import JointObjective
 from gencsp.diffusion.joint.process import JointProcess
 from gencsp.diffusion.joint.reverse import JointReverseDiffusion
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
@@ -29,6 +28,7 @@ from gencsp.diffusion.joint.score import JointScore
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
+from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.errors import RequestError, WeightsError
 from gencsp.proposers import ProposerContext, get_proposer, propose
 from gencsp.proposers.base import Request

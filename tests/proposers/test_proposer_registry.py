@@ -13,12 +13,12 @@ from ase.build import bulk
 
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.errors import CompositionError, DeckError, RequestError
 from gencsp.proposers import ProposerContext, get_proposer, propose, proposer_names
 from gencsp.proposers.base import Request
-from gencsp.proposers.mixture import MixedProposer
-from gencsp.proposers.score_model import ScoreProposer
+from gencsp.proposers.mixed import MixedProposer
+from gencsp.proposers.score import ScoreProposer
 from gencsp.proposers.symmetric import SymmetricProposer
 from gencsp.provenance import Provenance, Stage
 

@@ -9,14 +9,14 @@ from ase.build import bulk
 
 from gencsp.composition import Composition
 from gencsp.descriptors.distances import pair_distances
+from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.errors import RequestError
-from gencsp.least_distances import LeastDistances
 from gencsp.proposers import ProposerContext, get_proposer
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.crystals.volume import predict_volume
 from gencsp.proposers.pyxtal_random import PyxtalProposer
 from gencsp.proposers.random import RandomProposer
-from gencsp.volume import predict_volume
 
 PEROVSKITE = Composition.parse("CaTiO3")
 

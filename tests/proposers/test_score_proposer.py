@@ -13,12 +13,12 @@ from torch import Tensor
 
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import CrystalBatch, ScoreModel
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
-from gencsp.proposers.score_model import ScoreProposer
-from gencsp.volume import predict_volume
+from gencsp.proposers.crystals.volume import predict_volume
+from gencsp.proposers.score import ScoreProposer
 
 LI_SI = Composition.parse("Li5Si2")
 REQUEST = Request(composition=LI_SI, n=6, units=(1, 2))

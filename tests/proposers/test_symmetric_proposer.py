@@ -12,13 +12,13 @@ from ase.build import bulk
 
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.crystals.symmetry_prior import Skeleton
+from gencsp.proposers.crystals.wyckoff import sites
 from gencsp.proposers.symmetric import SymmetricProposer, realise
-from gencsp.proposers.symmetry_prior import Skeleton
-from gencsp.proposers.wyckoff import sites
 
 OXIDE = Composition.parse("SnTiO3")
 REQUEST = Request(composition=OXIDE, n=8, units=(1, 2))

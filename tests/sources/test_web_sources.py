@@ -26,11 +26,10 @@ from web_server import Answer, Asked, Served, serve
 
 from gencsp.cli import app
 from gencsp.composition import Composition
-from gencsp.convex_hull import Hull
+from gencsp.convex_hull.entries import HullEntry, write_entries
+from gencsp.convex_hull.hull import Hull
 from gencsp.errors import CompositionError, HullReferenceError, SourceError
-from gencsp.references import HullEntry
 from gencsp.sources import materials_project as mp
-from gencsp.sources.entries_file import write_entries
 from gencsp.sources.optimade import Optimade, formula_filter, system_filter
 from gencsp.sources.web import Web
 

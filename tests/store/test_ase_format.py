@@ -19,7 +19,7 @@ from ase.io.formats import ioformats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gencsp.io import read_structures, write_cif, write_extxyz
+from gencsp.io.structures import read_structures, write_cif, write_extxyz
 from gencsp.provenance import Provenance, Stage
 from gencsp.store import DiskStore, Finished, MemoryStore
 from gencsp.store.base import portable

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from gencsp.composition import Composition
 from gencsp.errors import StoreError
 from gencsp.provenance import Provenance, Stage
-from gencsp.search.space import Space
+from gencsp.searches.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 from gencsp.store.disk import read_manifest
 

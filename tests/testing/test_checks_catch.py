@@ -15,15 +15,15 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from gencsp.composition import Composition
-from gencsp.engine.base import Evaluation
-from gencsp.export import get_exporter
+from gencsp.exporters import get_exporter
 from gencsp.filters import ConfiguredFilter, Verdict
 from gencsp.potentials import AseEngine
+from gencsp.potentials.base import Evaluation
 from gencsp.proposers import ConfiguredProposer, Request
-from gencsp.proposers.drawing import mark
-from gencsp.search.moves import ConfiguredMove
-from gencsp.search.random_search import RandomSearch
-from gencsp.search.trial import RANDOM, Result, Trial
+from gencsp.proposers.drawing import tag_proposal
+from gencsp.searches.moves import ConfiguredMove
+from gencsp.searches.random_search import RandomSearch
+from gencsp.searches.trial import RANDOM, Trial, TrialResult
 from gencsp.testing import (
     check_exporter,
     check_filter,
@@ -63,7 +63,7 @@ class Faulty(ConfiguredProposer):
             if self.fault == "cluster":
                 yield atoms
                 continue
-            yield mark(atoms, proposer=self.name)
+            yield tag_proposal(atoms, proposer=self.name)
         del ready
 
 
@@ -143,7 +143,7 @@ class Wild(RandomSearch):
             return Trial(move=RANDOM)
         return super().ask(number, rng=rng)
 
-    def tell(self, result: Result, *, rng: np.random.Generator) -> None:
+    def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
         if self.fault == "meddles" and result.atoms is not None:
             result.atoms.positions += 1
         super().tell(result, rng=rng)

@@ -11,19 +11,13 @@ from ase.spacegroup import crystal
 
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import CrystalBatch
-from gencsp.diffusion.samplers import SamplerSettings
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.filters import FILTERS
 from gencsp.potentials import get_potential
 from gencsp.proposers import ProposerContext, Request, get_proposer
-from gencsp.search.moves import MOVES, Tools
-from gencsp.search.strategy import STRATEGIES
-from gencsp.testing import (
-    check_filter,
-    check_move,
-    check_potential,
-    check_proposer,
-    check_strategy,
-)
+from gencsp.searches.moves import MOVES, Tools
+from gencsp.searches.strategy import STRATEGIES
+from gencsp.testing import check_filter, check_move, check_potential, check_proposer, check_strategy
 
 RUTILE = crystal(
     ["Ti", "O"],

@@ -16,10 +16,10 @@ from reference_table import COLUMNS, export
 from relax_references import open_checkpoint, relax_queue
 
 from gencsp.composition import Composition
-from gencsp.engine.select import get_engine
-from gencsp.references import read_references
-from gencsp.relax.face import relax
-from gencsp.symmetry import space_group
+from gencsp.convex_hull.entries import read_references
+from gencsp.potentials.call import relax
+from gencsp.potentials.chgnet.select import get_engine
+from gencsp.symmetry.refinement import space_group
 
 SALT = bulk("NaCl", "rocksalt", a=5.5)
 CSCL_LIKE = bulk("NaCl", "cesiumchloride", a=3.4)

@@ -8,13 +8,18 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gencsp.deck_base import Positive, Share, check_fields
-from gencsp.diffusion.guidance import Potential, bounded_lengths
+from gencsp.deck import Positive, Share, check_fields
 from gencsp.diffusion.joint.model import JointModel
-from gencsp.diffusion.joint.objective import denoised_shape
-from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, without_mean
+from gencsp.diffusion.joint.process import (
+    HIDDEN,
+    JointProcess,
+    JointState,
+    denoised_shape,
+    without_mean,
+)
 from gencsp.diffusion.joint.shape import BASIS
 from gencsp.diffusion.networks.joint import N_CONDITIONS, JointOutput
+from gencsp.diffusion.pull import Potential, bounded_lengths
 
 
 class Denoiser(Protocol):
@@ -92,7 +97,7 @@ def _mixed(conditional: Tensor, free: Tensor, weight: float) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class EnergyGuided:
-    """A denoiser that a potential pulls along, see :mod:`gencsp.diffusion.guidance`.
+    """A denoiser that a potential pulls along, see :mod:`gencsp.diffusion.pull`.
 
     Attributes:
         denoiser: what is guided.

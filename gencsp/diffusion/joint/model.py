@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gencsp.diffusion.joint.objective import JointObjective
 from gencsp.diffusion.joint.sizes import CellSizes
+from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.diffusion.weights_file import save_network, stored_network
 
 #: Name of the weights that ship with the package.

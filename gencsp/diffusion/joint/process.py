@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gencsp.deck_base import Positive, check_fields
+from gencsp.deck import Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.errors import RequestError
@@ -193,3 +193,8 @@ def without_mean(vectors: Tensor, owner: Tensor, sizes: Tensor) -> Tensor:
     """Per-atom vectors, shape (n, 3), less their mean over each crystal (no origin is special)."""
     sums = vectors.new_zeros(len(sizes), vectors.shape[1]).index_add(0, owner, vectors)
     return vectors - (sums / sizes.to(vectors)[:, None])[owner]
+
+
+def denoised_shape(velocity: Tensor, shape: Tensor, t: Tensor, process: JointProcess) -> Tensor:
+    """Lattice expected at time zero, α·k_t − s·v, standardised, shape (b, 6)."""
+    return process.alpha(t)[:, None] * shape - process.spread(t)[:, None] * velocity

@@ -11,13 +11,7 @@ from ase import Atoms
 
 from gencsp.diffusion.dynamics import ReverseDynamics
 from gencsp.diffusion.joint.guidance import Denoiser
-from gencsp.diffusion.joint.sampler import (
-    JointSamplerSettings,
-    prepare,
-    start,
-    step,
-    to_atoms,
-)
+from gencsp.diffusion.joint.sampler import JointSamplerSettings, prepare, start, step, to_atoms
 
 
 class JointReverseDiffusion(ReverseDynamics):

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.cell import Cell
 from torch import Tensor
 
-from gencsp.deck_base import Count, Natural, Positive, Share, check_fields
+from gencsp.deck import Count, Natural, Positive, Share, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.guidance import Denoiser
 from gencsp.diffusion.joint.process import JointProcess, JointState

@@ -27,8 +27,7 @@ from ase import Atoms
 from torch import Tensor
 
 from gencsp.diffusion.joint.guidance import Denoiser
-from gencsp.diffusion.joint.objective import denoised_shape
-from gencsp.diffusion.joint.process import HIDDEN, JointState
+from gencsp.diffusion.joint.process import HIDDEN, JointState, denoised_shape
 from gencsp.diffusion.joint.run import JointRun, JointSamplerSettings, prepare, to_atoms
 from gencsp.diffusion.noise import renewed
 

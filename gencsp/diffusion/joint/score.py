@@ -13,8 +13,7 @@ from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel
-from gencsp.diffusion.joint.objective import denoised_shape
-from gencsp.diffusion.joint.process import JointProcess, JointState
+from gencsp.diffusion.joint.process import JointProcess, JointState, denoised_shape
 from gencsp.diffusion.joint.shape import BASIS, rotation_to
 from gencsp.diffusion.networks.joint import JointOutput
 

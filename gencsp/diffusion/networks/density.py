@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gencsp.deck_base import Count, Positive
+from gencsp.deck import Count, Positive
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.graph import RadiusGraph, density_cutoff, radius_graph
 from gencsp.diffusion.networks.base import ConfiguredNetwork

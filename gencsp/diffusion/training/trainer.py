@@ -23,20 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gencsp.deck_base import (
-    Count,
-    Fraction,
-    Natural,
-    NonNegative,
-    Positive,
-    Seed,
-    Share,
-    check_fields,
-)
-from gencsp.diffusion.joint.objective import JointObjective
+from gencsp.deck import Count, Fraction, Natural, NonNegative, Positive, Seed, Share, check_fields
 from gencsp.diffusion.networks import build_network, compile_layers, describe_network
 from gencsp.diffusion.training.data import CrystalSet
-from gencsp.diffusion.training.objective import Objective, ScoreObjective
+from gencsp.diffusion.training.joint_objective import JointObjective
+from gencsp.diffusion.training.score_objective import Objective, ScoreObjective
 from gencsp.errors import StoreError, WeightsError
 
 #: File of a run in its folder.
@@ -90,7 +81,7 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """What the caller of :func:`train` is told: step, smoothed loss, seconds trained so far."""
 
     step: int
@@ -148,7 +139,7 @@ def train(
     folder: Path,
     *,
     device: torch.device | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainState:
     """Train until ``settings.steps``, writing ``checkpoint.pt`` and ``metrics.jsonl`` to a folder.
 
@@ -182,7 +173,7 @@ def train(
                 save_checkpoint(state, settings, objective, folder)
                 saved = time.monotonic()
             if report is not None:
-                report(Progress(state.step, state.loss, state.seconds, scores))
+                report(TrainingProgress(state.step, state.loss, state.seconds, scores))
     except KeyboardInterrupt:
         if state.whole:
             save_checkpoint(state, settings, objective, folder)

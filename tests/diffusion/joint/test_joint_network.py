@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from gencsp.descriptors.compactness import compactness
 from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale, as_labels
-from gencsp.diffusion.joint.labels import as_array, label_crystals
 from gencsp.diffusion.joint.model import load_joint_model, save_joint_model
-from gencsp.diffusion.joint.objective import JointObjective, LossWeights, atom_volumes
 from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, add_noise
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
@@ -23,14 +22,10 @@ from gencsp.diffusion.networks import build_network
 from gencsp.diffusion.networks.joint import Context, JointOutput
 from gencsp.diffusion.networks.waves import half_space
 from gencsp.diffusion.training.data import CrystalSet
-from gencsp.diffusion.training.trainer import (
-    TrainSettings,
-    load_checkpoint,
-    new_state,
-    train,
-)
+from gencsp.diffusion.training.joint_objective import JointObjective, LossWeights, atom_volumes
+from gencsp.diffusion.training.labels import as_array, label_crystals
+from gencsp.diffusion.training.trainer import TrainSettings, load_checkpoint, new_state, train
 from gencsp.errors import RequestError, TrainingDataError, WeightsError
-from gencsp.filters.compactness import compactness
 
 CONFIG = {"channels": 12, "layers": 2, "n_radial": 4}
 PROCESS = JointProcess(

@@ -20,13 +20,7 @@ from gencsp.diffusion.joint.process import (
     add_noise,
     wrapped_score,
 )
-from gencsp.diffusion.joint.shape import (
-    BASIS,
-    LatticeScale,
-    cell_of_log,
-    log_cell,
-    rotation_to,
-)
+from gencsp.diffusion.joint.shape import BASIS, LatticeScale, cell_of_log, log_cell, rotation_to
 
 SCALE = LatticeScale((0.0, 0.0, 0.0, -0.1, 0.2, 1.7), (0.2, 0.2, 0.2, 0.15, 0.3, 0.25))
 PROCESS = JointProcess(scale=SCALE)

@@ -327,7 +327,7 @@ class Linear(torch.nn.Module):
 def test_classifier_free_guidance_is_eq_7(weight: float) -> None:
     from gencsp.diffusion.joint.conditions import PropertyScale
     from gencsp.diffusion.joint.model import JointModel
-    from gencsp.diffusion.joint.objective import JointObjective
+    from gencsp.diffusion.training.joint_objective import JointObjective
 
     objective = JointObjective(
         process=JointProcess(scale=SCALE), properties=PropertyScale((0.0,) * 4, (1.0,) * 4)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from gencsp.descriptors.compactness import compactness
 from gencsp.diffusion.joint.conditions import PROPERTIES, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import DEFAULT_WEIGHTS, JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
-from gencsp.diffusion.score_model import load_score_model
+from gencsp.diffusion.positions.model import load_score_model
 from gencsp.errors import WeightsError
-from gencsp.filters.compactness import compactness
 from gencsp.proposers import propose
 from gencsp.proposers.base import ProposerContext
 

@@ -3,8 +3,8 @@
 import numpy as np
 from pydantic import Field
 
-from gencsp.relax.minimisers import ConfiguredMinimiser
-from gencsp.relax.quasi_newton import Point
+from gencsp.minimise.minimisers import ConfiguredMinimiser
+from gencsp.minimise.quasi_newton import Point
 
 
 class Descent(ConfiguredMinimiser):

@@ -3,7 +3,7 @@
 from pydantic import Field
 from torch import Tensor
 
-from gencsp.diffusion.samplers import ConfiguredSampler, Process
+from gencsp.diffusion.positions.sampler import ConfiguredSampler, Process
 
 
 class Euler(ConfiguredSampler):

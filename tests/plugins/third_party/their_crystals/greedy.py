@@ -6,9 +6,9 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from gencsp.search.moves import Move
-from gencsp.search.strategy import ConfiguredStrategy, StrategyContext, move_texts
-from gencsp.search.trial import Learned, Result, Trial
+from gencsp.searches.moves import Move
+from gencsp.searches.strategy import ConfiguredStrategy, StrategyContext, move_texts
+from gencsp.searches.trial import MoveStats, Trial, TrialResult
 
 
 class Greedy(ConfiguredStrategy):
@@ -45,9 +45,9 @@ class GreedySearch:
                 return Trial(move=str(rng.choice(able)), parents=parents)
         return Trial(move=self.turns.next())
 
-    def tell(self, result: Result, *, rng: np.random.Generator) -> None:
+    def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
         if result.atoms is not None and (self.lowest is None or result.fitness < self.lowest[0]):
             self.lowest = (result.fitness, result.atoms)
 
-    def learned(self) -> list[Learned]:
+    def move_stats(self) -> list[MoveStats]:
         return []

@@ -10,7 +10,7 @@ from pydantic import Field
 from gencsp.errors import RequestError
 from gencsp.proposers import ConfiguredProposer, Request
 from gencsp.proposers.checks import keeps_apart
-from gencsp.proposers.drawing import draw_units, mark, volume_per_atom
+from gencsp.proposers.drawing import draw_units, tag_proposal, volume_per_atom
 
 
 class Grid(ConfiguredProposer):
@@ -39,4 +39,4 @@ class Grid(ConfiguredProposer):
                 self.count_failure()
                 continue
             made += 1
-            yield mark(atoms, proposer=self.name)
+            yield tag_proposal(atoms, proposer=self.name)

@@ -7,11 +7,11 @@ import ase.io
 from pydantic import Field
 
 from gencsp.errors import StructureFileError
-from gencsp.export import SeedExporter
-from gencsp.export.base import Batch
-from gencsp.export.origin import SeedMap
-from gencsp.export.results import Found
-from gencsp.io import write_extxyz
+from gencsp.exporters import SeedExporter
+from gencsp.exporters.base import Batch
+from gencsp.exporters.origin import SeedMap
+from gencsp.exporters.results import Found
+from gencsp.io.structures import write_extxyz
 
 
 class Toycode(SeedExporter):

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from gencsp.search.moves import ConfiguredMove, Tools
+from gencsp.searches.moves import ConfiguredMove, Tools
 
 
 class Twist(ConfiguredMove):

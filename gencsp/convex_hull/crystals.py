@@ -1,0 +1,80 @@
+"""A hull for any potential: reference crystals relaxed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+
+from gencsp import records
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.errors import CompositionError
+from gencsp.io.packed import PackedStructures
+from gencsp.io.structures import name_of
+from gencsp.minimise.result import Relaxed
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.symmetry.refinement import space_group
+from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
+
+if TYPE_CHECKING:
+    from gencsp.potentials.base import Engine
+
+#: As the references that ship with gencsp were made.
+SETTINGS = RelaxSettings(fmax=0.05, steps=500)
+
+
+def shipped_crystals(elements: Sequence[str]) -> Iterator[Atoms]:
+    """The OQMD-ICSD crystals that ship with gencsp, of a chemical system and its sub-systems.
+
+    Raises:
+        CompositionError: an element that gencsp does not know.
+    """
+    for symbol in elements:
+        if symbol not in ELEMENTS:
+            raise CompositionError(f"'{symbol}' is not an element that gencsp knows.")
+    inside = {atomic_numbers[symbol] for symbol in elements}
+    with resources.files("gencsp").joinpath("data/reference_structures.npz").open("rb") as file:
+        packed = PackedStructures(dict(np.load(file, allow_pickle=False)))
+    for number in range(len(packed)):
+        if set(packed.species(number).tolist()) <= inside:
+            atoms = packed[number]
+            atoms.info[records.STRUCTURE_ID] = f"oqmd-icsd-{number}"
+            yield atoms
+
+
+def make_references(
+    structures: Iterable[Atoms],
+    potential: Engine,
+    *,
+    settings: RelaxSettings = SETTINGS,
+    workers: int = 1,
+) -> Iterator[HullEntry | Relaxed]:
+    """Relax crystals with a potential and make entries of them, as they finish.
+
+    Args:
+        structures: reference crystals.
+        potential: its name becomes the model of the entries.
+        settings: how to relax.
+        workers: CPU threads, for engines that have them.
+
+    Yields:
+        An entry for each crystal that converged, the verdict for every other.
+    """
+    crystals = list(structures)
+    for result in potential.relax(crystals, settings, workers=workers):
+        if not result.converged:
+            yield result
+            continue
+        group = space_group(result.atoms, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE)
+        yield HullEntry(
+            composition=Composition.of(result.atoms),
+            energy_per_atom=result.energy_per_atom,
+            model=potential.model,
+            entry_id=name_of(crystals[result.index], result.index),
+            space_group=group.number,
+        )

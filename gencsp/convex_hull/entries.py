@@ -1,0 +1,275 @@
+"""Reference entries of a convex hull: the shipped table, and files of a user's own.
+
+Every entry says which model made its energy, because energies of different models (or of a model
+and DFT) differ by more than the distances to the hull that are asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
+from gencsp.files import storage_errors
+
+#: The model whose table ships with gencsp.
+DEFAULT_MODEL = "chgnet-0.3.0"
+
+_KNOWN = frozenset(ELEMENTS)
+_PLAIN = re.compile(r"([A-Z][a-z]?)(\d*)")
+_PLAIN_FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HullEntry:
+    """A phase and its energy.
+
+    Attributes:
+        composition: any multiple of its reduced formula.
+        energy_per_atom: eV/atom.
+        model: what made the energy, such as "chgnet-0.3.0".
+        entry_id: where the phase comes from; empty where that is not known.
+        space_group: international number; 0 where it is not known.
+    """
+
+    composition: Composition
+    energy_per_atom: float
+    model: str
+    entry_id: str = ""
+    space_group: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HullEntries:
+    """Entries of one model.
+
+    Attributes:
+        entries: one or several for each formula (polymorphs).
+        model: what made their energies.
+        weights: short hash of the model's weights; empty where it is not known.
+        protocol: how they were made, as the file's header says it.
+    """
+
+    entries: tuple[HullEntry, ...]
+    model: str
+    weights: str
+    protocol: Mapping[str, str]
+
+
+@cache
+def shipped_references(model: str = DEFAULT_MODEL) -> HullEntries:
+    """The table that ships with gencsp; ``gencsp/data/references_<model>.md`` is its card.
+
+    Raises:
+        HullReferenceError: none ships for this model.
+    """
+    file = resources.files("gencsp").joinpath(f"data/references_{model}.csv.gz")
+    if not file.is_file():
+        raise HullReferenceError(
+            f"no hull references for '{model}' ship with gencsp: give an entries file made with "
+            f"that model."
+        )
+    text = gzip.decompress(file.read_bytes()).decode("utf-8")
+    return _parse_csv(text, model, "the shipped table")
+
+
+def read_references(path: Path, *, model: str | None = None) -> HullEntries:
+    """Entries from a file: JSON (a list of pymatgen ``ComputedEntry``) or CSV, also gzipped.
+
+    A CSV file has the columns ``formula`` and ``energy_per_atom`` (eV/atom) and, where wanted,
+    ``source_id`` and ``space_group``; lines before the columns that start with ``#`` may say
+    ``# model: NAME``. In JSON, corrections count towards the energy, and ``parameters.model`` or
+    ``data.model`` may name the model. Entries with elements that gencsp does not know are left out.
+
+    Args:
+        path: the file.
+        model: the model that made the energies, where the file does not say; it must not
+            contradict the file.
+
+    Raises:
+        StructureFileError: the file is missing, empty or unreadable.
+        HullReferenceError: no model is named, or another one than ``model``.
+    """
+    where = str(path)
+    try:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise StructureFileError(f"{where} cannot be read ({error}).") from error
+    if not text.strip():
+        raise StructureFileError(f"{where} is empty: it must hold hull entries.")
+    json_like = ".json" in path.suffixes or text.lstrip()[0] in "[{"
+    return _parse_json(text, model, where) if json_like else _parse_csv(text, model, where)
+
+
+def _parse_csv(text: str, model: str | None, where: str) -> HullEntries:
+    lines = text.splitlines()
+    header: dict[str, str] = {}
+    while lines and lines[0].startswith("#"):
+        key, _, value = lines.pop(0).lstrip("# ").partition(":")
+        header[key.strip()] = value.strip()
+    name = _agreed_model({header["model"]} if "model" in header else set(), model, where)
+    rows = csv.DictReader(lines)
+    if not {"formula", "energy_per_atom"} <= set(rows.fieldnames or ()):
+        raise StructureFileError(f"{where} needs the columns formula and energy_per_atom.")
+    entries = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            composition = _composition(row["formula"])
+            energy = float(row["energy_per_atom"])
+            group = int(row.get("space_group") or 0)
+        except (TypeError, ValueError) as error:
+            raise StructureFileError(f"entry {number} of {where} is not valid ({error})") from error
+        entries.append((composition, energy, row.get("source_id") or "", group))
+    return _references(entries, name, header, where)
+
+
+def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
+    try:
+        items = json.loads(text)
+    except ValueError as error:
+        raise StructureFileError(f"{where} is not valid JSON ({error}).") from error
+    if isinstance(items, dict):
+        items = list(items.values())
+    if not isinstance(items, list):
+        raise StructureFileError(f"{where} must hold a list of pymatgen ComputedEntry.")
+    entries = []
+    named: set[str] = set()
+    for number, item in enumerate(items, start=1):
+        try:
+            named.update(_named_models(item))
+            counts = {str(k): float(v) for k, v in item["composition"].items()}
+            energy = float(item["energy"]) + _correction(item)
+            per_atom = energy / sum(counts.values())
+            entries.append((_composition(counts), per_atom, str(item.get("entry_id") or ""), 0))
+        except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise StructureFileError(
+                f"entry {number} of {where} is not a pymatgen ComputedEntry ({error!r})."
+            ) from error
+    return _references(entries, _agreed_model(named, model, where), {}, where)
+
+
+def _named_models(item: Mapping[str, Any]) -> Iterator[str]:
+    for part in ("parameters", "data"):
+        found = (item.get(part) or {}).get("model")
+        if isinstance(found, str):
+            yield found
+
+
+def _correction(item: Mapping[str, Any]) -> float:
+    """The sum of a ``ComputedEntry``'s energy adjustments, eV."""
+    if item.get("correction") is not None:
+        return float(item["correction"])
+    return sum(float(part["value"]) for part in item.get("energy_adjustments") or ())
+
+
+def _composition(formula: str | Mapping[str, float]) -> Composition | None:
+    """``None`` for a formula with an element that gencsp does not know."""
+    if isinstance(formula, str):
+        # Plain formulas, all of the shipped table, are read ten times faster than by parsing.
+        parts = _PLAIN.findall(formula) if _PLAIN_FORMULA.fullmatch(formula) else []
+        counts: Mapping[str, float] = {symbol: int(n or 1) for symbol, n in parts}
+        if not parts or len(counts) < len(parts):
+            return _parsed(formula)
+    else:
+        counts = formula
+    return Composition.from_counts(counts) if counts.keys() <= _KNOWN else None
+
+
+def _parsed(formula: str) -> Composition | None:
+    try:
+        return Composition.parse(formula)
+    except CompositionError as error:
+        if "is not an element that gencsp knows" in str(error):
+            return None
+        raise
+
+
+def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
+    models = named | ({stated} if stated else set())
+    if not models:
+        raise HullReferenceError(
+            f"{where} does not say which model made its energies, and energies of different models "
+            f"must not be mixed: add a first line '# model: {DEFAULT_MODEL}' (CSV), or "
+            f"'data': {{'model': ...}} to each entry (JSON)."
+        )
+    if len(models) > 1:
+        raise HullReferenceError(
+            f"{where} mixes energies of different models ({', '.join(sorted(models))}): hull "
+            f"references must all come from the model that relaxes the candidates."
+        )
+    return models.pop()
+
+
+def _references(
+    rows: list[tuple[Composition | None, float, str, int]],
+    model: str,
+    header: Mapping[str, str],
+    where: str,
+) -> HullEntries:
+    entries = tuple(
+        HullEntry(
+            composition=composition,
+            energy_per_atom=energy,
+            model=model,
+            entry_id=source,
+            space_group=group,
+        )
+        for composition, energy, source, group in rows
+        if composition is not None
+    )
+    if not entries:
+        raise StructureFileError(f"{where} holds no hull entries.")
+    for entry in entries:
+        if not math.isfinite(entry.energy_per_atom):
+            raise StructureFileError(
+                f"{where} has an energy of {entry.composition} that is not a finite number."
+            )
+    return HullEntries(
+        entries=entries, model=model, weights=header.get("weights", ""), protocol=dict(header)
+    )
+
+
+def write_entries(
+    path: Path, entries: Sequence[HullEntry], *, header: Mapping[str, str] | None = None
+) -> Path:
+    """Write entries of one model, whole or not at all; returns the path.
+
+    Args:
+        path: where to.
+        entries: all of one model.
+        header: more lines for the head of the file, such as the weights and how they were made.
+
+    Raises:
+        HullReferenceError: entries of several models, or none.
+        StoreError: it cannot be written, or there is no space left.
+    """
+    models = {entry.model for entry in entries}
+    if len(models) != 1:
+        found = ", ".join(sorted(models)) or "none"
+        raise HullReferenceError(f"a file of hull entries holds those of one model, not: {found}.")
+    text = io.StringIO()
+    for key, value in {"model": models.pop(), **(header or {})}.items():
+        text.write(f"# {key}: {value}\n")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["formula", "energy_per_atom", "source_id", "space_group"])
+    for entry in sorted(entries, key=lambda e: (e.composition.formula, e.energy_per_atom)):
+        formula = entry.composition.formula
+        rows.writerow([formula, f"{entry.energy_per_atom:.6f}", entry.entry_id, entry.space_group])
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.new")
+        aside.write_text(text.getvalue(), encoding="utf-8")
+        aside.replace(path)
+    return path

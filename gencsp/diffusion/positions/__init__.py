@@ -1,0 +1,3 @@
+"""Diffusion of the positions in a given cell (CHGGen): noise, samplers, reverse dynamics,
+inpainting.
+"""

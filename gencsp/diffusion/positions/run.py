@@ -1,0 +1,207 @@
+"""What stays the same during one reverse diffusion of positions: settings, constraints, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from gencsp.deck import Count, Natural, NonNegative, Positive, Share, check_fields
+from gencsp.diffusion.batch import CrystalBatch, ScoreModel
+from gencsp.diffusion.noise import standard_normal
+from gencsp.diffusion.positions.inpainting import Host, JumpBack
+from gencsp.diffusion.positions.schedule import Spacing, noise_levels
+from gencsp.diffusion.projection import (
+    Projection,
+    build_projection,
+    read_constraints,
+    require_crystal,
+    symmetrised_positions,
+)
+from gencsp.errors import RequestError
+from gencsp.plugins import Configured, Registry
+
+LangevinLength = Literal["score-norm", "noise-level"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerSettings:
+    """How to walk from noise to crystals.
+
+    Attributes:
+        kind: a sampler by name, see :data:`SAMPLERS`: the ``predictor-corrector`` of CHGGen, the
+            second-order ``heun`` of Karras et al. (2022), which needs fewer calls of the model, or
+            one of another package, with options of its own as in ``mine:scale=0.5``.
+        steps: T, noise levels above zero.
+        spacing: see :func:`~gencsp.diffusion.positions.schedule.noise_levels`.
+        sigma_max: σ_T in Å; ``None`` takes the model's. Smaller than the model's, it starts from
+            the given positions as if they were data noised to this level.
+        sigma_min: σ_1 in Å; ``None`` takes the model's.
+        renewal: share of the noise that a predictor draws anew rather than keeps, see
+            :func:`~gencsp.diffusion.positions.sampler.renewing`; ``None`` for the ancestral share,
+            which is CHGGen's predictor (predictor-corrector only).
+        corrector_steps: M, Langevin steps after each predictor (predictor-corrector only).
+        snr: δ, signal-to-noise ratio of the Langevin steps.
+        langevin: where their length comes from: ``score-norm`` is the paper's, ``noise-level`` is
+            free of its bias in small cells. See
+            :func:`~gencsp.diffusion.positions.sampler.langevin_length`.
+        churn: S_churn of Karras et al., fresh noise spread over the Heun steps; 0 follows the
+            deterministic ODE.
+        resampling: r, passes through each noise level where there is a host; crystals without a
+            host take one pass.
+        jump_back: variance of the noise that takes x_{t−1} back to x_t between passes, see
+            :func:`~gencsp.diffusion.positions.inpainting.jump_back_variance`.
+    """
+
+    kind: str = "predictor-corrector"
+    steps: Count = 100
+    spacing: Spacing = "geometric"
+    sigma_max: Positive | None = None
+    sigma_min: Positive | None = None
+    renewal: Share | None = None
+    corrector_steps: Natural = 1
+    snr: Positive = 0.4
+    langevin: LangevinLength = "score-norm"
+    churn: NonNegative = 0.0
+    resampling: Count = 1
+    jump_back: JumpBack = "marginal"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        low, high = self.sigma_min, self.sigma_max
+        if low is not None and high is not None and low > high:
+            raise RequestError(f"sigma_min is {low} Å and sigma_max {high} Å: give it the larger.")
+
+    def levels(self, model: ScoreModel) -> tuple[float, ...]:
+        """Noise levels in Å, descending to zero, for this model.
+
+        Raises:
+            RequestError: for levels outside the range that the model was trained on.
+        """
+        low = model.sigma_min if self.sigma_min is None else self.sigma_min
+        high = model.sigma_max if self.sigma_max is None else self.sigma_max
+        slack = 1e-6
+        if low < model.sigma_min * (1 - slack) or high > model.sigma_max * (1 + slack):
+            raise RequestError(
+                f"Noise from {low:g} to {high:g} Å was asked for, and this model knows "
+                f"{model.sigma_min:g} to {model.sigma_max:g} Å: stay within."
+            )
+        return noise_levels(self.steps, sigma_min=low, sigma_max=high, spacing=self.spacing)
+
+
+class ConfiguredSampler(Configured):
+    """Base of samplers of atom positions: one step from a noise level to the next.
+
+    Options of its own are checked fields of the class. Constraints are none of its business: the
+    process projects score and noise.
+    """
+
+    kind: ClassVar[str] = "sampler"
+
+    def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+        """Positions (n, 3) in Å at noise ``sigma_next``, from ``x`` at the greater noise ``sigma``.
+
+        Args:
+            process: gives ``score(x, sigma)`` and ``noise()``, both (n, 3) and projected.
+            x: positions at ``sigma``.
+            sigma, sigma_next: Å; the last ``sigma_next`` is zero.
+        """
+        raise NotImplementedError
+
+
+#: All samplers of atom positions, by name.
+SAMPLERS: Registry[ConfiguredSampler] = Registry(
+    "gencsp.samplers", kind="sampler", contract=ConfiguredSampler
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What stays the same during one reverse diffusion of a batch.
+
+    Attributes:
+        model: the score model.
+        settings: the settings.
+        sampler: takes the steps.
+        levels: noise levels in Å, descending, the last one zero.
+        crystals: numbers, cells and owners; its positions are those given, on the symmetric set.
+        projection: projector of the constraints.
+        host: atoms held by ``FixAtoms``, or ``None`` where no crystal has any.
+        rngs: one generator for each crystal.
+    """
+
+    model: ScoreModel
+    settings: SamplerSettings
+    sampler: ConfiguredSampler
+    levels: tuple[float, ...]
+    crystals: CrystalBatch
+    projection: Projection
+    host: Host | None
+    rngs: tuple[np.random.Generator, ...]
+
+    def score(self, positions: Tensor, sigma: float) -> Tensor:
+        """Projected score of positions (n, 3) at σ, in 1/Å, shape (n, 3)."""
+        sigmas = positions.new_full((self.crystals.n_crystals,), sigma)
+        raw = self.model.score(self.crystals.with_positions(positions), sigmas)
+        return self.projection(raw.to(positions.dtype))
+
+    def noise(self) -> Tensor:
+        """Projected standard normal noise, shape (n, 3)."""
+        sizes = self.crystals.sizes.tolist()
+        return self.projection(standard_normal(self.rngs, sizes, like=self.crystals.positions))
+
+
+def prepare(
+    model: ScoreModel,
+    structures: Sequence[Atoms],
+    *,
+    settings: SamplerSettings,
+    rngs: Sequence[np.random.Generator],
+) -> Run:
+    """Gather crystals and their constraints; draws no random number.
+
+    Args:
+        model: the score model.
+        structures: fully periodic; either all of them have ``FixAtoms`` or none (``sample`` sorts
+            them).
+        settings: how to sample.
+        rngs: one generator for each structure.
+
+    Raises:
+        RequestError: for a structure without a periodic cell, for a mixture of structures with and
+            without host, and for noise levels that the model does not know.
+        ConstraintError: for constraints that cannot be honoured.
+    """
+    if not structures or len(structures) != len(rngs):
+        raise RequestError(
+            f"{len(structures)} structures and {len(rngs)} generators: give one for each."
+        )
+    for atoms in structures:
+        require_crystal(atoms)
+    constraints = [read_constraints(atoms) for atoms in structures]
+    hosted = [bool(c.fixed.any()) for c in constraints]
+    if any(hosted) and not all(hosted):
+        raise RequestError("Structures with and without a host go in separate batches.")
+    batch = CrystalBatch.from_atoms(structures).with_positions(
+        torch.from_numpy(
+            np.concatenate(
+                [symmetrised_positions(a, c) for a, c in zip(structures, constraints, strict=True)]
+            )
+        )
+    )
+    mask = torch.from_numpy(np.concatenate([c.fixed for c in constraints]))
+    return Run(
+        model=model,
+        settings=settings,
+        sampler=SAMPLERS.make(settings.kind),
+        levels=settings.levels(model),
+        crystals=batch,
+        projection=build_projection(structures, constraints),
+        host=Host(mask, batch.positions) if all(hosted) else None,
+        rngs=tuple(rngs),
+    )

@@ -1,7 +1,0 @@
-"""Where tasks run: any ``concurrent.futures.Executor``; here, this process or local ones."""
-
-from __future__ import annotations
-
-from gencsp.execute.local import LocalProcesses, ThisProcess, one_thread
-
-__all__ = ["LocalProcesses", "ThisProcess", "one_thread"]

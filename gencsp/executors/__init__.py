@@ -1,0 +1,7 @@
+"""Where tasks run: any ``concurrent.futures.Executor``; here, this process or local ones."""
+
+from __future__ import annotations
+
+from gencsp.executors.local import LocalProcesses, ThisProcess, one_thread
+
+__all__ = ["LocalProcesses", "ThisProcess", "one_thread"]

@@ -1,0 +1,20 @@
+"""Pools handed to other CSP codes as seeds, and their results brought back: one file a code.
+
+Found by name through entry points.
+"""
+
+from gencsp.exporters.base import EXPORTERS, Exporter, ExportReport, LeftOut, Seed, SeedExporter
+
+__all__ = [
+    "EXPORTERS",
+    "ExportReport",
+    "Exporter",
+    "LeftOut",
+    "Seed",
+    "SeedExporter",
+    "exporter_names",
+    "get_exporter",
+]
+
+exporter_names = EXPORTERS.names
+get_exporter = EXPORTERS.make

@@ -1,0 +1,167 @@
+"""AIRSS: seeds in ``hopper/``, a cell and a param file, results in ``good_castep/``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ase import Atoms
+from ase.geometry import cell_to_cellpar, cellpar_to_cell
+
+from gencsp.errors import StructureFileError
+from gencsp.exporters.base import Batch, Rules, Seed, SeedExporter
+from gencsp.exporters.cells import wrap
+from gencsp.exporters.origin import SeedMap
+from gencsp.exporters.results import Found
+from gencsp.symmetry.refinement import space_group
+from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
+
+_TAG = re.compile(r"[^-]+-(seed\d+)")
+
+#: Where runs leave what they relaxed; hopper and bad_castep hold none of it.
+RESULTS = ("good_castep", ".")
+
+_PARAM = """task               : geometryoptimisation
+xc_functional      : PBE
+cut_off_energy     : 340 eV
+fix_occupancy      : false
+mixing_scheme      : Pulay
+geom_method        : LBFGS
+geom_max_iter      : 20
+opt_strategy       : speed
+num_dump_cycles    : 0
+write_checkpoint   : none
+"""
+
+
+def _write(batch: Batch, folder: Path) -> list[str]:
+    root = batch.composition.formula
+    hopper, cells = folder / "hopper", folder / "cells"
+    hopper.mkdir()
+    cells.mkdir()
+    (folder / f"{root}.cell").write_text(_random_cell(batch))
+    (folder / f"{root}.param").write_text(_PARAM)
+    files = []
+    for seed in batch.seeds:
+        name = f"{root}-{seed.name}"
+        (hopper / f"{name}.res").write_text(write_res(seed.atoms, name, energy=seed.energy or 0.0))
+        (cells / f"{name}.cell").write_text(_exact_cell(seed))
+        files.append(f"hopper/{name}.res")
+    return files
+
+
+def _random_cell(batch: Batch) -> str:
+    """What ``buildcell`` goes on with once the hopper is empty: random cells of the same kind."""
+    species = ",".join(f"{symbol}%NUM={n}" for symbol, n in batch.composition.counts)
+    units = ",".join(map(str, batch.units))
+    return (
+        f"#VARVOL={batch.volume_per_unit:.3f}\n"
+        f"#SPECIES={species}\n"
+        f"#NFORM={{{units}}}\n"
+        "#SYMMOPS=1-4\n"
+        "#SLACK=0.25\n"
+        f"#MINSEP={0.8 * min(batch.closest, 3.0):.2f}\n"
+        "KPOINTS_MP_SPACING 0.07\n"
+        "SYMMETRY_GENERATE\n"
+        "SNAP_TO_SYMMETRY\n"
+        "%BLOCK SPECIES_POT\nQC5\n%ENDBLOCK SPECIES_POT\n"
+    )
+
+
+def _exact_cell(seed: Seed) -> str:
+    """A cell that ``buildcell`` passes through as it is; by default it would randomise it."""
+    lattice = "\n".join(" ".join(f"{x:.12f}" for x in row) for row in seed.atoms.cell.array)
+    scaled = wrap(seed.atoms.get_scaled_positions())
+    places = "\n".join(
+        f"{symbol} " + " ".join(f"{x:.12f}" for x in row)
+        for symbol, row in zip(seed.atoms.symbols, scaled, strict=True)
+    )
+    return (
+        f"%BLOCK LATTICE_CART\n{lattice}\n#FIX\n%ENDBLOCK LATTICE_CART\n"
+        f"%BLOCK POSITIONS_FRAC\n{places}\n%ENDBLOCK POSITIONS_FRAC\n"
+        "#POSAMP=0\n"
+    )
+
+
+def write_res(atoms: Atoms, name: str, *, energy: float, pressure: float = 0.0) -> str:
+    """A ``.res`` file whose TITL is in the order that ``cryan`` reads.
+
+    Args:
+        atoms: grouped by species, in a right-handed cell.
+        name: without blanks or parentheses.
+        energy: eV per cell.
+        pressure: GPa.
+    """
+    species = list(dict.fromkeys(atoms.get_chemical_symbols()))
+    lengths_and_angles = " ".join(f"{x:.9f}" for x in cell_to_cellpar(atoms.cell.array))
+    scaled = wrap(atoms.get_scaled_positions())
+    group = space_group(atoms, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE)
+    symbol = group.symbol.replace("_", "")
+    lines = [
+        f"TITL {name} {pressure:.4f} {atoms.cell.volume:.6f} {energy:.8f} 0.00 0.00 "
+        f"{len(atoms)} ({symbol}) n - 1",
+        "REM seed from gencsp",
+        f"CELL 1.54180 {lengths_and_angles}",
+        "LATT -1",
+        f"SFAC {' '.join(species)}",
+    ]
+    for element, row in zip(atoms.symbols, scaled, strict=True):
+        place = " ".join(f"{x:.12f}" for x in row)
+        lines.append(f"{element} {species.index(element) + 1} {place} 1.0")
+    return "\n".join([*lines, "END"]) + "\n"
+
+
+def read_res(text: str, *, where: str) -> tuple[str, float, Atoms]:
+    """Name, enthalpy (eV per cell) and structure of a ``.res`` file.
+
+    Raises:
+        StructureFileError: it is not one.
+    """
+    name, energy, cell = "", 0.0, None
+    symbols, places = [], []
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0] in ("REM", "LATT", "ZERR"):
+            continue
+        if words[0] == "TITL":
+            name, energy = words[1], float(words[4])
+        elif words[0] == "CELL":
+            cell = cellpar_to_cell([float(x) for x in words[2:8]])
+        elif words[0] == "END":
+            break
+        elif words[0] != "SFAC":
+            symbols.append(words[0])
+            places.append([float(x) for x in words[2:5]])
+    if not name or cell is None or not symbols:
+        raise StructureFileError(f"{where} is not a .res file of AIRSS.")
+    return name, energy, Atoms(symbols, scaled_positions=places, cell=cell, pbc=True)
+
+
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    for place in RESULTS:
+        for path in sorted((folder / place).glob("*.res")):
+            name, energy, atoms = read_res(path.read_text(), where=str(path))
+            # A relaxed seed keeps its name, now and then with an ending of its own.
+            tag = _TAG.match(name)
+            seed = tag[1] if tag is not None and seeds.find(tag[1]) else None
+            yield Found(atoms=atoms, name=name, energy=energy, seed=seed)
+
+
+class Airss(SeedExporter):
+    """Seeds for AIRSS; see :class:`~gencsp.exporters.base.Exporter`."""
+
+    name = "airss"
+    rules = Rules()
+    start = (
+        "run 'airss.pl -seed ROOT' in the folder, ROOT being the name of the .cell file: the "
+        "hopper is used up first; cells/ holds the seeds for buildcell, unchanged."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.exporters.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.exporters.base.SeedExporter`."""
+        return _find(folder, seeds)

@@ -1,0 +1,158 @@
+"""The contract between a pool and another CSP code, and what every exporter of ours shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
+
+from ase import Atoms
+
+from gencsp.composition import Composition
+from gencsp.errors import ExportError
+from gencsp.exporters.folder import new_folder
+from gencsp.exporters.origin import SeedMap
+from gencsp.exporters.results import Found, read_back
+from gencsp.exporters.selection import Batch, LeftOut, Rules, Seed, choose
+from gencsp.plugins import Configured, Registry
+
+__all__ = ["Batch", "ExportReport", "Exporter", "LeftOut", "Rules", "Seed", "SeedExporter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """What was written, and what was not.
+
+    Attributes:
+        code: name of the exporter.
+        folder: where to.
+        composition: reduced formula of all seeds.
+        seeds: what was handed over, in the order of the pool.
+        left_out: structures that the code would have refused, with the reason.
+        start: how to go on, for people.
+    """
+
+    code: str
+    folder: Path
+    composition: Composition
+    seeds: tuple[Seed, ...]
+    left_out: tuple[LeftOut, ...]
+    start: str
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Anything that hands a pool to another code and reads its results.
+
+    ``write`` makes a new folder, whole or not at all; ``read_results`` reads the folder once the
+    code has run in it.
+    """
+
+    @property
+    def name(self) -> str:
+        """Of the code."""
+        ...
+
+    def write(
+        self,
+        pool: Iterable[Atoms],
+        folder: Path | str,
+        *,
+        formula: str | None = None,
+        atoms: int | None = None,
+        fit: bool = False,
+    ) -> ExportReport:
+        """Write seeds, a minimal deck and the map from seed to structure id.
+
+        Args:
+            pool: structures of one composition, or of several with ``formula``.
+            folder: a new or empty one.
+            formula: the composition to hand over; others are left out.
+            atoms: atoms in a cell; those of another size are left out.
+            fit: make supercells, or take primitive cells, to reach ``atoms``.
+
+        Raises:
+            ExportError: none can be handed over, or the pool has several compositions.
+            CompositionError: ``formula`` cannot be read.
+            StoreError: the folder holds something, cannot be written, or is full.
+        """
+        ...
+
+    def read_results(self, folder: Path | str) -> Iterator[Atoms]:
+        """Relaxed structures that the code left, with provenance and, where found, energy in eV.
+
+        Raises:
+            StructureFileError: there are no results, or they cannot be read.
+        """
+        ...
+
+
+class SeedExporter(Configured):
+    """Base of exporters: what is common to all of them; see :class:`Exporter`.
+
+    Options are checked fields of the class, set once.
+
+    Attributes:
+        name: of the code.
+        rules: what the code accepts.
+        start: how to start the code, for people.
+    """
+
+    kind: ClassVar[str] = "exporter"
+    rules: ClassVar[Rules] = Rules()
+    start: ClassVar[str]
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """Write seeds and deck of a batch; returns for each seed the file that holds it."""
+        raise NotImplementedError
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """What a folder holds once the code has run in it."""
+        raise NotImplementedError
+
+    def check_folder(self, folder: Path) -> None:
+        """Raise for a final folder that the code could not work in."""
+
+    def write(
+        self,
+        pool: Iterable[Atoms],
+        folder: Path | str,
+        *,
+        formula: str | None = None,
+        atoms: int | None = None,
+        fit: bool = False,
+    ) -> ExportReport:
+        """See :class:`Exporter`."""
+        target = Path(folder).absolute()
+        self.check_folder(target)
+        batch, left_out = choose(
+            list(pool),
+            self.rules,
+            code=self.name,
+            home=target,
+            formula=None if formula is None else Composition.parse(formula),
+            atoms=atoms,
+            fit=fit,
+        )
+        with new_folder(target) as aside:
+            files = self.write_files(batch, aside)
+            SeedMap.of(self.name, batch, files, left_out).write(aside)
+        return ExportReport(
+            code=self.name,
+            folder=Path(folder),
+            composition=batch.composition,
+            seeds=batch.seeds,
+            left_out=left_out,
+            start=self.start,
+        )
+
+    def read_results(self, folder: Path | str) -> Iterator[Atoms]:
+        """See :class:`Exporter`."""
+        yield from read_back(Path(folder), code=self.name, find=self.find_results)
+
+
+#: All exporters, by name of their code.
+EXPORTERS: Registry[Exporter] = Registry(
+    "gencsp.exporters", kind="exporter", contract=Exporter, error=ExportError
+)

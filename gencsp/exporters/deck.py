@@ -1,0 +1,33 @@
+"""The deck of an export: what a program in ``seeds/`` is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from gencsp.deck import CellAtoms, Deck
+from gencsp.exporters.base import EXPORTERS, ExportReport
+from gencsp.io.structures import read_structures
+
+
+class ExportDeck(Deck):
+    """Settings of an export; the meaning of each stands in its description."""
+
+    pool: tuple[Path, ...] = Field(min_length=1, description="Files or folders of structures.")
+    folder: Path = Field(description="New folder for the seeds.")
+    formula: str | None = Field(None, description="Composition, of a pool with several.")
+    atoms: CellAtoms | None = Field(None, description="Atoms in every cell.")
+    fit: bool = Field(False, description="Make supercells, or take primitive cells, to reach it.")
+
+    def export(self, code: str) -> ExportReport:
+        """Hand the pool to a code; see :meth:`gencsp.exporters.Exporter.write` for what is
+        raised.
+        """
+        return EXPORTERS.make(code).write(
+            read_structures(self.pool),
+            self.folder,
+            formula=self.formula,
+            atoms=self.atoms,
+            fit=self.fit,
+        )

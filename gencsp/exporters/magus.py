@@ -1,0 +1,106 @@
+"""MAGUS: ``Seeds/seeds_1.traj`` and ``input.yaml``; results in ``results/good.traj``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase.io
+from ase import Atoms
+
+from gencsp.errors import StructureFileError
+from gencsp.exporters.base import Batch, Rules, SeedExporter
+from gencsp.exporters.origin import SeedMap
+from gencsp.exporters.results import Found
+
+POPULATION = 20
+
+_SEEDS = "Seeds/seeds_1.traj"
+_SEED = re.compile(r"seed1-(\d+)")
+
+
+def _write(batch: Batch, folder: Path) -> list[str]:
+    (folder / "Seeds").mkdir()
+    (folder / "inputFold" / "CHGNet").mkdir(parents=True)
+    # A trajectory, as MAGUS takes any path with "traj" in it for one, and POSCARS for none.
+    ase.io.write(folder / _SEEDS, [seed.atoms for seed in batch.seeds], format="traj")
+    (folder / "input.yaml").write_text(_deck(batch))
+    return [_SEEDS] * len(batch.seeds)
+
+
+def _deck(batch: Batch) -> str:
+    sizes = [len(seed.atoms) for seed in batch.seeds]
+    symbols = ", ".join(f"'{element}'" for element in batch.composition.elements)
+    counts = ", ".join(str(n) for _, n in batch.composition.counts)
+    return (
+        "formulaType: fix\n"
+        "structureType: bulk\n"
+        "pressure: 0\n"
+        f"initSize: {POPULATION}\n"
+        f"popSize: {max(POPULATION, len(sizes))}\n"
+        "numGen: 10\n"
+        "saveGood: 4\n"
+        f"symbols: [{symbols}]\n"
+        f"formula: [{counts}]\n"
+        f"min_n_atoms: {min(sizes)}\n"
+        f"max_n_atoms: {max(sizes)}\n"
+        "spacegroup: [2-230]\n"
+        "d_ratio: 0.6\n"
+        "volume_ratio: 3\n"
+        "rand_ratio: 0.4\n"
+        "MainCalculator:\n"
+        " calculator: 'chgnet'\n"
+        " jobPrefix: ['CHGNet']\n"
+        " eps: 0.05\n"
+        " maxStep: 200\n"
+        " optimizer: fire\n"
+    )
+
+
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    path = folder / "results" / "good.traj"
+    if not path.exists():
+        raise StructureFileError(f"there is no file {path}.")
+    for atoms in _every_generation(folder / "results"):
+        identity = str(atoms.info.get("identity", ""))
+        number = _SEED.fullmatch(identity)
+        energy = atoms.info.get("energy")
+        yield Found(
+            atoms=atoms,
+            name=identity,
+            energy=None if energy is None else float(energy),
+            seed=None if number is None else seeds.at(int(number[1])),
+            origin=str(atoms.info.get("origin", "")),
+        )
+
+
+def _every_generation(results: Path) -> Iterator[Atoms]:
+    """All good structures, those of early generations too, each once by its identity."""
+    seen = set()
+    generations = sorted(results.glob("gen*.traj"), key=lambda p: int(p.stem[3:] or 0))
+    for path in (*generations, results / "good.traj"):
+        for atoms in ase.io.read(path, index=":", format="traj"):
+            identity = atoms.info.get("identity")
+            if identity is None or identity not in seen:
+                seen.add(identity)
+                yield atoms
+
+
+class Magus(SeedExporter):
+    """Seeds for MAGUS; see :class:`~gencsp.exporters.base.Exporter`."""
+
+    name = "magus"
+    rules = Rules()
+    start = (
+        "run 'magus search -i input.yaml' in the folder: the first generation takes the seeds "
+        "in beside its random structures."
+    )
+
+    def write_files(self, batch: Batch, folder: Path) -> list[str]:
+        """See :class:`~gencsp.exporters.base.SeedExporter`."""
+        return _write(batch, folder)
+
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+        """See :class:`~gencsp.exporters.base.SeedExporter`."""
+        return _find(folder, seeds)

@@ -1,0 +1,249 @@
+"""Which structures of a pool a code would accept, and in what form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.deck import CellAtoms, Separation, check_fields
+from gencsp.descriptors.flaws import Flaw, Limits, find_flaws
+from gencsp.descriptors.least_distances import CLOSEST
+from gencsp.descriptors.neighbours import shortest_distance
+from gencsp.errors import ExportError
+from gencsp.exporters.cells import regular, resized
+from gencsp.io.structures import name_of
+from gencsp.provenance import Provenance
+
+#: What every code can take.
+ACCEPTED = Limits(known_elements=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a code accepts.
+
+    Attributes:
+        same_size: all seeds must have one number of atoms.
+        min_atoms: least atoms in a cell.
+        separation: least distance of two atoms, Å.
+    """
+
+    same_size: bool = False
+    min_atoms: CellAtoms = 1
+    separation: Separation = CLOSEST
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """One structure as it is handed over.
+
+    Attributes:
+        name: letters and digits only, so that no shell, parser or database trips over it.
+        atoms: species, positions and cell; atoms grouped by species in the batch's order, wrapped
+            into a right-handed cell.
+        structure_id: of the structure in the pool, or its place there.
+        changes: what was done to it: supercells and primitive cells when told, else harmless.
+        energy: eV per cell, where the pool has it.
+        provenance: as the pool has it.
+    """
+
+    name: str
+    atoms: Atoms
+    structure_id: str
+    changes: tuple[str, ...] = ()
+    energy: float | None = None
+    provenance: Provenance | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A structure that the code would have refused, and why."""
+
+    structure_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Seeds of one composition.
+
+    Attributes:
+        composition: reduced formula; its elements in the order in which atoms are written.
+        seeds: at least one.
+        home: folder in which they will end up.
+    """
+
+    composition: Composition
+    seeds: tuple[Seed, ...]
+    home: Path
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Numbers of formula units that occur, ascending."""
+        return tuple(sorted({len(seed.atoms) // self.composition.size for seed in self.seeds}))
+
+    @property
+    def atom_counts(self) -> tuple[int, ...]:
+        """Atoms of each element in the smallest cell, in order."""
+        return tuple(n * self.units[0] for _, n in self.composition.counts)
+
+    @property
+    def volume_per_unit(self) -> float:
+        """Mean volume of one formula unit, Å³."""
+        volumes = [seed.atoms.cell.volume / len(seed.atoms) for seed in self.seeds]
+        return float(np.mean(volumes)) * self.composition.size
+
+    @property
+    def closest(self) -> float:
+        """Least distance of two atoms in any seed, Å; infinite beyond 16 Å."""
+        return min(shortest_distance(seed.atoms) for seed in self.seeds)
+
+
+def choose(
+    pool: Sequence[Atoms],
+    rules: Rules,
+    *,
+    code: str,
+    home: Path,
+    formula: Composition | None,
+    atoms: int | None,
+    fit: bool,
+) -> tuple[Batch, tuple[LeftOut, ...]]:
+    """Split a pool into seeds that a code accepts and the rest, with a reason for each.
+
+    Raises:
+        ExportError: nothing is left, several compositions without ``formula``, or ``atoms`` that
+            is no whole number of formula units.
+    """
+    if not pool:
+        raise ExportError("the pool is empty: there is nothing to hand over.")
+    ids = [name_of(one, number) for number, one in enumerate(pool)]
+    reasons: dict[int, str] = {}
+    for number, one in enumerate(pool):
+        if (reason := _refused(one)) is not None:
+            reasons[number] = reason
+    sound = [number for number in range(len(pool)) if number not in reasons]
+    composition = _one_composition([pool[n] for n in sound], formula, reasons, code)
+    size = _size([pool[n] for n in sound], composition, rules, code=code, asked=atoms)
+    seeds: list[Seed] = []
+    for number in sound:
+        seed = _as_seed(pool[number], name=f"seed{len(seeds) + 1:04d}", id=ids[number])
+        made = _fitted(seed, composition, rules, code=code, size=size, fit=fit)
+        if isinstance(made, str):
+            reasons[number] = made
+        else:
+            seeds.append(made)
+    if not seeds:
+        raise ExportError(_nothing_left(len(pool), reasons, code))
+    left_out = tuple(LeftOut(structure_id=ids[n], reason=reasons[n]) for n in sorted(reasons))
+    return Batch(composition=composition, seeds=tuple(seeds), home=home), left_out
+
+
+def _refused(atoms: Atoms) -> str | None:
+    """Why no code at all could take a structure, or ``None`` where one could."""
+    flaws = find_flaws(atoms, ACCEPTED)
+    if not flaws:
+        return None
+    if flaws[0] is Flaw.UNKNOWN_ELEMENT:
+        return f"{flaws[0]} {min(set(atoms.get_chemical_symbols()) - set(ELEMENTS))}"
+    if flaws[0] in (Flaw.NOT_PERIODIC, Flaw.NO_VOLUME):
+        return "not a crystal"
+    return str(flaws[0])
+
+
+def _one_composition(
+    sound: Sequence[Atoms], formula: Composition | None, reasons: dict[int, str], code: str
+) -> Composition:
+    if formula is not None:
+        return formula.reduced
+    found = Counter(Composition.of(atoms).alphabetical for atoms in sound)
+    if not found:
+        raise ExportError(_nothing_left(len(reasons), reasons, code))
+    if len(found) > 1:
+        shown = ", ".join(f"{formula} ({n})" for formula, n in found.most_common(5))
+        more = ", ..." if len(found) > 5 else ""
+        raise ExportError(
+            f"the pool holds {len(found)} compositions, {shown}{more}: choose one with --formula."
+        )
+    return next(iter(found))
+
+
+def _size(
+    sound: Sequence[Atoms],
+    composition: Composition,
+    rules: Rules,
+    *,
+    code: str,
+    asked: int | None,
+) -> int | None:
+    """Atoms that every cell must have; ``None`` where the code takes any number."""
+    if asked is not None:
+        if asked < 1 or asked % composition.size:
+            raise ExportError(
+                f"{asked} atoms are no whole number of {composition}: give a multiple of "
+                f"{composition.size}."
+            )
+        if asked < rules.min_atoms:
+            raise ExportError(f"{code} needs at least {rules.min_atoms} atoms in a cell.")
+        return asked
+    if not rules.same_size:
+        return None
+    sizes = Counter(len(a) for a in sound if composition.matches(a) and len(a) >= rules.min_atoms)
+    # The commonest size leaves out the fewest; of equals the smallest is the cheapest.
+    return min(sizes, key=lambda size: (-sizes[size], size), default=None)
+
+
+def _as_seed(atoms: Atoms, *, name: str, id: str) -> Seed:
+    energy = None
+    if isinstance(atoms.calc, SinglePointCalculator):
+        energy = atoms.calc.results.get("energy")
+        energy = float(energy) if energy is not None and np.isfinite(energy) else None
+    return Seed(
+        name=name,
+        atoms=atoms,
+        structure_id=id,
+        energy=energy,
+        provenance=Provenance.read(atoms),
+    )
+
+
+def _fitted(
+    seed: Seed, composition: Composition, rules: Rules, *, code: str, size: int | None, fit: bool
+) -> Seed | str:
+    """The seed as the code accepts it, or the reason why there is no such form."""
+    if not composition.matches(seed.atoms):
+        return f"{Composition.of(seed.atoms)} is not {composition}"
+    wanted = size
+    if wanted is None and len(seed.atoms) < rules.min_atoms and fit:
+        wanted = len(seed.atoms) * -(-rules.min_atoms // len(seed.atoms))
+    if wanted is not None and len(seed.atoms) != wanted:
+        if not fit:
+            return f"{len(seed.atoms)} atoms where {wanted} are needed (--fit makes supercells)"
+        remade = resized(seed.atoms, wanted)
+        if remade is None:
+            return f"{len(seed.atoms)} atoms, which no supercell or primitive cell makes {wanted}"
+        cell, change = remade
+        energy = None if seed.energy is None else seed.energy * wanted / len(seed.atoms)
+        seed = replace(seed, atoms=cell, changes=(change,), energy=energy)
+    if len(seed.atoms) < rules.min_atoms:
+        return f"{len(seed.atoms)} atoms where {code} needs {rules.min_atoms} (--fit repeats cells)"
+    distance = shortest_distance(seed.atoms)
+    if distance < rules.separation:
+        return f"two atoms {distance:.2f} Å apart, below {rules.separation:g} Å"
+    made, changes = regular(seed.atoms, composition.elements)
+    return replace(seed, atoms=made, changes=seed.changes + changes)
+
+
+def _nothing_left(total: int, reasons: dict[int, str], code: str) -> str:
+    commonest, n = Counter(reasons.values()).most_common(1)[0]
+    return f"none of {total} structures can be handed to {code}: {n} of them: {commonest}."

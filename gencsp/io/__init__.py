@@ -1,0 +1,1 @@
+"""Structures and pools of structures, read from and written to files."""

@@ -1,0 +1,140 @@
+"""Relaxation with any ASE calculator, one structure at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import (
+    CalculationFailed,
+    Calculator,
+    PropertyNotImplementedError,
+)
+from ase.neighborlist import primitive_neighbor_list
+
+from gencsp.descriptors.flaws import too_dense, too_sparse
+from gencsp.errors import EngineError
+from gencsp.minimise.crystals import Crystals, FloatArray, Values
+from gencsp.minimise.inflight import relax_in_flight
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
+from gencsp.minimise.settings import RelaxSettings
+
+#: Å. An atom without a neighbour within this distance is isolated, as for CHGNet.
+NEIGHBOUR_CUTOFF = 6.0
+
+#: Energy in eV, forces (n, 3) in eV/Å and stress (3, 3) in eV/Å³ of one crystal.
+Numbers = tuple[float, FloatArray, FloatArray]
+
+
+def relax_with(
+    calculator: Calculator,
+    atoms: Atoms,
+    settings: RelaxSettings,
+    index: int = 0,
+    *,
+    on_step: StepCallback | None = None,
+    on_path: PathCallback | None = None,
+) -> Relaxed:
+    """Relax one structure with the forces of an ASE calculator.
+
+    Same minimisers, restraints, verdicts and callbacks as the batched engines; the result and the
+    callbacks name the structure by ``index``.
+
+    Raises:
+        EngineError: the calculator has no stress and the cell is to relax.
+    """
+
+    def evaluate(bare: Atoms) -> Numbers | Outcome:
+        return _numbers(calculator, bare, need_stress=not settings.fixed_cell)
+
+    model, digest = energy_model(calculator)
+    result = relax_one(evaluate, atoms, settings, index, on_step=on_step, on_path=on_path)
+    return result.made_by(model, digest)
+
+
+def relax_one(
+    evaluate: Callable[[Atoms], Numbers | Outcome],
+    atoms: Atoms,
+    settings: RelaxSettings,
+    index: int = 0,
+    *,
+    on_step: StepCallback | None = None,
+    on_path: PathCallback | None = None,
+) -> Relaxed:
+    """Relax one structure with the numbers that ``evaluate`` gives of it, or its verdict.
+
+    Results and callbacks name it by ``index``.
+    """
+
+    def batch(crystals: Crystals) -> Values:
+        return _evaluate(evaluate, crystals)
+
+    results = relax_in_flight(
+        [atoms], settings, batch, max_atoms=1, first=index, on_step=on_step, on_path=on_path
+    )
+    return next(results)
+
+
+def energy_model(calculator: Calculator) -> tuple[str, str]:
+    """What made a calculator's energies: potential and weights, and a short hash of the weights.
+
+    gencsp's own calculators say so; of another one only ASE's name for it is known.
+    """
+    name = getattr(calculator, "energy_model", None) or calculator.name
+    return str(name), str(getattr(calculator, "energy_digest", ""))
+
+
+def _numbers(calculator: Calculator, atoms: Atoms, *, need_stress: bool) -> Numbers | Outcome:
+    atoms.calc = calculator
+    try:
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        stress = atoms.get_stress(voigt=False) if need_stress else np.zeros((3, 3))
+    except PropertyNotImplementedError as error:
+        raise EngineError(
+            f"{type(calculator).__name__} has no stress, so it cannot relax the cell: keep the "
+            f"cell fixed, or use another calculator."
+        ) from error
+    except CalculationFailed:
+        return Outcome.BAD_INPUT
+    return float(energy), np.asarray(forces, dtype=np.float64), np.asarray(stress, dtype=np.float64)
+
+
+def _evaluate(evaluate: Callable[[Atoms], Numbers | Outcome], crystals: Crystals) -> Values:
+    """Values of a batch that holds a single crystal."""
+    n, cell = len(crystals.numbers), crystals.cells[0]
+    if not (np.isfinite(cell).all() and np.isfinite(crystals.positions).all()):
+        return _failed(n, Outcome.NOT_FINITE)
+    if too_dense(crystals.cells, crystals.sizes)[0]:
+        return _failed(n, Outcome.EXPLODED)
+    i, distances = primitive_neighbor_list(
+        "id", (True, True, True), cell, crystals.positions, NEIGHBOUR_CUTOFF
+    )
+    if len(np.unique(i)) < n:
+        return _failed(n, Outcome.ISOLATED)
+    if too_sparse(crystals.cells, crystals.sizes)[0]:
+        return _failed(n, Outcome.EXPLODED)
+    found = evaluate(Atoms(crystals.numbers, crystals.positions, cell=cell, pbc=True))
+    if isinstance(found, Outcome):
+        return _failed(n, found)
+    energy, forces, stress = found
+    if not (np.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all()):
+        return _failed(n, Outcome.NOT_FINITE)
+    return Values(
+        np.array([energy]),
+        np.array(forces),
+        np.array(stress)[None],
+        np.array([distances.min()]),
+        [None],
+    )
+
+
+def _failed(n: int, outcome: Outcome) -> Values:
+    nan = np.nan
+    return Values(
+        np.array([nan]),
+        np.full((n, 3), nan),
+        np.full((1, 3, 3), nan),
+        np.array([nan]),
+        [outcome],
+    )

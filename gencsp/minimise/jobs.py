@@ -1,0 +1,146 @@
+"""Structures in flight: where each has got to, and the result that it ends as."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from gencsp.errors import ConstraintError
+from gencsp.minimise.crystals import Crystals, FloatArray, Values
+from gencsp.minimise.restraints import NoSymmetryFound, Restraints
+from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.minimise.verdicts import check_input
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The point that a relaxation has got to, in eV and Å."""
+
+    cell: FloatArray
+    positions: FloatArray
+    energy: float
+    enthalpy: float
+    fmax: float
+    forces: FloatArray
+    stress: FloatArray
+    closest: float
+
+
+@dataclass(slots=True)
+class Relaxation:
+    """One structure in flight."""
+
+    index: int
+    source: Atoms
+    restraints: Restraints
+    size: int
+    started: float = field(default_factory=time.monotonic)
+    steps: int = 0
+    place: Place | None = None
+    enthalpies: list[float] = field(default_factory=list)
+    path: list[Atoms] = field(default_factory=list)
+
+
+def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraints, Atoms] | Relaxed:
+    """What holds a structure and where it starts, or the verdict that it cannot even start."""
+    verdict = check_input(source)
+    if verdict is not None:
+        return failed(index, source.copy(), verdict)
+    try:
+        return Restraints.of(source, settings)
+    except NoSymmetryFound:
+        return failed(index, source.copy(), Outcome.BAD_INPUT)
+    except ConstraintError as error:
+        return failed(index, source.copy(), Outcome.CONSTRAINED, reason=str(error))
+
+
+def place_of(
+    job: Relaxation, crystals: Crystals, values: Values, i: int, enthalpy: float, fmax: float
+) -> Place:
+    rows = _rows(job, crystals, i)
+    return Place(
+        cell=crystals.cells[i],
+        positions=crystals.positions[rows],
+        energy=float(values.energies[i]),
+        enthalpy=enthalpy,
+        fmax=fmax,
+        forces=values.forces[rows].copy(),
+        stress=values.stresses[i],
+        closest=float(values.closest[i]),
+    )
+
+
+def _rows(job: Relaxation, crystals: Crystals, i: int) -> slice:
+    stop = int(crystals.sizes[: i + 1].sum())
+    return slice(stop - job.size, stop)
+
+
+def _moved(job: Relaxation, cell: FloatArray, positions: FloatArray) -> Atoms:
+    """The structure of a job, elsewhere."""
+    atoms: Atoms = job.source.copy()
+    atoms.set_constraint()
+    atoms.set_cell(cell)
+    atoms.set_positions(positions)
+    atoms.set_constraint(job.source.constraints)
+    return atoms
+
+
+def dead_end(job: Relaxation, crystals: Crystals, i: int, outcome: Outcome) -> Relaxed:
+    """The end of structure ``i`` of a batch, which could not be evaluated where it is."""
+    atoms = _moved(job, crystals.cells[i], crystals.positions[_rows(job, crystals, i)])
+    return failed(job.index, atoms, outcome, steps=job.steps)
+
+
+def structure_at(job: Relaxation, place: Place) -> Atoms:
+    """The structure of a job at a point of its path, with the numbers there."""
+    atoms = _moved(job, place.cell, place.positions)
+    stress = np.asarray(full_3x3_to_voigt_6_stress(place.stress))
+    atoms.calc = SinglePointCalculator(
+        atoms,
+        energy=place.energy,
+        free_energy=place.energy,
+        forces=place.forces,
+        stress=stress,
+    )
+    return atoms
+
+
+def finish(job: Relaxation, outcome: Outcome) -> Relaxed:
+    """The result at the last point that the minimiser accepted."""
+    place = job.place
+    assert place is not None, "the start has been evaluated"
+    return Relaxed(
+        index=job.index,
+        atoms=structure_at(job, place),
+        energy=place.energy,
+        enthalpy=place.enthalpy,
+        fmax=place.fmax,
+        stress=np.asarray(full_3x3_to_voigt_6_stress(place.stress)),
+        steps=job.steps,
+        outcome=outcome,
+    )
+
+
+def failed(
+    index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0, reason: str = ""
+) -> Relaxed:
+    """What is left of a structure that could not be evaluated: no numbers, only the verdict."""
+    atoms.calc = None
+    nan = float("nan")
+    return Relaxed(
+        index=index,
+        atoms=atoms,
+        energy=nan,
+        enthalpy=nan,
+        fmax=nan,
+        stress=np.full(6, np.nan),
+        steps=steps,
+        outcome=outcome,
+        reason=reason,
+    )

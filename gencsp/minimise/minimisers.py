@@ -1,0 +1,170 @@
+"""The minimisers by name, behind one interface for batches that change as they run."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gencsp.deck import Count, NonNegative, Positive
+from gencsp.minimise.crystals import FloatArray, IntArray
+from gencsp.minimise.fire import FireState, fire_step
+from gencsp.minimise.quasi_newton import Point, TrustRegion
+from gencsp.minimise.settings import TRUST_REGION, TrustRegionSettings
+from gencsp.plugins import Configured, Registry
+
+
+@runtime_checkable
+class BatchMinimiser(Protocol):
+    """Turns generalised forces into displacements, for structures that come and go.
+
+    Every structure has a row of three coordinates for each atom and three for its cell. A round is
+    ``judge``, ``take`` for those that go on, ``step``.
+    """
+
+    def join(self, sizes: IntArray, volumes: FloatArray) -> None:
+        """Take on structures of so many atoms (b,) and volumes (b,) in Å³."""
+        ...
+
+    def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        """What becomes of the points with forces (r, 3) in eV/Å and enthalpies (b,) in eV.
+
+        A point without numbers has an enthalpy that is not finite.
+        """
+        ...
+
+    def take(self, chosen: NDArray[np.bool_]) -> None:
+        """Let go of the structures for which ``chosen`` (b,) is false."""
+        ...
+
+    def step(self) -> FloatArray:
+        """Displacements (r, 3) from the points that were judged."""
+        ...
+
+
+class Fire:
+    """FIRE over the whole batch at once. It accepts every point that has numbers."""
+
+    def __init__(self) -> None:
+        self._state = FireState.initial(np.zeros(0, dtype=np.int64))
+        self._forces = np.zeros((0, 3))
+
+    def join(self, sizes: IntArray, volumes: FloatArray) -> None:  # noqa: ARG002
+        self._state = self._state.join(FireState.initial(sizes + 3))
+
+    def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        self._forces = forces
+        return [Point.ACCEPTED if np.isfinite(e) else Point.DEAD_END for e in enthalpies]
+
+    def take(self, chosen: NDArray[np.bool_]) -> None:
+        self._forces = self._forces[np.repeat(chosen, self._state.rows)]
+        self._state = self._state.take(chosen)
+
+    def step(self) -> FloatArray:
+        self._state, move = fire_step(self._state, self._forces)
+        return move
+
+
+class _FireAlone(Fire):
+    """FIRE for one structure among those of the quasi-Newton."""
+
+    def __init__(self, atoms: int) -> None:
+        super().__init__()
+        self.rows = atoms + 3
+        self.join(np.array([atoms]), np.ones(1))
+
+
+class QuasiNewton:
+    """A trust-region quasi-Newton for each structure of the batch; FIRE for those too large."""
+
+    def __init__(self, settings: TrustRegionSettings = TRUST_REGION) -> None:
+        self._settings = settings
+        self._each: list[TrustRegion | _FireAlone] = []
+
+    def join(self, sizes: IntArray, volumes: FloatArray) -> None:
+        for size, volume in zip(sizes.tolist(), volumes.tolist(), strict=True):
+            large = size > self._settings.most_atoms
+            self._each.append(
+                _FireAlone(size) if large else TrustRegion(size, volume, self._settings)
+            )
+
+    def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        ends = np.cumsum([one.rows for one in self._each])
+        return [
+            one.judge(part, float(value))
+            if isinstance(one, TrustRegion)
+            else one.judge(part, np.array([value]))[0]
+            for one, part, value in zip(
+                self._each, np.split(forces, ends[:-1]), enthalpies, strict=True
+            )
+        ]
+
+    def take(self, chosen: NDArray[np.bool_]) -> None:
+        self._each = [one for one, stays in zip(self._each, chosen, strict=True) if stays]
+
+    def step(self) -> FloatArray:
+        return np.concatenate([one.step() for one in self._each])
+
+
+class ConfiguredMinimiser(Configured):
+    """Base of the options of minimisers; ``build`` makes one without structures yet."""
+
+    kind: ClassVar[str] = "minimiser"
+
+    def build(self, context: None) -> BatchMinimiser:
+        """A minimiser without structures yet."""
+        raise NotImplementedError
+
+
+class FireOptions(ConfiguredMinimiser):
+    """FIRE has the constants of ASE's and no options."""
+
+    name = "fire"
+
+    def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002
+        """See :class:`ConfiguredMinimiser`."""
+        return Fire()
+
+
+class QuasiNewtonOptions(ConfiguredMinimiser):
+    """Options of :class:`QuasiNewton`; see
+    :class:`~gencsp.minimise.settings.TrustRegionSettings`.
+    """
+
+    name = "quasi-newton"
+
+    atom_stiffness: Positive = Field(
+        default=TRUST_REGION.atom_stiffness, description="Of the first Hessian, eV/Å²."
+    )
+    cell_stiffness: Positive = Field(
+        default=TRUST_REGION.cell_stiffness, description="Of the first Hessian, eV/Å³."
+    )
+    first_radius: Positive = Field(
+        default=TRUST_REGION.first_radius, description="Longest first step of an atom, Å."
+    )
+    least_radius: Positive = Field(default=TRUST_REGION.least_radius, description="Å.")
+    most_radius: Positive = Field(default=TRUST_REGION.most_radius, description="Å.")
+    uphill: NonNegative = Field(
+        default=TRUST_REGION.uphill,
+        description="Rise taken back, eV per square root of atoms.",
+    )
+    most_atoms: Count = Field(
+        default=TRUST_REGION.most_atoms, description="Larger structures are relaxed by FIRE."
+    )
+
+    @property
+    def settings(self) -> TrustRegionSettings:
+        """The same numbers for those who compute with them."""
+        return TrustRegionSettings(**self.model_dump())
+
+    def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002
+        """See :class:`ConfiguredMinimiser`."""
+        return QuasiNewton(self.settings)
+
+
+#: All minimisers, by name.
+MINIMISERS: Registry[BatchMinimiser] = Registry(
+    "gencsp.minimisers", kind="minimiser", contract=BatchMinimiser
+)

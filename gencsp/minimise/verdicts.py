@@ -1,0 +1,53 @@
+"""When a structure is no longer one: the limits beyond which numbers mean nothing.
+
+A potential trained on crystals gives energies for anything, and the lowest for what it knows least.
+These checks turn such structures into verdicts, the same for every engine; the limits stand in
+:mod:`gencsp.descriptors.flaws`.
+"""
+
+from __future__ import annotations
+
+from ase import Atoms
+
+from gencsp.descriptors.flaws import RELAXABLE, Flaw, find_flaws
+from gencsp.minimise.result import Outcome
+
+#: Steps over which a structure must have come half way to the ceiling to be let go on.
+PATIENCE = 20
+
+#: A start with one of these cannot be evaluated at all.
+_BAD_INPUT = {
+    Flaw.NO_ATOMS,
+    Flaw.UNKNOWN_ELEMENT,
+    Flaw.NOT_FINITE,
+    Flaw.NOT_PERIODIC,
+    Flaw.NO_VOLUME,
+}
+
+
+def check_input(atoms: Atoms) -> Outcome | None:
+    """The verdict on a structure that cannot even be started with, or ``None``.
+
+    Slabs and molecules are not periodic in three directions. Bad input: no atoms, elements outside
+    :data:`gencsp.composition.ELEMENTS`, no volume, or numbers that are not finite. A cell too small
+    for its atoms has collapsed; whether one is too wide is for the engine to say, which sees
+    isolated atoms.
+    """
+    if len(atoms) > 0 and not atoms.pbc.all():
+        return Outcome.NOT_PERIODIC
+    flaws = find_flaws(atoms, RELAXABLE)
+    if not _BAD_INPUT.isdisjoint(flaws):
+        return Outcome.BAD_INPUT
+    return Outcome.EXPLODED if Flaw.TOO_DENSE in flaws else None
+
+
+def is_hopeless(enthalpies: list[float], ceiling: float) -> bool:
+    """Whether a structure stays above ``ceiling``; both in eV/atom, enthalpies step by step.
+
+    It does when it has never been below and its last :data:`PATIENCE` steps brought it less than
+    half of the way that remains.
+    """
+    if len(enthalpies) <= PATIENCE or min(enthalpies) <= ceiling:
+        return False
+    gained = enthalpies[-1 - PATIENCE] - enthalpies[-1]
+    return gained < 0.5 * (enthalpies[-1] - ceiling)

@@ -1,0 +1,85 @@
+"""What every CHGNet engine offers, whichever way it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
+from gencsp.minimise.settings import RelaxSettings
+
+#: Names of the CHGNet weights that the installed ``chgnet`` package carries.
+ModelName = Literal["0.3.0", "0.2.0", "r2scan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Energy and derivatives of one structure, or the reason why there are none.
+
+    Attributes:
+        energy: potential energy of the cell, eV (NaN where there is a failure).
+        forces: eV/Å, shape (n, 3).
+        stress: eV/Å³, shape (6,), Voigt in ASE's sign and order (xx, yy, zz, yz, xz, xy).
+        magmoms: magnetic moments in μ_B, shape (n,), non-negative as CHGNet gives them; ``None``
+            unless asked for.
+        failure: ``None`` for a result; else the verdict, and all numbers are NaN.
+    """
+
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+    magmoms: NDArray[np.float64] | None = None
+    failure: Outcome | None = None
+
+    @classmethod
+    def failed(cls, outcome: Outcome, n_atoms: int) -> Evaluation:
+        """An evaluation that ended in a verdict instead of numbers."""
+        return cls(
+            energy=float("nan"),
+            forces=np.full((n_atoms, 3), np.nan),
+            stress=np.full(6, np.nan),
+            failure=outcome,
+        )
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """An implementation of CHGNet that evaluates and relaxes many structures.
+
+    ``name`` says which one it is ("native" or "torch"), ``model`` which weights it runs (such as
+    "chgnet-0.3.0") and ``digest`` is a short hash of them, 12 hexadecimal digits, that goes into
+    the provenance of energies.
+    """
+
+    name: str
+    model: str
+    digest: str
+
+    def evaluate(
+        self, structures: Sequence[Atoms], *, magmoms: bool = False, workers: int = 1
+    ) -> list[Evaluation]:
+        """Energies, forces and stresses, in the order of the input."""
+        ...
+
+    def relax(
+        self,
+        structures: Iterable[Atoms],
+        settings: RelaxSettings,
+        *,
+        workers: int = 1,
+        on_step: StepCallback | None = None,
+        on_path: PathCallback | None = None,
+    ) -> Iterator[Relaxed]:
+        """Relax a stream of structures, yielding each as it finishes.
+
+        The iterable is read lazily, as room comes free; ``Relaxed.index`` is the position in it.
+        ``on_step`` is told of every step as it happens and may stop a structure; ``on_path`` is
+        handed the path of each structure when it is done. A structure that cannot be relaxed, or
+        whose constraints cannot be held, comes back with its verdict and never ends the stream.
+        """
+        ...

@@ -1,0 +1,379 @@
+"""CHGNet in C++: fused kernels with hand-written derivatives, structures over threads.
+
+The extension is built when gencsp is installed with a C++ compiler at hand; where it is missing,
+importing this module raises ``ImportError`` and the torch engine does the work. ``GENCSP_ISA`` in
+the environment forces one of the instruction sets that :func:`instruction_sets` lists.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.neighborlist import neighbor_list
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
+
+from gencsp.deck import Workers, check
+from gencsp.descriptors import flaws
+from gencsp.descriptors.least_distances import CLOSEST
+from gencsp.errors import EngineError
+from gencsp.minimise import verdicts
+from gencsp.minimise.calculator import Numbers, relax_one
+from gencsp.minimise.crystals import Crystals, Values
+from gencsp.minimise.inflight import relax_in_flight
+from gencsp.minimise.jobs import enter, failed
+from gencsp.minimise.minimisers import MINIMISERS, FireOptions, QuasiNewtonOptions
+from gencsp.minimise.restraints import Restraints, Symmetry
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
+from gencsp.minimise.settings import TRUST_REGION, RelaxSettings, TrustRegionSettings
+from gencsp.potentials.base import Evaluation, ModelName
+from gencsp.potentials.chgnet import _native
+from gencsp.potentials.chgnet.weights import CHGNetWeights, load_weights
+
+# In the order of the C++ enumerations.
+_FAILURES = (None, Outcome.BAD_INPUT, Outcome.ISOLATED, Outcome.NOT_FINITE)
+_OUTCOMES = (
+    Outcome.CONVERGED,
+    Outcome.STEP_LIMIT,
+    Outcome.TIME_LIMIT,
+    Outcome.HOPELESS,
+    Outcome.EXPLODED,
+    Outcome.ISOLATED,
+    Outcome.NOT_FINITE,
+    Outcome.BAD_INPUT,
+    Outcome.STOPPED,
+)
+
+#: Atoms in flight for each thread, where a minimiser runs in Python.
+IN_FLIGHT = 64
+#: Å: how far the shortest distance is looked for, beyond which no verdict needs it.
+NEAR = 3.0
+
+
+def instruction_sets() -> list[str]:
+    """Instruction sets that the extension can use on this processor, best first."""
+    return list(_native.available_isas())
+
+
+class NativeEngine:
+    """CHGNet by the C++ extension; satisfies :class:`gencsp.potentials.base.Engine`.
+
+    Args:
+        model: which CHGNet weights.
+        isa: instruction set, one of :func:`instruction_sets`; by default ``GENCSP_ISA`` from the
+            environment, else the best that this processor has.
+
+    Raises:
+        EngineError: there is no such instruction set here.
+        WeightsError: the weights are missing.
+    """
+
+    name = "native"
+
+    def __init__(self, model: ModelName = "0.3.0", *, isa: str | None = None) -> None:
+        weights = load_weights(model)
+        self.model = weights.model
+        self.digest = weights.digest
+        wanted = os.environ.get("GENCSP_ISA", "") if isa is None else isa
+        if wanted and wanted not in instruction_sets():
+            raise EngineError(
+                f"Instruction set {wanted!r} is not available here: choose from "
+                f"{', '.join(instruction_sets())}."
+            )
+        self._model = _build(weights, wanted)
+
+    @property
+    def isa(self) -> str:
+        """Instruction set in use."""
+        return str(self._model.isa)
+
+    def evaluate(
+        self,
+        structures: Sequence[Atoms],
+        *,
+        magmoms: bool = False,
+        workers: int = 1,
+        merge: bool = False,
+    ) -> list[Evaluation]:
+        """Energies, forces and stresses, in the order of the input.
+
+        With ``merge`` equivalent atoms, edges and angles are computed once: many times faster for
+        symmetric crystals, whose forces are then as symmetric as they are. Not the default, because
+        a relaxation of theirs then never leaves a saddle point, from which rounding would free it.
+        """
+        crystals = [atoms for atoms in structures if not _is_open(atoms)]
+        found = iter(self.evaluate_sites(crystals, magmoms=magmoms, workers=workers, merge=merge))
+        return [
+            Evaluation.failed(Outcome.NOT_PERIODIC, len(atoms))
+            if _is_open(atoms)
+            else next(found).evaluation
+            for atoms in structures
+        ]
+
+    def evaluate_sites(
+        self,
+        structures: Sequence[Atoms],
+        *,
+        magmoms: bool = False,
+        workers: int = 1,
+        merge: bool = False,
+    ) -> list[SiteEvaluation]:
+        """As :meth:`evaluate`, with the energy of each atom.
+
+        Beyond what the other engines do, directions that are not periodic are computed as open.
+        """
+        check("workers", workers, Workers)
+        if not structures:
+            return []
+        first = np.cumsum([0, *(len(s) for s in structures)]).astype(np.int32)
+        cells = np.array([s.cell.array for s in structures], dtype=np.float64)
+        status, energy, site, forces, virial, moments = self._model.evaluate(
+            np.concatenate([s.numbers for s in structures]).astype(np.int32),
+            np.concatenate([s.positions for s in structures]).astype(np.float64),
+            cells,
+            np.array([s.pbc for s in structures], dtype=np.bool_),
+            first,
+            forces=True,
+            magmoms=magmoms,
+            merge=merge,
+            workers=workers,
+        )
+        results = []
+        for b, atoms in enumerate(structures):
+            rows = slice(first[b], first[b + 1])
+            failure = _FAILURES[int(status[b])]
+            evaluation = (
+                Evaluation.failed(failure, len(atoms))
+                if failure is not None
+                else Evaluation(
+                    energy=float(energy[b]),
+                    forces=forces[rows].copy(),
+                    stress=_stress(virial[b], cells[b]),
+                    magmoms=moments[rows].copy() if magmoms else None,
+                )
+            )
+            results.append(SiteEvaluation(evaluation=evaluation, energies=site[rows].copy()))
+        return results
+
+    def relax(
+        self,
+        structures: Iterable[Atoms],
+        settings: RelaxSettings,
+        *,
+        workers: int = 1,
+        on_path: PathCallback | None = None,
+        on_step: StepCallback | None = None,
+        trust_region: TrustRegionSettings | None = None,
+    ) -> Iterator[Relaxed]:
+        """Relax a stream of structures on threads, yielding each as it finishes.
+
+        Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
+        when that structure is done; ``on_step`` is told of each as it happens, from the threads
+        that relax, one call at a time. Structures with constraints on Cartesian directions are
+        relaxed one by one in the calling thread, by the minimisers in Python; all are, on this
+        engine's numbers, where the minimiser is of another package.
+
+        Raises:
+            RequestError, DeckError: there is no such minimiser, or it has no such option.
+        """
+        check("workers", workers, Workers)
+        minimiser = MINIMISERS.configure(settings.minimiser)
+        if isinstance(minimiser, QuasiNewtonOptions):
+            trust_region = trust_region or minimiser.settings
+        elif not isinstance(minimiser, FireOptions):
+            evaluate = partial(self._values, workers=workers)
+            yield from relax_in_flight(
+                structures,
+                settings,
+                evaluate,
+                max_atoms=IN_FLIGHT * workers,
+                on_step=on_step,
+                on_path=on_path,
+            )
+            return
+        pool = _native.RelaxPool(
+            self._model,
+            quasi_newton=isinstance(minimiser, QuasiNewtonOptions),
+            fmax=settings.fmax,
+            steps=settings.steps,
+            time_limit=0.0 if settings.time_limit is None else settings.time_limit,
+            ceiling=float("inf") if settings.ceiling is None else settings.ceiling,
+            patience=verdicts.PATIENCE,
+            least_volume=flaws.MIN_VOLUME_PER_ATOM,
+            most_volume=flaws.MAX_VOLUME_PER_ATOM,
+            least_vector=flaws.MIN_LATTICE_VECTOR,
+            least_distance=CLOSEST,
+            pressure=settings.pressure * units.GPa,
+            fixed_cell=settings.fixed_cell,
+            record_path=on_path is not None,
+            **asdict(trust_region or TRUST_REGION),
+            on_step=on_step,
+            workers=workers,
+        )
+        under_way: dict[int, Atoms] = {}
+        queue = enumerate(structures)
+        exhausted = False
+        while True:
+            while not exhausted and len(under_way) < 3 * workers:
+                index, atoms = next(queue, (-1, None))
+                if atoms is None:
+                    exhausted = True
+                    break
+                entered = enter(index, atoms, settings)
+                if isinstance(entered, Relaxed):
+                    yield entered.made_by(self.model, self.digest)
+                elif entered[0].directions is not None:
+                    alone = relax_one(
+                        self._numbers, atoms, settings, index, on_step=on_step, on_path=on_path
+                    )
+                    yield alone.made_by(self.model, self.digest)
+                else:
+                    restraints, start = entered
+                    start.set_constraint(atoms.constraints)
+                    under_way[index] = start
+                    _submit(pool, index, start, restraints)
+            if not under_way:
+                return
+            taken = pool.take(0.2)  # wakes up now and then, so that Ctrl-C is heard
+            if taken is None:
+                continue
+            index, found = taken
+            start = under_way.pop(index)
+            if on_path is not None:
+                on_path(index, [_frame(start, *frame) for frame in found["path"]])
+            yield _relaxed(index, start, found).made_by(self.model, self.digest)
+
+    def _numbers(self, atoms: Atoms) -> Numbers | Outcome:
+        """For relaxations by the minimisers in Python."""
+        found = self.evaluate([atoms])[0]
+        if found.failure is not None:
+            return found.failure
+        return found.energy, found.forces, voigt_6_to_full_3x3_stress(found.stress)
+
+    def _values(self, crystals: Crystals, *, workers: int) -> Values:
+        """The numbers of a batch as :func:`~gencsp.minimise.inflight.relax_in_flight` wants
+        them.
+        """
+        batch = crystals.as_atoms()
+        found = self.evaluate(batch, workers=workers)
+        return Values(
+            np.array([one.energy for one in found]),
+            np.concatenate([one.forces for one in found]),
+            np.stack([voigt_6_to_full_3x3_stress(one.stress) for one in found]),
+            np.array([_closest(atoms) for atoms in batch]),
+            [one.failure for one in found],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteEvaluation:
+    """An evaluation and the energy of each atom, eV, shape (n,)."""
+
+    evaluation: Evaluation
+    energies: NDArray[np.float64]
+
+
+def _is_open(atoms: Atoms) -> bool:
+    return len(atoms) > 0 and not atoms.pbc.all()
+
+
+def _build(weights: CHGNetWeights, isa: str) -> _native.Model:
+    return _native.Model(
+        dict(weights.arrays),
+        atom_cutoff=weights.atom_cutoff,
+        bond_cutoff=weights.bond_cutoff,
+        envelope_power=weights.envelope_power,
+        isa=isa,
+    )
+
+
+def _closest(atoms: Atoms) -> float:
+    """Shortest distance of two atoms up to ``NEAR``, Å; infinite beyond."""
+    if not (np.isfinite(atoms.positions).all() and atoms.cell.volume > 0):
+        return float("nan")
+    return float(neighbor_list("d", atoms, NEAR).min(initial=np.inf))
+
+
+def _stress(virial: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Voigt stress in eV/Å^3 from dE/dstrain in eV."""
+    volume = abs(float(np.linalg.det(cell)))
+    stress: NDArray[np.float64] = full_3x3_to_voigt_6_stress((virial + virial.T) / (2.0 * volume))
+    return stress
+
+
+def _submit(pool: _native.RelaxPool, index: int, atoms: Atoms, restraints: Restraints) -> None:
+    fixed = np.zeros(len(atoms), dtype=np.bool_)
+    fixed[restraints.fixed] = True
+    rotations, images = _operations(atoms, restraints.symmetry)
+    pool.submit(
+        index,
+        atoms.numbers.astype(np.int32),
+        np.ascontiguousarray(atoms.positions, dtype=np.float64),
+        np.ascontiguousarray(atoms.cell.array, dtype=np.float64),
+        [bool(p) for p in atoms.pbc],
+        fixed if fixed.any() else fixed[:0],
+        rotations,
+        images,
+    )
+
+
+def _operations(
+    atoms: Atoms, symmetry: Symmetry | None
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Cartesian rotations (k, 3, 3) and where each atom goes (k, n); empty for no symmetry."""
+    if symmetry is None:
+        return np.zeros((0, 3, 3)), np.zeros((0, len(atoms)), dtype=np.int32)
+    columns = np.array(atoms.cell.array).T
+    cartesian = columns @ symmetry.rotations @ np.linalg.inv(columns)
+    images = np.argsort(symmetry.sources, axis=1).astype(np.int32)
+    return np.ascontiguousarray(cartesian), np.ascontiguousarray(images)
+
+
+def _frame(
+    start: Atoms,
+    energy: float,
+    _fmax: float,
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    forces: NDArray[np.float64],
+    virial: NDArray[np.float64],
+) -> Atoms:
+    """The start structure moved to a point of its path, with the numbers there."""
+    atoms: Atoms = start.copy()
+    atoms.set_constraint()
+    atoms.set_cell(cell)
+    atoms.positions = positions
+    atoms.set_constraint(start.constraints)
+    if np.isfinite(energy):
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=energy, forces=forces, stress=_stress(virial, cell)
+        )
+    return atoms
+
+
+def _relaxed(index: int, start: Atoms, found: dict[str, Any]) -> Relaxed:
+    outcome = _OUTCOMES[found["outcome"]]
+    cell = found["cell"]
+    if len(found["positions"]) != len(start):  # the machine had no memory for it
+        return failed(index, start.copy(), Outcome.BAD_INPUT)
+    energy = float(found["energy"])
+    finite = np.isfinite(energy)
+    return Relaxed(
+        index=index,
+        atoms=_frame(
+            start, energy, 0.0, found["positions"], cell, found["forces"], found["virial"]
+        ),
+        energy=energy,
+        enthalpy=float(found["enthalpy"]),
+        fmax=float(found["fmax"]),
+        stress=_stress(found["virial"], cell) if finite else np.full(6, np.nan),
+        steps=int(found["steps"]),
+        outcome=outcome,
+    )

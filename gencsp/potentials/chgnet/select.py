@@ -1,0 +1,79 @@
+"""Which engine runs: the native extension where it is there, else PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Literal, get_args
+
+from gencsp.errors import EngineError
+from gencsp.potentials.base import Engine, ModelName
+
+EngineName = Literal["auto", "native", "torch"]
+
+_NATIVE = "gencsp.potentials.chgnet.native"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """Which engine ``auto`` takes ("native", "torch" or "none"), and why."""
+
+    name: str
+    reason: str
+
+
+def engine_status() -> EngineStatus:
+    """Which engine is in use and why, for ``gencsp info``. Imports no torch."""
+    native, problem = _import_native()
+    if native is not None:
+        return EngineStatus("native", "the native extension is installed")
+    if find_spec("torch") is None:
+        return EngineStatus("none", f"{problem}, and PyTorch is not installed")
+    return EngineStatus("torch", problem)
+
+
+def get_engine(
+    name: EngineName = "auto", *, model: ModelName = "0.3.0", device: str | None = None
+) -> Engine:
+    """The engine of that name; the same object for the same request.
+
+    ``auto`` takes the native engine unless a ``device`` is named, which only PyTorch has.
+
+    Raises:
+        EngineError: the engine, the model or the device is not there.
+        WeightsError: the installed ``chgnet`` lacks the weights.
+    """
+    if name not in get_args(EngineName):
+        raise EngineError(f"there is no engine '{name}': use {', '.join(get_args(EngineName))}.")
+    if model not in get_args(ModelName):
+        raise EngineError(f"there is no model '{model}': use {', '.join(get_args(ModelName))}.")
+    if name == "native" and device not in (None, "cpu"):
+        raise EngineError(f"the native engine has no device '{device}': use the torch engine.")
+    return _make(name, model, device)
+
+
+@lru_cache(maxsize=8)
+def _make(name: EngineName, model: ModelName, device: str | None) -> Engine:
+    if name == "native" or (name == "auto" and device is None):
+        native, problem = _import_native()
+        if native is not None:
+            engine: Engine = native.NativeEngine(model)
+            return engine
+        if name == "native":
+            raise EngineError(f"{problem}: install gencsp with a C++ compiler, or use 'torch'.")
+    try:
+        from gencsp.potentials.chgnet.batched import TorchEngine
+    except ModuleNotFoundError as error:
+        raise EngineError(f"the torch engine needs {error.name}: install it.") from error
+    return TorchEngine(model, device=device)
+
+
+def _import_native() -> tuple[ModuleType | None, str]:
+    """The native engine's module, or why there is none."""
+    try:
+        return import_module(_NATIVE), ""
+    except ImportError as error:
+        return None, f"the native extension does not load ({error})"

@@ -1,0 +1,1 @@
+"""What proposers draw from: lattices, volumes, Wyckoff positions, random crystals."""

@@ -1,0 +1,1 @@
+"""Generators that are programs of their own and hand over files."""

@@ -1,0 +1,108 @@
+"""The default: some structures with symmetry kept in generation, the others without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from gencsp.proposers.base import Proposer, ProposerContext, Request
+from gencsp.proposers.generators import spawn_generators
+from gencsp.proposers.guest_orbits import GuestOrbitOptions
+from gencsp.proposers.options import NOVELTY, ScoreModelOptions
+from gencsp.proposers.score import ScoreOptions
+from gencsp.proposers.symmetric import SymmetricOptions
+
+#: Share of the structures that is asked of the symmetric proposer.
+SYMMETRIC_SHARE = 0.75
+
+
+class MixedProposer:
+    """``symmetric`` and ``score``, in turn, in the shares 3 : 1; ``guest-orbits`` where a host is.
+
+    Most ground states are symmetric, and few unconditional samples are; those few reach what no
+    likely symmetry does. A host is completed in the same shares with its symmetry kept and without.
+    Where only one of them can honour the request it gets all of it: ``score`` a fixed cell,
+    ``symmetric`` space groups. Where one gives up, the other makes up for it.
+    """
+
+    name = "mixed"
+
+    def __init__(
+        self,
+        symmetric: Proposer,
+        guest_orbits: Proposer,
+        unconditional: Proposer,
+        *,
+        share: float = SYMMETRIC_SHARE,
+    ) -> None:
+        self.symmetric = symmetric
+        self.guest_orbits = guest_orbits
+        self.unconditional = unconditional
+        self.share = share
+
+    @property
+    def failures(self) -> int:
+        parts = (self.symmetric, self.guest_orbits, self.unconditional)
+        return sum(part.failures for part in parts)
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        """See :class:`~gencsp.proposers.base.Proposer`; raises what its parts raise."""
+        if request.host is None:
+            if request.cell is not None:
+                return self.unconditional.propose(request, rng=rng)
+            if request.space_groups is not None:
+                return self.symmetric.propose(request, rng=rng)
+        symmetric = self.symmetric if request.host is None else self.guest_orbits
+        # The first of a long list are mixed like the whole of it: a search may stop at any time.
+        turns = [int((k + 1) * self.share) > int(k * self.share) for k in range(request.n)]
+        rngs = spawn_generators(rng)
+        both = ((self.unconditional, False), (symmetric, True))
+        parts = [_part(p, request, turns.count(kind), next(rngs)) for p, kind in both]
+        spare = [_part(p, request, turns.count(not kind), next(rngs)) for p, kind in both]
+        return self._propose(turns, parts, spare)
+
+    def _propose(
+        self, turns: list[bool], parts: list[Iterator[Atoms]], spare: list[Iterator[Atoms]]
+    ) -> Iterator[Atoms]:
+        for turn in turns:
+            atoms = next(parts[turn], None)
+            if atoms is None:
+                atoms = next(spare[not turn], None)
+            if atoms is not None:
+                yield atoms
+
+
+def _part(
+    proposer: Proposer, request: Request, n: int, rng: np.random.Generator
+) -> Iterator[Atoms]:
+    """What one of the proposers makes; nothing where nothing is asked of it."""
+    return proposer.propose(replace(request, n=n), rng=rng) if n else iter(())
+
+
+class MixedOptions(ScoreModelOptions):
+    """Options of :class:`MixedProposer` and of the proposers that it takes in turn."""
+
+    name = "mixed"
+
+    novelty: float = Field(default=NOVELTY, ge=0, le=1, description="See SymmetricOptions.")
+    share: float = Field(
+        default=SYMMETRIC_SHARE,
+        ge=0,
+        le=1,
+        description="Share asked of the proposers with symmetry.",
+    )
+
+    def build(self, context: ProposerContext) -> MixedProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
+        shared = self.model_dump(exclude={"share", "novelty", "weights"})
+        loaded = replace(context, model=self.score_model(context))
+        return MixedProposer(
+            SymmetricOptions(**shared, novelty=self.novelty).build(loaded),
+            GuestOrbitOptions(**shared).build(loaded),
+            ScoreOptions(**shared).build(loaded),
+            share=self.share,
+        )

@@ -1,0 +1,87 @@
+"""Puts named parts together into searches: what the command line and the drivers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gencsp.composition import Composition
+from gencsp.convex_hull.hull import Hull
+from gencsp.executors import LocalProcesses
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.plugins import Choice
+from gencsp.runs.decks import CycleDeck
+from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer
+from gencsp.searches.cycle import Cycle, CycleSettings, cycle_manifest
+from gencsp.store import DiskStore
+
+
+@contextmanager
+def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
+    """A cycle ready to run, or to go on: inputs checked, models found, folder claimed.
+
+    Everything that can be wrong with the inputs is found before the folder is touched.
+
+    Raises:
+        CompositionError, RequestError: formula, guests or counts that make no sense.
+        WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
+        StoreError: the folder holds another run, cannot be written, or is full.
+    """
+    settings = cycle_settings(deck)
+    hull = Hull.load(deck.hull)
+    hull.require_elements(settings.composition.elements)
+    proposer = NamedProposer(Choice.read(deck.proposer), deck.weights)
+    inpainter = NamedProposer(INPAINTER, deck.weights)
+    with LocalProcesses(deck.workers) as executor:
+        relaxer = NamedRelaxer(deck.engine, Choice.read(deck.potential))
+        models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
+        hull.require_model(models["potential"])
+        manifest = cycle_manifest(
+            settings, proposer=str(Choice.read(deck.proposer)), hull=hull.digest, **models
+        )
+        with DiskStore(deck.folder, manifest) as store:
+            yield Cycle(
+                settings,
+                proposer=proposer,
+                inpainter=inpainter,
+                relaxer=relaxer,
+                hull=hull,
+                store=store,
+                executor=executor,
+            )
+
+
+def cycle_settings(deck: CycleDeck) -> CycleSettings:
+    """What a deck says about the search itself.
+
+    Raises:
+        CompositionError, RequestError: formula, guests or counts that make no sense.
+    """
+    return CycleSettings(
+        composition=Composition.parse(deck.formula),
+        guests=deck.guests,
+        max_atoms=deck.atoms,
+        n=deck.n,
+        seed=deck.seed,
+        inpaintings=deck.inpaintings,
+        relax=RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure),
+        keep_symmetry=deck.keep_symmetry,
+    )
+
+
+def _identify_models(
+    proposer: NamedProposer, inpainter: NamedProposer, relaxer: NamedRelaxer
+) -> dict[str, str]:
+    """Load the models once, in a worker, and say which they are."""
+    from gencsp.diffusion.positions.model import load_score_model
+    from gencsp.potentials import get_potential
+
+    proposer()
+    potential = get_potential(relaxer.potential, engine=relaxer.engine)
+    score_model = load_score_model(inpainter.weights)
+    return {
+        "score_model": score_model.digest,
+        "engine": potential.name,
+        "potential": potential.model,
+        "potential_digest": potential.digest,
+    }

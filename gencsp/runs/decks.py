@@ -1,0 +1,132 @@
+"""Decks: the settings of a run as a TOML file, every key checked by name.
+
+The command line fills the same classes, so a deck and a command mean the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import MinLen
+from pydantic import Field
+
+from gencsp.composition import Composition
+from gencsp.deck import (
+    CellAtoms,
+    Count,
+    Deck,
+    Displacement,
+    Fmax,
+    Fraction,
+    Minutes,
+    Natural,
+    Pressure,
+    Seed,
+    Share,
+    SpaceGroupNumber,
+    VolumePerAtom,
+    Workers,
+)
+from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
+from gencsp.potentials.chgnet.select import EngineName
+
+SamplerName = Literal["thorough", "quick"]
+
+#: A plug-in by name: text such as ``rattle`` or ``rattle:most=0.3``, or a table with ``name`` and
+#: its options.
+Named = str | dict[str, Any]
+
+
+class CycleDeck(Deck):
+    """Settings of ``gencsp cycle``; the meaning of each stands in its description."""
+
+    formula: str = Field(description="Formula unit, such as Li5Si2.")
+    guests: tuple[str, ...] | None = Field(
+        None, description="Species to take out and inpaint; chosen by the cycle if not given."
+    )
+    atoms: CellAtoms = Field(20, description="Most atoms in a generated cell.")
+    n: Count = Field(20, description="Structures to generate.")
+    inpaintings: Count = Field(3, description="Structures to inpaint into each framework.")
+    seed: Seed = Field(0, description="Seed of every random choice.")
+    workers: Workers = Field(2, description="Worker processes of one thread each.")
+    out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
+    proposer: Named = Field("mixed", description="Proposer that generates, by name.")
+    weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
+    fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
+    steps: Natural = Field(200, description="Most minimiser steps.")
+    pressure: Pressure = Field(0.0, description="Pressure, GPa.")
+    keep_symmetry: bool = Field(
+        False, description="Keep the symmetry of inpainted structures while they relax."
+    )
+    engine: EngineName = Field("auto", description="Relaxation engine.")
+    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
+    hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run.
+
+        Raises:
+            CompositionError: the formula cannot be read.
+        """
+        return self.out or Path("runs") / f"{Composition.parse(self.formula)}-{self.seed}"
+
+
+class SearchDeck(Deck):
+    """Settings of ``gencsp search``; one of formula, system and airss says where to look."""
+
+    formula: str | None = Field(None, description="Composition to search, such as TiO2.")
+    system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
+    airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
+    method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")
+    budget: Count = Field(100, description="Trials, each of at most one relaxation.")
+    minutes: Minutes | None = Field(None, description="Most wall time of a session.")
+    patience: Count | None = Field(
+        None, description="Relaxations without a new minimum after which to stop."
+    )
+    target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
+    atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
+    units: Annotated[tuple[CellAtoms, ...], MinLen(1)] | None = Field(
+        None, description="Numbers of formula units in a cell; all that fit if not given."
+    )
+    cell: Path | None = Field(None, description="Structure file whose cell is kept fixed.")
+    volume: VolumePerAtom | None = Field(None, description="Å³/atom to propose at.")
+    volume_spread: Fraction = Field(
+        0.1, description="Fraction by which the volumes of random crystals spread."
+    )
+    space_groups: Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None = Field(
+        None, description="To propose in, by number."
+    )
+    separations: LeastDistancesField = Field(
+        default_factory=LeastDistances, description="Least distances, Å, such as {Si-O = 1.5}."
+    )
+    seeds: tuple[Named, ...] = Field(
+        ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
+    )
+    seed_share: Share = Field(0.5, description="Share of seeds among structures without parents.")
+    background: Named = Field("random", description="Proposer of the others, by name.")
+    sampler: SamplerName = Field(
+        "quick", description="How score models propose: quick takes half of the time."
+    )
+    moves: tuple[Named, ...] | None = Field(
+        None, description="Moves of hop and genetic, and of the shakes of random, by name."
+    )
+    ahead: Count = Field(8, description="Trials under way at once; the walkers of hop.")
+    batch: Count = Field(1, description="Trials in one task.")
+    seed: Seed = Field(0, description="Seed of every random choice.")
+    workers: Workers = Field(2, description="Worker processes of one thread each.")
+    executor: Named = Field("local", description="Where tasks run.")
+    out: Path | None = Field(None, description="Folder; runs/FORMULA-METHOD-SEED if not given.")
+    weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
+    fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
+    steps: Natural = Field(200, description="Most minimiser steps.")
+    minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
+    pressure: Pressure = Field(0.0, description="Pressure, GPa.")
+    keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
+    rattle: Displacement = Field(
+        0.0, description="Displacements before the free (or a second, free) relaxation, Å."
+    )
+    engine: EngineName = Field("auto", description="Relaxation engine.")
+    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
+    hull: Path | None = Field(None, description="File of hull entries; ours if not given.")

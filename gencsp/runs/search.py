@@ -1,0 +1,277 @@
+"""Puts named parts together into searches: what ``gencsp search`` and the drivers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from gencsp.convex_hull.hull import Hull
+from gencsp.errors import RequestError
+from gencsp.executors.named import open_executor
+from gencsp.io.structures import read_structures
+from gencsp.plugins import Choice
+from gencsp.proposers import proposer_names
+from gencsp.proposers.registry import is_proposer, label_of, proposer_class
+from gencsp.runs.decks import Named, SearchDeck
+from gencsp.runs.parts import NamedProposer, NamedRelaxer, Scatter, ShippedScoreModel
+from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
+from gencsp.runs.strategies import named_strategy, strategy_context
+from gencsp.searches.contracts import ProposerMaker
+from gencsp.searches.ledger import Ledger
+from gencsp.searches.loop import Search, SearchSettings, search_manifest
+from gencsp.searches.moves import MOVES, Tools
+from gencsp.searches.runner import TaskRunner
+from gencsp.searches.space import Space
+from gencsp.searches.starts import ProposerStarts, StartSource, pool_source
+from gencsp.searches.strategy import StrategyMaker
+from gencsp.searches.trial import Strategy
+from gencsp.searches.worker import TrialContext
+from gencsp.store import DiskStore, Manifest, Store
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A search put together from its deck, before it has a store and an executor.
+
+    Attributes:
+        deck: the settings.
+        settings: what the deck says about the search itself.
+        hull: the references; in a chemical system it grows with the search.
+        books: judge the results.
+        seeds, background: where structures without parents come from.
+        strategy: decides what is tried.
+    """
+
+    deck: SearchDeck
+    settings: SearchSettings
+    hull: Hull
+    ledger: Ledger
+    seeds: tuple[StartSource, ...]
+    background: ProposerStarts
+    strategy: Strategy
+
+    @classmethod
+    def of(cls, deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Self:
+        """Read all that a deck names; see :func:`open_search` for what is raised."""
+        settings = search_settings(deck)
+        for name in deck.moves or ():
+            MOVES.configure(name)  # also where this method uses none: a slip of the pen is told
+        hull = search_hull(deck, settings.space)
+        ledger = Ledger(
+            hull=hull,
+            live=hull if settings.space.variable else None,
+            targets=() if deck.target is None else tuple(read_structures([deck.target])),
+        )
+        background = _background(deck, settings)
+        seeds = _named_apart(
+            [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
+        )
+        context = strategy_context(deck, settings, ledger)
+        return cls(
+            deck=deck,
+            settings=settings,
+            hull=hull,
+            ledger=ledger,
+            seeds=seeds,
+            background=background,
+            strategy=named_strategy(deck, context) if strategy is None else strategy(context),
+        )
+
+    def check_models(self, executor: Executor) -> Manifest:
+        """The manifest of the run: its models are loaded once in a worker, and named.
+
+        Raises:
+            WeightsError, EngineError, HullReferenceError: a model is missing, or another one made
+                the references.
+        """
+        sources = (*self.seeds, self.background)
+        makers = [source.make for source in sources if isinstance(source, ProposerStarts)]
+        scored = any(move.needs_model for move in self.strategy.moves.values()) or any(
+            isinstance(make, NamedProposer) and proposer_class(make.name).needs_model
+            for make in makers
+        )
+        model = ShippedScoreModel(self.deck.weights) if scored else None
+        relaxer = NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential))
+        models = executor.submit(_identify_models, makers, model, relaxer).result()
+        self.hull.require_model(models["potential"])
+        return search_manifest(
+            self.settings,
+            self.strategy,
+            self.seeds,
+            self.background,
+            hull=self.hull.digest,
+            sampler=self.deck.sampler,
+            options=_own_options([*makers, relaxer]),
+            **models,
+        )
+
+    def search(self, store: Store, executor: Executor) -> Search:
+        """The search, ready to run."""
+        space = self.settings.space
+        context = TrialContext(
+            seed=self.settings.seed,
+            space=space,
+            relaxer=NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential)),
+            relax=self.settings.relax,
+            rattle=self.settings.rattle,
+            tolerance=self.settings.tolerance,
+            tools=Tools(
+                score_model=ShippedScoreModel(self.deck.weights),
+                elements=space.elements if space.variable else (),
+                fixed_cell=space.cell is not None,
+            ),
+            separations=self.settings.separations,
+        )
+        return Search(
+            self.settings,
+            strategy=self.strategy,
+            seeds=self.seeds,
+            background=self.background,
+            context=context,
+            ledger=self.ledger,
+            runner=TaskRunner(store, executor, prepare=self.ledger.price),
+            stop=stop_rules(self.deck),
+        )
+
+
+@contextmanager
+def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Iterator[Search]:
+    """A search ready to run, or to go on: inputs checked, models found, folder claimed.
+
+    Everything that can be wrong with the inputs is found before the folder is touched.
+
+    Args:
+        deck: the settings.
+        strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
+
+    Raises:
+        CompositionError, RequestError: settings that make no sense together.
+        StructureFileError: a file of seeds, a cell or a target that cannot be read.
+        WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
+        ExecutorError: the executor cannot start.
+        StoreError: the folder holds another run, cannot be written, or is full.
+    """
+    plan = Plan.of(deck, strategy=strategy)
+    with open_executor(deck.executor, workers=deck.workers) as executor:
+        manifest = plan.check_models(executor)
+        where = folder(deck)
+        with DiskStore(where, manifest) as store:
+            save_deck(deck, where)
+            yield plan.search(store, executor)
+
+
+def search_hull(deck: SearchDeck, space: Space) -> Hull:
+    """The hull of a deck, found to hold all that the space needs.
+
+    Raises:
+        HullReferenceError: no reference for an element.
+        RequestError: a chemical system under pressure, with references at none.
+    """
+    if space.variable and space.pressure != 0 and deck.hull is None:
+        raise RequestError(
+            "enthalpies of different compositions compare on a hull at their own pressure alone: "
+            "give its entries with --hull, or search one composition."
+        )
+    hull = Hull.load(deck.hull)
+    hull.require_elements(space.elements)
+    return hull
+
+
+def _source(given: Named, deck: SearchDeck, settings: SearchSettings) -> StartSource:
+    choice, weight = _weighted(given)
+    name = choice.name
+    if not weight > 0:
+        raise RequestError(f"the weight of the seeds '{name}' is {weight}: give one above zero.")
+    if is_proposer(choice):
+        if name == "pool":
+            raise RequestError("name the files of a pool instead of 'pool'.")
+        return _proposer_source(choice, deck, settings, weight)
+    path = Path(str(choice))
+    if not path.exists():
+        raise RequestError(
+            f"'{name}' is neither a file nor a proposer: proposers are "
+            f"{', '.join(proposer_names())}."
+        )
+    return pool_source(
+        path.stem,
+        read_structures([path]),
+        settings.space,
+        seed=settings.seed,
+        separations=settings.separations,
+        weight=weight,
+    )
+
+
+def _named_apart(sources: list[StartSource], *, taken: set[str]) -> tuple[StartSource, ...]:
+    """The same sources, those of one name told apart by a number."""
+    apart = []
+    for source in sources:
+        name, number = source.name, 2
+        while name in taken:
+            name, number = f"{source.name}{number}", number + 1
+        taken.add(name)
+        apart.append(replace(source, name=name))
+    return tuple(apart)
+
+
+def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerStarts:
+    choice = Choice.read(deck.background)
+    if settings.space.cell is not None and choice.name == "random":
+        return ProposerStarts(name="scatter", make=Scatter(settings.separations))
+    return _proposer_source(choice, deck, settings, 1.0)
+
+
+def _proposer_source(
+    choice: Choice, deck: SearchDeck, settings: SearchSettings, weight: float
+) -> ProposerStarts:
+    spread = settings.volume_spread
+    return ProposerStarts(
+        name=label_of(choice),
+        make=NamedProposer(choice, deck.weights, settings.separations, spread, deck.sampler),
+        weight=weight,
+        block=proposer_class(choice).block,
+    )
+
+
+def _weighted(given: Named) -> tuple[Choice, float]:
+    """A proposer or file of seeds, and its weight: ``NAME:WEIGHT``, or a table with ``weight``."""
+    if isinstance(given, str):
+        before, colon, after = given.rpartition(":")
+        if colon and after.replace(".", "", 1).isdigit():
+            return Choice.read(before), float(after)
+        return Choice.read(given), 1.0
+    weight = given.get("weight", 1.0)
+    if not isinstance(weight, int | float):
+        raise RequestError(f"the weight of the seeds {given} is no number: give one above zero.")
+    return Choice.read({key: value for key, value in given.items() if key != "weight"}), weight
+
+
+def _own_options(makers: Sequence[object]) -> str | None:
+    """What named parts were told beside their names, for the manifest; ``None`` for nothing."""
+    names = [getattr(make, "name", None) or getattr(make, "potential", None) for make in makers]
+    told = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
+    return "; ".join(told) or None
+
+
+def _identify_models(
+    makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
+) -> dict[str, str]:
+    """Load the models once, in a worker, and say which they are."""
+    from gencsp.potentials import get_potential
+
+    for make in makers:
+        make()
+    potential = get_potential(relaxer.potential, engine=relaxer.engine)
+    return {
+        "score_model": "" if model is None else model().digest,
+        "engine": potential.name,
+        "potential": potential.model,
+        "potential_digest": potential.digest,
+    }

@@ -1,0 +1,178 @@
+"""What the settings of a search deck mean: where it looks, how it relaxes, when it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ase.cell import Cell
+
+from gencsp.composition import Composition
+from gencsp.errors import DeckError, RequestError
+from gencsp.files import storage_errors
+from gencsp.io.structures import read_structures
+from gencsp.minimise.minimisers import MINIMISERS
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.plugins import Choice
+from gencsp.proposers.crystals.volume import predict_volume
+from gencsp.runs.airss import AirssDeck, read_airss
+from gencsp.runs.decks import Named, SearchDeck
+from gencsp.searches.loop import SearchSettings
+from gencsp.searches.space import Space
+from gencsp.searches.stop import StopRules
+
+#: The deck of a run, in its folder.
+DECK = "search.json"
+
+#: A fixed cell may be emptier or fuller than the predicted volume by this factor.
+CROWDING = 1.35
+
+
+def search_settings(deck: SearchDeck) -> SearchSettings:
+    """What a deck says about the search itself.
+
+    Raises:
+        CompositionError, RequestError, StructureFileError, DeckError: it makes no sense.
+        PluginError: the package of the minimiser is at fault.
+    """
+    given = [deck.formula, deck.system, deck.airss]
+    if sum(place is not None for place in given) != 1:
+        raise RequestError("give one of a formula, a chemical system and an AIRSS deck.")
+    airss = AirssDeck() if deck.airss is None else read_airss(deck.airss)
+    pressure = deck.pressure if airss.pressure is None else airss.pressure
+    space = _space(deck, airss, pressure)
+    deck.separations.require_elements(space.elements)
+    minimiser = Choice.read(deck.minimiser)
+    MINIMISERS.configure(minimiser)
+    return SearchSettings(
+        space=space,
+        seed=deck.seed,
+        relax=RelaxSettings(
+            fmax=deck.fmax,
+            steps=deck.steps,
+            pressure=pressure,
+            fixed_cell=space.cell is not None,
+            keep_symmetry=deck.keep_symmetry,
+            minimiser=str(minimiser),
+        ),
+        rattle=deck.rattle,
+        ahead=deck.ahead,
+        batch=deck.batch,
+        seed_share=deck.seed_share,
+        volume_spread=deck.volume_spread,
+        separations=airss.separations(space.elements) | deck.separations,
+    )
+
+
+def folder(deck: SearchDeck) -> Path:
+    """The folder of the run."""
+    name = search_settings(deck).space.name
+    return deck.out or Path("runs") / f"{name}-{Choice.read(deck.method).name}-{deck.seed}"
+
+
+def save_deck(deck: SearchDeck, where: Path) -> None:
+    """Keep a deck in the folder of its run, for :func:`saved_deck`.
+
+    Raises:
+        StoreError: it cannot be written, or there is no space left.
+    """
+    files = {key: getattr(deck, key) for key in ("airss", "target", "cell", "weights", "hull")}
+    whole = {key: file.absolute() for key, file in files.items() if file is not None}
+    seeds = tuple(_absolute(text) for text in deck.seeds)
+    kept = deck.model_copy(update={**whole, "seeds": seeds, "out": None})
+    with storage_errors(where):
+        aside = where / f"{DECK}.new"
+        aside.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        aside.replace(where / DECK)
+
+
+def saved_deck(where: Path, **changes: object) -> SearchDeck:
+    """The deck of the run in a folder, to go on with it.
+
+    Args:
+        where: the folder.
+        changes: settings to change; ``None`` leaves one as it is.
+
+    Raises:
+        DeckError: there is no search in the folder, or a change is out of range.
+    """
+    try:
+        settings = json.loads((where / DECK).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DeckError(f"{where} holds no search to go on with.") from error
+    new = {key: value for key, value in changes.items() if value is not None}
+    return SearchDeck.make(**{**settings, **new, "out": where})
+
+
+def _absolute(given: Named) -> Named:
+    if isinstance(given, str):
+        return _absolute_text(given)
+    return {
+        key: str(Path(value).absolute())
+        if isinstance(value, str) and key != "name" and Path(value).exists()
+        else value
+        for key, value in given.items()
+    }
+
+
+def _absolute_text(text: str) -> str:
+    name, colon, weight = text.rpartition(":")
+    for file, rest in ((text, ""), (name, colon + weight)):
+        if file and Path(file).exists():
+            return f"{Path(file).absolute()}{rest}"
+    return text
+
+
+def stop_rules(deck: SearchDeck) -> StopRules:
+    """When the search of a deck ends."""
+    return StopRules(
+        budget=deck.budget,
+        seconds=None if deck.minutes is None else 60 * deck.minutes,
+        patience=deck.patience,
+    )
+
+
+def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
+    volume = deck.volume or airss.volume_per_atom
+    groups = deck.space_groups or airss.space_groups
+    elements = airss.elements if airss.composition is None else ()
+    if deck.system is not None or elements:
+        if deck.cell is not None or deck.units is not None:
+            raise RequestError("a chemical system has no one cell and no one formula unit.")
+        return Space.system(
+            elements or tuple((deck.system or "").split("-")),
+            min_atoms=airss.min_atoms or 2,
+            max_atoms=airss.max_atoms or deck.atoms,
+            volume_per_atom=volume,
+            space_groups=groups,
+            pressure=pressure,
+        )
+    composition = airss.composition or Composition.parse(deck.formula or "")
+    cell = None if deck.cell is None else read_structures([deck.cell])[0].cell
+    units = deck.units or airss.units
+    if units is None:
+        units = tuple(composition.reduced.units_within(deck.atoms))
+        if cell is not None:
+            units = _units_that_fill(composition.reduced, cell, units)
+    return Space.fixed(
+        composition,
+        units=units,
+        cell=cell,
+        volume_per_atom=volume,
+        space_groups=groups,
+        pressure=pressure,
+    )
+
+
+def _units_that_fill(
+    composition: Composition, cell: Cell, units: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Numbers of formula units that bring a cell near the predicted volume."""
+    wanted = predict_volume(composition).value * composition.size
+    near = tuple(u for u in units if 1 / CROWDING < cell.volume / (wanted * u) < CROWDING)
+    if not near:
+        raise RequestError(
+            f"a cell of {cell.volume:.0f} Å³ holds no whole number of {composition} at a likely "
+            f"volume ({wanted:.0f} Å³ each): name the formula units, or allow more atoms."
+        )
+    return near

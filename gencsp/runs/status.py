@@ -1,0 +1,125 @@
+"""How far a run is, read from its folder without disturbing it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase.db
+
+from gencsp.errors import StoreError
+from gencsp.files import storage_errors
+from gencsp.provenance import Stage
+from gencsp.runs.settings import saved_deck
+from gencsp.store.disk import DATABASE, read_manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """What stands in the folder of a run.
+
+    Attributes:
+        finished: finished tasks, by what they do: ``trial`` in a search, the stages in a cycle.
+        best: lowest decomposition energy, eV/atom; not a number where there is none.
+        best_id: of the structure that has it; empty where there is none.
+        space_group: of that structure.
+        failures: by reason.
+    """
+
+    finished: Mapping[str, int]
+    best: float
+    best_id: str
+    space_group: str
+    failures: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchStatus(RunStatus):
+    """What stands in the folder of a search.
+
+    Attributes:
+        space: composition or chemical system.
+        method: strategy.
+        budget: of the last session.
+    """
+
+    space: str
+    method: str
+    budget: int
+
+    def __str__(self) -> str:
+        done = self.finished.get("trial", 0)
+        return f"{self.space}, {self.method}: {done} trials of a budget of {self.budget}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleStatus(RunStatus):
+    """What stands in the folder of a cycle.
+
+    Attributes:
+        composition: formula.
+        structures: how many the database holds, by stage.
+    """
+
+    composition: str
+    structures: Mapping[str, int]
+
+    def __str__(self) -> str:
+        stages = [f"{self.structures[s]} {s}" for s in Stage if s in self.structures]
+        return f"{self.composition}, cycle: {', '.join(stages) or 'nothing yet'}"
+
+
+def run_status(folder: Path) -> SearchStatus | CycleStatus:
+    """Read the folder of a search or a cycle, running or not.
+
+    Raises:
+        DeckError: there is no run in it.
+        StoreError: its database cannot be read.
+    """
+    manifest = read_manifest(folder)
+    if manifest is not None and manifest.get("kind") == "cycle":
+        found, structures = _read(folder)
+        return CycleStatus(**found, composition=str(manifest["composition"]), structures=structures)
+    deck = saved_deck(folder)
+    if manifest is None:
+        raise StoreError(f"{folder} holds no run.")
+    found, _ = _read(folder)
+    return SearchStatus(
+        **found,
+        space=str(manifest["space"]),
+        method=str(manifest["method"]),
+        budget=deck.budget,
+    )
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
+    """What all runs have, and how many structures stand at each stage."""
+    path = folder / DATABASE
+    finished: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    with storage_errors(folder):
+        with closing(sqlite3.connect(path, timeout=20)) as connection:
+            tasks = connection.execute("SELECT task, failures FROM gencsp_tasks").fetchall()
+            stages = connection.execute(
+                "SELECT value, COUNT(*) FROM text_key_values WHERE key = 'stage' GROUP BY value"
+            ).fetchall()
+        rows = ase.db.connect(path, type="db", use_lock_file=False).select(
+            "decomposition_energy", outcome="converged", sort="decomposition_energy", limit=1
+        )
+        best = next(iter(rows), None)
+    for task, counted in tasks:
+        finished[task.partition("-")[0]] += 1
+        failures.update(json.loads(counted))
+    return {
+        "finished": finished,
+        "best": float("nan") if best is None else float(best.decomposition_energy),
+        "best_id": "" if best is None else str(best.structure_id),
+        "space_group": "" if best is None else str(best.space_group),
+        "failures": failures,
+    }, Counter(dict(stages))

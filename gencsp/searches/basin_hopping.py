@@ -1,0 +1,137 @@
+"""Basin hopping (Wales and Doye, JPCA 101, 5111 (1997)) by several walkers at once.
+
+Every trial starts from a relaxed crystal, makes a move and relaxes; Metropolis decides whether the
+walker goes there. Walker w makes the trials w, w + W, w + 2W, …, so each needs only the outcome of
+its own last trial, and W of them keep any number of workers busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from gencsp.deck import Count, check
+from gencsp.searches.acceptance import Metropolis
+from gencsp.searches.bandit import Bandit
+from gencsp.searches.moves.base import Move
+from gencsp.searches.starts import SeedSchedule
+from gencsp.searches.strategy import ConfiguredStrategy, StrategyContext, move_texts
+from gencsp.searches.trial import RANDOM, SEED, MoveStats, Trial, TrialResult
+from gencsp.similarity.tolerances import WALKER_GAIN
+from gencsp.store.base import Scalar
+
+#: Moves of a walker unless told otherwise.
+HOP_MOVES = (
+    "rattle",
+    "strain",
+    "swap",
+    "permute",
+    "void",
+    "slabs",
+    "neighbour-group",
+    "renoise",
+    "repaint",
+)
+
+
+@dataclass(slots=True)
+class _Walker:
+    """Where a walker is, and for how many trials it has found nothing lower."""
+
+    atoms: Atoms | None = None
+    fitness: float = float("inf")
+    stuck: int = 0
+
+
+class BasinHopping:
+    """Strategy of basin hopping.
+
+    What a move is given is learned: a trial counts as a success where its crystal is new and lower
+    than where the walker stood. The next seed, and the next structure of the background proposer,
+    are moves among the others.
+
+    Args:
+        moves: of one parent each.
+        turns: where walkers start, and whether there are seeds at all.
+        walkers: as many as the search asks ahead.
+        patience: trials without anything lower after which a walker starts anew.
+        metropolis: acceptance; ``None`` for its defaults.
+    """
+
+    name = "hop"
+
+    def __init__(
+        self,
+        *,
+        moves: Sequence[Move],
+        turns: SeedSchedule,
+        walkers: int,
+        patience: int = 12,
+        metropolis: Metropolis | None = None,
+    ) -> None:
+        check("walkers", walkers, Count)
+        check("patience", patience, Count)
+        self.moves = {move.name: move for move in moves}
+        self.turns = turns
+        self.patience = patience
+        self.metropolis = Metropolis() if metropolis is None else metropolis
+        self.bandit = Bandit((*self.moves, *turns.kinds))
+        self._walkers = [_Walker() for _ in range(walkers)]
+
+    def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        return {"moves": move_texts(list(self.moves.values())), "walker_patience": self.patience}
+
+    def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        walker = self._walkers[number % len(self._walkers)]
+        if walker.atoms is None:
+            return Trial(move=self.turns.next())
+        parents = (walker.atoms,)
+        able = {name for name, move in self.moves.items() if move.applies(parents)}
+        name = self.bandit.choose(rng=rng, among=able | set(self.turns.kinds))
+        if name in (SEED, RANDOM):
+            return Trial(move=name)
+        return Trial(move=name, parents=parents)
+
+    def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
+        walker = self._walkers[result.number % len(self._walkers)]
+        if walker.atoms is None:
+            if result.atoms is not None:
+                walker.atoms, walker.fitness = result.atoms, result.fitness
+            return
+        lower = result.fitness < walker.fitness - WALKER_GAIN
+        self.bandit.reward(result.move, success=lower and result.new, new=result.new)
+        if result.atoms is None:
+            return
+        walker.stuck = 0 if lower and result.new else walker.stuck + 1
+        if self.metropolis.accept(result.fitness - walker.fitness, new=result.new, rng=rng):
+            walker.atoms, walker.fitness = result.atoms, result.fitness
+        if walker.stuck >= self.patience:
+            walker.atoms, walker.fitness, walker.stuck = None, float("inf"), 0
+
+    def move_stats(self) -> list[MoveStats]:
+        return self.bandit.move_stats()
+
+
+class BasinHoppingOptions(ConfiguredStrategy):
+    """Options of :class:`BasinHopping`."""
+
+    name = "hop"
+
+    patience: int = Field(
+        default=12,
+        ge=1,
+        description="Trials without anything lower after which a walker starts anew.",
+    )
+
+    def build(self, context: StrategyContext) -> BasinHopping:
+        """See :class:`~gencsp.searches.strategy.ConfiguredStrategy`."""
+        return BasinHopping(
+            moves=context.usable_moves(HOP_MOVES, most_parents=1),
+            turns=context.turns,
+            walkers=context.settings.ahead,
+            patience=self.patience,
+        )

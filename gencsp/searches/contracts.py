@@ -1,0 +1,60 @@
+"""What a search asks of the parts it turns: protocols only, so that any part can be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from ase import Atoms
+
+from gencsp.composition import Composition
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.minimise.result import Relaxed
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.proposers.base import Proposer
+
+Made_co = TypeVar("Made_co", covariant=True)
+
+
+class Relaxer(Protocol):
+    """Relaxes a stream of structures; yields them as they finish, failures as verdicts."""
+
+    def __call__(
+        self, structures: Iterable[Atoms], settings: RelaxSettings
+    ) -> Iterator[Relaxed]: ...
+
+
+class Maker(Hashable, Protocol[Made_co]):
+    """Makes a part inside a worker, which keeps it: small, picklable, equal makers make equals."""
+
+    def __call__(self) -> Made_co: ...
+
+
+ProposerMaker = Maker[Proposer]
+RelaxerMaker = Maker[Relaxer]
+
+
+class HullReference(Protocol):
+    """Says how far above (or below) the known phases an energy lies."""
+
+    def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
+        """E_d in eV/atom, negative below the hull (CHGGen, Methods, "MP phase diagram").
+
+        Raises:
+            HullReferenceError: no reference for one of the elements.
+        """
+        ...
+
+
+class LiveHull(HullReference, Protocol):
+    """A hull that grows with the search."""
+
+    model: str
+
+    def energy_above(self, composition: Composition, energy_per_atom: float) -> float:
+        """Distance to the live hull in eV/atom, negative for what would lower it."""
+        ...
+
+    def add(self, entry: HullEntry) -> bool:
+        """Take in a phase; returns whether it is the lowest of its formula."""
+        ...

@@ -1,0 +1,395 @@
+"""The cycle of CHGGen: generate, relax, take the guests out, symmetrise, inpaint, relax again.
+
+Source: Section III.B and Fig. 3 of the CHGGen paper; its settings stand in "Methods".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+
+from ase import Atoms
+
+from gencsp import records
+from gencsp.composition import Composition
+from gencsp.deck import CellAtoms, Count, Seed, check, check_fields
+from gencsp.errors import RequestError
+from gencsp.executors.lost import lost_errors
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.proposers.base import Request
+from gencsp.provenance import Stage
+from gencsp.records import SymmetryTolerance
+from gencsp.searches import tasks
+from gencsp.searches.contracts import HullReference, ProposerMaker, RelaxerMaker
+from gencsp.searches.ranking import rank
+from gencsp.searches.runner import worker_error
+from gencsp.store.base import Finished, Manifest, Scalar, Store
+from gencsp.symmetry.hosts import GuestChoice, choose_guests
+
+Call = Callable[[], Finished]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleSettings:
+    """What to search, and how.
+
+    Attributes:
+        composition: the formula unit.
+        guests: species to take out and inpaint; ``None`` takes the species with the broadest local
+            environments among the relaxed proposals.
+        max_atoms: most atoms in a generated cell.
+        n: structures to generate.
+        seed: every random choice follows from it.
+        inpaintings: structures to inpaint into each framework (the paper's three).
+        relax: how to relax, both times.
+        keep_symmetry: keep the symmetry of inpainted structures while they relax.
+        tolerance: for the space groups of relaxed structures.
+        chunk: structures in one task. It bounds what a crash can undo, and is no matter of speed
+            alone: batches, and so the last digits, follow from it and not from the workers.
+    """
+
+    composition: Composition
+    guests: tuple[str, ...] | None = None
+    max_atoms: CellAtoms = 20
+    n: Count = 20
+    seed: Seed = 0
+    inpaintings: Count = 3
+    relax: RelaxSettings = field(default_factory=RelaxSettings)
+    keep_symmetry: bool = False
+    tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
+    chunk: Count = 4
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.guests is not None:
+            if not self.guests:
+                raise RequestError("no guests are named: name at least one, or leave them out.")
+            self.composition.without(self.guests)
+        elif len(self.composition.elements) == 1:
+            raise RequestError(
+                f"{self.composition} has one species only, so no host would be left without its "
+                f"guests: give a formula of at least two elements."
+            )
+        self.composition.units_within(self.max_atoms)
+
+    def manifest(self) -> dict[str, Scalar | Sequence[Scalar] | None]:
+        """What makes a run with these settings this run, flat."""
+        flat = asdict(self) | {
+            "composition": self.composition.formula,
+            "guests": None if self.guests is None else sorted(self.guests),
+        }
+        for part in ("relax", "tolerance"):
+            flat |= {f"{part}_{key}": value for key, value in flat.pop(part).items()}
+        return flat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleProgress:
+    """How far the cycle is, after each task.
+
+    Attributes:
+        stage: what the task made.
+        done: tasks of the stage that are finished; those of an earlier, interrupted run count.
+        total: tasks of the stage.
+        structures: structures that the stage has made so far.
+        failures: structures of the stage that failed, by reason.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    structures: int
+    failures: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _StageRun:
+    """Where a cycle stands: a stage, what it has to do, and what of that is finished."""
+
+    stage: Stage
+    calls: Mapping[str, Call]
+    finished: dict[str, Finished]
+
+    def progress(self) -> CycleProgress:
+        failures: Counter[str] = Counter()
+        for result in self.finished.values():
+            failures.update(result.failures)
+        return CycleProgress(
+            stage=self.stage,
+            done=len(self.finished),
+            total=len(self.calls),
+            structures=sum(len(tasks.usable(r.structures)) for r in self.finished.values()),
+            failures=failures,
+        )
+
+
+class Cycle:
+    """One run of the cycle.
+
+    Every task is finished in the store before the next counts on it; tasks that the store already
+    has are not run again. Results do not depend on the executor.
+
+    Where the cycle stands belongs to this object and its store: it may be left at any step and gone
+    on with, see :meth:`irun`.
+
+    Args:
+        settings: what to search.
+        proposer: makes the proposer that generates.
+        inpainter: makes the proposer that completes frameworks (it is given a host).
+        relaxer: makes the relaxer.
+        hull: reference of the decomposition energies; the energies of its phases and those of the
+            relaxer must come from the same model.
+        store: where everything is kept.
+        executor: where tasks run; may be replaced where one was lost.
+
+    Attributes:
+        guests: the guests, once they are known.
+        guest_choice: why these, where the cycle chose them.
+    """
+
+    def __init__(
+        self,
+        settings: CycleSettings,
+        *,
+        proposer: ProposerMaker,
+        inpainter: ProposerMaker,
+        relaxer: RelaxerMaker,
+        hull: HullReference,
+        store: Store,
+        executor: Executor,
+    ) -> None:
+        self.settings = settings
+        self.proposer = proposer
+        self.inpainter = inpainter
+        self.relaxer = relaxer
+        self.hull = hull
+        self.store = store
+        self.executor = executor
+        self.guests: tuple[str, ...] | None = settings.guests
+        self.guest_choice: GuestChoice | None = None
+        self._now: _StageRun | None = None
+        self._under_way: dict[str, Future[Finished]] = {}
+
+    def run(self, *, begin: Stage | None = None) -> list[Atoms]:
+        """Run to the end; returns :meth:`ranking`. See :meth:`irun`."""
+        for _ in self.irun(begin=begin):
+            pass
+        return self.ranking()
+
+    def irun(self, *, begin: Stage | None = None) -> Iterator[CycleProgress]:
+        """Run step by step: yields after each task, and once as a stage begins.
+
+        It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
+        :meth:`run`. It then yields where it stands, and goes on as if it had not been left: tasks
+        that were under way go on meanwhile, as long as the executor is there, and are not submitted
+        twice. After an error of the store or the executor the same object goes on, too, when its
+        cause is mended. A cycle that has ended yields once and does nothing.
+
+        Args:
+            begin: the first stage to run; ``None`` goes on where the cycle stands, which is at
+                first ``Stage.GENERATED``. The store must hold what the stage builds on. To refine
+                structures from elsewhere, finish a task ``relaxed-0000`` with them and begin at
+                ``Stage.FRAMEWORK``.
+
+        Raises:
+            RequestError: there is no such stage.
+            StoreError: the store cannot be written or is full.
+            WorkerError: the executor lost its workers, or several of them over one task.
+        """
+        if begin is not None:
+            check("begin", begin, Stage)
+        if begin is not None or self._now is None:
+            self._now = self._stage_run(begin or Stage.GENERATED)
+        yield self._now.progress()
+        while (progress := self._next(self._now)) is not None:
+            yield progress
+
+    def ranking(self) -> list[Atoms]:
+        """The converged structures that the store holds, by decomposition energy.
+
+        ``duplicate_of`` in ``info`` marks those that are the same crystal as a better one, by its
+        ``structure_id``.
+        """
+        return rank(
+            atoms
+            for stage in (Stage.RELAXED, Stage.REFINED)
+            for atoms in self._structures(stage)
+            if records.DECOMPOSITION_ENERGY in atoms.info
+        )
+
+    def failures(self) -> Counter[str]:
+        """How many structures failed, by reason, over all stages."""
+        total: Counter[str] = Counter()
+        for finished in self._finished():
+            total.update(finished.failures)
+        return total
+
+    def _next(self, now: _StageRun) -> CycleProgress | None:
+        """Finish one task, or begin the next stage; ``None`` where nothing is left to do."""
+        if now.finished.keys() >= now.calls.keys():
+            stages = list(Stage)
+            if now.stage is stages[-1]:
+                return None
+            now = self._now = self._stage_run(stages[stages.index(now.stage) + 1])
+        else:
+            self._submit_all(now)
+            self._finish_one(now)
+        return now.progress()
+
+    def _stage_run(self, stage: Stage) -> _StageRun:
+        make_calls = {
+            Stage.GENERATED: self._generate,
+            Stage.RELAXED: self._relax,
+            Stage.FRAMEWORK: self._symmetrise,
+            Stage.INPAINTED: self._inpaint,
+            Stage.REFINED: self._refine,
+        }
+        calls = make_calls[stage]()
+        kept = {task: self.store.get(task) for task in calls}
+        finished = {task: have for task, have in kept.items() if have is not None}
+        return _StageRun(stage, calls, finished)
+
+    def _submit_all(self, now: _StageRun) -> None:
+        """Submit what is neither finished nor under way."""
+        refusals: tuple[type[BaseException], ...] = (*lost_errors(), RuntimeError)
+        for task, call in now.calls.items():
+            if task not in now.finished and task not in self._under_way:
+                try:
+                    self._under_way[task] = self.executor.submit(call)
+                except refusals as error:
+                    raise worker_error(error) from error
+
+    def _finish_one(self, now: _StageRun) -> None:
+        """Wait for a task of the stage and keep what it left; only then is it finished."""
+        futures = {task: f for task, f in self._under_way.items() if task in now.calls}
+        done, _ = wait(futures.values(), return_when=FIRST_COMPLETED)
+        task, future = next((t, f) for t, f in futures.items() if f in done)
+        if _has_failed(future):
+            # All of them at once: an executor that broke lost all that it had under way.
+            for other in [t for t, f in self._under_way.items() if f.done() and _has_failed(f)]:
+                del self._under_way[other]
+        try:
+            result = self._judged(future.result())
+        except lost_errors() as error:
+            raise worker_error(error) from error
+        self.store.finish(task, result)
+        now.finished[task] = result
+        del self._under_way[task]
+
+    def _judged(self, finished: Finished) -> Finished:
+        for atoms in finished.structures:
+            records.write_decomposition_energy(atoms, self.hull)
+        return finished
+
+    def _generate(self) -> dict[str, Call]:
+        settings = self.settings
+        calls: dict[str, Call] = {}
+        for start in range(0, settings.n, settings.chunk):
+            size = min(settings.chunk, settings.n - start)
+            task = _task(Stage.GENERATED, start)
+            calls[task] = partial(
+                tasks.propose,
+                self.proposer,
+                Request(
+                    composition=settings.composition,
+                    n=size,
+                    units=tuple(settings.composition.units_within(settings.max_atoms)),
+                    pressure=settings.relax.pressure,
+                ),
+                seed=settings.seed,
+                task=task,
+                ids=tasks.ids("g", start, size),
+            )
+        return calls
+
+    def _relax(self) -> dict[str, Call]:
+        return self._relax_all(Stage.GENERATED, Stage.RELAXED, self.settings.relax)
+
+    def _symmetrise(self) -> dict[str, Call]:
+        relaxed = tasks.usable(self._structures(Stage.RELAXED))
+        if self.guests is None and relaxed:
+            self.guest_choice = choose_guests(relaxed)
+            self.guests = (self.guest_choice.species,)
+        return {
+            _renamed(task, Stage.FRAMEWORK): partial(
+                tasks.frameworks,
+                tasks.usable(finished.structures),
+                guests=self.guests,
+            )
+            for task, finished in self._of(Stage.RELAXED)
+            if self.guests
+        }
+
+    def _inpaint(self) -> dict[str, Call]:
+        settings = self.settings
+        calls: dict[str, Call] = {}
+        for framework in self._structures(Stage.FRAMEWORK):
+            name = str(framework.info[records.STRUCTURE_ID])[1:]
+            host_size = settings.composition.without(self.guests or ()).size
+            task = f"{Stage.INPAINTED}-{name}"
+            calls[task] = partial(
+                tasks.propose,
+                self.inpainter,
+                Request(
+                    composition=settings.composition,
+                    n=settings.inpaintings,
+                    units=(len(framework) // host_size,),
+                    host=framework,
+                    pressure=settings.relax.pressure,
+                ),
+                seed=settings.seed,
+                task=task,
+                ids=tuple(f"i{name}.{k}" for k in range(1, settings.inpaintings + 1)),
+            )
+        return calls
+
+    def _refine(self) -> dict[str, Call]:
+        relax = replace(self.settings.relax, keep_symmetry=self.settings.keep_symmetry)
+        return self._relax_all(Stage.INPAINTED, Stage.REFINED, relax)
+
+    def _relax_all(self, before: Stage, after: Stage, relax: RelaxSettings) -> dict[str, Call]:
+        return {
+            _renamed(task, after): partial(
+                tasks.relax,
+                self.relaxer,
+                finished.structures,
+                relax,
+                stage=after,
+                tolerance=self.settings.tolerance,
+            )
+            for task, finished in self._of(before)
+            if finished.structures
+        }
+
+    def _of(self, stage: Stage) -> Iterator[tuple[str, Finished]]:
+        for task in self.store.tasks():
+            if task.startswith(f"{stage}-") and (finished := self.store.get(task)) is not None:
+                yield task, finished
+
+    def _finished(self) -> Iterator[Finished]:
+        for stage in Stage:
+            yield from (finished for _, finished in self._of(stage))
+
+    def _structures(self, stage: Stage) -> list[Atoms]:
+        return [atoms for _, finished in self._of(stage) for atoms in finished.structures]
+
+
+def cycle_manifest(settings: CycleSettings, **parts: Scalar | None) -> Manifest:
+    """The manifest of a cycle: its settings and what names its parts (models, hull)."""
+    return {"kind": "cycle", "format": 1, **settings.manifest(), **parts}
+
+
+def _task(stage: Stage, number: int) -> str:
+    return f"{stage}-{number:04d}"
+
+
+def _renamed(task: str, stage: Stage) -> str:
+    return f"{stage}-{task.partition('-')[2]}"
+
+
+def _has_failed(future: Future[Finished]) -> bool:
+    """Whether a future that is done has no result."""
+    return future.cancelled() or future.exception() is not None

@@ -1,0 +1,135 @@
+"""The books of a search: energies, the hull, what was seen before, and what is lowest."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ase import Atoms
+
+from gencsp import records
+from gencsp.composition import Composition
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.searches import tasks
+from gencsp.searches.contracts import HullReference, LiveHull
+from gencsp.searches.duplicates import Duplicates, IndexedDuplicates
+from gencsp.searches.trial import TrialResult
+from gencsp.similarity import same_crystal
+from gencsp.similarity.tolerances import NEW_MINIMUM
+from gencsp.store.base import Finished
+
+
+class Ledger:
+    """Judges what was relaxed, in the order of the trials.
+
+    Args:
+        hull: gives decomposition energies.
+        live: the same hull where it is to grow with the search, in a chemical system.
+        duplicates: what remembers crystals.
+        targets: known crystals to look out for.
+
+    Attributes:
+        best: the structure of lowest fitness so far.
+        failures: trials and proposals without a result, by reason.
+        moves: trials by move; ``converged``, ``new`` and ``records`` of them likewise.
+    """
+
+    def __init__(
+        self,
+        *,
+        hull: HullReference,
+        live: LiveHull | None = None,
+        duplicates: Duplicates | None = None,
+        targets: tuple[Atoms, ...] = (),
+    ) -> None:
+        self.hull = hull
+        self.live = live
+        self.duplicates = IndexedDuplicates() if duplicates is None else duplicates
+        self.targets = targets
+        self.best: Atoms | None = None
+        self.target = ""
+        self.relaxed = 0
+        self.relaxed_since_record = 0
+        self.failures: Counter[str] = Counter()
+        self.moves: Counter[str] = Counter()
+        self.converged: Counter[str] = Counter()
+        self.new: Counter[str] = Counter()
+        self.records: Counter[str] = Counter()
+        self._best = float("inf")
+
+    def price(self, finished: Finished) -> Finished:
+        """Write E_d into structures (eV/atom), against the references alone: before they are kept.
+
+        Raises:
+            HullReferenceError: no reference for one of the elements.
+        """
+        for atoms in finished.structures:
+            records.write_decomposition_energy(atoms, self.hull)
+        return finished
+
+    def fitness(self, atoms: Atoms) -> float:
+        """eV/atom, the lower the better; on a live hull it rises when the hull falls."""
+        energy = float(atoms.info[records.ENTHALPY_PER_ATOM])
+        if self.live is None:
+            return energy
+        return self.live.energy_above(Composition.of(atoms), energy)
+
+    def judge(self, number: int, move: str, finished: Finished) -> TrialResult:
+        """What became of a trial, given all trials before it.
+
+        What takes long comes before anything is counted, so that a trial over which it was
+        interrupted can be judged again.
+        """
+        found = tasks.usable(finished.structures)
+        duplicate_of = ""
+        for atoms in found:
+            self._look_for_target(atoms)
+            duplicate_of = self.duplicates.add(atoms, float(atoms.info[records.ENTHALPY_PER_ATOM]))
+        self.failures.update(finished.failures)
+        self.moves[move] += 1
+        if finished.structures or finished.failures.keys() - {tasks.NO_CHILD}:
+            self.relaxed += 1
+            self.relaxed_since_record += 1
+        if not found:
+            failure = next(iter(finished.failures), "no structure")
+            return TrialResult(number=number, move=move, failure=failure)
+        (atoms,) = found
+        self.converged[move] += 1
+        if not duplicate_of:
+            self.new[move] += 1
+        record = self._enter(atoms)
+        if record:
+            self.records[move] += 1
+            self.relaxed_since_record = 0
+        return TrialResult(
+            number=number,
+            move=move,
+            atoms=atoms,
+            fitness=self.fitness(atoms),
+            duplicate_of=duplicate_of,
+            record=record,
+        )
+
+    def _enter(self, atoms: Atoms) -> bool:
+        """Whether a structure is lower than all before it; the live hull then takes it in."""
+        fitness = self.fitness(atoms)
+        if self.live is not None:
+            if fitness < 0:
+                self.live.add(
+                    HullEntry(
+                        composition=Composition.of(atoms),
+                        energy_per_atom=float(atoms.info[records.ENTHALPY_PER_ATOM]),
+                        model=self.live.model,
+                        entry_id=str(atoms.info[records.STRUCTURE_ID]),
+                    )
+                )
+            lowest = float(atoms.info[records.DECOMPOSITION_ENERGY])
+        else:
+            lowest = fitness
+        record = (fitness if self.live is not None else fitness - self._best) < -NEW_MINIMUM
+        if lowest < self._best:
+            self._best, self.best = lowest, atoms
+        return record
+
+    def _look_for_target(self, atoms: Atoms) -> None:
+        if not self.target and any(same_crystal(atoms, target) for target in self.targets):
+            self.target = str(atoms.info[records.STRUCTURE_ID])

@@ -1,0 +1,45 @@
+"""Rattle: every atom by a normal displacement; AIRSS calls it shaking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field, model_validator
+
+from gencsp.deck import Displacement
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
+
+
+class Rattle(ConfiguredMove):
+    """Normal displacements; their standard deviation is drawn between two limits, Å."""
+
+    name = "rattle"
+
+    least: Displacement = Field(default=0.1, description="Least standard deviation, Å.")
+    most: Displacement = Field(default=0.6, description="Greatest standard deviation, Å.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least} and most {self.most}")
+        return self
+
+    def applies(self, parents: Sequence[Atoms]) -> bool:
+        """To anything of two atoms or more: one atom alone has no place of its own."""
+        return len(parents[0]) > 1
+
+    def __call__(
+        self,
+        parents: Sequence[Atoms],
+        *,
+        rng: np.random.Generator,
+        tools: Tools,  # noqa: ARG002
+    ) -> Atoms | None:
+        child = bare(parents[0])
+        child.positions += rng.normal(
+            scale=rng.uniform(self.least, self.most), size=(len(child), 3)
+        )
+        return child

@@ -1,0 +1,61 @@
+"""Renoise: partly back to noise, and denoised again by the score model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field, model_validator
+
+from gencsp.deck import Count, Positive
+from gencsp.errors import ConstraintError
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, hold_symmetry
+from gencsp.symmetry.tolerances import SYMPREC
+
+
+class Renoise(ConfiguredMove):
+    """Positions noised to a drawn level, then reverse diffusion from there; the cell stays.
+
+    Small levels shake the parent within what the model holds likely, large ones forget it. Every
+    other child of a symmetric parent keeps its space group: noise and score are projected on it.
+    """
+
+    name = "renoise"
+    needs_model = True
+
+    least: Positive = Field(default=0.3, description="Least noise level, Å.")
+    most: Positive = Field(default=2.0, description="Greatest noise level, Å.")
+    steps: Count = Field(default=20, description="Noise levels of the reverse diffusion.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least} and most {self.most}")
+        return self
+
+    def applies(self, parents: Sequence[Atoms]) -> bool:
+        """To anything of two atoms or more."""
+        return len(parents[0]) > 1
+
+    def __call__(
+        self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
+    ) -> Atoms | None:
+        # Loads torch, which the calling process of a search does without.
+        from gencsp.diffusion.positions.sampler import SamplerSettings, prepare, sample
+
+        child = bare(parents[0])
+        if rng.random() < 0.5:
+            child.set_constraint(hold_symmetry(child, SYMPREC))
+        sigma = float(np.exp(rng.uniform(np.log(self.least), np.log(self.most))))
+        settings = SamplerSettings(kind="heun", steps=self.steps, sigma_max=sigma)
+        try:
+            process = prepare(tools.model(), [child], settings=settings, rngs=[rng])
+        except ConstraintError:  # a symmetry that maps two atoms onto one
+            return None
+        noised = process.crystals.positions + sigma * process.noise()
+        child.set_positions(noised.numpy(), apply_constraint=False)
+        (made,) = sample(tools.model(), [child], settings=settings, rngs=[rng])
+        made.set_constraint()
+        return made

@@ -1,0 +1,69 @@
+"""Repaint: a region is taken out and inpainted by the score model, the rest stays as host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import get_distances
+from pydantic import Field
+
+from gencsp.composition import Composition
+from gencsp.deck import Count
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
+
+
+class Repaint(ConfiguredMove):
+    """The atoms nearest to a random point, two of them at least and at most two thirds of all."""
+
+    name = "repaint"
+    needs_model = True
+
+    steps: Count = Field(default=15, description="Noise levels of the inpainting.")
+    passes: Count = Field(default=3, description="Passes through each noise level (RePaint).")
+
+    def applies(self, parents: Sequence[Atoms]) -> bool:
+        """Where something is left: three atoms or more."""
+        return len(parents[0]) > 2
+
+    def __call__(
+        self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
+    ) -> Atoms | None:
+        parent = bare(parents[0])
+        most = max(2, len(parent) * 2 // 3)
+        n_removed = int(rng.integers(2, most + 1))
+        centre = rng.random(3) @ parent.cell.array
+        _, distances = get_distances([centre], parent.positions, cell=parent.cell, pbc=True)
+        host = parent[np.sort(np.argsort(distances[0], kind="stable")[n_removed:])]
+        return inpaint(host, parent, rng=rng, tools=tools, steps=self.steps, passes=self.passes)
+
+
+def inpaint(
+    host: Atoms, whole: Atoms, *, rng: np.random.Generator, tools: Tools, steps: int, passes: int
+) -> Atoms | None:
+    """The host completed to the atoms of ``whole``, or ``None`` where they came too close.
+
+    Args:
+        host: atoms and cell that stay; a part of the composition of ``whole``.
+        whole: says which atoms there are in the end.
+        rng: of the sampler.
+        tools: where the score model is.
+        steps: noise levels.
+        passes: through each noise level.
+    """
+    # Loads torch, which the calling process of a search does without.
+    from gencsp.diffusion.positions.sampler import SamplerSettings
+    from gencsp.proposers.base import Request
+    from gencsp.proposers.score import ScoreProposer
+
+    composition = Composition.of(whole)
+    proposer = ScoreProposer(
+        tools.model(),
+        sampler=SamplerSettings(kind="heun", steps=steps, resampling=passes),
+        attempts=1,
+    )
+    request = Request(
+        composition=composition, n=1, units=(len(whole) // composition.size,), host=host
+    )
+    return next(proposer.propose(request, rng=rng), None)

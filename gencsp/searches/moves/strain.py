@@ -1,0 +1,53 @@
+"""Strain: the cell deformed at random, atoms carried along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from gencsp.deck import Share
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
+
+
+class Strain(ConfiguredMove):
+    """The symmetric strain of USPEX (Glass, Oganov and Hansen, CPC 175, 713 (2006)).
+
+    The cell is multiplied by 1 + ε with six independent normal components; the volume is then set
+    to that of the parent times the exponential of a normal number.
+    """
+
+    name = "strain"
+    keeps_cell = False
+
+    spread: Share = Field(default=0.2, description="Standard deviation of the components of ε.")
+    volume: Share = Field(
+        default=0.05, description="Standard deviation of the logarithm of the volume."
+    )
+
+    def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002
+        """To every crystal."""
+        return True
+
+    def __call__(
+        self,
+        parents: Sequence[Atoms],
+        *,
+        rng: np.random.Generator,
+        tools: Tools,  # noqa: ARG002
+    ) -> Atoms | None:
+        child = bare(parents[0])
+        e = rng.normal(scale=self.spread, size=6)
+        strain = np.array(
+            [[e[0], e[3] / 2, e[4] / 2], [e[3] / 2, e[1], e[5] / 2], [e[4] / 2, e[5] / 2, e[2]]]
+        )
+        deformed = child.cell.array @ (np.eye(3) + strain)
+        determinant = float(np.linalg.det(np.eye(3) + strain))
+        if determinant < 0.2:  # flattened, or turned inside out
+            return None
+        wanted = child.cell.volume * np.exp(rng.normal(scale=self.volume))
+        deformed *= (wanted / (child.cell.volume * determinant)) ** (1 / 3)
+        child.set_cell(deformed, scale_atoms=True)
+        return child

@@ -1,0 +1,94 @@
+"""Random search, as AIRSS does it (Pickard and Needs, JPCM 23, 053201 (2011)), seeded or not."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from gencsp.deck import Natural, check
+from gencsp.searches.bandit import Bandit
+from gencsp.searches.moves.base import Move
+from gencsp.searches.moves.rattle import Rattle
+from gencsp.searches.starts import SeedSchedule
+from gencsp.searches.strategy import ConfiguredStrategy, StrategyContext, move_texts
+from gencsp.searches.trial import MoveStats, Trial, TrialResult
+from gencsp.store.base import Scalar
+
+#: eV/atom above the lowest: structures within this are worth shaking.
+WINDOW = 0.1
+#: A crystal of this share of the lowest so far counts as a success of what it came from.
+GOOD = 0.25
+#: Trials that take seeds and others in turn, before their success decides.
+EVEN = 12
+
+
+class RandomSearch:
+    """Relaxes one proposal after another; good ones are shaken and relaxed again.
+
+    Seeds and the background proposer take turns at first; then they share the trials by what came
+    of them, so that poor seeds lose their share and good ones gain.
+
+    Args:
+        turns: seed or background proposer, in turn.
+        shakes: how often each new structure near the lowest is shaken and relaxed again.
+        shake: the move that shakes; ``None`` for ``rattle``.
+    """
+
+    name = "random"
+
+    def __init__(self, *, turns: SeedSchedule, shakes: int = 0, shake: Move | None = None) -> None:
+        check("shakes", shakes, Natural)
+        shake = Rattle() if shake is None else shake
+        self.moves = {shake.name: shake}
+        self.turns = turns
+        self.shakes = shakes
+        self.bandit = Bandit(turns.kinds)
+        self._to_shake: deque[Atoms] = deque()
+        self._fitness: list[float] = []
+
+    def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        flat: dict[str, Scalar | Sequence[Scalar] | None] = {"shakes": self.shakes}
+        if self.shakes:
+            flat["moves"] = move_texts(list(self.moves.values()))
+        return {**flat, "even_trials": EVEN}
+
+    def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        if self._to_shake:
+            return Trial(move=next(iter(self.moves)), parents=(self._to_shake.popleft(),))
+        if number < EVEN or len(self.turns.kinds) < 2:
+            return Trial(move=self.turns.next())
+        return Trial(move=self.bandit.choose(rng=rng))
+
+    def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:  # noqa: ARG002
+        low = self._fitness[int(GOOD * len(self._fitness))] if self._fitness else float("inf")
+        success = result.new and result.fitness <= low
+        self.bandit.reward(result.move, success=success, new=result.new)
+        if not result.new or result.atoms is None:
+            return
+        insort(self._fitness, result.fitness)
+        if result.fitness <= self._fitness[0] + WINDOW:
+            self._to_shake.extend([result.atoms] * self.shakes)
+
+    def move_stats(self) -> list[MoveStats]:
+        return self.bandit.move_stats() if len(self.turns.kinds) > 1 else []
+
+
+class RandomSearchOptions(ConfiguredStrategy):
+    """Options of :class:`RandomSearch`."""
+
+    name = "random"
+
+    shakes: int = Field(default=0, ge=0, description="Shake good structures so often.")
+
+    def build(self, context: StrategyContext) -> RandomSearch:
+        """See :class:`~gencsp.searches.strategy.ConfiguredStrategy`.
+
+        Structures are shaken by the first move that the user named, by ``rattle`` where none is.
+        """
+        shake = context.usable_moves(["rattle"], most_parents=1)[0]
+        return RandomSearch(turns=context.turns, shakes=self.shakes, shake=shake)

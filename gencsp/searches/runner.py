@@ -1,0 +1,173 @@
+"""Tasks under way: submitted, kept in the store as they end, and waited for by name."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future
+from concurrent.futures import wait as wait_for_any
+from dataclasses import dataclass, field
+
+from gencsp.errors import WorkerError
+from gencsp.executors.lost import lost_errors
+from gencsp.store.base import Finished, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOutput:
+    """What a worker hands back.
+
+    Attributes:
+        results: one for each task that was submitted together.
+        seconds: wall time by stage; it is reported and never stored.
+    """
+
+    results: tuple[Finished, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+#: Seconds for which results may wait for others, so that many short tasks cost one transaction.
+KEEP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What does some tasks together, so that it can be submitted again."""
+
+    tasks: tuple[str, ...]
+    call: Callable[[], TaskOutput]
+
+
+class TaskRunner:
+    """Runs tasks on an executor; what the store already has is not run again.
+
+    Errors lose nothing: a task that failed or was cancelled is submitted again when its result is
+    next asked for, and what the store refused is offered again with what ends after it. So a caller
+    may go on after any of them; ``executor`` may be replaced before.
+
+    Args:
+        store: gets every result within ``KEEP`` seconds of its end, in whichever order they come,
+            several in one transaction. What a killed process had not handed over yet is done again
+            by the next one, with the same outcome.
+        executor: any ``concurrent.futures.Executor``.
+        prepare: changes a result before it is kept.
+
+    Attributes:
+        seconds: wall time of the workers by stage, of this session.
+    """
+
+    def __init__(
+        self, store: Store, executor: Executor, *, prepare: Callable[[Finished], Finished]
+    ) -> None:
+        self.executor = executor
+        self.store = store
+        self.prepare = prepare
+        self.seconds: Counter[str] = Counter()
+        self._ready = store.load()
+        self._found = frozenset(self._ready)
+        self._under_way: dict[Future[TaskOutput], _Call] = {}
+        self._again: list[_Call] = []
+        self._unkept: dict[str, Finished] = {}
+        self._kept_at = float("-inf")
+
+    def submit(self, tasks: Sequence[str], call: Callable[[], TaskOutput]) -> None:
+        """Run a call that does these tasks together, unless the store has all of them.
+
+        Raises:
+            WorkerError: the executor takes no more tasks.
+        """
+        if not all(task in self._ready for task in tasks):
+            self._submit(_Call(tuple(tasks), call))
+
+    def was_kept(self, task: str) -> bool:
+        """Whether an earlier session left it."""
+        return task in self._found
+
+    def result(self, task: str) -> Finished:
+        """What a task left; waits for it. It can be asked for until it is released.
+
+        Raises:
+            StoreError: the store cannot be written or is full.
+            WorkerError: the executor lost its workers, or several of them over one task.
+            KeyError: it was never submitted, or has been released.
+        """
+        while task not in self._ready:
+            while self._again:
+                self._submit(self._again[0])
+                del self._again[0]
+            if not self._under_way:
+                raise KeyError(task)
+            self._collect()
+        return self._ready[task]
+
+    def release(self, task: str) -> None:
+        """Forget a result that nobody will ask for again; the store has it, or will."""
+        self._ready.pop(task, None)
+
+    def cancel(self) -> None:
+        """Take back what has not begun."""
+        for future in list(self._under_way):
+            if future.cancel():
+                self._again.append(self._under_way.pop(future))
+
+    def keep(self) -> None:
+        """Hand all that has ended to the store.
+
+        Raises:
+            StoreError: it cannot be written or is full.
+        """
+        if self._unkept:
+            self.store.finish_all(self._unkept)
+            self._unkept = {}
+            self._kept_at = time.perf_counter()
+
+    def _submit(self, call: _Call) -> None:
+        refusals: tuple[type[BaseException], ...] = (*lost_errors(), RuntimeError)
+        try:
+            future = self.executor.submit(call.call)
+        except refusals as error:
+            raise worker_error(error) from error
+        self._under_way[future] = call
+
+    def _collect(self) -> None:
+        """Wait until something ends, or what has ended must be kept."""
+        patience = None
+        if self._unkept:
+            patience = max(0.0, KEEP - (time.perf_counter() - self._kept_at))
+        done, _ = wait_for_any(self._under_way, timeout=patience, return_when=FIRST_COMPLETED)
+        # In the order of submission, so that rows of a database come in a readable order.
+        ended = [future for future in self._under_way if future in done]
+        failed = [f for f in ended if f.cancelled() or f.exception() is not None]
+        try:
+            for future in ended:
+                if future not in failed:
+                    self._take(future)
+            # All of them at once: an executor that broke lost all that it had under way.
+            for future in failed:
+                self._again.append(self._under_way.pop(future))
+            for future in failed:
+                future.result()
+        except lost_errors() as error:
+            raise worker_error(error) from error
+        finally:
+            if time.perf_counter() - self._kept_at >= KEEP:
+                self.keep()
+
+    def _take(self, future: Future[TaskOutput]) -> None:
+        """Make what a call left ready; only then is the call no longer under way."""
+        work, call = future.result(), self._under_way[future]
+        for task, result in zip(call.tasks, work.results, strict=True):
+            finished = self.prepare(result)
+            self._ready.setdefault(task, finished)
+            self._unkept[task] = finished
+        self.seconds.update(work.seconds)
+        del self._under_way[future]
+
+
+def worker_error(error: BaseException) -> WorkerError:
+    """What a user is told of an executor that failed."""
+    return WorkerError(
+        f"the executor lost its workers ({str(error).strip() or type(error).__name__}), perhaps "
+        f"for lack of memory: repeat the same command to go on, with fewer workers."
+    )

@@ -1,0 +1,310 @@
+"""Where structures without parents come from: pools of files, proposers, and how they take turns.
+
+A proposer makes its structures in blocks, each a task of its own with a generator that belongs to
+its name, so that block b is the same whenever and wherever it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+
+from ase import Atoms
+
+from gencsp.deck import Count, Positive, Share, check, check_fields
+from gencsp.descriptors.flaws import MOVED_SHARE
+from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
+from gencsp.io.structures import name_of
+from gencsp.proposers.checks import keeps_apart
+from gencsp.provenance import Provenance, Stage
+from gencsp.searches.contracts import ProposerMaker
+from gencsp.searches.runner import TaskRunner
+from gencsp.searches.space import Space
+from gencsp.searches.trial import RANDOM, SEED
+from gencsp.searches.worker import propose_block
+from gencsp.store.base import portable
+
+#: Blocks without a single structure after which a proposer counts as used up.
+EMPTY_BLOCKS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposerStarts:
+    """A proposer that seeds a search.
+
+    Attributes:
+        name: under which it is counted; tasks are named after it.
+        make: makes it, once in a worker.
+        weight: share among the sources, relative.
+        block: structures of one task; ``None`` for as many as the search says. More of them suit a
+            proposer that is cheap, or cheaper the more it makes at once.
+    """
+
+    name: str
+    make: ProposerMaker
+    weight: Positive = 1.0
+    block: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStarts:
+    """Structures from files, in their order.
+
+    Attributes:
+        name: under which they are counted.
+        structures: with provenance, fit for the space of the search.
+        skipped: names of the structures that are not, by the reason.
+        weight: share among the sources, relative.
+    """
+
+    name: str
+    structures: tuple[Atoms, ...]
+    skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    weight: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def digest(self) -> str:
+        """Short hash of the structures, 12 hexadecimal digits."""
+        total = sha256()
+        for atoms in self.structures:
+            for array in (atoms.numbers.astype(int), atoms.positions, atoms.cell.array):
+                total.update(array.tobytes())
+        return total.hexdigest()[:12]
+
+
+StartSource = ProposerStarts | PoolStarts
+
+
+def pool_source(
+    name: str,
+    structures: Iterable[Atoms],
+    space: Space,
+    *,
+    seed: int,
+    separations: LeastDistances = NO_PAIRS,
+    weight: float = 1.0,
+) -> PoolStarts:
+    """Structures of a pool that a search can use; the others are named, by the reason.
+
+    Args:
+        name: of the pool.
+        structures: in the order in which they are to be used.
+        space: where the search looks.
+        seed: of the run.
+        separations: least distances, see :class:`~gencsp.searches.worker.TrialContext`.
+        weight: share among the sources, relative.
+    """
+    kept: list[Atoms] = []
+    skipped: dict[str, list[str]] = {}
+    for index, atoms in enumerate(structures):
+        reason = _unfit(atoms, space, separations)
+        if reason:
+            formula = atoms.get_chemical_formula(mode="hill")
+            skipped.setdefault(reason, []).append(f"{name_of(atoms, index)} ({formula})")
+            continue
+        before = Provenance.read(atoms)
+        seeded = portable(atoms)
+        seeded.calc = None
+        seeded.info = {}
+        Provenance(
+            structure_id=f"{name}:{name_of(atoms, index)}",
+            proposer=before.proposer if before else "files",
+            model=before.model if before else "",
+            seed=seed,
+            stage=Stage.GENERATED,
+        ).write(seeded)
+        kept.append(seeded)
+    return PoolStarts(
+        name=name,
+        structures=tuple(kept),
+        skipped={reason: tuple(names) for reason, names in skipped.items()},
+        weight=weight,
+    )
+
+
+class SeedSchedule:
+    """Seed or background proposer: as evenly in turn as a share allows.
+
+    Args:
+        share: of the seeds; nothing where there are no seeds.
+        seeded: whether there are any.
+    """
+
+    def __init__(self, *, share: float, seeded: bool) -> None:
+        check("share", share, Share)
+        self.share = share if seeded else 0.0
+        self._taken = 0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What there is at all."""
+        return tuple(
+            kind for kind, share in ((SEED, self.share), (RANDOM, 1 - self.share)) if share > 0
+        )
+
+    def next(self) -> str:
+        """``SEED`` or ``RANDOM``; the first is a seed where there are any."""
+        k = self._taken
+        self._taken += 1
+        # Ceilings rather than floors, so that a share however small begins with a seed.
+        return SEED if -(-(k + 1) * self.share // 1) > -(-k * self.share // 1) else RANDOM
+
+
+class StartSupply:
+    """Hands out the structures of several sources in turn, by their weights.
+
+    A source that is used up is left out, and the background makes up for all of them.
+
+    Args:
+        sources: the seeds; may be none.
+        background: a proposer that never ends.
+        space: where the search looks.
+        running: runs the blocks.
+        seed: of the run.
+        block: structures of one task, where a source does not say.
+        ahead: blocks that are begun before they are needed.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[StartSource],
+        background: ProposerStarts,
+        space: Space,
+        *,
+        runner: TaskRunner,
+        seed: int,
+        block: int,
+        ahead: int = 2,
+    ) -> None:
+        self._streams = [
+            _Pool(source)
+            if isinstance(source, PoolStarts)
+            else _Blocks(source, space, runner=runner, seed=seed, block=block, ahead=ahead)
+            for source in sources
+        ]
+        self._background = _Blocks(
+            background, space, runner=runner, seed=seed, block=block, ahead=ahead
+        )
+        self.taken = dict.fromkeys([*(s.source.name for s in self._streams), background.name], 0)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether there are any seeds."""
+        return bool(self._streams)
+
+    def begin(self, kind: str, needed: int) -> None:
+        """Start making what a search is about to take, at most so many of each source."""
+        streams = self._streams if kind == SEED else [self._background]
+        for stream in streams:
+            stream.begin(needed)
+
+    def take(self, kind: str, *, needed: int) -> tuple[str, Atoms] | None:
+        """The name of a source and its next structure; ``None`` where even the background ended.
+
+        Args:
+            kind: ``SEED`` or ``RANDOM``.
+            needed: structures that may still be asked for, this one among them.
+
+        Raises:
+            StoreError, WorkerError: as :meth:`.running.TaskRunner.result`.
+        """
+        streams = list(self._streams) if kind == SEED else []
+        streams.sort(key=lambda s: (self.taken[s.source.name] + 1) / s.source.weight)
+        for stream in [*streams, self._background]:
+            atoms = stream.next(needed)
+            if atoms is not None:
+                self.taken[stream.source.name] += 1
+                return stream.source.name, atoms
+        return None
+
+
+class _Pool:
+    def __init__(self, source: PoolStarts) -> None:
+        self.source = source
+        self._left = iter(source.structures)
+
+    def begin(self, needed: int) -> None:
+        """Nothing to make."""
+
+    def next(self, needed: int) -> Atoms | None:  # noqa: ARG002
+        return next(self._left, None)
+
+
+class _Blocks:
+    def __init__(
+        self,
+        source: ProposerStarts,
+        space: Space,
+        *,
+        runner: TaskRunner,
+        seed: int,
+        block: int,
+        ahead: int,
+    ) -> None:
+        self.source = source
+        self._space = space
+        self._running = runner
+        self._seed = seed
+        self._block = block if source.block is None else source.block
+        self._ahead = ahead
+        self._submitted = 0
+        self._opened = 0
+        self._empty = 0
+        self._ready: list[Atoms] = []
+
+    def begin(self, needed: int) -> None:
+        """Have enough blocks under way, but no more than could be used.
+
+        Only one at first: the relaxations of the first block must not wait for many others.
+        """
+        useful = -(-max(0, needed - len(self._ready)) // self._block)
+        while self._submitted - self._opened < min(self._ahead, useful, max(1, self._opened)):
+            task = self._task(self._submitted)
+            start = self._submitted * self._block
+            ids = [f"{self.source.name}-{k:05d}" for k in range(start, start + self._block)]
+            call = partial(
+                propose_block,
+                self.source.make,
+                self._space,
+                self._block,
+                seed=self._seed,
+                task=task,
+                ids=ids,
+            )
+            self._running.submit([task], call)
+            self._submitted += 1
+
+    def next(self, needed: int) -> Atoms | None:
+        while not self._ready and self._empty < EMPTY_BLOCKS:
+            self.begin(max(1, needed))
+            task = self._task(self._opened)
+            self._ready = list(self._running.result(task).structures)
+            self._running.release(task)
+            self._opened += 1
+            self._empty = 0 if self._ready else self._empty + 1
+        if not self._ready:
+            return None
+        # Before a structure is handed out: an error here must not cost one.
+        self.begin(needed)
+        return self._ready.pop(0)
+
+    def _task(self, number: int) -> str:
+        return f"{Stage.GENERATED}-{self.source.name}-{number:05d}"
+
+
+def _unfit(atoms: Atoms, space: Space, separations: LeastDistances) -> str:
+    if not space.allows_counts(atoms):
+        return "wrong composition or size"
+    if not space.allows_cell(atoms):
+        return "another cell"
+    if not keeps_apart(atoms, separation=MOVED_SHARE, separations=separations):
+        return "atoms too close"
+    return ""

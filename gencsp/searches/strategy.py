@@ -1,0 +1,88 @@
+"""Strategies by name, and what a search tells the strategy that it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from gencsp.errors import RequestError
+from gencsp.plugins import Configured, Registry
+from gencsp.searches.moves.base import MOVES, Move
+from gencsp.searches.trial import Strategy
+
+if TYPE_CHECKING:
+    from gencsp.searches.ledger import Ledger
+    from gencsp.searches.loop import SearchSettings
+    from gencsp.searches.starts import SeedSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyContext:
+    """What a search provides to its strategy.
+
+    Attributes:
+        settings: of the search: where it looks, and how many trials it asks for ahead.
+        books: judge the results; ``books.fitness`` is the fitness of a structure, eV/atom.
+        turns: says whether the next structure without parents is a seed or random.
+        moves: those that the user named, with their options; ``None`` leaves them to the strategy.
+    """
+
+    settings: SearchSettings
+    ledger: Ledger
+    turns: SeedSchedule
+    moves: tuple[Move, ...] | None = None
+
+    def usable_moves(self, own: Sequence[str], *, most_parents: int) -> list[Move]:
+        """The moves that the user named, else the strategy's own, as far as this search can.
+
+        A fixed cell or a fixed composition leaves out the moves that cannot honour it.
+
+        Args:
+            own: names of the strategy's own moves.
+            most_parents: most parents that the strategy gives a move.
+
+        Raises:
+            RequestError: a move needs more parents, or none is left.
+        """
+        space = self.settings.space
+        if self.moves is None:
+            names = (*own, "transmute") if space.variable else own
+            moves: Sequence[Move] = [MOVES.make(name) for name in names]
+        else:
+            moves = self.moves
+        for move in moves:
+            if move.n_parents > most_parents:
+                raise RequestError(f"'{move.name}' needs {move.n_parents} parents: use 'genetic'.")
+        usable = [
+            move
+            for move in moves
+            if (move.keeps_cell or space.cell is None) and (move.keeps_counts or space.variable)
+        ]
+        if not usable:
+            raise RequestError(
+                "no move is left that this search can make: name others with --moves."
+            )
+        return usable
+
+
+class ConfiguredStrategy(Configured):
+    """Base of strategies' options, checked fields of the class; ``build`` makes the strategy."""
+
+    kind: ClassVar[str] = "method"
+
+    def build(self, context: StrategyContext) -> Strategy:
+        """The strategy at its beginning, as these options say."""
+        raise NotImplementedError
+
+
+#: Makes the strategy of a search from what the search provides.
+StrategyMaker = Callable[[StrategyContext], Strategy]
+
+#: All strategies, by name.
+STRATEGIES: Registry[Strategy] = Registry("gencsp.strategies", kind="method", contract=Strategy)
+
+
+def move_texts(moves: Sequence[Move]) -> list[str]:
+    """Moves with their options, for the manifest of a run."""
+    return [move.text if isinstance(move, Configured) else move.name for move in moves]

@@ -1,0 +1,145 @@
+"""What workers do: one function for each kind of task of the cycle.
+
+Each takes plain data and makers, makes its model once for as long as the process lives, and
+returns a :class:`~gencsp.store.base.Finished`: structures that failed are counted, not raised.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import count
+from typing import TypeVar
+
+from ase import Atoms
+
+from gencsp import records
+from gencsp.descriptors.flaws import is_finite
+from gencsp.errors import RequestError
+from gencsp.minimise.result import Outcome
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.proposers.base import Request
+from gencsp.provenance import Provenance, Stage
+from gencsp.records import SymmetryTolerance, record
+from gencsp.searches.contracts import Maker, ProposerMaker, RelaxerMaker
+from gencsp.searches.randomness import task_generator
+from gencsp.store.base import Finished, portable
+from gencsp.symmetry.hosts import framework
+from gencsp.symmetry.refinement import refine
+
+Made = TypeVar("Made")
+
+#: Why a trial of a search ended without a relaxation.
+NO_CHILD = "move made no structure"
+
+
+def propose(
+    make: ProposerMaker, request: Request, *, seed: int, task: str, ids: Sequence[str]
+) -> Finished:
+    """Propose as many structures as there are ids; with a host they are its children."""
+    proposer = cached_make(make)
+    failed_before = proposer.failures
+    host = None if request.host is None else Provenance.read(request.host)
+    structures = []
+    made = proposer.propose(request, rng=task_generator(seed, task))
+    for structure_id, atoms in zip(ids, made, strict=False):
+        Provenance(
+            structure_id=structure_id,
+            proposer=str(atoms.info.get(records.PROPOSER, proposer.name)),
+            model=str(atoms.info.get(records.MODEL, "")),
+            seed=seed,
+            stage=Stage.GENERATED if host is None else Stage.INPAINTED,
+            parents="" if host is None else host.structure_id,
+        ).write(atoms)
+        structures.append(atoms)
+    failures = Counter({"proposal rejected": proposer.failures - failed_before})
+    failures["proposer gave up"] = len(ids) - len(structures)
+    return Finished(structures=tuple(structures), failures=_counted(failures))
+
+
+def relax(
+    make: RelaxerMaker,
+    structures: Sequence[Atoms],
+    settings: RelaxSettings,
+    *,
+    stage: Stage,
+    tolerance: SymmetryTolerance,
+) -> Finished:
+    """Relax; every structure comes back, with its verdict (see :func:`gencsp.records.record`).
+
+    Those that did not converge are counted; they are kept too where their coordinates are numbers.
+    """
+    relaxed = sorted(cached_make(make)(structures, settings), key=lambda result: result.index)
+    prefix = "r" if stage is Stage.RELAXED else "x"
+    kept, failures = [], Counter[str]()
+    for result in relaxed:
+        atoms = record(result, tolerance)
+        parent = _provenance(structures[result.index])
+        parent.child(_with_prefix(prefix, parent), stage).write(atoms)
+        if not result.converged:
+            failures[str(result.outcome)] += 1
+        if is_finite(atoms):
+            kept.append(atoms)
+    return Finished(structures=tuple(kept), failures=_counted(failures))
+
+
+def frameworks(structures: Iterable[Atoms], *, guests: Sequence[str]) -> Finished:
+    """Take the guests out and symmetrise what is left, by increasing tolerance.
+
+    The cell keeps its formula units, so that the guests taken out are those to be put back. A
+    framework that no tolerance lifts out of P1 is counted as a failure.
+    """
+    kept, failures = [], Counter[str]()
+    for atoms in structures:
+        refinement = refine(framework(atoms, guests), cell="input")
+        if not refinement.refined:
+            failures["framework stays P1"] += 1
+            continue
+        parent = _provenance(atoms)
+        host = portable(refinement.atoms)
+        host.info = {
+            records.SPACE_GROUP: refinement.space_group.symbol,
+            records.SPACE_GROUP_NUMBER: refinement.space_group.number,
+            records.FRAMEWORK_SYMPREC: refinement.symprec,
+            records.FRAMEWORK_ANGLE_TOLERANCE: refinement.angle_tolerance,
+        }
+        parent.child(_with_prefix("f", parent), Stage.FRAMEWORK).write(host)
+        kept.append(host)
+    return Finished(structures=tuple(kept), failures=_counted(failures))
+
+
+def usable(structures: Iterable[Atoms]) -> list[Atoms]:
+    """The structures that are results: all but those whose relaxation ended in another verdict."""
+    return [
+        atoms
+        for atoms in structures
+        if atoms.info.get(records.OUTCOME, Outcome.CONVERGED) == Outcome.CONVERGED
+    ]
+
+
+def ids(prefix: str, start: int, n: int) -> tuple[str, ...]:
+    """``g0003``, ``g0004``, …"""
+    return tuple(f"{prefix}{number:04d}" for number, _ in zip(count(start), range(n), strict=False))
+
+
+@lru_cache(maxsize=8)
+def cached_make(make: Maker[Made]) -> Made:
+    """What a maker makes, once in a process: models stay loaded between tasks."""
+    return make()
+
+
+def _provenance(atoms: Atoms) -> Provenance:
+    found = Provenance.read(atoms)
+    if found is None:
+        raise RequestError("a structure without provenance cannot be a parent: write it first.")
+    return found
+
+
+def _with_prefix(prefix: str, parent: Provenance) -> str:
+    """``r0003`` from ``g0003``: the number stays with a structure through the cycle."""
+    return prefix + parent.structure_id[1:]
+
+
+def _counted(failures: Counter[str]) -> dict[str, int]:
+    return {reason: n for reason, n in sorted(failures.items()) if n > 0}

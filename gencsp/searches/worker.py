@@ -1,0 +1,212 @@
+"""What workers do for a search: propose blocks of seeds, and carry out trials.
+
+A trial is a pure function of its plan and of the generator that belongs to its name, so it may run
+anywhere, and again after a crash.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from gencsp import records
+from gencsp.deck import Displacement, Seed, check_fields
+from gencsp.descriptors.flaws import MOVED_SHARE, is_finite
+from gencsp.descriptors.least_distances import LeastDistances
+from gencsp.minimise.result import Relaxed
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.proposers.checks import keeps_apart
+from gencsp.provenance import Provenance, Stage, join_parents
+from gencsp.records import SymmetryTolerance
+from gencsp.searches import tasks
+from gencsp.searches.contracts import ProposerMaker, RelaxerMaker
+from gencsp.searches.moves.base import Move, Tools
+from gencsp.searches.randomness import task_generator
+from gencsp.searches.runner import TaskOutput
+from gencsp.searches.space import Space
+from gencsp.store.base import Finished, portable
+
+#: Children that a move may try to make before the trial is given up.
+CHILDREN = 12
+#: What a relaxed structure says of the structure that it was relaxed from.
+_OF_THE_START = (
+    records.STRUCTURE_ID,
+    records.PROPOSER,
+    records.MODEL,
+    records.PARENTS,
+    records.MOVE,
+    records.SEED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialContext:
+    """What a worker needs to carry out trials; it is sent along with them.
+
+    Attributes:
+        seed: of the run.
+        space: where the search looks.
+        relaxer: makes the relaxer, once in a worker.
+        relax: how to relax.
+        rattle: see :class:`~gencsp.searches.loop.SearchSettings`.
+        tolerance: for space groups.
+        tools: what moves may use.
+        separations: least distances of pairs of elements, in place of those that follow from
+            the covalent radii.
+    """
+
+    seed: Seed
+    space: Space
+    relaxer: RelaxerMaker
+    relax: RelaxSettings = field(default_factory=RelaxSettings)
+    rattle: Displacement = 0.0
+    tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
+    tools: Tools
+    separations: LeastDistances = field(default_factory=LeastDistances)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialTask:
+    """One trial as it is sent to a worker.
+
+    Attributes:
+        task: its name in the store.
+        structure_id: of what comes of it.
+        name: of the move, or of what a structure without a move is.
+        move: makes the structure to relax from the parents; ``None`` relaxes the one parent.
+        parents: with provenance.
+    """
+
+    task: str
+    structure_id: str
+    name: str
+    move: Move | None
+    parents: tuple[Atoms, ...]
+
+
+def propose_block(
+    make: ProposerMaker, space: Space, n: int, *, seed: int, task: str, ids: Sequence[str]
+) -> TaskOutput:
+    """Propose n structures of a space, of one composition or of several."""
+    begun = time.perf_counter()
+    structures: list[Atoms] = []
+    failures: dict[str, int] = {}
+    for part, request in enumerate(space.requests(n, rng=task_generator(seed, task))):
+        made = tasks.propose(
+            make,
+            request,
+            seed=seed,
+            task=f"{task}.{part}",
+            ids=ids[len(structures) : len(structures) + request.n],
+        )
+        structures.extend(made.structures)
+        for reason, count in made.failures.items():
+            failures[reason] = failures.get(reason, 0) + count
+    finished = Finished(structures=tuple(structures), failures=failures)
+    return TaskOutput(results=(finished,), seconds={"propose": time.perf_counter() - begun})
+
+
+def run_trials(context: TrialContext, jobs: Sequence[TrialTask]) -> TaskOutput:
+    """Move and relax; structures that share a call relax together."""
+    begun = time.perf_counter()
+    made = [_start(context, job) for job in jobs]
+    relaxing = time.perf_counter()
+    starts = [(k, atoms) for k, atoms in enumerate(made) if atoms is not None]
+    results: list[Finished] = [Finished(failures={tasks.NO_CHILD: 1}) for _ in jobs]
+    if starts:
+        relaxed = _relax(context, [atoms for _, atoms in starts])
+        judging = time.perf_counter()
+        for result in relaxed:
+            place, start = starts[result.index]
+            atoms = records.record(result, context.tolerance)
+            for key in _OF_THE_START:
+                if key in start.info:
+                    atoms.info[key] = start.info[key]
+            atoms.info[records.STAGE] = str(Stage.RELAXED)
+            _drop_forces(atoms)
+            results[place] = Finished(
+                structures=(atoms,) if is_finite(atoms) else (),
+                failures={} if result.converged else {str(result.outcome): 1},
+            )
+    else:
+        judging = time.perf_counter()
+    ended = time.perf_counter()
+    seconds = {"move": relaxing - begun, "relax": judging - relaxing, "symmetry": ended - judging}
+    return TaskOutput(results=tuple(results), seconds=seconds)
+
+
+def _relax(context: TrialContext, starts: Sequence[Atoms]) -> list[Relaxed]:
+    """Relax, in the symmetry of the start and out of it, as the bench says.
+
+    Forces of a symmetric crystal have its symmetry: without a push it relaxes to the nearest
+    stationary point of its group, saddle or minimum.
+    """
+    relaxer = tasks.cached_make(context.relaxer)
+    if not context.rattle:
+        return list(relaxer(starts, context.relax))
+    free = replace(context.relax, keep_symmetry=False)
+    if not context.relax.keep_symmetry:
+        return list(relaxer([_rattled(context, atoms) for atoms in starts], free))
+    done = {result.index: result for result in relaxer(starts, context.relax)}
+    again = [index for index, result in done.items() if result.converged]
+    for result in relaxer([_rattled(context, done[index].atoms) for index in again], free):
+        index = again[result.index]
+        done[index] = replace(result, index=index, steps=done[index].steps + result.steps)
+    return list(done.values())
+
+
+def _rattled(context: TrialContext, atoms: Atoms) -> Atoms:
+    """A copy with every coordinate displaced normally."""
+    rng = task_generator(context.seed, f"rattle-{atoms.info[records.STRUCTURE_ID]}")
+    moved = portable(atoms)
+    moved.calc = None
+    moved.positions += rng.normal(scale=context.rattle, size=moved.positions.shape)
+    return moved
+
+
+def _start(context: TrialContext, job: TrialTask) -> Atoms | None:
+    """The structure to relax, with provenance; ``None`` where the move made none in its tries."""
+    if job.move is None:
+        return _labelled(job.parents[0], job, context.seed)
+    rng = task_generator(context.seed, job.task)
+    for _ in range(CHILDREN):
+        child = job.move(job.parents, rng=rng, tools=context.tools)
+        if (
+            child is not None
+            and context.space.allows_counts(child)
+            and keeps_apart(child, separation=MOVED_SHARE, separations=context.separations)
+        ):
+            return _labelled(child, job, context.seed)
+    return None
+
+
+def _drop_forces(atoms: Atoms) -> None:
+    """Keep the energy alone: nothing reads the forces of minima, and they double what is kept."""
+    energy = atoms.calc.results.get("energy") if atoms.calc is not None else None
+    atoms.calc = None if energy is None else SinglePointCalculator(atoms, energy=float(energy))
+
+
+def _labelled(atoms: Atoms, job: TrialTask, seed: int) -> Atoms:
+    start = portable(atoms)
+    start.calc = None
+    start.wrap()
+    start.info = {}
+    origins = [Provenance.read(parent) for parent in job.parents]
+    first = next(origin for origin in origins if origin is not None)
+    Provenance(
+        structure_id=job.structure_id,
+        proposer=first.proposer,
+        model=first.model,
+        seed=seed,
+        stage=Stage.GENERATED,
+        parents=join_parents(origin.structure_id for origin in origins if origin is not None),
+    ).write(start)
+    start.info[records.MOVE] = job.name
+    return start

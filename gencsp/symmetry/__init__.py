@@ -1,0 +1,1 @@
+"""Symmetry of crystals: space groups, refinement, near symmetry, hosts, orbits of sites."""

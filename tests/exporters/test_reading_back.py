@@ -1,0 +1,196 @@
+"""Results come back with their energies, and seeds with the structures that they were."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import ase.db
+import ase.io
+import numpy as np
+import pytest
+from finished_runs import RUNS, calypso, relaxed, uspex, vasp5
+from pools import NAMES, alloys, same_crystal
+from typer.testing import CliRunner
+
+from gencsp.cli import app
+from gencsp.errors import StructureFileError
+from gencsp.exporters import exporter_names, get_exporter
+from gencsp.exporters.origin import MAP
+from gencsp.io.structures import read_structures
+from gencsp.provenance import Provenance, Stage
+from gencsp.testing import check_exporter
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_every_exporter_reads_back() -> None:
+    assert set(RUNS) == set(exporter_names())
+
+
+@pytest.mark.parametrize("code", sorted(RUNS))
+def test_read_back(code: str, folder: Path) -> None:
+    exporter = get_exporter(code)
+    exporter.write(alloys(3), folder)
+    expected = {f"{code}-{one.name}": one for one in RUNS[code](folder)}
+    found = list(exporter.read_results(folder))
+    assert sorted(a.info["structure_id"] for a in found) == sorted(expected)
+    for atoms in found:
+        one = expected[atoms.info["structure_id"]]
+        assert same_crystal(atoms, one.atoms)
+        provenance = Provenance.read(atoms)
+        assert provenance is not None
+        assert provenance.stage is Stage.RELAXED
+        if one.seed is None:
+            assert (provenance.parents, provenance.proposer) == ("", code)
+        else:
+            assert provenance.parents == NAMES[one.seed]
+            assert (provenance.proposer, provenance.model) == ("score", "abc123")
+            assert provenance.seed == 7
+        if one.energy is None:
+            assert atoms.calc is None
+        else:
+            assert atoms.get_potential_energy() == pytest.approx(one.energy)
+
+
+@pytest.mark.parametrize("code", sorted(RUNS))
+def test_without_the_map_origins_are_unknown(code: str, folder: Path) -> None:
+    get_exporter(code).write(alloys(3), folder)
+    expected = RUNS[code](folder)
+    (folder / MAP).unlink()
+    found = list(get_exporter(code).read_results(folder))
+    assert len(found) == len(expected)
+    assert not any("parents" in atoms.info for atoms in found)
+
+
+@pytest.mark.parametrize("code", sorted(RUNS))
+def test_no_results_yet(code: str, folder: Path) -> None:
+    get_exporter(code).write(alloys(3), folder)
+    with pytest.raises(StructureFileError) as caught:
+        list(get_exporter(code).read_results(folder))
+    assert "\n" not in str(caught.value)
+
+
+DAMAGED = {
+    "agox": "db0.db",
+    "airss": "good_castep/AuCu-seed0001.res",
+    "ase-ga": "gadb.db",
+    "calypso": "results/pso_opt_1",
+    "cryspy": "data/opt_POSCARS",
+    "fuse": "graph_output.csv",
+    "gasp": "garun/POSCAR.3",
+    "magus": "results/good.traj",
+    "uspex": "results1/gatheredPOSCARS",
+    "xtalopt": "run/00001x00001/structure.state",
+}
+
+
+@pytest.mark.parametrize("code", sorted(RUNS))
+@pytest.mark.parametrize("noise", [b"\x00\xff\xfe garbage\n" * 40, b"1 2 3\nwords\n"])
+def test_damaged_results(code: str, noise: bytes, folder: Path) -> None:
+    get_exporter(code).write(alloys(3), folder)
+    RUNS[code](folder)
+    (folder / DAMAGED[code]).write_bytes(noise)
+    result = RUNNER.invoke(app, ["import", str(folder), "--from", code])
+    assert result.exit_code == 2, result.output
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_uspex_that_dropped_a_seed_leaves_origins_open(folder: Path) -> None:
+    get_exporter("uspex").write(alloys(3), folder)
+    uspex(folder)
+    path = folder / "results1" / "Individuals"
+    path.write_text(path.read_text().replace("Seeds", "  Top", 1))
+    found = list(get_exporter("uspex").read_results(folder))
+    assert [a.info["origin"] for a in found].count("Seeds") == 2
+    assert not any("parents" in atoms.info for atoms in found)
+
+
+def test_uspex_reads_its_latest_results(folder: Path) -> None:
+    get_exporter("uspex").write(alloys(3), folder)
+    uspex(folder)
+    shutil.copytree(folder / "results1", folder / "results10")
+    shutil.copytree(folder / "results1", folder / "results2")
+    last = folder / "results10" / "gatheredPOSCARS"
+    last.write_text(vasp5(relaxed(0), "EA1 x"))
+    assert len(list(get_exporter("uspex").read_results(folder))) == 1
+
+
+def test_calypso_with_a_species_missing_in_no_one(folder: Path) -> None:
+    """Without NameOfAtoms nobody can tell the elements."""
+    get_exporter("calypso").write(alloys(3), folder)
+    calypso(folder)
+    (folder / "input.dat").write_text("PopSize = 3\n")
+    with pytest.raises(StructureFileError, match="NameOfAtoms"):
+        list(get_exporter("calypso").read_results(folder))
+
+
+@pytest.fixture
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    get_exporter("airss").write(alloys(3), tmp_path / "run")
+    RUNS["airss"](tmp_path / "run")
+    (tmp_path / "entries.csv").write_text(
+        "# model: chgnet-0.3.0\nformula,energy_per_atom\nCu,-4.0\nAu,-3.0\n"
+    )
+    return tmp_path
+
+
+def test_import(finished: Path) -> None:
+    result = RUNNER.invoke(app, ["import", "run", "--from", "airss"])
+    assert result.exit_code == 0, result.output
+    assert "2 of 3 structures come from seeds" in result.stdout
+    assert "name it with --model" in result.stderr
+    by_text = ase.io.read(finished / "imported" / "imported.extxyz", ":")
+    by_database = read_structures([finished / "imported" / "imported.db"])
+    assert len(by_text) == len(by_database) == 3
+    for one, other in zip(by_text, by_database, strict=True):
+        assert one.info["structure_id"] == other.info["structure_id"]
+        assert "decomposition_energy" not in one.info
+        np.testing.assert_allclose(one.positions, other.positions, atol=1e-7)
+    rows = list(ase.db.connect(finished / "imported" / "imported.db").select("stage=relaxed"))
+    assert len(rows) == 3
+    again = RUNNER.invoke(app, ["import", "run", "--from", "airss"])
+    assert again.stdout == result.stdout
+
+
+def test_import_with_a_model_gives_hull_distances(finished: Path) -> None:
+    options = ["--hull", "entries.csv", "--out", "judged"]
+    result = RUNNER.invoke(
+        app, ["import", "run", "--from", "airss", "--model", "chgnet-0.3.0", *options]
+    )
+    assert result.exit_code == 0, result.output
+    for atoms in ase.io.read(finished / "judged" / "imported.extxyz", ":"):
+        above = atoms.get_potential_energy() / 4 + 3.5
+        assert atoms.info["decomposition_energy"] == pytest.approx(above)
+        assert atoms.info["energy_model"] == "chgnet-0.3.0"
+    refused = RUNNER.invoke(app, ["import", "run", "--from", "airss", "--model", "pbe", *options])
+    assert refused.exit_code == 1
+    assert "made with chgnet-0.3.0 and the energies with pbe" in refused.stderr
+
+
+def test_import_refuses(finished: Path) -> None:
+    def says(*arguments: str) -> str:
+        result = RUNNER.invoke(app, ["import", *arguments, "--out", "none"])
+        assert result.exit_code == 2
+        assert result.stderr.count("\n") == 1
+        assert not (finished / "none").exists()
+        return result.stderr
+
+    assert "there is no folder nowhere" in says("nowhere", "--from", "airss")
+    assert "is an export for airss" in says("run", "--from", "uspex")
+    assert "no exporter 'vasp'" in says("run", "--from", "vasp")
+    (finished / "run" / MAP).write_text('{"seeds": 3}')
+    assert "cannot be read as the map of an export" in says("run", "--from", "airss")
+
+
+@pytest.mark.parametrize("code", sorted(RUNS))
+def test_exporters_pass_the_check(code: str, folder: Path) -> None:
+    check_exporter(get_exporter(code), alloys(3), folder, RUNS[code])
