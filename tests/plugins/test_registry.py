@@ -9,9 +9,9 @@ from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
-from conftest import all_registries, refresh
 from hypothesis import given
 from hypothesis import strategies as st
+from plugin_packages import all_registries, refresh
 
 from gencsp.errors import DeckError, PluginError, RequestError
 from gencsp.plugins import Choice, split_plugins
