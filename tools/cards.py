@@ -23,13 +23,18 @@ def described(path: Path) -> dict[str, object]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def today() -> str:
+    """The date, as cards write it."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
 def held_out_list(formulas: Iterable[Composition]) -> dict[str, object]:
     """How many formulas a list of held-out formulas has, and the SHA-256 of the list.
 
     The hash is that of the formulas with their elements in alphabetical order
-    (:attr:`.Composition.formula_key`), one a line and sorted, so that neither the order of the lines
-    nor that of the elements changes it. A card that holds it says which list was left out, so that
-    a list which has grown since is noticed.
+    (:attr:`.Composition.formula_key`), one a line and sorted, so that neither the order of the
+    lines nor that of the elements changes it. A card that holds it says which list was left out, so
+    that a list which has grown since is noticed.
     """
     keys = sorted({formula.formula_key for formula in formulas})
     text = "".join(f"{key}\n" for key in keys)
@@ -71,7 +76,7 @@ def write_card(
         "licence": licence,
         "made": {
             "command": command,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "date": today(),
             "gencsp": gencsp.__version__,
         },
         "facts": facts,
