@@ -173,30 +173,58 @@ class SymmetryTolerance:
 class Reference(Protocol):
     """Says how far above (or below) the known phases an energy lies (eV/atom)."""
 
-    def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float: ...
+    def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
+        """Energy above the hull in eV/atom, negative below it."""
+        ...
 
 
 class Ended(Protocol):
     """What :func:`record` needs of a :class:`~gencsp.minimise.result.Relaxed`."""
 
     @property
-    def atoms(self) -> Atoms: ...
+    def atoms(self) -> Atoms:
+        """The last structure."""
+        ...
+
     @property
-    def outcome(self) -> str: ...
+    def outcome(self) -> str:
+        """How it ended, see :class:`~gencsp.minimise.result.Outcome`."""
+        ...
+
     @property
-    def reason(self) -> str: ...
+    def reason(self) -> str:
+        """Why it failed; empty where it did not."""
+        ...
+
     @property
-    def steps(self) -> int: ...
+    def steps(self) -> int:
+        """Steps taken."""
+        ...
+
     @property
-    def converged(self) -> bool: ...
+    def converged(self) -> bool:
+        """Whether forces and stresses fell below their limits."""
+        ...
+
     @property
-    def energy(self) -> float: ...
+    def energy(self) -> float:
+        """eV."""
+        ...
+
     @property
-    def enthalpy(self) -> float: ...
+    def enthalpy(self) -> float:
+        """eV, with the pressure's share."""
+        ...
+
     @property
-    def energy_model(self) -> str: ...
+    def energy_model(self) -> str:
+        """Potential that made the energy."""
+        ...
+
     @property
-    def energy_digest(self) -> str: ...
+    def energy_digest(self) -> str:
+        """Hash of the potential's weights."""
+        ...
 
 
 def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
@@ -277,8 +305,10 @@ def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance | None = None) -
 
 
 def ranking_energy(info: Mapping[str, Any]) -> float | None:
-    """What structures of a table are ordered by, eV/atom: the decomposition energy, or else the
-    energy; ``None`` where there is neither."""
+    """The value by which tables are sorted: decomposition energy or else energy, eV/atom.
+
+    ``None`` where there is neither.
+    """
     value = info.get(DECOMPOSITION_ENERGY, info.get(ENERGY_PER_ATOM))
     return None if value is None else float(value)
 

@@ -150,8 +150,9 @@ class Hull:
         return self._point(composition).products
 
     def energy_above(self, composition: Composition, energy_per_atom: float) -> float:
-        """Energy above the live hull, eV/atom: zero for an added phase on it, never negative for
-        one that was added.
+        """Energy above the live hull, eV/atom.
+
+        Zero for an added phase that lies on the hull; never negative for an added phase.
 
         Raises:
             HullReferenceError: no reference for one of the elements.
@@ -281,8 +282,11 @@ def _at(diagram: PhaseDiagram, composition: Composition) -> _Point:
 
 
 def _by_programme(entries: list[HullEntry], composition: Composition) -> _Point:
-    """The hull at one composition by linear programming: the shares of atoms that are lowest in
-    energy among those that add up to the composition."""
+    """The hull at one composition, by linear programming.
+
+    Of all mixtures of phases that add up to the composition, the one of lowest energy, as each
+    phase's share of the atoms.
+    """
     elements = composition.elements
     size = composition.size
     wanted = np.array([dict(composition.counts)[symbol] / size for symbol in elements])

@@ -71,11 +71,19 @@ class Code(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the code."""
+        ...
+
     @property
-    def command(self) -> tuple[str, ...]: ...
+    def command(self) -> tuple[str, ...]:
+        """How the code is run in a folder, unless the user says otherwise."""
+        ...
+
     @property
-    def done(self) -> str: ...
+    def done(self) -> str:
+        """File that is there once the code has run."""
+        ...
 
     def level(self, structures: Sequence[Atoms], calculation: Calculation) -> str:
         """Level of theory of the energies: equal names may share a hull.

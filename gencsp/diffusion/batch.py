@@ -63,6 +63,7 @@ class CrystalBatch:
 
     @property
     def n_crystals(self) -> int:
+        """Number of crystals, b."""
         return int(self.cells.shape[0])
 
     @property
@@ -99,7 +100,9 @@ class ScoreModel(Protocol):
     sigma_max: float
     digest: str
 
-    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
+    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
+        """∇_x log p_σ(x) in 1/Å, shape (n, 3), at noise levels ``sigma`` in Å, shape (b,)."""
+        ...
 
 
 @runtime_checkable
@@ -114,6 +117,10 @@ class LatticeScoreModel(Protocol):
     sigma_max: float
     digest: str
 
-    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
+    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
+        """See :class:`ScoreModel`."""
+        ...
 
-    def predict(self, batch: CrystalBatch, sigma: Tensor) -> tuple[Tensor, Tensor]: ...
+    def predict(self, batch: CrystalBatch, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Score in 1/Å, shape (n, 3), and strain of the cells, shape (b, 3, 3); see the class."""
+        ...

@@ -29,7 +29,9 @@ class Potential(Protocol):
     Both are zero for a crystal that the potential refuses.
     """
 
-    def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]: ...
+    def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]:
+        """Forces in eV/Å, shape (n, 3), and stresses in eV/Å³, shape (b, 3, 3), float64."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

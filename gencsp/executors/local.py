@@ -40,6 +40,7 @@ class ThisProcess(Executor):
     """Runs each task at once, in the calling process: for one worker, and for tests."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See :class:`concurrent.futures.Executor`."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         try:
@@ -95,6 +96,7 @@ class LocalProcesses(Executor):
         atexit.register(self.abandon)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See :class:`concurrent.futures.Executor`."""
         with self._lock:
             if self._ended:
                 raise RuntimeError("the pool has ended: open another one.")

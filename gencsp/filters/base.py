@@ -39,8 +39,11 @@ class Verdict:
     note: str = ""
 
     def write(self, atoms: Atoms) -> None:
-        """Set flat keys in ``atoms.info``: ``filter_NAME`` (passed), and, where there is one,
-        ``filter_NAME_value``, ``_low``, ``_high`` and ``_note``."""
+        """Write the verdict into ``atoms.info``, one key for each of its parts.
+
+        ``filter_NAME`` says whether the structure passed; ``filter_NAME_value``, ``_low``,
+        ``_high`` and ``_note`` are written where there is one.
+        """
         key = f"{FILTER_PREFIX}{self.name}"
         parts: dict[str, bool | float | str] = {"": self.passed}
         for part, number in zip(

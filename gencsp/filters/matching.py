@@ -54,6 +54,7 @@ class Candidate:
 
     @classmethod
     def of(cls, atoms: Atoms) -> Candidate:
+        """Prepare a crystal for comparison."""
         return cls(
             Composition.of(atoms).formula_key, as_structure(atoms), _crystals().reduced(atoms)
         )

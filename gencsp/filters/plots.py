@@ -44,8 +44,10 @@ class Distributions:
             self.windows[verdict.name] = verdict.threshold
 
     def draw(self, folder: Path) -> list[Path]:
-        """One PNG for each filter that measured something, and for ``prototypes`` a second one, of
-        the share of structures that match none of the first N; returns their paths."""
+        """Write a PNG for each filter that measured something; returns their paths.
+
+        ``prototypes`` has a second one: the share of structures that match none of the first N.
+        """
         written = []
         for name, values in self.values.items():
             if name == RANKED and values:

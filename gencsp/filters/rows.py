@@ -32,8 +32,10 @@ class RowWriter(Protocol):
 def row_writer(
     path: Path, names: Sequence[str], *, kind: Literal["csv", "parquet"] = "csv"
 ) -> Iterator[RowWriter]:
-    """A table of verdicts: name, formula, atoms, whether and where it fell, and for each filter
-    whether it was passed, the value and the note.
+    """A table of verdicts, one row for each structure.
+
+    Its columns are name, formula, number of atoms, whether the structure passed and which filter
+    it failed first, and for each filter whether it was passed, the value and the note.
 
     Args:
         path: of the file.

@@ -91,9 +91,11 @@ class Unreadable:
 
 
 def sources(paths: Iterable[Path | str]) -> Iterator[PoolMember]:
-    """The pieces of pools, in order: files of any format that ASE knows, databases, zip archives
-    of such files, and folders of all these. Only extxyz files, databases and archives are opened
-    here, a piece at a time.
+    """The pieces of pools, in order.
+
+    Pools are files of any format that ASE knows, databases, zip archives of such files, and
+    folders of all these. Only extxyz files, databases and archives are opened here, a piece at a
+    time.
 
     Raises:
         StructureFileError: there is no such file or folder.

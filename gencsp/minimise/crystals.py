@@ -34,6 +34,7 @@ class Crystals:
 
     @classmethod
     def from_atoms(cls, structures: Sequence[Atoms]) -> Self:
+        """Numbers, positions and cells of structures, one after another."""
         return cls(
             np.concatenate([a.numbers for a in structures]).astype(np.int64),
             np.concatenate([a.positions for a in structures]),

@@ -63,6 +63,7 @@ def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraint
 def place_of(
     job: Relaxation, crystals: Crystals, values: Values, i: int, enthalpy: float, fmax: float
 ) -> Place:
+    """Point ``i`` of a batch, with its enthalpy (eV) and largest force (eV/Å)."""
     rows = _rows(job, crystals, i)
     return Place(
         cell=crystals.cells[i],

@@ -52,17 +52,21 @@ class Fire:
         self._forces = np.zeros((0, 3))
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:  # noqa: ARG002
+        """See :class:`BatchMinimiser`."""
         self._state = self._state.join(FireState.initial(sizes + 3))
 
     def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        """See :class:`BatchMinimiser`."""
         self._forces = forces
         return [Point.ACCEPTED if np.isfinite(e) else Point.DEAD_END for e in enthalpies]
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
+        """See :class:`BatchMinimiser`."""
         self._forces = self._forces[np.repeat(chosen, self._state.rows)]
         self._state = self._state.take(chosen)
 
     def step(self) -> FloatArray:
+        """See :class:`BatchMinimiser`."""
         self._state, move = fire_step(self._state, self._forces)
         return move
 
@@ -84,6 +88,7 @@ class QuasiNewton:
         self._each: list[TrustRegion | _FireAlone] = []
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:
+        """See :class:`BatchMinimiser`."""
         for size, volume in zip(sizes.tolist(), volumes.tolist(), strict=True):
             large = size > self._settings.most_atoms
             self._each.append(
@@ -91,6 +96,7 @@ class QuasiNewton:
             )
 
     def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        """See :class:`BatchMinimiser`."""
         ends = np.cumsum([one.rows for one in self._each])
         return [
             one.judge(part, float(value))
@@ -102,9 +108,11 @@ class QuasiNewton:
         ]
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
+        """See :class:`BatchMinimiser`."""
         self._each = [one for one, stays in zip(self._each, chosen, strict=True) if stays]
 
     def step(self) -> FloatArray:
+        """See :class:`BatchMinimiser`."""
         return np.concatenate([one.step() for one in self._each])
 
 
@@ -129,9 +137,7 @@ class FireOptions(ConfiguredMinimiser):
 
 
 class QuasiNewtonOptions(ConfiguredMinimiser):
-    """Options of :class:`QuasiNewton`; see
-    :class:`~gencsp.minimise.settings.TrustRegionSettings`.
-    """
+    """Options of :class:`QuasiNewton`, the fields of :class:`.TrustRegionSettings`."""
 
     name = "quasi-newton"
 

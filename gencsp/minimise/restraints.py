@@ -140,13 +140,17 @@ class Restraints:
 
     @property
     def idle(self) -> bool:
+        """Whether nothing is restrained."""
         return self.symmetry is None and self.directions is None and not len(self.fixed)
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The constraints of one structure: directions (k, 3) forbidden to each atom, its symmetry,
-    and the name of what forbids directions."""
+    """The constraints of one structure.
+
+    Directions (k, 3) that are forbidden to each atom, the symmetry, and the name of the constraint
+    that forbids the directions.
+    """
 
     forbidden: dict[int, list[FloatArray]]
     symmetry: Symmetry | None

@@ -75,6 +75,7 @@ class Relaxed:
 
     @property
     def converged(self) -> bool:
+        """Whether the forces and stresses fell below their limits."""
         return self.outcome is Outcome.CONVERGED
 
     @property

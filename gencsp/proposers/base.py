@@ -88,11 +88,23 @@ class Proposer(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
-    @property
-    def failures(self) -> int: ...
+    def name(self) -> str:
+        """Name under which its structures are recorded."""
+        ...
 
-    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]: ...
+    @property
+    def failures(self) -> int:
+        """Structures so far that could not be made."""
+        ...
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        """Yield up to ``request.n`` structures, one at a time; see the class.
+
+        Args:
+            request: composition, formula units, number and, where given, cell or host.
+            rng: the only source of chance.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,14 +58,18 @@ class ModelProposer(Protocol):
     failures: int
 
     @property
-    def model(self) -> HasDigest: ...
+    def model(self) -> HasDigest:
+        """The model that is sampled."""
+        ...
 
 
 class HasDigest(Protocol):
     """A model that can be named in a structure's provenance."""
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Short hash of the weights."""
+        ...
 
 
 def proposals(
@@ -78,12 +82,17 @@ def proposals(
     attempts: int,
     separation: float,
 ) -> Iterator[Atoms]:
-    """What was asked for, with provenance; what is not, or has atoms too close, counts as failed.
+    """Structures of the requested composition, with provenance.
+
+    Those of another composition or with atoms too close count as failures.
 
     Args:
         proposer: whose structures they are; its failures are counted.
-        request: what was asked for.
-        sample, rngs, batch_size, attempts: see :func:`until_enough`.
+        request: what is wanted.
+        sample: makes a batch, see :func:`until_enough`.
+        rngs: endless generators.
+        batch_size: most structures in a batch.
+        attempts: most structures made for each one wanted.
         separation: see :func:`~gencsp.proposers.checks.keeps_apart`.
     """
     host = request.host

@@ -52,7 +52,7 @@ def tag_proposal(
 
 
 def assign_ids(structures: Iterable[Atoms], *, prefix: str, seed: int) -> Iterator[Atoms]:
-    """Give structures their place in a run: ids ``prefix-00000``, ``prefix-00001``, …
+    """Number structures with ids ``prefix-00000``, ``prefix-00001`` and so on.
 
     What :func:`tag_proposal` wrote becomes a full :class:`~gencsp.provenance.Provenance`.
     """

@@ -46,6 +46,7 @@ class MixedProposer:
 
     @property
     def failures(self) -> int:
+        """Structures so far that any of the proposers failed to make."""
         parts = (self.symmetric, self.guest_orbits, self.unconditional)
         return sum(part.failures for part in parts)
 

@@ -43,6 +43,7 @@ class Bandit:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the moves, in their order."""
         return tuple(self._arms)
 
     def choose(self, *, rng: np.random.Generator, among: Collection[str] | None = None) -> str:

@@ -83,9 +83,11 @@ class BasinHopping:
         self._walkers = [_Walker() for _ in range(walkers)]
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return {"moves": move_texts(list(self.moves.values())), "walker_patience": self.patience}
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         walker = self._walkers[number % len(self._walkers)]
         if walker.atoms is None:
             return Trial(move=self.turns.next())
@@ -97,6 +99,7 @@ class BasinHopping:
         return Trial(move=name, parents=parents)
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         walker = self._walkers[result.number % len(self._walkers)]
         if walker.atoms is None:
             if result.atoms is not None:
@@ -113,6 +116,7 @@ class BasinHopping:
             walker.atoms, walker.fitness, walker.stuck = None, float("inf"), 0
 
     def move_stats(self) -> list[MoveStats]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return self.bandit.move_stats()
 
 

@@ -19,15 +19,17 @@ Made_co = TypeVar("Made_co", covariant=True)
 class Relaxer(Protocol):
     """Relaxes a stream of structures; yields them as they finish, failures as verdicts."""
 
-    def __call__(
-        self, structures: Iterable[Atoms], settings: RelaxSettings
-    ) -> Iterator[Relaxed]: ...
+    def __call__(self, structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        """Yield the relaxed structures as they finish."""
+        ...
 
 
 class Maker(Hashable, Protocol[Made_co]):
     """Makes a part inside a worker, which keeps it: small, picklable, equal makers make equals."""
 
-    def __call__(self) -> Made_co: ...
+    def __call__(self) -> Made_co:
+        """Make the part."""
+        ...
 
 
 ProposerMaker = Maker[Proposer]

@@ -70,6 +70,7 @@ class Genetic:
         self.bandit = Bandit((*self.moves, *turns.kinds))
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return {
             "moves": move_texts(list(self.moves.values())),
             "population": self.population.size,
@@ -77,6 +78,7 @@ class Genetic:
         }
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         if number < self.initial or len(self.population) < 2:
             return Trial(move=self.turns.next())
         # One draw of parents for all moves: who is able must not depend on which one is chosen.
@@ -88,11 +90,13 @@ class Genetic:
         return Trial(move=name, parents=pair[: self.moves[name].n_parents])
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:  # noqa: ARG002
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         entered = result.new and result.atoms is not None and self.population.add(result.atoms)
         if result.number >= self.initial:
             self.bandit.reward(result.move, success=entered, new=result.new)
 
     def move_stats(self) -> list[MoveStats]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return self.bandit.move_stats()
 
 

@@ -87,6 +87,7 @@ class Niches:
         self._known: dict[str, tuple[Composition, FloatArray]] = {}
 
     def __call__(self, one: Atoms, other: Atoms) -> bool:
+        """Whether two structures lie in the same niche."""
         (formula, vector), (other_formula, other_vector) = self._of(one), self._of(other)
         return formula == other_formula and bool(
             np.linalg.norm(vector - other_vector) < self.radius

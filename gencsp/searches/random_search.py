@@ -52,12 +52,14 @@ class RandomSearch:
         self._fitness: list[float] = []
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         flat: dict[str, Scalar | Sequence[Scalar] | None] = {"shakes": self.shakes}
         if self.shakes:
             flat["moves"] = move_texts(list(self.moves.values()))
         return {**flat, "even_trials": EVEN}
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         if self._to_shake:
             return Trial(move=next(iter(self.moves)), parents=(self._to_shake.popleft(),))
         if number < EVEN or len(self.turns.kinds) < 2:
@@ -65,6 +67,7 @@ class RandomSearch:
         return Trial(move=self.bandit.choose(rng=rng))
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:  # noqa: ARG002
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         low = self._fitness[int(GOOD * len(self._fitness))] if self._fitness else float("inf")
         success = result.new and result.fitness <= low
         self.bandit.reward(result.move, success=success, new=result.new)
@@ -75,6 +78,7 @@ class RandomSearch:
             self._to_shake.extend([result.atoms] * self.shakes)
 
     def move_stats(self) -> list[MoveStats]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return self.bandit.move_stats() if len(self.turns.kinds) > 1 else []
 
 

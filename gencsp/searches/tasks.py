@@ -119,7 +119,7 @@ def usable(structures: Iterable[Atoms]) -> list[Atoms]:
 
 
 def ids(prefix: str, start: int, n: int) -> tuple[str, ...]:
-    """``g0003``, ``g0004``, …"""
+    """Ids of ``n`` tasks from number ``start`` on, such as ``g0003`` and ``g0004``."""
     return tuple(f"{prefix}{number:04d}" for number, _ in zip(count(start), range(n), strict=False))
 
 

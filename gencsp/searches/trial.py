@@ -95,9 +95,14 @@ class Strategy(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the strategy."""
+        ...
+
     @property
-    def moves(self) -> Mapping[str, Move]: ...
+    def moves(self) -> Mapping[str, Move]:
+        """The moves that it may choose, by name."""
+        ...
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
         """What makes it this strategy, flat, for the manifest of the run."""

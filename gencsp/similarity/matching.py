@@ -91,7 +91,8 @@ def same_crystal(one: Atoms, other: Atoms, *, tolerances: Tolerances = STANDARD)
     As with pymatgen's ``StructureMatcher().fit(one, other)``, which is not quite symmetric.
 
     Args:
-        one, other: crystals, periodic in three directions.
+        one: a crystal, periodic in three directions.
+        other: likewise.
         tolerances: how much may differ.
     """
     if Composition.of(one) != Composition.of(other):

@@ -97,9 +97,11 @@ def fetch_structures(
 
     Args:
         elements: symbols; all of them must be there, and no others.
-        web, key, endpoint: see :func:`fetch_entries`.
-        formula: this one only.
+        web: see :func:`fetch_entries`.
+        key: see :func:`fetch_entries`.
+        formula: only crystals of this formula.
         above_hull: most energy above the project's hull, eV/atom.
+        endpoint: see :func:`fetch_entries`.
 
     Yields:
         Crystals with provenance; ``info['energy_above_hull']`` is the project's, eV/atom.

@@ -75,9 +75,11 @@ class DiskStore:
                 raise
 
     def finish(self, task: str, finished: Finished) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         self.finish_all({task: finished})
 
     def finish_all(self, results: Mapping[str, Finished]) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         new = {task: kept for task, kept in results.items() if task not in self._finished}
         if not new:
             return
@@ -98,6 +100,7 @@ class DiskStore:
         self._finished.update(new)
 
     def get(self, task: str) -> Finished | None:
+        """See :class:`~gencsp.store.base.Store`."""
         failures = self._failures(task)
         if failures is None:
             return None
@@ -106,6 +109,7 @@ class DiskStore:
         return Finished(structures=tuple(_read_row(row) for row in rows), failures=failures)
 
     def load(self) -> dict[str, Finished]:
+        """See :class:`~gencsp.store.base.Store`."""
         structures: dict[str, list[Atoms]] = {}
         with storage_errors(self.folder):
             for row in self._db.select(sort="id"):
@@ -120,9 +124,11 @@ class DiskStore:
         }
 
     def tasks(self) -> list[str]:
+        """See :class:`~gencsp.store.base.Store`."""
         return sorted(task for (task,) in self._query("SELECT task FROM gencsp_tasks"))
 
     def close(self) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         _let_go(self._db)
         self._lock.close()
 

@@ -26,9 +26,13 @@ class Denoiser(Protocol):
     """What the joint sampler asks: predictions in float64 on the CPU for a state and its time."""
 
     @property
-    def process(self) -> JointProcess: ...
+    def process(self) -> JointProcess:
+        """The noise that the predictions belong to."""
+        ...
 
-    def predict(self, state: JointState, t: float) -> JointOutput: ...
+    def predict(self, state: JointState, t: float) -> JointOutput:
+        """Predictions in float64 on the CPU for a state at time ``t``, between 0 and 1."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class ClassifierFree:
 
     @property
     def process(self) -> JointProcess:
+        """See :class:`Denoiser`."""
         return self.model.objective.process
 
     def predict(self, state: JointState, t: float) -> JointOutput:
@@ -120,6 +125,7 @@ class EnergyGuided:
 
     @property
     def process(self) -> JointProcess:
+        """See :class:`Denoiser`."""
         return self.denoiser.process
 
     def predict(self, state: JointState, t: float) -> JointOutput:

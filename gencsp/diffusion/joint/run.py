@@ -77,6 +77,7 @@ class JointRun:
 
     @property
     def process(self) -> JointProcess:
+        """The noise of species, positions and cell."""
         return self.denoiser.process
 
     def normal(self, *, columns: int) -> Tensor:

@@ -102,10 +102,9 @@ def _lattice(run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float)
 
 
 def _mixed_noise(run: JointRun, found: Tensor, fresh: Tensor, fallen: float) -> Tensor:
-    """Noise of unit variance: what was found, a share of it drawn anew.
+    """Noise of unit variance: the noise that was found, with a share of it drawn anew.
 
-    Args:
-        fallen: ratio of the noise after the step to that before, each by its signal.
+    ``fallen`` is the noise-to-signal ratio after the step divided by that before it.
     """
     share = 1 - fallen**2 if run.settings.renewal is None else run.settings.renewal
     return renewed(found, fresh, share=share)
@@ -160,10 +159,9 @@ def sample(
     elements: Sequence[int] | None = None,
     callback: Callable[[JointRun, JointState, int], None] | None = None,
 ) -> list[Atoms]:
-    """Reverse diffusion of many crystals at once; arguments as :func:`prepare`.
+    """Reverse diffusion of many crystals at once; other arguments as :func:`prepare`.
 
-    Args:
-        callback: called with run, state and level at the start and after every step.
+    ``callback`` is called with run, state and level at the start and after every step.
     """
     run = prepare(denoiser, structures, settings=settings, rngs=rngs, elements=elements)
     state = start(run)

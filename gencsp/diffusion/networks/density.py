@@ -147,6 +147,7 @@ class DensityLayer(nn.Module):
         noise: Tensor,
         owner: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        """Scalars (n, c) and vectors (n, 3, c) of the atoms after this layer."""
         n, c, k = len(scalars), self.channels, self.n_radial
         normed = self.norm(scalars)
         old = normalise_vectors(vectors)

@@ -247,6 +247,7 @@ class TensorReadout(nn.Module):
         noise: Tensor,
         state: JointState,
     ) -> tuple[Tensor, Tensor]:
+        """A symmetric traceless tensor (b, 3, 3) and pooled scalars (b, c) of each crystal."""
         n, c, k = len(scalars), scalars.shape[1], self.n_radial
         normed = self.norm(scalars)
         density = (basis[:, 4 * k :] @ self.send(normed)[index]).view(n, 5, k, c)

@@ -78,6 +78,7 @@ class WaveLayer(nn.Module):
     def forward(
         self, scalars: Tensor, vectors: Tensor, waves: Waves, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Scalars (n, c) and vectors (n, 3, c) of the atoms after this layer."""
         b, most, _ = waves.cosine.shape
         c = scalars.shape[1]
         normed = self.norm(scalars)

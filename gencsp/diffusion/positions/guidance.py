@@ -36,14 +36,17 @@ class EnergyGuidedScore:
 
     @property
     def sigma_min(self) -> float:
+        """Least noise level of the score model, Å."""
         return self.model.sigma_min
 
     @property
     def sigma_max(self) -> float:
+        """Greatest noise level of the score model, Å."""
         return self.model.sigma_max
 
     @property
     def digest(self) -> str:
+        """Hash of the score model's weights."""
         return self.model.digest
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:

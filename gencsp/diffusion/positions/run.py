@@ -109,7 +109,8 @@ class ConfiguredSampler(Configured):
         Args:
             process: gives ``score(x, sigma)`` and ``noise()``, both (n, 3) and projected.
             x: positions at ``sigma``.
-            sigma, sigma_next: Å; the last ``sigma_next`` is zero.
+            sigma: noise of ``x``, Å.
+            sigma_next: noise after the step, Å; the last one is zero.
         """
         raise NotImplementedError
 

@@ -70,13 +70,19 @@ class Objective(Protocol):
         indices: NDArray[np.int64],
         rng: np.random.Generator,
         device: torch.device,
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """One value for each crystal of ``indices``, shape (b,)."""
+        ...
 
     def validate(
         self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0
-    ) -> dict[str, float]: ...
+    ) -> dict[str, float]:
+        """Validation losses by name, the same for the same ``seed``."""
+        ...
 
-    def describe(self) -> dict[str, Any]: ...
+    def describe(self) -> dict[str, Any]:
+        """What a checkpoint holds of the objective, with its ``kind``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,6 @@ class TorchEngine:
         on_path: PathCallback | None = None,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures in flight; ``workers`` is the number of CPU threads."""
-
         check("workers", workers, Workers)
 
         def evaluate(crystals: Crystals) -> Values:

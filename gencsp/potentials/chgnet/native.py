@@ -258,9 +258,7 @@ class NativeEngine:
         return found.energy, found.forces, voigt_6_to_full_3x3_stress(found.stress)
 
     def _values(self, crystals: Crystals, *, workers: int) -> Values:
-        """The numbers of a batch as :func:`~gencsp.minimise.inflight.relax_in_flight` wants
-        them.
-        """
+        """Energies, forces and stresses of a batch, for :func:`.relax_in_flight`."""
         batch = crystals.as_atoms()
         found = self.evaluate(batch, workers=workers)
         return Values(

@@ -64,6 +64,7 @@ class ExternalProposer:
 
     @property
     def failures(self) -> int:
+        """Structures so far that were dropped, whatever the reason."""
         return self.rejected.total()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:

@@ -64,15 +64,29 @@ class Move(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name under which the move is chosen and counted."""
+        ...
+
     @property
-    def n_parents(self) -> int: ...
+    def n_parents(self) -> int:
+        """Number of parents."""
+        ...
+
     @property
-    def keeps_cell(self) -> bool: ...
+    def keeps_cell(self) -> bool:
+        """Whether the cell of the first parent can stay as it is."""
+        ...
+
     @property
-    def keeps_counts(self) -> bool: ...
+    def keeps_counts(self) -> bool:
+        """Whether the numbers of atoms of each species stay those of the first parent."""
+        ...
+
     @property
-    def needs_model(self) -> bool: ...
+    def needs_model(self) -> bool:
+        """Whether a score model is needed."""
+        ...
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """Whether it can make anything of these; cheap, and without chance."""

@@ -47,6 +47,7 @@ class NeighbourGroup(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         raised = _raised(parents[0], rng) if rng.random() < 0.5 else None
         return self._lowered(bare(parents[0]), rng) if raised is None else raised
 

@@ -38,6 +38,7 @@ class Rattle(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         child.positions += rng.normal(
             scale=rng.uniform(self.least, self.most), size=(len(child), 3)

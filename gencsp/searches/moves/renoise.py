@@ -42,6 +42,7 @@ class Renoise(ConfiguredMove):
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         # Loads torch, which the calling process of a search does without.
         from gencsp.diffusion.positions.sampler import SamplerSettings, prepare, sample
 

@@ -30,6 +30,7 @@ class Repaint(ConfiguredMove):
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         parent = bare(parents[0])
         most = max(2, len(parent) * 2 // 3)
         n_removed = int(rng.integers(2, most + 1))

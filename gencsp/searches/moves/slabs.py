@@ -33,6 +33,7 @@ class Slabs(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         axis = int(rng.integers(3))
         # In the order of the remaining axes: the two that span the plane.

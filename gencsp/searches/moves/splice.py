@@ -70,6 +70,7 @@ class Heredity(ConfiguredMove):
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         joined = join(parents, AXES, rng=rng, fixed_cell=tools.fixed_cell)
         return balanced(joined, parents, rng=rng, tools=tools)
 
@@ -87,6 +88,7 @@ class CutAndSplice(ConfiguredMove):
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         joined = join(parents, OBLIQUE, rng=rng, fixed_cell=tools.fixed_cell)
         return balanced(joined, parents, rng=rng, tools=tools)
 
@@ -112,6 +114,7 @@ class Crossover(ConfiguredMove):
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         joined = join(parents, AXES + OBLIQUE, rng=rng, fixed_cell=tools.fixed_cell)
         whole = balanced(joined, parents, rng=rng, tools=tools)
         if whole is None:

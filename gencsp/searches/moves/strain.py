@@ -38,6 +38,7 @@ class Strain(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         e = rng.normal(scale=self.spread, size=6)
         strain = np.array(

@@ -30,6 +30,7 @@ class Swap(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         while True:
             i = int(rng.integers(len(child)))
@@ -57,6 +58,7 @@ class Permute(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         child.numbers = rng.permutation(child.numbers)
         return None if (child.numbers == parents[0].numbers).all() else child

@@ -24,6 +24,7 @@ class Transmute(ConfiguredMove):
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         kind = int(rng.integers(3))
         if kind == 0:

@@ -32,6 +32,7 @@ class Void(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         chosen = int(rng.integers(len(child)))
         rest = np.arange(len(child)) != chosen
