@@ -16,7 +16,7 @@ from gencsp.searches.moves.base import Move
 from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.strategy import StrategyContext
-from gencsp.searches.trial import RANDOM, SEED, MoveStats, Strategy, Trial, TrialResult
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, MoveStats, Strategy, Trial, TrialResult
 from gencsp.testing.common import require, same_atoms, untouched
 
 #: Trials that may be under way in the search that is played.
@@ -38,7 +38,7 @@ def strategy_context(
     return StrategyContext(
         settings=SearchSettings(space=space, ahead=ahead),
         ledger=Ledger(hull=_ZeroHull()),
-        turns=SeedSchedule(share=0.5, seeded=seeded),
+        schedule=SeedSchedule(share=0.5, seeded=seeded),
         moves=moves,
     )
 
@@ -115,7 +115,7 @@ def _played(strategy: Strategy, trials: int, seed: int, who: str) -> list[Trial]
 
 
 def _check_trial(trial: Trial, moves: Mapping[str, Move], who: str) -> None:
-    if trial.move in (SEED, RANDOM):
+    if trial.move in (SEED_STRUCTURE, RANDOM):
         require(not trial.parents, f"{who} gives parents to a trial without a move.")
         return
     require(trial.move in moves, f"{who} asks for '{trial.move}', which is none of its moves.")
