@@ -18,25 +18,25 @@ from gencsp.plugins import Configured, Registry
 
 @runtime_checkable
 class BatchMinimiser(Protocol):
-    """Turns generalised forces into displacements, for structures that come and go.
+    """Turns generalised forces into displacements, for a batch whose structures change.
 
     Every structure has a row of three coordinates for each atom and three for its cell. A round is
     ``judge``, ``take`` for those that go on, ``step``.
     """
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:
-        """Take on structures of so many atoms (b,) and volumes (b,) in Å³."""
+        """Add structures, given their numbers of atoms (b,) and volumes (b,) in Å³."""
         ...
 
     def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
-        """What becomes of the points with forces (r, 3) in eV/Å and enthalpies (b,) in eV.
+        """Judge the points with forces (r, 3) in eV/Å and enthalpies (b,) in eV.
 
-        A point without numbers has an enthalpy that is not finite.
+        A point that could not be evaluated has an enthalpy that is not finite.
         """
         ...
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
-        """Let go of the structures for which ``chosen`` (b,) is false."""
+        """Remove the structures for which ``chosen`` (b,) is false."""
         ...
 
     def step(self) -> FloatArray:
@@ -45,7 +45,7 @@ class BatchMinimiser(Protocol):
 
 
 class Fire:
-    """FIRE over the whole batch at once. It accepts every point that has numbers."""
+    """FIRE over the whole batch at once. It accepts every point whose enthalpy is finite."""
 
     def __init__(self) -> None:
         self._state = FireState.initial(np.zeros(0, dtype=np.int64))
@@ -162,7 +162,7 @@ class QuasiNewtonOptions(ConfiguredMinimiser):
 
     @property
     def settings(self) -> TrustRegionSettings:
-        """The same numbers for those who compute with them."""
+        """The same values as :class:`.TrustRegionSettings`."""
         return TrustRegionSettings(**self.model_dump())
 
     def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002

@@ -31,7 +31,7 @@ _SPANNED = 1e-8
 class NoSymmetryFound(Exception):
     """spglib finds no space group, as where atoms overlap.
 
-    Never seen by users: it becomes the verdict "input cannot be evaluated".
+    Not seen by users: it becomes the outcome "input cannot be evaluated".
     """
 
 
@@ -77,7 +77,7 @@ class Symmetry:
 
 @dataclass(frozen=True, slots=True)
 class Restraints:
-    """What holds one structure.
+    """The restraints of one structure.
 
     Attributes:
         fixed: atoms that stay, sorted. With a symmetry these are whole orbits: where one atom of
@@ -93,7 +93,7 @@ class Restraints:
 
     @classmethod
     def of(cls, atoms: Atoms, settings: RelaxSettings) -> tuple[Restraints, Atoms]:
-        """Read a structure's constraints; the structure comes back symmetrised where it is kept so.
+        """Read the constraints of a structure; the structure is symmetrised where that is kept.
 
         With fixed atoms nothing is moved onto exact sites: the symmetry is that of the start within
         ``settings.symprec``.

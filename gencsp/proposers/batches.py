@@ -1,4 +1,4 @@
-"""What proposers share that sample a diffusion model batch by batch until they have enough."""
+"""Sampling of a diffusion model in batches until enough structures pass the checks."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def until_enough(
     batch_size: int,
     attempts: int,
 ) -> Iterator[Atoms | None]:
-    """n structures that pass, and ``None`` for each one that does not.
+    """Yield n structures that pass, and ``None`` for each one that does not.
 
-    A batch is as large as what is still wanted, never larger than its fixed size: a structure
-    depends on its own generator alone.
+    A batch holds as many structures as are still wanted, at most ``batch_size``; each structure
+    depends on its own random generator alone.
 
     Args:
         n: structures wanted.
         sample: makes a batch.
-        passes: whether a structure counts.
+        passes: whether a structure passes the checks.
         rngs: endless generators.
         batch_size: most structures in a batch.
         attempts: most structures made for each one wanted.
