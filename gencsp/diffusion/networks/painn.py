@@ -75,7 +75,7 @@ class PaiNN(nn.Module):
 
 
 class Message(nn.Module):
-    """Message block (PaiNN, eq. 7, 8), its inputs told σ."""
+    """Message block (PaiNN, eq. 7, 8) with σ as additional input."""
 
     def __init__(self, channels: int, n_radial: int) -> None:
         super().__init__()

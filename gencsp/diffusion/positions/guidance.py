@@ -1,4 +1,4 @@
-"""A score model pulled by the forces of a potential."""
+"""A score model guided by the forces of a potential."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gencsp.diffusion.wrapped import remove_mean
 
 @dataclass(frozen=True, slots=True)
 class EnergyGuidedScore:
-    """A :class:`~gencsp.diffusion.batch.ScoreModel` with the pull of a potential.
+    """A :class:`~gencsp.diffusion.batch.ScoreModel` guided by the forces of a potential.
 
     Attributes:
         model: the score model that is guided.
