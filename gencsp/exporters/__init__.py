@@ -3,15 +3,22 @@
 Found by name through entry points.
 """
 
-from gencsp.exporters.base import EXPORTERS, Exporter, ExportReport, LeftOut, Seed, SeedExporter
+from gencsp.exporters.base import (
+    EXPORTERS,
+    Exporter,
+    ExportReport,
+    LeftOut,
+    SeedExporter,
+    SeedStructure,
+)
 
 __all__ = [
     "EXPORTERS",
     "ExportReport",
     "Exporter",
     "LeftOut",
-    "Seed",
     "SeedExporter",
+    "SeedStructure",
     "exporter_names",
     "get_exporter",
 ]

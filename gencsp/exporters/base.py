@@ -14,10 +14,10 @@ from gencsp.errors import ExportError
 from gencsp.exporters.folder import new_folder
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.results import Found, read_back
-from gencsp.exporters.selection import Batch, LeftOut, Rules, Seed, choose
+from gencsp.exporters.selection import Batch, LeftOut, Rules, SeedStructure, choose
 from gencsp.plugins import Configured, Registry
 
-__all__ = ["Batch", "ExportReport", "Exporter", "LeftOut", "Rules", "Seed", "SeedExporter"]
+__all__ = ["Batch", "ExportReport", "Exporter", "LeftOut", "Rules", "SeedExporter", "SeedStructure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class ExportReport:
     code: str
     folder: Path
     composition: Composition
-    seeds: tuple[Seed, ...]
+    seeds: tuple[SeedStructure, ...]
     left_out: tuple[LeftOut, ...]
     start: str
 

@@ -44,7 +44,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seed:
+class SeedStructure:
     """One structure as it is handed over.
 
     Attributes:
@@ -84,7 +84,7 @@ class Batch:
     """
 
     composition: Composition
-    seeds: tuple[Seed, ...]
+    seeds: tuple[SeedStructure, ...]
     home: Path
 
     @property
@@ -135,7 +135,7 @@ def choose(
     sound = [number for number in range(len(pool)) if number not in reasons]
     composition = _one_composition([pool[n] for n in sound], formula, reasons, code)
     size = _size([pool[n] for n in sound], composition, rules, code=code, asked=atoms)
-    seeds: list[Seed] = []
+    seeds: list[SeedStructure] = []
     for number in sound:
         seed = _as_seed(pool[number], name=f"seed{len(seeds) + 1:04d}", id=ids[number])
         made = _fitted(seed, composition, rules, code=code, size=size, fit=fit)
@@ -203,12 +203,12 @@ def _size(
     return min(sizes, key=lambda size: (-sizes[size], size), default=None)
 
 
-def _as_seed(atoms: Atoms, *, name: str, id: str) -> Seed:
+def _as_seed(atoms: Atoms, *, name: str, id: str) -> SeedStructure:
     energy = None
     if isinstance(atoms.calc, SinglePointCalculator):
         energy = atoms.calc.results.get("energy")
         energy = float(energy) if energy is not None and np.isfinite(energy) else None
-    return Seed(
+    return SeedStructure(
         name=name,
         atoms=atoms,
         structure_id=id,
@@ -218,8 +218,14 @@ def _as_seed(atoms: Atoms, *, name: str, id: str) -> Seed:
 
 
 def _fitted(
-    seed: Seed, composition: Composition, rules: Rules, *, code: str, size: int | None, fit: bool
-) -> Seed | str:
+    seed: SeedStructure,
+    composition: Composition,
+    rules: Rules,
+    *,
+    code: str,
+    size: int | None,
+    fit: bool,
+) -> SeedStructure | str:
     """The seed as the code accepts it, or the reason why there is no such form."""
     if not composition.matches(seed.atoms):
         return f"{Composition.of(seed.atoms)} is not {composition}"
