@@ -1,7 +1,7 @@
-"""What every filter offers: a name, and a verdict on one crystal.
+"""The contract of filters, and their verdict on one crystal.
 
-A filter asks one question of one structure as it is; :mod:`gencsp.filters.funnel` puts several in a
-row. Filters are found by name through the entry points ``gencsp.filters``.
+A filter tests one structure without changing it; :mod:`gencsp.filters.funnel` applies several in
+order. Filters are found by name through the entry points ``gencsp.filters``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Window = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a filter says of a structure.
+    """The verdict of a filter on a structure.
 
     Attributes:
-        passed: whether the structure goes on.
+        passed: whether the structure passes.
         value: what was measured, in the filter's unit; not a number where it could not be.
         threshold: the window (low, high) in which ``value`` passes.
         name: of the filter.
-        note: what the number does not say, such as pairs that no reference crystal has.
+        note: more about the value, such as pairs that no reference crystal has; may be empty.
     """
 
     passed: bool
@@ -60,12 +60,12 @@ class Verdict:
 
 @runtime_checkable
 class Filter(Protocol):
-    """A question to one crystal.
+    """Tests one crystal.
 
     Attributes:
         name: unique among the filters of a funnel.
         quantity: what ``Verdict.value`` is, with its unit, for tables and axes.
-        costly: takes seconds rather than milliseconds; a funnel asks it only of survivors.
+        costly: takes seconds rather than milliseconds; a funnel applies it to survivors only.
         ordered: compares a structure with those it saw before, so that the order of a pool counts
             and one process must judge all of it.
     """

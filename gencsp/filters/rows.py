@@ -1,4 +1,4 @@
-"""One row a structure: its verdicts as CSV or Parquet, written as they come."""
+"""Tables of verdicts as CSV or Parquet, one row for each structure, written as they come."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def row_writer(
         kind: format.
 
     Raises:
-        DeckError: Parquet was asked for, and pyarrow is not installed.
+        DeckError: Parquet is wanted, and pyarrow is not installed.
     """
     if kind == "csv":
         with path.open("w", newline="", encoding="utf-8") as file:
