@@ -171,7 +171,7 @@ class SymmetryTolerance:
 
 
 class Reference(Protocol):
-    """Says how far above (or below) the known phases an energy lies (eV/atom)."""
+    """A hull of known phases that gives decomposition energies."""
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
         """Energy above the hull in eV/atom, negative below it."""
@@ -179,7 +179,7 @@ class Reference(Protocol):
 
 
 class Ended(Protocol):
-    """What :func:`record` needs of a :class:`~gencsp.minimise.result.Relaxed`."""
+    """The members of :class:`~gencsp.minimise.result.Relaxed` that :func:`record` uses."""
 
     @property
     def atoms(self) -> Atoms:
@@ -228,9 +228,9 @@ class Ended(Protocol):
 
 
 def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
-    """The structure of a relaxation, with what came of it in ``info`` (changed in place).
+    """The structure of a relaxation, with its results in ``info`` (changed in place).
 
-    What an earlier run or another model left there is taken away first. Always written are
+    Results of an earlier run or another model are removed first. Always written are
     ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` and
     ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``space_group`` and
     ``space_group_number``; where there is one, ``reason``.
@@ -249,7 +249,7 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
 
 
 def clear_results(atoms: Atoms, *, moved: bool = False) -> None:
-    """Take away what an earlier evaluation wrote into ``info``.
+    """Remove the results of an earlier evaluation from ``info``.
 
     Args:
         atoms: changed in place; provenance and keys that are not gencsp's stay.

@@ -53,7 +53,7 @@ class Hull:
 
     ``decomposition_energy`` and ``decomposition`` look at the references alone, ``energy_above`` at
     the references and whatever was added since. Phase diagrams are built for one chemical system at
-    a time, when it is first asked about, and kept.
+    a time, when it is first needed, and kept.
 
     Args:
         entries: reference phases; of several with one reduced formula the lowest counts.
@@ -132,7 +132,7 @@ class Hull:
         Args:
             composition: of the structure.
             energy_per_atom: its energy, eV/atom.
-            model: what made that energy, to be checked; ``None`` takes the caller's word.
+            model: what made that energy, to be checked; ``None`` for no check.
 
         Raises:
             HullReferenceError: no reference for one of the elements, or energies of two models.

@@ -1,4 +1,4 @@
-"""Pools handed to other CSP codes as seeds, and their results brought back: one file a code.
+"""Pools as seed structures for other CSP codes, and their results read back: one file a code.
 
 Found by name through entry points.
 """

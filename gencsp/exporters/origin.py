@@ -1,4 +1,4 @@
-"""The map from seeds to the structures that they were: ``gencsp-seeds.json`` in every export."""
+"""The map from seed structures to their origin: ``gencsp-seeds.json`` in every export."""
 
 from __future__ import annotations
 

@@ -45,14 +45,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedStructure:
-    """One structure as it is handed over.
+    """One structure of a pool as it is written for a code.
 
     Attributes:
         name: letters and digits only, so that no shell, parser or database trips over it.
         atoms: species, positions and cell; atoms grouped by species in the batch's order, wrapped
             into a right-handed cell.
         structure_id: of the structure in the pool, or its place there.
-        changes: what was done to it: supercells and primitive cells when told, else harmless.
+        changes: what was done to it. Supercells and primitive cells are made on request only; other
+            changes do not alter the crystal.
         energy: eV per cell, where the pool has it.
         provenance: as the pool has it.
     """
@@ -67,7 +68,7 @@ class SeedStructure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A structure that the code would have refused, and why."""
+    """A structure that the code would refuse, and why."""
 
     structure_id: str
     reason: str
@@ -199,7 +200,7 @@ def _size(
     if not rules.same_size:
         return None
     sizes = Counter(len(a) for a in sound if composition.matches(a) and len(a) >= rules.min_atoms)
-    # The commonest size leaves out the fewest; of equals the smallest is the cheapest.
+    # The most common size leaves out the fewest structures; among equals the smallest is cheapest.
     return min(sizes, key=lambda size: (-sizes[size], size), default=None)
 
 

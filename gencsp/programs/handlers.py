@@ -22,7 +22,7 @@ _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|Errno 28|EN
 
 
 class Handler(ErrorHandler):  # type: ignore[misc]  # custodian is untyped
-    """What all of them share: the launch that they look at, and how they are written down."""
+    """Base of the handlers: the launch that they watch, and how faults are recorded."""
 
     def __init__(self, launch: Launch) -> None:
         self.launch = launch
@@ -142,7 +142,7 @@ class Crash(Handler):
 
 
 class NoOutput(Handler):
-    """Ended well, but left nothing that was asked for."""
+    """Ended well, but left none of the expected output."""
 
     def __init__(self, launch: Launch, is_there: Callable[[], bool]) -> None:
         super().__init__(launch)

@@ -1,8 +1,9 @@
 """The Materials Project, with the user's own key: entries of a hull, and crystals.
 
-Asked directly over its web interface (https://api.materialsproject.org/docs): ``materials/thermo``
-for energies and ``materials/summary`` for structures. Energies are those of the Materials Project's
-own mixing scheme and corrections; they make a hull of their own, for DFT energies of the same kind.
+Queried directly over its web interface (https://api.materialsproject.org/docs):
+``materials/thermo`` for energies and ``materials/summary`` for structures. Energies are those of
+the Materials Project's own mixing scheme and corrections; they make a hull of their own, for DFT
+energies of the same kind.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def fetch_entries(
 
     Args:
         elements: symbols.
-        web: how to ask; the key is added.
+        web: the connection; the key is added.
         key: of the user; ``None`` takes it from the environment.
         thermo_type: which of the project's mixing schemes; it names the model of the entries.
         endpoint: of the web interface.

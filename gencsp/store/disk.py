@@ -43,14 +43,14 @@ class DiskStore:
 
     Structures are rows of ``run.db``; what ``Atoms.info`` holds is kept as the row's key-value
     pairs, so ``ase db run.db stage=refined`` works, and whole in the row's data, from which
-    ``ase.io.read("run.db", ":")`` and :func:`read_row` restore it. Which tasks are finished
-    stands in a table of the same file and changes in the same transaction as the rows, so that a
-    process killed at any moment leaves whole tasks. The writer's lock is held by the operating
-    system and goes with the process.
+    ``ase.io.read("run.db", ":")`` and :func:`read_row` restore it. Finished tasks
+    are listed in a table of the same file, which changes in the same transaction as the rows, so
+    that a process killed at any moment leaves complete tasks only. The writer's lock is held by the
+    operating system and ends with the process.
 
     Args:
         folder: made if it is not there.
-        manifest: what makes this run this run; a folder with another manifest is refused.
+        manifest: the settings that identify the run; a folder with another manifest is refused.
 
     Raises:
         StoreError: the folder holds another run or is in use, cannot be written, or is full.
@@ -228,7 +228,7 @@ def _claim(folder: Path) -> sqlite3.Connection:
         if "locked" not in str(error):
             raise
         raise StoreError(
-            f"another gencsp is at work in {folder}: wait for it, or choose another folder "
+            f"another gencsp process is using {folder}: wait for it, or choose another folder "
             f"with --out."
         ) from error
     return connection

@@ -1,4 +1,4 @@
-"""Whether an exporter keeps its contract."""
+"""Checks that an exporter fulfils its contract."""
 
 from __future__ import annotations
 
