@@ -72,7 +72,7 @@ class ExternalProposer:
 
         Raises:
             RequestError: the request has a host, a fixed cell or space groups, which these programs
-                cannot be told.
+                do not take.
             ProgramError: the program cannot be started.
         """
         if request.host is not None or request.cell is not None:
