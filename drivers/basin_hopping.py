@@ -19,7 +19,7 @@ def main(path: str) -> None:
 
     def strategy(search: StrategyContext) -> BasinHopping:
         moves = [get_move(name) for name in ("rattle", "strain", "swap", "slabs", "renoise")]
-        return BasinHopping(moves=moves, turns=search.turns, walkers=search.settings.ahead)
+        return BasinHopping(moves=moves, schedule=search.schedule, walkers=search.settings.ahead)
 
     with open_search(deck, strategy=strategy) as search:
         for step in search.irun():

@@ -19,7 +19,9 @@ def main(path: str) -> None:
 
     def strategy(search: StrategyContext) -> Genetic:
         moves = [get_move(name) for name in ("heredity", "crossover", "strain", "permute")]
-        return Genetic(moves=moves, turns=search.turns, fitness=search.ledger.fitness, size=16)
+        return Genetic(
+            moves=moves, schedule=search.schedule, fitness=search.ledger.fitness, size=16
+        )
 
     with open_search(deck, strategy=strategy) as search:
         for step in search.irun():

@@ -17,7 +17,7 @@ def main(path: str) -> None:
     deck = SearchDeck.read(path)
 
     def strategy(search: StrategyContext) -> RandomSearch:
-        return RandomSearch(turns=search.turns, shakes=1)  # shake each good structure once
+        return RandomSearch(schedule=search.schedule, shakes=1)  # shake each good structure once
 
     with open_search(deck, strategy=strategy) as search:
         for step in search.irun():

@@ -90,6 +90,7 @@ class Composition:
 
     @property
     def elements(self) -> tuple[str, ...]:
+        """Symbols, in the order of the formula."""
         return tuple(symbol for symbol, _ in self.counts)
 
     @property
@@ -110,14 +111,20 @@ class Composition:
 
     @property
     def alphabetical(self) -> Composition:
-        """The same composition with its elements in alphabetical order, for where nobody wrote a
-        formula and the first of several structures must not decide."""
+        """The same composition with its elements in alphabetical order.
+
+        For places where no formula was given, so that the result does not depend on which structure
+        came first.
+        """
         return Composition(tuple(sorted(self.counts)))
 
     @property
     def formula_key(self) -> str:
-        """The reduced formula with its elements in alphabetical order: one text for compositions of
-        the same ratios, for tables and queries (OPTIMADE's ``chemical_formula_reduced``)."""
+        """The reduced formula with its elements in alphabetical order.
+
+        It is equal for compositions of equal ratios, for tables and queries (OPTIMADE's
+        ``chemical_formula_reduced``).
+        """
         return self.reduced.alphabetical.formula
 
     def __str__(self) -> str:

@@ -67,7 +67,7 @@ def check_fields(settings: Any, error: type[GencspError] = RequestError) -> None
     """Compare every field of a dataclass with its type: to be called in ``__post_init__``.
 
     Numbers must be finite, and within the bounds of their type; other types must fit as far as they
-    can be told apart at run time (protocols and functions are not looked at).
+    can be distinguished at run time (protocols and functions are not looked at).
 
     Args:
         settings: an instance of a dataclass.

@@ -28,7 +28,7 @@ class WeightsError(GencspError, RuntimeError):
 
 
 class EngineError(GencspError, RuntimeError):
-    """A relaxation engine that was asked for by name and is not available here."""
+    """A relaxation engine that is not available here."""
 
 
 class HullReferenceError(GencspError, RuntimeError):

@@ -1,6 +1,4 @@
-"""Files written whole or not at all, and what the operating system says of them in our own
-words.
-"""
+"""Files written whole or not at all, and errors of the operating system in plain words."""
 
 from __future__ import annotations
 

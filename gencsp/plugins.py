@@ -1,7 +1,7 @@
-"""One registry for all that is found by name: proposers, moves, strategies, filters and more.
+"""The registry of everything found by name: proposers, moves, strategies, filters and more.
 
 A plug-in is one class whose fields are its options. It is found through an entry point, and
-gencsp's own plug-ins come through the same door as those of other packages::
+gencsp's own plug-ins are found in the same way as those of other packages::
 
     [project.entry-points."gencsp.moves"]
     twist = "my_package:Twist"
@@ -85,7 +85,7 @@ class Configured(BaseModel):
             ) from error
 
     def build(self, context: Any) -> Any:  # noqa: ARG002
-        """What fulfils the contract, made of these options and of what the run provides.
+        """Make the object that fulfils the contract from these options and the context of the run.
 
         A class that fulfils its contract itself leaves this as it is. One that holds only the
         options of something larger (a model to load, the state of a strategy) makes that here.
@@ -208,7 +208,7 @@ class Registry(Generic[T]):
         *,
         context: object = None,
     ) -> T:
-        """What a plug-in makes of its options.
+        """Make the object of a plug-in from its options.
 
         Args:
             given: its name; text or a table may hold options as well.
@@ -336,7 +336,7 @@ def _options_of(text: str, whole: str) -> dict[str, Any]:
 
 
 def _value_of(text: str, whole: str) -> Any:
-    """Text as it is, which the type of the option turns into a number; else what TOML says."""
+    """Text as it is, which the type of the option turns into a number; else a TOML value."""
     if text[:1] not in ("[", "{", '"', "'"):
         return text
     try:

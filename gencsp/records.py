@@ -171,38 +171,66 @@ class SymmetryTolerance:
 
 
 class Reference(Protocol):
-    """Says how far above (or below) the known phases an energy lies (eV/atom)."""
+    """A hull of known phases that gives decomposition energies."""
 
-    def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float: ...
+    def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
+        """Energy above the hull in eV/atom, negative below it."""
+        ...
 
 
 class Ended(Protocol):
-    """What :func:`record` needs of a :class:`~gencsp.minimise.result.Relaxed`."""
+    """The members of :class:`~gencsp.minimise.result.Relaxed` that :func:`record` uses."""
 
     @property
-    def atoms(self) -> Atoms: ...
+    def atoms(self) -> Atoms:
+        """The last structure."""
+        ...
+
     @property
-    def outcome(self) -> str: ...
+    def outcome(self) -> str:
+        """How it ended, see :class:`~gencsp.minimise.result.Outcome`."""
+        ...
+
     @property
-    def reason(self) -> str: ...
+    def reason(self) -> str:
+        """Why it failed; empty where it did not."""
+        ...
+
     @property
-    def steps(self) -> int: ...
+    def steps(self) -> int:
+        """Steps taken."""
+        ...
+
     @property
-    def converged(self) -> bool: ...
+    def converged(self) -> bool:
+        """Whether forces and stresses fell below their limits."""
+        ...
+
     @property
-    def energy(self) -> float: ...
+    def energy(self) -> float:
+        """eV."""
+        ...
+
     @property
-    def enthalpy(self) -> float: ...
+    def enthalpy(self) -> float:
+        """eV, with the pressure's share."""
+        ...
+
     @property
-    def energy_model(self) -> str: ...
+    def energy_model(self) -> str:
+        """Potential that made the energy."""
+        ...
+
     @property
-    def energy_digest(self) -> str: ...
+    def energy_digest(self) -> str:
+        """Hash of the potential's weights."""
+        ...
 
 
 def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
-    """The structure of a relaxation, with what came of it in ``info`` (changed in place).
+    """The structure of a relaxation, with its results in ``info`` (changed in place).
 
-    What an earlier run or another model left there is taken away first. Always written are
+    Results of an earlier run or another model are removed first. Always written are
     ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` and
     ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``space_group`` and
     ``space_group_number``; where there is one, ``reason``.
@@ -221,7 +249,7 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
 
 
 def clear_results(atoms: Atoms, *, moved: bool = False) -> None:
-    """Take away what an earlier evaluation wrote into ``info``.
+    """Remove the results of an earlier evaluation from ``info``.
 
     Args:
         atoms: changed in place; provenance and keys that are not gencsp's stay.
@@ -277,8 +305,10 @@ def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance | None = None) -
 
 
 def ranking_energy(info: Mapping[str, Any]) -> float | None:
-    """What structures of a table are ordered by, eV/atom: the decomposition energy, or else the
-    energy; ``None`` where there is neither."""
+    """The value by which tables are sorted: decomposition energy or else energy, eV/atom.
+
+    ``None`` where there is neither.
+    """
     value = info.get(DECOMPOSITION_ENERGY, info.get(ENERGY_PER_ATOM))
     return None if value is None else float(value)
 

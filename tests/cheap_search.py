@@ -34,14 +34,14 @@ OPERATORS = ("heredity", "cut-and-splice", "strain", "swap")
 
 
 def strategy(method: str, settings: SearchSettings, ledger: Ledger, *, seeded: bool) -> Strategy:
-    turns = SeedSchedule(share=settings.seed_share, seeded=seeded)
+    schedule = SeedSchedule(share=settings.seed_share, seeded=seeded)
     if method == "random":
-        return RandomSearch(turns=turns, shakes=1)
+        return RandomSearch(schedule=schedule, shakes=1)
     if method == "hop":
         moves = [get_move(name) for name in MOVES]
-        return BasinHopping(moves=moves, turns=turns, walkers=settings.ahead)
+        return BasinHopping(moves=moves, schedule=schedule, walkers=settings.ahead)
     operators = [get_move(name) for name in OPERATORS]
-    return Genetic(moves=operators, turns=turns, fitness=ledger.fitness, size=6, alike=alike)
+    return Genetic(moves=operators, schedule=schedule, fitness=ledger.fitness, size=6, alike=alike)
 
 
 def alike(one: Atoms, other: Atoms) -> bool:

@@ -370,7 +370,7 @@ SALT = bulk("NaCl", "rocksalt", a=5.64)
         ("minimiser", lambda: MINIMISERS.make("newton")),
         ("engine", lambda: get_potential("sevennet", engine="nowhere")),
         ("share", lambda: SeedSchedule(share=float("nan"), seeded=True)),
-        ("shakes", lambda: RandomSearch(turns=SeedSchedule(share=0.5, seeded=True), shakes=-1)),
+        ("shakes", lambda: RandomSearch(schedule=SeedSchedule(share=0.5, seeded=True), shakes=-1)),
         ("target", lambda: Metropolis(target=1.0)),
         ("same_energy", lambda: StructureIndex(same_energy=float("nan"))),
         ("volume", lambda: scaled(SALT.cell, float("nan"))),

@@ -34,7 +34,7 @@ _ADVICE = MappingProxyType(
 
 
 class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
-    """Energy, forces, stress and, when asked for, magnetic moments and site energies.
+    """Energy, forces, stress and, on request, magnetic moments and site energies.
 
     A drop-in for ``chgnet.model.dynamics.CHGNetCalculator``: the same numbers, faster. The stress
     is ASE's Voigt vector in eV/Å³.

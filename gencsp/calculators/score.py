@@ -1,4 +1,4 @@
-"""A score as a force: an ASE calculator that pulls atoms to where the model would put them."""
+"""An ASE calculator whose forces follow the score of a model."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class ScoreCalculator(Calculator):  # type: ignore[misc]
 
     Args:
         model: the score model.
-        sigma: noise level in Å; small values see the nearest crystal, large ones only what all
-            near crystals agree on. Lower it as the atoms settle.
+        sigma: noise level in Å. At small values the forces lead to the nearest crystal, at large
+            ones to the mean of many crystals. Lower it as the atoms settle.
         stiffness: k in eV/Å²; the default is that of a moderately stiff bond.
         cell_stiffness: c in eV/Å³ (1 is 160 GPa), for models with a lattice score.
 

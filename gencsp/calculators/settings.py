@@ -1,4 +1,4 @@
-"""What ``set()`` of a calculator may change: nothing is recorded that the next result ignores."""
+"""Checks of the settings that ``set()`` of a calculator may change."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ class Commands(TyperGroup):
     """Turns every error that gencsp raises on purpose into one sentence and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command; see :meth:`click.Command.invoke`."""
         try:
             return super().invoke(ctx)
         except GencspError as error:
@@ -69,6 +70,7 @@ class StageBars:
         self.tasks: dict[str, TaskID] = {}
 
     def show(self, step: CycleProgress) -> None:
+        """Draw where the cycle stands."""
         if step.done == 0 or step.stage not in self.tasks:
             self.tasks[step.stage] = self.bars.add_task(_STAGES[step.stage], note="", total=None)
         failed = sum(step.failures.values())

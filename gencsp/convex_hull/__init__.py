@@ -1,3 +1,1 @@
-"""The convex hull of known phases: its entries, the crystals behind them, decomposition
-energies.
-"""
+"""The convex hull of known phases: entries, their crystals, decomposition energies."""

@@ -1,4 +1,4 @@
-"""A hull for any potential: reference crystals relaxed with it."""
+"""A hull for any potential, from reference crystals that are relaxed with it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def make_references(
         workers: CPU threads, for engines that have them.
 
     Yields:
-        An entry for each crystal that converged, the verdict for every other.
+        An entry for each crystal that converged, and the failed relaxation of every other.
     """
     crystals = list(structures)
     for result in potential.relax(crystals, settings, workers=workers):

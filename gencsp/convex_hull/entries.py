@@ -1,7 +1,7 @@
 """Reference entries of a convex hull: the shipped table, and files of a user's own.
 
 Every entry says which model made its energy, because energies of different models (or of a model
-and DFT) differ by more than the distances to the hull that are asked for.
+and DFT) differ by more than typical distances to the hull.
 """
 
 from __future__ import annotations

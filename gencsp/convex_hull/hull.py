@@ -53,7 +53,7 @@ class Hull:
 
     ``decomposition_energy`` and ``decomposition`` look at the references alone, ``energy_above`` at
     the references and whatever was added since. Phase diagrams are built for one chemical system at
-    a time, when it is first asked about, and kept.
+    a time, when it is first needed, and kept.
 
     Args:
         entries: reference phases; of several with one reduced formula the lowest counts.
@@ -132,7 +132,7 @@ class Hull:
         Args:
             composition: of the structure.
             energy_per_atom: its energy, eV/atom.
-            model: what made that energy, to be checked; ``None`` takes the caller's word.
+            model: what made that energy, to be checked; ``None`` for no check.
 
         Raises:
             HullReferenceError: no reference for one of the elements, or energies of two models.
@@ -150,8 +150,9 @@ class Hull:
         return self._point(composition).products
 
     def energy_above(self, composition: Composition, energy_per_atom: float) -> float:
-        """Energy above the live hull, eV/atom: zero for an added phase on it, never negative for
-        one that was added.
+        """Energy above the live hull, eV/atom.
+
+        Zero for an added phase that lies on the hull; never negative for an added phase.
 
         Raises:
             HullReferenceError: no reference for one of the elements.
@@ -281,8 +282,11 @@ def _at(diagram: PhaseDiagram, composition: Composition) -> _Point:
 
 
 def _by_programme(entries: list[HullEntry], composition: Composition) -> _Point:
-    """The hull at one composition by linear programming: the shares of atoms that are lowest in
-    energy among those that add up to the composition."""
+    """The hull at one composition, by linear programming.
+
+    Of all mixtures of phases that add up to the composition, the one of lowest energy, as each
+    phase's share of the atoms.
+    """
     elements = composition.elements
     size = composition.size
     wanted = np.array([dict(composition.counts)[symbol] / size for symbol in elements])

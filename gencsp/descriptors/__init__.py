@@ -1,1 +1,1 @@
-"""What can be computed of a structure alone, for filters, proposers and searches alike."""
+"""Properties of a single structure, for filters, proposers and searches."""

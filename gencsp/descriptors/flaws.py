@@ -1,7 +1,7 @@
-"""What is wrong with a structure: the one place that decides whether a structure is sound.
+"""Flaws of structures: the one place that decides whether a structure is valid.
 
-Readers of files, proposers, moves, relaxations, exporters and stores all ask :func:`find_flaws`
-(or, before there are atoms, :func:`cell_flaws`); they differ in the :class:`Limits` they ask for.
+Readers of files, proposers, moves, relaxations, exporters and stores all call :func:`find_flaws`
+(or, before there are atoms, :func:`cell_flaws`), each with its own :class:`Limits`.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ NO_VOLUME = 1e-6
 #: Å³/atom. Hydrogen at hundreds of GPa has about 2; no element is denser. spglib crashes on cells
 #: of the size of its tolerance.
 MIN_VOLUME_PER_ATOM = 1.0
-#: Å³/atom. Caesium, the widest solid, has 115; beyond this atoms no longer see each other.
+#: Å³/atom. Caesium, the least dense solid, has 115; beyond this atoms hardly interact.
 MAX_VOLUME_PER_ATOM = 1000.0
 #: Å, of the shortest lattice vector: an atom is no closer to its own image than to another atom.
 MIN_LATTICE_VECTOR = CLOSEST
 
-# Shares of the sum of two covalent radii that atoms must keep. They differ on purpose, by what
-# still happens to a structure.
-#: What a proposer hands over.
+# Least distances as shares of the sum of two covalent radii. They differ on purpose, by how the
+# structure is used next.
+#: Structures of proposers.
 PROPOSED_SHARE = 0.6
-#: What a move made of relaxed crystals, and the seeds of a search: both are relaxed at once, which
-#: mends a contact that is a little too short.
+#: Structures of moves, and seed structures of a search: both are relaxed next, which corrects
+#: slightly short contacts.
 MOVED_SHARE = 0.55
-#: Atoms scattered at random in a cell, one after another: nothing but this keeps them apart.
+#: Atoms placed at random in a cell, one after another.
 SCATTERED_SHARE = 0.7
 #: Where a score model starts from: it moves atoms apart, so that only those on one place are
 #: refused.
@@ -64,7 +64,7 @@ class Flaw(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is asked of a structure beyond numbers, periodicity and whole atoms; by default nothing.
+    """Limits for :func:`find_flaws`; none of them is applied by default.
 
     Attributes:
         known_elements: elements must be among :data:`gencsp.composition.ELEMENTS`.
@@ -90,7 +90,7 @@ class Limits:
         check_fields(self)
 
 
-#: What a relaxation can go on with.
+#: Limits for structures during a relaxation.
 RELAXABLE = Limits(
     known_elements=True,
     volume_per_atom=(MIN_VOLUME_PER_ATOM, MAX_VOLUME_PER_ATOM),
@@ -100,7 +100,7 @@ _SOUND = Limits()
 
 
 def find_flaws(atoms: Atoms, limits: Limits = _SOUND) -> tuple[Flaw, ...]:
-    """Every flaw of a structure, in the order of :class:`Flaw`; none of a sound one.
+    """Every flaw of a structure, in the order of :class:`Flaw`; empty for a valid one.
 
     Volumes and distances are measured only where there are atoms in a cell of finite numbers.
     """
@@ -132,7 +132,7 @@ def cell_flaws(cell: Array, limits: Limits, *, n_atoms: int = 0) -> tuple[Flaw, 
 
     Args:
         cell: rows are lattice vectors, Å, shape (3, 3).
-        limits: what is asked.
+        limits: what counts as a flaw.
         n_atoms: atoms in the cell.
     """
     volume = abs(float(np.linalg.det(cell)))

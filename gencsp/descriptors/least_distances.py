@@ -16,8 +16,8 @@ from gencsp.errors import RequestError
 
 Array = NDArray[np.float64]
 
-#: Å: no two nuclei of a crystal come closer; the shortest bond of all, H-H, has 0.74. To a
-#: potential what is closer is a hole, not a bond.
+#: Å: no two nuclei of a crystal come closer; the shortest bond, H-H, has 0.74. At shorter
+#: distances potentials may have spurious minima.
 CLOSEST = 0.5
 
 

@@ -3,7 +3,7 @@
 Source: Zimmermann & Jain, RSC Adv. 10, 6063 (2020); the 37 are those of matminer's
 ``OPSiteFingerprint``, from a single bond to twelve neighbours, and the measure of likeness is
 pymatgen's ``LocalStructOrderParams``. matminer itself is not used: it holds pandas below version 3,
-and it computes each order parameter where only the greatest is asked for.
+and it computes each order parameter although only the greatest is needed.
 
 How neighbours are found (as there): distances relative to the nearest neighbour are binned, at
 widths of 0.09, 0.10 and 0.11; the atoms up to a bin are a shell; a motif of n neighbours is judged

@@ -47,7 +47,7 @@ def pairs_within(atoms: Atoms, cutoff: float) -> Pairs:
     return Pairs(first, second, distances[kept], vectors)
 
 
-#: Å: how far distances are looked for beyond the threshold, so that a value can be told.
+#: Å: how far beyond the threshold distances are searched, so that a value can be given.
 _SEARCH = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 

@@ -41,8 +41,10 @@ class Orbits:
 def orbits(
     atoms: Atoms, *, symprec: float = SYMPREC, angle_tolerance: float = ANGLE_TOLERANCE
 ) -> Orbits:
-    """The primitive cell and its orbits; each atom its own orbit where spglib gives up, as it does
-    with atoms closer than ``symprec``; in a cell too small for its atoms it is not asked.
+    """The primitive cell and its orbits.
+
+    Each atom is an orbit of its own where spglib fails (it does with atoms closer than
+    ``symprec``) and in a cell too small for its atoms, for which spglib is not called.
 
     Args:
         atoms: a fully periodic crystal.

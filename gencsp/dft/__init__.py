@@ -1,4 +1,4 @@
-"""Density functional theory after a search: inputs written, codes run, results read back."""
+"""Density functional theory after a search: writing inputs, running codes, reading results."""
 
 from gencsp.dft.base import CODES, CalculationKind, Code, ConfiguredCode
 from gencsp.dft.campaign import Campaign, read_campaign, write_campaign

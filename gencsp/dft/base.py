@@ -1,4 +1,4 @@
-"""The contract between a structure and a code for density functional theory."""
+"""The contract of codes for density functional theory."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Calculation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalculationResult:
-    """What a code left of one structure.
+    """The result of a code for one structure.
 
     Attributes:
         atoms: with energy in eV (and forces in eV/Å, stress in eV/Å³ where the code gives them).
         energy: of the cell, eV, as it enters a hull; corrections included.
-        problem: why it is no result; empty for one that is.
+        problem: why the calculation failed; empty if it did not.
     """
 
     atoms: Atoms
@@ -62,20 +62,22 @@ class CalculationResult:
 
 @runtime_checkable
 class Code(Protocol):
-    """A code: writes one folder for each structure, says how it is run, reads what it left.
-
-    Attributes:
-        name: of the code.
-        command: how it is run in such a folder, unless the user says otherwise.
-        done: file that is there once it has run.
-    """
+    """A code: writes the inputs of each structure into a folder, runs it and reads its results."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the code."""
+        ...
+
     @property
-    def command(self) -> tuple[str, ...]: ...
+    def command(self) -> tuple[str, ...]:
+        """How the code is run in a folder, unless the user says otherwise."""
+        ...
+
     @property
-    def done(self) -> str: ...
+    def done(self) -> str:
+        """File that is there once the code has run."""
+        ...
 
     def level(self, structures: Sequence[Atoms], calculation: Calculation) -> str:
         """Level of theory of the energies: equal names may share a hull.
@@ -113,7 +115,7 @@ class Code(Protocol):
 class ConfiguredCode(Configured):
     """Base of codes: options are checked fields of the class, set once.
 
-    What a calculation needs of any code stands in :class:`Calculation`.
+    Settings that all codes share are those of :class:`Calculation`.
     """
 
     kind: ClassVar[str] = "code"
@@ -126,7 +128,7 @@ CODES: Registry[Code] = Registry("gencsp.dft", kind="code", contract=Code, error
 
 
 def settings_digest(*parts: object) -> str:
-    """Six hexadecimal digits that tell settings apart."""
+    """Hash of settings, six hexadecimal digits."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 

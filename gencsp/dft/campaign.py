@@ -1,4 +1,4 @@
-"""One folder of calculations: a sub-folder for each structure, and what is to be known of all."""
+"""A folder of calculations: a sub-folder for each structure, and a file about all of them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Campaign:
 
         Raises:
             ProgramError: there is no such program.
-            DftError: the limits make no sense, or a folder lacks what the code needs.
+            DftError: the limits are invalid, or a folder lacks what the code needs.
         """
         check("seconds", seconds, Seconds, DftError)
         check("retries", retries, Natural, DftError)
@@ -95,7 +95,7 @@ class Campaign:
             yield job, fault
 
     def results(self) -> Iterator[tuple[PreparedCalculation, CalculationResult | str]]:
-        """What came of each job: a result, or the reason why there is none."""
+        """The result of each calculation, or the reason why there is none."""
         code = CODES.make(self.code)
         for job in self.jobs:
             place = self.root / job.folder

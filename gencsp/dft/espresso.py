@@ -25,7 +25,7 @@ from gencsp.io.structures import READING_ERRORS
 
 INPUT, OUTPUT = "espresso.pwi", "espresso.pwo"
 
-#: Plane-wave cutoff unless told otherwise, eV: enough for most norm-conserving pseudopotentials.
+#: Default plane-wave cutoff, eV: enough for most norm-conserving pseudopotentials.
 CUTOFF = 80 * Rydberg
 
 _SMEARING = 0.01  # Ry

@@ -19,7 +19,7 @@ from gencsp.io.structures import READING_ERRORS
 
 PROGRAM = "run_gpaw.py"
 
-#: Plane-wave cutoff unless told otherwise, eV.
+#: Default plane-wave cutoff, eV.
 CUTOFF = 500.0
 
 _TEMPLATE = Path(__file__).parent / "templates" / f"{PROGRAM}.txt"

@@ -1,1 +1,1 @@
-
+"""Diffusion models of crystals: noise, networks, training and sampling."""

@@ -1,4 +1,4 @@
-"""A batch of crystals as tensors: what every score model and sampler works on."""
+"""A batch of crystals as tensors, and the contract of score models."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ class CrystalBatch:
 
     @property
     def n_crystals(self) -> int:
+        """Number of crystals, b."""
         return int(self.cells.shape[0])
 
     @property
@@ -71,7 +72,7 @@ class CrystalBatch:
         return torch.bincount(self.owner, minlength=self.n_crystals)
 
     def with_positions(self, positions: Tensor) -> Self:
-        """The same crystals with their atoms elsewhere; positions in Å, shape (n, 3)."""
+        """The same crystals with other positions, in Å, shape (n, 3)."""
         return replace(self, positions=positions)
 
     def to(
@@ -88,7 +89,7 @@ class CrystalBatch:
 
 
 class ScoreModel(Protocol):
-    """What a sampler asks of a model: the score of Cartesian positions at a noise level.
+    """A model of the score of Cartesian positions at a noise level, for samplers.
 
     ``score`` returns ∇_x log p_σ(x), shape (n, 3), in 1/Å, in the dtype of ``batch.positions``;
     ``sigma`` holds one noise level in Å for each crystal, shape (b,). ``digest`` is a short hash of
@@ -99,12 +100,14 @@ class ScoreModel(Protocol):
     sigma_max: float
     digest: str
 
-    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
+    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
+        """∇_x log p_σ(x) in 1/Å, shape (n, 3), at noise levels ``sigma`` in Å, shape (b,)."""
+        ...
 
 
 @runtime_checkable
 class LatticeScoreModel(Protocol):
-    """A score model that has an opinion on the cell, too.
+    """A score model that predicts the cell, too.
 
     ``predict`` gives the score, shape (n, 3), in 1/Å, and the symmetric strain that takes each cell
     to the expected clean one, shape (b, 3, 3), in the frame of the crystal.
@@ -114,6 +117,10 @@ class LatticeScoreModel(Protocol):
     sigma_max: float
     digest: str
 
-    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
+    def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
+        """See :class:`ScoreModel`."""
+        ...
 
-    def predict(self, batch: CrystalBatch, sigma: Tensor) -> tuple[Tensor, Tensor]: ...
+    def predict(self, batch: CrystalBatch, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Score in 1/Å, shape (n, 3), and strain of the cells, shape (b, 3, 3); see the class."""
+        ...

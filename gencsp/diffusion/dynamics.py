@@ -1,4 +1,4 @@
-"""What reverse diffusions of one Atoms object have in common as ASE dynamics."""
+"""The common base of reverse diffusions of one Atoms object as ASE dynamics."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ase.optimize.optimize import Dynamics
 
 
 class ReverseDynamics(Dynamics):  # type: ignore[misc]
-    """Walks from noise to a crystal in a fixed number of steps.
+    """Takes one structure from noise to a crystal in a fixed number of steps.
 
-    A subclass says how to begin, how to take a step, and what to log. Where the walk stands belongs
-    to this object: it may be left at any step and gone on with, see :meth:`irun`.
+    A subclass defines the start, a step, and the line of the log. The state is held by this object:
+    the loop over its steps may be left and entered again, see :meth:`irun`.
 
     Args:
         atoms: changed in place.
@@ -51,15 +51,15 @@ class ReverseDynamics(Dynamics):  # type: ignore[misc]
     def irun(self, steps: int | None = None) -> Iterator[bool]:
         """Run as a generator that yields, at the start and after each step, if the noise is gone.
 
-        It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
-        :meth:`run`: the crystal it ends with is the same to the last bit, and log, trajectory and
-        observers hear of every step once. (Like ASE's ``Dynamics``, it yields where it stands as it
-        is entered again. Unlike it, it tells observers of the start once however often it is left
-        there.) A step in which the model fails, or that is interrupted, is taken again with the
-        same noise.
+        The loop may be left at any step, by ``break`` or by an error, and entered again with
+        ``irun`` or :meth:`run`: the final crystal is the same to the last bit, and every step
+        appears once in log and trajectory and is passed once to observers. (Like ASE's
+        ``Dynamics``, it yields once when it is entered again. Unlike it, it calls observers once
+        for the start, however often it is left there.) A step that fails or is interrupted is
+        repeated with the same noise.
 
         Args:
-            steps: most steps of this call; ``None`` goes on to the end.
+            steps: most steps of this call; ``None`` for all that are left.
         """
         end = self._steps if steps is None else min(self._steps, self.nsteps + steps)
         self.max_steps = end
@@ -102,7 +102,7 @@ class ReverseDynamics(Dynamics):  # type: ignore[misc]
         }
 
     def _make_whole(self, change: Callable[[], None]) -> None:
-        """Make a change, or none where it breaks off: then its noise counts as not drawn."""
+        """Make a change completely or not at all: on an error the random generator is restored."""
         before = self._rng.bit_generator.state
         try:
             with torch.no_grad():

@@ -71,7 +71,7 @@ def randomise(atoms: Atoms, *, rng: np.random.Generator) -> Atoms:
 
 
 def renewed(found: Tensor, fresh: Tensor, *, share: float) -> Tensor:
-    """Noise of unit variance: that found in a sample, a share of its variance drawn anew.
+    """Noise of unit variance: that of a sample, with a share of its variance drawn anew.
 
     DDIM (Song et al., 2021), eq. 12: share·σ_next² is its σ². Shapes are those of the arguments.
     """

@@ -1,7 +1,7 @@
-"""Energy guidance: a potential pulls a reverse diffusion towards lower energy.
+"""Energy guidance: a potential drives a reverse diffusion towards lower energy.
 
-Sampling p(x)·exp(−E(x)/kT) instead of p(x) adds F/kT to the score. What a sampler holds at noise σ
-is no crystal, so the forces are those at x̂₀, the crystal that the model would denoise to (universal
+Sampling p(x)·exp(−E(x)/kT) instead of p(x) adds F/kT to the score. At noise σ the structure is not
+yet a crystal, so the forces are those at x̂₀, the crystal that the model would denoise to (universal
 guidance, Bansal et al., 2023), with dx̂₀/dx taken to be one; and they are bounded, because even
 that may have atoms on top of each other.
 """
@@ -26,10 +26,12 @@ from gencsp.potentials.base import Engine
 class Potential(Protocol):
     """Forces (eV/Å, shape (n, 3)) and stresses (eV/Å³, shape (b, 3, 3)) of crystals, float64.
 
-    Both are zero for a crystal that the potential refuses.
+    Both are zero for a crystal that the potential cannot evaluate.
     """
 
-    def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]: ...
+    def pull(self, structures: Sequence[Atoms]) -> tuple[Tensor, Tensor]:
+        """Forces in eV/Å, shape (n, 3), and stresses in eV/Å³, shape (b, 3, 3), float64."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class ThisProcess(Executor):
     """Runs each task at once, in the calling process: for one worker, and for tests."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See :class:`concurrent.futures.Executor`."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         try:
@@ -95,6 +96,7 @@ class LocalProcesses(Executor):
         atexit.register(self.abandon)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See :class:`concurrent.futures.Executor`."""
         with self._lock:
             if self._ended:
                 raise RuntimeError("the pool has ended: open another one.")
@@ -172,7 +174,7 @@ class LocalProcesses(Executor):
         """
         try:
             message = ForkingPickler.dumps(call)
-        except Exception as error:  # noqa: BLE001 - what cannot be sent is told to the caller
+        except Exception as error:  # noqa: BLE001 - what cannot be sent is reported to the caller
             return worker, False, error
         for _ in range(DEATHS):
             if worker is None or not worker.process.is_alive():
@@ -206,7 +208,7 @@ def one_thread() -> None:
     """Keep numerical libraries of this process to one thread each.
 
     Sums then run in the same order everywhere, which is what makes a run the same on any number
-    of workers. What is already loaded is told, what is not yet loaded will read the environment.
+    of workers. Loaded libraries are limited by call, others will read the environment.
     """
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
@@ -218,7 +220,7 @@ def one_thread() -> None:
 def _work(pipe: Connection, lifeline: Connection) -> None:
     """The life of a worker: one call after another, until the pipe is closed."""
     one_thread()
-    # Ctrl-C reaches the whole process group: what it means is for the parent to say.
+    # Ctrl-C reaches the whole process group: the parent decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     while True:
@@ -234,11 +236,11 @@ def _reply(message: bytes) -> memoryview:
     try:
         fn, args, kwargs = ForkingPickler.loads(message)
         return ForkingPickler.dumps((True, fn(*args, **kwargs)))
-    except Exception as error:  # noqa: BLE001 - the caller is told, whatever it is
+    except Exception as error:  # noqa: BLE001 - every error is reported to the caller
         error.add_note("in a worker process:\n" + "".join(traceback.format_exception(error)))
         try:
             return ForkingPickler.dumps((False, error))
-        except Exception:  # noqa: BLE001 - an error that cannot be sent is told in words
+        except Exception:  # noqa: BLE001 - an error that cannot be sent is described in words
             return ForkingPickler.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
 
 

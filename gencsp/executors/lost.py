@@ -1,4 +1,4 @@
-"""How executors say that workers were lost, each in its own words."""
+"""The errors by which executors report lost workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _THEIRS = (
 def lost_errors() -> tuple[type[BaseException], ...]:
     """Errors of a future that mean a fault of the executor and not of the task.
 
-    Packages that nobody has loaded are not asked, nor loaded.
+    Packages that are not loaded yet are ignored.
     """
     found: list[type[BaseException]] = [BrokenExecutor, CancelledError]
     for module, name in _THEIRS:

@@ -23,7 +23,7 @@ from gencsp.errors import ExecutorError
 from gencsp.executors.local import DEATHS, THREAD_VARIABLES, LocalProcesses, one_thread
 from gencsp.plugins import Configured, Registry
 
-#: What a worker that starts as a program of its own must hear before it loads anything.
+#: Environment of a worker that starts as a separate program, set before it loads anything.
 ONE_THREAD = "; ".join(f"export {variable}=1" for variable in THREAD_VARIABLES)
 
 #: How often Parsl begins a task again.
@@ -32,7 +32,7 @@ RETRIES = DEATHS - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorContext:
-    """What a run asks of its executor.
+    """What a run needs of its executor.
 
     Attributes:
         workers: processes of one thread each, where they are started here.

@@ -1,17 +1,24 @@
-"""Pools handed to other CSP codes as seeds, and their results brought back: one file a code.
+"""Pools as seed structures for other CSP codes, and their results read back: one file a code.
 
 Found by name through entry points.
 """
 
-from gencsp.exporters.base import EXPORTERS, Exporter, ExportReport, LeftOut, Seed, SeedExporter
+from gencsp.exporters.base import (
+    EXPORTERS,
+    Exporter,
+    ExportReport,
+    LeftOut,
+    SeedExporter,
+    SeedStructure,
+)
 
 __all__ = [
     "EXPORTERS",
     "ExportReport",
     "Exporter",
     "LeftOut",
-    "Seed",
     "SeedExporter",
+    "SeedStructure",
     "exporter_names",
     "get_exporter",
 ]

@@ -23,7 +23,7 @@ SEED_KEY = "gencsp_seed"
 
 _ROWS = "SELECT id, positions, energy, type, cell FROM structures ORDER BY id"
 _TEXTS = "SELECT id, value FROM text_key_values WHERE key = ?"
-#: Steps on the way to a minimum, where AGOX was told to keep them.
+#: Intermediate steps of relaxations, where AGOX keeps them.
 _STEPS = "SELECT id FROM int_key_values WHERE key = 'final' AND value = 0"
 
 

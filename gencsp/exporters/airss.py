@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.geometry import cell_to_cellpar, cellpar_to_cell
 
 from gencsp.errors import StructureFileError
-from gencsp.exporters.base import Batch, Rules, Seed, SeedExporter
+from gencsp.exporters.base import Batch, Rules, SeedExporter, SeedStructure
 from gencsp.exporters.cells import wrap
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.results import Found
@@ -69,7 +69,7 @@ def _random_cell(batch: Batch) -> str:
     )
 
 
-def _exact_cell(seed: Seed) -> str:
+def _exact_cell(seed: SeedStructure) -> str:
     """A cell that ``buildcell`` passes through as it is; by default it would randomise it."""
     lattice = "\n".join(" ".join(f"{x:.12f}" for x in row) for row in seed.atoms.cell.array)
     scaled = wrap(seed.atoms.get_scaled_positions())

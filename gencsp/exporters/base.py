@@ -1,4 +1,4 @@
-"""The contract between a pool and another CSP code, and what every exporter of ours shares."""
+"""The contract of exporters to other CSP codes, and the base of those of gencsp."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gencsp.errors import ExportError
 from gencsp.exporters.folder import new_folder
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.results import Found, read_back
-from gencsp.exporters.selection import Batch, LeftOut, Rules, Seed, choose
+from gencsp.exporters.selection import Batch, LeftOut, Rules, SeedStructure, choose
 from gencsp.plugins import Configured, Registry
 
-__all__ = ["Batch", "ExportReport", "Exporter", "LeftOut", "Rules", "Seed", "SeedExporter"]
+__all__ = ["Batch", "ExportReport", "Exporter", "LeftOut", "Rules", "SeedExporter", "SeedStructure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,22 +28,22 @@ class ExportReport:
         code: name of the exporter.
         folder: where to.
         composition: reduced formula of all seeds.
-        seeds: what was handed over, in the order of the pool.
-        left_out: structures that the code would have refused, with the reason.
-        start: how to go on, for people.
+        seeds: the seed structures written, in the order of the pool.
+        left_out: structures that the code would refuse, with the reason.
+        start: what to do next, in words.
     """
 
     code: str
     folder: Path
     composition: Composition
-    seeds: tuple[Seed, ...]
+    seeds: tuple[SeedStructure, ...]
     left_out: tuple[LeftOut, ...]
     start: str
 
 
 @runtime_checkable
 class Exporter(Protocol):
-    """Anything that hands a pool to another code and reads its results.
+    """Writes a pool as input of another code and reads the results of that code.
 
     ``write`` makes a new folder, whole or not at all; ``read_results`` reads the folder once the
     code has run in it.
@@ -68,19 +68,19 @@ class Exporter(Protocol):
         Args:
             pool: structures of one composition, or of several with ``formula``.
             folder: a new or empty one.
-            formula: the composition to hand over; others are left out.
+            formula: the composition to write; others are left out.
             atoms: atoms in a cell; those of another size are left out.
             fit: make supercells, or take primitive cells, to reach ``atoms``.
 
         Raises:
-            ExportError: none can be handed over, or the pool has several compositions.
+            ExportError: no structure can be written, or the pool has several compositions.
             CompositionError: ``formula`` cannot be read.
             StoreError: the folder holds something, cannot be written, or is full.
         """
         ...
 
     def read_results(self, folder: Path | str) -> Iterator[Atoms]:
-        """Relaxed structures that the code left, with provenance and, where found, energy in eV.
+        """Relaxed structures of the code, with provenance and, where found, energy in eV.
 
         Raises:
             StructureFileError: there are no results, or they cannot be read.
@@ -89,14 +89,14 @@ class Exporter(Protocol):
 
 
 class SeedExporter(Configured):
-    """Base of exporters: what is common to all of them; see :class:`Exporter`.
+    """Base of exporters, see :class:`Exporter`.
 
     Options are checked fields of the class, set once.
 
     Attributes:
         name: of the code.
         rules: what the code accepts.
-        start: how to start the code, for people.
+        start: how to start the code, in words.
     """
 
     kind: ClassVar[str] = "exporter"
@@ -112,7 +112,7 @@ class SeedExporter(Configured):
         raise NotImplementedError
 
     def check_folder(self, folder: Path) -> None:
-        """Raise for a final folder that the code could not work in."""
+        """Raise if the code cannot run in this folder."""
 
     def write(
         self,

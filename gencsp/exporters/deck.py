@@ -1,4 +1,4 @@
-"""The deck of an export: what a program in ``seeds/`` is told."""
+"""The deck of an export: the settings of a program in ``seeds/``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ class ExportDeck(Deck):
     fit: bool = Field(False, description="Make supercells, or take primitive cells, to reach it.")
 
     def export(self, code: str) -> ExportReport:
-        """Hand the pool to a code; see :meth:`gencsp.exporters.Exporter.write` for what is
-        raised.
-        """
+        """Write the pool for a code; raises what :meth:`gencsp.exporters.Exporter.write` does."""
         return EXPORTERS.make(code).write(
             read_structures(self.pool),
             self.folder,

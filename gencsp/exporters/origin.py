@@ -1,4 +1,4 @@
-"""The map from seeds to the structures that they were: ``gencsp-seeds.json`` in every export."""
+"""The map from seed structures to their origin: ``gencsp-seeds.json`` in every export."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class SeedMap:
 
     @classmethod
     def of(cls, code: str, batch: Batch, files: Sequence[str], left_out: Sequence[LeftOut]) -> Self:
+        """The map of a batch; ``files`` holds the file of each structure, in the batch's order."""
         return cls(
             code=code,
             composition=str(batch.composition),
@@ -69,6 +70,7 @@ class SeedMap:
         )
 
     def write(self, folder: Path) -> None:
+        """Write the map into ``folder`` as JSON."""
         content = {"format": _FORMAT} | asdict(self)
         text = json.dumps(content, indent=1, ensure_ascii=False, default=_plain)
         (folder / MAP).write_text(text + "\n", encoding="utf-8")

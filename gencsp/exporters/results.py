@@ -23,10 +23,10 @@ class Found:
 
     Attributes:
         atoms: species, positions and cell.
-        name: what the code calls it.
+        name: its name in the code.
         energy: eV per cell; ``None`` where the code gives none.
         seed: name of the seed that it was relaxed from; ``None`` for offspring and where unknown.
-        origin: what the code says of where it comes from.
+        origin: its origin in the words of the code.
     """
 
     atoms: Atoms
@@ -39,7 +39,7 @@ class Found:
 def read_back(
     folder: Path, *, code: str, find: Callable[[Path, SeedMap], Iterator[Found]]
 ) -> Iterator[Atoms]:
-    """What ``find`` finds in a folder, each with its provenance.
+    """Structures that ``find`` finds in a folder, with provenance.
 
     ``structure_id`` is the code and the code's own name; ``parents`` the id of the seed, where it
     is known; ``proposer`` and ``model`` those of the seed, else the code; ``origin`` what the code

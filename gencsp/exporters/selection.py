@@ -44,15 +44,16 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seed:
-    """One structure as it is handed over.
+class SeedStructure:
+    """One structure of a pool as it is written for a code.
 
     Attributes:
         name: letters and digits only, so that no shell, parser or database trips over it.
         atoms: species, positions and cell; atoms grouped by species in the batch's order, wrapped
             into a right-handed cell.
         structure_id: of the structure in the pool, or its place there.
-        changes: what was done to it: supercells and primitive cells when told, else harmless.
+        changes: what was done to it. Supercells and primitive cells are made on request only; other
+            changes do not alter the crystal.
         energy: eV per cell, where the pool has it.
         provenance: as the pool has it.
     """
@@ -67,7 +68,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A structure that the code would have refused, and why."""
+    """A structure that the code would refuse, and why."""
 
     structure_id: str
     reason: str
@@ -84,7 +85,7 @@ class Batch:
     """
 
     composition: Composition
-    seeds: tuple[Seed, ...]
+    seeds: tuple[SeedStructure, ...]
     home: Path
 
     @property
@@ -135,7 +136,7 @@ def choose(
     sound = [number for number in range(len(pool)) if number not in reasons]
     composition = _one_composition([pool[n] for n in sound], formula, reasons, code)
     size = _size([pool[n] for n in sound], composition, rules, code=code, asked=atoms)
-    seeds: list[Seed] = []
+    seeds: list[SeedStructure] = []
     for number in sound:
         seed = _as_seed(pool[number], name=f"seed{len(seeds) + 1:04d}", id=ids[number])
         made = _fitted(seed, composition, rules, code=code, size=size, fit=fit)
@@ -199,16 +200,16 @@ def _size(
     if not rules.same_size:
         return None
     sizes = Counter(len(a) for a in sound if composition.matches(a) and len(a) >= rules.min_atoms)
-    # The commonest size leaves out the fewest; of equals the smallest is the cheapest.
+    # The most common size leaves out the fewest structures; among equals the smallest is cheapest.
     return min(sizes, key=lambda size: (-sizes[size], size), default=None)
 
 
-def _as_seed(atoms: Atoms, *, name: str, id: str) -> Seed:
+def _as_seed(atoms: Atoms, *, name: str, id: str) -> SeedStructure:
     energy = None
     if isinstance(atoms.calc, SinglePointCalculator):
         energy = atoms.calc.results.get("energy")
         energy = float(energy) if energy is not None and np.isfinite(energy) else None
-    return Seed(
+    return SeedStructure(
         name=name,
         atoms=atoms,
         structure_id=id,
@@ -218,8 +219,14 @@ def _as_seed(atoms: Atoms, *, name: str, id: str) -> Seed:
 
 
 def _fitted(
-    seed: Seed, composition: Composition, rules: Rules, *, code: str, size: int | None, fit: bool
-) -> Seed | str:
+    seed: SeedStructure,
+    composition: Composition,
+    rules: Rules,
+    *,
+    code: str,
+    size: int | None,
+    fit: bool,
+) -> SeedStructure | str:
     """The seed as the code accepts it, or the reason why there is no such form."""
     if not composition.matches(seed.atoms):
         return f"{Composition.of(seed.atoms)} is not {composition}"

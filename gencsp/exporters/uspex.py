@@ -9,7 +9,7 @@ from pathlib import Path
 from ase.geometry import cell_to_cellpar
 
 from gencsp.errors import StructureFileError
-from gencsp.exporters.base import Batch, Rules, Seed, SeedExporter
+from gencsp.exporters.base import Batch, Rules, SeedExporter, SeedStructure
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.poscar import read_poscars, write_poscar
 from gencsp.exporters.results import Found
@@ -36,7 +36,7 @@ def _write(batch: Batch, folder: Path) -> list[str]:
     return [_SEEDS] * len(batch.seeds)
 
 
-def _title(number: int, seed: Seed) -> str:
+def _title(number: int, seed: SeedStructure) -> str:
     """As USPEX titles its own; it goes through a shell, so nothing of the pool is in it."""
     lengths_and_angles = " ".join(f"{x:.3f}" for x in cell_to_cellpar(seed.atoms.cell.array))
     group = space_group(seed.atoms, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE)

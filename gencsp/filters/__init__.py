@@ -1,4 +1,4 @@
-"""Filters of crystal structures, one file each, and the funnel that puts them in a row.
+"""Filters of crystal structures, one file each, and the funnel that applies them in order.
 
 They are found by name through entry points. Protocol and letters (A to E) are those of PIGEN
 (A. Vasylenko et al., *Physics-informed diffusion models for extrapolating crystal structures beyond

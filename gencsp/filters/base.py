@@ -1,7 +1,7 @@
-"""What every filter offers: a name, and a verdict on one crystal.
+"""The contract of filters, and their verdict on one crystal.
 
-A filter asks one question of one structure as it is; :mod:`gencsp.filters.funnel` puts several in a
-row. Filters are found by name through the entry points ``gencsp.filters``.
+A filter tests one structure without changing it; :mod:`gencsp.filters.funnel` applies several in
+order. Filters are found by name through the entry points ``gencsp.filters``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Window = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a filter says of a structure.
+    """The verdict of a filter on a structure.
 
     Attributes:
-        passed: whether the structure goes on.
+        passed: whether the structure passes.
         value: what was measured, in the filter's unit; not a number where it could not be.
         threshold: the window (low, high) in which ``value`` passes.
         name: of the filter.
-        note: what the number does not say, such as pairs that no reference crystal has.
+        note: more about the value, such as pairs that no reference crystal has; may be empty.
     """
 
     passed: bool
@@ -39,8 +39,11 @@ class Verdict:
     note: str = ""
 
     def write(self, atoms: Atoms) -> None:
-        """Set flat keys in ``atoms.info``: ``filter_NAME`` (passed), and, where there is one,
-        ``filter_NAME_value``, ``_low``, ``_high`` and ``_note``."""
+        """Write the verdict into ``atoms.info``, one key for each of its parts.
+
+        ``filter_NAME`` says whether the structure passed; ``filter_NAME_value``, ``_low``,
+        ``_high`` and ``_note`` are written where there is one.
+        """
         key = f"{FILTER_PREFIX}{self.name}"
         parts: dict[str, bool | float | str] = {"": self.passed}
         for part, number in zip(
@@ -57,12 +60,12 @@ class Verdict:
 
 @runtime_checkable
 class Filter(Protocol):
-    """A question to one crystal.
+    """Tests one crystal.
 
     Attributes:
         name: unique among the filters of a funnel.
         quantity: what ``Verdict.value`` is, with its unit, for tables and axes.
-        costly: takes seconds rather than milliseconds; a funnel asks it only of survivors.
+        costly: takes seconds rather than milliseconds; a funnel applies it to survivors only.
         ordered: compares a structure with those it saw before, so that the order of a pool counts
             and one process must judge all of it.
     """

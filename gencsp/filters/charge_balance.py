@@ -51,8 +51,10 @@ class ChargeBalance(ConfiguredFilter):
 
 
 def least_charge(composition: Composition) -> int:
-    """The least absolute charge, in e, that a formula unit can have; huge for an element without
-    oxidation states, such as a noble gas."""
+    """The least absolute charge, in e, that a formula unit can have.
+
+    Very large where an element has no oxidation states, such as a noble gas.
+    """
     reached = {0}
     for symbol, n in composition.counts:
         own = _sums(states_of(symbol), n)

@@ -26,7 +26,7 @@ from gencsp.symmetry.tolerances import SYMPREC
 class Complexity(ConfiguredFilter):
     """K: passes a structure whose complexity (bits per atom) exceeds ``minimum``, the paper's 3.9.
 
-    Symmetry is spglib's, at 0.1 Å and 10 degrees unless told otherwise.
+    Symmetry is spglib's, by default at 0.1 Å and 10 degrees.
     """
 
     name: ClassVar[str] = "complexity"

@@ -47,8 +47,9 @@ class CompositionalNovelty(ConfiguredFilter):
 
 @cache
 def reference_formulas(path: Path | None = None) -> frozenset[str]:
-    """What is known, as :attr:`.Composition.formula_key` spells it, from a file or (``None``) as it
-    ships with gencsp.
+    """Known formulas, spelled as :attr:`.Composition.formula_key` spells them.
+
+    They are read from a file, or from the list that ships with gencsp where it is ``None``.
 
     Raises:
         StructureFileError: the file is missing or empty, or a line is no formula.

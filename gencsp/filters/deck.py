@@ -24,7 +24,7 @@ PIGEN_FUNNEL = (
 
 
 class FilterDeck(Deck):
-    """Settings of ``gencsp filter``: the funnel, and what goes with it."""
+    """Settings of ``gencsp filter``: the filters, and how they are run."""
 
     filters: tuple[dict[str, Any], ...] = Field(
         tuple({"name": name} for name in PIGEN_FUNNEL),

@@ -24,8 +24,10 @@ MATTERGEN = Limits(least_volume=0.1)
 
 
 class Distances(ConfiguredFilter):
-    """A': passes a structure whose shortest distance (Å, periodic images included) is above
-    ``minimum`` and whose cell has at least 0.1 Å³."""
+    """A': the shortest distance (Å, periodic images included) is above ``minimum``.
+
+    The cell must have at least 0.1 Å³, too.
+    """
 
     name: ClassVar[str] = "distances"
     quantity: ClassVar[str] = "shortest distance (Å)"

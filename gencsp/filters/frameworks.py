@@ -45,7 +45,7 @@ class Framework:
 
     @classmethod
     def of(cls, atoms: Atoms, *, symprec: float = SYMPREC) -> Framework:
-        """The framework of a crystal: its primitive cell, as its species have it, made blind."""
+        """The framework of a crystal: its primitive cell, whose species are then ignored."""
         return cls.of_primitive(orbits(atoms, symprec=symprec).atoms)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Filters in a row: who passes each alone, and who passes one after the other.
+"""Filters applied in order: which structures pass each alone, and which pass all so far.
 
 Source: PIGEN, Fig. 4 and Extended Data Tables 1-2.
 """

@@ -1,4 +1,4 @@
-"""When two crystals are one, as MatterGen's evaluator has it.
+"""When two crystals count as the same, by the rules of MatterGen's evaluator.
 
 Source: Zeni et al., Nature 639, 624 (2025), and the evaluator published with it. Two ordered
 crystals of one reduced formula are one if
@@ -40,7 +40,7 @@ RADIUS_DIFFERENCE, ELECTRONEGATIVITY_DIFFERENCE = 0.3, 1.0
 
 @dataclass(frozen=True)
 class Candidate:
-    """A crystal with what its comparison needs, computed when first asked for.
+    """A crystal with what its comparison needs, computed when first needed.
 
     Attributes:
         formula: key of the reduced formula; only crystals of one formula are compared.
@@ -54,6 +54,7 @@ class Candidate:
 
     @classmethod
     def of(cls, atoms: Atoms) -> Candidate:
+        """Prepare a crystal for comparison."""
         return cls(
             Composition.of(atoms).formula_key, as_structure(atoms), _crystals().reduced(atoms)
         )

@@ -1,4 +1,4 @@
-"""Pictures of a funnel: who survives, and how each value is distributed (PIGEN, Fig. 4)."""
+"""Plots of a funnel: how many structures survive, and distributions of values (PIGEN, Fig. 4)."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ class Distributions:
             self.windows[verdict.name] = verdict.threshold
 
     def draw(self, folder: Path) -> list[Path]:
-        """One PNG for each filter that measured something, and for ``prototypes`` a second one, of
-        the share of structures that match none of the first N; returns their paths."""
+        """Write a PNG for each filter that measured something; returns their paths.
+
+        ``prototypes`` has a second one: the share of structures that match none of the first N.
+        """
         written = []
         for name, values in self.values.items():
             if name == RANKED and values:
@@ -63,7 +65,7 @@ class Distributions:
 
 
 def draw_survival(summary: Summary, path: Path) -> Path:
-    """Histogram of who passes each filter alone, and who is left after it."""
+    """Bar chart of the structures that pass each filter alone, and that are left after it."""
     stages = summary.stages
     figure, axes = _figure(1.5 + 1.1 * len(stages), 3.2)
     places = np.arange(len(stages))
@@ -118,7 +120,7 @@ def _histogram(axes: Axes, values: np.ndarray, window: Window) -> None:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    # Without pyplot: no window system is asked for, and no figure stays in memory.
+    # Without pyplot, so that no window system is needed and no figure stays in memory.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

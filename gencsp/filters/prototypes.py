@@ -7,7 +7,7 @@ Source: PIGEN, Fig. 3d and Methods, "Crystal structure prototype matching". Two 
 - AFLOW's prototypes, as pymatgen carries them (Mehl et al., Comput. Mater. Sci. 136, S1 (2017)).
 
 How two frameworks are compared stands in :mod:`gencsp.filters.frameworks`. Numbers of atoms in the
-primitive cell must agree and fingerprints be near before pymatgen's matcher is asked.
+primitive cell must agree and fingerprints be near before pymatgen's matcher is called.
 """
 
 from __future__ import annotations

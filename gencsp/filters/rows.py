@@ -1,4 +1,4 @@
-"""One row a structure: its verdicts as CSV or Parquet, written as they come."""
+"""Tables of verdicts as CSV or Parquet, one row for each structure, written as they come."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ class RowWriter(Protocol):
 def row_writer(
     path: Path, names: Sequence[str], *, kind: Literal["csv", "parquet"] = "csv"
 ) -> Iterator[RowWriter]:
-    """A table of verdicts: name, formula, atoms, whether and where it fell, and for each filter
-    whether it was passed, the value and the note.
+    """A table of verdicts, one row for each structure.
+
+    Its columns are name, formula, number of atoms, whether the structure passed and which filter
+    it failed first, and for each filter whether it was passed, the value and the note.
 
     Args:
         path: of the file.
@@ -41,7 +43,7 @@ def row_writer(
         kind: format.
 
     Raises:
-        DeckError: Parquet was asked for, and pyarrow is not installed.
+        DeckError: Parquet is wanted, and pyarrow is not installed.
     """
     if kind == "csv":
         with path.open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Counts of a funnel: each filter alone, and one after the other."""
+"""Counts of a funnel: structures that pass each filter alone, and all filters so far."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StageCount:
 
 @dataclass(slots=True)
 class Summary:
-    """What became of a pool, counted as it passes.
+    """Counts of a pool, collected as its structures are judged.
 
     Attributes:
         names: of the filters, in order.

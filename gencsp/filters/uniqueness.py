@@ -17,7 +17,7 @@ from gencsp.filters.matching import Candidate, Matching, same
 
 
 class Uniqueness(ConfiguredFilter):
-    """Passes a structure that is none of those that this filter saw before, fallen ones included.
+    """Passes a structure that differs from all that this filter judged before, passed or not.
 
     The value is 1 for the first of its kind and 0 for another; the note says which it repeats,
     counted from 1 in the order seen. Put it last: what stands behind it runs in one process.

@@ -33,7 +33,7 @@ def pack(structures: Sequence[Atoms]) -> Packed:
 
 
 class PackedStructures:
-    """Crystals of :func:`pack`, made when asked for."""
+    """Crystals of :func:`pack`, made one at a time when they are needed."""
 
     def __init__(self, data: Packed) -> None:
         self.sizes = np.asarray(data["sizes"], dtype=np.int64)

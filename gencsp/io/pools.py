@@ -1,8 +1,8 @@
-"""Pools of any size as a stream: what each structure is read from, and the reading put off.
+"""Pools of structures of any size as a stream of sources, each read only when it is needed.
 
-Where :func:`gencsp.io.structures.read_structures` reads all and stops at the first bad file, a pool
-is passed on piece by piece, each with its name, and what cannot be read is told when it is asked
-for.
+:func:`gencsp.io.structures.read_structures` reads everything and stops at the first bad file. Here
+the sources are yielded one by one with their names, and a source that cannot be read raises only
+when it is loaded.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class InText:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What is known to be no structure before it is asked for."""
+    """A source that is known to be unreadable before it is loaded."""
 
     name: str
     reason: str
@@ -91,9 +91,11 @@ class Unreadable:
 
 
 def sources(paths: Iterable[Path | str]) -> Iterator[PoolMember]:
-    """The pieces of pools, in order: files of any format that ASE knows, databases, zip archives
-    of such files, and folders of all these. Only extxyz files, databases and archives are opened
-    here, a piece at a time.
+    """The pieces of pools, in order.
+
+    Pools are files of any format that ASE knows, databases, zip archives of such files, and
+    folders of all these. Only extxyz files, databases and archives are opened here, a piece at a
+    time.
 
     Raises:
         StructureFileError: there is no such file or folder.
@@ -184,7 +186,7 @@ class PoolMember(Protocol):
         ...
 
     def load(self) -> Sequence[Atoms]:
-        """The structures, read when asked for.
+        """Read the structures.
 
         Raises:
             StructureFileError: they cannot be read, or are not crystals.

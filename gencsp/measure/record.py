@@ -67,6 +67,7 @@ def record(
     """Write a record to ``path``, readable and whole or not at all; returns the path.
 
     Args:
+        path: of the record.
         measured: what the numbers are, in a sentence, with units.
         sample_size: how many of what the numbers rest on.
         seed: of the random numbers, or all of them; ``None`` where none were drawn.

@@ -62,7 +62,7 @@ def relax_one(
     on_step: StepCallback | None = None,
     on_path: PathCallback | None = None,
 ) -> Relaxed:
-    """Relax one structure with the numbers that ``evaluate`` gives of it, or its verdict.
+    """Relax one structure with the energies, forces and stresses of ``evaluate``.
 
     Results and callbacks name it by ``index``.
     """
@@ -77,9 +77,9 @@ def relax_one(
 
 
 def energy_model(calculator: Calculator) -> tuple[str, str]:
-    """What made a calculator's energies: potential and weights, and a short hash of the weights.
+    """Name of the potential and weights behind a calculator, and a short hash of the weights.
 
-    gencsp's own calculators say so; of another one only ASE's name for it is known.
+    gencsp's own calculators have both; for others the name is ASE's and the hash empty.
     """
     name = getattr(calculator, "energy_model", None) or calculator.name
     return str(name), str(getattr(calculator, "energy_digest", ""))

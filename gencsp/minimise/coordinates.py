@@ -33,19 +33,23 @@ class Coordinates:
 
     @classmethod
     def of(cls, structures: Sequence[Atoms]) -> Coordinates:
+        """Coordinates of structures, undeformed."""
         start = Crystals.from_atoms(structures)
         zeros = np.zeros_like(start.cells)
         return cls(start.numbers, start.positions, start.cells, zeros, start.sizes)
 
     @property
     def owner(self) -> IntArray:
+        """Index of the structure that each atom belongs to, shape (n,)."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
     def join(self, other: Coordinates) -> Coordinates:
+        """These structures and then the others."""
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return Coordinates(*(np.concatenate(pair) for pair in pairs))
 
     def take(self, chosen: NDArray[np.bool_]) -> Coordinates:
+        """The structures that are chosen, shape (b,)."""
         rows = chosen[self.owner]
         return Coordinates(
             self.numbers[rows],

@@ -1,4 +1,4 @@
-"""Crystals one after another as NumPy arrays, and what an engine says about them."""
+"""A batch of crystals as NumPy arrays, and the energies and forces that engines compute."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Crystals:
 
     @classmethod
     def from_atoms(cls, structures: Sequence[Atoms]) -> Self:
+        """Numbers, positions and cells of structures, one after another."""
         return cls(
             np.concatenate([a.numbers for a in structures]).astype(np.int64),
             np.concatenate([a.positions for a in structures]),
@@ -50,7 +51,7 @@ class Crystals:
         return np.repeat(np.arange(len(self)), self.sizes)
 
     def as_atoms(self) -> list[Atoms]:
-        """Each as an Atoms of its own."""
+        """Each crystal as an ``Atoms`` object."""
         ends = np.cumsum(self.sizes)
         return [
             Atoms(self.numbers[end - n : end], self.positions[end - n : end], cell=cell, pbc=True)
@@ -75,7 +76,7 @@ class Values:
         stresses: symmetric, eV/Å³ in ASE's sign, shape (b, 3, 3).
         closest: shortest distance between two atoms of each crystal in Å, shape (b,).
         failures: the verdict on each crystal that could not be evaluated, else ``None``.
-        magmoms: μ_B, shape (n,), where asked for.
+        magmoms: μ_B, shape (n,), where requested.
     """
 
     energies: FloatArray

@@ -44,6 +44,7 @@ class FireState:
 
     @classmethod
     def initial(cls, rows: IntArray) -> Self:
+        """Structures at rest with ``rows`` rows of generalised coordinates each, shape (b,)."""
         b = len(rows)
         return cls(
             rows,

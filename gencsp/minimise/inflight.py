@@ -38,9 +38,9 @@ def relax_in_flight(
     """Relax a stream of structures with at most ``max_atoms`` atoms in flight (or one structure).
 
     Yields each structure as it finishes; reads the stream only as room comes free. The structures
-    are numbered from ``first``. ``on_step`` is
-    told of every step as it happens, ``on_path`` of the whole path of each structure when it is
-    done. A structure whose constraints cannot be held comes back with the reason.
+    are numbered from ``first``. ``on_step`` is called at every step, ``on_path`` with the path of
+    each structure when it is done. A structure whose constraints cannot be held is returned with
+    the reason.
     """
     waiting = enumerate(structures, first)
     minimiser = MINIMISERS.make(settings.minimiser)
@@ -82,7 +82,7 @@ def relax_in_flight(
 
 @dataclass(frozen=True, slots=True)
 class Watchers:
-    """Who is told of what happens: of every step, and of whole paths."""
+    """Callbacks: of every step, and of whole paths."""
 
     on_step: StepCallback | None = None
     on_path: PathCallback | None = None
@@ -96,7 +96,7 @@ def _advance(
     evaluate: Evaluate,
     watchers: Watchers,
 ) -> tuple[Coordinates, NDArray[np.bool_], list[Relaxed]]:
-    """One force call and one step for all; what stays, and what has finished."""
+    """One force call and one step for all; returns those that go on and those that finished."""
     crystals, deformations = coordinates.crystals()
     values = evaluate(crystals)
     pressure = settings.pressure * units.GPa

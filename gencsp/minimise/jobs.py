@@ -1,4 +1,4 @@
-"""Structures in flight: where each has got to, and the result that it ends as."""
+"""Structures in flight: the present point of each, and its result at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gencsp.minimise.verdicts import check_input
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The point that a relaxation has got to, in eV and Å."""
+    """The point that a relaxation has reached, in eV and Å."""
 
     cell: FloatArray
     positions: FloatArray
@@ -48,7 +48,7 @@ class Relaxation:
 
 
 def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraints, Atoms] | Relaxed:
-    """What holds a structure and where it starts, or the verdict that it cannot even start."""
+    """The restraints and the start of a structure, or the result that it cannot be relaxed."""
     verdict = check_input(source)
     if verdict is not None:
         return failed(index, source.copy(), verdict)
@@ -63,6 +63,7 @@ def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraint
 def place_of(
     job: Relaxation, crystals: Crystals, values: Values, i: int, enthalpy: float, fmax: float
 ) -> Place:
+    """Point ``i`` of a batch, with its enthalpy (eV) and largest force (eV/Å)."""
     rows = _rows(job, crystals, i)
     return Place(
         cell=crystals.cells[i],
@@ -82,7 +83,7 @@ def _rows(job: Relaxation, crystals: Crystals, i: int) -> slice:
 
 
 def _moved(job: Relaxation, cell: FloatArray, positions: FloatArray) -> Atoms:
-    """The structure of a job, elsewhere."""
+    """The structure of a relaxation with other positions and another cell."""
     atoms: Atoms = job.source.copy()
     atoms.set_constraint()
     atoms.set_cell(cell)
@@ -98,7 +99,7 @@ def dead_end(job: Relaxation, crystals: Crystals, i: int, outcome: Outcome) -> R
 
 
 def structure_at(job: Relaxation, place: Place) -> Atoms:
-    """The structure of a job at a point of its path, with the numbers there."""
+    """The structure at a point of its path, with energy, forces and stress there."""
     atoms = _moved(job, place.cell, place.positions)
     stress = np.asarray(full_3x3_to_voigt_6_stress(place.stress))
     atoms.calc = SinglePointCalculator(
@@ -130,7 +131,7 @@ def finish(job: Relaxation, outcome: Outcome) -> Relaxed:
 def failed(
     index: int, atoms: Atoms, outcome: Outcome, *, steps: int = 0, reason: str = ""
 ) -> Relaxed:
-    """What is left of a structure that could not be evaluated: no numbers, only the verdict."""
+    """The result of a structure that could not be evaluated: an outcome without energies."""
     atoms.calc = None
     nan = float("nan")
     return Relaxed(

@@ -18,25 +18,25 @@ from gencsp.plugins import Configured, Registry
 
 @runtime_checkable
 class BatchMinimiser(Protocol):
-    """Turns generalised forces into displacements, for structures that come and go.
+    """Turns generalised forces into displacements, for a batch whose structures change.
 
     Every structure has a row of three coordinates for each atom and three for its cell. A round is
     ``judge``, ``take`` for those that go on, ``step``.
     """
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:
-        """Take on structures of so many atoms (b,) and volumes (b,) in Å³."""
+        """Add structures, given their numbers of atoms (b,) and volumes (b,) in Å³."""
         ...
 
     def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
-        """What becomes of the points with forces (r, 3) in eV/Å and enthalpies (b,) in eV.
+        """Judge the points with forces (r, 3) in eV/Å and enthalpies (b,) in eV.
 
-        A point without numbers has an enthalpy that is not finite.
+        A point that could not be evaluated has an enthalpy that is not finite.
         """
         ...
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
-        """Let go of the structures for which ``chosen`` (b,) is false."""
+        """Remove the structures for which ``chosen`` (b,) is false."""
         ...
 
     def step(self) -> FloatArray:
@@ -45,24 +45,28 @@ class BatchMinimiser(Protocol):
 
 
 class Fire:
-    """FIRE over the whole batch at once. It accepts every point that has numbers."""
+    """FIRE over the whole batch at once. It accepts every point whose enthalpy is finite."""
 
     def __init__(self) -> None:
         self._state = FireState.initial(np.zeros(0, dtype=np.int64))
         self._forces = np.zeros((0, 3))
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:  # noqa: ARG002
+        """See :class:`BatchMinimiser`."""
         self._state = self._state.join(FireState.initial(sizes + 3))
 
     def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        """See :class:`BatchMinimiser`."""
         self._forces = forces
         return [Point.ACCEPTED if np.isfinite(e) else Point.DEAD_END for e in enthalpies]
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
+        """See :class:`BatchMinimiser`."""
         self._forces = self._forces[np.repeat(chosen, self._state.rows)]
         self._state = self._state.take(chosen)
 
     def step(self) -> FloatArray:
+        """See :class:`BatchMinimiser`."""
         self._state, move = fire_step(self._state, self._forces)
         return move
 
@@ -84,6 +88,7 @@ class QuasiNewton:
         self._each: list[TrustRegion | _FireAlone] = []
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:
+        """See :class:`BatchMinimiser`."""
         for size, volume in zip(sizes.tolist(), volumes.tolist(), strict=True):
             large = size > self._settings.most_atoms
             self._each.append(
@@ -91,6 +96,7 @@ class QuasiNewton:
             )
 
     def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
+        """See :class:`BatchMinimiser`."""
         ends = np.cumsum([one.rows for one in self._each])
         return [
             one.judge(part, float(value))
@@ -102,9 +108,11 @@ class QuasiNewton:
         ]
 
     def take(self, chosen: NDArray[np.bool_]) -> None:
+        """See :class:`BatchMinimiser`."""
         self._each = [one for one, stays in zip(self._each, chosen, strict=True) if stays]
 
     def step(self) -> FloatArray:
+        """See :class:`BatchMinimiser`."""
         return np.concatenate([one.step() for one in self._each])
 
 
@@ -129,9 +137,7 @@ class FireOptions(ConfiguredMinimiser):
 
 
 class QuasiNewtonOptions(ConfiguredMinimiser):
-    """Options of :class:`QuasiNewton`; see
-    :class:`~gencsp.minimise.settings.TrustRegionSettings`.
-    """
+    """Options of :class:`QuasiNewton`, the fields of :class:`.TrustRegionSettings`."""
 
     name = "quasi-newton"
 
@@ -156,7 +162,7 @@ class QuasiNewtonOptions(ConfiguredMinimiser):
 
     @property
     def settings(self) -> TrustRegionSettings:
-        """The same numbers for those who compute with them."""
+        """The same values as :class:`.TrustRegionSettings`."""
         return TrustRegionSettings(**self.model_dump())
 
     def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002

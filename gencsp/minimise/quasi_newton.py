@@ -29,7 +29,7 @@ FAILURES = 8
 
 
 class Point(Enum):
-    """What a minimiser makes of a point that it moved to."""
+    """How a minimiser judges a point that it moved to."""
 
     ACCEPTED = auto()
     TAKEN_BACK = auto()

@@ -31,7 +31,7 @@ _SPANNED = 1e-8
 class NoSymmetryFound(Exception):
     """spglib finds no space group, as where atoms overlap.
 
-    Never seen by users: it becomes the verdict "input cannot be evaluated".
+    Not seen by users: it becomes the outcome "input cannot be evaluated".
     """
 
 
@@ -77,7 +77,7 @@ class Symmetry:
 
 @dataclass(frozen=True, slots=True)
 class Restraints:
-    """What holds one structure.
+    """The restraints of one structure.
 
     Attributes:
         fixed: atoms that stay, sorted. With a symmetry these are whole orbits: where one atom of
@@ -93,7 +93,7 @@ class Restraints:
 
     @classmethod
     def of(cls, atoms: Atoms, settings: RelaxSettings) -> tuple[Restraints, Atoms]:
-        """Read a structure's constraints; the structure comes back symmetrised where it is kept so.
+        """Read the constraints of a structure; the structure is symmetrised where that is kept.
 
         With fixed atoms nothing is moved onto exact sites: the symmetry is that of the start within
         ``settings.symprec``.
@@ -140,13 +140,17 @@ class Restraints:
 
     @property
     def idle(self) -> bool:
+        """Whether nothing is restrained."""
         return self.symmetry is None and self.directions is None and not len(self.fixed)
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The constraints of one structure: directions (k, 3) forbidden to each atom, its symmetry,
-    and the name of what forbids directions."""
+    """The constraints of one structure.
+
+    Directions (k, 3) that are forbidden to each atom, the symmetry, and the name of the constraint
+    that forbids the directions.
+    """
 
     forbidden: dict[int, list[FloatArray]]
     symmetry: Symmetry | None

@@ -1,4 +1,4 @@
-"""What a relaxation hands back, and the verdicts it can come to."""
+"""The result of a relaxation, and how a relaxation can end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     STOPPED = "stopped on request"
 
 
-#: Told of every point that a relaxation moves to, as it happens: index of the structure, step
+#: Called at every point that a relaxation moves to: index of the structure, step
 #: (0 for the start), energy in eV, fmax in eV/Å. ``False`` (anything false but ``None``) stops that
 #: structure with the verdict ``STOPPED``; an exception ends the whole run and reaches its caller.
 StepCallback = Callable[[int, int, float, float], bool | None]
@@ -51,8 +51,8 @@ class Relaxed:
         fmax: largest generalised force at the end, eV/Å (ASE's convergence measure).
         stress: Voigt stress at the end, eV/Å³, shape (6,) in ASE's sign and order.
         steps: minimiser steps taken.
-        outcome: the verdict.
-        reason: what the verdict does not say, such as the name of a constraint; empty otherwise.
+        outcome: how the relaxation ended.
+        reason: details of the outcome, such as the name of a constraint; may be empty.
         energy_model: potential and weights that made the numbers, such as "chgnet-0.3.0".
         energy_digest: short hash of those weights; empty where there is none.
     """
@@ -70,11 +70,12 @@ class Relaxed:
     energy_digest: str = ""
 
     def made_by(self, model: str, digest: str) -> Self:
-        """The same with the potential that made it."""
+        """A copy that names the potential behind the energies."""
         return replace(self, energy_model=model, energy_digest=digest)
 
     @property
     def converged(self) -> bool:
+        """Whether the forces and stresses fell below their limits."""
         return self.outcome is Outcome.CONVERGED
 
     @property

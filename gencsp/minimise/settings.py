@@ -23,7 +23,7 @@ Minimiser = str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRegionSettings:
-    """What the quasi-Newton starts from and may do; chosen in ``benchmarks/minimisers.py``.
+    """Constants of the quasi-Newton minimiser; chosen in ``benchmarks/minimisers.py``.
 
     Attributes:
         atom_stiffness: of the springs that hold the atoms in the first Hessian, eV/Å².

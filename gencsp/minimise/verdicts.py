@@ -1,8 +1,8 @@
-"""When a structure is no longer one: the limits beyond which numbers mean nothing.
+"""Limits beyond which the energies of a potential mean nothing.
 
-A potential trained on crystals gives energies for anything, and the lowest for what it knows least.
-These checks turn such structures into verdicts, the same for every engine; the limits stand in
-:mod:`gencsp.descriptors.flaws`.
+A potential trained on crystals gives energies for any input, and often the lowest ones for inputs
+unlike its training data. These checks end such relaxations with a reason, the same for every
+engine; the limits are those of :mod:`gencsp.descriptors.flaws`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BAD_INPUT = {
 
 
 def check_input(atoms: Atoms) -> Outcome | None:
-    """The verdict on a structure that cannot even be started with, or ``None``.
+    """Why a structure cannot be relaxed at all, or ``None``.
 
     Slabs and molecules are not periodic in three directions. Bad input: no atoms, elements outside
     :data:`gencsp.composition.ELEMENTS`, no volume, or numbers that are not finite. A cell too small

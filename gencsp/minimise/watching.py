@@ -39,7 +39,7 @@ class Trajectories:
         self.target = target
 
     def check(self, structures: Iterable[Atoms]) -> Iterator[Atoms]:
-        """The structures again, looked at far enough to know that they fit the target.
+        """Yield the structures unchanged, after checking that the target can take them all.
 
         Raises:
             RequestError: a target for one structure, and there are several.
@@ -54,7 +54,7 @@ class Trajectories:
         return chain(first, left)
 
     def write(self, index: int, path: Sequence[Atoms]) -> None:
-        """Write one path; a structure that never got under way has none."""
+        """Write one path; a structure that could not be evaluated has none."""
         if not path:
             return
         frames = [writable(atoms) for atoms in path]
@@ -126,15 +126,15 @@ def open_log(target: LogTarget | None) -> Iterator[IO[str] | None]:
 
 
 def told_both(log: Log, on_step: StepCallback | None) -> StepCallback:
-    """Write the log, then ask the caller's own callback."""
+    """A callback that writes the log and then calls the caller's own callback."""
 
-    def told(index: int, step: int, energy: float, fmax: float) -> bool | None:
+    def both(index: int, step: int, energy: float, fmax: float) -> bool | None:
         log.step(index, step, energy, fmax)
         return None if on_step is None else on_step(index, step, energy, fmax)
 
-    return told
+    return both
 
 
 def path_writer(trajectories: Trajectories | None) -> PathCallback | None:
-    """What an engine calls with the paths, or ``None`` where nobody wants them."""
+    """The callback that writes paths, or ``None`` where no trajectory is wanted."""
     return None if trajectories is None else trajectories.write

@@ -1,7 +1,6 @@
-"""Potentials by name: CHGNet by our own engines, any calculator of ASE by the same contract.
+"""Potentials by name: CHGNet by gencsp's engines, any ASE calculator by the same contract.
 
-Found through entry points; packages of other models are imported only when their model is asked
-for.
+They are found through entry points; packages of other models are imported only when needed.
 """
 
 from gencsp.potentials.ase_engine import AseEngine

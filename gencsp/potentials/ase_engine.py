@@ -1,4 +1,4 @@
-"""Any calculator of ASE as an engine: the same verdicts, minimisers and contract as CHGNet's."""
+"""Any ASE calculator as an engine, with the same minimisers and checks as CHGNet's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.potentials.base import Evaluation
 
-#: Verdicts that come with numbers.
+#: Outcomes of a structure that has an energy.
 _EVALUATED = (Outcome.CONVERGED, Outcome.STEP_LIMIT)
 
 

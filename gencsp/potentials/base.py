@@ -1,4 +1,4 @@
-"""What every CHGNet engine offers, whichever way it computes."""
+"""The contract of engines, which evaluate and relax many structures with one potential."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Evaluation:
         forces: eV/Å, shape (n, 3).
         stress: eV/Å³, shape (6,), Voigt in ASE's sign and order (xx, yy, zz, yz, xz, xy).
         magmoms: magnetic moments in μ_B, shape (n,), non-negative as CHGNet gives them; ``None``
-            unless asked for.
-        failure: ``None`` for a result; else the verdict, and all numbers are NaN.
+            unless requested.
+        failure: ``None`` for a result; else why there is none, and all numbers are NaN.
     """
 
     energy: float
@@ -38,7 +38,7 @@ class Evaluation:
 
     @classmethod
     def failed(cls, outcome: Outcome, n_atoms: int) -> Evaluation:
-        """An evaluation that ended in a verdict instead of numbers."""
+        """An evaluation that failed: its reason, and NaN in place of numbers."""
         return cls(
             energy=float("nan"),
             forces=np.full((n_atoms, 3), np.nan),
@@ -78,8 +78,8 @@ class Engine(Protocol):
         """Relax a stream of structures, yielding each as it finishes.
 
         The iterable is read lazily, as room comes free; ``Relaxed.index`` is the position in it.
-        ``on_step`` is told of every step as it happens and may stop a structure; ``on_path`` is
-        handed the path of each structure when it is done. A structure that cannot be relaxed, or
-        whose constraints cannot be held, comes back with its verdict and never ends the stream.
+        ``on_step`` is called at every step and may stop a structure; ``on_path`` is called with
+        the path of each structure when it is done. A structure that cannot be relaxed, or whose
+        constraints cannot be held, is returned with the reason and does not end the stream.
         """
         ...

@@ -47,8 +47,8 @@ def relax(
     """Relax atoms and cells with CHGNet; structures are yielded as they finish.
 
     The iterable is read lazily, and ``Relaxed.index`` is the position of a structure in it. A
-    structure that cannot be relaxed comes back with its verdict in ``Relaxed.outcome`` and never
-    ends the run: slabs and molecules as "not periodic in three directions", and constraints that
+    structure that cannot be relaxed is returned with the reason in ``Relaxed.outcome`` and does not
+    end the run: slabs and molecules as "not periodic in three directions", and constraints that
     cannot be held as "constraints cannot be held" with the name of the constraint in
     ``Relaxed.reason``.
 
@@ -57,7 +57,7 @@ def relax(
     fixes its whole orbit). ``FixCartesian``, ``FixedPlane`` and ``FixedLine`` are obeyed with
     ``fixed_cell`` and without a kept symmetry. Others, such as ``FixBondLengths``, are refused.
 
-    What holds of results: with ``minimiser="fire"`` they are those of ASE's ``FIRE`` on a
+    Accuracy: with ``minimiser="fire"`` the results are those of ASE's ``FIRE`` on a
     ``FrechetCellFilter`` up to the rounding of forces. The default takes about a third of FIRE's
     force calls; from a start far from any minimum it may end in another one, neither systematically
     higher nor lower (``benchmarks/results/minimisers.json``). The torch engine's forces depend on
@@ -74,9 +74,9 @@ def relax(
         symprec: Å.
         minimiser: by name, "quasi-newton" or "fire", or of another package.
         time_limit: wall seconds for one structure from when it enters the batch.
-        ceiling: give up structures that stay above this enthalpy, eV/atom.
+        ceiling: stop structures that stay above this enthalpy, eV/atom.
         workers: CPU threads.
-        on_step: told of every step as it happens: index of the structure, step, energy in eV, fmax
+        on_step: called at every step with index of the structure, step, energy in eV, fmax
             in eV/Å. Returning ``False`` stops that structure; an exception ends the run. It is
             called from the threads that relax, one call at a time.
         trajectory: where the paths go, each when its structure is done. For one structure a path or
@@ -130,11 +130,11 @@ def _watched(
 ) -> Iterator[Relaxed]:
     """Relax with a log and trajectories; the log is open for as long as the results are read."""
     with open_log(logfile) as file:
-        told = on_step if file is None else told_both(Log(file, settings.minimiser), on_step)
+        both = on_step if file is None else told_both(Log(file, settings.minimiser), on_step)
         yield from engine.relax(
             structures,
             settings,
             workers=workers,
-            on_step=told,
+            on_step=both,
             on_path=path_writer(trajectories),
         )

@@ -17,7 +17,7 @@ from gencsp.errors import EngineError, PotentialError
 from gencsp.plugins import Choice, Configured, Registry
 from gencsp.potentials.base import Engine
 
-#: The potential of everything, unless another one is asked for.
+#: The default potential.
 DEFAULT = "chgnet"
 
 
@@ -27,7 +27,7 @@ class PotentialContext:
 
     Attributes:
         engine: "native", "torch" or "auto", for potentials that gencsp's own engines run.
-        device: a torch device; ``None`` leaves it to the potential.
+        device: a torch device; ``None`` for the potential's own choice.
     """
 
     engine: Literal["auto", "native", "torch"] = "auto"
@@ -40,7 +40,7 @@ class PotentialContext:
 class ConfiguredPotential(Configured):
     """Base of the options of potentials; ``build`` loads one.
 
-    What stands behind the colon in ``NAME:MODEL`` sets the option that ``main`` names.
+    The text after the colon in ``NAME:MODEL`` sets the option that ``main`` names.
     """
 
     kind: ClassVar[str] = "potential"

@@ -1,4 +1,4 @@
-"""What another potential says of the best structures of a search, and where the two disagree."""
+"""The best structures of a search relaxed with another potential, and where the two disagree."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from gencsp.potentials.base import Engine
 
 #: Two potentials disagree about a structure whose place above the lowest of its composition differs
-#: by more than this, eV/atom: a usual bar for what may exist.
+#: by more than this, eV/atom: a usual limit for metastable phases.
 TOLERANCE = 0.025
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """One structure as two potentials see it, each after relaxing it.
+    """One structure by two potentials, each after relaxing it.
 
     Energies are enthalpies above the lowest structure of the same composition that was judged, each
     potential's own, eV/atom: energies of different models are never compared as such.
@@ -54,12 +54,12 @@ class Opinion:
 
     @property
     def disagreement(self) -> str:
-        """Where the two disagree about it, in words; empty where they agree."""
+        """How the two potentials disagree, in words; empty where they agree."""
         if self.outcome is not Outcome.CONVERGED:
             return str(self.outcome)
         if not self.same:
             return "another crystal"
-        # Not less than: NaN agrees with nothing.
+        # Written so that NaN counts as a disagreement.
         if not abs(self.first - self.second) <= TOLERANCE:
             return f"{self.second - self.first:+.3f} eV/atom"
         return ""
@@ -77,11 +77,11 @@ def second_opinion(
 
     Args:
         structures: ranked, with ``energy_per_atom`` or ``enthalpy_per_atom`` (eV/atom) in ``info``;
-            duplicates (``duplicate_of``) are passed over.
+            duplicates (``duplicate_of``) are skipped.
         potential: the other one.
         top: how many are judged.
         settings: how to relax, those of the search; ``None`` for the defaults.
-        report: told how many are done, after each.
+        report: called with the number of finished structures, after each.
 
     Returns:
         In the order of the other potential's energies, composition by composition; failures last.

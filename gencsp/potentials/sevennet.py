@@ -1,4 +1,4 @@
-"""SevenNet (Park et al., J. Chem. Theory Comput. 20, 4857 (2024)): a second opinion."""
+"""SevenNet (Park et al., J. Chem. Theory Comput. 20, 4857 (2024))."""
 
 from __future__ import annotations
 

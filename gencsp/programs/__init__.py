@@ -1,4 +1,4 @@
-"""Other people's programs, each in its own environment, watched over by custodian."""
+"""External programs, each in its own environment, supervised by custodian."""
 
 from gencsp.programs.launch import Launch, Limits
 from gencsp.programs.supervise import Supervised

@@ -22,12 +22,13 @@ _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|Errno 28|EN
 
 
 class Handler(ErrorHandler):  # type: ignore[misc]  # custodian is untyped
-    """What all of them share: the launch that they look at, and how they are written down."""
+    """Base of the handlers: the launch that they watch, and how faults are recorded."""
 
     def __init__(self, launch: Launch) -> None:
         self.launch = launch
 
     def as_dict(self) -> dict[str, Any]:
+        """Module and class, as custodian writes them into its records."""
         return {"@module": type(self).__module__, "@class": type(self).__name__}
 
     def fault(self, what: str, action: str | None) -> dict[str, Any]:
@@ -48,10 +49,12 @@ class TimeLimit(Handler):
     is_monitor = True
 
     def check(self, directory: str = "./") -> bool:  # noqa: ARG002
+        """Whether it has happened; see :class:`custodian.custodian.ErrorHandler`."""
         running = self.launch.process is not None and self.launch.process.poll() is None
         return running and self._elapsed() > self.launch.limits.seconds
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002
+        """Say what happened and what is done; see :class:`custodian.custodian.ErrorHandler`."""
         return self.fault(f"not done after {self.launch.limits.seconds:g} s", "start again")
 
     def _elapsed(self) -> float:
@@ -64,6 +67,7 @@ class Silence(Handler):
     is_monitor = True
 
     def check(self, directory: str = "./") -> bool:  # noqa: ARG002
+        """Whether it has happened; see :class:`custodian.custodian.ErrorHandler`."""
         limit = self.launch.limits.silence
         process = self.launch.process
         if limit is None or process is None or process.poll() is not None:
@@ -71,6 +75,7 @@ class Silence(Handler):
         return self.launch.used()[1] > limit
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002
+        """Say what happened and what is done; see :class:`custodian.custodian.ErrorHandler`."""
         return self.fault(f"wrote nothing for {self.launch.limits.silence:g} s", "start again")
 
 
@@ -80,11 +85,13 @@ class DiskLimit(Handler):
     is_monitor = True
 
     def check(self, directory: str = "./") -> bool:  # noqa: ARG002
+        """Whether it has happened; see :class:`custodian.custodian.ErrorHandler`."""
         if self.launch.stopped:
             return False
         return self.launch.used()[0] > self.launch.limits.disk
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002
+        """Say what happened and what is done; see :class:`custodian.custodian.ErrorHandler`."""
         return self.fault(f"wrote more than {self.launch.limits.disk / 1e9:g} GB", None)
 
 
@@ -92,9 +99,11 @@ class NoSpace(Handler):
     """There is no space left on the device."""
 
     def check(self, directory: str = "./") -> bool:  # noqa: ARG002
+        """Whether it has happened; see :class:`custodian.custodian.ErrorHandler`."""
         return self.failed and bool(_NO_SPACE.search(self.launch.said()))
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002
+        """Say what happened and what is done; see :class:`custodian.custodian.ErrorHandler`."""
         return self.fault("no space left on the device", None)
 
 
@@ -102,11 +111,13 @@ class OutOfMemory(Handler):
     """Memory ran out: try with smaller batches, down to single structures."""
 
     def check(self, directory: str = "./") -> bool:  # noqa: ARG002
+        """Whether it has happened; see :class:`custodian.custodian.ErrorHandler`."""
         if not self.failed:
             return False
         return self.launch.status in _KILLED or bool(_MEMORY.search(self.launch.said()))
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002
+        """Say what happened and what is done; see :class:`custodian.custodian.ErrorHandler`."""
         if self.launch.batch == 1:
             return self.fault("out of memory for a single structure", None)
         self.launch.batch //= 2
@@ -117,28 +128,32 @@ class Crash(Handler):
     """Ended with another status than zero."""
 
     def check(self, directory: str = "./") -> bool:  # noqa: ARG002
+        """Whether it has happened; see :class:`custodian.custodian.ErrorHandler`."""
         said = self.launch.said()
         # The others have seen these already.
         known = self.launch.status in _KILLED or _MEMORY.search(said) or _NO_SPACE.search(said)
         return self.failed and not known
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002
+        """Say what happened and what is done; see :class:`custodian.custodian.ErrorHandler`."""
         words = self.launch.last_words()
         status = self.launch.status
         return self.fault(f"ended with status {status}" + (f" ({words})" if words else ""), "again")
 
 
 class NoOutput(Handler):
-    """Ended well, but left nothing that was asked for."""
+    """Ended well, but left none of the expected output."""
 
     def __init__(self, launch: Launch, is_there: Callable[[], bool]) -> None:
         super().__init__(launch)
         self.is_there = is_there
 
     def check(self, directory: str = "./") -> bool:  # noqa: ARG002
+        """Whether it has happened; see :class:`custodian.custodian.ErrorHandler`."""
         launch = self.launch
         return not launch.stopped and launch.status == 0 and not self.is_there()
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002
+        """Say what happened and what is done; see :class:`custodian.custodian.ErrorHandler`."""
         words = self.launch.last_words()
         return self.fault("left no output" + (f" ({words})" if words else ""), "start again")

@@ -1,4 +1,4 @@
-"""One program, started, watched and ended: the process and nothing that decides."""
+"""One external program as a process: start, status, output and end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSTARTUP")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How far a program may go.
+    """Limits of a program.
 
     Attributes:
         seconds: wall time of one start.
@@ -60,14 +60,14 @@ class Launch:
         command: makes the command of an attempt, one argument each (no shell), from the folder for
             its output and the batch size.
         folder: where it runs.
-        limits: how far it may go.
+        limits: on time, silence, disk and restarts.
         environment: folder of its own environment (a virtual or conda one); ``None`` for ours.
         variables: more environment variables.
         batch: structures made at once; halved when memory runs out.
         apart: each attempt writes to a folder of its own, ``out-1``, ``out-2``, ...; else to
             ``folder``.
         attempt: number of the attempt, from 1; 0 before the first.
-        stopped: somebody asked it to end.
+        stopped: the program was stopped for good.
         ended: this attempt was ended from here.
         faults: what went wrong, one line for each attempt that failed.
     """

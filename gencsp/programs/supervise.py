@@ -1,4 +1,4 @@
-"""A program run by custodian in the background, while somebody reads what it leaves."""
+"""A program run by custodian in the background, while its output is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Self
 from gencsp.errors import ProgramError
 from gencsp.programs.launch import Launch
 
-#: Seconds between two looks at a running program.
+#: Seconds between two checks of a running program.
 POLL = 0.5
 
 

@@ -1,4 +1,4 @@
-"""The contract between a search and whatever proposes its structures."""
+"""The contract of proposers, and the requests that they answer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Request:
         volume_per_atom: Å³/atom; ``None`` predicts it from the composition.
         host: structure whose atoms stay (constrained by ``FixAtoms`` semantics); the proposer adds
             what is missing to reach the composition. ``None`` for none.
-        space_groups: space-group numbers to draw from; ``None`` leaves it to the proposer.
+        space_groups: space-group numbers to draw from; ``None`` for the proposer's own choice.
         pressure: GPa, for proposers that use it.
     """
 
@@ -65,7 +65,7 @@ class Request:
 
 
 def check_size(composition: Composition, units: Sequence[int]) -> None:
-    """Compare the largest cell, of so many formula units, with what can be held.
+    """Check the numbers of formula units and the size of the largest cell.
 
     Raises:
         RequestError: there is no number of units, one is not above zero, or a cell is too large.
@@ -80,37 +80,49 @@ def check_size(composition: Composition, units: Sequence[int]) -> None:
 
 @runtime_checkable
 class Proposer(Protocol):
-    """Anything that proposes structures.
+    """Proposes structures.
 
-    ``propose`` yields lazily, one structure at a time, each with exactly the composition asked
-    for; a structure that cannot be made is counted in ``failures`` and never ends the run. The
-    same generator state gives the same structures.
+    ``propose`` yields lazily, one structure at a time, each with exactly the requested composition;
+    a structure that cannot be made is counted in ``failures`` and does not raise. The same state of
+    the random generator gives the same structures.
     """
 
     @property
-    def name(self) -> str: ...
-    @property
-    def failures(self) -> int: ...
+    def name(self) -> str:
+        """Name under which its structures are recorded."""
+        ...
 
-    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]: ...
+    @property
+    def failures(self) -> int:
+        """Structures so far that could not be made."""
+        ...
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        """Yield up to ``request.n`` structures, one at a time; see the class.
+
+        Args:
+            request: composition, formula units, number and, where given, cell or host.
+            rng: the only source of chance.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposerContext:
-    """What a run says to all its proposers; each takes what concerns it.
+    """Settings of a run for all its proposers; each uses those that it needs.
 
-    Where a proposer has an option of the same meaning, the option counts.
+    An option of a proposer takes precedence over a setting of the same meaning here.
 
     Attributes:
         weights: file of a model; ``None`` for the one that ships with gencsp.
         model: a score model in memory, in place of the file.
         joint_model: a joint model in memory, in place of the file.
-        sampler: how score models sample; ``None`` leaves it to them.
-        joint_sampler: how joint models sample; ``None`` leaves it to them.
+        sampler: settings of the sampler of score models; ``None`` for their defaults.
+        joint_sampler: settings of the sampler of joint models; ``None`` for their defaults.
         min_separations: least distances of pairs of elements, Å, in place of a share of the
             covalent radii.
-        volume_spread: fraction by which the volumes of random crystals spread evenly around the one
-            asked for or predicted, to either side.
+        volume_spread: volumes of random crystals are drawn uniformly within this fraction above and
+            below the requested or predicted one.
     """
 
     weights: Path | None = None
@@ -133,8 +145,8 @@ class ConfiguredProposer(Configured):
 
     Attributes:
         needs_model: whether it runs a score model, which a search then names in its manifest.
-        block: structures of one task of a search, where making more at once is cheaper; ``None``
-            for as many as the search says.
+        block: structures of one task of a search, where larger batches are cheaper; ``None`` for
+            the search's own number.
     """
 
     kind: ClassVar[str] = "proposer"
@@ -153,7 +165,7 @@ class ConfiguredProposer(Configured):
         self._failures[0] += 1
 
     def build(self, context: ProposerContext) -> Proposer:  # noqa: ARG002
-        """The proposer, as these options say; a subclass with ``propose`` is one itself."""
+        """The proposer with these options; a subclass with ``propose`` is itself the proposer."""
         made: Any = self
         proposer: Proposer = made
         return proposer

@@ -1,4 +1,4 @@
-"""What proposers share that sample a diffusion model batch by batch until they have enough."""
+"""Sampling of a diffusion model in batches until enough structures pass the checks."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def until_enough(
     batch_size: int,
     attempts: int,
 ) -> Iterator[Atoms | None]:
-    """n structures that pass, and ``None`` for each one that does not.
+    """Yield n structures that pass, and ``None`` for each one that does not.
 
-    A batch is as large as what is still wanted, never larger than its fixed size: a structure
-    depends on its own generator alone.
+    A batch holds as many structures as are still wanted, at most ``batch_size``; each structure
+    depends on its own random generator alone.
 
     Args:
         n: structures wanted.
         sample: makes a batch.
-        passes: whether a structure counts.
+        passes: whether a structure passes the checks.
         rngs: endless generators.
         batch_size: most structures in a batch.
         attempts: most structures made for each one wanted.
@@ -58,14 +58,18 @@ class ModelProposer(Protocol):
     failures: int
 
     @property
-    def model(self) -> HasDigest: ...
+    def model(self) -> HasDigest:
+        """The model that is sampled."""
+        ...
 
 
 class HasDigest(Protocol):
     """A model that can be named in a structure's provenance."""
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Short hash of the weights."""
+        ...
 
 
 def proposals(
@@ -78,12 +82,17 @@ def proposals(
     attempts: int,
     separation: float,
 ) -> Iterator[Atoms]:
-    """What was asked for, with provenance; what is not, or has atoms too close, counts as failed.
+    """Structures of the requested composition, with provenance.
+
+    Those of another composition or with atoms too close count as failures.
 
     Args:
         proposer: whose structures they are; its failures are counted.
-        request: what was asked for.
-        sample, rngs, batch_size, attempts: see :func:`until_enough`.
+        request: what is wanted.
+        sample: makes a batch, see :func:`until_enough`.
+        rngs: endless generators.
+        batch_size: most structures in a batch.
+        attempts: most structures made for each one wanted.
         separation: see :func:`~gencsp.proposers.checks.keeps_apart`.
     """
     host = request.host

@@ -46,7 +46,7 @@ def propose(
         space_groups: numbers to draw from, for proposers with symmetry.
         pressure: GPa, for proposers that use it.
         options: of the proposer's own, such as ``{"separation": 0.5}``.
-        context: what goes for any proposer, such as the weights or the sampler's settings.
+        context: settings that all proposers share, such as weights and sampler.
 
     Yields:
         Crystals with exactly the composition asked for and their provenance in ``info``.

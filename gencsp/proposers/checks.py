@@ -1,4 +1,4 @@
-"""What every proposed structure must pass: the exact composition, and atoms that keep apart."""
+"""Checks of proposed structures: exact composition and interatomic distances."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ Array = NDArray[np.float64]
 
 
 def keeps_apart(atoms: Atoms, *, separation: float, separations: LeastDistances = NO_PAIRS) -> bool:
-    """Whether a structure has no flaw, the least distances of its pairs among the rest.
+    """Whether a structure has no flaw; distances below the least ones count as flaws.
 
     Args:
         atoms: crystal, periodic in three directions.
-        separation: share of the sum of two covalent radii that pairs keep which ``separations``
-            does not name, at least 0.5 Å; see :class:`~gencsp.descriptors.flaws.Limits`.
+        separation: least distance of pairs that ``separations`` does not name, as a share of the
+            sum of their covalent radii and at least 0.5 Å; see
+            :class:`~gencsp.descriptors.flaws.Limits`.
         separations: least distances of pairs of elements.
     """
     return not find_flaws(atoms, Limits(share=separation, separations=separations))
@@ -42,5 +43,5 @@ def keeps_distances(atoms: Atoms, symbols: Sequence[str], least: Array) -> bool:
 
 
 def has_composition(atoms: Atoms, composition: Composition, units: tuple[int, ...]) -> bool:
-    """Whether a structure is an allowed whole number of formula units, atom by atom."""
+    """Whether a structure consists of an allowed whole number of formula units."""
     return len(atoms) in {composition.size * u for u in units} and composition.matches(atoms)

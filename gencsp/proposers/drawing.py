@@ -1,4 +1,4 @@
-"""What every proposer draws or writes the same way: formula units, volume, provenance."""
+"""Shared by all proposers: drawing of formula units, volume, and provenance."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ OTHER_UNITS = 0.002
 
 
 def volume_per_atom(request: Request) -> float:
-    """Å³/atom: as asked for, else predicted from the composition."""
+    """Volume per atom, Å³: the requested one, else predicted from the composition."""
     if request.volume_per_atom is not None:
         return request.volume_per_atom
     return predict_volume(request.composition).value
 
 
 def draw_units(units: Sequence[int], rng: np.random.Generator) -> int:
-    """One of the allowed numbers of formula units, by how often known crystals have it."""
+    """Draw an allowed number of formula units, by its frequency among known crystals."""
     weights = np.array([UNIT_SHARES.get(u, OTHER_UNITS) for u in units])
     return int(rng.choice(units, p=weights / weights.sum()))
 
@@ -38,7 +38,7 @@ def tag_proposal(
     parents: str = "",
     stage: Stage = Stage.GENERATED,
 ) -> Atoms:
-    """A bare copy (no calculator, constraints or foreign info) that says what made it."""
+    """A copy without calculator, constraints and ``info``, labelled with what made it."""
     bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     bare.info.update(
         {
@@ -52,7 +52,7 @@ def tag_proposal(
 
 
 def assign_ids(structures: Iterable[Atoms], *, prefix: str, seed: int) -> Iterator[Atoms]:
-    """Give structures their place in a run: ids ``prefix-00000``, ``prefix-00001``, …
+    """Number structures with ids ``prefix-00000``, ``prefix-00001`` and so on.
 
     What :func:`tag_proposal` wrote becomes a full :class:`~gencsp.provenance.Provenance`.
     """

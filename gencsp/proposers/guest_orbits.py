@@ -2,9 +2,9 @@
 
 CHGGen puts guests into a symmetrised framework one by one, so the symmetry that the framework was
 given is lost unless the guests happen to fall into its orbits. Here they start in orbits, and the
-reverse diffusion runs under ``FixAtoms`` on the host and ``FixSymmetry`` on the whole crystal: what
-comes out has the framework's space group. It reaches only such crystals; plain inpainting, the
-paper's, reaches the others.
+reverse diffusion runs under ``FixAtoms`` on the host and ``FixSymmetry`` on the whole crystal, so
+the result has the framework's space group. Crystals of other space groups are reached by the plain
+inpainting of the paper only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The default: some structures with symmetry kept in generation, the others without."""
+"""The default proposer: some structures are generated with symmetry, the others without."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gencsp.proposers.options import NOVELTY, ScoreModelOptions
 from gencsp.proposers.score import ScoreOptions
 from gencsp.proposers.symmetric import SymmetricOptions
 
-#: Share of the structures that is asked of the symmetric proposer.
+#: Share of the structures that the symmetric proposer makes.
 SYMMETRIC_SHARE = 0.75
 
 
 class MixedProposer:
-    """``symmetric`` and ``score``, in turn, in the shares 3 : 1; ``guest-orbits`` where a host is.
+    """Alternates ``symmetric`` (``guest-orbits`` with a host) and ``score`` in the ratio 3 : 1.
 
-    Most ground states are symmetric, and few unconditional samples are; those few reach what no
-    likely symmetry does. A host is completed in the same shares with its symmetry kept and without.
-    Where only one of them can honour the request it gets all of it: ``score`` a fixed cell,
-    ``symmetric`` space groups. Where one gives up, the other makes up for it.
+    Most ground states are symmetric, but few unconditional samples are; the unconditional share
+    reaches crystals without a common symmetry. A host is completed in the same ratio with and
+    without its symmetry. A request that only one of them can fulfil goes to it alone: a fixed cell
+    to ``score``, space groups to ``symmetric``. Where one runs out, the other replaces it.
     """
 
     name = "mixed"
@@ -46,6 +46,7 @@ class MixedProposer:
 
     @property
     def failures(self) -> int:
+        """Structures so far that any of the proposers failed to make."""
         parts = (self.symmetric, self.guest_orbits, self.unconditional)
         return sum(part.failures for part in parts)
 
@@ -57,7 +58,7 @@ class MixedProposer:
             if request.space_groups is not None:
                 return self.symmetric.propose(request, rng=rng)
         symmetric = self.symmetric if request.host is None else self.guest_orbits
-        # The first of a long list are mixed like the whole of it: a search may stop at any time.
+        # Mixed evenly from the start, since a search may stop at any time.
         turns = [int((k + 1) * self.share) > int(k * self.share) for k in range(request.n)]
         rngs = spawn_generators(rng)
         both = ((self.unconditional, False), (symmetric, True))
@@ -79,7 +80,7 @@ class MixedProposer:
 def _part(
     proposer: Proposer, request: Request, n: int, rng: np.random.Generator
 ) -> Iterator[Atoms]:
-    """What one of the proposers makes; nothing where nothing is asked of it."""
+    """The structures of one of the proposers; empty where none are requested of it."""
     return proposer.propose(replace(request, n=n), rng=rng) if n else iter(())
 
 
@@ -93,7 +94,7 @@ class MixedOptions(ScoreModelOptions):
         default=SYMMETRIC_SHARE,
         ge=0,
         le=1,
-        description="Share asked of the proposers with symmetry.",
+        description="Share of the proposers with symmetry.",
     )
 
     def build(self, context: ProposerContext) -> MixedProposer:

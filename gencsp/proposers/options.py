@@ -19,26 +19,25 @@ from gencsp.proposers.base import ConfiguredProposer, ProposerContext
 
 Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings)
 
-#: How score models sample unless told otherwise: as well as CHGGen's predictor and corrector at 100
-#: noise levels, in a quarter of the calls (``benchmarks/sampler_steps.py``). Passes through each
-#: level act only where there is a host: one pass leaves guests that hardly know their host, ten
-#: come near the conditional distribution of a known model, at ten times the cost. Five is a
-#: compromise.
+#: Default sampler of score models: as good as CHGGen's predictor and corrector at 100 noise levels,
+#: with a quarter of the model calls (``benchmarks/sampler_steps.py``). Passes through each level
+#: matter only with a host: after one pass guests hardly depend on their host, ten come near the
+#: conditional distribution of a known model, at ten times the cost. Five is a compromise.
 DEFAULT_SAMPLER = SamplerSettings(steps=50, renewal=1.0, corrector_steps=0, resampling=5)
-#: Half of the time, for searches, where relaxation mends what is rough.
+#: Half of the time, for searches, in which structures are relaxed anyway.
 QUICK_SAMPLER = SamplerSettings(steps=25, renewal=1.0, corrector_steps=0, resampling=5)
-#: How joint models sample unless told otherwise, with as many passes around a host.
+#: Default sampler of joint models, with as many passes around a host.
 DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
-#: Attempts for each structure asked for before a proposer gives up.
+#: Attempts for each requested structure before a proposer gives up.
 ATTEMPTS = 20
-#: Share of symmetric proposals whose symmetry is invented rather than that of a known crystal.
+#: Share of symmetric proposals whose symmetry is not taken from a known crystal.
 NOVELTY = 0.25
 #: Structures sampled together. Rounding aside, results do not depend on it.
 BATCH_SIZE = 16
 
 
 class SeparatedOptions(ConfiguredProposer):
-    """Options of every proposer of ours that drops and counts structures with atoms too close."""
+    """Options of proposers that drop structures with atoms too close."""
 
     separation: Fraction = Field(
         default=PROPOSED_SHARE,
@@ -55,7 +54,7 @@ class ModelOptions(SeparatedOptions):
     batch_size: int = Field(default=BATCH_SIZE, ge=1, description="Structures sampled together.")
     attempts: int = Field(default=ATTEMPTS, ge=1, description="Most attempts for each structure.")
     sampler: dict[str, Any] = Field(
-        default_factory=dict, description="What is to differ from the run's sampler: {steps = 30}."
+        default_factory=dict, description="Changes to the run's sampler, such as {steps = 30}."
     )
 
 

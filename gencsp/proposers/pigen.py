@@ -62,7 +62,7 @@ class JointProposer:
         """
         if request.space_groups is not None:
             raise RequestError(
-                "the pigen proposer cannot promise a space group: use 'symmetric' or 'random'."
+                "the pigen proposer cannot fix a space group: use 'symmetric' or 'random'."
             )
         host = None if request.host is None else with_guests(request, request.host)
         as_labels([self.options.aims])
@@ -155,7 +155,7 @@ class PigenOptions(ModelOptions):
 def _for_task(
     sampler: JointSamplerSettings, *, free_cell: bool, host: bool
 ) -> JointSamplerSettings:
-    """Passes through each step act only where there is a host."""
+    """The sampler without repeated passes where there is no host: they would change nothing."""
     return replace(sampler, free_cell=free_cell, resampling=sampler.resampling if host else 1)
 
 
@@ -182,7 +182,7 @@ def propose_de_novo(
             bits/atom); ``None`` takes those of ``options``.
         seed: the same seed gives the same structures.
         options: of the proposer; its ``attempts``, ``separation`` and weights count here, too.
-        context: what a run says to its proposers, such as the weights.
+        context: settings that all proposers share, such as weights.
 
     Yields:
         Crystals with provenance in ``info``; those with atoms too close are dropped, and others

@@ -1,4 +1,4 @@
-"""Structures from files: a pool that another program, or an earlier run, left behind."""
+"""Structures from files, such as those of another program or an earlier run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gencsp.proposers.options import SeparatedOptions
 
 
 class PoolProposer:
-    """Hands on, in the order of the files, the structures with the composition asked for."""
+    """Yields the structures of the requested composition, in the order of the files."""
 
     name = "pool"
 
@@ -43,7 +43,7 @@ class PoolProposer:
             raise RequestError("the pool proposer has no files: name at least one.")
         if request.host is not None or request.cell is not None:
             raise RequestError(
-                "the pool proposer hands on structures as they are: use 'score' with a host or a "
+                "the pool proposer does not change structures: use 'score' with a host or a "
                 "fixed cell."
             )
         return self._propose(request, read_structures(self.files))

@@ -24,11 +24,11 @@ PYXTAL_COUNT = 1
 
 
 class PyxtalProposer(RandomProposer):
-    """What :class:`~gencsp.proposers.random.RandomProposer` draws, drawn by PyXtal.
+    """The same distribution as :class:`~gencsp.proposers.random.RandomProposer`, by PyXtal.
 
-    PyXtal is told the same least distances. It looks for them in the conventional cell, where some
-    of a skewed cell escape it, and its older releases take the wrong one for pairs of unlike
-    elements: what it hands over is checked once more.
+    PyXtal is given the same least distances. It checks them in the conventional cell, where it
+    misses some in a skewed cell, and its older releases take the wrong one for pairs of unlike
+    elements, so its crystals are checked again.
     """
 
     name = "pyxtal"
@@ -49,7 +49,7 @@ class PyxtalOptions(RandomOptions):
 def pyxtal_crystal(recipe: Recipe) -> Atoms | None:
     """A random crystal in its primitive cell, or ``None`` where PyXtal finds none that is apart.
 
-    ``recipe.rng`` is handed on to PyXtal, which uses no other source of randomness.
+    ``recipe.rng`` is passed to PyXtal, which uses no other source of randomness.
     """
     crystal = draw_with_pyxtal(recipe)
     if crystal is None:

@@ -38,11 +38,11 @@ class RandomProposer:
     not used: crystals have the volume at zero pressure unless one is given.
 
     Args:
-        attempts: most draws for each structure asked for.
+        attempts: most draws for each requested structure.
         separation: least distance of two atoms as a share of the sum of their covalent radii.
         min_separations: least distances of pairs of elements, Å, in place of that share.
-        volume_spread: volumes are drawn evenly up to this fraction below and above the one asked
-            for or predicted; 0 for none.
+        volume_spread: volumes are drawn uniformly within this fraction below and above the
+            requested or predicted one; 0 for no spread.
     """
 
     name = "random"
@@ -78,7 +78,7 @@ class RandomProposer:
         wanted = request.space_groups or tuple(range(1, 231))
         if not any(can_hold(g, _counts(request, u)) for u in request.units for g in wanted):
             raise RequestError(
-                f"none of the space groups asked for can hold {request.composition} in a primitive "
+                f"none of the requested space groups can hold {request.composition} in a primitive "
                 f"cell of {', '.join(map(str, request.units))} formula units: allow more of either."
             )
         least = self.min_separations.least(request.composition.elements, separation=self.separation)

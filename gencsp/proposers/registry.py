@@ -35,14 +35,14 @@ def get_proposer(
         given: one of :func:`proposer_names`, with or without options of its own
             (``random:attempts=5``), or the TOML deck of an external generator.
         options: of its own, beside those.
-        context: what a run says to all its proposers; ``None`` for nothing.
+        context: settings that all proposers share; ``None`` for the defaults.
 
     Raises:
         RequestError: no proposer has this name.
         DeckError: an option is unknown or out of range, or the deck cannot be read.
         ProgramError: the deck's program is not installed.
         WeightsError: it needs a score model whose weights are missing or damaged.
-        PluginError: the package that offers it is at fault.
+        PluginError: the package of the proposer cannot be loaded or is faulty.
     """
     return PROPOSERS.make(_chosen(given), options, context=context or ProposerContext())
 
@@ -55,7 +55,7 @@ def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredPr
 
 
 def label_of(given: str | Mapping[str, Any] | Choice) -> str:
-    """What the structures of a proposer are counted under: its name, or that of its deck."""
+    """The name under which structures of a proposer are counted: its own or that of its deck."""
     return Path(Choice.read(given).name).stem
 
 

@@ -15,12 +15,12 @@ from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.proposers.generators import spawn_generators
 
-#: Points tried for one atom, and structures tried for each one asked for.
+#: Points tried for one atom, and structures tried for each requested one.
 POINTS, ATTEMPTS = 60, 30
 
 
 class ScatterProposer:
-    """Atoms one after another at random points that keep their distance from those before.
+    """Places atoms one after another at random points far enough from those before.
 
     Args:
         separations: least distances of pairs of elements, in place of those that follow from the

@@ -2,7 +2,7 @@
 
 CHGGen (Section III.B): a random Bravais lattice of volume N·V₀, atoms placed at random, and the
 reverse diffusion of their positions. With a host (Section II.C) its atoms and cell stay and only
-the guests are generated; every structure is another draw of guests. Host atoms come first, in the
+the guests are generated; every structure is a new sample of guests. Host atoms come first, in the
 host's order; ``info["host_atoms"]`` says how many they are.
 """
 
@@ -61,7 +61,7 @@ class ScoreProposer:
         """
         if request.space_groups is not None:
             raise RequestError(
-                "the score proposer cannot promise a space group: use 'symmetric' or 'random'."
+                "the score proposer cannot fix a space group: use 'symmetric' or 'random'."
             )
         host = None if request.host is None else with_guests(request, request.host)
         return self._propose(request, host, spawn_generators(rng))

@@ -1,4 +1,4 @@
-"""Symmetric generation: a likely symmetry, and a score model for the coordinates it leaves free.
+"""Symmetric generation: a likely symmetry, and a score model for the free coordinates.
 
 A skeleton (space group, Wyckoff positions, cell shape; see
 :mod:`gencsp.proposers.crystals.symmetry_prior`) is given the predicted volume and random free
@@ -68,7 +68,9 @@ class SymmetricProposer:
         sampler: how it samples.
         novelty: share of skeletons that are invented from the frequencies of space groups and
             Wyckoff positions alone; the others are those of known crystals. 1 for none of those.
-        batch_size, attempts, separation: see :class:`SymmetricOptions`.
+        batch_size: see :class:`SymmetricOptions`.
+        attempts: see :class:`SymmetricOptions`.
+        separation: see :class:`SymmetricOptions`.
     """
 
     name = "symmetric"

@@ -1,1 +1,1 @@
-"""What a user opens from a deck: searches and cycles, put together from named parts."""
+"""Searches and cycles made from a deck, which names their parts."""

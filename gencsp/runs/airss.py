@@ -1,4 +1,4 @@
-"""Reads AIRSS ``.cell`` decks: where to search, as buildcell would build.
+"""Reads the search space from AIRSS ``.cell`` decks, as buildcell understands them.
 
 Meanings as in AIRSS 0.9 and its manual: ``#VARVOL`` is the volume of the rows of the positions
 block before ``NUM`` expands them, of a formula unit with ``#SPECIES``, and of an atom with
@@ -29,7 +29,7 @@ from gencsp.deck import (
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.errors import CompositionError, DeckError, RequestError
 
-#: Settings of CASTEP and of buildcell that a search with another potential does without.
+#: Settings of CASTEP and of buildcell that mean nothing to a search with another potential.
 IGNORED = frozenset(
     {
         "COMPACT",
@@ -54,7 +54,7 @@ _ORDERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirssDeck:
-    """What a deck says; ``None`` where it says nothing.
+    """The settings of a deck; ``None`` where it has none.
 
     Attributes:
         composition: of a formula unit.
@@ -62,7 +62,7 @@ class AirssDeck:
         units: numbers of formula units.
         min_atoms, max_atoms: in a cell of variable composition.
         volume_per_atom: Å³/atom.
-        space_groups: those with the number of operations asked for.
+        space_groups: those with the requested number of operations.
         pressure: GPa.
         least: distance of all pairs that ``pairs`` leaves out, Å, slack taken off.
         pairs: least distances of pairs of elements, slack taken off.
@@ -83,7 +83,7 @@ class AirssDeck:
         check_fields(self, DeckError)
 
     def separations(self, elements: tuple[str, ...]) -> LeastDistances:
-        """Least distances of the pairs of these elements that the deck speaks of."""
+        """Least distances of those pairs of these elements that the deck names, Å."""
         if self.least is None:
             return self.pairs
         every = combinations_with_replacement(elements, 2)
@@ -125,7 +125,7 @@ def groups_of_order(orders: tuple[int, ...]) -> tuple[int, ...]:
 def _entries(
     lines: list[str], blocks: dict[str, list[str]], path: Path
 ) -> Iterator[tuple[str, str]]:
-    """Keys in capitals with their values; blocks are put aside."""
+    """Keys in capitals with their values; blocks are collected separately."""
     block = ""
     for raw in lines:
         line = raw.strip()
@@ -152,7 +152,7 @@ _BLOCKS = ("LATTICE_CART", "LATTICE_ABC", "POSITIONS_FRAC", "POSITIONS_ABS", "EX
 
 
 class _Reader:
-    """Turns the entries of one deck into what they mean."""
+    """Interprets the entries of one deck."""
 
     def __init__(self, path: Path, settings: dict[str, str], blocks: dict[str, list[str]]) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Puts named parts together into searches: what the command line and the drivers share."""
+"""Opens a cycle from a deck, for the command line and the drivers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from gencsp.store import DiskStore
 
 @contextmanager
 def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
-    """A cycle ready to run, or to go on: inputs checked, models found, folder claimed.
+    """A cycle ready to run or to continue: inputs are checked, models found, the folder locked.
 
-    Everything that can be wrong with the inputs is found before the folder is touched.
+    All errors of the inputs are found before anything is written to the folder.
 
     Raises:
-        CompositionError, RequestError: formula, guests or counts that make no sense.
-        WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
+        CompositionError, RequestError: a formula, guests or counts that are invalid.
+        WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
@@ -52,10 +52,10 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
 
 
 def cycle_settings(deck: CycleDeck) -> CycleSettings:
-    """What a deck says about the search itself.
+    """The settings of the cycle itself.
 
     Raises:
-        CompositionError, RequestError: formula, guests or counts that make no sense.
+        CompositionError, RequestError: a formula, guests or counts that are invalid.
     """
     return CycleSettings(
         composition=Composition.parse(deck.formula),
@@ -72,7 +72,7 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
 def _identify_models(
     proposer: NamedProposer, inpainter: NamedProposer, relaxer: NamedRelaxer
 ) -> dict[str, str]:
-    """Load the models once, in a worker, and say which they are."""
+    """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.diffusion.positions.model import load_score_model
     from gencsp.potentials import get_potential
 

@@ -48,6 +48,7 @@ class NamedProposer:
         check_fields(self)
 
     def __call__(self) -> Proposer:
+        """Make the proposer."""
         from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER
 
         context = ProposerContext(
@@ -75,6 +76,7 @@ class NamedRelaxer:
         check_fields(self)
 
     def __call__(self) -> Relaxer:
+        """Make the relaxer."""
         from gencsp.potentials import get_potential
 
         return partial(_relax, get_potential(self.potential, engine=self.engine))
@@ -93,6 +95,7 @@ class ShippedScoreModel:
     weights: Path | None = None
 
     def __call__(self) -> ScoreModel:
+        """Load the model."""
         from gencsp.diffusion.positions.model import load_score_model
 
         return load_score_model(self.weights)
@@ -100,11 +103,10 @@ class ShippedScoreModel:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """Makes the proposer for fixed cells, see
-    :class:`~gencsp.proposers.scatter.ScatterProposer`.
-    """
+    """Makes the proposer for fixed cells, :class:`.ScatterProposer`."""
 
     separations: LeastDistances = field(default_factory=LeastDistances)
 
     def __call__(self) -> Proposer:
+        """Make the proposer."""
         return ScatterProposer(separations=self.separations)

@@ -1,4 +1,4 @@
-"""Puts named parts together into searches: what ``gencsp search`` and the drivers share."""
+"""Opens a search from a deck, for ``gencsp search`` and the drivers."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ class Plan:
         deck: the settings.
         settings: what the deck says about the search itself.
         hull: the references; in a chemical system it grows with the search.
-        books: judge the results.
-        seeds, background: where structures without parents come from.
+        ledger: judges the results.
+        seeds: sources of seed structures.
+        background: the proposer of the other structures without parents.
         strategy: decides what is tried.
     """
 
@@ -59,10 +60,11 @@ class Plan:
 
     @classmethod
     def of(cls, deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Self:
-        """Read all that a deck names; see :func:`open_search` for what is raised."""
+        """Load all parts that a deck names; raises what :func:`open_search` does."""
         settings = search_settings(deck)
         for name in deck.moves or ():
-            MOVES.configure(name)  # also where this method uses none: a slip of the pen is told
+            # Also where this method uses no moves, so that a misspelt name is reported.
+            MOVES.configure(name)
         hull = search_hull(deck, settings.space)
         ledger = Ledger(
             hull=hull,
@@ -85,7 +87,7 @@ class Plan:
         )
 
     def check_models(self, executor: Executor) -> Manifest:
-        """The manifest of the run: its models are loaded once in a worker, and named.
+        """The manifest of the run; its models are loaded once in a worker, for their names.
 
         Raises:
             WeightsError, EngineError, HullReferenceError: a model is missing, or another one made
@@ -143,18 +145,18 @@ class Plan:
 
 @contextmanager
 def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Iterator[Search]:
-    """A search ready to run, or to go on: inputs checked, models found, folder claimed.
+    """A search ready to run or to continue: inputs are checked, models found, the folder locked.
 
-    Everything that can be wrong with the inputs is found before the folder is touched.
+    All errors of the inputs are found before anything is written to the folder.
 
     Args:
         deck: the settings.
         strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
 
     Raises:
-        CompositionError, RequestError: settings that make no sense together.
-        StructureFileError: a file of seeds, a cell or a target that cannot be read.
-        WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
+        CompositionError, RequestError: settings are invalid or contradict each other.
+        StructureFileError: a file of seeds, a cell or a target cannot be read.
+        WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
         ExecutorError: the executor cannot start.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
@@ -168,11 +170,11 @@ def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> I
 
 
 def search_hull(deck: SearchDeck, space: Space) -> Hull:
-    """The hull of a deck, found to hold all that the space needs.
+    """The hull of a deck, checked to hold a reference for every element of the space.
 
     Raises:
         HullReferenceError: no reference for an element.
-        RequestError: a chemical system under pressure, with references at none.
+        RequestError: a chemical system under pressure, with references at zero pressure.
     """
     if space.variable and space.pressure != 0 and deck.hull is None:
         raise RequestError(
@@ -210,7 +212,7 @@ def _source(given: Named, deck: SearchDeck, settings: SearchSettings) -> StartSo
 
 
 def _named_apart(sources: list[StartSource], *, taken: set[str]) -> tuple[StartSource, ...]:
-    """The same sources, those of one name told apart by a number."""
+    """The same sources, with numbers added to names that occur more than once."""
     apart = []
     for source in sources:
         name, number = source.name, 2
@@ -254,16 +256,16 @@ def _weighted(given: Named) -> tuple[Choice, float]:
 
 
 def _own_options(makers: Sequence[object]) -> str | None:
-    """What named parts were told beside their names, for the manifest; ``None`` for nothing."""
+    """Options given with the names of parts, for the manifest; ``None`` where there are none."""
     names = [getattr(make, "name", None) or getattr(make, "potential", None) for make in makers]
-    told = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
-    return "; ".join(told) or None
+    texts = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
+    return "; ".join(texts) or None
 
 
 def _identify_models(
     makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
 ) -> dict[str, str]:
-    """Load the models once, in a worker, and say which they are."""
+    """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.potentials import get_potential
 
     for make in makers:

@@ -1,4 +1,4 @@
-"""What the settings of a search deck mean: where it looks, how it relaxes, when it ends."""
+"""Interprets the deck of a search: its space, its relaxations, and when it stops."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from gencsp.searches.stop import StopRules
 #: The deck of a run, in its folder.
 DECK = "search.json"
 
-#: A fixed cell may be emptier or fuller than the predicted volume by this factor.
+#: The volume of a fixed cell may differ from the predicted one by this factor.
 CROWDING = 1.35
 
 
 def search_settings(deck: SearchDeck) -> SearchSettings:
-    """What a deck says about the search itself.
+    """The settings of the search itself.
 
     Raises:
-        CompositionError, RequestError, StructureFileError, DeckError: it makes no sense.
+        CompositionError, RequestError, StructureFileError, DeckError: the deck is invalid.
         PluginError: the package of the minimiser is at fault.
     """
     given = [deck.formula, deck.system, deck.airss]
@@ -71,7 +71,7 @@ def folder(deck: SearchDeck) -> Path:
 
 
 def save_deck(deck: SearchDeck, where: Path) -> None:
-    """Keep a deck in the folder of its run, for :func:`saved_deck`.
+    """Save a deck in the folder of its run, for :func:`saved_deck`.
 
     Raises:
         StoreError: it cannot be written, or there is no space left.
@@ -87,7 +87,7 @@ def save_deck(deck: SearchDeck, where: Path) -> None:
 
 
 def saved_deck(where: Path, **changes: object) -> SearchDeck:
-    """The deck of the run in a folder, to go on with it.
+    """The deck of the run in a folder, to continue it.
 
     Args:
         where: the folder.

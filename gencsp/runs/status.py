@@ -1,4 +1,4 @@
-"""How far a run is, read from its folder without disturbing it."""
+"""The progress of a run, read from its folder; the run itself is not affected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gencsp.store.disk import DATABASE, read_manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
-    """What stands in the folder of a run.
+    """The state of a run, as its folder shows it.
 
     Attributes:
         finished: finished tasks, by what they do: ``trial`` in a search, the stages in a cycle.
@@ -41,7 +41,7 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStatus(RunStatus):
-    """What stands in the folder of a search.
+    """The state of a search, as its folder shows it.
 
     Attributes:
         space: composition or chemical system.
@@ -99,7 +99,7 @@ def run_status(folder: Path) -> SearchStatus | CycleStatus:
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
-    """What all runs have, and how many structures stand at each stage."""
+    """What all runs have in common, and the number of structures at each stage."""
     path = folder / DATABASE
     finished: Counter[str] = Counter()
     failures: Counter[str] = Counter()

@@ -20,7 +20,7 @@ def strategy_context(deck: SearchDeck, settings: SearchSettings, ledger: Ledger)
     return StrategyContext(
         settings=settings,
         ledger=ledger,
-        turns=SeedSchedule(share=settings.seed_share, seeded=bool(deck.seeds)),
+        schedule=SeedSchedule(share=settings.seed_share, seeded=bool(deck.seeds)),
         moves=None if deck.moves is None else tuple(map(MOVES.make, deck.moves)),
     )
 

@@ -1,1 +1,1 @@
-
+"""Structure searches: strategies, moves, the search loop and its workers."""

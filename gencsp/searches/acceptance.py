@@ -1,4 +1,4 @@
-"""Metropolis acceptance whose temperature follows the acceptance."""
+"""Metropolis acceptance with a temperature that adapts to the share of accepted steps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gencsp.deck import Positive, check
 
 
 class Metropolis:
-    """Accepts downhill always, uphill by chance, and nothing that was seen before.
+    """Accepts every step downhill, steps uphill by chance, and none to a minimum seen before.
 
     The temperature rises by a constant factor with every step that is refused or leads back to a
-    known minimum, and falls with every one that is accepted, in such proportion that it rests where
-    the share ``target`` is accepted: the feedback of minima hopping (Goedecker, JCP 120, 9911
+    known minimum, and falls with every one that is accepted, in such proportion that it is steady
+    where the share ``target`` is accepted: the feedback of minima hopping (Goedecker, JCP 120, 9911
     (2004)).
 
     Args:
         temperature: at the start, eV/atom.
         target: share of steps to accept.
-        factor: of one change.
+        factor: by which the temperature rises when a step is refused.
     """
 
     LEAST, MOST = 1e-3, 1.0
@@ -41,7 +41,7 @@ class Metropolis:
         """Whether to go to a minimum that lies ``change`` (eV/atom) above the present one."""
         chance = rng.random()
         accepted = new and (change <= 0 or chance < math.exp(-change / self.temperature))
-        # Rests where target · ln(down) = (1 − target) · ln(up).
+        # Steady where target · ln(down) = (1 − target) · ln(up).
         power = -(1 - self.target) / self.target if accepted else 1.0
         changed = self.temperature * self.factor**power
         self.temperature = min(max(changed, self.LEAST), self.MOST)

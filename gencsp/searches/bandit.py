@@ -16,9 +16,9 @@ import numpy as np
 
 from gencsp.searches.trial import MoveStats
 
-#: What a trial still counts after another one.
+#: Factor by which the weight of a trial falls with each later one.
 MEMORY = 0.99
-#: Draws from which the shares of the table are taken.
+#: Draws from which the shares of :meth:`Bandit.move_stats` are computed.
 DRAWS = 2000
 
 
@@ -43,16 +43,21 @@ class Bandit:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the moves, in their order."""
         return tuple(self._arms)
 
     def choose(self, *, rng: np.random.Generator, among: Collection[str] | None = None) -> str:
-        """An arm, among all or some of them; every arm draws, so that each has its own numbers."""
+        """An arm, chosen among all or some of them.
+
+        Every arm draws a number, whether it may be chosen or not, so that the random numbers of the
+        others do not depend on it.
+        """
         drawn = {name: rng.beta(1 + a.successes, 1 + a.failures) for name, a in self._arms.items()}
         names = [name for name in self._arms if among is None or name in among]
         return max(names, key=lambda name: drawn[name])
 
     def reward(self, name: str, *, success: bool, new: bool) -> None:
-        """What came of a trial of an arm; arms that are not known are passed over."""
+        """Record whether a trial of an arm was a success; unknown arms are ignored."""
         if name not in self._arms:
             return
         for arm in self._arms.values():
@@ -68,7 +73,7 @@ class Bandit:
             arm.failures += 1
 
     def move_stats(self) -> list[MoveStats]:
-        """The table, the largest share first."""
+        """Statistics of all arms, the largest share first."""
         rng = np.random.default_rng(0)
         draws = np.array(
             [rng.beta(1 + a.successes, 1 + a.failures, size=DRAWS) for a in self._arms.values()]

@@ -20,11 +20,11 @@ from gencsp.searches.bandit import Bandit
 from gencsp.searches.moves.base import Move
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.strategy import ConfiguredStrategy, StrategyContext, move_texts
-from gencsp.searches.trial import RANDOM, SEED, MoveStats, Trial, TrialResult
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, MoveStats, Trial, TrialResult
 from gencsp.similarity.tolerances import WALKER_GAIN
 from gencsp.store.base import Scalar
 
-#: Moves of a walker unless told otherwise.
+#: Default moves of a walker.
 HOP_MOVES = (
     "rattle",
     "strain",
@@ -50,16 +50,16 @@ class _Walker:
 class BasinHopping:
     """Strategy of basin hopping.
 
-    What a move is given is learned: a trial counts as a success where its crystal is new and lower
-    than where the walker stood. The next seed, and the next structure of the background proposer,
-    are moves among the others.
+    The share of each move is learned: a trial is a success where its crystal is new and lower than
+    the crystal that the walker started from. The next seed structure and the next structure of the
+    background proposer count as moves, too.
 
     Args:
         moves: of one parent each.
-        turns: where walkers start, and whether there are seeds at all.
-        walkers: as many as the search asks ahead.
+        schedule: whether a walker starts from a seed structure or a random one.
+        walkers: number of walkers: the ``ahead`` of the search.
         patience: trials without anything lower after which a walker starts anew.
-        metropolis: acceptance; ``None`` for its defaults.
+        metropolis: the acceptance rule; ``None`` for the default one.
     """
 
     name = "hop"
@@ -68,7 +68,7 @@ class BasinHopping:
         self,
         *,
         moves: Sequence[Move],
-        turns: SeedSchedule,
+        schedule: SeedSchedule,
         walkers: int,
         patience: int = 12,
         metropolis: Metropolis | None = None,
@@ -76,27 +76,30 @@ class BasinHopping:
         check("walkers", walkers, Count)
         check("patience", patience, Count)
         self.moves = {move.name: move for move in moves}
-        self.turns = turns
+        self.schedule = schedule
         self.patience = patience
         self.metropolis = Metropolis() if metropolis is None else metropolis
-        self.bandit = Bandit((*self.moves, *turns.kinds))
+        self.bandit = Bandit((*self.moves, *schedule.kinds))
         self._walkers = [_Walker() for _ in range(walkers)]
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return {"moves": move_texts(list(self.moves.values())), "walker_patience": self.patience}
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         walker = self._walkers[number % len(self._walkers)]
         if walker.atoms is None:
-            return Trial(move=self.turns.next())
+            return Trial(move=self.schedule.next())
         parents = (walker.atoms,)
         able = {name for name, move in self.moves.items() if move.applies(parents)}
-        name = self.bandit.choose(rng=rng, among=able | set(self.turns.kinds))
-        if name in (SEED, RANDOM):
+        name = self.bandit.choose(rng=rng, among=able | set(self.schedule.kinds))
+        if name in (SEED_STRUCTURE, RANDOM):
             return Trial(move=name)
         return Trial(move=name, parents=parents)
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         walker = self._walkers[result.number % len(self._walkers)]
         if walker.atoms is None:
             if result.atoms is not None:
@@ -113,6 +116,7 @@ class BasinHopping:
             walker.atoms, walker.fitness, walker.stuck = None, float("inf"), 0
 
     def move_stats(self) -> list[MoveStats]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return self.bandit.move_stats()
 
 
@@ -131,7 +135,7 @@ class BasinHoppingOptions(ConfiguredStrategy):
         """See :class:`~gencsp.searches.strategy.ConfiguredStrategy`."""
         return BasinHopping(
             moves=context.usable_moves(HOP_MOVES, most_parents=1),
-            turns=context.turns,
+            schedule=context.schedule,
             walkers=context.settings.ahead,
             patience=self.patience,
         )

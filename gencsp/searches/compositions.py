@@ -78,14 +78,17 @@ class OneComposition:
 
     @property
     def elements(self) -> tuple[str, ...]:
+        """See :class:`Compositions`."""
         return self.composition.elements
 
     @property
     def sizes(self) -> tuple[int, ...]:
+        """See :class:`Compositions`."""
         return tuple(sorted({self.composition.size * units for units in self.units}))
 
     @property
     def number(self) -> int:
+        """See :class:`Compositions`."""
         return 1
 
     def __getitem__(self, index: int) -> Choice:
@@ -97,6 +100,7 @@ class OneComposition:
         yield self[0]
 
     def allow(self, counts: Mapping[str, int]) -> bool:
+        """See :class:`Compositions`."""
         units, rest = divmod(sum(counts.values()), self.composition.size)
         wanted = {symbol: n * units for symbol, n in self.composition.counts}
         return rest == 0 and units in self.units and counts == wanted
@@ -149,10 +153,12 @@ class ChemicalSystem:
 
     @property
     def sizes(self) -> tuple[int, ...]:
+        """See :class:`Compositions`."""
         return tuple(range(max(2, self.min_atoms), self.max_atoms + 1))
 
     @property
     def number(self) -> int:
+        """See :class:`Compositions`."""
         return sum(_coprime(len(self.elements), size, 0) for size in self._formula_sizes())
 
     def __getitem__(self, index: int) -> Choice:
@@ -172,6 +178,7 @@ class ChemicalSystem:
                     yield self._choice(counts)
 
     def allow(self, counts: Mapping[str, int]) -> bool:
+        """See :class:`Compositions`."""
         size = sum(counts.values())
         inside = counts.keys() <= set(self.elements)
         return inside and len(counts) > 1 and self.min_atoms <= size <= self.max_atoms
@@ -202,8 +209,10 @@ def draw_below(number: int, *, rng: np.random.Generator) -> int:
 
 
 def _coprime(parts: int, total: int, divisor: int) -> int:
-    """Ways to write ``total`` as so many ordered numbers ≥ 0 whose greatest common divisor with
-    ``divisor`` is 1; a divisor of 0 stands for nothing else to divide."""
+    """The number of tuples of ``parts`` integers ≥ 0 with sum ``total`` and no common divisor.
+
+    Their greatest common divisor is taken together with ``divisor``; 0 leaves that out.
+    """
     if parts == 0:
         return int(total == 0 and divisor == 1)
     common = gcd(divisor, total)

@@ -1,4 +1,4 @@
-"""What a search asks of the parts it turns: protocols only, so that any part can be replaced."""
+"""Protocols of the parts of a search, so that any part can be replaced."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ Made_co = TypeVar("Made_co", covariant=True)
 
 
 class Relaxer(Protocol):
-    """Relaxes a stream of structures; yields them as they finish, failures as verdicts."""
+    """Relaxes a stream of structures; a failure is a result with its reason, not an exception."""
 
-    def __call__(
-        self, structures: Iterable[Atoms], settings: RelaxSettings
-    ) -> Iterator[Relaxed]: ...
+    def __call__(self, structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        """Yield the relaxed structures as they finish."""
+        ...
 
 
 class Maker(Hashable, Protocol[Made_co]):
-    """Makes a part inside a worker, which keeps it: small, picklable, equal makers make equals."""
+    """Makes a part inside a worker process, which keeps it for later tasks.
 
-    def __call__(self) -> Made_co: ...
+    A maker is small, picklable and hashable, and equal makers make equal parts.
+    """
+
+    def __call__(self) -> Made_co:
+        """Make the part."""
+        ...
 
 
 ProposerMaker = Maker[Proposer]
@@ -56,5 +61,5 @@ class LiveHull(HullReference, Protocol):
         ...
 
     def add(self, entry: HullEntry) -> bool:
-        """Take in a phase; returns whether it is the lowest of its formula."""
+        """Add a phase; returns whether it is the lowest of its formula."""
         ...

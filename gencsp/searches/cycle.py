@@ -1,6 +1,6 @@
-"""The cycle of CHGGen: generate, relax, take the guests out, symmetrise, inpaint, relax again.
+"""The cycle of CHGGen: generate, relax, remove the guests, symmetrise, inpaint, relax again.
 
-Source: Section III.B and Fig. 3 of the CHGGen paper; its settings stand in "Methods".
+Source: Section III.B and Fig. 3 of the CHGGen paper; its settings are those of "Methods".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CycleSettings:
 
     Attributes:
         composition: the formula unit.
-        guests: species to take out and inpaint; ``None`` takes the species with the broadest local
+        guests: species to remove and inpaint; ``None`` takes the species with the broadest local
             environments among the relaxed proposals.
         max_atoms: most atoms in a generated cell.
         n: structures to generate.
@@ -47,8 +47,9 @@ class CycleSettings:
         relax: how to relax, both times.
         keep_symmetry: keep the symmetry of inpainted structures while they relax.
         tolerance: for the space groups of relaxed structures.
-        chunk: structures in one task. It bounds what a crash can undo, and is no matter of speed
-            alone: batches, and so the last digits, follow from it and not from the workers.
+        chunk: structures in one task. A crash loses the tasks that run at the time. Results may
+            differ in their last digits with it, since structures of a task share a batch; they do
+            not depend on the number of workers.
     """
 
     composition: Composition
@@ -76,7 +77,7 @@ class CycleSettings:
         self.composition.units_within(self.max_atoms)
 
     def manifest(self) -> dict[str, Scalar | Sequence[Scalar] | None]:
-        """What makes a run with these settings this run, flat."""
+        """The settings that identify the run, as a flat dictionary."""
         flat = asdict(self) | {
             "composition": self.composition.formula,
             "guests": None if self.guests is None else sorted(self.guests),
@@ -107,7 +108,7 @@ class CycleProgress:
 
 @dataclass(frozen=True, slots=True)
 class _StageRun:
-    """Where a cycle stands: a stage, what it has to do, and what of that is finished."""
+    """The state of a cycle: its stage, the tasks of the stage, and those that are finished."""
 
     stage: Stage
     calls: Mapping[str, Call]
@@ -129,11 +130,11 @@ class _StageRun:
 class Cycle:
     """One run of the cycle.
 
-    Every task is finished in the store before the next counts on it; tasks that the store already
-    has are not run again. Results do not depend on the executor.
+    The result of a task is stored before another task uses it; tasks that the store already has are
+    not run again. Results do not depend on the executor.
 
-    Where the cycle stands belongs to this object and its store: it may be left at any step and gone
-    on with, see :meth:`irun`.
+    The state of the run is held by this object and its store: the loop over its steps may be left
+    and entered again, see :meth:`irun`.
 
     Args:
         settings: what to search.
@@ -182,15 +183,16 @@ class Cycle:
     def irun(self, *, begin: Stage | None = None) -> Iterator[CycleProgress]:
         """Run step by step: yields after each task, and once as a stage begins.
 
-        It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
-        :meth:`run`. It then yields where it stands, and goes on as if it had not been left: tasks
-        that were under way go on meanwhile, as long as the executor is there, and are not submitted
-        twice. After an error of the store or the executor the same object goes on, too, when its
-        cause is mended. A cycle that has ended yields once and does nothing.
+        The loop may be left at any step, by ``break`` or by an error, and entered again with
+        ``irun`` or :meth:`run`. It then yields the present progress, and goes on as if it had not
+        been left: running tasks go on meanwhile, as long as the executor lives, and are not
+        submitted twice. After an error of the store or the executor the same object can be used
+        again once the cause is removed. A cycle that has ended yields once and does nothing more.
 
         Args:
-            begin: the first stage to run; ``None`` goes on where the cycle stands, which is at
-                first ``Stage.GENERATED``. The store must hold what the stage builds on. To refine
+            begin: the first stage to run; ``None`` for the present one, which is
+                ``Stage.GENERATED`` at first. The store must hold the results of the stage before.
+                To refine
                 structures from elsewhere, finish a task ``relaxed-0000`` with them and begin at
                 ``Stage.FRAMEWORK``.
 
@@ -228,7 +230,7 @@ class Cycle:
         return total
 
     def _next(self, now: _StageRun) -> CycleProgress | None:
-        """Finish one task, or begin the next stage; ``None`` where nothing is left to do."""
+        """Finish one task, or begin the next stage; ``None`` where the cycle has ended."""
         if now.finished.keys() >= now.calls.keys():
             stages = list(Stage)
             if now.stage is stages[-1]:
@@ -253,7 +255,7 @@ class Cycle:
         return _StageRun(stage, calls, finished)
 
     def _submit_all(self, now: _StageRun) -> None:
-        """Submit what is neither finished nor under way."""
+        """Submit the tasks that are neither finished nor running."""
         refusals: tuple[type[BaseException], ...] = (*lost_errors(), RuntimeError)
         for task, call in now.calls.items():
             if task not in now.finished and task not in self._under_way:
@@ -263,12 +265,12 @@ class Cycle:
                     raise worker_error(error) from error
 
     def _finish_one(self, now: _StageRun) -> None:
-        """Wait for a task of the stage and keep what it left; only then is it finished."""
+        """Wait for a task of the stage and store its result; only then is it finished."""
         futures = {task: f for task, f in self._under_way.items() if task in now.calls}
         done, _ = wait(futures.values(), return_when=FIRST_COMPLETED)
         task, future = next((t, f) for t, f in futures.items() if f in done)
         if _has_failed(future):
-            # All of them at once: an executor that broke lost all that it had under way.
+            # All of them at once: a broken executor has lost all its running tasks.
             for other in [t for t, f in self._under_way.items() if f.done() and _has_failed(f)]:
                 del self._under_way[other]
         try:
@@ -378,7 +380,7 @@ class Cycle:
 
 
 def cycle_manifest(settings: CycleSettings, **parts: Scalar | None) -> Manifest:
-    """The manifest of a cycle: its settings and what names its parts (models, hull)."""
+    """The manifest of a cycle: its settings and the names of its models and hull."""
     return {"kind": "cycle", "format": 1, **settings.manifest(), **parts}
 
 

@@ -15,7 +15,7 @@ class Duplicates(Protocol):
     """Remembers crystals."""
 
     def add(self, atoms: Atoms, energy: float) -> str:
-        """The ``structure_id`` of an earlier one that is the same crystal, or nothing.
+        """Remember a crystal; returns the id of an earlier one that is the same, or an empty text.
 
         Args:
             atoms: a crystal with a ``structure_id``.
@@ -25,7 +25,7 @@ class Duplicates(Protocol):
 
 
 class IndexedDuplicates:
-    """Formula, fingerprint, then pymatgen's ``StructureMatcher`` at its defaults.
+    """Compares formula, fingerprint, then by pymatgen's ``StructureMatcher`` at its defaults.
 
     Structures whose energies differ by more than ``SAME_ENERGY`` are different.
     """

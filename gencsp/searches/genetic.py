@@ -19,10 +19,10 @@ from gencsp.searches.moves.base import Move
 from gencsp.searches.population import Niches, Population
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.strategy import ConfiguredStrategy, StrategyContext, move_texts
-from gencsp.searches.trial import RANDOM, SEED, MoveStats, Trial, TrialResult
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, MoveStats, Trial, TrialResult
 from gencsp.store.base import Scalar
 
-#: Operators unless told otherwise.
+#: Default operators.
 GENETIC_MOVES = (
     "heredity",
     "cut-and-splice",
@@ -37,11 +37,12 @@ GENETIC_MOVES = (
 class Genetic:
     """Strategy of the genetic search.
 
-    Which operator makes a trial is learned: it succeeds where its crystal enters the population.
+    The share of each operator is learned: a trial is a success where its crystal enters the
+    population.
 
     Args:
         moves: of one or two parents.
-        turns: what the population begins with, and whether there are seeds at all.
+        schedule: whether an initial structure is a seed structure or a random one.
         fitness: of a structure, eV/atom.
         size: of the population.
         initial: trials before the first children; as many as the population is large, by default.
@@ -54,7 +55,7 @@ class Genetic:
         self,
         *,
         moves: Sequence[Move],
-        turns: SeedSchedule,
+        schedule: SeedSchedule,
         fitness: Callable[[Atoms], float],
         size: int = 16,
         initial: int | None = None,
@@ -62,14 +63,15 @@ class Genetic:
     ) -> None:
         check("initial", initial, Natural | None)
         self.moves = {move.name: move for move in moves}
-        self.turns = turns
+        self.schedule = schedule
         self.initial = size if initial is None else initial
         self.population = Population(
             size=size, fitness=fitness, alike=Niches() if alike is None else alike
         )
-        self.bandit = Bandit((*self.moves, *turns.kinds))
+        self.bandit = Bandit((*self.moves, *schedule.kinds))
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return {
             "moves": move_texts(list(self.moves.values())),
             "population": self.population.size,
@@ -77,22 +79,25 @@ class Genetic:
         }
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         if number < self.initial or len(self.population) < 2:
-            return Trial(move=self.turns.next())
-        # One draw of parents for all moves: who is able must not depend on which one is chosen.
+            return Trial(move=self.schedule.next())
+        # The parents are drawn before the move, so that all moves are judged by the same ones.
         pair = self.population.choose(2, rng=rng)
         able = {name for name, m in self.moves.items() if m.applies(pair[: m.n_parents])}
-        name = self.bandit.choose(rng=rng, among=able | set(self.turns.kinds))
-        if name in (SEED, RANDOM):
+        name = self.bandit.choose(rng=rng, among=able | set(self.schedule.kinds))
+        if name in (SEED_STRUCTURE, RANDOM):
             return Trial(move=name)
         return Trial(move=name, parents=pair[: self.moves[name].n_parents])
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:  # noqa: ARG002
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         entered = result.new and result.atoms is not None and self.population.add(result.atoms)
         if result.number >= self.initial:
             self.bandit.reward(result.move, success=entered, new=result.new)
 
     def move_stats(self) -> list[MoveStats]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         return self.bandit.move_stats()
 
 
@@ -112,7 +117,7 @@ class GeneticOptions(ConfiguredStrategy):
         """See :class:`~gencsp.searches.strategy.ConfiguredStrategy`."""
         return Genetic(
             moves=context.usable_moves(GENETIC_MOVES, most_parents=2),
-            turns=context.turns,
+            schedule=context.schedule,
             fitness=context.ledger.fitness,
             size=self.population,
             initial=self.initial,

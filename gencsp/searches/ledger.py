@@ -1,4 +1,4 @@
-"""The books of a search: energies, the hull, what was seen before, and what is lowest."""
+"""The results of a search: energies, the hull, duplicates and the lowest structure."""
 
 from __future__ import annotations
 
@@ -19,18 +19,24 @@ from gencsp.store.base import Finished
 
 
 class Ledger:
-    """Judges what was relaxed, in the order of the trials.
+    """Judges relaxed structures in the order of the trials, and counts them.
 
     Args:
         hull: gives decomposition energies.
-        live: the same hull where it is to grow with the search, in a chemical system.
-        duplicates: what remembers crystals.
-        targets: known crystals to look out for.
+        live: the same hull where it grows with the search, in a chemical system; else ``None``.
+        duplicates: finds crystals that were seen before.
+        targets: known crystals to recognise.
 
     Attributes:
-        best: the structure of lowest fitness so far.
+        best: the structure of lowest fitness so far; ``None`` before there is one.
+        target: id of the first structure that is one of the targets; empty before there is one.
+        relaxed: trials that were relaxed.
+        relaxed_since_record: those of them since the last new minimum.
         failures: trials and proposals without a result, by reason.
-        moves: trials by move; ``converged``, ``new`` and ``records`` of them likewise.
+        moves: number of trials by move.
+        converged: number of converged trials by move.
+        new: number of trials by move whose crystal had not been seen before.
+        records: number of trials by move that were a new minimum.
     """
 
     def __init__(
@@ -57,7 +63,9 @@ class Ledger:
         self._best = float("inf")
 
     def price(self, finished: Finished) -> Finished:
-        """Write E_d into structures (eV/atom), against the references alone: before they are kept.
+        """Write the decomposition energy E_d (eV/atom) into structures, before they are stored.
+
+        It is taken against the reference phases, not against a hull that grows.
 
         Raises:
             HullReferenceError: no reference for one of the elements.
@@ -67,17 +75,20 @@ class Ledger:
         return finished
 
     def fitness(self, atoms: Atoms) -> float:
-        """eV/atom, the lower the better; on a live hull it rises when the hull falls."""
+        """Fitness in eV/atom, the lower the better: the enthalpy, or the energy above a live hull.
+
+        On a live hull the fitness of a structure rises when the hull falls.
+        """
         energy = float(atoms.info[records.ENTHALPY_PER_ATOM])
         if self.live is None:
             return energy
         return self.live.energy_above(Composition.of(atoms), energy)
 
     def judge(self, number: int, move: str, finished: Finished) -> TrialResult:
-        """What became of a trial, given all trials before it.
+        """The result of a trial, given all trials before it.
 
-        What takes long comes before anything is counted, so that a trial over which it was
-        interrupted can be judged again.
+        Slow steps come before anything is counted, so that a trial can be judged again where
+        judging it was interrupted.
         """
         found = tasks.usable(finished.structures)
         duplicate_of = ""
@@ -110,7 +121,7 @@ class Ledger:
         )
 
     def _enter(self, atoms: Atoms) -> bool:
-        """Whether a structure is lower than all before it; the live hull then takes it in."""
+        """Whether a structure is lower than all before it; if so it is added to a live hull."""
         fitness = self.fitness(atoms)
         if self.live is not None:
             if fitness < 0:

@@ -1,11 +1,12 @@
-"""The one loop of all searches: ask, run, keep, judge, tell.
+"""The loop that all searches share.
 
-Trials are asked for and told about in the order of their numbers, in batches of a fixed size: a
-batch is asked for as soon as all trials have been told that lie ``ahead`` before its last one. What
-runs in between keeps the workers busy and changes nothing, so a run is the same on any number of
-them, and a run that was killed is replayed from its store up to where it was. Where a run stands
-belongs to the search and not to whoever steps through it: leaving and going on is the same as not
-leaving.
+For each trial: request a plan from the strategy, run it, store the result, judge it, and report it
+to the strategy. Trials are requested in batches of a fixed size, and requested and reported in the
+order of their numbers. The batch that ends with trial k is requested once all trials up to
+k - ``ahead`` have been reported, whichever of the later ones have finished by then. So a run is the
+same on any number of workers, and a run that was killed is replayed from its store up to the point
+where it stopped. The state of a run is held by the :class:`Search`: a loop over its steps may be
+left and entered again without changing the run.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from gencsp.searches.runner import TaskRunner
 from gencsp.searches.space import Space
 from gencsp.searches.starts import PoolStarts, ProposerStarts, StartSource, StartSupply
 from gencsp.searches.stop import StopRules
-from gencsp.searches.trial import RANDOM, SEED, Strategy, Trial, TrialResult
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, Strategy, Trial, TrialResult
 from gencsp.searches.worker import TrialContext, TrialTask, run_trials
 from gencsp.store.base import Finished, Manifest, Scalar
 
@@ -52,13 +53,17 @@ class SearchSettings:
             its symmetry before it relaxes freely; where symmetry is kept, that is done after it
             has relaxed within it. 0 for no displacements, and no second relaxation.
         tolerance: for the space groups of relaxed structures.
-        ahead: trials that may be under way at once; at least twice the workers, so that a slow one
-            does not hold up the others.
-        batch: trials in one task. More of them cost less to send and to keep.
+        ahead: trials that may run at once; at least twice the workers, so that a slow trial does
+            not hold up the others.
+        batch: trials in one task. Larger batches cost less to send and to store.
         block: structures that a proposer makes in one task.
         seed_share: share of the seeds among structures without parents.
         volume_spread: fraction by which the volumes of random crystals spread.
-        separations: least distances of pairs of elements.
+        separations: least distances of pairs of elements, Å.
+
+    Raises:
+        RequestError: a value is out of range, a batch is larger than ``ahead``, or the space and
+            the relaxation do not agree on whether the cell is fixed.
     """
 
     space: Space
@@ -83,7 +88,7 @@ class SearchSettings:
             raise RequestError("a fixed cell must be fixed in the space and in the relaxation.")
 
     def manifest(self) -> dict[str, Scalar | list[Scalar] | None]:
-        """What makes a run with these settings this run, flat."""
+        """The settings that identify the run, as a flat dictionary."""
         flat = {key: getattr(self, key) for key in ("seed", "ahead", "batch", "block")}
         flat |= {"seed_share": self.seed_share, "volume_spread": self.volume_spread}
         flat["rattle"] = self.rattle
@@ -100,7 +105,7 @@ class SearchProgress:
     """How far a search is, after each trial.
 
     Attributes:
-        done: trials told; those of an earlier session count.
+        done: trials finished and reported to the strategy, in all sessions.
         total: the budget.
         relaxed: relaxations among them.
         new: different crystals.
@@ -108,8 +113,8 @@ class SearchProgress:
         best: decomposition energy of the lowest structure, eV/atom; ``None`` while there is none.
         best_id: its id.
         failures: what failed, by reason.
-        per_minute: trials told a minute of this session, see :attr:`Search.elapsed`.
-        result: of the last trial; ``None`` where a search is entered.
+        per_minute: trials finished per minute of this session, see :attr:`Search.elapsed`.
+        result: of the last trial; ``None`` in the first step, before any trial of this session.
     """
 
     done: int
@@ -130,20 +135,20 @@ class Search:
     Args:
         settings: what all searches have in common.
         strategy: decides what is tried.
-        seeds: proposers and pools that seed the search; may be none.
-        background: the proposer behind them, which never ends.
-        bench: what workers need.
-        books: judge the results.
-        running: runs tasks and keeps what they leave.
+        seeds: proposers and pools of structures that start the search; may be empty.
+        background: the proposer of all other structures without parents; it never runs out.
+        context: what workers need to carry out trials.
+        ledger: judges the results.
+        runner: runs tasks and stores their results.
         stop: when to end; may be replaced, to go on with a larger budget for example.
 
     Attributes:
-        results: of all trials told, in their order.
+        results: of all finished trials, in the order of their numbers.
         stopped: why the search ended; empty while it has not.
-        elapsed: wall time in seconds from entering :meth:`irun` to the last trial told, summed over
-            all times that it was entered; time while the search is left does not count.
+        elapsed: wall time in seconds spent inside :meth:`irun`, up to the last finished trial;
+            time between leaving the loop and entering it again does not count.
         supply: how many structures came from which source.
-        pools: the seeds from files, which know what of them was skipped.
+        pools: the seeds from files; each says which of its structures were skipped, and why.
     """
 
     def __init__(
@@ -178,8 +183,8 @@ class Search:
         self.elapsed = 0.0
         self._clock = 0.0
         self._fresh = 0
-        # Where the run stands: each trial goes from one of these to the next, in whole steps, so
-        # that it can be left between any two of them.
+        # The state of the run: each trial goes from one of these to the next, in whole steps, so
+        # that the loop can be left between any two of them.
         self._asked = 0
         self._trials: deque[Trial] = deque()
         self._jobs: list[TrialTask] = []
@@ -193,19 +198,19 @@ class Search:
         return self.ranking()
 
     def irun(self) -> Iterator[SearchProgress]:
-        """Run step by step: yields where the search stands, and then after each trial is told.
+        """Run step by step: yields the progress at the start and after each finished trial.
 
-        It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
-        :meth:`run`: trials, results and ranking are then those of a search that was not left. What
-        has ended is kept as it is left; what is under way goes on meanwhile, as long as the
-        executor is there. After an error of the store or the executor the same object goes on, too,
-        when its cause is mended: nothing is asked or told twice. A search that has ended yields
-        once and does nothing, unless ``stop`` was replaced: with a larger budget it goes on as if
-        that had been there from the start.
+        The loop may be left at any step, by ``break`` or by an error, and entered again with
+        ``irun`` or :meth:`run`: trials, results and ranking are then those of a search that was not
+        left. Finished tasks are stored when the loop is left; running tasks go on meanwhile, as
+        long as the executor lives. After an error of the store or the executor the same object can
+        be used again once the cause is removed: no trial is requested or reported twice. A search
+        that has ended yields once and does nothing more, unless ``stop`` was replaced: with a
+        larger budget it goes on as if that had been the budget from the start.
 
         Raises:
-            StoreError: the store cannot be written or is full, or holds other trials than those
-                that this version of the search asks for.
+            StoreError: the store cannot be written or is full, or holds other trials than this
+                version of the search would make.
             WorkerError: a worker process died.
         """
         self._clock = time.perf_counter()
@@ -219,9 +224,9 @@ class Search:
             self.runner.keep()
 
     def _next(self) -> TrialResult | None:
-        """Ask for all trials whose turn it is, then tell one; ``None`` where the search has ended.
+        """Request all trials that are due, then finish one; ``None`` where the search has ended.
 
-        Holds no state of its own: all of it is the object's.
+        All state is held by the object and none by this method.
         """
         self.stopped = self._reason()  # the rules may have been replaced meanwhile
         if self.stopped:
@@ -249,18 +254,19 @@ class Search:
         return reason
 
     def _begin(self) -> None:
-        """Have the first structures without parents made."""
+        """Start proposing the first structures without parents."""
         settings = self.settings
-        for kind in (SEED, RANDOM):
-            share = settings.seed_share if kind == SEED else 1 - settings.seed_share
+        for kind in (SEED_STRUCTURE, RANDOM):
+            share = settings.seed_share if kind == SEED_STRUCTURE else 1 - settings.seed_share
             if share > 0 and (kind == RANDOM or self.supply.seeded):
                 self.supply.begin(kind, min(self.stop.budget, settings.block))
 
     def _ask(self) -> None:
-        """Ask for every batch whose turn it is, and send what of it is within the budget.
+        """Request every batch that is due, and send those of its trials within the budget.
 
-        What lies beyond the budget is asked for as well, when it would be with a larger one, and
-        waits: so a budget that is raised later goes on as if it had been there from the start.
+        Trials beyond the budget are requested at the same time as they would be with a larger one,
+        and wait. So a search whose budget is raised later goes on as if it had been raised at the
+        start.
         """
         settings = self.settings
         while True:
@@ -274,7 +280,7 @@ class Search:
                 self._asked += 1
 
     def _send(self) -> None:
-        """Send the trials asked for, each batch as one task, as far as the budget goes."""
+        """Send the requested trials, each batch as one call, as far as the budget goes."""
         budget, batch = self.stop.budget, self.settings.batch
         while self._jobs or (self._trials and self._waiting < budget):
             # A whole batch that could not be submitted before goes first, on its own.
@@ -294,13 +300,13 @@ class Search:
 
     @property
     def _waiting(self) -> int:
-        """The first trial that was asked for and has no structure to begin with yet."""
+        """Number of the first requested trial that has not been planned yet."""
         return self._asked - len(self._trials)
 
     def _plan(self, number: int, trial: Trial) -> TrialTask | None:
-        """A trial, ready to be sent; ``None`` where nothing is left to try."""
+        """A trial, ready to be sent; ``None`` where no structure is left to start from."""
         name, parents = trial.move, trial.parents
-        if trial.move in (SEED, RANDOM):
+        if trial.move in (SEED_STRUCTURE, RANDOM):
             taken = self.supply.take(trial.move, needed=self.stop.budget - number)
             if taken is None:
                 return None
@@ -311,12 +317,14 @@ class Search:
             task=task_of(number),
             structure_id=f"s{number:05d}",
             name=name,
-            move=None if trial.move in (SEED, RANDOM) else move_of(self.strategy, trial.move),
+            move=None
+            if trial.move in (SEED_STRUCTURE, RANDOM)
+            else move_of(self.strategy, trial.move),
             parents=tuple(_light(parent) for parent in parents),
         )
 
     def _tell(self) -> TrialResult:
-        """Judge the next trial and tell the strategy, each of them once whatever comes between."""
+        """Judge the next trial and report it to the strategy, each once even if interrupted."""
         number = len(self.results)
         if self._judged is None:
             self._judged = self._judge(number)
@@ -329,7 +337,7 @@ class Search:
         return result
 
     def _judge(self, number: int) -> TrialResult:
-        """What became of a trial; waits for it."""
+        """The result of a trial; waits for it."""
         move = self._moves.get(number)
         if move is None:
             result = TrialResult(number=number, move=RANDOM, failure="proposers ended")
@@ -365,7 +373,7 @@ class Search:
         """A store that was made by other rules must not be read as if it were this run."""
         for atoms in finished.structures:
             kept = str(atoms.info.get(records.MOVE, ""))
-            if name not in (SEED, RANDOM) and kept != name:
+            if name not in (SEED_STRUCTURE, RANDOM) and kept != name:
                 raise StoreError(
                     f"trial {number} of the run in the store is a '{kept}', and this version of "
                     f"the search asks for '{name}': start a new run with --out."

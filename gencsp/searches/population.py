@@ -1,4 +1,4 @@
-"""The population of a genetic search: low, and different from each other."""
+"""The population of a genetic search: structures of low energy that differ from each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gencsp.similarity.index import NICHE
 
 FloatArray = NDArray[np.float64]
 
-#: The best is chosen e times as often as one of this share of the ranks behind it.
+#: A member is chosen e times less often than one that is better by this share of the ranks.
 PRESSURE = 0.4
 
 
@@ -25,8 +25,8 @@ class Population:
 
     Args:
         size: how many.
-        fitness: of a structure, eV/atom; asked anew whenever the order matters, since a live hull
-            changes it.
+        fitness: of a structure, eV/atom; computed again whenever the order matters, since it
+            changes with a live hull.
         alike: whether two structures share a niche.
     """
 
@@ -47,10 +47,10 @@ class Population:
         return len(self.members)
 
     def add(self, atoms: Atoms) -> bool:
-        """Whether a new structure gets in; it may cost the highest, or those of its niche, theirs.
+        """Whether a new structure enters the population.
 
-        A structure gets in where it is lower than the highest member, or there is room, unless a
-        lower one has its niche.
+        It enters where there is room or it is lower than the highest member, unless a lower member
+        shares its niche. It replaces the members of its niche, or else the highest one.
         """
         self.members.sort(key=self.fitness)
         fitness = self.fitness(atoms)
@@ -66,7 +66,7 @@ class Population:
         return True
 
     def choose(self, n: int, *, rng: np.random.Generator) -> tuple[Atoms, ...]:
-        """n different members, the lower the likelier: exponential in the rank."""
+        """Choose n different members with a probability that falls exponentially with the rank."""
         self.members.sort(key=self.fitness)
         ranks = np.arange(len(self.members))
         weights = np.exp(-ranks / (PRESSURE * len(self.members)))
@@ -87,6 +87,7 @@ class Niches:
         self._known: dict[str, tuple[Composition, FloatArray]] = {}
 
     def __call__(self, one: Atoms, other: Atoms) -> bool:
+        """Whether two structures lie in the same niche."""
         (formula, vector), (other_formula, other_vector) = self._of(one), self._of(other)
         return formula == other_formula and bool(
             np.linalg.norm(vector - other_vector) < self.radius

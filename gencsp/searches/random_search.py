@@ -19,52 +19,57 @@ from gencsp.searches.strategy import ConfiguredStrategy, StrategyContext, move_t
 from gencsp.searches.trial import MoveStats, Trial, TrialResult
 from gencsp.store.base import Scalar
 
-#: eV/atom above the lowest: structures within this are worth shaking.
+#: eV/atom: structures no higher than this above the lowest are shaken.
 WINDOW = 0.1
-#: A crystal of this share of the lowest so far counts as a success of what it came from.
+#: A new crystal among this lowest share of all so far counts as a success of its source.
 GOOD = 0.25
-#: Trials that take seeds and others in turn, before their success decides.
+#: Trials in which seeds and background proposer alternate, before their success decides.
 EVEN = 12
 
 
 class RandomSearch:
     """Relaxes one proposal after another; good ones are shaken and relaxed again.
 
-    Seeds and the background proposer take turns at first; then they share the trials by what came
-    of them, so that poor seeds lose their share and good ones gain.
+    At first, seeds and the background proposer alternate; later each gets a share of the trials
+    that follows from its success, so that poor seeds are used less and good ones more.
 
     Args:
-        turns: seed or background proposer, in turn.
+        schedule: decides between seeds and background proposer at first.
         shakes: how often each new structure near the lowest is shaken and relaxed again.
         shake: the move that shakes; ``None`` for ``rattle``.
     """
 
     name = "random"
 
-    def __init__(self, *, turns: SeedSchedule, shakes: int = 0, shake: Move | None = None) -> None:
+    def __init__(
+        self, *, schedule: SeedSchedule, shakes: int = 0, shake: Move | None = None
+    ) -> None:
         check("shakes", shakes, Natural)
         shake = Rattle() if shake is None else shake
         self.moves = {shake.name: shake}
-        self.turns = turns
+        self.schedule = schedule
         self.shakes = shakes
-        self.bandit = Bandit(turns.kinds)
+        self.bandit = Bandit(schedule.kinds)
         self._to_shake: deque[Atoms] = deque()
         self._fitness: list[float] = []
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         flat: dict[str, Scalar | Sequence[Scalar] | None] = {"shakes": self.shakes}
         if self.shakes:
             flat["moves"] = move_texts(list(self.moves.values()))
         return {**flat, "even_trials": EVEN}
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         if self._to_shake:
             return Trial(move=next(iter(self.moves)), parents=(self._to_shake.popleft(),))
-        if number < EVEN or len(self.turns.kinds) < 2:
-            return Trial(move=self.turns.next())
+        if number < EVEN or len(self.schedule.kinds) < 2:
+            return Trial(move=self.schedule.next())
         return Trial(move=self.bandit.choose(rng=rng))
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:  # noqa: ARG002
+        """See :class:`~gencsp.searches.trial.Strategy`."""
         low = self._fitness[int(GOOD * len(self._fitness))] if self._fitness else float("inf")
         success = result.new and result.fitness <= low
         self.bandit.reward(result.move, success=success, new=result.new)
@@ -75,7 +80,8 @@ class RandomSearch:
             self._to_shake.extend([result.atoms] * self.shakes)
 
     def move_stats(self) -> list[MoveStats]:
-        return self.bandit.move_stats() if len(self.turns.kinds) > 1 else []
+        """See :class:`~gencsp.searches.trial.Strategy`."""
+        return self.bandit.move_stats() if len(self.schedule.kinds) > 1 else []
 
 
 class RandomSearchOptions(ConfiguredStrategy):
@@ -91,4 +97,4 @@ class RandomSearchOptions(ConfiguredStrategy):
         Structures are shaken by the first move that the user named, by ``rattle`` where none is.
         """
         shake = context.usable_moves(["rattle"], most_parents=1)[0]
-        return RandomSearch(turns=context.turns, shakes=self.shakes, shake=shake)
+        return RandomSearch(schedule=context.schedule, shakes=self.shakes, shake=shake)

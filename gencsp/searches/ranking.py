@@ -1,4 +1,4 @@
-"""The table that a search ends in: structures by decomposition energy, duplicates marked."""
+"""The ranking of structures by decomposition energy, with duplicates marked."""
 
 from __future__ import annotations
 

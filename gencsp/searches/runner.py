@@ -1,4 +1,4 @@
-"""Tasks under way: submitted, kept in the store as they end, and waited for by name."""
+"""Runs tasks: submits them, stores their results as they end, and waits for them by name."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gencsp.store.base import Finished, Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOutput:
-    """What a worker hands back.
+    """What a worker returns.
 
     Attributes:
         results: one for each task that was submitted together.
-        seconds: wall time by stage; it is reported and never stored.
+        seconds: wall time by stage; it is shown and never stored.
     """
 
     results: tuple[Finished, ...]
@@ -33,25 +33,25 @@ KEEP = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What does some tasks together, so that it can be submitted again."""
+    """A function call that does several tasks, kept so that it can be submitted again."""
 
     tasks: tuple[str, ...]
     call: Callable[[], TaskOutput]
 
 
 class TaskRunner:
-    """Runs tasks on an executor; what the store already has is not run again.
+    """Runs tasks on an executor; tasks that the store already has are not run again.
 
-    Errors lose nothing: a task that failed or was cancelled is submitted again when its result is
-    next asked for, and what the store refused is offered again with what ends after it. So a caller
-    may go on after any of them; ``executor`` may be replaced before.
+    No error loses work: a task that failed or was cancelled is submitted again when its result is
+    next requested, and results that could not be written are written with the next ones. So the
+    same object can be used after any error; a broken ``executor`` is replaced first.
 
     Args:
-        store: gets every result within ``KEEP`` seconds of its end, in whichever order they come,
-            several in one transaction. What a killed process had not handed over yet is done again
-            by the next one, with the same outcome.
+        store: receives every result within ``KEEP`` seconds of its end, in any order, several in
+            one transaction. Results that a killed process had not written yet are computed again
+            by the next process, with the same outcome.
         executor: any ``concurrent.futures.Executor``.
-        prepare: changes a result before it is kept.
+        prepare: changes a result before it is stored.
 
     Attributes:
         seconds: wall time of the workers by stage, of this session.
@@ -72,7 +72,7 @@ class TaskRunner:
         self._kept_at = float("-inf")
 
     def submit(self, tasks: Sequence[str], call: Callable[[], TaskOutput]) -> None:
-        """Run a call that does these tasks together, unless the store has all of them.
+        """Run a call that does these tasks, unless the store has all of them.
 
         Raises:
             WorkerError: the executor takes no more tasks.
@@ -81,16 +81,16 @@ class TaskRunner:
             self._submit(_Call(tuple(tasks), call))
 
     def was_kept(self, task: str) -> bool:
-        """Whether an earlier session left it."""
+        """Whether an earlier session has finished the task."""
         return task in self._found
 
     def result(self, task: str) -> Finished:
-        """What a task left; waits for it. It can be asked for until it is released.
+        """The result of a task; waits for it. It is available until it is released.
 
         Raises:
             StoreError: the store cannot be written or is full.
             WorkerError: the executor lost its workers, or several of them over one task.
-            KeyError: it was never submitted, or has been released.
+            KeyError: the task was never submitted, or has been released.
         """
         while task not in self._ready:
             while self._again:
@@ -102,17 +102,17 @@ class TaskRunner:
         return self._ready[task]
 
     def release(self, task: str) -> None:
-        """Forget a result that nobody will ask for again; the store has it, or will."""
+        """Drop a result from memory; the store has it, or soon will."""
         self._ready.pop(task, None)
 
     def cancel(self) -> None:
-        """Take back what has not begun."""
+        """Cancel tasks that have not begun."""
         for future in list(self._under_way):
             if future.cancel():
                 self._again.append(self._under_way.pop(future))
 
     def keep(self) -> None:
-        """Hand all that has ended to the store.
+        """Write all finished results to the store.
 
         Raises:
             StoreError: it cannot be written or is full.
@@ -131,7 +131,7 @@ class TaskRunner:
         self._under_way[future] = call
 
     def _collect(self) -> None:
-        """Wait until something ends, or what has ended must be kept."""
+        """Wait until a task ends, or finished results must be stored."""
         patience = None
         if self._unkept:
             patience = max(0.0, KEEP - (time.perf_counter() - self._kept_at))
@@ -155,18 +155,18 @@ class TaskRunner:
                 self.keep()
 
     def _take(self, future: Future[TaskOutput]) -> None:
-        """Make what a call left ready; only then is the call no longer under way."""
-        work, call = future.result(), self._under_way[future]
-        for task, result in zip(call.tasks, work.results, strict=True):
+        """Make the results of a call available, and then remove it from those under way."""
+        output, call = future.result(), self._under_way[future]
+        for task, result in zip(call.tasks, output.results, strict=True):
             finished = self.prepare(result)
             self._ready.setdefault(task, finished)
             self._unkept[task] = finished
-        self.seconds.update(work.seconds)
+        self.seconds.update(output.seconds)
         del self._under_way[future]
 
 
 def worker_error(error: BaseException) -> WorkerError:
-    """What a user is told of an executor that failed."""
+    """The error to raise where an executor failed."""
     return WorkerError(
         f"the executor lost its workers ({str(error).strip() or type(error).__name__}), perhaps "
         f"for lack of memory: repeat the same command to go on, with fewer workers."

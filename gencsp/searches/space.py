@@ -40,9 +40,9 @@ class Space:
 
     Attributes:
         compositions: reduced formulas, each with the numbers of formula units allowed in a cell.
-        cell: the cell that every structure has, rows in Å; ``None`` leaves it free.
-        volume_per_atom: Å³/atom to propose at; ``None`` predicts it.
-        space_groups: to propose in; ``None`` leaves it to the proposer.
+        cell: the cell of every structure, rows in Å; ``None`` leaves it free.
+        volume_per_atom: of proposed structures, Å³/atom; ``None`` predicts it.
+        space_groups: numbers of the space groups to propose in; ``None`` for the proposer's own.
         pressure: GPa.
     """
 
@@ -141,7 +141,7 @@ class Space:
         )
 
     def requests(self, n: int, *, rng: np.random.Generator) -> list[Request]:
-        """What to ask of a proposer for n structures; compositions of a system are drawn evenly."""
+        """Requests for n structures; in a chemical system each formula is equally likely."""
         if not self.variable:
             return [self._request(self.compositions[0], n)]
         number = self.compositions.number
@@ -151,7 +151,7 @@ class Space:
         ]
 
     def manifest(self) -> dict[str, Scalar | Sequence[Scalar] | None]:
-        """What makes it this space, flat."""
+        """The settings that identify the space, as a flat dictionary."""
         return {
             "space": self.name,
             "sizes": list(self.compositions.sizes),

@@ -1,4 +1,4 @@
-"""Where structures without parents come from: pools of files, proposers, and how they take turns.
+"""Sources of structures without parents: files and proposers, and their order.
 
 A proposer makes its structures in blocks, each a task of its own with a generator that belongs to
 its name, so that block b is the same whenever and wherever it is made.
@@ -22,24 +22,24 @@ from gencsp.provenance import Provenance, Stage
 from gencsp.searches.contracts import ProposerMaker
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.space import Space
-from gencsp.searches.trial import RANDOM, SEED
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE
 from gencsp.searches.worker import propose_block
 from gencsp.store.base import portable
 
-#: Blocks without a single structure after which a proposer counts as used up.
+#: Blocks in a row without a structure after which a proposer counts as exhausted.
 EMPTY_BLOCKS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposerStarts:
-    """A proposer that seeds a search.
+    """A proposer that gives structures to start from.
 
     Attributes:
-        name: under which it is counted; tasks are named after it.
-        make: makes it, once in a worker.
-        weight: share among the sources, relative.
-        block: structures of one task; ``None`` for as many as the search says. More of them suit a
-            proposer that is cheap, or cheaper the more it makes at once.
+        name: under which its structures are counted; tasks are named after it.
+        make: makes the proposer, once in each worker.
+        weight: its share among the sources is proportional to this.
+        block: structures of one task; ``None`` for the search's own number. A large block suits a
+            proposer that is cheap, or one that is faster in large batches.
     """
 
     name: str
@@ -57,9 +57,9 @@ class PoolStarts:
 
     Attributes:
         name: under which they are counted.
-        structures: with provenance, fit for the space of the search.
-        skipped: names of the structures that are not, by the reason.
-        weight: share among the sources, relative.
+        structures: with provenance; all of them belong to the space of the search.
+        skipped: names of the structures left out, by the reason.
+        weight: their share among the sources is proportional to this.
     """
 
     name: str
@@ -92,15 +92,15 @@ def pool_source(
     separations: LeastDistances = NO_PAIRS,
     weight: float = 1.0,
 ) -> PoolStarts:
-    """Structures of a pool that a search can use; the others are named, by the reason.
+    """The structures of a pool that a search can use, and the names of the others by reason.
 
     Args:
         name: of the pool.
         structures: in the order in which they are to be used.
-        space: where the search looks.
-        seed: of the run.
+        space: of the search.
+        seed: random seed of the run.
         separations: least distances, see :class:`~gencsp.searches.worker.TrialContext`.
-        weight: share among the sources, relative.
+        weight: their share among the sources is proportional to this.
     """
     kept: list[Atoms] = []
     skipped: dict[str, list[str]] = {}
@@ -131,11 +131,11 @@ def pool_source(
 
 
 class SeedSchedule:
-    """Seed or background proposer: as evenly in turn as a share allows.
+    """Alternates between seed structures and background proposer, evenly, at a given share.
 
     Args:
-        share: of the seeds; nothing where there are no seeds.
-        seeded: whether there are any.
+        share: of the seed structures, 0 to 1; it has no effect where there are none.
+        seeded: whether there are seed structures.
     """
 
     def __init__(self, *, share: float, seeded: bool) -> None:
@@ -145,32 +145,34 @@ class SeedSchedule:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What there is at all."""
+        """Which of ``SEED_STRUCTURE`` and ``RANDOM`` occur."""
         return tuple(
-            kind for kind, share in ((SEED, self.share), (RANDOM, 1 - self.share)) if share > 0
+            kind
+            for kind, share in ((SEED_STRUCTURE, self.share), (RANDOM, 1 - self.share))
+            if share > 0
         )
 
     def next(self) -> str:
-        """``SEED`` or ``RANDOM``; the first is a seed where there are any."""
+        """``SEED_STRUCTURE`` or ``RANDOM``; it begins with a seed structure where there are any."""
         k = self._taken
         self._taken += 1
         # Ceilings rather than floors, so that a share however small begins with a seed.
-        return SEED if -(-(k + 1) * self.share // 1) > -(-k * self.share // 1) else RANDOM
+        return SEED_STRUCTURE if -(-(k + 1) * self.share // 1) > -(-k * self.share // 1) else RANDOM
 
 
 class StartSupply:
-    """Hands out the structures of several sources in turn, by their weights.
+    """Gives structures to start trials from, of several sources in proportion to their weights.
 
-    A source that is used up is left out, and the background makes up for all of them.
+    An exhausted source is left out; where all seeds are exhausted, the background proposer is used.
 
     Args:
-        sources: the seeds; may be none.
-        background: a proposer that never ends.
-        space: where the search looks.
-        running: runs the blocks.
-        seed: of the run.
-        block: structures of one task, where a source does not say.
-        ahead: blocks that are begun before they are needed.
+        sources: of the seed structures; may be empty.
+        background: a proposer that never runs out.
+        space: of the search.
+        runner: runs the tasks in which proposers make their structures.
+        seed: random seed of the run.
+        block: structures of one task, where a source has no number of its own.
+        ahead: tasks of a proposer that are begun before they are needed.
     """
 
     def __init__(
@@ -201,8 +203,11 @@ class StartSupply:
         return bool(self._streams)
 
     def begin(self, kind: str, needed: int) -> None:
-        """Start making what a search is about to take, at most so many of each source."""
-        streams = self._streams if kind == SEED else [self._background]
+        """Start to propose the structures that a search will take next.
+
+        At most ``needed`` structures of each source are begun.
+        """
+        streams = self._streams if kind == SEED_STRUCTURE else [self._background]
         for stream in streams:
             stream.begin(needed)
 
@@ -210,13 +215,14 @@ class StartSupply:
         """The name of a source and its next structure; ``None`` where even the background ended.
 
         Args:
-            kind: ``SEED`` or ``RANDOM``.
-            needed: structures that may still be asked for, this one among them.
+            kind: ``SEED_STRUCTURE`` or ``RANDOM``.
+            needed: how many structures may still be taken, this one included.
 
         Raises:
-            StoreError, WorkerError: as :meth:`.running.TaskRunner.result`.
+            StoreError: as :meth:`.TaskRunner.result`.
+            WorkerError: as :meth:`.TaskRunner.result`.
         """
-        streams = list(self._streams) if kind == SEED else []
+        streams = list(self._streams) if kind == SEED_STRUCTURE else []
         streams.sort(key=lambda s: (self.taken[s.source.name] + 1) / s.source.weight)
         for stream in [*streams, self._background]:
             atoms = stream.next(needed)
@@ -251,7 +257,7 @@ class _Blocks:
     ) -> None:
         self.source = source
         self._space = space
-        self._running = runner
+        self._runner = runner
         self._seed = seed
         self._block = block if source.block is None else source.block
         self._ahead = ahead
@@ -261,9 +267,9 @@ class _Blocks:
         self._ready: list[Atoms] = []
 
     def begin(self, needed: int) -> None:
-        """Have enough blocks under way, but no more than could be used.
+        """Submit enough blocks, but no more than can be used.
 
-        Only one at first: the relaxations of the first block must not wait for many others.
+        Only one at first: the relaxations of the first block must not wait for other blocks.
         """
         useful = -(-max(0, needed - len(self._ready)) // self._block)
         while self._submitted - self._opened < min(self._ahead, useful, max(1, self._opened)):
@@ -279,20 +285,20 @@ class _Blocks:
                 task=task,
                 ids=ids,
             )
-            self._running.submit([task], call)
+            self._runner.submit([task], call)
             self._submitted += 1
 
     def next(self, needed: int) -> Atoms | None:
         while not self._ready and self._empty < EMPTY_BLOCKS:
             self.begin(max(1, needed))
             task = self._task(self._opened)
-            self._ready = list(self._running.result(task).structures)
-            self._running.release(task)
+            self._ready = list(self._runner.result(task).structures)
+            self._runner.release(task)
             self._opened += 1
             self._empty = 0 if self._ready else self._empty + 1
         if not self._ready:
             return None
-        # Before a structure is handed out: an error here must not cost one.
+        # Before a structure is removed from the list: an error here must not lose it.
         self.begin(needed)
         return self._ready.pop(0)
 

@@ -9,7 +9,7 @@ from gencsp.deck import Count, Seconds, check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRules:
-    """A search ends at the first of these. None of them changes what comes before the end.
+    """Rules of which the first to apply ends a search; they do not change the trials before.
 
     Attributes:
         budget: trials, each of at most one relaxation.
@@ -27,7 +27,7 @@ class StopRules:
         check_fields(self)
 
     def reason(self, *, relaxed_since_record: int, seconds: float, target: str) -> str:
-        """Why to stop, or nothing.
+        """Why to stop; empty where there is no reason.
 
         Args:
             relaxed_since_record: relaxations since the last new minimum.

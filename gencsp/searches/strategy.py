@@ -1,4 +1,4 @@
-"""Strategies by name, and what a search tells the strategy that it begins with."""
+"""Strategies by name, and what a search provides to its strategy."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class StrategyContext:
     """What a search provides to its strategy.
 
     Attributes:
-        settings: of the search: where it looks, and how many trials it asks for ahead.
-        books: judge the results; ``books.fitness`` is the fitness of a structure, eV/atom.
-        turns: says whether the next structure without parents is a seed or random.
-        moves: those that the user named, with their options; ``None`` leaves them to the strategy.
+        settings: of the search, such as its space and the number of trials that run at once.
+        ledger: judges the results; ``ledger.fitness`` gives the fitness of a structure, eV/atom.
+        schedule: decides whether the next structure without parents is a seed or a random one.
+        moves: the moves that the user named, with their options; ``None`` for the strategy's own.
     """
 
     settings: SearchSettings
     ledger: Ledger
-    turns: SeedSchedule
+    schedule: SeedSchedule
     moves: tuple[Move, ...] | None = None
 
     def usable_moves(self, own: Sequence[str], *, most_parents: int) -> list[Move]:
-        """The moves that the user named, else the strategy's own, as far as this search can.
+        """The moves that the user named, else the strategy's own, as far as they suit the search.
 
-        A fixed cell or a fixed composition leaves out the moves that cannot honour it.
+        Moves that would change a fixed cell or a fixed composition are left out.
 
         Args:
             own: names of the strategy's own moves.
-            most_parents: most parents that the strategy gives a move.
+            most_parents: largest number of parents that the strategy can give to a move.
 
         Raises:
             RequestError: a move needs more parents, or none is left.

@@ -1,6 +1,6 @@
-"""What workers do: one function for each kind of task of the cycle.
+"""What workers do in a cycle: one function for each kind of task.
 
-Each takes plain data and makers, makes its model once for as long as the process lives, and
+Each takes plain data and makers of models (a model is made once in a process and kept), and
 returns a :class:`~gencsp.store.base.Finished`: structures that failed are counted, not raised.
 """
 
@@ -37,7 +37,7 @@ NO_CHILD = "move made no structure"
 def propose(
     make: ProposerMaker, request: Request, *, seed: int, task: str, ids: Sequence[str]
 ) -> Finished:
-    """Propose as many structures as there are ids; with a host they are its children."""
+    """Propose as many structures as there are ids; a host becomes their parent."""
     proposer = cached_make(make)
     failed_before = proposer.failures
     host = None if request.host is None else Provenance.read(request.host)
@@ -66,9 +66,9 @@ def relax(
     stage: Stage,
     tolerance: SymmetryTolerance,
 ) -> Finished:
-    """Relax; every structure comes back, with its verdict (see :func:`gencsp.records.record`).
+    """Relax; every structure is returned with its result (see :func:`gencsp.records.record`).
 
-    Those that did not converge are counted; they are kept too where their coordinates are numbers.
+    Those that did not converge are counted; they are kept as well if all coordinates are finite.
     """
     relaxed = sorted(cached_make(make)(structures, settings), key=lambda result: result.index)
     prefix = "r" if stage is Stage.RELAXED else "x"
@@ -87,8 +87,8 @@ def relax(
 def frameworks(structures: Iterable[Atoms], *, guests: Sequence[str]) -> Finished:
     """Take the guests out and symmetrise what is left, by increasing tolerance.
 
-    The cell keeps its formula units, so that the guests taken out are those to be put back. A
-    framework that no tolerance lifts out of P1 is counted as a failure.
+    The cell keeps its formula units, so that as many guests are put back as were taken out. A
+    framework that is P1 at every tolerance is counted as a failure.
     """
     kept, failures = [], Counter[str]()
     for atoms in structures:
@@ -119,13 +119,13 @@ def usable(structures: Iterable[Atoms]) -> list[Atoms]:
 
 
 def ids(prefix: str, start: int, n: int) -> tuple[str, ...]:
-    """``g0003``, ``g0004``, …"""
+    """Ids of ``n`` tasks from number ``start`` on, such as ``g0003`` and ``g0004``."""
     return tuple(f"{prefix}{number:04d}" for number, _ in zip(count(start), range(n), strict=False))
 
 
 @lru_cache(maxsize=8)
 def cached_make(make: Maker[Made]) -> Made:
-    """What a maker makes, once in a process: models stay loaded between tasks."""
+    """The part that a maker makes, made once in a process: models stay loaded between tasks."""
     return make()
 
 
@@ -137,7 +137,7 @@ def _provenance(atoms: Atoms) -> Provenance:
 
 
 def _with_prefix(prefix: str, parent: Provenance) -> str:
-    """``r0003`` from ``g0003``: the number stays with a structure through the cycle."""
+    """``r0003`` from ``g0003``: a structure keeps its number through the cycle."""
     return prefix + parent.structure_id[1:]
 
 

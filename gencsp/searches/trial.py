@@ -1,4 +1,4 @@
-"""What a strategy asks for, what it is told, and the four methods that make one."""
+"""Trials, their results, and the contract of strategies."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gencsp.store.base import Scalar
 if TYPE_CHECKING:
     from gencsp.searches.moves.base import Move
 
-#: The next structure of the seeds, and of the background proposer: a trial without parents.
-SEED, RANDOM = "seed", "random"
+#: Trials without parents: the next seed structure, and the next one of the background proposer.
+SEED_STRUCTURE, RANDOM = "seed", "random"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,8 @@ class Trial:
     """A plan for one structure, small enough to be sent to a worker.
 
     Attributes:
-        move: name of a move, or ``SEED`` or ``RANDOM``.
-        parents: relaxed structures that the move starts from; none for ``SEED`` and ``RANDOM``.
+        move: name of a move, or ``SEED_STRUCTURE`` or ``RANDOM``.
+        parents: relaxed structures that the move starts from; empty where no move is made.
     """
 
     move: str
@@ -33,11 +33,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """What became of a trial.
+    """The result of a trial.
 
     Attributes:
         number: of the trial, from 0.
-        move: what made the structure.
+        move: name of the move that made the structure.
         atoms: relaxed, with provenance and energies in ``info``; ``None`` where nothing converged.
         fitness: eV/atom, the lower the better: the enthalpy of a search at one composition, the
             distance to the live hull of one in a chemical system; infinite where nothing converged.
@@ -63,14 +63,14 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveStats:
-    """One line of the table of what a strategy has learned about a move.
+    """Statistics of one move in a search whose strategy learns which moves succeed.
 
     Attributes:
         move: its name.
-        tried: trials that it made.
-        new: crystals among them that had not been seen before.
+        tried: number of its trials.
+        new: trials whose crystal had not been seen before.
         improved: trials that the strategy counts as a success.
-        share: the share of trials that it would be given now.
+        share: share of the next trials that the move would get now, 0 to 1.
     """
 
     move: str
@@ -82,35 +82,38 @@ class MoveStats:
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Decides what is tried next; it neither relaxes nor judges, and keeps no clock.
+    """Decides what is tried next, in the ask-and-tell form of optimisers.
 
-    Trials are asked for and told about in the order of their numbers. Trial k is asked for when
-    all trials up to k minus the search's ``ahead`` have been told, whatever runs at the same time,
-    so what a strategy does depends on nothing but its settings and the generators it is handed.
-    The last answers, fewer than ``ahead``, lie beyond the budget: they are tried if it is raised.
-
-    Attributes:
-        name: under which it is found.
-        moves: those that it asks for, by name.
+    It neither relaxes nor judges structures. Trials are requested (``ask``) and their results
+    reported (``tell``) in the order of their numbers. Trial k is requested once the results of all
+    trials up to k minus the search's ``ahead`` have been reported, whatever else is running, so
+    that the plans depend only on the settings and on the random generators that are passed in.
+    The last trials requested, fewer than ``ahead``, may lie beyond the budget; they are run if the
+    budget is raised later.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the strategy."""
+        ...
+
     @property
-    def moves(self) -> Mapping[str, Move]: ...
+    def moves(self) -> Mapping[str, Move]:
+        """The moves that it may choose, by name."""
+        ...
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
-        """What makes it this strategy, flat, for the manifest of the run."""
+        """The settings that identify the strategy, as a flat dictionary for the run's manifest."""
         ...
 
     def ask(self, number: int, *, rng: np.random.Generator) -> Trial:
-        """The plan of a trial."""
+        """The plan of trial ``number``; ``rng`` is the only source of chance."""
         ...
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
-        """What became of a trial."""
+        """Take note of the result of a trial."""
         ...
 
     def move_stats(self) -> list[MoveStats]:
-        """What it has learned about its moves; empty where it learns nothing."""
+        """Statistics of its moves; empty where it does not learn from them."""
         ...

@@ -32,7 +32,7 @@ from gencsp.store.base import Finished, portable
 
 #: Children that a move may try to make before the trial is given up.
 CHILDREN = 12
-#: What a relaxed structure says of the structure that it was relaxed from.
+#: Keys of ``info`` that a relaxed structure takes over from the structure before relaxation.
 _OF_THE_START = (
     records.STRUCTURE_ID,
     records.PROPOSER,
@@ -48,9 +48,9 @@ class TrialContext:
     """What a worker needs to carry out trials; it is sent along with them.
 
     Attributes:
-        seed: of the run.
-        space: where the search looks.
-        relaxer: makes the relaxer, once in a worker.
+        seed: random seed of the run.
+        space: compositions, sizes and cells of the search.
+        relaxer: makes the relaxer, once in each worker.
         relax: how to relax.
         rattle: see :class:`~gencsp.searches.loop.SearchSettings`.
         tolerance: for space groups.
@@ -78,10 +78,10 @@ class TrialTask:
 
     Attributes:
         task: its name in the store.
-        structure_id: of what comes of it.
-        name: of the move, or of what a structure without a move is.
+        structure_id: id of the structure that results.
+        name: of the move, or of the source of a structure that no move made.
         move: makes the structure to relax from the parents; ``None`` relaxes the one parent.
-        parents: with provenance.
+        parents: structures with provenance.
     """
 
     task: str
@@ -114,7 +114,7 @@ def propose_block(
 
 
 def run_trials(context: TrialContext, jobs: Sequence[TrialTask]) -> TaskOutput:
-    """Move and relax; structures that share a call relax together."""
+    """Make the structures of some trials and relax them, all in one batch."""
     begun = time.perf_counter()
     made = [_start(context, job) for job in jobs]
     relaxing = time.perf_counter()
@@ -143,7 +143,7 @@ def run_trials(context: TrialContext, jobs: Sequence[TrialTask]) -> TaskOutput:
 
 
 def _relax(context: TrialContext, starts: Sequence[Atoms]) -> list[Relaxed]:
-    """Relax, in the symmetry of the start and out of it, as the bench says.
+    """Relax with or without the symmetry of the start, or one after the other.
 
     Forces of a symmetric crystal have its symmetry: without a push it relaxes to the nearest
     stationary point of its group, saddle or minimum.
@@ -172,7 +172,7 @@ def _rattled(context: TrialContext, atoms: Atoms) -> Atoms:
 
 
 def _start(context: TrialContext, job: TrialTask) -> Atoms | None:
-    """The structure to relax, with provenance; ``None`` where the move made none in its tries."""
+    """The structure to relax, with provenance; ``None`` where no attempt of the move gave one."""
     if job.move is None:
         return _labelled(job.parents[0], job, context.seed)
     rng = task_generator(context.seed, job.task)
@@ -188,7 +188,7 @@ def _start(context: TrialContext, job: TrialTask) -> Atoms | None:
 
 
 def _drop_forces(atoms: Atoms) -> None:
-    """Keep the energy alone: nothing reads the forces of minima, and they double what is kept."""
+    """Keep the energy alone: nobody reads the forces at minima, and they double the file."""
     energy = atoms.calc.results.get("energy") if atoms.calc is not None else None
     atoms.calc = None if energy is None else SinglePointCalculator(atoms, energy=float(energy))
 

@@ -26,7 +26,7 @@ def deduplicate(
         structures: the pool; those that should represent their groups come first.
         index: an empty index with settings of its own; ``None`` for the defaults, and with
             energies ``same_energy=SAME_ENERGY``.
-        energies: eV/atom, one for each structure; compared where the index is told to.
+        energies: eV/atom, one for each structure; compared if the index has ``same_energy``.
 
     Returns:
         Places in the pool, group by group, the first member first, in the order of the pool.

@@ -1,9 +1,9 @@
-"""A vector for each crystal: how far its atoms' neighbours are, species by species.
+"""A vector for each crystal: the distances of neighbours, by pairs of species.
 
 The k-th entry for a pair of species A, B is the average over the atoms A of the distance to their
 k-th nearest B: the average minimum distances of Widdowson et al. (MATCH 87, 529 (2022)), resolved
-by species, with the spread over the atoms A beside each average, which keeps a part of what the
-pointwise distance distribution (Widdowson and Kurlin, NeurIPS 2022) knows and its average does not.
+by species, with the spread over the atoms A beside each average, which keeps a part of the
+information of the pointwise distance distribution (Widdowson and Kurlin, NeurIPS 2022).
 Nothing in it depends on rotation, reflection, origin, choice of cell or order of the atoms, and it
 is continuous: where no atom moves by more than ε, no entry changes by more than 2ε (Widdowson et
 al., theorem 9.2; a root mean square obeys the same bound by the triangle inequality).
@@ -26,9 +26,9 @@ from gencsp.similarity.cells import compact
 
 FloatArray = NDArray[np.float64]
 
-#: Neighbours of each atom that count, shared out among the species by their fractions. More tell
-#: stackings and superstructures apart: the nearest pair of different known crystals lay at 0.0003
-#: with 16, at 0.0018 with 32 and at 0.0070 with 64.
+#: Neighbours of each atom that count, divided among the species by their fractions. More of them
+#: distinguish stackings and superstructures: the nearest pair of different known crystals lay at
+#: 0.0003 with 16, at 0.0018 with 32 and at 0.0070 with 64.
 NEIGHBOURS = 64
 #: What has no neighbours at measurable distances.
 _NO_CRYSTAL = {Flaw.NO_ATOMS, Flaw.NOT_FINITE, Flaw.NO_VOLUME}
@@ -41,7 +41,7 @@ MARGIN = 1.6
 def fingerprint(
     atoms: Atoms, *, neighbours: int = NEIGHBOURS, species_blind: bool = False
 ) -> FloatArray:
-    """Where the neighbours of each species are, as a vector.
+    """The fingerprint of a crystal.
 
     The Euclidean distance between two vectors of one reduced formula is a root mean square, over
     atoms and neighbours, of differences in distance in units of (V/N)^(1/3). Vectors of different

@@ -1,4 +1,4 @@
-"""Crystals seen so far, and whether another is among them: hash, fingerprint, then matcher.
+"""An index of crystals that finds duplicates by hash, fingerprint, and then the matcher.
 
 The hash is the reduced formula and the number of atoms in the primitive cell, in which the matcher
 allows no difference; fingerprints say which of these crystals are near; pymatgen's
@@ -32,7 +32,7 @@ Formula = Composition | tuple[int, ...]
 #: ``StructureMatcher`` fits at its defaults 99.8 % (relaxed TiO2, 650 pairs) and all (known
 #: polymorphs, 430; carbon of a random search, 262) lie within; half of them lie within 0.02.
 RADIUS = 0.15
-#: The matcher is asked about so many of the nearest. Where energies are compared the same crystal
+#: The matcher is called for so many of the nearest. Where energies are compared the same crystal
 #: was always among the nearest two; where they are not, one duplicate in forty of relaxed TiO2, as
 #: good as never the same minimum, lay behind more than these.
 CANDIDATES = 8
@@ -193,12 +193,12 @@ class StructureIndex:
         # Those whose energies differ cost nothing: they must not use up the candidates.
         wanted = self.candidates * (1 if self.same_energy is None else ENERGIES_LOOKED_AT)
         near = bucket.vectors.nearest(crystal.vector, wanted, radius=self.radius)
-        asked = 0
+        compared = 0
         for number, distance in zip(*near, strict=True):
             other = bucket.kept[number]
-            if asked == self.candidates or self._energies_differ(energy, other.energy):
+            if compared == self.candidates or self._energies_differ(energy, other.energy):
                 continue
-            asked += 1
+            compared += 1
             if self._matching.same(other.reduced, crystal.reduced):
                 return Match(other.index, float(distance))
         return None

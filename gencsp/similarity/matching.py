@@ -1,4 +1,4 @@
-"""When two crystals are the same: pymatgen's ``StructureMatcher`` decides; tolerances stand here.
+"""Comparison of crystals by pymatgen's ``StructureMatcher``, and its tolerances.
 
 Two crystals are compared by :func:`same_crystal`; many, of which each is reduced once, by a
 :class:`CrystalMatcher` (which :class:`~gencsp.similarity.index.StructureIndex` does).
@@ -91,7 +91,8 @@ def same_crystal(one: Atoms, other: Atoms, *, tolerances: Tolerances = STANDARD)
     As with pymatgen's ``StructureMatcher().fit(one, other)``, which is not quite symmetric.
 
     Args:
-        one, other: crystals, periodic in three directions.
+        one: a crystal, periodic in three directions.
+        other: likewise.
         tolerances: how much may differ.
     """
     if Composition.of(one) != Composition.of(other):
@@ -102,7 +103,7 @@ def same_crystal(one: Atoms, other: Atoms, *, tolerances: Tolerances = STANDARD)
 
 
 def as_structure(atoms: Atoms) -> Structure:
-    """Species, positions and cell alone, as pymatgen's object."""
+    """Species, positions and cell as a pymatgen ``Structure``."""
     from pymatgen.core import Lattice, Structure
 
     return Structure(

@@ -1,4 +1,4 @@
-"""Nearest vectors among many that arrive one by one.
+"""Nearest vectors in a growing set.
 
 One array holds them all, and a query is one matrix product with it: |x − y|² = |x|² − 2 x·y + |y|².
 Rounding makes that inexact for vectors that are nearly equal, so it only chooses the candidates,

@@ -1,5 +1,6 @@
-"""Differences of energy, eV/atom, below which crystals count as the same; they differ on
-purpose.
+"""Energy differences, eV/atom, below which crystals count as the same.
+
+Each use has its own value, on purpose.
 """
 
 from __future__ import annotations

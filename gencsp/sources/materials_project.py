@@ -1,8 +1,9 @@
 """The Materials Project, with the user's own key: entries of a hull, and crystals.
 
-Asked directly over its web interface (https://api.materialsproject.org/docs): ``materials/thermo``
-for energies and ``materials/summary`` for structures. Energies are those of the Materials Project's
-own mixing scheme and corrections; they make a hull of their own, for DFT energies of the same kind.
+Queried directly over its web interface (https://api.materialsproject.org/docs):
+``materials/thermo`` for energies and ``materials/summary`` for structures. Energies are those of
+the Materials Project's own mixing scheme and corrections; they make a hull of their own, for DFT
+energies of the same kind.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def fetch_entries(
 
     Args:
         elements: symbols.
-        web: how to ask; the key is added.
+        web: the connection; the key is added.
         key: of the user; ``None`` takes it from the environment.
         thermo_type: which of the project's mixing schemes; it names the model of the entries.
         endpoint: of the web interface.
@@ -97,9 +98,11 @@ def fetch_structures(
 
     Args:
         elements: symbols; all of them must be there, and no others.
-        web, key, endpoint: see :func:`fetch_entries`.
-        formula: this one only.
+        web: see :func:`fetch_entries`.
+        key: see :func:`fetch_entries`.
+        formula: only crystals of this formula.
         above_hull: most energy above the project's hull, eV/atom.
+        endpoint: see :func:`fetch_entries`.
 
     Yields:
         Crystals with provenance; ``info['energy_above_hull']`` is the project's, eV/atom.

@@ -51,10 +51,10 @@ class Optimade:
 
     Args:
         url: its base address, with or without ``/v1``.
-        web: how to ask.
+        web: the connection.
 
     Attributes:
-        skipped: crystals that were not handed on, by reason.
+        skipped: crystals that were left out, by reason.
     """
 
     def __init__(self, url: str, *, web: Web) -> None:
@@ -129,7 +129,7 @@ def entry_of(atoms: Atoms) -> HullEntry:
     """A crystal with an energy as an entry of a hull.
 
     Raises:
-        SourceError: it has no energy, or nobody says of which level.
+        SourceError: it has no energy, or its level of theory is not named.
     """
     info = atoms.info
     if records.ENERGY_PER_ATOM not in info or not info.get(records.ENERGY_MODEL):

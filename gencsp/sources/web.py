@@ -1,4 +1,4 @@
-"""JSON over HTTP: retries, a cache on disk, and clear words for whatever goes wrong."""
+"""JSON over HTTP with retries, a cache on disk, and clear errors."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _LONGEST_WAIT = 60.0
 _OURS = {"Accept": "application/json", "User-Agent": "gencsp"}
 _FILE = "answers.db"
 
-# A cache that cannot be used is none; what hishel says of it is no concern of the user.
+# A cache that cannot be used is ignored; its warnings are of no use to the user.
 logging.getLogger("hishel").addHandler(logging.NullHandler())
 
 
 def default_cache() -> Path:
-    """Where answers are kept unless told otherwise."""
+    """The default folder of the cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "gencsp" / "web"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
-    """How databases are asked.
+    """Settings of requests to databases.
 
     Attributes:
         headers: sent along, such as a key; never kept, and never sent on to another host.
         cache: folder that keeps answers; ``None`` keeps none.
-        refresh: ask again for what is kept.
+        refresh: request cached answers again.
         timeout: seconds to wait for an answer.
         tries: how often to ask a server in trouble.
         pause: seconds before the second try; doubled each time.

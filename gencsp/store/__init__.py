@@ -1,6 +1,6 @@
 """Stores of structures: in memory (the reference) and on disk (``run.db``).
 
-They load on first use: ASE imports this package to learn how a ``run.db`` is read.
+They load on first use: ASE imports this package to find the reader of ``run.db``.
 """
 
 from __future__ import annotations

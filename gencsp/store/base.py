@@ -1,4 +1,4 @@
-"""What every store of structures offers, and the form in which it keeps them."""
+"""The contract of stores of structures, and the form in which structures are kept."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _KEPT_RESULTS = ("energy", "forces", "stress", "magmoms")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """What one finished task left.
+    """The result of one finished task.
 
     Attributes:
-        structures: in the order in which the task handed them over.
+        structures: in the order in which the task returned them.
         failures: how many structures failed without leaving anything, by reason.
     """
 
@@ -43,7 +43,7 @@ class Store(Protocol):
     """
 
     def finish(self, task: str, finished: Finished) -> None:
-        """Keep what a task left, durably, before returning.
+        """Store the result of a task durably before returning.
 
         Raises:
             StoreError: it cannot be written, or there is no space left.
@@ -58,11 +58,11 @@ class Store(Protocol):
         ...
 
     def get(self, task: str) -> Finished | None:
-        """What a task left, or ``None`` while it is not finished."""
+        """The result of a task, or ``None`` while it is not finished."""
         ...
 
     def load(self) -> dict[str, Finished]:
-        """What every finished task left, read in one pass."""
+        """The results of all finished tasks, read in one pass."""
         ...
 
     def tasks(self) -> list[str]:
@@ -70,7 +70,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Let another writer in; the store cannot be used afterwards."""
+        """Release the store for another writer; it cannot be used afterwards."""
         ...
 
 
@@ -93,7 +93,7 @@ def portable(atoms: Atoms) -> Atoms:
 
 
 def writable(atoms: Atoms) -> Atoms:
-    """As :func:`portable`, with the constraints: what ASE's writers take without complaint."""
+    """As :func:`portable`, with the constraints: what ASE's writers accept."""
     copy = portable(atoms)
     copy.set_constraint([deepcopy(constraint) for constraint in atoms.constraints])
     return copy

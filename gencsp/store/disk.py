@@ -43,14 +43,14 @@ class DiskStore:
 
     Structures are rows of ``run.db``; what ``Atoms.info`` holds is kept as the row's key-value
     pairs, so ``ase db run.db stage=refined`` works, and whole in the row's data, from which
-    ``ase.io.read("run.db", ":")`` and :func:`read_row` restore it. Which tasks are finished
-    stands in a table of the same file and changes in the same transaction as the rows, so that a
-    process killed at any moment leaves whole tasks. The writer's lock is held by the operating
-    system and goes with the process.
+    ``ase.io.read("run.db", ":")`` and :func:`read_row` restore it. Finished tasks
+    are listed in a table of the same file, which changes in the same transaction as the rows, so
+    that a process killed at any moment leaves complete tasks only. The writer's lock is held by the
+    operating system and ends with the process.
 
     Args:
         folder: made if it is not there.
-        manifest: what makes this run this run; a folder with another manifest is refused.
+        manifest: the settings that identify the run; a folder with another manifest is refused.
 
     Raises:
         StoreError: the folder holds another run or is in use, cannot be written, or is full.
@@ -75,9 +75,11 @@ class DiskStore:
                 raise
 
     def finish(self, task: str, finished: Finished) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         self.finish_all({task: finished})
 
     def finish_all(self, results: Mapping[str, Finished]) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         new = {task: kept for task, kept in results.items() if task not in self._finished}
         if not new:
             return
@@ -98,6 +100,7 @@ class DiskStore:
         self._finished.update(new)
 
     def get(self, task: str) -> Finished | None:
+        """See :class:`~gencsp.store.base.Store`."""
         failures = self._failures(task)
         if failures is None:
             return None
@@ -106,6 +109,7 @@ class DiskStore:
         return Finished(structures=tuple(_read_row(row) for row in rows), failures=failures)
 
     def load(self) -> dict[str, Finished]:
+        """See :class:`~gencsp.store.base.Store`."""
         structures: dict[str, list[Atoms]] = {}
         with storage_errors(self.folder):
             for row in self._db.select(sort="id"):
@@ -120,9 +124,11 @@ class DiskStore:
         }
 
     def tasks(self) -> list[str]:
+        """See :class:`~gencsp.store.base.Store`."""
         return sorted(task for (task,) in self._query("SELECT task FROM gencsp_tasks"))
 
     def close(self) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         _let_go(self._db)
         self._lock.close()
 
@@ -222,7 +228,7 @@ def _claim(folder: Path) -> sqlite3.Connection:
         if "locked" not in str(error):
             raise
         raise StoreError(
-            f"another gencsp is at work in {folder}: wait for it, or choose another folder "
+            f"another gencsp process is using {folder}: wait for it, or choose another folder "
             f"with --out."
         ) from error
     return connection

@@ -15,20 +15,25 @@ class MemoryStore:
         self._finished: dict[str, Finished] = {}
 
     def finish(self, task: str, finished: Finished) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         self._finished.setdefault(task, _copied(finished))
 
     def finish_all(self, results: Mapping[str, Finished]) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
         for task, finished in results.items():
             self.finish(task, finished)
 
     def get(self, task: str) -> Finished | None:
+        """See :class:`~gencsp.store.base.Store`."""
         kept = self._finished.get(task)
         return None if kept is None else _copied(kept)
 
     def load(self) -> dict[str, Finished]:
+        """See :class:`~gencsp.store.base.Store`."""
         return {task: _copied(kept) for task, kept in sorted(self._finished.items())}
 
     def tasks(self) -> list[str]:
+        """See :class:`~gencsp.store.base.Store`."""
         return sorted(self._finished)
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Frameworks without their guests, and which species the guests are (CHGGen, Section III.B).
+"""Removal of guests from frameworks, and the choice of the guest species (CHGGen, Section III.B).
 
-The paper takes out the atoms "that exhibit broad local environment distributions (e.g., Li)" and
+The paper removes the atoms "that exhibit broad local environment distributions (e.g., Li)" and
 shows the distributions as histograms of coordination numbers. Here the coordination number of an
 atom is Hoppe's effective one (R. Hoppe, Z. Kristallogr. 150, 23 (1979)), which needs no cutoff, and
 the breadth of a species is the Shannon entropy of its histogram over all structures. The paper
@@ -23,7 +23,7 @@ from pymatgen.core import Element
 
 from gencsp.errors import RequestError
 
-#: Å: neighbours looked at; those that count are much closer.
+#: Å: range in which neighbours are searched; those that count are much closer.
 REACH = 6.0
 #: Hoppe's mean distance is taken again and again until it changes less than this, Å.
 CONVERGED = 1e-4
@@ -31,7 +31,7 @@ CONVERGED = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class GuestChoice:
-    """Which species were taken for guests, and on what grounds.
+    """Which species was chosen as guest, and why.
 
     Attributes:
         species: the guest's element symbol.

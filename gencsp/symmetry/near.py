@@ -1,12 +1,13 @@
-"""The operation that a crystal is nearest to having, and the crystal moved onto it.
+"""The symmetry operation that a crystal obeys most nearly, and symmetrisation by it.
 
 At tolerances of about half a bond spglib's search gives up on most crystals of more than a dozen
 atoms and answers P1 (it lowers its tolerance until its operations form a group). CHGGen asks for
 just such tolerances, up to 2 Å, of frameworks that a generative model made. Here one operation at a
 time is looked for instead: every rotation that nearly maps the lattice onto itself, with every
-translation that takes one atom near another, judged by how far it takes the atoms from each other.
-The powers of one operation always form a group, so nothing has to be given up. One operation gives
-the groups of moderate symmetry, P-1, C2, Cm, P2_1, R3 and their like, that the paper reports.
+translation that takes one atom near another, judged by the distances between atoms and their
+images. The powers of one operation always form a group, so the search always has an answer. One
+operation gives the groups of moderate symmetry, P-1, C2, Cm, P2_1, R3 and their like, that the
+paper reports.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class Refinement:
         symprec: tolerance of the rung that found it, Å.
         angle_tolerance: of the same rung, degrees.
         displacement: largest move of an atom relative to the cell, Å.
-        refined: whether a rung succeeded; if not, ``atoms`` is the input (in the cell asked for).
+        refined: whether a rung succeeded; if not, ``atoms`` is the input (in the requested cell).
     """
 
     atoms: Atoms
@@ -135,7 +135,7 @@ def refine(
 
     A rung fails where spglib finds nothing, where its operations do not map the atoms onto each
     other one to one, where atoms would come to sit on each other, or where the averaged structure
-    lacks the space group. A structure that fails them all comes back as it was.
+    lacks the space group. A structure that fails them all is returned unchanged.
 
     Args:
         atoms: crystal, periodic in three directions.
@@ -313,7 +313,7 @@ def _overlaps(symmetrised: Atoms, original: Atoms) -> bool:
 
 
 def _in_cell(atoms: Atoms, choice: CellChoice) -> Atoms:
-    """``atoms`` in the cell asked for; spglib's standard cells hold whole formula units of it."""
+    """``atoms`` in the requested cell; spglib's standard cells hold whole formula units of it."""
     if choice == "input":
         return atoms.copy()
     standard = _answer(

@@ -1,4 +1,4 @@
-"""What third parties test their own parts with: checks of each contract, and exact score models.
+"""Tests for the plug-ins of other packages: checks of each contract, and exact score models.
 
 A check raises ``AssertionError`` with one sentence that says what is wrong; gencsp's own parts pass
 the same checks in its tests. ``docs/extending.md`` shows them in use. The score models

@@ -1,4 +1,4 @@
-"""What all checks share: what must stay untouched, and what makes two structures the same."""
+"""Parts that all checks share."""
 
 from __future__ import annotations
 

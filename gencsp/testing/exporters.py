@@ -1,4 +1,4 @@
-"""Whether an exporter keeps its contract."""
+"""Checks that an exporter fulfils its contract."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def check_exporter(
         report = exporter.write(pool, folder)
     require(report.code == exporter.name, f"{who} signs its report '{report.code}'.")
     require(report.start.strip(), f"{who} does not say how its code is started.")
-    told = len(report.seeds) + len(report.left_out)
-    require(told == len(pool), f"{who} accounts for {told} of {len(pool)} structures.")
+    accounted = len(report.seeds) + len(report.left_out)
+    require(accounted == len(pool), f"{who} accounts for {accounted} of {len(pool)} structures.")
     seeds = read_map(folder).seeds
     require(len(seeds) == len(report.seeds), f"{who} maps {len(seeds)} seeds of those it wrote.")
     for seed in seeds:

@@ -1,4 +1,4 @@
-"""Whether a filter keeps its contract."""
+"""Checks that a filter fulfils its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score models that are known exactly: what samplers, calculators and other code are tested on.
+"""Score models that are known exactly, for tests of samplers, calculators and other code.
 
 They obey the :class:`~gencsp.diffusion.batch.ScoreModel` protocol and need no weights, so that
 third parties can test on them too.

@@ -1,4 +1,4 @@
-"""Whether a move keeps its contract."""
+"""Checks that a move fulfils its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a potential keeps its contract."""
+"""Checks that a potential fulfils its contract."""
 
 from __future__ import annotations
 

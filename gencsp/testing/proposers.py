@@ -1,4 +1,4 @@
-"""Whether a proposer keeps its contract."""
+"""Checks that a proposer fulfils its contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gencsp.proposers.base import Proposer, Request
 from gencsp.proposers.checks import has_composition
 from gencsp.testing.common import require, require_crystal, same_atoms, untouched
 
-#: Structures asked for where laziness is checked; at most half of them may be made at the first.
+#: Structures requested to check laziness; at most half of them may exist when the first arrives.
 MANY = 400
 #: Å: how far an atom of a host may move by rounding.
 MOVED = 1e-3
@@ -24,9 +24,9 @@ MOVED = 1e-3
 def check_proposer(proposer: Proposer, request: Request, *, seed: int = 0) -> None:
     """Check a proposer against :class:`~gencsp.proposers.base.Proposer`.
 
-    It gives crystals of exactly the composition asked for, in the cell and around the host asked
-    for; lazily; the same ones from the same generator state; it counts what failed; it changes
-    neither the host nor any global random generator.
+    It gives crystals of exactly the requested composition, in the requested cell and around the
+    requested host; lazily; the same ones from the same generator state; it counts what failed; it
+    changes neither the host nor any global random generator.
 
     Args:
         proposer: the proposer, cheap enough to make ``request.n`` structures twice and to begin

@@ -1,4 +1,4 @@
-"""Whether a strategy keeps its contract."""
+"""Checks that a strategy fulfils its contract."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gencsp.searches.moves.base import Move
 from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.strategy import StrategyContext
-from gencsp.searches.trial import RANDOM, SEED, MoveStats, Strategy, Trial, TrialResult
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, MoveStats, Strategy, Trial, TrialResult
 from gencsp.testing.common import require, same_atoms, untouched
 
-#: Trials that may be under way in the search that is played.
+#: Trials that may run at once in the simulated search.
 AHEAD = 4
 
 
@@ -33,12 +33,12 @@ class _ZeroHull:
 def strategy_context(
     *, ahead: int = AHEAD, seeded: bool = True, moves: tuple[Move, ...] | None = None
 ) -> StrategyContext:
-    """What a small search of MgO at one formula unit tells its strategy."""
+    """The context of a strategy in a small search of MgO at one formula unit."""
     space = Space.fixed(Composition.parse("MgO"), units=(2,))
     return StrategyContext(
         settings=SearchSettings(space=space, ahead=ahead),
         ledger=Ledger(hull=_ZeroHull()),
-        turns=SeedSchedule(share=0.5, seeded=seeded),
+        schedule=SeedSchedule(share=0.5, seeded=seeded),
         moves=moves,
     )
 
@@ -48,14 +48,14 @@ def check_strategy(
 ) -> None:
     """Check a strategy against :class:`~gencsp.searches.trial.Strategy`.
 
-    A search is played with it: crystals, failures and duplicates come as they fall. It asks for its
-    own moves with parents that they apply to, or for structures without parents; a second one of
-    the same settings, told the same, asks for the same; its settings are flat, can be written as
-    JSON and stay; it changes nothing that it is told, and no global random generator.
+    A search is simulated with random crystals, failures and duplicates. The strategy must choose
+    its own moves with parents that they apply to, or structures without parents. A second strategy
+    with the same settings and results must choose the same trials. Its settings must be flat, fit
+    into JSON and never change, and it must change no result and no global random generator.
 
     Args:
         strategy: its options, such as ``GeneticOptions(population=6)``, or what makes it.
-        trials: to play.
+        trials: number of trials to simulate.
         seed: of the outcomes.
 
     Raises:
@@ -72,7 +72,7 @@ def check_strategy(
     require(
         isinstance(first, Strategy),
         f"{type(first).__name__} is no strategy: it needs 'name', 'moves', 'settings', 'ask', "
-        f"'tell' and 'learned'.",
+        f"'tell' and 'move_stats'.",
     )
     who = f"the strategy '{first.name}'"
     require(first is not second, f"{who} is one object for two searches: make it in 'build'.")
@@ -82,13 +82,13 @@ def check_strategy(
     for number, (a, b) in enumerate(zip(one, other, strict=True)):
         same = a.move == b.move and len(a.parents) == len(b.parents)
         same = same and all(map(same_atoms, a.parents, b.parents))
-        require(same, f"{who} asks for another trial {number} when it was told the same.")
+        require(same, f"{who} asks for another trial {number} after the same results.")
     require(_settings(first, who) == before, f"{who} changes its settings during a search.")
     _check_learned(first.move_stats(), who)
 
 
 def _settings(strategy: Strategy, who: str) -> str:
-    """The settings as JSON, found to be flat."""
+    """The settings as JSON, checked to be flat."""
     settings = strategy.settings()
     for key, value in settings.items():
         parts = value if isinstance(value, list | tuple) else [value]
@@ -98,7 +98,7 @@ def _settings(strategy: Strategy, who: str) -> str:
 
 
 def _played(strategy: Strategy, trials: int, seed: int, who: str) -> list[Trial]:
-    """The trials asked for in a search whose outcomes follow from the seed and the numbers."""
+    """The trials chosen in a search whose results follow from the seed and the numbers."""
     asked: list[Trial] = []
     for number in range(trials + AHEAD):
         if number >= AHEAD:
@@ -115,7 +115,7 @@ def _played(strategy: Strategy, trials: int, seed: int, who: str) -> list[Trial]
 
 
 def _check_trial(trial: Trial, moves: Mapping[str, Move], who: str) -> None:
-    if trial.move in (SEED, RANDOM):
+    if trial.move in (SEED_STRUCTURE, RANDOM):
         require(not trial.parents, f"{who} gives parents to a trial without a move.")
         return
     require(trial.move in moves, f"{who} asks for '{trial.move}', which is none of its moves.")
@@ -126,7 +126,7 @@ def _check_trial(trial: Trial, moves: Mapping[str, Move], who: str) -> None:
 
 
 def _outcome(number: int, move: str, seed: int) -> TrialResult:
-    """What came of a trial: a crystal, one that was seen before, or nothing."""
+    """The result of a trial: a new crystal, one that was seen before, or a failure."""
     rng = np.random.default_rng([seed, 0, number])
     chance = rng.random()
     if chance < 0.15:
@@ -145,6 +145,12 @@ def _outcome(number: int, move: str, seed: int) -> TrialResult:
 
 
 def _check_learned(move_stats: list[MoveStats], who: str) -> None:
-    require(all(isinstance(line, MoveStats) for line in move_stats), f"{who} learned no Learned.")
+    require(
+        all(isinstance(line, MoveStats) for line in move_stats),
+        f"{who} gives move statistics that are no MoveStats.",
+    )
     total = sum(line.share for line in move_stats)
-    require(not move_stats or abs(total - 1) < 1e-6, f"{who} learned shares that sum to {total}.")
+    require(
+        not move_stats or abs(total - 1) < 1e-6,
+        f"{who} gives moves shares that sum to {total}, not to 1.",
+    )

@@ -24,7 +24,7 @@ from gencsp.proposers.scatter import ScatterProposer
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.space import Space
 from gencsp.searches.starts import PoolStarts, ProposerStarts, StartSupply, pool_source
-from gencsp.searches.trial import RANDOM, SEED
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE
 from gencsp.store import MemoryStore
 
 LISI2 = SETTINGS.space
@@ -96,13 +96,13 @@ def supply(*sources: PoolStarts | ProposerStarts, background: int = 4) -> StartS
 def test_sources_take_turns_by_weight_and_the_background_fills_in() -> None:
     pool = pool_source("pool", [crystal(a=4.5 + k) for k in range(3)], LISI2, seed=0)
     made = supply(pool, ProposerStarts(name="few", make=Few(4), weight=3.0))
-    names = [made.take(SEED, needed=20)[0] for _ in range(8)]
+    names = [made.take(SEED_STRUCTURE, needed=20)[0] for _ in range(8)]
     assert names.count("pool") == 2
     assert names.count("few") == 6
     empty = supply(PoolStarts(name="empty", structures=()))
-    assert [empty.take(SEED, needed=9)[0] for _ in range(3)] == ["other"] * 3
+    assert [empty.take(SEED_STRUCTURE, needed=9)[0] for _ in range(3)] == ["other"] * 3
     nothing = supply(ProposerStarts(name="none", make=Few(0)), background=0)
-    assert nothing.take(SEED, needed=3) is None
+    assert nothing.take(SEED_STRUCTURE, needed=3) is None
     assert nothing.take(RANDOM, needed=3) is None
 
 

@@ -1,4 +1,4 @@
-"""The pieces of strategies: bandit, acceptance, population, turns, and what they add up to."""
+"""The pieces of strategies (bandit, acceptance, population, seed schedule) and the whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gencsp.searches.moves import get_move
 from gencsp.searches.population import Niches, Population
 from gencsp.searches.random_search import RandomSearch
 from gencsp.searches.starts import SeedSchedule
-from gencsp.searches.trial import RANDOM, SEED, TrialResult
+from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, TrialResult
 
 
 def point(energy: float, name: str = "") -> Atoms:
@@ -159,25 +159,25 @@ def test_niches_are_of_one_formula_and_near() -> None:
 @given(share=st.floats(0, 1), n=st.integers(1, 60))
 @settings(deadline=None, max_examples=40)
 def test_turns_are_even(share: float, n: int) -> None:
-    turns = SeedSchedule(share=share, seeded=True)
-    kinds = [turns.next() for _ in range(n)]
-    assert abs(kinds.count(SEED) - share * n) <= 1
+    schedule = SeedSchedule(share=share, seeded=True)
+    kinds = [schedule.next() for _ in range(n)]
+    assert abs(kinds.count(SEED_STRUCTURE) - share * n) <= 1
     if share > 1e-6:
-        assert kinds[0] == SEED
-    assert set(kinds) <= set(turns.kinds)
+        assert kinds[0] == SEED_STRUCTURE
+    assert set(kinds) <= set(schedule.kinds)
 
 
 def test_turns_without_seeds() -> None:
-    turns = SeedSchedule(share=0.9, seeded=False)
-    assert {turns.next() for _ in range(9)} == {RANDOM}
-    assert turns.kinds == (RANDOM,)
+    schedule = SeedSchedule(share=0.9, seeded=False)
+    assert {schedule.next() for _ in range(9)} == {RANDOM}
+    assert schedule.kinds == (RANDOM,)
     with pytest.raises(RequestError, match="share"):
         SeedSchedule(share=1.5, seeded=True)
 
 
 def test_random_search_shakes_what_is_near_the_lowest() -> None:
     rng = np.random.default_rng(0)
-    search = RandomSearch(turns=SeedSchedule(share=0, seeded=False), shakes=2)
+    search = RandomSearch(schedule=SeedSchedule(share=0, seeded=False), shakes=2)
     assert search.ask(0, rng=rng).move == RANDOM
     search.tell(result(0, 1.0), rng=rng)
     search.tell(result(1, 0.5), rng=rng)
@@ -189,15 +189,18 @@ def test_random_search_shakes_what_is_near_the_lowest() -> None:
 
 
 def test_poor_seeds_lose_their_share_of_a_random_search() -> None:
-    for better, worse in ((RANDOM, SEED), (SEED, RANDOM)):
+    for better, worse in ((RANDOM, SEED_STRUCTURE), (SEED_STRUCTURE, RANDOM)):
         rng = np.random.default_rng(0)
-        search = RandomSearch(turns=SeedSchedule(share=0.75, seeded=True))
+        search = RandomSearch(schedule=SeedSchedule(share=0.75, seeded=True))
         asked = []
         for k in range(120):
             asked.append(search.ask(k, rng=rng).move)
             mean = 0.0 if asked[-1] == better else 2.0
             search.tell(result(k, float(rng.normal(mean)), asked[-1]), rng=rng)
-        assert {move: asked[:12].count(move) for move in (SEED, RANDOM)} == {SEED: 9, RANDOM: 3}
+        assert {move: asked[:12].count(move) for move in (SEED_STRUCTURE, RANDOM)} == {
+            SEED_STRUCTURE: 9,
+            RANDOM: 3,
+        }
         assert asked[40:].count(better) > 0.75 * len(asked[40:])
         assert search.move_stats()[0].move == better
         assert worse in asked[40:]
@@ -207,7 +210,7 @@ def test_a_stuck_walker_starts_anew() -> None:
     rng = np.random.default_rng(0)
     hop = BasinHopping(
         moves=[get_move("strain")],
-        turns=SeedSchedule(share=0, seeded=False),
+        schedule=SeedSchedule(share=0, seeded=False),
         walkers=2,
         patience=3,
     )

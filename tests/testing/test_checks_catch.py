@@ -127,7 +127,7 @@ class Wild(RandomSearch):
     """A strategy with one fault."""
 
     def __init__(self, fault: str) -> None:
-        super().__init__(turns=strategy_context().turns, shakes=1)
+        super().__init__(schedule=strategy_context().schedule, shakes=1)
         self.fault = fault
 
     def settings(self) -> Any:

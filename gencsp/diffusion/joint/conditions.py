@@ -1,4 +1,4 @@
-"""Properties that a generation can be steered to, and how the network is told of them."""
+"""Properties that generation can be conditioned on, and their encoding for the network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Property = Literal["compactness", "m_led", "e_hull", "complexity"]
 PROPERTIES: tuple[Property, ...] = get_args(Property)
 
 
-#: Standard deviations. Databases hold a few energies that are off by electronvolts.
+#: Standard deviations; a few energies in databases are wrong by electronvolts.
 FARTHEST = 4.0
 
 
@@ -31,7 +31,7 @@ class PropertyScale:
 
     @classmethod
     def fit(cls, labels: NDArray[np.float64]) -> PropertyScale:
-        """Of labels, shape (b, 4), NaN where unknown; a property nobody knows gets 0 and 1."""
+        """Fit to labels, shape (b, 4), NaN where unknown; 0 and 1 for a property without any."""
         mean, std = [], []
         for column in labels.T:
             known = column[~np.isnan(column)]

@@ -1,4 +1,4 @@
-"""What steers a reverse diffusion: conditions of the network, and the forces of a potential."""
+"""Guidance of a reverse diffusion: by conditions, or by the forces of a potential."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ from gencsp.diffusion.pull import Potential, bounded_lengths
 
 
 class Denoiser(Protocol):
-    """What the joint sampler asks: predictions in float64 on the CPU for a state and its time."""
+    """Contract of the joint sampler: predictions in float64 on the CPU at a state and time."""
 
     @property
-    def process(self) -> JointProcess: ...
+    def process(self) -> JointProcess:
+        """The noise that the predictions belong to."""
+        ...
 
-    def predict(self, state: JointState, t: float) -> JointOutput: ...
+    def predict(self, state: JointState, t: float) -> JointOutput:
+        """Predictions in float64 on the CPU for a state at time ``t``, between 0 and 1."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class ClassifierFree:
 
         ε* = (1 − w)·ε(z_t, t) + w·ε(z_t, t | q),
 
-    so ``weight`` w is 1 + g of eq. 7: 0 leaves the conditions out, 1 takes the conditional model as
-    it is, more goes beyond it.
+    so ``weight`` w is 1 + g of eq. 7: 0 leaves the conditions out, 1 is the conditional
+    model itself, and larger values exaggerate the conditions.
 
     Attributes:
         model: the trained model.
@@ -57,6 +61,7 @@ class ClassifierFree:
 
     @property
     def process(self) -> JointProcess:
+        """See :class:`Denoiser`."""
         return self.model.objective.process
 
     def predict(self, state: JointState, t: float) -> JointOutput:
@@ -97,12 +102,12 @@ def _mixed(conditional: Tensor, free: Tensor, weight: float) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class EnergyGuided:
-    """A denoiser that a potential pulls along, see :mod:`gencsp.diffusion.pull`.
+    """A denoiser guided by a potential, see :mod:`gencsp.diffusion.pull`.
 
     Attributes:
         denoiser: what is guided.
         potential: where forces and stresses come from.
-        temperature: kT, eV: the smaller, the stronger.
+        temperature: kT, eV: the smaller, the stronger the guidance.
         onset: time below which the potential acts.
         longest: bound on a force, eV/Å.
         strongest: bound on the energy gradient by a standardised lattice number, eV.
@@ -120,6 +125,7 @@ class EnergyGuided:
 
     @property
     def process(self) -> JointProcess:
+        """See :class:`Denoiser`."""
         return self.denoiser.process
 
     def predict(self, state: JointState, t: float) -> JointOutput:

@@ -19,7 +19,7 @@ DEFAULT_WEIGHTS = "pigen.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class JointModel:
-    """A network, the process that it was trained on, and what its training crystals were like.
+    """A network with its forward process and statistics of its training crystals.
 
     Attributes:
         network: a :class:`~gencsp.diffusion.networks.joint.JointNetwork`.
@@ -42,7 +42,7 @@ def save_joint_model(
     *,
     notes: str = "",
 ) -> str:
-    """Write weights and all that is needed to use them; returns their digest."""
+    """Write the weights and all settings needed to use them; returns their digest."""
     return save_network(
         network,
         path,

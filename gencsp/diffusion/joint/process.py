@@ -5,13 +5,12 @@ Time t runs from 0 (data) to 1 (noise), and any number of steps may sample it.
 - Fractional coordinates: f_t = f_0 + σ(t)·ε modulo 1, σ geometric between 0.005 and 0.5 (DiffCSP,
   Jiao et al., 2023, Section 4.2, eq. 8 and Appendix B.1). Score matching on the torus.
 - Lattice: k_t = α(t)·k_0 + s(t)·ε, α² + s² = 1, on the six standardised numbers of
-  :mod:`gencsp.diffusion.joint.shape` (DDPM). s/α is geometric in t², so that the cell leads and the
-  coordinates find their places in one that is nearly settled: with DiffCSP's cosine schedule it is
-  still strained by a tenth when they have to be right to a fiftieth, and what they are right about
-  is a distorted crystal.
-- Species: each atom's is hidden with probability t, independently (D3PM with an absorbing state,
-  Austin et al., 2021, as MatterGen has it). Which atoms are hidden says nothing about what is
-  hidden, so one network serves a given composition, where none is, and de novo generation.
+  :mod:`gencsp.diffusion.joint.shape` (DDPM). s/α is geometric in t², so that the cell loses its
+  noise before the coordinates do. With DiffCSP's cosine schedule the cell is still strained by a
+  tenth when the coordinates have to be right to a fiftieth, so they fit a distorted crystal.
+- Species: each is hidden with probability t, independently of the others (D3PM with an absorbing
+  state, Austin et al., 2021, as in MatterGen). Which atoms are hidden is independent of their
+  species, so one network serves both a given composition, with none hidden, and de novo generation.
 """
 
 from __future__ import annotations
@@ -86,7 +85,8 @@ class JointProcess:
         scale: standardisation of the lattices.
         sigma_min, sigma_max: of the fractional coordinates, no unit.
         ratio_min, ratio_max: s/α of the standardised lattice at t = 0 and 1.
-        lead: exponent of t in it; above 1 the lattice settles before the coordinates.
+        lead: exponent of t in this ratio; above 1 the lattice loses its noise before the
+            coordinates.
     """
 
     scale: LatticeScale
@@ -106,7 +106,7 @@ class JointProcess:
         return self.sigma_min * (self.sigma_max / self.sigma_min) ** t
 
     def alpha(self, t: Tensor) -> Tensor:
-        """What is left of the lattice at times t."""
+        """Factor of the clean lattice at times t."""
         return torch.rsqrt(1 + self._ratio(t).square())
 
     def spread(self, t: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class JointProcess:
 
 @dataclass(frozen=True, slots=True)
 class Noised:
-    """A noisy state, its times, shape (b,), and what the network is to say of it.
+    """A noisy state, its times, shape (b,), and the targets of the network.
 
     Attributes:
         state: noisy crystals.
@@ -190,7 +190,7 @@ def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
 
 
 def without_mean(vectors: Tensor, owner: Tensor, sizes: Tensor) -> Tensor:
-    """Per-atom vectors, shape (n, 3), less their mean over each crystal (no origin is special)."""
+    """Per-atom vectors, shape (n, 3), less their mean over each crystal (the origin is free)."""
     sums = vectors.new_zeros(len(sizes), vectors.shape[1]).index_add(0, owner, vectors)
     return vectors - (sums / sizes.to(vectors)[:, None])[owner]
 

@@ -15,15 +15,15 @@ from gencsp.diffusion.joint.sampler import JointSamplerSettings, prepare, start,
 
 
 class JointReverseDiffusion(ReverseDynamics):
-    """Walk species, coordinates and cell from noise to a crystal, one time at each step.
+    """Take species, coordinates and cell from noise to a crystal, one time step at a time.
 
     Goes through the same functions as :func:`~gencsp.diffusion.joint.sampler.sample`: equal
     generators give equal crystals. ``FixAtoms`` marks a host, ``FixSymmetry`` keeps the space
     group, atoms of number 0 (``X``) get their species on the way (their symbol is ``X`` until
     then). With ``settings.free_cell`` the cell of the Atoms changes as well.
 
-    The state belongs to this object, so ``irun`` may be left at any step and gone on with. The
-    Atoms only show it: changing them on the way changes nothing.
+    The state is held by this object, so ``irun`` may be left at any step and entered again. The
+    Atoms only show it: changes made to them during the run have no effect.
 
     Args:
         atoms: periodic; changed in place.

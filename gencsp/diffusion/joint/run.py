@@ -22,16 +22,16 @@ from gencsp.errors import RequestError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointSamplerSettings:
-    """How to walk from noise to crystals.
+    """How to sample: steps, noise and corrections.
 
     Attributes:
         steps: number of steps.
         renewal: share r of the noise (of its variance) that a step draws anew: DDIM (Song et al.,
             2021, eq. 12) with r·σ_s² for its σ². Given x_0, every r from 0, where the noise is
             carried over whole, to 1 has the marginals of the forward process; ``None`` takes the
-            ancestral step's, 1 − (σ_s/σ_t)². The larger, the more is forgotten of what the network
-            got wrong, and the narrower a distribution comes out that is broader than σ_s; crystals
-            are sharp.
+            ancestral step's, 1 − (σ_s/σ_t)². The larger r, the more errors of earlier steps are
+            forgotten, but distributions broader than σ_s become too narrow; those of crystals are
+            sharp.
         corrector_steps: Langevin steps on the coordinates after each.
         snr: δ; a Langevin step has length 2δ²σ².
         free_cell: whether the lattice is generated; otherwise that of the Atoms is kept.
@@ -61,7 +61,7 @@ class JointRun:
         denoiser: the model, guided or not.
         settings: the settings.
         times: from 1 to 0.
-        known: the Atoms as a state: what is held is put back from here.
+        known: the Atoms as a state, from which hosts and kept cells are restored.
         constraints: hosts and symmetries.
         allowed: which atomic numbers may appear, shape (95,), bool.
         rngs: one generator for each crystal.
@@ -77,6 +77,7 @@ class JointRun:
 
     @property
     def process(self) -> JointProcess:
+        """The noise of species, positions and cell."""
         return self.denoiser.process
 
     def normal(self, *, columns: int) -> Tensor:

@@ -2,15 +2,15 @@
 
 Each step goes from time t to s < t, for the three at once:
 
-- coordinates and lattice: to what the network would denoise them to, under noise of level s of
-  which a share is drawn anew (DDIM, Song et al., 2021, eq. 12). With the ancestral share that is
+- coordinates and lattice: to their denoised values, with noise of level s added, of which a share
+  is drawn anew (DDIM, Song et al., 2021, eq. 12). With the ancestral share that is
   DiffCSP's algorithm 2 and the posterior q(k_s | k_t, k̂_0) of DDPM (Ho et al., 2020, eq. 6 and 7).
   Langevin correctors may follow on the coordinates;
-- species: each hidden one shows itself with probability (t − s)/t, drawn from the predicted
-  distribution; the last step shows all.
+- species: each hidden one is revealed with probability (t − s)/t, drawn from the predicted
+  distribution; the last step reveals all.
 
-What is known stays known as in inpainting (RePaint): the coordinates of atoms held by ``FixAtoms``
-and a cell that is kept are put back at every step, noised to its level. ``FixSymmetry`` confines
+Known parts are kept as in inpainting (RePaint): the coordinates of atoms held by ``FixAtoms`` and a
+cell that is kept are restored at every step, noised to its level. ``FixSymmetry`` confines
 coordinates to the space group's invariant set, and averages the metric of a free lattice over the
 point group.
 """
@@ -35,7 +35,7 @@ __all__ = ["JointRun", "JointSamplerSettings", "prepare", "sample", "start", "st
 
 
 def start(run: JointRun) -> JointState:
-    """Noise at t = 1: uniform coordinates, a normal lattice, and what is known as it is known."""
+    """Noise at t = 1: uniform coordinates and a normal lattice; known parts as they are known."""
     known = run.known
     frac = run.constraints.randomised(known.frac, run.uniform(columns=3))
     shape = run.normal(columns=6)
@@ -102,10 +102,9 @@ def _lattice(run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float)
 
 
 def _mixed_noise(run: JointRun, found: Tensor, fresh: Tensor, fallen: float) -> Tensor:
-    """Noise of unit variance: what was found, a share of it drawn anew.
+    """Noise of unit variance: the noise that was found, with a share of it drawn anew.
 
-    Args:
-        fallen: ratio of the noise after the step to that before, each by its signal.
+    ``fallen`` is the noise-to-signal ratio after the step divided by that before it.
     """
     share = 1 - fallen**2 if run.settings.renewal is None else run.settings.renewal
     return renewed(found, fresh, share=share)
@@ -160,10 +159,9 @@ def sample(
     elements: Sequence[int] | None = None,
     callback: Callable[[JointRun, JointState, int], None] | None = None,
 ) -> list[Atoms]:
-    """Reverse diffusion of many crystals at once; arguments as :func:`prepare`.
+    """Reverse diffusion of many crystals at once; other arguments as :func:`prepare`.
 
-    Args:
-        callback: called with run, state and level at the start and after every step.
+    ``callback`` is called with run, state and level at the start and after every step.
     """
     run = prepare(denoiser, structures, settings=settings, rngs=rngs, elements=elements)
     state = start(run)

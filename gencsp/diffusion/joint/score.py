@@ -19,7 +19,7 @@ from gencsp.diffusion.networks.joint import JointOutput
 
 
 class JointScore:
-    """A :class:`~gencsp.diffusion.batch.ScoreModel` that has a lattice score besides.
+    """A :class:`~gencsp.diffusion.batch.ScoreModel` with a prediction of the lattice.
 
     Noise is given in Å, as everywhere in gencsp: σ stands for the time at which the fractional
     noise of the model is σ/V^(1/3), within the range of the model. Lattices are taken as they are.

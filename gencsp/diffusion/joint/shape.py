@@ -1,11 +1,11 @@
 """A lattice as six numbers that no rotation changes: the logarithm of its polar factor.
 
-Any cell C (lattice vectors as rows) is S·Q with S symmetric and positive, and Q a rotation that a
-crystal knows nothing of. S = exp(Σ k_i B_i) with B an orthonormal basis of the symmetric matrices
-leaves six unconstrained numbers k (Jiao et al., *Space group constrained crystal generation*,
-2024, Section 4.1, eq. 4): five for the shape, and the last ln V/√3. Per atom, and
-standardised on the training crystals, they are what the lattice diffusion works on: every draw of
-six normal deviates is a cell of a plausible volume.
+Any cell C (lattice vectors as rows) is S·Q with S symmetric and positive definite, and Q a
+rotation, which does not change the crystal. S = exp(Σ k_i B_i) with B an orthonormal basis of the
+symmetric matrices leaves six unconstrained numbers k (Jiao et al., *Space group constrained crystal
+generation*, 2024, Section 4.1, eq. 4): five for the shape, and the last ln V/√3. The lattice
+diffusion uses them per atom and standardised on the training crystals, so every draw of six normal
+deviates is a cell of a plausible volume.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _basis() -> Tensor:
 BASIS = _basis()
 
 
-#: A number that hardly varies in the training crystals is not blown up beyond this.
+#: Least standard deviation: numbers that hardly vary in training are not magnified further.
 LEAST_STD = 0.02
 
 

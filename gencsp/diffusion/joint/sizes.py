@@ -1,4 +1,4 @@
-"""How many atoms a cell has, given what is aimed at.
+"""The distribution of the number of atoms in a cell, given target properties.
 
 The network generates the atoms of a cell of a given size, so that a crystal with properties q is
 drawn as p(N | q)·p(x | N, q). Guidance of weight w (PIGEN, eq. 7) sharpens the second factor to

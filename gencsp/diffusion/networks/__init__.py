@@ -25,7 +25,7 @@ __all__ = [
     "describe_network",
 ]
 
-#: Ours that map noisy crystals and σ to σ·score.
+#: Architectures of gencsp that map noisy crystals and σ to σ·score.
 Architecture = Literal["density", "painn", "nequip"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
@@ -35,7 +35,7 @@ def build_network(name: str, config: Mapping[str, Any] | None = None) -> nn.Modu
 
     Raises:
         WeightsError: the architecture or one of its settings is unknown here.
-        PluginError: its package is at fault.
+        PluginError: its package cannot be loaded or is faulty.
     """
     try:
         return NETWORKS.make(name, config)

@@ -84,7 +84,7 @@ def expand(graph: RadiusGraph, owner: Tensor, n_radial: int) -> tuple[Tensor, Te
     """Basis of each pair of atoms, padded by atom: shapes (n, 9·n_radial, d), index (n, d).
 
     All images of an atom send the same message, so their bases are summed once for all layers:
-    an atom in a cell of n then hears of n others at most, not of the 39 or so in reach.
+    an atom in a cell of n then receives at most n messages, not about 39 from all in reach.
     """
     distance = torch.linalg.norm(graph.vector, dim=1)
     # Two atoms may coincide at high noise; their direction is then undefined and left at zero.
@@ -147,6 +147,7 @@ class DensityLayer(nn.Module):
         noise: Tensor,
         owner: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        """Scalars (n, c) and vectors (n, 3, c) of the atoms after this layer."""
         n, c, k = len(scalars), self.channels, self.n_radial
         normed = self.norm(scalars)
         old = normalise_vectors(vectors)

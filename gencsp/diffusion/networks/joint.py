@@ -6,8 +6,8 @@ cell. Here the same two sources are kept apart, because both become dense produc
 few functions, without a tensor of pairs × channels: the neighbours in real space, images included,
 enter through :class:`~gencsp.diffusion.networks.density.DensityLayer`; the Fourier features through
 structure factors S_G = Σ_j h_j exp(iG·x_j), filtered by |G| (Ewald message passing, Kosmala et
-al., 2023), which see the whole cell at any noise. What holds for the crystal as a whole, its noise,
-lattice and conditions to begin with, hears of the mean over its atoms before every layer
+al., 2023), which see the whole cell at any noise. The features of the crystal as a whole begin with
+its noise, lattice and conditions; before every layer the mean over its atoms is added to them
 (:class:`Context`). Scalars, vectors and tensors of rank two are kept, so the outputs are
 equivariant by construction under rotation, translation and permutation.
 """
@@ -54,7 +54,7 @@ class JointConfig(ConfiguredNetwork):
 
 
 class JointOutput(NamedTuple):
-    """What the network says of a noisy batch.
+    """The predictions of the network for a noisy batch.
 
     Attributes:
         score: σ·∇ log p of the fractional coordinates, shape (n, 3).
@@ -145,9 +145,9 @@ class JointNetwork(nn.Module):
         return noise
 
     def _logits(self, features: Tensor, state: JointState) -> Tensor:
-        """Of any element, and more or less of those that the crystal is known to hold.
+        """Logits of the species, with a term for elements that the crystal is known to hold.
 
-        Few crystals hold more than four elements; which ones, a sum over neighbours tells badly.
+        Few crystals hold more than four elements, and a sum over neighbours does not show which.
         """
         counts = features.new_zeros(len(state.sizes), N_ELEMENTS)
         counts.index_put_(
@@ -189,9 +189,10 @@ class JointNetwork(nn.Module):
 
 
 class Context(nn.Module):
-    """The mean over the atoms of a crystal, added to what holds for it as a whole.
+    """Adds the mean over the atoms of a crystal to the features of the whole crystal.
 
-    A mean is the same for a supercell. It starts as nothing, so that depth costs no stability.
+    A mean is the same for a supercell. The added term is zero at first, which keeps deep networks
+    stable.
     """
 
     def __init__(self, channels: int) -> None:
@@ -203,7 +204,7 @@ class Context(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, scalars: Tensor, noise: Tensor, state: JointState) -> Tensor:
-        """Features of atoms, shape (n, c), and of crystals, shape (b, c), to the latter."""
+        """New features of crystals (b, c) from those of atoms (n, c) and of crystals (b, c)."""
         total = scalars.new_zeros(noise.shape).index_add(0, state.owner, scalars)
         mean = total / state.sizes[:, None]
         updated: Tensor = noise + self.out(self.update(torch.cat((mean, noise), 1)))
@@ -247,6 +248,7 @@ class TensorReadout(nn.Module):
         noise: Tensor,
         state: JointState,
     ) -> tuple[Tensor, Tensor]:
+        """A symmetric traceless tensor (b, 3, 3) and pooled scalars (b, c) of each crystal."""
         n, c, k = len(scalars), scalars.shape[1], self.n_radial
         normed = self.norm(scalars)
         density = (basis[:, 4 * k :] @ self.send(normed)[index]).view(n, 5, k, c)

@@ -75,7 +75,7 @@ class PaiNN(nn.Module):
 
 
 class Message(nn.Module):
-    """Message block (PaiNN, eq. 7, 8), its inputs told σ."""
+    """Message block (PaiNN, eq. 7, 8) with σ as additional input."""
 
     def __init__(self, channels: int, n_radial: int) -> None:
         super().__init__()
@@ -94,6 +94,7 @@ class Message(nn.Module):
         centre: Tensor,
         neighbour: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        """Scalars (n, c) and vectors (n, 3, c) after messages along the edges."""
         c = scalars.shape[1]
         phi = self.phi(torch.cat((self.norm(scalars), noise), 1))
         old = normalise_vectors(vectors)
@@ -118,6 +119,7 @@ class Update(nn.Module):
         self.a = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, 3 * c))
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Scalars (n, c) and vectors (n, 3, c) after the update at each atom."""
         old = normalise_vectors(vectors)
         u, v = self.u(old), self.v(old)
         length = torch.sqrt(v.square().sum(1) + 1e-8)

@@ -131,6 +131,7 @@ class Convolution(nn.Module):
         centre: Tensor,
         neighbour: Tensor,
     ) -> Tensor:
+        """Features of the atoms after this layer: one row each, in the irreps of ``after``."""
         sent = self.first(features)[neighbour]
         messages = self.product(sent, harmonics, self.radial(radial))
         total = messages.new_zeros(len(features), messages.shape[1]).index_add(0, centre, messages)

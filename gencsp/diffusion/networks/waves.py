@@ -1,7 +1,8 @@
 """Structure factors of learned features: message passing in reciprocal space.
 
 S_G = Σ_j h_j exp(iG·x_j), filtered by |G| (Ewald message passing, Kosmala et al., 2023), for the
-reciprocal lattice vectors of small indices: every atom hears of the whole cell at any noise.
+reciprocal lattice vectors of small indices: at any noise every atom receives information from the
+whole cell.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Waves(NamedTuple):
         cosine, sine: of 2π G·f, zero for padding, shape (b, most, m).
         vector: reciprocal lattice vectors times (V/N)^(1/3)/2π, shape (b, m, 3).
         radial: functions of their lengths, shape (b, m, n_radial).
-        place: where each atom stands in the padded arrays, shape (n,).
+        place: index of each atom in the padded arrays, shape (n,).
         root: √N of each crystal, shape (b,).
     """
 
@@ -64,7 +65,7 @@ def structure_waves(
 
 
 class WaveLayer(nn.Module):
-    """Structure factors of learned features, filtered by |G|, heard by every atom."""
+    """Sends structure factors of learned features, filtered by |G|, to every atom."""
 
     def __init__(self, channels: int, n_radial: int) -> None:
         super().__init__()
@@ -78,6 +79,7 @@ class WaveLayer(nn.Module):
     def forward(
         self, scalars: Tensor, vectors: Tensor, waves: Waves, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Scalars (n, c) and vectors (n, 3, c) of the atoms after this layer."""
         b, most, _ = waves.cosine.shape
         c = scalars.shape[1]
         normed = self.norm(scalars)
@@ -88,14 +90,15 @@ class WaveLayer(nn.Module):
         imaginary = waves.sine.transpose(1, 2) @ sent
         weights = self.filter(waves.radial) * (1 + self.level(noise))[:, None]
         even, odd = weights.split(c, 2)
-        heard = waves.cosine @ (even * real) + waves.sine @ (even * imaginary)
-        # The gradient of the heard density: G × (sine part), one product for all three components.
+        received = waves.cosine @ (even * real) + waves.sine @ (even * imaginary)
+        # The gradient of the received density: G × (sine part), one product for all three
+        # components.
         directed = waves.vector[..., None] * odd[:, :, None]
         slope = waves.sine @ (directed * real[:, :, None]).flatten(2) - waves.cosine @ (
             directed * imaginary[:, :, None]
         ).flatten(2)
-        heard = heard.flatten(0, 1)[waves.place]
+        received = received.flatten(0, 1)[waves.place]
         slope = slope.view(b * most, 3, c)[waves.place]
         owner_noise = noise.repeat_interleave(most, 0)[waves.place]
-        ds, gate = self.update(torch.cat((normed, heard, owner_noise), 1)).split(c, 1)
+        ds, gate = self.update(torch.cat((normed, received, owner_noise), 1)).split(c, 1)
         return scalars + ds, vectors + slope * gate[:, None]

@@ -1,3 +1,1 @@
-"""Diffusion of the positions in a given cell (CHGGen): noise, samplers, reverse dynamics,
-inpainting.
-"""
+"""Diffusion of the positions in a given cell (CHGGen): noise, samplers, inpainting."""

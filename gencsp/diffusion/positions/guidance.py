@@ -1,4 +1,4 @@
-"""A score model pulled by the forces of a potential."""
+"""A score model guided by the forces of a potential."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gencsp.diffusion.wrapped import remove_mean
 
 @dataclass(frozen=True, slots=True)
 class EnergyGuidedScore:
-    """A :class:`~gencsp.diffusion.batch.ScoreModel` with the pull of a potential.
+    """A :class:`~gencsp.diffusion.batch.ScoreModel` guided by the forces of a potential.
 
     Attributes:
         model: the score model that is guided.
@@ -36,14 +36,17 @@ class EnergyGuidedScore:
 
     @property
     def sigma_min(self) -> float:
+        """Least noise level of the score model, Å."""
         return self.model.sigma_min
 
     @property
     def sigma_max(self) -> float:
+        """Greatest noise level of the score model, Å."""
         return self.model.sigma_max
 
     @property
     def digest(self) -> str:
+        """Hash of the score model's weights."""
         return self.model.digest
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:

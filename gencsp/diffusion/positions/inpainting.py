@@ -6,11 +6,10 @@ atoms in training. A replaced host does not yet agree with the guests of the sam
 to the noisier level and stepping again, r times, lets them agree.
 
 What this does not give is the exact conditional distribution: at level σ the guests are conditioned
-on a host blurred by σ, which knows less than the host itself. Guests that stay mobile until the
-blur is small come out right when r is large (checked in the tests: r = 10 passes a
+on a host blurred by σ, which holds less information than the host itself. Guests that stay mobile
+until the blur is small come out right when r is large (checked in the tests: r = 10 passes a
 Kolmogorov-Smirnov test where r = 1 fails it by far); guests that must choose early between places
-far apart choose by what the blurred host tells them, whatever r. Many samples, ranked afterwards,
-are the remedy.
+far apart choose by the blurred host, whatever r. The remedy is to draw many samples and rank them.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def jump_back_variance(levels: Sequence[float], level: int, kind: JumpBack) -> f
     the next pass starts from the distribution that the score at t belongs to. CHGGen's algorithm
     prints σ_{t−1}² − σ_{t−2}² (``paper``), one level too low: on a geometric schedule that is
     (σ_{t−1}/σ_t)² times the variance needed, and the next pass starts with less noise than its
-    score is told. The forward process (RePaint, eq. 1; CHGGen, eq. 3) agrees with ``marginal``.
+    score assumes. The forward process (RePaint, eq. 1; CHGGen, eq. 3) agrees with ``marginal``.
     """
     first = level if kind == "marginal" else level + 1
     if first + 1 >= len(levels):

@@ -1,4 +1,4 @@
-"""A trained score network as the samplers and calculators see it, and its weights file."""
+"""A trained score network as a score model, and its weights file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ DEFAULT_WEIGHTS = "score.safetensors"
 class NetworkScoreModel:
     """A :class:`~gencsp.diffusion.batch.ScoreModel` from a network whose output is σ·score.
 
-    The score of a distribution that does not care where the origin lies has no mean over a
-    crystal, so the mean of the network's output is taken off.
+    The score of a translation-invariant distribution has zero mean over a crystal, so the mean of
+    the network's output is subtracted.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from gencsp.diffusion.positions.sampler import SamplerSettings, State, prepare, 
 
 
 class ReverseDiffusion(ReverseDynamics):
-    """Walk the atoms from noise to a crystal, one noise level at each step.
+    """Take the atoms from noise to a crystal, one noise level at each step.
 
     The atoms move in place, through the same step functions as
     :func:`~gencsp.diffusion.positions.sampler.sample`: from equal generators both give equal
@@ -25,8 +25,8 @@ class ReverseDiffusion(ReverseDynamics):
     never called.
 
     The state is the atoms' positions, the number of steps done and the generator: a function
-    attached as observer may read the positions and may also change them. All of it belongs to this
-    object, so ``irun`` may be left at any step and gone on with.
+    attached as observer may read the positions and may also change them. All of it is held by this
+    object, so ``irun`` may be left at any step and entered again.
 
     Args:
         atoms: fully periodic crystal.

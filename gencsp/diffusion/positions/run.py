@@ -31,7 +31,7 @@ LangevinLength = Literal["score-norm", "noise-level"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerSettings:
-    """How to walk from noise to crystals.
+    """How to sample: noise levels, sampler and its constants.
 
     Attributes:
         kind: a sampler by name, see :data:`SAMPLERS`: the ``predictor-corrector`` of CHGGen, the
@@ -88,7 +88,7 @@ class SamplerSettings:
         slack = 1e-6
         if low < model.sigma_min * (1 - slack) or high > model.sigma_max * (1 + slack):
             raise RequestError(
-                f"Noise from {low:g} to {high:g} Å was asked for, and this model knows "
+                f"Noise from {low:g} to {high:g} Å was requested, and this model was trained on "
                 f"{model.sigma_min:g} to {model.sigma_max:g} Å: stay within."
             )
         return noise_levels(self.steps, sigma_min=low, sigma_max=high, spacing=self.spacing)
@@ -97,8 +97,8 @@ class SamplerSettings:
 class ConfiguredSampler(Configured):
     """Base of samplers of atom positions: one step from a noise level to the next.
 
-    Options of its own are checked fields of the class. Constraints are none of its business: the
-    process projects score and noise.
+    Options are checked fields of the class. A sampler need not care about constraints: score and
+    noise are already projected.
     """
 
     kind: ClassVar[str] = "sampler"
@@ -109,7 +109,8 @@ class ConfiguredSampler(Configured):
         Args:
             process: gives ``score(x, sigma)`` and ``noise()``, both (n, 3) and projected.
             x: positions at ``sigma``.
-            sigma, sigma_next: Å; the last ``sigma_next`` is zero.
+            sigma: noise of ``x``, Å.
+            sigma_next: noise after the step, Å; the last one is zero.
         """
         raise NotImplementedError
 

@@ -3,7 +3,7 @@
 One algorithm of a paper is one short function that takes positions from noise level σ to σ_next.
 They all see the crystal through a :class:`~gencsp.diffusion.positions.run.Run`, whose score and
 noise are already projected by the constraints of the Atoms, so that none of them knows about
-symmetry. ``prepare``, ``start`` and ``step`` work on an explicit state; ``sample`` and the ASE face
+symmetry. ``prepare``, ``start`` and ``step`` work on an explicit state; ``sample`` and the dynamics
 :class:`~gencsp.diffusion.positions.reverse.ReverseDiffusion` both only call these.
 
 Everything here is float64 on the CPU; a model converts to what it computes in.
@@ -59,9 +59,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a reverse diffusion stands: positions at noise level ``process.levels[level]``.
+    """State of a reverse diffusion: positions at noise level ``process.levels[level]``.
 
-    With the generators of the process this is all that a restart needs.
+    Together with the random generators this is all that a restart needs.
     """
 
     positions: Tensor
@@ -167,7 +167,7 @@ def heun(process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
 
 
 class PredictorCorrector(ConfiguredSampler):
-    """See :func:`predictor_corrector`; its numbers stand in the settings of the process."""
+    """See :func:`predictor_corrector`; its options are in the settings of the process."""
 
     name = "predictor-corrector"
 
@@ -177,7 +177,7 @@ class PredictorCorrector(ConfiguredSampler):
 
 
 class Heun(ConfiguredSampler):
-    """See :func:`heun`; its numbers stand in the settings of the process."""
+    """See :func:`heun`; its options are in the settings of the process."""
 
     name = "heun"
 

@@ -92,7 +92,7 @@ class CrystalSet:
         return cls(np.concatenate(numbers), np.concatenate(frac), np.stack(cells), offsets)
 
     def reduced(self) -> CrystalSet:
-        """The same crystals in Niggli-reduced cells, in which a lattice is learned.
+        """The same crystals in Niggli-reduced cells, which lattice models are trained on.
 
         Raises:
             TrainingDataError: a cell cannot be reduced.
@@ -149,5 +149,5 @@ def _refuse_held_out(atoms: Atoms, held_out: frozenset[str]) -> None:
         )
     if composition.formula_key in held_out:
         raise TrainingDataError(
-            f"{composition} is on the list of held-out formulas: take it out of the training data."
+            f"{composition} is on the list of held-out formulas: remove it from the training data."
         )

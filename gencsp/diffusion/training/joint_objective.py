@@ -35,7 +35,7 @@ from gencsp.errors import TrainingDataError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossWeights:
-    """λ of eq. 1 and 3, chosen so that gradients of the terms are of like size.
+    """λ of eq. 1 and 3, chosen so that gradients of the terms have similar sizes.
 
     Attributes:
         frac: of the mean squared error of σ·score of coordinates.
@@ -74,8 +74,8 @@ class JointObjective:
         drop: probability that all conditions of a crystal are left free.
         keep_each: probability that a condition is kept where not all are dropped, so that any
             subset of them occurs.
-        middle_share: share of times drawn from Beta(3, 3), the others evenly: where atoms find
-            their sites, neither at the end of the noise nor at its beginning.
+        middle_share: share of times drawn from Beta(3, 3), around the noise levels at which atoms
+            find their sites; the others are drawn uniformly.
     """
 
     process: JointProcess

@@ -23,10 +23,10 @@ from gencsp.errors import RequestError
 class NoiseLevels:
     """How σ is drawn in training.
 
-    CHGGen draws σ uniformly from [σ_min, σ_max]. Most of what is to be learned happens where atoms
-    find their sites (0.05 to 1.5 Å), which a uniform draw up to several Å hardly visits; as in EDM
-    (Karras et al., 2022, Table 1) most draws are therefore log-normal about there, and the rest
-    log-uniform, so that no level is left untrained.
+    CHGGen draws σ uniformly from [σ_min, σ_max]. The levels that matter most are those at which
+    atoms find their sites (0.05 to 1.5 Å), but a uniform draw up to several Å rarely takes them; as
+    in EDM (Karras et al., 2022, Table 1) most draws are therefore log-normal about there, and the
+    rest log-uniform, so that no level is left untrained.
 
     Attributes:
         low, high: σ_min and σ_max, Å.
@@ -55,7 +55,7 @@ class NoiseLevels:
 
 
 class Objective(Protocol):
-    """What a training run minimises, and how its result is judged.
+    """What a training run minimises, and how it is validated.
 
     ``loss`` is one value for each crystal of ``indices``, shape (b,), a function of nothing but its
     arguments; ``describe`` is what a checkpoint holds of it, with its ``kind``.
@@ -70,13 +70,19 @@ class Objective(Protocol):
         indices: NDArray[np.int64],
         rng: np.random.Generator,
         device: torch.device,
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """One value for each crystal of ``indices``, shape (b,)."""
+        ...
 
     def validate(
         self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0
-    ) -> dict[str, float]: ...
+    ) -> dict[str, float]:
+        """Validation losses by name, the same for the same ``seed``."""
+        ...
 
-    def describe(self) -> dict[str, Any]: ...
+    def describe(self) -> dict[str, Any]:
+        """What a checkpoint holds of the objective, with its ``kind``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

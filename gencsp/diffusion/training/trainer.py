@@ -82,7 +82,7 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """What the caller of :func:`train` is told: step, smoothed loss, seconds trained so far."""
+    """Progress reported by :func:`train`: step, smoothed loss, seconds trained so far."""
 
     step: int
     loss: float
@@ -101,7 +101,7 @@ class TrainState:
         step: steps done.
         seconds: wall time of them.
         loss: smoothed.
-        whole: not in the middle of a step, so that training can go on from here.
+        whole: false in the middle of a step, where training cannot be continued.
     """
 
     network: nn.Module
@@ -143,15 +143,15 @@ def train(
 ) -> TrainState:
     """Train until ``settings.steps``, writing ``checkpoint.pt`` and ``metrics.jsonl`` to a folder.
 
-    An interruption by Ctrl-C leaves a checkpoint of the last whole step behind and is raised on; in
-    the moment in which weights change it leaves the checkpoint that was written last.
+    An interruption by Ctrl-C writes a checkpoint of the last complete step and is raised again;
+    while the weights are changing, the checkpoint that was written before stays.
 
     Raises:
-        WeightsError: the state was left in such a moment.
+        WeightsError: the state was left while its weights were changing.
     """
     if not state.whole:
         raise WeightsError(
-            "training was interrupted in the middle of a step: go on from its last checkpoint."
+            "training was interrupted in the middle of a step: resume from its last checkpoint."
         )
     device = device or torch.device("cpu")
     state.network.to(device)
@@ -271,7 +271,7 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, Objective]:
     except FileNotFoundError as error:
         raise WeightsError(f"there is no checkpoint at {path}: start without --resume.") from error
     except WeightsError as error:
-        raise WeightsError(f"{path} cannot be gone on with: {error}") from error
+        raise WeightsError(f"{path} cannot be resumed: {error}") from error
     except (
         *(OSError, EOFError, UnpicklingError, struct.error),
         *(LookupError, TypeError, ValueError, AttributeError, RuntimeError),
@@ -299,14 +299,14 @@ def _objective(stored: dict[str, Any], architecture: str) -> Objective:
 def open_run(
     folder: Path, *, kind: str, resume: bool, given: Mapping[str, object]
 ) -> tuple[TrainState, TrainSettings, Objective] | None:
-    """The run in a folder, found to be the one that is asked for. Writes nothing.
+    """Read the run in a folder and check that it is the requested one; writes nothing.
 
     Args:
         folder: of the run; it need not be there for a new one.
         kind: of the objective, "score" or "joint".
-        resume: whether to go on with a run, or to begin one.
-        given: what the user says of the run, by the names in the checkpoint (``architecture``,
-            ``channels``, ``noise.high``, ...); ``None`` leaves it to the checkpoint. Of the
+        resume: whether to continue a run or to begin one.
+        given: settings that the user gave, by the names in the checkpoint (``architecture``,
+            ``channels``, ``noise.high``, ...); ``None`` keeps that of the checkpoint. Of the
             settings of :class:`TrainSettings` all but batch size and seed may differ from what they
             were.
 
@@ -332,7 +332,7 @@ def open_run(
     state, settings, objective = load_checkpoint(path)
     if objective.kind != kind:
         raise WeightsError(
-            f"{path} is of another kind: go on with it by 'gencsp train {objective.kind}', or "
+            f"{path} is of another kind: resume it with 'gencsp train {objective.kind}', or "
             f"train the new model in a new folder."
         )
     named = {key: value for key, value in given.items() if value is not None}
@@ -361,14 +361,14 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-# Order of the crystals and noise follow from batch size and seed: with others it is another run.
+# Order of the crystals and noise follow from batch size and seed, so these identify the run.
 _MAY_CHANGE = {field.name for field in fields(TrainSettings)} - {"batch_size", "seed"}
 
 
 def _begun_with(
     state: TrainState, settings: TrainSettings, objective: Objective
 ) -> dict[str, object]:
-    """What cannot change in a run, flat: ``noise.high`` is a value in a part of the objective."""
+    """Settings that cannot change in a run, flat: ``noise.high`` is ``high`` of ``noise``."""
     architecture, config = describe_network(state.network)
     flat: dict[str, object] = {"architecture": architecture, **config, **asdict(settings)}
     for part, value in objective.describe().items():
@@ -380,7 +380,7 @@ def _begun_with(
 
 
 def length_of(state: TrainState) -> str:
-    """How long a network was trained, for its weights file."""
+    """Length of the training, for the weights file."""
     return f"{state.step} steps, {state.seconds / 3600:.2f} hours"
 
 

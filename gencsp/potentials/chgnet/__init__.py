@@ -1,1 +1,1 @@
-
+"""CHGNet: its weights, and engines that evaluate and relax many crystals at once."""

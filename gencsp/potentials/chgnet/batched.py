@@ -102,7 +102,6 @@ class TorchEngine:
         on_path: PathCallback | None = None,
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures in flight; ``workers`` is the number of CPU threads."""
-
         check("workers", workers, Workers)
 
         def evaluate(crystals: Crystals) -> Values:
@@ -120,7 +119,7 @@ class TorchEngine:
         return (result.made_by(self.model, self.digest) for result in results)
 
     def compute(self, crystals: Crystals, *, magmoms: bool = False) -> Values:
-        """Energies and derivatives of a batch, failures told apart crystal by crystal."""
+        """Energies and derivatives of a batch, with a failure for each crystal that has none."""
         out = _blank(crystals, magmoms)
         strange = np.bincount(
             crystals.owner, ~np.isfinite(crystals.positions).all(axis=1), minlength=len(crystals)
@@ -159,7 +158,7 @@ class TorchEngine:
     def _parts(self, crystals: Crystals, chosen: NDArray[np.bool_], out: Values) -> Iterator[Part]:
         """Graphs of the crystals ``chosen`` (b,) in pieces that fit the memory.
 
-        Those whose graph makes no sense get their verdict in ``out`` instead.
+        Those without a valid graph get a failure in ``out`` instead.
         """
         batch, places = crystals.take(chosen), np.flatnonzero(chosen)
         sizes = torch.as_tensor(batch.sizes, device=self.device)
@@ -184,7 +183,7 @@ class TorchEngine:
     def _fill(self, part: Part, crystals: Crystals, out: Values, magmoms: bool) -> None:
         """Evaluate one part into ``out``; if memory runs out, its halves, and smaller parts after.
 
-        A single crystal that does not fit cannot be evaluated, which is its verdict.
+        A single crystal that does not fit in memory gets a failure.
         """
         if not len(part.which):
             return

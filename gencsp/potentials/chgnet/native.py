@@ -1,7 +1,7 @@
 """CHGNet in C++: fused kernels with hand-written derivatives, structures over threads.
 
 The extension is built when gencsp is installed with a C++ compiler at hand; where it is missing,
-importing this module raises ``ImportError`` and the torch engine does the work. ``GENCSP_ISA`` in
+importing this module raises ``ImportError`` and the torch engine is used. ``GENCSP_ISA`` in
 the environment forces one of the instruction sets that :func:`instruction_sets` lists.
 """
 
@@ -175,7 +175,7 @@ class NativeEngine:
         """Relax a stream of structures on threads, yielding each as it finishes.
 
         Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
-        when that structure is done; ``on_step`` is told of each as it happens, from the threads
+        when that structure is done; ``on_step`` is called at each step, from the threads
         that relax, one call at a time. Structures with constraints on Cartesian directions are
         relaxed one by one in the calling thread, by the minimisers in Python; all are, on this
         engine's numbers, where the minimiser is of another package.
@@ -241,7 +241,7 @@ class NativeEngine:
                     _submit(pool, index, start, restraints)
             if not under_way:
                 return
-            taken = pool.take(0.2)  # wakes up now and then, so that Ctrl-C is heard
+            taken = pool.take(0.2)  # wakes up now and then, so that Ctrl-C works
             if taken is None:
                 continue
             index, found = taken
@@ -258,9 +258,7 @@ class NativeEngine:
         return found.energy, found.forces, voigt_6_to_full_3x3_stress(found.stress)
 
     def _values(self, crystals: Crystals, *, workers: int) -> Values:
-        """The numbers of a batch as :func:`~gencsp.minimise.inflight.relax_in_flight` wants
-        them.
-        """
+        """Energies, forces and stresses of a batch, for :func:`.relax_in_flight`."""
         batch = crystals.as_atoms()
         found = self.evaluate(batch, workers=workers)
         return Values(

@@ -1,4 +1,4 @@
-"""CHGNet's published weights, by gencsp's own engines."""
+"""CHGNet's published weights, by gencsp's engines."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def load_weights(model: ModelName = "0.3.0") -> CHGNetWeights:
 
 
 def digest_of(arrays: Mapping[str, NDArray[np.float32]]) -> str:
-    """12 hexadecimal digits that tell sets of weights apart (see :class:`CHGNetWeights`)."""
+    """Hash of the weights, 12 hexadecimal digits (see :class:`CHGNetWeights`)."""
     sha = hashlib.sha256()
     for name in sorted(arrays):
         sha.update(arrays[name].astype("<f4").tobytes())

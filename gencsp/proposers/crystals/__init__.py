@@ -1,1 +1,1 @@
-"""What proposers draw from: lattices, volumes, Wyckoff positions, random crystals."""
+"""The distributions behind proposers: lattices, volumes, Wyckoff positions, random crystals."""

@@ -51,7 +51,7 @@ CellAngle = Annotated[float, Gt(0), Lt(180), Unit("degrees")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeWindow:
-    """What shapes of conventional cells are drawn.
+    """Limits on the shapes of conventional cells that are drawn.
 
     Attributes:
         ratio: least and largest b/a and c/a.
@@ -128,7 +128,7 @@ def random_lattice(
     Args:
         volume: of the primitive cell, Å³ (N·V₀ in the paper).
         rng: where the draws come from.
-        kind: Bravais lattice; ``None`` draws one of the 14, all alike.
+        kind: Bravais lattice; ``None`` draws one of the 14, each equally likely.
         window: shapes allowed.
 
     Raises:

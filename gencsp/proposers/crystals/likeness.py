@@ -1,4 +1,4 @@
-"""How alike two elements are, for carrying what is known of one compound over to another."""
+"""Chemical similarity of two elements, for transferring structures between compounds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def log_likeness() -> NDArray[np.float64]:
     for symbol in ELEMENTS:
         z = int(atomic_numbers[symbol])
         column = family(symbol)
-        # Lanthanides and actinides count to group 3, like the rest of their trivalent kin.
+        # Lanthanides and actinides count as group 3, like the other trivalent metals.
         group = 2 if column >= 18 else column
         period = sum(z > noble for noble in _NOBLE)
         measured = np.array([chi[symbol], covalent_radii[z], group, period]) / UNITS

@@ -4,7 +4,7 @@ A crystal is drawn by PyXtal's law (lattices: :mod:`gencsp.proposers.crystals.ra
 :mod:`gencsp.proposers.crystals.site_draws`): up to 40 lattices with 10 attempts at the atoms each,
 or 5 with 5 where sites without free coordinates can hold the composition; the first success is
 taken. Many crystals of different groups and sizes are drawn in step, each from its own random
-generator, so that a crystal does not depend on what is drawn beside it.
+generator, so that a crystal does not depend on the others.
 
 PyXtal counts 5 lattices with 5 attempts where the first combination of sites that it finds leaves
 no freedom; here it is where any does.
@@ -35,9 +35,9 @@ BoolArray = NDArray[np.bool_]
 FREE_EFFORT, RIGID_EFFORT = (40, 10), (5, 5)
 #: Trials of an element that fills few general orbits.
 LEAST_TRIALS = 10
-#: Attempts that are played in step.
+#: Attempts that are simulated together.
 WIDTH = 512
-#: Attempts of each crystal that are played first: most need no more.
+#: Attempts of each crystal that are simulated first: most crystals need no more.
 FIRST = 2
 #: Å: no cell is as large.
 NO_ROOM = 1e6
@@ -91,7 +91,7 @@ def draw_crystals(recipes: Sequence[Recipe]) -> list[RandomCrystal | None]:
 
 
 class _Draw:
-    """A crystal on its way."""
+    """A crystal that is being drawn."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -106,7 +106,7 @@ class _Draw:
 
 
 def _play(draws: list[_Draw]) -> None:
-    """The next attempts of each crystal; few at first, for most succeed soon."""
+    """Simulate the next attempts of each crystal: few at first, since most succeed soon."""
     share = max(2, WIDTH // len(draws))
     sizes = [min(d.total - d.played, share, max(FIRST, 3 * d.played)) for d in draws]
     draw_of = np.repeat(np.arange(len(draws)), sizes)

@@ -91,7 +91,7 @@ class Placed:
 
 
 def place(attempts: Attempts) -> Placed:
-    """Play all attempts; see the module for the law."""
+    """Simulate all attempts; see the module for the distribution."""
     n, n_atoms = len(attempts), int(attempts.counts.sum(axis=1).max(initial=0))
     placed = Placed(
         np.zeros(n, dtype=bool),
@@ -108,7 +108,7 @@ def place(attempts: Attempts) -> Placed:
 
 
 class _Run:
-    """The attempts that are still being played, in step."""
+    """The attempts that are still going on, one trial of each at a time."""
 
     def __init__(self, attempts: Attempts, placed: Placed) -> None:
         self.attempts, self.placed = attempts, placed
@@ -153,7 +153,7 @@ class _Run:
     def _orbits(
         self, chosen: IntArray, position: IntArray, points: Array
     ) -> tuple[Array, IntArray, BoolArray]:
-        """Orbits (m, atoms, 3), merged where need be, and whether their atoms keep apart.
+        """Orbits (m, atoms, 3), merged where needed, and whether their atoms are far enough apart.
 
         Orbits with fewer atoms repeat their last one.
         """
@@ -240,7 +240,7 @@ class _Run:
         self.missing[kept] -= size
 
     def _advance(self, chosen: IntArray, stays: BoolArray) -> None:
-        """Count the trial, go on to the next element, and drop who is done or out of trials."""
+        """Count the trial, go on to the next element, and drop attempts that have ended."""
         self.left[chosen] -= 1
         full = chosen[stays & (self.missing[chosen] == 0)]
         self.element[full] += 1

@@ -4,9 +4,9 @@ A *skeleton* is a crystal without coordinates and volume: space group, the Wycko
 orbit, its element, and the shape of the cell. Two sources draw skeletons:
 
 ``known``: the skeleton of a known crystal of the same stoichiometry, its roles taken by the
-elements asked for. Crystals are drawn in proportion to how alike their elements are, role by role
-(:mod:`gencsp.proposers.crystals.likeness`), so PrNi2B2C thinks first of LuNi2B2C. ``FLOOR`` keeps
-those of quite other elements in play.
+requested elements. Crystals are drawn in proportion to how similar their elements are, role by role
+(:mod:`gencsp.proposers.crystals.likeness`), so LuNi2B2C is a likely template of PrNi2B2C. ``FLOOR``
+gives crystals of dissimilar elements a small weight.
 
 ``invented``: a space group by its frequency, and for each element orbits by the frequency of their
 Wyckoff positions in that group, until its atoms are placed. It reaches what no known crystal has.
@@ -41,9 +41,9 @@ from gencsp.proposers.crystals.wyckoff import Site, sites
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Weight of a known crystal whose elements have nothing in common with those asked for.
+#: Weight of a known crystal whose elements have nothing in common with the requested ones.
 FLOOR = 1e-4
-#: Orbits that every Wyckoff position counts as having been seen on, beside the real ones.
+#: Pseudo-count of orbits on every Wyckoff position, beside the observed ones.
 SITE_FLOOR = 0.5
 _INDEX = {symbol: i for i, symbol in enumerate(ELEMENTS)}
 
@@ -149,7 +149,7 @@ Shape = tuple[float, ...]
 
 
 class SymmetryPrior:
-    """The statistics, with :func:`symmetry_prior` the way to the shipped ones."""
+    """Statistics of known crystals; :func:`symmetry_prior` loads those that ship with gencsp."""
 
     def __init__(self, table: dict[str, Any]) -> None:
         self.families: dict[tuple[int, ...], Family] = {}
@@ -212,7 +212,7 @@ class SymmetryPrior:
     ) -> Skeleton | None:
         """A new skeleton, or ``None`` where none was found in so many attempts."""
         allowed = np.array(space_groups or range(1, 231))
-        # One beside those seen, so that a group asked for by name is possible even if never seen.
+        # A pseudo-count of one, so that a requested group is possible even if never observed.
         weights = np.array([self.group_counts[int(g)] + 1.0 for g in allowed])
         for _ in range(attempts):
             group = int(rng.choice(allowed, p=weights / weights.sum()))

@@ -1,1 +1,1 @@
-"""Generators that are programs of their own and hand over files."""
+"""Generators that are separate programs and write files."""

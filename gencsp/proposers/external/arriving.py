@@ -15,10 +15,10 @@ _FRAMES = (".extxyz", ".xyz")
 
 
 class Arriving:
-    """What a program has left so far, each piece once.
+    """The structures that a program has written so far, each returned once.
 
-    A file that is still being written is read up to its last whole piece. What cannot be read is
-    told as a reason, once it is sure that it will not be completed.
+    A file that is still being written is read up to its last complete structure. An unreadable
+    piece is reported by its reason, once it is certain that it will not be completed.
 
     Args:
         patterns: where crystals are, relative to the folder of an attempt; the first pattern that
@@ -35,7 +35,7 @@ class Arriving:
         return any(path.stat().st_size > 0 for path in self._files(out))
 
     def new(self, out: Path, *, final: bool, whole: bool) -> Iterator[Atoms | str]:
-        """What has come since the last call: structures, or the reasons why there is none.
+        """New since the last call: structures, or the reasons why one cannot be read.
 
         Args:
             out: folder of an attempt.

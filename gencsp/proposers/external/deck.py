@@ -1,4 +1,4 @@
-"""The deck of an external generator: which program, how it is called, how far it may go."""
+"""The deck of an external generator: the program, its command, and its limits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ExternalDeck(Deck):
     arguments: tuple[str, ...] = Field((), description="More arguments, at the end.")
     batch: Count | None = Field(None, description="Structures at once.")
     ask: Annotated[float, Ge(1), Le(1000)] = Field(
-        1.0, description="Ask for so many times what is wanted."
+        1.0, description="Request this many times the structures wanted."
     )
     launches: Count = Field(3, description="Starts for what is still missing, at most.")
     seconds: Seconds = Field(24 * 3600.0, description="Wall time of one start.")
@@ -79,7 +79,7 @@ class ExternalDeck(Deck):
 
     @property
     def limits(self) -> Limits:
-        """How far the program may go."""
+        """Limits on time, disk space and restarts of the program."""
         return Limits(
             seconds=self.seconds,
             silence=self.silence,
@@ -89,7 +89,7 @@ class ExternalDeck(Deck):
 
     @property
     def takes_composition(self) -> bool:
-        """Whether the program is told how many atoms of each species to make."""
+        """Whether the command passes the number of atoms of each species to the program."""
         words = (*self.call.command, *self.arguments)
         return any("{formula}" in word or "{counts}" in word for word in words)
 

@@ -2,7 +2,7 @@
 
 Read in the programs themselves: MatterGen 1.0.3 (``mattergen-generate``), chemeleon-dng 0.1.5
 (``chemeleon-dng``), DiffCSP (``scripts/sample.py``) and CDVAE (``scripts/evaluate.py``). What each
-needs installed stands in ``docs/external_generators.md``.
+needs installed is described in ``docs/external_generators.md``.
 """
 
 from __future__ import annotations

@@ -31,15 +31,15 @@ LOGGER = logging.getLogger("gencsp.external")
 
 UNREADABLE, OFF_COMPOSITION, TOO_CLOSE = "unreadable", "another composition", "atoms too close"
 
-#: Seconds between two looks at the files of a running program.
+#: Seconds between two readings of the files of a running program.
 LOOK = 0.5
 
 
 class ExternalProposer:
-    """Runs a generator under custodian and hands on its crystals as they appear.
+    """Runs a generator under custodian and yields its crystals as they appear.
 
-    Every crystal is checked: those that cannot be read, have another composition than the one asked
-    for, or two atoms too close are counted in ``rejected``, by reason, and dropped. A program that
+    Every crystal is checked: those that cannot be read, have another composition than requested, or
+    two atoms too close are counted in ``rejected``, by reason, and dropped. A program that
     fails is started again as often as the deck allows; what it made before it failed counts. Where
     it makes too few, it is launched anew for the rest, with another seed. What went wrong is logged
     as a warning (``gencsp.external``).
@@ -48,7 +48,7 @@ class ExternalProposer:
     the same structures is for the program to say.
 
     Args:
-        deck: which program, and how far it may go.
+        deck: the program and its limits.
         name: of the proposer, where the deck gives none.
         separation: least distance of two atoms as a share of the sum of their covalent radii.
     """
@@ -64,6 +64,7 @@ class ExternalProposer:
 
     @property
     def failures(self) -> int:
+        """Structures so far that were dropped, whatever the reason."""
         return self.rejected.total()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
@@ -71,7 +72,7 @@ class ExternalProposer:
 
         Raises:
             RequestError: the request has a host, a fixed cell or space groups, which these programs
-                cannot be told.
+                do not take.
             ProgramError: the program cannot be started.
         """
         if request.host is not None or request.cell is not None:
@@ -126,7 +127,7 @@ class ExternalProposer:
                             accepted += 1
                             yield tag_proposal(found, proposer=self.name, model=self.digest)
             finally:
-                # Also where whoever asked has enough and closes this.
+                # Also where the caller has enough structures and closes this generator.
                 self._report(launch, accepted, rejected)
 
     def _prepared(
@@ -172,7 +173,7 @@ class ExternalProposer:
             yield Path(path)
 
     def _flaw(self, found: Atoms | str, request: Request) -> str:
-        """Why a crystal is not handed on; empty for one that is."""
+        """Why a crystal is dropped; empty for one that is not."""
         if isinstance(found, str):
             return UNREADABLE
         if not has_composition(found, request.composition, request.units):
@@ -180,10 +181,12 @@ class ExternalProposer:
         return "" if keeps_apart(found, separation=self.separation) else TOO_CLOSE
 
     def _report(self, launch: Launch, accepted: int, rejected: Counter[str]) -> None:
-        told = list(launch.faults)
-        told += [f"{n} dropped: {reason}" for reason, n in sorted(rejected.items())]
-        if told or not accepted:
-            LOGGER.warning("%s: %d structures; %s", self.name, accepted, "; ".join(told) or "none")
+        reasons = list(launch.faults)
+        reasons += [f"{n} dropped: {reason}" for reason, n in sorted(rejected.items())]
+        if reasons or not accepted:
+            LOGGER.warning(
+                "%s: %d structures; %s", self.name, accepted, "; ".join(reasons) or "none"
+            )
 
 
 class ExternalOptions(SeparatedOptions):
@@ -216,7 +219,7 @@ class ExternalOptions(SeparatedOptions):
 def _arrived(
     arriving: Arriving, launch: Launch, program: Supervised, *, running: bool
 ) -> Iterator[Atoms | str]:
-    """What has come, also of earlier attempts that failed half way."""
+    """New structures, also of earlier attempts that failed half way."""
     last = launch.attempt
     for attempt in range(1, last + 1):
         out = launch.folder / f"out-{attempt}"

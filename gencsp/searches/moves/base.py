@@ -1,4 +1,4 @@
-"""The contract of moves, and what they may use."""
+"""The contract of moves, and the tools that are passed to them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Tools:
     """What moves may use besides their parents.
 
     Attributes:
-        score_model: makes the score model, once in a worker; ``None`` where there is none.
-        elements: those that a move may put in place of others; empty where the composition is
+        score_model: makes the score model, once in each worker; ``None`` where there is none.
+        elements: symbols that a move may substitute for others; empty where the composition is
             fixed.
-        fixed_cell: whether the cell must stay.
+        fixed_cell: whether the cell must stay as it is.
     """
 
     score_model: Maker[ScoreModel] | None = None
@@ -51,44 +51,50 @@ class Tools:
 class Move(Protocol):
     """Makes a structure from relaxed ones.
 
-    A move is small and picklable; it changes nothing that it is given. What it makes is checked by
-    the search (composition, distances), and it is called again with the same generator where it
-    fails.
-
-    Attributes:
-        name: under which it is asked for and counted.
-        n_parents: how many structures it starts from.
-        keeps_cell: whether it can leave the cell of the first parent as it is.
-        keeps_counts: whether the atoms of the first parent stay, species by species.
-        needs_model: whether it needs a score model.
+    A move is small and picklable, and does not change its arguments. The search checks composition
+    and distances of its structures, and calls it again with the same generator where a check fails.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name under which the move is chosen and counted."""
+        ...
+
     @property
-    def n_parents(self) -> int: ...
+    def n_parents(self) -> int:
+        """Number of parents."""
+        ...
+
     @property
-    def keeps_cell(self) -> bool: ...
+    def keeps_cell(self) -> bool:
+        """Whether the cell of the first parent can stay as it is."""
+        ...
+
     @property
-    def keeps_counts(self) -> bool: ...
+    def keeps_counts(self) -> bool:
+        """Whether the numbers of atoms of each species stay those of the first parent."""
+        ...
+
     @property
-    def needs_model(self) -> bool: ...
+    def needs_model(self) -> bool:
+        """Whether a score model is needed."""
+        ...
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """Whether it can make anything of these; cheap, and without chance."""
+        """Whether the move can be made from these parents; cheap, without random numbers."""
         ...
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
-        """A new structure, or ``None`` where this attempt came to nothing."""
+        """A new structure, or ``None`` where this attempt gave none."""
         ...
 
 
 class ConfiguredMove(Configured):
     """Base of moves, see :class:`Move`: options are checked fields of the class, set once.
 
-    A subclass gives ``name`` and ``__call__``, and says where it differs from what stands here.
+    A subclass defines ``name`` and ``__call__``, and overrides the attributes in which it differs.
     """
 
     kind: ClassVar[str] = "move"
@@ -98,7 +104,7 @@ class ConfiguredMove(Configured):
     needs_model: ClassVar[bool] = False
 
     def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002
-        """To every crystal, unless a subclass says otherwise."""
+        """True for every crystal, unless a subclass says otherwise."""
         return True
 
 
@@ -107,7 +113,7 @@ MOVES: Registry[Move] = Registry("gencsp.moves", kind="move", contract=Move)
 
 
 def bare(atoms: Atoms) -> Atoms:
-    """A copy of species, positions and cell alone."""
+    """A copy with species, positions and cell, and nothing else."""
     return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 

@@ -1,4 +1,4 @@
-"""Neighbour group: a crystal distorted into a subgroup, or moved onto a group it nearly has."""
+"""Neighbour group: a crystal distorted into a subgroup, or symmetrised into a supergroup."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gencsp.symmetry.tolerances import SYMPREC
 
 
 class NeighbourGroup(ConfiguredMove):
-    """Children keep one operation of the parent and lose others, or gain symmetry.
+    """Lowers the symmetry of the parent to a subgroup, or raises it.
 
-    Half of them try to gain some; those that find none lose some instead.
+    Half of the children are tried upwards first; where no higher symmetry is found, it is lowered.
 
     Downwards, one operation is drawn; displacements and a strain are random, averaged over the
     cyclic group that it generates. So the child breaks the symmetry along a mode of one of its
@@ -37,7 +37,7 @@ class NeighbourGroup(ConfiguredMove):
     )
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """To anything of two atoms or more."""
+        """True for two atoms or more."""
         return len(parents[0]) > 1
 
     def __call__(
@@ -47,6 +47,7 @@ class NeighbourGroup(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         raised = _raised(parents[0], rng) if rng.random() < 0.5 else None
         return self._lowered(bare(parents[0]), rng) if raised is None else raised
 
@@ -63,7 +64,7 @@ class NeighbourGroup(ConfiguredMove):
         moves = rng.normal(scale=self.amplitude, size=(len(child), 3))
         tensor = rng.normal(scale=self.spread, size=(3, 3))
         strain = kept.project_stress(cell, (tensor + tensor.T) / 2)
-        # The projection of an average over m operations is shorter by about the root of m.
+        # Averaging over m operations shortens a random vector by about the square root of m.
         child.positions += kept.project_forces(cell, moves) * len(kept.rotations) ** 0.5
         child.set_cell(cell @ (np.eye(3) + strain), scale_atoms=True)
         return child

@@ -1,4 +1,4 @@
-"""Rattle: every atom by a normal displacement; AIRSS calls it shaking."""
+"""Rattle: normally distributed displacements of all atoms; AIRSS calls it shaking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
 
 
 class Rattle(ConfiguredMove):
-    """Normal displacements; their standard deviation is drawn between two limits, Å."""
+    """Normally distributed displacements, their standard deviation drawn between two limits, Å."""
 
     name = "rattle"
 
@@ -28,7 +28,7 @@ class Rattle(ConfiguredMove):
         return self
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """To anything of two atoms or more: one atom alone has no place of its own."""
+        """True for two atoms or more: moving a single atom changes nothing."""
         return len(parents[0]) > 1
 
     def __call__(
@@ -38,6 +38,7 @@ class Rattle(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         child.positions += rng.normal(
             scale=rng.uniform(self.least, self.most), size=(len(child), 3)

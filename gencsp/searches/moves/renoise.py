@@ -1,4 +1,4 @@
-"""Renoise: partly back to noise, and denoised again by the score model."""
+"""Renoise: noise is added to the positions, and removed again by the score model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from gencsp.symmetry.tolerances import SYMPREC
 class Renoise(ConfiguredMove):
     """Positions noised to a drawn level, then reverse diffusion from there; the cell stays.
 
-    Small levels shake the parent within what the model holds likely, large ones forget it. Every
-    other child of a symmetric parent keeps its space group: noise and score are projected on it.
+    At low noise the child stays near the parent, at high noise little of the parent is left. Half
+    of the children keep the space group of the parent: noise and score are projected on it.
     """
 
     name = "renoise"
@@ -36,13 +36,14 @@ class Renoise(ConfiguredMove):
         return self
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """To anything of two atoms or more."""
+        """True for two atoms or more."""
         return len(parents[0]) > 1
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
-        # Loads torch, which the calling process of a search does without.
+        """See :class:`~gencsp.searches.moves.base.Move`."""
+        # Loads torch, which the main process of a search does not need.
         from gencsp.diffusion.positions.sampler import SamplerSettings, prepare, sample
 
         child = bare(parents[0])

@@ -1,4 +1,4 @@
-"""Repaint: a region is taken out and inpainted by the score model, the rest stays as host."""
+"""Repaint: a region is removed and inpainted by the score model; the other atoms stay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
 
 
 class Repaint(ConfiguredMove):
-    """The atoms nearest to a random point, two of them at least and at most two thirds of all."""
+    """Inpaints the atoms nearest to a random point: at least two, at most two thirds of all."""
 
     name = "repaint"
     needs_model = True
@@ -24,12 +24,13 @@ class Repaint(ConfiguredMove):
     passes: Count = Field(default=3, description="Passes through each noise level (RePaint).")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """Where something is left: three atoms or more."""
+        """True for three atoms or more, so that a host is left."""
         return len(parents[0]) > 2
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         parent = bare(parents[0])
         most = max(2, len(parent) * 2 // 3)
         n_removed = int(rng.integers(2, most + 1))
@@ -52,7 +53,7 @@ def inpaint(
         steps: noise levels.
         passes: through each noise level.
     """
-    # Loads torch, which the calling process of a search does without.
+    # Loads torch, which the main process of a search does not need.
     from gencsp.diffusion.positions.sampler import SamplerSettings
     from gencsp.proposers.base import Request
     from gencsp.proposers.score import ScoreProposer

@@ -1,4 +1,4 @@
-"""Slabs: the crystal cut into layers that change their order, as FUSE permutes its sub-modules.
+"""Slabs: the crystal is cut into layers, which are reordered as FUSE reorders its modules.
 
 FUSE (Collins et al., Nature 546, 280 (2017)) builds crystals of modules stacked along an axis and
 swaps and shifts them; here the modules are slabs of any crystal between planes of its cell.
@@ -23,7 +23,7 @@ class Slabs(ConfiguredMove):
     name = "slabs"
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """To anything of two atoms or more."""
+        """True for two atoms or more."""
         return len(parents[0]) > 1
 
     def __call__(
@@ -33,6 +33,7 @@ class Slabs(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         axis = int(rng.integers(3))
         # In the order of the remaining axes: the two that span the plane.

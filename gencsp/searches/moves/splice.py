@@ -1,4 +1,4 @@
-"""Two parents cut and joined: fractional slabs, oblique cuts, and a seam that is inpainted.
+"""Two parents cut and joined: by fractional slabs, by oblique cuts, or with an inpainted seam.
 
 Heredity (Glass, Oganov and Hansen, CPC 175, 713 (2006)) takes a slab in fractional coordinates from
 each parent; cut and splice (Deaven and Ho, PRL 75, 288 (1995)) cuts by a plane of any orientation,
@@ -35,7 +35,7 @@ SEAM = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """All atoms of two parents in one cell, before their numbers are put right.
+    """All atoms of two parents in one cell, before the composition is corrected.
 
     Attributes:
         cell: Å.
@@ -64,29 +64,31 @@ class Heredity(ConfiguredMove):
     n_parents = 2
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """Where either parent has two atoms."""
+        """True where either parent has two atoms or more."""
         return max(map(len, parents)) > 1
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         joined = join(parents, AXES, rng=rng, fixed_cell=tools.fixed_cell)
         return balanced(joined, parents, rng=rng, tools=tools)
 
 
 class CutAndSplice(ConfiguredMove):
-    """Both halves of an oblique cut."""
+    """Joins a half of each parent along an oblique plane."""
 
     name = "cut-and-splice"
     n_parents = 2
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """Where either parent has two atoms."""
+        """True where either parent has two atoms or more."""
         return max(map(len, parents)) > 1
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         joined = join(parents, OBLIQUE, rng=rng, fixed_cell=tools.fixed_cell)
         return balanced(joined, parents, rng=rng, tools=tools)
 
@@ -94,8 +96,8 @@ class CutAndSplice(ConfiguredMove):
 class Crossover(ConfiguredMove):
     """Generative crossover: halves of two parents, the seam between them inpainted.
 
-    Atoms near a cut, and whatever a species has too many of, are taken out; the score model puts
-    in what is then missing.
+    Atoms near a cut and surplus atoms of a species are removed; the score model then inpaints the
+    missing ones.
     """
 
     name = "crossover"
@@ -106,12 +108,13 @@ class Crossover(ConfiguredMove):
     passes: Count = Field(default=3, description="Passes through each noise level (RePaint).")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """Where a half can hold more than one atom."""
+        """True where a half can hold more than one atom."""
         return min(map(len, parents)) > 2
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         joined = join(parents, AXES + OBLIQUE, rng=rng, fixed_cell=tools.fixed_cell)
         whole = balanced(joined, parents, rng=rng, tools=tools)
         if whole is None:
@@ -168,8 +171,9 @@ def balanced(
 ) -> Atoms | None:
     """The joined halves with the atoms of the first parent, species by species.
 
-    Of a species with too many atoms those nearest to a cut go, of one with too few those of the
-    other halves come that are nearest to it. In a chemical system the numbers stay as they fell.
+    Of a species with too many atoms, those nearest to a cut are removed; for a species with too
+    few, atoms of the other halves nearest to a cut are added. In a chemical system the numbers are
+    not corrected.
     """
     own = np.flatnonzero(joined.inside)
     if tools.elements:

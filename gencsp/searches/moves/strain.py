@@ -1,4 +1,4 @@
-"""Strain: the cell deformed at random, atoms carried along."""
+"""Strain: a random deformation of the cell; fractional coordinates stay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Strain(ConfiguredMove):
     )
 
     def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002
-        """To every crystal."""
+        """True for every crystal."""
         return True
 
     def __call__(
@@ -38,6 +38,7 @@ class Strain(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         e = rng.normal(scale=self.spread, size=6)
         strain = np.array(
@@ -45,7 +46,7 @@ class Strain(ConfiguredMove):
         )
         deformed = child.cell.array @ (np.eye(3) + strain)
         determinant = float(np.linalg.det(np.eye(3) + strain))
-        if determinant < 0.2:  # flattened, or turned inside out
+        if determinant < 0.2:  # the cell is flattened, or its handedness has changed
             return None
         wanted = child.cell.volume * np.exp(rng.normal(scale=self.volume))
         deformed *= (wanted / (child.cell.volume * determinant)) ** (1 / 3)

@@ -20,7 +20,7 @@ class Swap(ConfiguredMove):
     more: Fraction = Field(default=0.4, description="Probability of another swap, each time.")
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """Where there are two species."""
+        """True for two species or more."""
         return len(set(parents[0].numbers.tolist())) > 1
 
     def __call__(
@@ -30,6 +30,7 @@ class Swap(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         while True:
             i = int(rng.integers(len(child)))
@@ -42,12 +43,12 @@ class Swap(ConfiguredMove):
 
 
 class Permute(ConfiguredMove):
-    """All species dealt out again over all sites, which stay."""
+    """A random permutation of the species over all sites."""
 
     name = "permute"
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """Where more than a swap is possible: two species, four atoms."""
+        """True for two species and four atoms or more: less allows only swaps."""
         return len(parents[0]) > 3 and len(set(parents[0].numbers.tolist())) > 1
 
     def __call__(
@@ -57,6 +58,7 @@ class Permute(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         child.numbers = rng.permutation(child.numbers)
         return None if (child.numbers == parents[0].numbers).all() else child

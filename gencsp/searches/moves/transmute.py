@@ -1,4 +1,4 @@
-"""Transmute: in a chemical system an atom changes its species, leaves, or comes."""
+"""Transmute: in a chemical system an atom is substituted, removed or added."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from gencsp.searches.moves.void import hole
 
 
 class Transmute(ConfiguredMove):
-    """One atom becomes another element, is taken out, or is put into a hole; a third each."""
+    """Substitutes, removes or adds one atom, each in a third of the cases."""
 
     name = "transmute"
     keeps_counts = False
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """To anything of two atoms or more."""
+        """True for two atoms or more."""
         return len(parents[0]) > 1
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         kind = int(rng.integers(3))
         if kind == 0:

@@ -1,4 +1,4 @@
-"""Void: an atom leaves its place for one of the largest holes of the structure."""
+"""Void: an atom is moved to one of the largest holes of the structure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Void(ConfiguredMove):
     name = "void"
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
-        """To anything of two atoms or more."""
+        """True for two atoms or more."""
         return len(parents[0]) > 1
 
     def __call__(
@@ -32,6 +32,7 @@ class Void(ConfiguredMove):
         rng: np.random.Generator,
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
+        """See :class:`~gencsp.searches.moves.base.Move`."""
         child = bare(parents[0])
         chosen = int(rng.integers(len(child)))
         rest = np.arange(len(child)) != chosen
@@ -42,7 +43,7 @@ class Void(ConfiguredMove):
 def hole(atoms: Atoms, *, rng: np.random.Generator) -> NDArray[np.float64]:
     """The best of ``POINTS`` random points: the one farthest from the surface of any atom, Å.
 
-    Few points leave chance in the choice, so that not every child has the same hole.
+    With few points the choice stays random, so that children differ.
     """
     points = rng.random((POINTS, 3)) @ atoms.cell.array
     _, distances = get_distances(points, atoms.positions, cell=atoms.cell, pbc=True)

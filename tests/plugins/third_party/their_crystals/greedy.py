@@ -31,7 +31,7 @@ class GreedySearch:
         moves = context.usable_moves(["twist", "rattle"], most_parents=1)
         self.moves: Mapping[str, Move] = {move.name: move for move in moves}
         self.options = options
-        self.turns = context.turns
+        self.schedule = context.schedule
         self.lowest: tuple[float, Atoms] | None = None
 
     def settings(self) -> Mapping[str, int | list[str]]:
@@ -43,7 +43,7 @@ class GreedySearch:
             able = [name for name, move in self.moves.items() if move.applies(parents)]
             if able:
                 return Trial(move=str(rng.choice(able)), parents=parents)
-        return Trial(move=self.turns.next())
+        return Trial(move=self.schedule.next())
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
         if result.atoms is not None and (self.lowest is None or result.fitness < self.lowest[0]):
