@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gencsp.runs.decks import SearchDeck
     from gencsp.searches.loop import Search, SearchProgress
 
-#: Other names of methods.
-NICKNAMES = {"basin-hopping": "hop"}
 #: Names of skipped seeds on the screen.
 NAMED = 5
 
@@ -131,14 +129,11 @@ def search(
     if method == "cycle":
         search_by_cycle(context, budget=budget, seeds=seeds)
         return
-    if formula is not None and "-" in formula and system is None:
-        formula, system = None, formula
-    name, *options = method.split(":", 1)
     deck = SearchDeck.make(
         formula=formula,
         system=system,
         airss=airss,
-        method=":".join([NICKNAMES.get(name, name), *options]),
+        method=method,
         budget=budget,
         minutes=minutes,
         patience=patience,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
@@ -13,14 +13,18 @@ from gencsp.plugins import Choice
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer
 from gencsp.searches.cycle import Cycle, CycleSettings, cycle_manifest
-from gencsp.store import DiskStore
+from gencsp.store import DiskStore, MemoryStore
 
 
 @contextmanager
-def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
+def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
     """A cycle ready to run, or to go on: inputs checked, models found, folder claimed.
 
     Everything that can be wrong with the inputs is found before the folder is touched.
+
+    Args:
+        deck: the settings.
+        in_memory: write nothing, whatever the deck says of a folder.
 
     Raises:
         CompositionError, RequestError: formula, guests or counts that make no sense.
@@ -39,7 +43,7 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
         manifest = cycle_manifest(
             settings, proposer=str(Choice.read(deck.proposer)), hull=hull.digest, **models
         )
-        with DiskStore(deck.folder, manifest) as store:
+        with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
             yield Cycle(
                 settings,
                 proposer=proposer,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gencsp.composition import Composition
 from gencsp.deck import (
@@ -36,6 +36,9 @@ SamplerName = Literal["thorough", "quick"]
 #: A plug-in by name: text such as ``rattle`` or ``rattle:most=0.3``, or a table with ``name`` and
 #: its options.
 Named = str | dict[str, Any]
+
+#: Other names of methods of search.
+NICKNAMES = {"basin-hopping": "hop"}
 
 
 class CycleDeck(Deck):
@@ -74,7 +77,10 @@ class CycleDeck(Deck):
 
 
 class SearchDeck(Deck):
-    """Settings of ``gencsp search``; one of formula, system and airss says where to look."""
+    """Settings of ``gencsp search``; one of formula, system and airss says where to look.
+
+    A chemical system may stand in the place of the formula: "Ti-O" for "TiO2".
+    """
 
     formula: str | None = Field(None, description="Composition to search, such as TiO2.")
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
@@ -130,3 +136,17 @@ class SearchDeck(Deck):
     engine: EngineName = Field("auto", description="Relaxation engine.")
     potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, given: Any) -> Any:
+        """A system in the place of a formula, and what methods are called elsewhere."""
+        if not isinstance(given, dict):
+            return given
+        formula, system, method = (given.get(key) for key in ("formula", "system", "method"))
+        if isinstance(formula, str) and "-" in formula and system is None:
+            given = {**given, "formula": None, "system": formula}
+        if isinstance(method, str):
+            name, *options = method.split(":", 1)
+            given = {**given, "method": ":".join([NICKNAMES.get(name, name), *options])}
+        return given

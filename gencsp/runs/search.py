@@ -30,7 +30,7 @@ from gencsp.searches.starts import ProposerStarts, StartSource, pool_source
 from gencsp.searches.strategy import StrategyMaker
 from gencsp.searches.trial import Strategy
 from gencsp.searches.worker import TrialContext
-from gencsp.store import DiskStore, Manifest, Store
+from gencsp.store import DiskStore, Manifest, MemoryStore, Store
 
 if TYPE_CHECKING:
     pass
@@ -142,7 +142,9 @@ class Plan:
 
 
 @contextmanager
-def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Iterator[Search]:
+def open_search(
+    deck: SearchDeck, *, strategy: StrategyMaker | None = None, in_memory: bool = False
+) -> Iterator[Search]:
     """A search ready to run, or to go on: inputs checked, models found, folder claimed.
 
     Everything that can be wrong with the inputs is found before the folder is touched.
@@ -150,6 +152,7 @@ def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> I
     Args:
         deck: the settings.
         strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
+        in_memory: write nothing, whatever the deck says of a folder.
 
     Raises:
         CompositionError, RequestError: settings that make no sense together.
@@ -161,6 +164,9 @@ def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> I
     plan = Plan.of(deck, strategy=strategy)
     with open_executor(deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
+        if in_memory:
+            yield plan.search(MemoryStore(), executor)
+            return
         where = folder(deck)
         with DiskStore(where, manifest) as store:
             save_deck(deck, where)
