@@ -14,9 +14,19 @@ import gencsp
 
 ROOT = Path(gencsp.__file__).parent
 #: What the commands do, as calls.
-VERBS = frozenset(
-    "propose relax refine search cycle hull filter dedup export train_score train_joint".split()
-)
+VERBS = {
+    "propose",
+    "relax",
+    "refine",
+    "search",
+    "cycle",
+    "hull",
+    "filter",
+    "dedup",
+    "export",
+    "train_score",
+    "train_joint",
+}
 
 
 def fresh(code: str) -> str:

@@ -17,7 +17,7 @@ from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from ase.io.formats import UnknownFileTypeError, filetype
 
 from gencsp.descriptors.flaws import Flaw, find_flaws
-from gencsp.errors import RequestError, StructureFileError
+from gencsp.errors import StructureFileError, WrongTypeError
 from gencsp.files import write_whole
 from gencsp.records import (
     DECOMPOSITION_ENERGY,
@@ -225,17 +225,17 @@ def atoms_of(given: Iterable[Atoms] | Atoms, *, what: str = "structures") -> Ite
         what: what they are called in messages.
 
     Raises:
-        RequestError: at once where it is neither; where it is reached, for what is no ``Atoms``.
+        WrongTypeError: at once where it is neither; where it is reached, for what is no ``Atoms``.
     """
     if isinstance(given, Atoms):
         return iter([given])
     if isinstance(given, str | Path):
-        raise RequestError(
+        raise WrongTypeError(
             f"{what} is the text {str(given)!r}: give ase.Atoms, or read the file with "
             f"gencsp.io.structures.read_structures."
         )
     if not isinstance(given, Iterable):
-        raise RequestError(
+        raise WrongTypeError(
             f"{what} is a {type(given).__name__}: give an ase.Atoms or several of them."
         )
     return _each(given, what)
@@ -244,7 +244,7 @@ def atoms_of(given: Iterable[Atoms] | Atoms, *, what: str = "structures") -> Ite
 def _each(given: Iterable[Atoms], what: str) -> Iterator[Atoms]:
     for index, atoms in enumerate(given):
         if not isinstance(atoms, Atoms):
-            raise RequestError(
+            raise WrongTypeError(
                 f"number {index} of {what} is a {type(atoms).__name__}: give each as an ase.Atoms."
             )
         yield atoms

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ase import Atoms
 
 from gencsp.deck import Deck
-from gencsp.errors import RequestError
+from gencsp.errors import RequestError, WrongTypeError
 from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.search import open_search
@@ -97,7 +97,7 @@ def _deck(kind: type[D], given: str | D | None, settings: Mapping[str, Any]) -> 
     if given is None:
         return kind.make(**settings)
     if not isinstance(given, str):
-        raise RequestError(
+        raise WrongTypeError(
             f"the formula is a {type(given).__name__}: give a text such as 'Li5Si2', or a "
             f"{kind.__name__}."
         )

@@ -7,11 +7,10 @@ from contextlib import contextmanager, nullcontext
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
-from gencsp.executors import LocalProcesses
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.plugins import Choice
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer
+from gencsp.runs.objects import carried, chosen
+from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
 from gencsp.searches.cycle import Cycle, CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
 
@@ -34,14 +33,14 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
     settings = cycle_settings(deck)
     hull = Hull.load(deck.hull)
     hull.require_elements(settings.composition.elements)
-    proposer = NamedProposer(Choice.read(deck.proposer), deck.weights)
+    proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
-    with LocalProcesses(deck.workers) as executor:
-        relaxer = NamedRelaxer(deck.engine, Choice.read(deck.potential))
+    with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
+        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
         models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
         hull.require_model(models["potential"])
         manifest = cycle_manifest(
-            settings, proposer=str(Choice.read(deck.proposer)), hull=hull.digest, **models
+            settings, proposer=str(chosen(deck.proposer)), hull=hull.digest, **models
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
             yield Cycle(
@@ -78,10 +77,9 @@ def _identify_models(
 ) -> dict[str, str]:
     """Load the models once, in a worker, and say which they are."""
     from gencsp.diffusion.positions.model import load_score_model
-    from gencsp.potentials import get_potential
 
     proposer()
-    potential = get_potential(relaxer.potential, engine=relaxer.engine)
+    potential = relaxer.load()
     score_model = load_score_model(inpainter.weights)
     return {
         "score_model": score_model.digest,

@@ -21,6 +21,7 @@ from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.potentials.base import Engine, Evaluation
 from gencsp.potentials.chgnet.select import EngineName
+from gencsp.potentials.registry import PotentialGiven
 from gencsp.similarity.grouping import Grouping, lowest_first
 from gencsp.store.base import writable
 
@@ -30,7 +31,7 @@ def hull(
     *,
     entries: Path | None = None,
     engine: EngineName = "auto",
-    potential: str = "chgnet",
+    potential: PotentialGiven = "chgnet",
     workers: int = 1,
 ) -> list[Atoms]:
     """Decomposition energies of structures as they are, by a potential and without relaxation.
@@ -39,7 +40,8 @@ def hull(
         structures: crystals, or one of them.
         entries: hull entries of your own, made with that potential; ``None`` for the shipped ones.
         engine: which engine evaluates CHGNet.
-        potential: by name, see :func:`gencsp.potentials.get_potential`.
+        potential: by name, an ASE calculator, a function that returns one, or an object; see
+            :func:`gencsp.potentials.get_potential`.
         workers: CPU threads.
 
     Returns:

@@ -11,12 +11,13 @@ from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
 from gencsp.deck import Count, Seed, Workers, check
-from gencsp.executors import LocalProcesses
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
 from gencsp.potentials.chgnet.select import EngineName
+from gencsp.potentials.registry import PotentialGiven
 from gencsp.provenance import Provenance, Stage
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer
+from gencsp.runs.objects import carried, chosen, potential_part
+from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
 from gencsp.searches.cycle import Cycle, CycleProgress, CycleSettings
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
@@ -34,7 +35,7 @@ def refine(
     keep_symmetry: bool = False,
     weights: Path | None = None,
     engine: EngineName = "auto",
-    potential: str = "chgnet",
+    potential: PotentialGiven = "chgnet",
     entries: Path | None = None,
     workers: int = 1,
     report: Callable[[CycleProgress], None] | None = None,
@@ -53,7 +54,8 @@ def refine(
         keep_symmetry: keep the symmetry of inpainted structures while they relax.
         weights: score model; ``None`` for the one that ships with gencsp.
         engine: relaxation engine.
-        potential: by name, see :func:`gencsp.potentials.get_potential`.
+        potential: by name, an ASE calculator, a function that returns one, or an object; see
+            :func:`gencsp.potentials.get_potential`.
         entries: hull entries of your own, made with that potential.
         workers: processes of one thread each.
         report: called after each step.
@@ -67,14 +69,14 @@ def refine(
             range.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
-    from gencsp.potentials import get_potential
-
     check("workers", workers, Workers)
     check("inpaintings", inpaintings, Count)
     check("seed", seed, Seed)
     relaxation = RelaxSettings(fmax=fmax, steps=steps, pressure=pressure)
     reference = Hull.load(entries)
-    reference.require_model(get_potential(potential, engine=engine).model)
+    part = potential_part(potential)
+    relaxer = NamedRelaxer(engine, chosen(part))
+    reference.require_model(relaxer.load().model)
     given = None if guests is None else tuple(guests)
     numbered = _as_relaxed(structures)
     names = {start.info[records.STRUCTURE_ID]: name for name, start in numbered}
@@ -94,7 +96,7 @@ def refine(
         for composition, group in groups.items()
     ]
     refined: list[Atoms] = []
-    with LocalProcesses(workers) as executor:
+    with run_executor(carried({"potential": part}), "local", workers=workers) as executor:
         for settings in plans:
             store = MemoryStore()
             group = tuple(groups[settings.composition])
@@ -103,7 +105,7 @@ def refine(
                 settings,
                 proposer=NamedProposer(INPAINTER, weights),
                 inpainter=NamedProposer(INPAINTER, weights),
-                relaxer=NamedRelaxer(engine, potential),
+                relaxer=relaxer,
                 hull=reference,
                 store=store,
                 executor=executor,

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Self
 
 from gencsp.convex_hull.hull import Hull
 from gencsp.errors import RequestError
-from gencsp.executors.named import open_executor
 from gencsp.io.structures import read_structures
 from gencsp.plugins import Choice
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
-from gencsp.runs.decks import Named, SearchDeck
-from gencsp.runs.parts import NamedProposer, NamedRelaxer, Scatter, ShippedScoreModel
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.objects import Carried, Named, Structures, carried, chosen
+from gencsp.runs.parts import (
+    NamedProposer,
+    NamedRelaxer,
+    Scatter,
+    ShippedScoreModel,
+    run_executor,
+)
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.searches.contracts import ProposerMaker
@@ -94,11 +100,13 @@ class Plan:
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerStarts)]
         scored = any(move.needs_model for move in self.strategy.moves.values()) or any(
-            isinstance(make, NamedProposer) and proposer_class(make.name).needs_model
+            isinstance(make, NamedProposer)
+            and not isinstance(make.name, Carried)
+            and proposer_class(make.name).needs_model
             for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
-        relaxer = NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential))
+        relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential))
         models = executor.submit(_identify_models, makers, model, relaxer).result()
         self.hull.require_model(models["potential"])
         return search_manifest(
@@ -118,7 +126,7 @@ class Plan:
         context = TrialContext(
             seed=self.settings.seed,
             space=space,
-            relaxer=NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential)),
+            relaxer=NamedRelaxer(self.deck.engine, chosen(self.deck.potential)),
             relax=self.settings.relax,
             rattle=self.settings.rattle,
             tolerance=self.settings.tolerance,
@@ -162,7 +170,7 @@ def open_search(
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     plan = Plan.of(deck, strategy=strategy)
-    with open_executor(deck.executor, workers=deck.workers) as executor:
+    with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
         if in_memory:
             yield plan.search(MemoryStore(), executor)
@@ -190,7 +198,18 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
     return hull
 
 
-def _source(given: Named, deck: SearchDeck, settings: SearchSettings) -> StartSource:
+def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) -> StartSource:
+    if isinstance(given, Carried):
+        found = given.open()
+        if isinstance(found, Structures):
+            return pool_source(
+                found.name,
+                found.structures,
+                settings.space,
+                seed=settings.seed,
+                separations=settings.separations,
+            )
+        return _proposer_source(given, deck, settings, 1.0)
     choice, weight = _weighted(given)
     name = choice.name
     if not weight > 0:
@@ -228,21 +247,22 @@ def _named_apart(sources: list[StartSource], *, taken: set[str]) -> tuple[StartS
 
 
 def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerStarts:
-    choice = Choice.read(deck.background)
-    if settings.space.cell is not None and choice.name == "random":
+    choice = chosen(deck.background)
+    plain = isinstance(choice, Choice) and choice.name == "random"
+    if settings.space.cell is not None and plain:
         return ProposerStarts(name="scatter", make=Scatter(settings.separations))
     return _proposer_source(choice, deck, settings, 1.0)
 
 
 def _proposer_source(
-    choice: Choice, deck: SearchDeck, settings: SearchSettings, weight: float
+    choice: Choice | Carried, deck: SearchDeck, settings: SearchSettings, weight: float
 ) -> ProposerStarts:
     spread = settings.volume_spread
     return ProposerStarts(
-        name=label_of(choice),
+        name=choice.label if isinstance(choice, Carried) else label_of(choice),
         make=NamedProposer(choice, deck.weights, settings.separations, spread, deck.sampler),
         weight=weight,
-        block=proposer_class(choice).block,
+        block=None if isinstance(choice, Carried) else proposer_class(choice).block,
     )
 
 
@@ -261,8 +281,17 @@ def _weighted(given: Named) -> tuple[Choice, float]:
 
 def _own_options(makers: Sequence[object]) -> str | None:
     """What named parts were told beside their names, for the manifest; ``None`` for nothing."""
-    names = [getattr(make, "name", None) or getattr(make, "potential", None) for make in makers]
-    told = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
+    names = [
+        getattr(make, "name", None) or getattr(make, "potential", None)
+        for make in makers
+        # A potential that is an object says by its model and digest which one it is.
+        if not isinstance(getattr(make, "potential", None), Carried)
+    ]
+    told = [
+        str(one)
+        for one in names
+        if isinstance(one, Carried) or (isinstance(one, Choice) and one.settings != "{}")
+    ]
     return "; ".join(told) or None
 
 
@@ -270,11 +299,10 @@ def _identify_models(
     makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
 ) -> dict[str, str]:
     """Load the models once, in a worker, and say which they are."""
-    from gencsp.potentials import get_potential
 
     for make in makers:
         make()
-    potential = get_potential(relaxer.potential, engine=relaxer.engine)
+    potential = relaxer.load()
     return {
         "score_model": "" if model is None else model().digest,
         "engine": potential.name,

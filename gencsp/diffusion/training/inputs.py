@@ -13,7 +13,7 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.deck import Count, Workers, check
-from gencsp.errors import RequestError
+from gencsp.errors import WrongTypeError
 
 #: Training crystals: an extxyz file, gzipped or not, or structures.
 Crystals = Path | str | Iterable[Atoms]
@@ -45,7 +45,7 @@ def stream(data: Crystals) -> Iterator[Atoms]:
     """The crystals, one at a time.
 
     Raises:
-        RequestError: it is neither a file nor structures.
+        WrongTypeError: it is neither a file nor structures.
         StructureFileError: the file is missing or a frame cannot be read.
     """
     from gencsp.diffusion.training.data import stream_extxyz
@@ -54,12 +54,12 @@ def stream(data: Crystals) -> Iterator[Atoms]:
         yield from stream_extxyz(Path(data))
         return
     if isinstance(data, Atoms) or not isinstance(data, Iterable):
-        raise RequestError(
+        raise WrongTypeError(
             f"training data is a {type(data).__name__}: give an extxyz file, or several ase.Atoms."
         )
     for atoms in data:
         if not isinstance(atoms, Atoms):
-            raise RequestError(
+            raise WrongTypeError(
                 f"the training data holds a {type(atoms).__name__}: give structures as ase.Atoms."
             )
         yield atoms
