@@ -222,13 +222,22 @@ class Deck(BaseModel):
         Raises:
             DeckError: the file is missing or not TOML, or as for :meth:`make`.
         """
+        return cls._validated(cls.read_settings(path), f"the deck {path}")
+
+    @staticmethod
+    def read_settings(path: Path | str) -> dict[str, Any]:
+        """The settings in a TOML file, before they are checked.
+
+        Raises:
+            DeckError: the file is missing or not TOML.
+        """
         try:
             settings: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise DeckError(f"the deck {path} cannot be read ({error.strerror}).") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DeckError(f"the deck {path} is not TOML ({error}).") from error
-        return cls._validated(settings, f"the deck {path}")
+        return settings
 
     @classmethod
     def _validated(cls, settings: object, where: str) -> Self:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from ase.calculators.calculator import BaseCalculator
 
@@ -20,7 +20,9 @@ from gencsp.plugins import Choice, Configured, Registry
 from gencsp.potentials.base import Engine
 
 #: A potential by name, as an object, or as a function that returns a calculator.
-PotentialGiven = str | Mapping[str, Any] | Choice | BaseCalculator | Engine | Callable[[], Any]
+PotentialGiven: TypeAlias = (
+    str | Mapping[str, Any] | Choice | BaseCalculator | Engine | Callable[[], Any]
+)
 
 #: The potential of everything, unless another one is asked for.
 DEFAULT = "chgnet"

@@ -18,6 +18,7 @@ from own_parts import Shaken, alloy, shaken
 import gencsp
 from gencsp.errors import DeckError, GencspError, RequestError
 from gencsp.potentials import get_potential
+from gencsp.proposers.base import Request
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.objects import Carried
 from gencsp.runs.settings import saved_deck, search_settings
@@ -132,9 +133,15 @@ def test_places_as_objects() -> None:
         assert np.array_equal(space.cell, cell.cell.array)
         assert deck.units == (2,)
         assert deck.space_groups == tuple(range(195, 231))
-        (atoms,) = gencsp.propose("Cu", n=1, units=4, cell=given, proposer="random", seed=1)
-        assert np.allclose(atoms.cell, cell.cell)
-        assert len(atoms) == 4
+        asked: list[Request] = []
+
+        def kept(request: Request, *, rng: np.random.Generator) -> list[Atoms]:  # noqa: ARG001
+            asked.append(request)  # noqa: B023  # called before the next round
+            return []
+
+        assert list(gencsp.propose("CuAu", n=1, units=2, cell=given, proposer=kept)) == []
+        assert np.array_equal(asked[0].cell, cell.cell.array)
+        assert asked[0].units == (2,)
 
 
 @pytest.mark.parametrize(
