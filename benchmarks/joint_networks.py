@@ -20,9 +20,9 @@ from pathlib import Path
 import ase.io
 from ase import Atoms
 
-from gencsp.cli.train_joint import joint
 from gencsp.composition import Composition
 from gencsp.diffusion.training.data import read_held_out, stream_extxyz
+from gencsp.diffusion.training.joint import train_joint
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def main() -> None:
     if not allowed.exists():
         with gzip.open(allowed, "wt", encoding="utf-8") as file:
             ase.io.write(file, list(kept(options.data, held_out)), format="extxyz")
-    joint(
-        data=allowed,
-        out=options.out,
+    train_joint(
+        allowed,
+        options.out,
         held_out=formulas,
         labels=False,
         compactness_loss=recipe.compactness_loss,

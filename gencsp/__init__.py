@@ -1,8 +1,8 @@
 """gencsp joins generative crystal models with crystal structure prediction.
 
 What the commands do, a script does in one call: ``gencsp.propose(...)``, ``gencsp.relax(...)``,
-``gencsp.refine(...)``, ``gencsp.search(...)``, ``gencsp.filter(...)`` and ``gencsp.hull(...)``.
-They load on first use, so that ``import gencsp`` stays fast and imports no torch.
+``gencsp.search(...)`` and the others of ``gencsp.__all__``. They load on first use, so that
+``import gencsp`` stays fast and imports no torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gencsp.api import filter, hull, propose, refine, relax, search
+    from gencsp.api import (
+        cycle,
+        dedup,
+        export,
+        filter,
+        hull,
+        propose,
+        refine,
+        relax,
+        search,
+        train_joint,
+        train_score,
+    )
 
 try:
     __version__ = version("gencsp")
@@ -21,9 +33,34 @@ except PackageNotFoundError:  # a source tree on sys.path that was never install
 
 # Only names that no module of the package has: importing a sub-module binds its name here, and
 # would silently take the place of a function of the same name.
-_CALLS = ("filter", "hull", "propose", "refine", "relax", "search")
+_CALLS = (
+    "cycle",
+    "dedup",
+    "export",
+    "filter",
+    "hull",
+    "propose",
+    "refine",
+    "relax",
+    "search",
+    "train_joint",
+    "train_score",
+)
 
-__all__ = ["__version__", "filter", "hull", "propose", "refine", "relax", "search"]
+__all__ = [
+    "__version__",
+    "cycle",
+    "dedup",
+    "export",
+    "filter",
+    "hull",
+    "propose",
+    "refine",
+    "relax",
+    "search",
+    "train_joint",
+    "train_score",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, g
 from annotated_types import Ge, Gt, Le, Lt, MinLen, Unit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gencsp.errors import DeckError, GencspError, RequestError
+from gencsp.errors import DeckError, GencspError, RequestError, WrongTypeError
 
 #: Largest count: the native engine counts in 32 bits.
 MOST = 2**31 - 1
@@ -211,6 +211,7 @@ class Deck(BaseModel):
 
         Raises:
             DeckError: an unknown key, a missing one, or a value out of range.
+            WrongTypeError: an object that a key does not take.
         """
         return cls._validated(settings, "the settings")
 
@@ -221,19 +222,31 @@ class Deck(BaseModel):
         Raises:
             DeckError: the file is missing or not TOML, or as for :meth:`make`.
         """
+        return cls._validated(cls.read_settings(path), f"the deck {path}")
+
+    @staticmethod
+    def read_settings(path: Path | str) -> dict[str, Any]:
+        """The settings in a TOML file, before they are checked.
+
+        Raises:
+            DeckError: the file is missing or not TOML.
+        """
         try:
             settings: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise DeckError(f"the deck {path} cannot be read ({error.strerror}).") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DeckError(f"the deck {path} is not TOML ({error}).") from error
-        return cls._validated(settings, f"the deck {path}")
+        return settings
 
     @classmethod
     def _validated(cls, settings: object, where: str) -> Self:
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
+            cause = error.errors(include_url=False)[0].get("ctx", {}).get("error")
+            if isinstance(cause, WrongTypeError):  # says it all
+                raise cause from None
             key, sort, problem, value = first_problem(error)
             if sort == "extra_forbidden":
                 raise DeckError(

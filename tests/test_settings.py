@@ -354,7 +354,7 @@ SALT = bulk("NaCl", "rocksalt", a=5.64)
         ("minimiser", lambda: gencsp.relax([SALT], minimiser="newton")),
         ("n is", lambda: gencsp.propose("TiO2", n=0)),
         ("max_atoms", lambda: gencsp.propose("TiO2", max_atoms=10**12)),
-        ("volume", lambda: gencsp.propose("TiO2", volume_per_atom=float("inf"))),
+        ("volume", lambda: gencsp.propose("TiO2", volume=float("inf"))),
         ("space_groups", lambda: gencsp.propose("TiO2", space_groups=(0,))),
         ("seed", lambda: gencsp.propose("TiO2", seed=-1)),
         ("inpaintings", lambda: gencsp.refine([SALT], inpaintings=0)),

@@ -1,7 +1,7 @@
 """The command ``gencsp``: one file for each sub-command.
 
-Nothing heavy is imported here, so that ``--help`` is quick: commands import what they need when
-they run.
+No torch is imported here, so that ``--help`` is quick: beside decks, whose fields are options,
+commands import what they need when they run.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from gencsp.cli.console import (
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from gencsp.similarity import Match
+    from gencsp.similarity.grouping import Grouping
 
 #: Unreadable files named on the screen.
 NAMED = 5
@@ -51,32 +51,19 @@ def dedup(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("deduplicated"),
 ) -> None:
     """Group the structures that are the same crystal; keep one of each, the lowest in energy."""
-    from gencsp.similarity import StructureIndex, Tolerances, structure_matcher
+    from gencsp.similarity.grouping import Grouping, lowest_first
 
     require_folder(out)
-    pool = _read(pools)
-    # Sorting keeps the order of the pool where there are no energies.
-    pool.sort(key=lambda item: float("inf") if (e := _energy(item[1])) is None else e)
-    index = StructureIndex(
-        matcher=structure_matcher(Tolerances(scale=scale)),
-        same_energy=same_energy,
-        species_blind=prototypes,
-    )
-    matches: list[Match | None] = []
+    grouping = Grouping(same_energy=same_energy, scale=scale, prototypes=prototypes)
+    pool = lowest_first(_read(pools))
     with kept_on_interrupt("structures") as compared, progress_bars() as bars:
         task = bars.add_task("compare", total=len(pool), note="")
-        for _, atoms in pool:
-            matches.append(index.add(atoms, _energy(atoms)))
+        for name, atoms in pool:
+            grouping.add(name, atoms)
             compared.append(atoms)
-            bars.update(task, advance=1, note=f"{len(index)} unique")
-    # Ctrl-C may fall between the two lists.
-    matches = matches[: len(compared)]
-    names = [name for name, _ in pool[: len(compared)]]
-    groups: dict[int, list[int]] = {}
-    for place, match in enumerate(matches):
-        groups.setdefault(place if match is None else match.index, []).append(place)
-    _print(groups, names, compared)
-    _write(out, groups, names, compared, matches)
+            bars.update(task, advance=1, note=f"{len(grouping)} unique")
+    _print(grouping)
+    _write(out, grouping)
 
 
 def _read(pools: Sequence[Path]) -> list[tuple[str, Atoms]]:
@@ -106,53 +93,36 @@ def _read(pools: Sequence[Path]) -> list[tuple[str, Atoms]]:
     return pool
 
 
-def _energy(atoms: Atoms) -> float | None:
-    """eV/atom as gencsp's commands write it."""
-    from gencsp import records
-
-    energy = atoms.info.get(records.ENERGY_PER_ATOM)
-    return None if energy is None else float(energy)
-
-
-def _print(groups: dict[int, list[int]], names: list[str], pool: list[Atoms]) -> None:
+def _print(grouping: Grouping) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("copies", "formula", "structure", "the same as"):
         table.add_column(title, justify="right" if title == "copies" else "left")
+    groups, names = grouping.groups(), grouping.names
     largest = sorted(groups.values(), key=len, reverse=True)
     for members in largest[:SHOWN]:
         others = ", ".join(Path(names[k]).name for k in members[1:4])
         others += ", ..." if len(members) > 4 else ""
-        formula = pool[members[0]].get_chemical_formula(mode="hill", empirical=False)
+        first = grouping.structures[members[0]]
+        formula = first.get_chemical_formula(mode="hill", empirical=False)
         table.add_row(str(len(members)), formula, Path(names[members[0]]).name, others)
     Console(soft_wrap=True).print(table)
     if len(groups) > SHOWN:
         say(f"... and {len(groups) - SHOWN} more in the files.")
-    say(f"{len(groups)} unique of {len(pool)} structures")
+    say(f"{len(groups)} unique of {len(grouping.structures)} structures")
 
 
-def _write(
-    folder: Path,
-    groups: dict[int, list[int]],
-    names: list[str],
-    pool: list[Atoms],
-    matches: Sequence[Match | None],
-) -> None:
-    from gencsp import records
+def _write(folder: Path, grouping: Grouping) -> None:
     from gencsp.files import storage_errors
     from gencsp.io.structures import write_extxyz
 
-    unique = []
-    for first, members in groups.items():
-        atoms = pool[first].copy()
-        atoms.info |= {records.STRUCTURE_ID: names[first], records.COPIES: len(members)}
-        unique.append(atoms)
+    unique, names = grouping.unique(), grouping.names
     written = write_extxyz(folder / "unique.extxyz", unique)
     with storage_errors(folder), (folder / "groups.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["group", "structure", "same_as", "fingerprint_distance"])
-        for group, members in enumerate(groups.values(), start=1):
+        for group, members in enumerate(grouping.groups().values(), start=1):
             for place in members:
-                match = matches[place]
+                match = grouping.matches[place]
                 alike = ("", "") if match is None else (names[match.index], f"{match.distance:.5f}")
                 rows.writerow([group, names[place], *alike])
     say(f"wrote {len(unique)} structures to {written}")

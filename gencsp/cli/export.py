@@ -29,12 +29,12 @@ def export(
     ] = False,
 ) -> None:
     """Write a pool as seeds of another code, with a minimal deck and a map of their origins."""
+    from gencsp.api import export as call
     from gencsp.exporters import get_exporter
     from gencsp.io.structures import read_structures
 
-    exporter = get_exporter(to)
-    report = exporter.write(read_structures(pool), folder, formula=formula, atoms=atoms, fit=fit)
-    _show(report)
+    get_exporter(to)  # a code that does not exist is told before files are read
+    _show(call(read_structures(pool), folder, to=to, formula=formula, atoms=atoms, fit=fit))
 
 
 def _show(report: ExportReport) -> None:

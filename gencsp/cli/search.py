@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -17,160 +17,39 @@ from gencsp.cli.console import (
     progress_bars,
     require_folder,
     say,
-    split_species,
     write_results,
 )
-from gencsp.cli.options import EngineOption, PotentialOption
+from gencsp.cli.deck_options import deck_options
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
+from gencsp.runs.decks import SearchDeck
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from gencsp.runs.decks import SearchDeck
     from gencsp.searches.loop import Search, SearchProgress
 
-#: Other names of methods.
-NICKNAMES = {"basin-hopping": "hop"}
 #: Names of skipped seeds on the screen.
 NAMED = 5
 
 
+@deck_options(
+    SearchDeck,
+    metavar="[FORMULA|SYSTEM]",
+    more_names={"method": ("--driver",)},
+    none={"seeds": "--no-seeds"},
+)
 def search(
-    context: typer.Context,
-    formula: Annotated[
-        str | None,
-        typer.Argument(
-            help="Composition, such as TiO2, or chemical system, such as Ti-O.",
-            metavar="[FORMULA|SYSTEM]",
-        ),
-    ] = None,
-    system: Annotated[str | None, typer.Option(help="Chemical system, such as Li-Si.")] = None,
-    airss: Annotated[Path | None, typer.Option(help="AIRSS .cell deck.")] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method",
-            "--driver",
-            help="How to search: random, hop, genetic, cycle, or your own; NAME:KEY=VALUE.",
-        ),
-    ] = "random",
-    budget: Annotated[int, typer.Option(help="Trials, each of at most one relaxation.")] = 100,
-    minutes: Annotated[float | None, typer.Option(help="Most wall time of a session.")] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many relaxations without a new minimum.")
-    ] = None,
-    target: Annotated[
-        Path | None, typer.Option(help="Stop when a crystal of FILE is found.")
-    ] = None,
-    seeds: Annotated[
-        list[str] | None,
-        typer.Option(help="Proposer or file of seeds, NAME or NAME:WEIGHT; again for more."),
-    ] = None,
-    no_seeds: Annotated[bool, typer.Option("--no-seeds", help="Search without seeds.")] = False,
-    seed_share: Annotated[
-        float, typer.Option(help="Share of seeds among structures without parents.")
-    ] = 0.5,
-    background: Annotated[str, typer.Option(help="Proposer of the others.")] = "random",
-    sampler: Annotated[
-        Literal["thorough", "quick"],
-        typer.Option(help="How score models propose: quick takes half of the time."),
-    ] = "quick",
-    moves: Annotated[
-        str | None, typer.Option(help="Moves, such as rattle:most=0.3,strain,renoise.")
-    ] = None,
-    atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
-    units: Annotated[str | None, typer.Option(help="Formula units in a cell, such as 2,4.")] = None,
-    cell: Annotated[Path | None, typer.Option(help="Keep the cell of this structure.")] = None,
-    volume: Annotated[float | None, typer.Option(help="Å³/atom to propose at.")] = None,
-    volume_spread: Annotated[
-        float, typer.Option(help="Fraction by which the volumes of random crystals spread.")
-    ] = 0.1,
-    separations: Annotated[
-        str | None, typer.Option(help="Least distances in Å, such as Si-O=1.5,O-O=2.2.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    ahead: Annotated[int, typer.Option(help="Trials under way at once; walkers of hop.")] = 8,
-    batch: Annotated[int, typer.Option(help="Trials in one task.")] = 1,
-    workers: Annotated[int, typer.Option(help="Worker processes of one thread each.")] = 2,
-    executor: Annotated[str, typer.Option(help="local, dask[:ADDRESS] or parsl[:FILE].")] = "local",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run [default: runs/FORMULA-METHOD-SEED].")
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Score-model weights of your own.")] = None,
-    fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
-    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
-    minimiser: Annotated[
-        str, typer.Option(help="Minimiser by name: quasi-newton, fire, or your own.")
-    ] = "quasi-newton",
-    pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
-    keep_symmetry: Annotated[
-        bool, typer.Option(help="Keep the symmetry of every start while it relaxes.")
-    ] = False,
-    rattle: Annotated[
-        float,
-        typer.Option(
-            help="Displace by this, Å, before relaxing; with --keep-symmetry, relax in the "
-            "symmetry, displace, and relax again without it."
-        ),
-    ] = 0.0,
-    engine: EngineOption = "auto",
-    potential: PotentialOption = "chgnet",
-    hull: Annotated[Path | None, typer.Option(help="Hull entries of your own.")] = None,
-    second: SecondOption = None,
-    top: TopOption = 10,
+    context: typer.Context, *, deck: SearchDeck, second: SecondOption = None, top: TopOption = 10
 ) -> None:
     """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
 
     The same command goes on with a run that was stopped; so does one with a larger budget.
     """
-    from gencsp.plugins import split_plugins
-    from gencsp.runs.decks import SearchDeck
-
-    if method == "cycle":
-        search_by_cycle(context, budget=budget, seeds=seeds)
+    if deck.method == "cycle":
+        search_by_cycle(context, deck)
         return
-    if formula is not None and "-" in formula and system is None:
-        formula, system = None, formula
-    name, *options = method.split(":", 1)
-    deck = SearchDeck.make(
-        formula=formula,
-        system=system,
-        airss=airss,
-        method=":".join([NICKNAMES.get(name, name), *options]),
-        budget=budget,
-        minutes=minutes,
-        patience=patience,
-        target=target,
-        seeds=() if no_seeds else tuple(seeds or ("mixed",)),
-        seed_share=seed_share,
-        background=background,
-        sampler=sampler,
-        moves=None if moves is None else split_plugins(moves),
-        atoms=atoms,
-        units=split_species(units),
-        cell=cell,
-        volume=volume,
-        volume_spread=volume_spread,
-        separations=separations or "",
-        seed=seed,
-        ahead=ahead,
-        batch=batch,
-        workers=workers,
-        executor=executor,
-        out=out,
-        weights=weights,
-        fmax=fmax,
-        steps=steps,
-        minimiser=minimiser,
-        pressure=pressure,
-        keep_symmetry=keep_symmetry,
-        rattle=rattle,
-        engine=engine,
-        potential=potential,
-        hull=hull,
-    )
     _run(deck, second=second, top=top)
 
 

@@ -9,7 +9,7 @@ import typer
 from gencsp.cli.cycle import cycle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from gencsp.runs.decks import SearchDeck
 
 #: Options of a search that mean the same to the cycle, under the same names.
 SHARED = (
@@ -35,13 +35,13 @@ TRANSLATED = ("method", "budget", "seeds")
 RELAXATIONS = 4
 
 
-def search_by_cycle(context: typer.Context, *, budget: int, seeds: Sequence[str] | None) -> None:
+def search_by_cycle(context: typer.Context, deck: SearchDeck) -> None:
     """Run the cycle with the options of a search.
 
     Args:
         context: of ``gencsp search``, which knows what was given.
-        budget: relaxations; the structures to generate follow from it.
-        seeds: at most one proposer.
+        deck: of the search, whose ``budget`` are relaxations, from which the number of structures
+            to generate follows; and which names at most one proposer as its seeds.
 
     Raises:
         RequestError: something was given that the cycle does not know.
@@ -57,10 +57,10 @@ def search_by_cycle(context: typer.Context, *, budget: int, seeds: Sequence[str]
         raise RequestError(f"the cycle has no {names}: leave it out, or see 'gencsp cycle --help'.")
     if "formula" not in given:
         raise RequestError("the cycle searches one composition: give a formula.")
-    if seeds is not None and len(seeds) > 1:
+    if len(deck.seeds) > 1:
         raise RequestError("the cycle generates with one proposer: give one --seeds.")
     cycle(
-        n=max(1, budget // RELAXATIONS),
-        proposer="mixed" if seeds is None else seeds[0],
+        n=max(1, deck.budget // RELAXATIONS),
+        proposer=deck.seeds[0] if deck.seeds else None,
         **{name: context.params[name] for name in SHARED},
     )

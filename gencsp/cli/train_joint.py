@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,15 +19,10 @@ from gencsp.cli.train_score import (
     SeedOption,
     StepsOption,
     ValidateOption,
-    named,
-    train_with_progress,
+    say_trained,
+    training_bar,
 )
 from gencsp.cli.train_score import app as app
-from gencsp.deck import Share, check
-
-if TYPE_CHECKING:
-    from gencsp.diffusion.training.data import CrystalSet
-    from gencsp.diffusion.training.score_objective import Objective
 
 
 @app.command()
@@ -68,93 +63,54 @@ def joint(
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
 ) -> None:
     """Train the joint diffusion model, for given compositions and de novo at once."""
-    import numpy as np
-    import torch
+    from gencsp.diffusion.training.joint import train_joint
 
-    from gencsp.diffusion.joint.model import save_joint_model
-    from gencsp.diffusion.joint.sizes import CellSizes
-    from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
-    from gencsp.diffusion.training.joint_objective import JointObjective, LossWeights
-    from gencsp.diffusion.training.trainer import (
-        TrainSettings,
-        length_of,
-        make_folder,
-        new_state,
-        open_run,
-        train,
-    )
-    from gencsp.potentials.chgnet.batched import find_device
-
-    torch.set_num_threads(threads)
-    chosen = find_device(device)
-    config = named(channels=channels, layers=layers, n_radial=radial)
-    wanted = named(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=rate,
-        cooldown=cooldown,
-        seed=seed,
-        validate_every=validate_every,
-    )
-    more = {"bfloat16": bfloat16, "compiled": compiled}
-    loss = {"weights.compactness": compactness_loss, "given_share": given_share}
-    found = open_run(
-        out, kind=JointObjective.kind, resume=resume, given={**loss, **config, **wanted, **more}
-    )
-    if found is None:
-        settings = TrainSettings(**{"steps": 30000, **wanted, **more})
-        state = new_state("joint", {"channels": 80, "layers": 4, "n_radial": 8, **config}, settings)
-    else:
-        state, settings, _ = found
-    if given_share is not None:
-        check("given_share", given_share, Share)
-    weights = LossWeights(**named(compactness=compactness_loss))
-    excluded = read_held_out(held_out)
-    crystals = CrystalSet.gather(stream_extxyz(data), held_out=excluded).reduced()
-    judged = None
-    if validation is not None:
-        first = islice(stream_extxyz(validation), validation_size)
-        judged = CrystalSet.gather(first, held_out=excluded).reduced()
-    make_folder(out)
-    if labels:
-        crystals = _labelled(crystals, data, out / "labels.npz", threads)
-    objective: Objective
-    if found is None:
-        objective = JointObjective.fit(crystals, weights=weights, **named(given_share=given_share))
-    else:
-        objective = found[2]
-    assert isinstance(objective, JointObjective), "open_run lets no other kind through"
-    train_with_progress(
-        lambda report: train(
-            state,
-            settings,
-            objective,
-            crystals,
-            judged,
+    with label_bar() as on_label, training_bar() as report:
+        trained = train_joint(
+            data,
             out,
-            device=chosen,
+            held_out=held_out,
+            validation=validation,
+            validation_size=validation_size,
+            labels=labels,
+            compactness_loss=compactness_loss,
+            given_share=given_share,
+            channels=channels,
+            layers=layers,
+            radial=radial,
+            steps=steps,
+            batch_size=batch_size,
+            rate=rate,
+            cooldown=cooldown,
+            validate_every=validate_every,
+            seed=seed,
+            threads=threads,
+            device=device,
+            bfloat16=bfloat16,
+            compiled=compiled,
+            resume=resume,
             report=report,
-        ),
-        total=settings.steps,
-        done=state.step,
-    )
-    file = out / "pigen.safetensors"
-    sizes = CellSizes.fit(np.diff(crystals.offsets).tolist(), crystals.labels)
-    digest = save_joint_model(state.average, objective, sizes, file, notes=length_of(state))
-    typer.echo(f"wrote {file} (digest {digest}) after {state.step} steps")
+            on_label=on_label,
+        )
+    say_trained(trained)
 
 
-def _labelled(crystals: CrystalSet, data: Path, cache: Path, workers: int) -> CrystalSet:
-    """With the properties of every crystal, from the cache where it is there."""
-    import numpy as np
-    from rich.progress import track
+@contextmanager
+def label_bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for the properties, which ends with the last of them."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    from gencsp.diffusion.training.data import stream_extxyz
-    from gencsp.diffusion.training.labels import as_array, label_crystals
+    bar = Progress(console=Console(stderr=True))
+    task = bar.add_task("properties", total=None)
 
-    if not cache.exists():
-        rows = label_crystals(stream_extxyz(data), workers=workers)
-        found = as_array(track(rows, "properties", total=len(crystals)))
-        np.savez_compressed(cache, labels=found)
-    with np.load(cache) as stored:
-        return replace(crystals, labels=stored["labels"])
+    def on_label(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+        if done == total:
+            bar.stop()
+
+    try:
+        yield on_label
+    finally:
+        bar.stop()

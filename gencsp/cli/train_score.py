@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from gencsp.diffusion.training.score_objective import Objective
+    from gencsp.diffusion.training.inputs import Trained
     from gencsp.diffusion.training.trainer import TrainingProgress
 
 app = typer.Typer(help="Train networks on crystals of your own.", no_args_is_help=True)
@@ -75,89 +75,44 @@ def score(
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
 ) -> None:
     """Train the score model by denoising score matching."""
-    import torch
+    from gencsp.diffusion.training.score import train_score
 
-    from gencsp.diffusion.positions.model import save_score_model
-    from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
-    from gencsp.diffusion.training.score_objective import NoiseLevels, ScoreObjective
-    from gencsp.diffusion.training.trainer import (
-        TrainSettings,
-        length_of,
-        make_folder,
-        new_state,
-        open_run,
-        train,
-    )
-    from gencsp.potentials.chgnet.batched import find_device
-
-    torch.set_num_threads(threads)
-    chosen = find_device(device)
-    config = named(channels=channels, layers=layers, n_radial=radial)
-    wanted = named(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=rate,
-        cooldown=cooldown,
-        seed=seed,
-        validate_every=validate_every,
-    )
-    more = {"bfloat16": bfloat16, "compiled": compiled}
-    given = {"architecture": architecture, "noise.high": sigma_max, **config, **wanted, **more}
-    found = open_run(out, kind=ScoreObjective.kind, resume=resume, given=given)
-    objective: Objective
-    if found is None:
-        settings = TrainSettings(**{"steps": 20000, **wanted, **more})
-        objective = ScoreObjective(NoiseLevels(**named(high=sigma_max)))
-        state = new_state(
-            architecture or "density",
-            {"channels": 64, "layers": 4, "n_radial": 8, **config},
-            settings,
-        )
-    else:
-        state, settings, objective = found
-    assert isinstance(objective, ScoreObjective), "open_run lets no other kind through"
-    excluded = read_held_out(held_out)
-    crystals = CrystalSet.gather(stream_extxyz(data), held_out=excluded)
-    judged = None
-    if validation is not None:
-        judged = CrystalSet.gather(
-            islice(stream_extxyz(validation), validation_size), held_out=excluded
-        )
-    make_folder(out)
-    train_with_progress(
-        lambda report: train(
-            state,
-            settings,
-            objective,
-            crystals,
-            judged,
+    with training_bar() as report:
+        trained = train_score(
+            data,
             out,
-            device=chosen,
+            held_out=held_out,
+            validation=validation,
+            validation_size=validation_size,
+            architecture=architecture,
+            channels=channels,
+            layers=layers,
+            radial=radial,
+            steps=steps,
+            batch_size=batch_size,
+            rate=rate,
+            cooldown=cooldown,
+            sigma_max=sigma_max,
+            validate_every=validate_every,
+            seed=seed,
+            threads=threads,
+            device=device,
+            bfloat16=bfloat16,
+            compiled=compiled,
+            resume=resume,
             report=report,
-        ),
-        total=settings.steps,
-        done=state.step,
-    )
-    noise = objective.noise
-    digest = save_score_model(
-        state.average,
-        out / "score.safetensors",
-        sigma_min=noise.low,
-        sigma_max=noise.high,
-        notes=length_of(state),
-    )
-    typer.echo(f"wrote {out / 'score.safetensors'} (digest {digest}) after {state.step} steps")
+        )
+    say_trained(trained)
 
 
-def named(**options: Any) -> dict[str, Any]:
-    """The options that were given a value."""
-    return {name: value for name, value in options.items() if value is not None}
+def say_trained(trained: Trained) -> None:
+    """Name the weights that a training wrote."""
+    typer.echo(f"wrote {trained.file} (digest {trained.digest}) after {trained.step} steps")
 
 
-def train_with_progress(
-    run: Callable[[Callable[[TrainingProgress], None]], object], *, total: int, done: int
-) -> None:
-    """Run a training under a progress bar on the error stream."""
+@contextmanager
+def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
+    """A progress bar on the error stream, from the first report on; gives what is to be told."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -169,14 +124,23 @@ def train_with_progress(
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total, completed=done)
+    bar = Bar(*columns, console=Console(stderr=True))
+    task = bar.add_task("", total=None)
 
-        def report(progress: TrainingProgress) -> None:
-            bar.update(task, completed=progress.step, description=f"loss {progress.loss:.4f}")
-            if progress.validation is not None:
-                bar.console.print(
-                    f"step {progress.step}: validation loss {progress.validation['mean']:.4f}"
-                )
+    def report(progress: TrainingProgress) -> None:
+        bar.start()
+        bar.update(
+            task,
+            total=progress.steps,
+            completed=progress.step,
+            description=f"loss {progress.loss:.4f}",
+        )
+        if progress.validation is not None:
+            bar.console.print(
+                f"step {progress.step}: validation loss {progress.validation['mean']:.4f}"
+            )
 
-        run(report)
+    try:
+        yield report
+    finally:
+        bar.stop()

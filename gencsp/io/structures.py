@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from ase.io.formats import UnknownFileTypeError, filetype
 
 from gencsp.descriptors.flaws import Flaw, find_flaws
-from gencsp.errors import StructureFileError
+from gencsp.errors import StructureFileError, WrongTypeError
 from gencsp.files import write_whole
 from gencsp.records import (
     DECOMPOSITION_ENERGY,
@@ -215,3 +215,36 @@ def check_crystal(atoms: Atoms, where: str) -> None:
         )
     if Flaw.PARTLY_OCCUPIED in flaws:
         raise StructureFileError(f"{where} has partly occupied sites: give an ordered crystal.")
+
+
+def atoms_of(given: Iterable[Atoms] | Atoms, *, what: str = "structures") -> Iterator[Atoms]:
+    """One structure or several, as calls are given them: one at a time, and each an ``Atoms``.
+
+    Args:
+        given: a structure, or an iterable of them, which is read lazily.
+        what: what they are called in messages.
+
+    Raises:
+        WrongTypeError: at once where it is neither; where it is reached, for what is no ``Atoms``.
+    """
+    if isinstance(given, Atoms):
+        return iter([given])
+    if isinstance(given, str | Path):
+        raise WrongTypeError(
+            f"{what} is the text {str(given)!r}: give ase.Atoms, or read the file with "
+            f"gencsp.io.structures.read_structures."
+        )
+    if not isinstance(given, Iterable):
+        raise WrongTypeError(
+            f"{what} is a {type(given).__name__}: give an ase.Atoms or several of them."
+        )
+    return _each(given, what)
+
+
+def _each(given: Iterable[Atoms], what: str) -> Iterator[Atoms]:
+    for index, atoms in enumerate(given):
+        if not isinstance(atoms, Atoms):
+            raise WrongTypeError(
+                f"number {index} of {what} is a {type(atoms).__name__}: give each as an ase.Atoms."
+            )
+        yield atoms

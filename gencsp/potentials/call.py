@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ase import Atoms
 
 from gencsp.deck import Workers, check
+from gencsp.io.structures import atoms_of
 from gencsp.minimise.result import Relaxed, StepCallback
 from gencsp.minimise.settings import Minimiser, RelaxSettings
 from gencsp.minimise.watching import (
@@ -22,7 +23,8 @@ from gencsp.minimise.watching import (
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
 if TYPE_CHECKING:
-    from gencsp.potentials.base import Engine, ModelName
+    from gencsp.potentials.base import Engine
+    from gencsp.potentials.registry import PotentialGiven
 
 
 def relax(
@@ -42,9 +44,9 @@ def relax(
     trajectory: TrajectoryTarget | None = None,
     logfile: LogTarget | None = None,
     engine: Literal["auto", "native", "torch"] = "auto",
-    model: ModelName = "0.3.0",
+    potential: PotentialGiven = "chgnet",
 ) -> Iterator[Relaxed]:
-    """Relax atoms and cells with CHGNet; structures are yielded as they finish.
+    """Relax atoms and cells, with CHGNet unless told otherwise; yields structures as they finish.
 
     The iterable is read lazily, and ``Relaxed.index`` is the position of a structure in it. A
     structure that cannot be relaxed is returned with the reason in ``Relaxed.outcome`` and does not
@@ -84,17 +86,20 @@ def relax(
             scheme such as ``"paths/{index:04d}.traj"``.
         logfile: a line for each step, as of ASE's optimisers: a path, which is appended to, ``"-"``
             for standard output, or an open file.
-        engine: "native", "torch", or whichever is there.
-        model: which of CHGNet's published weights.
+        engine: which engine runs CHGNet: "native", "torch", or whichever is there.
+        potential: by name such as "chgnet:r2scan", an ASE calculator, a function that returns one,
+            or an object; see :func:`gencsp.potentials.get_potential`. Calculators of ASE relax one
+            structure at a time.
 
     Raises:
         RequestError: a setting is out of range, there is no such minimiser, or one trajectory for
-            several structures.
+            several structures; or what was given are no structures.
+        PotentialError: there is no such potential.
         EngineError: the engine is not available.
         WeightsError: the weights are not there.
     """
     from gencsp.minimise.minimisers import MINIMISERS
-    from gencsp.potentials.chgnet.select import get_engine
+    from gencsp.potentials.registry import get_potential
 
     check("workers", workers, Workers)
     MINIMISERS.configure(minimiser)
@@ -109,8 +114,8 @@ def relax(
         time_limit=time_limit,
         ceiling=ceiling,
     )
-    given: Iterable[Atoms] = [structures] if isinstance(structures, Atoms) else structures
-    chosen = get_engine(engine, model=model)
+    given: Iterable[Atoms] = atoms_of(structures)
+    chosen = get_potential(potential, engine=engine)
     if trajectory is None and logfile is None:
         return chosen.relax(given, settings, workers=workers, on_step=on_step)
     trajectories = None if trajectory is None else Trajectories(trajectory)

@@ -10,10 +10,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import BaseCalculator, Calculator
 
-from gencsp.errors import PotentialError
+from gencsp.errors import PotentialError, WrongTypeError
+from gencsp.minimise.calculator import energy_model
 from gencsp.potentials.ase_engine import AseEngine
+from gencsp.potentials.base import Engine
 
 
 def from_file(path: Path, function: str) -> AseEngine:
@@ -52,6 +54,46 @@ def from_import(name: str, function: str) -> AseEngine:
     file = inspect.getsourcefile(module)
     digest = hashlib.sha256(Path(file).read_bytes() if file else name.encode()).hexdigest()[:12]
     return _engine(module, function, where=name, model=f"{name}:{function}", digest=digest)
+
+
+def from_object(given: object) -> Engine:
+    """The potential that an object is, that its calculator makes, or that a function returns.
+
+    The model is named as :func:`~gencsp.minimise.calculator.energy_model` says; the digest is that
+    of the calculator, or else a hash of its class and of those parameters that are plain values.
+
+    Raises:
+        PotentialError: the function needs arguments.
+        WrongTypeError: it is none of these.
+    """
+    made = given
+    if callable(given) and not isinstance(given, type | BaseCalculator | Engine):
+        try:
+            made = given()
+        except TypeError as error:
+            name = getattr(given, "__name__", type(given).__name__)
+            raise PotentialError(f"{name} must need no arguments ({error}).") from error
+    if isinstance(made, Engine) and not isinstance(made, type):
+        return made
+    if isinstance(made, BaseCalculator):
+        model, digest = energy_model(made)
+        return AseEngine(made, model=model, digest=digest or _digest_of(made))
+    what = f"the class {made.__name__}" if isinstance(made, type) else f"a {type(made).__name__}"
+    raise WrongTypeError(
+        f"the potential is {what}: give a name, an ASE calculator, a function that returns one, or "
+        f"an object with 'evaluate' and 'relax'."
+    )
+
+
+def _digest_of(calculator: BaseCalculator) -> str:
+    kind = type(calculator)
+    plain = {
+        str(key): value
+        for key, value in dict(calculator.parameters).items()
+        if value is None or isinstance(value, str | int | float)
+    }
+    text = f"{kind.__module__}.{kind.__qualname__} {sorted(plain.items())}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _engine(module: ModuleType, function: str, *, where: str, model: str, digest: str) -> AseEngine:

@@ -6,16 +6,23 @@ The plug-in of a potential holds its options and makes an engine of them; see
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from ase.calculators.calculator import BaseCalculator
 
 from gencsp.deck import check_fields
 from gencsp.errors import EngineError, PotentialError
 from gencsp.plugins import Choice, Configured, Registry
 from gencsp.potentials.base import Engine
+
+#: A potential by name, as an object, or as a function that returns a calculator.
+PotentialGiven: TypeAlias = (
+    str | Mapping[str, Any] | Choice | BaseCalculator | Engine | Callable[[], Any]
+)
 
 #: The default potential.
 DEFAULT = "chgnet"
@@ -71,7 +78,7 @@ POTENTIALS: Registry[Engine] = Registry(
 
 
 def get_potential(
-    given: str | Mapping[str, Any] | Choice = DEFAULT,
+    given: PotentialGiven = DEFAULT,
     *,
     engine: Literal["auto", "native", "torch"] = "auto",
     device: str | None = None,
@@ -83,7 +90,8 @@ def get_potential(
             ``sevennet`` or ``matgl:FOLDER``; a table with ``name`` and options; ``FILE.py`` or
             ``FILE.py:FUNCTION`` for a file with a function that returns an ASE calculator
             (``calculator`` if not named); or ``package.module:FUNCTION`` for one that can be
-            imported.
+            imported. Also an ASE calculator, a function that returns one, or an object as
+            :class:`~gencsp.potentials.base.Engine` describes.
         engine: which of gencsp's engines runs CHGNet.
         device: a torch device.
 
@@ -92,7 +100,18 @@ def get_potential(
         DeckError: an option that is unknown or out of range.
         EngineError, WeightsError: as :func:`gencsp.potentials.chgnet.select.get_engine`.
     """
+    if not isinstance(given, str | Mapping | Choice):
+        from gencsp.potentials.own import from_object
+
+        return from_object(given)
     return _made(Choice.read(given), PotentialContext(engine=engine, device=device))
+
+
+def is_potential(given: object) -> bool:
+    """Whether an object is a potential, an ASE calculator, or a function that may return one."""
+    return not isinstance(given, type) and (
+        isinstance(given, BaseCalculator | Engine) or callable(given)
+    )
 
 
 @lru_cache(maxsize=8)

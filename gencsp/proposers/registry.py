@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gencsp.errors import RequestError
 from gencsp.plugins import Choice
 from gencsp.proposers.base import PROPOSERS, ConfiguredProposer, Proposer, ProposerContext
+from gencsp.proposers.own import own_proposer
+
+#: A proposer by name, as an object, or as a function.
+ProposerGiven = (
+    str | Mapping[str, Any] | Choice | Proposer | ConfiguredProposer | Callable[..., Any]
+)
 
 #: How names of decks end.
 DECK = ".toml"
@@ -24,7 +31,7 @@ def is_proposer(given: str | Mapping[str, Any] | Choice) -> bool:
 
 
 def get_proposer(
-    given: str | Mapping[str, Any] | Choice,
+    given: ProposerGiven,
     options: Mapping[str, Any] | None = None,
     *,
     context: ProposerContext | None = None,
@@ -33,18 +40,25 @@ def get_proposer(
 
     Args:
         given: one of :func:`proposer_names`, with or without options of its own
-            (``random:attempts=5``), or the TOML deck of an external generator.
+            (``random:attempts=5``), or the TOML deck of an external generator; or a proposer, its
+            options (a :class:`~gencsp.proposers.base.ConfiguredProposer`), or a function as
+            :class:`~gencsp.proposers.own.FunctionProposer` takes one.
         options: of its own, beside those.
         context: settings that all proposers share; ``None`` for the defaults.
 
     Raises:
-        RequestError: no proposer has this name.
+        RequestError: no proposer has this name, or it is no proposer.
         DeckError: an option is unknown or out of range, or the deck cannot be read.
         ProgramError: the deck's program is not installed.
         WeightsError: it needs a score model whose weights are missing or damaged.
         PluginError: the package of the proposer cannot be loaded or is faulty.
     """
-    return PROPOSERS.make(_chosen(given), options, context=context or ProposerContext())
+    context = context or ProposerContext()
+    if not isinstance(given, str | Mapping | Choice):
+        if options:
+            raise RequestError("a proposer that is an object has its options: leave them out.")
+        return own_proposer(given, context)
+    return PROPOSERS.make(_chosen(given), options, context=context)
 
 
 def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredProposer]:
@@ -54,8 +68,10 @@ def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredPr
     return found
 
 
-def label_of(given: str | Mapping[str, Any] | Choice) -> str:
+def label_of(given: ProposerGiven) -> str:
     """The name under which structures of a proposer are counted: its own or that of its deck."""
+    if not isinstance(given, str | Mapping | Choice):
+        return str(getattr(given, "name", None) or getattr(given, "__name__", "own"))
     return Path(Choice.read(given).name).stem
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
-from gencsp.executors import LocalProcesses
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.plugins import Choice
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer
+from gencsp.runs.objects import carried, chosen
+from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
 from gencsp.searches.cycle import Cycle, CycleSettings, cycle_manifest
-from gencsp.store import DiskStore
+from gencsp.store import DiskStore, MemoryStore
 
 
 @contextmanager
-def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
+def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
     """A cycle ready to run or to continue: inputs are checked, models found, the folder locked.
 
     All errors of the inputs are found before anything is written to the folder.
+
+    Args:
+        deck: the settings.
+        in_memory: write nothing, whatever the deck says of a folder.
 
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
@@ -30,16 +33,16 @@ def open_cycle(deck: CycleDeck) -> Iterator[Cycle]:
     settings = cycle_settings(deck)
     hull = Hull.load(deck.hull)
     hull.require_elements(settings.composition.elements)
-    proposer = NamedProposer(Choice.read(deck.proposer), deck.weights)
+    proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
-    with LocalProcesses(deck.workers) as executor:
-        relaxer = NamedRelaxer(deck.engine, Choice.read(deck.potential))
+    with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
+        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
         models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
         hull.require_model(models["potential"])
         manifest = cycle_manifest(
-            settings, proposer=str(Choice.read(deck.proposer)), hull=hull.digest, **models
+            settings, proposer=str(chosen(deck.proposer)), hull=hull.digest, **models
         )
-        with DiskStore(deck.folder, manifest) as store:
+        with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
             yield Cycle(
                 settings,
                 proposer=proposer,
@@ -74,10 +77,9 @@ def _identify_models(
 ) -> dict[str, str]:
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.diffusion.positions.model import load_score_model
-    from gencsp.potentials import get_potential
 
     proposer()
-    potential = get_potential(relaxer.potential, engine=relaxer.engine)
+    potential = relaxer.load()
     score_model = load_score_model(inpainter.weights)
     return {
         "score_model": score_model.digest,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gencsp.composition import Composition
 from gencsp.deck import (
@@ -30,12 +30,19 @@ from gencsp.deck import (
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
 from gencsp.potentials.chgnet.select import EngineName
+from gencsp.runs.objects import (
+    CellField,
+    Named,
+    PotentialField,
+    ProposerField,
+    SeedsField,
+    one_or_many,
+)
 
 SamplerName = Literal["thorough", "quick"]
 
-#: A plug-in by name: text such as ``rattle`` or ``rattle:most=0.3``, or a table with ``name`` and
-#: its options.
-Named = str | dict[str, Any]
+#: Other names of methods of search.
+NICKNAMES = {"basin-hopping": "hop"}
 
 
 class CycleDeck(Deck):
@@ -51,7 +58,7 @@ class CycleDeck(Deck):
     seed: Seed = Field(0, description="Seed of every random choice.")
     workers: Workers = Field(2, description="Worker processes of one thread each.")
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
-    proposer: Named = Field("mixed", description="Proposer that generates, by name.")
+    proposer: ProposerField = Field("mixed", description="Proposer that generates, by name.")
     weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
     fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
     steps: Natural = Field(200, description="Most minimiser steps.")
@@ -60,7 +67,7 @@ class CycleDeck(Deck):
         False, description="Keep the symmetry of inpainted structures while they relax."
     )
     engine: EngineName = Field("auto", description="Relaxation engine.")
-    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
+    potential: PotentialField = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
 
     @property
@@ -74,7 +81,10 @@ class CycleDeck(Deck):
 
 
 class SearchDeck(Deck):
-    """Settings of ``gencsp search``; one of formula, system and airss says where to look."""
+    """Settings of ``gencsp search``; one of formula, system and airss says where to look.
+
+    A chemical system may stand in the place of the formula: "Ti-O" for "TiO2".
+    """
 
     formula: str | None = Field(None, description="Composition to search, such as TiO2.")
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
@@ -87,25 +97,25 @@ class SearchDeck(Deck):
     )
     target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[tuple[CellAtoms, ...], MinLen(1)] | None = Field(
+    units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
-    cell: Path | None = Field(None, description="Structure file whose cell is kept fixed.")
+    cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
     volume: VolumePerAtom | None = Field(None, description="Å³/atom to propose at.")
     volume_spread: Fraction = Field(
         0.1, description="Fraction by which the volumes of random crystals spread."
     )
-    space_groups: Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None = Field(
-        None, description="To propose in, by number."
-    )
+    space_groups: Annotated[
+        Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
+    ] = Field(None, description="To propose in, by number.")
     separations: LeastDistancesField = Field(
         default_factory=LeastDistances, description="Least distances, Å, such as {Si-O = 1.5}."
     )
-    seeds: tuple[Named, ...] = Field(
+    seeds: SeedsField = Field(
         ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
     )
     seed_share: Share = Field(0.5, description="Share of seeds among structures without parents.")
-    background: Named = Field("random", description="Proposer of the others, by name.")
+    background: ProposerField = Field("random", description="Proposer of the others, by name.")
     sampler: SamplerName = Field(
         "quick", description="How score models propose: quick takes half of the time."
     )
@@ -128,5 +138,19 @@ class SearchDeck(Deck):
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
     engine: EngineName = Field("auto", description="Relaxation engine.")
-    potential: Named = Field("chgnet", description="Potential that relaxes, by name.")
+    potential: PotentialField = Field("chgnet", description="Potential that relaxes, by name.")
     hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, given: Any) -> Any:
+        """A system in the place of a formula, and what methods are called elsewhere."""
+        if not isinstance(given, dict):
+            return given
+        formula, system, method = (given.get(key) for key in ("formula", "system", "method"))
+        if isinstance(formula, str) and "-" in formula and system is None:
+            given = {**given, "formula": None, "system": formula}
+        if isinstance(method, str):
+            name, *options = method.split(":", 1)
+            given = {**given, "method": ":".join([NICKNAMES.get(name, name), *options])}
+        return given

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 
 from gencsp.deck import Fraction, check_fields
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.executors import ThisProcess
+from gencsp.executors.named import open_executor
 from gencsp.minimise.result import Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
@@ -20,6 +25,7 @@ from gencsp.potentials.chgnet.select import EngineName
 from gencsp.proposers import Proposer, ProposerContext, get_proposer
 from gencsp.proposers.scatter import ScatterProposer
 from gencsp.runs.decks import SamplerName
+from gencsp.runs.objects import Carried
 from gencsp.searches.contracts import Relaxer
 
 #: The proposer that completes a host, by name.
@@ -31,14 +37,14 @@ class NamedProposer:
     """Makes a proposer by name, in whichever process it is called.
 
     Attributes:
-        name: of the proposer, with options of its own where it has some.
+        name: of the proposer, with options of its own where it has some; or an object.
         weights: file of a score model; ``None`` for the one that ships with gencsp.
         separations: least distances of pairs of elements.
         volume_spread: see :class:`~gencsp.proposers.base.ProposerContext`.
         sampler: how its score model samples.
     """
 
-    name: str | Choice
+    name: str | Choice | Carried
     weights: Path | None = None
     separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: Fraction = 0.0
@@ -57,7 +63,8 @@ class NamedProposer:
             min_separations=self.separations,
             volume_spread=self.volume_spread,
         )
-        return get_proposer(self.name, context=context)
+        given = self.name.open() if isinstance(self.name, Carried) else self.name
+        return get_proposer(given, context=context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +73,25 @@ class NamedRelaxer:
 
     Attributes:
         engine: which of gencsp's engines runs CHGNet.
-        potential: by name, see :func:`gencsp.potentials.get_potential`.
+        potential: by name, see :func:`gencsp.potentials.get_potential`; or an object.
     """
 
     engine: EngineName = "auto"
-    potential: str | Choice = "chgnet"
+    potential: str | Choice | Carried = "chgnet"
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     def __call__(self) -> Relaxer:
         """Make the relaxer."""
+        return partial(_relax, self.load())
+
+    def load(self) -> Engine:
+        """The potential itself."""
         from gencsp.potentials import get_potential
 
-        return partial(_relax, get_potential(self.potential, engine=self.engine))
+        given = self.potential.open() if isinstance(self.potential, Carried) else self.potential
+        return get_potential(given, engine=self.engine)
 
 
 def _relax(
@@ -110,3 +122,25 @@ class Scatter:
     def __call__(self) -> Proposer:
         """Make the proposer."""
         return ScatterProposer(separations=self.separations)
+
+
+def run_executor(
+    objects: Iterable[Carried], given: str | Mapping[str, Any], *, workers: int
+) -> AbstractContextManager[Executor]:
+    """Where tasks run: in this process, if there are objects that no other process can have.
+
+    Args:
+        objects: those that the tasks need.
+        given: the executor, as :func:`gencsp.executors.named.open_executor` takes it.
+        workers: processes of one thread each.
+
+    Raises:
+        RequestError: such objects, and several workers or workers elsewhere.
+        ExecutorError: as :func:`gencsp.executors.named.open_executor`.
+    """
+    stay = [one for one in objects if not one.pickled]
+    if stay and workers == 1 and given == "local":
+        return ThisProcess()
+    for one in stay:
+        one.require_pickled()
+    return open_executor(given, workers=workers)

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Self
 
 from gencsp.convex_hull.hull import Hull
 from gencsp.errors import RequestError
-from gencsp.executors.named import open_executor
 from gencsp.io.structures import read_structures
 from gencsp.plugins import Choice
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
-from gencsp.runs.decks import Named, SearchDeck
-from gencsp.runs.parts import NamedProposer, NamedRelaxer, Scatter, ShippedScoreModel
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.objects import Carried, Named, Structures, carried, chosen
+from gencsp.runs.parts import (
+    NamedProposer,
+    NamedRelaxer,
+    Scatter,
+    ShippedScoreModel,
+    run_executor,
+)
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.searches.contracts import ProposerMaker
@@ -30,7 +36,7 @@ from gencsp.searches.starts import ProposerStarts, StartSource, pool_source
 from gencsp.searches.strategy import StrategyMaker
 from gencsp.searches.trial import Strategy
 from gencsp.searches.worker import TrialContext
-from gencsp.store import DiskStore, Manifest, Store
+from gencsp.store import DiskStore, Manifest, MemoryStore, Store
 
 if TYPE_CHECKING:
     pass
@@ -96,11 +102,13 @@ class Plan:
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerStarts)]
         scored = any(move.needs_model for move in self.strategy.moves.values()) or any(
-            isinstance(make, NamedProposer) and proposer_class(make.name).needs_model
+            isinstance(make, NamedProposer)
+            and not isinstance(make.name, Carried)
+            and proposer_class(make.name).needs_model
             for make in makers
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
-        relaxer = NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential))
+        relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential))
         models = executor.submit(_identify_models, makers, model, relaxer).result()
         self.hull.require_model(models["potential"])
         return search_manifest(
@@ -120,7 +128,7 @@ class Plan:
         context = TrialContext(
             seed=self.settings.seed,
             space=space,
-            relaxer=NamedRelaxer(self.deck.engine, Choice.read(self.deck.potential)),
+            relaxer=NamedRelaxer(self.deck.engine, chosen(self.deck.potential)),
             relax=self.settings.relax,
             rattle=self.settings.rattle,
             tolerance=self.settings.tolerance,
@@ -144,14 +152,22 @@ class Plan:
 
 
 @contextmanager
+<<<<<<< HEAD
 def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Iterator[Search]:
     """A search ready to run or to continue: inputs are checked, models found, the folder locked.
+=======
+def open_search(
+    deck: SearchDeck, *, strategy: StrategyMaker | None = None, in_memory: bool = False
+) -> Iterator[Search]:
+    """A search ready to run, or to go on: inputs checked, models found, folder claimed.
+>>>>>>> oneway
 
     All errors of the inputs are found before anything is written to the folder.
 
     Args:
         deck: the settings.
         strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
+        in_memory: write nothing, whatever the deck says of a folder.
 
     Raises:
         CompositionError, RequestError: settings are invalid or contradict each other.
@@ -161,8 +177,11 @@ def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> I
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     plan = Plan.of(deck, strategy=strategy)
-    with open_executor(deck.executor, workers=deck.workers) as executor:
+    with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
+        if in_memory:
+            yield plan.search(MemoryStore(), executor)
+            return
         where = folder(deck)
         with DiskStore(where, manifest) as store:
             save_deck(deck, where)
@@ -186,7 +205,18 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
     return hull
 
 
-def _source(given: Named, deck: SearchDeck, settings: SearchSettings) -> StartSource:
+def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) -> StartSource:
+    if isinstance(given, Carried):
+        found = given.open()
+        if isinstance(found, Structures):
+            return pool_source(
+                found.name,
+                found.structures,
+                settings.space,
+                seed=settings.seed,
+                separations=settings.separations,
+            )
+        return _proposer_source(given, deck, settings, 1.0)
     choice, weight = _weighted(given)
     name = choice.name
     if not weight > 0:
@@ -224,21 +254,22 @@ def _named_apart(sources: list[StartSource], *, taken: set[str]) -> tuple[StartS
 
 
 def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerStarts:
-    choice = Choice.read(deck.background)
-    if settings.space.cell is not None and choice.name == "random":
+    choice = chosen(deck.background)
+    plain = isinstance(choice, Choice) and choice.name == "random"
+    if settings.space.cell is not None and plain:
         return ProposerStarts(name="scatter", make=Scatter(settings.separations))
     return _proposer_source(choice, deck, settings, 1.0)
 
 
 def _proposer_source(
-    choice: Choice, deck: SearchDeck, settings: SearchSettings, weight: float
+    choice: Choice | Carried, deck: SearchDeck, settings: SearchSettings, weight: float
 ) -> ProposerStarts:
     spread = settings.volume_spread
     return ProposerStarts(
-        name=label_of(choice),
+        name=choice.label if isinstance(choice, Carried) else label_of(choice),
         make=NamedProposer(choice, deck.weights, settings.separations, spread, deck.sampler),
         weight=weight,
-        block=proposer_class(choice).block,
+        block=None if isinstance(choice, Carried) else proposer_class(choice).block,
     )
 
 
@@ -256,21 +287,41 @@ def _weighted(given: Named) -> tuple[Choice, float]:
 
 
 def _own_options(makers: Sequence[object]) -> str | None:
+<<<<<<< HEAD
     """Options given with the names of parts, for the manifest; ``None`` where there are none."""
     names = [getattr(make, "name", None) or getattr(make, "potential", None) for make in makers]
     texts = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
     return "; ".join(texts) or None
+=======
+    """What named parts were told beside their names, for the manifest; ``None`` for nothing."""
+    names = [
+        getattr(make, "name", None) or getattr(make, "potential", None)
+        for make in makers
+        # A potential that is an object says by its model and digest which one it is.
+        if not isinstance(getattr(make, "potential", None), Carried)
+    ]
+    told = [
+        str(one)
+        for one in names
+        if isinstance(one, Carried) or (isinstance(one, Choice) and one.settings != "{}")
+    ]
+    return "; ".join(told) or None
+>>>>>>> oneway
 
 
 def _identify_models(
     makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
 ) -> dict[str, str]:
+<<<<<<< HEAD
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.potentials import get_potential
+=======
+    """Load the models once, in a worker, and say which they are."""
+>>>>>>> oneway
 
     for make in makers:
         make()
-    potential = get_potential(relaxer.potential, engine=relaxer.engine)
+    potential = relaxer.load()
     return {
         "score_model": "" if model is None else model().digest,
         "engine": potential.name,

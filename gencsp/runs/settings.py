@@ -16,7 +16,8 @@ from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.proposers.crystals.volume import predict_volume
 from gencsp.runs.airss import AirssDeck, read_airss
-from gencsp.runs.decks import Named, SearchDeck
+from gencsp.runs.decks import SearchDeck
+from gencsp.runs.objects import Carried, Named
 from gencsp.searches.loop import SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.stop import StopRules
@@ -77,8 +78,8 @@ def save_deck(deck: SearchDeck, where: Path) -> None:
         StoreError: it cannot be written, or there is no space left.
     """
     files = {key: getattr(deck, key) for key in ("airss", "target", "cell", "weights", "hull")}
-    whole = {key: file.absolute() for key, file in files.items() if file is not None}
-    seeds = tuple(_absolute(text) for text in deck.seeds)
+    whole = {key: file.absolute() for key, file in files.items() if isinstance(file, Path)}
+    seeds = tuple(one if isinstance(one, Carried) else _absolute(one) for one in deck.seeds)
     kept = deck.model_copy(update={**whole, "seeds": seeds, "out": None})
     with storage_errors(where):
         aside = where / f"{DECK}.new"
@@ -148,7 +149,12 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
             pressure=pressure,
         )
     composition = airss.composition or Composition.parse(deck.formula or "")
-    cell = None if deck.cell is None else read_structures([deck.cell])[0].cell
+    cell = None
+    if deck.cell is not None:
+        if isinstance(deck.cell, Path):
+            cell = read_structures([deck.cell])[0].cell
+        else:
+            cell = Cell(deck.cell)
     units = deck.units or airss.units
     if units is None:
         units = tuple(composition.reduced.units_within(deck.atoms))

@@ -91,7 +91,7 @@ def test_a_cell_or_a_host_stays(options: Given) -> None:
 
 
 def test_a_volume_is_kept_and_symmetry_is_not_promised(options: Given) -> None:
-    (atoms,) = propose("NaCl", n=1, proposer="pigen", max_atoms=4, volume_per_atom=20.0, **options)
+    (atoms,) = propose("NaCl", n=1, proposer="pigen", max_atoms=4, volume=20.0, **options)
     assert atoms.cell.volume / len(atoms) == pytest.approx(20.0)
     request = Request(composition=Composition.parse("NaCl"), n=1, space_groups=(225,))
     with pytest.raises(RequestError, match="space group"):

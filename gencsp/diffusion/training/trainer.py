@@ -82,9 +82,10 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """Progress reported by :func:`train`: step, smoothed loss, seconds trained so far."""
+    """Progress reported by :func:`train`: step of so many, smoothed loss, seconds trained so far."""
 
     step: int
+    steps: int
     loss: float
     seconds: float
     validation: dict[str, float] | None = None
@@ -173,7 +174,9 @@ def train(
                 save_checkpoint(state, settings, objective, folder)
                 saved = time.monotonic()
             if report is not None:
-                report(TrainingProgress(state.step, state.loss, state.seconds, scores))
+                report(
+                    TrainingProgress(state.step, settings.steps, state.loss, state.seconds, scores)
+                )
     except KeyboardInterrupt:
         if state.whole:
             save_checkpoint(state, settings, objective, folder)

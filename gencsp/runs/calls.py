@@ -1,0 +1,106 @@
+"""Searches and cycles as one call, in memory or in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ase import Atoms
+
+from gencsp.deck import Deck
+from gencsp.errors import RequestError, WrongTypeError
+from gencsp.runs.cycle import open_cycle
+from gencsp.runs.decks import CycleDeck, SearchDeck
+from gencsp.runs.search import open_search
+from gencsp.searches.cycle import CycleProgress
+from gencsp.searches.loop import SearchProgress
+from gencsp.searches.strategy import StrategyMaker
+
+D = TypeVar("D", bound=Deck)
+
+
+def search(
+    place: str | SearchDeck | None = None,
+    *,
+    strategy: StrategyMaker | None = None,
+    report: Callable[[SearchProgress], None] | None = None,
+    **settings: Any,
+) -> list[Atoms]:
+    """Random search, basin hopping or genetic search: ``search("TiO2", method="hop", budget=50)``.
+
+    With ``out`` every result is in that folder at once, and the same call goes on where an earlier
+    one was stopped, or with a larger budget; without it nothing is written.
+
+    Args:
+        place: a formula such as "TiO2", a chemical system such as "Ti-O", or a whole deck.
+        strategy: makes a strategy of your own; ``None`` takes the one that ``method`` names.
+        report: called after each trial.
+        settings: fields of :class:`~gencsp.runs.decks.SearchDeck`, where each is described; beside
+            a deck they take the place of what it says.
+
+    Returns:
+        The structures that converged, best first; ``duplicate_of`` in ``info`` marks those that
+        are the same crystal as a better one.
+
+    Raises:
+        DeckError: an unknown setting, or one out of range.
+        GencspError: as :func:`gencsp.runs.search.open_search`.
+    """
+    deck = _deck(SearchDeck, place, settings)
+    with open_search(deck, strategy=strategy, in_memory=deck.out is None) as run:
+        for progress in run.irun():
+            if report is not None:
+                report(progress)
+        return run.ranking()
+
+
+def cycle(
+    formula: str | CycleDeck | None = None,
+    *,
+    report: Callable[[CycleProgress], None] | None = None,
+    **settings: Any,
+) -> list[Atoms]:
+    """Generate, relax, refine, inpaint (CHGGen, Fig. 3): ``cycle("Li5Si2", n=20, guests=["Li"])``.
+
+    With ``out`` every result is in that folder at once, and the same call goes on where an earlier
+    one was stopped; without it nothing is written.
+
+    Args:
+        formula: such as "Li5Si2", or a whole deck.
+        report: called after each step.
+        settings: fields of :class:`~gencsp.runs.decks.CycleDeck`, where each is described; beside a
+            deck they take the place of what it says.
+
+    Returns:
+        The structures that converged, best first; ``duplicate_of`` in ``info`` marks those that
+        are the same crystal as a better one.
+
+    Raises:
+        DeckError: an unknown setting, or one out of range.
+        GencspError: as :func:`gencsp.runs.cycle.open_cycle`.
+    """
+    deck = _deck(CycleDeck, formula, settings)
+    with open_cycle(deck, in_memory=deck.out is None) as run:
+        for progress in run.irun():
+            if report is not None:
+                report(progress)
+        return run.ranking()
+
+
+def _deck(kind: type[D], given: str | D | None, settings: Mapping[str, Any]) -> D:
+    """A deck from what a call was given."""
+    if isinstance(given, kind):
+        if not settings:
+            return given
+        own = {name: getattr(given, name) for name in given.model_fields_set}
+        return kind.make(**{**own, **settings})
+    if given is None:
+        return kind.make(**settings)
+    if not isinstance(given, str):
+        raise WrongTypeError(
+            f"the formula is a {type(given).__name__}: give a text such as 'Li5Si2', or a "
+            f"{kind.__name__}."
+        )
+    if "formula" in settings:
+        raise RequestError("the formula is given twice: leave out 'formula='.")
+    return kind.make(formula=given, **settings)

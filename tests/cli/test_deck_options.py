@@ -1,0 +1,95 @@
+"""The options of a command are the fields of its deck: every one, once, and each is passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import gencsp.runs.cycle
+import gencsp.runs.search
+from gencsp.cli import app
+from gencsp.deck import Deck
+from gencsp.runs.decks import CycleDeck, SearchDeck
+
+#: A value of every field that is not its default, as text of the command line.
+GIVEN = {
+    "formula": "LiSi2", "guests": "Li,Na", "atoms": "12", "n": "7", "inpaintings": "2",
+    "seed": "3", "workers": "1", "out": "there", "proposer": "random", "weights": "w",
+    "fmax": "0.2", "steps": "9", "pressure": "5", "keep_symmetry": None, "engine": "torch",
+    "potential": "chgnet:r2scan", "hull": "h.csv", "airss": "a.cell", "method": "genetic",
+    "budget": "8", "minutes": "2.5", "patience": "4", "target": "t.cif", "units": "2,4",
+    "cell": "c.cif", "volume": "15", "volume_spread": "0.2", "space_groups": "195,225",
+    "separations": "Si-O=1.5", "seeds": "pool.extxyz:2", "seed_share": "0.25",
+    "background": "score", "sampler": "thorough", "moves": "rattle:most=0.3,strain",
+    "ahead": "5", "batch": "2", "executor": "dask", "minimiser": "fire", "rattle": "0.1",
+}  # fmt: skip
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Deck]:
+    """The deck that a command opens."""
+    decks: list[Deck] = []
+
+    def open_run(deck: Deck) -> NoReturn:
+        decks.append(deck)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gencsp.runs.cycle, "open_cycle", open_run)
+    monkeypatch.setattr(gencsp.runs.search, "open_search", open_run)
+    monkeypatch.setattr(gencsp.runs.settings, "folder", lambda _: tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Deck:
+        result = CliRunner().invoke(app, list(words))
+        assert len(decks) == 1, result.output
+        return decks.pop()
+
+    return run
+
+
+@pytest.mark.parametrize(("command", "kind"), [("cycle", CycleDeck), ("search", SearchDeck)])
+def test_every_field_is_an_option_and_reaches_the_run(
+    command: str, kind: type[Deck], opened: Callable[..., Deck]
+) -> None:
+    params = {one.name: one for one in get_command(app).commands[command].params}
+    defaults = kind.make(formula="LiSi2")
+    for name in kind.model_fields:
+        assert params[name].default is None
+        if name in ("formula", "system"):
+            continue
+        words = [max(params[name].opts, key=len), *filter(None, [GIVEN[name]])]
+        deck = opened(command, "LiSi2", *words)
+        changed = {key for key in kind.model_fields if getattr(deck, key) != getattr(defaults, key)}
+        assert changed == {name}, words
+    assert opened("search", "Li-Si").system == "Li-Si"
+
+
+def test_forms_that_text_takes(opened: Callable[..., Deck]) -> None:
+    words = [word for name in ("units", "space_groups", "separations", "moves")
+             for word in (f"--{name.replace('_', '-')}", str(GIVEN[name]))]  # fmt: skip
+    deck = opened("search", "LiSi2", *words, "--seeds", "a", "--seeds", "b:2")
+    assert deck == SearchDeck.make(
+        formula="LiSi2",
+        units=(2, 4),
+        space_groups=(195, 225),
+        separations={"Si-O": 1.5},
+        moves=("rattle:most=0.3", "strain"),
+        seeds=("a", "b:2"),
+    )
+    assert opened("search", "LiSi2", "--no-seeds").seeds == ()
+    assert opened("cycle", "LiSi2", "-n", "4").n == 4
+    assert opened("search", "LiSi2", "--driver", "basin-hopping").method == "hop"
+
+
+def test_options_take_the_place_of_what_a_deck_says(
+    opened: Callable[..., Deck], tmp_path: Path
+) -> None:
+    (tmp_path / "deck.toml").write_text('formula = "TiO2"\nbudget = 9\nseed = 4\nseeds = ["a"]\n')
+    deck = opened("search", "--deck", "deck.toml", "--budget", "11")
+    assert deck == SearchDeck.make(formula="TiO2", budget=11, seed=4, seeds=("a",))
+    assert opened("search", "Li-Si", "--deck", "deck.toml").formula is None
