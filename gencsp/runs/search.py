@@ -152,15 +152,10 @@ class Plan:
 
 
 @contextmanager
-<<<<<<< HEAD
-def open_search(deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Iterator[Search]:
-    """A search ready to run or to continue: inputs are checked, models found, the folder locked.
-=======
 def open_search(
     deck: SearchDeck, *, strategy: StrategyMaker | None = None, in_memory: bool = False
 ) -> Iterator[Search]:
-    """A search ready to run, or to go on: inputs checked, models found, folder claimed.
->>>>>>> oneway
+    """A search ready to run or to continue: inputs are checked, models found, the folder locked.
 
     All errors of the inputs are found before anything is written to the folder.
 
@@ -287,38 +282,25 @@ def _weighted(given: Named) -> tuple[Choice, float]:
 
 
 def _own_options(makers: Sequence[object]) -> str | None:
-<<<<<<< HEAD
     """Options given with the names of parts, for the manifest; ``None`` where there are none."""
-    names = [getattr(make, "name", None) or getattr(make, "potential", None) for make in makers]
-    texts = [str(one) for one in names if isinstance(one, Choice) and one.settings != "{}"]
-    return "; ".join(texts) or None
-=======
-    """What named parts were told beside their names, for the manifest; ``None`` for nothing."""
     names = [
         getattr(make, "name", None) or getattr(make, "potential", None)
         for make in makers
         # A potential that is an object says by its model and digest which one it is.
         if not isinstance(getattr(make, "potential", None), Carried)
     ]
-    told = [
+    texts = [
         str(one)
         for one in names
         if isinstance(one, Carried) or (isinstance(one, Choice) and one.settings != "{}")
     ]
-    return "; ".join(told) or None
->>>>>>> oneway
+    return "; ".join(texts) or None
 
 
 def _identify_models(
     makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
 ) -> dict[str, str]:
-<<<<<<< HEAD
     """Names and hashes of the models, which are loaded once in a worker to find them."""
-    from gencsp.potentials import get_potential
-=======
-    """Load the models once, in a worker, and say which they are."""
->>>>>>> oneway
-
     for make in makers:
         make()
     potential = relaxer.load()

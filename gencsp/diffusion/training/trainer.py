@@ -82,7 +82,7 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """Progress reported by :func:`train`: step of so many, smoothed loss, seconds trained so far."""
+    """Progress reported by :func:`train`: step of so many, smoothed loss, seconds trained."""
 
     step: int
     steps: int
