@@ -102,7 +102,7 @@ def _parameter(
     names = (f"{option}/--no-{name.replace('_', '-')}",) if _is(field, bool) else (option, *more)
     shown = _shown(field.default)
     info = typer.Option(*names, help=about, show_default=shown or False)
-    return _keyword(name, Annotated[_kind(name, field) | None, info], None)  # type: ignore[valid-type]
+    return _keyword(name, Annotated[_kind(name, field) | None, info], None)
 
 
 def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:
