@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 
+import gencsp
 from gencsp.errors import GencspError
 from gencsp.io.structures import write_cif, write_extxyz
-from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck
+from gencsp.searches.cycle import CycleProgress
+
+
+def show(step: CycleProgress) -> None:
+    print(f"{step.stage}: {step.done}/{step.total} tasks, {step.structures} structures")
 
 
 def main(path: str) -> None:
     deck = CycleDeck.read(path)
-    with open_cycle(deck) as search:
-        for step in search.irun():
-            print(f"{step.stage}: {step.done}/{step.total} tasks, {step.structures} structures")
-        ranking = search.ranking()
+    ranking = gencsp.cycle(deck, out=deck.folder, report=show)
     pool = write_extxyz(deck.folder / "ranked.extxyz", ranking)
     for info in (atoms.info for atoms in ranking):
         print(

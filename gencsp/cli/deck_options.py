@@ -20,7 +20,7 @@ DECK = "deck"
 #: Fields that name several plug-ins in one text.
 PLUGINS = ("moves",)
 #: Fields that an option gives again for each value.
-REPEATED = ("seeds",)
+REPEATED = ("seeds", "target")
 
 Body = Callable[..., None]
 
@@ -112,12 +112,20 @@ def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:
 
 def _kind(name: str, field: FieldInfo) -> Any:
     """What the command line reads a field as."""
-    if name in REPEATED:
+    if _repeated(name, field):
         return list[str]
     for arm in _arms(field.annotation):
         if arm in (bool, int, float, Path) or get_origin(arm) is Literal:
             return arm
     return str
+
+
+def _repeated(name: str, field: FieldInfo) -> bool:
+    return name in REPEATED and _several(field)
+
+
+def _several(field: FieldInfo) -> bool:
+    return any(get_origin(arm) is tuple for arm in _arms(field.annotation))
 
 
 def _is(field: FieldInfo, kind: type) -> bool:
@@ -137,10 +145,9 @@ def _value(name: str, given: Any, field: FieldInfo) -> Any:
     """What was given as the deck takes it: text with commas for what holds several."""
     if name in PLUGINS and isinstance(given, str):
         return split_plugins(given)
-    if name in REPEATED and given is not None:
+    if _repeated(name, field) and given is not None:
         return tuple(given) or None
-    several = any(get_origin(arm) is tuple for arm in _arms(field.annotation))
-    if several and isinstance(given, str):
+    if _several(field) and isinstance(given, str):
         return tuple(part.strip() for part in given.split(",") if part.strip())
     return given
 

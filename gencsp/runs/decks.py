@@ -80,6 +80,40 @@ class CycleDeck(Deck):
         return self.out or Path("runs") / f"{Composition.parse(self.formula)}-{self.seed}"
 
 
+class ProposeDeck(Deck):
+    """Settings of ``gencsp propose``; a formula, or ``de_novo``, says what to propose."""
+
+    formula: str | None = Field(None, description="Formula unit, such as Li5Si2.")
+    n: Count = Field(20, description="Structures to propose.")
+    atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
+    units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
+        None, description="Numbers of formula units in a cell; all that fit if not given."
+    )
+    cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
+    volume: VolumePerAtom | None = Field(None, description="Å³/atom to propose at.")
+    space_groups: Annotated[
+        Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
+    ] = Field(None, description="To propose in, by number.")
+    pressure: Pressure = Field(0.0, description="Pressure, GPa, for proposers that use it.")
+    proposer: ProposerField = Field(
+        "mixed", description="Proposer, by name, or the TOML deck of an external generator."
+    )
+    seed: Seed = Field(0, description="Seed of every random choice.")
+    host: Path | None = Field(None, description="Structure file to complete to the composition.")
+    de_novo: bool = Field(False, description="Let the pigen model choose the compositions, too.")
+    elements: tuple[str, ...] | None = Field(
+        None, description="Elements that may occur de novo, such as Li,Nb,N."
+    )
+    target: tuple[str, ...] = Field(
+        (), description="Aims of pigen, such as compactness=0.7 or m_led=9."
+    )
+    guidance: float = Field(
+        2.0, description="Pull towards targets: 0 none, 1 as trained, more beyond it (1 + g)."
+    )
+    weights: Path | None = Field(None, description="Model weights of your own.")
+    out: Path = Field(Path("proposals"), description="Folder for the results.")
+
+
 class SearchDeck(Deck):
     """Settings of ``gencsp search``; one of formula, system and airss says where to look.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import ase.io
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -14,7 +15,7 @@ import gencsp.runs.cycle
 import gencsp.runs.search
 from gencsp.cli import app
 from gencsp.deck import Deck
-from gencsp.runs.decks import CycleDeck, SearchDeck
+from gencsp.runs.decks import CycleDeck, ProposeDeck, SearchDeck
 
 #: A value of every field that is not its default, as text of the command line.
 GIVEN = {
@@ -93,3 +94,20 @@ def test_options_take_the_place_of_what_a_deck_says(
     deck = opened("search", "--deck", "deck.toml", "--budget", "11")
     assert deck == SearchDeck.make(formula="TiO2", budget=11, seed=4, seeds=("a",))
     assert opened("search", "Li-Si", "--deck", "deck.toml").formula is None
+
+
+def test_proposals_in_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Formula units, volume and space groups of a proposal are those that were asked for."""
+    monkeypatch.chdir(tmp_path)
+    assert set(ProposeDeck.model_fields) < {
+        one.name for one in get_command(app).commands["propose"].params
+    }
+    words = ["propose", "NaCl", "-n", "2", "--proposer", "random", "--units", "1"]
+    place = ["--volume", "24", "--space-groups", "225"]
+    result = CliRunner().invoke(app, [*words, *place])
+    assert result.exit_code == 0, result.output
+    for atoms in ase.io.read("proposals/proposals.extxyz", ":"):
+        assert (len(atoms), atoms.info["space_group_number"]) == (2, 225)
+        assert atoms.get_volume() / len(atoms) == pytest.approx(24)
+    refused = CliRunner().invoke(app, ["propose", "--de-novo", *place])
+    assert "leave out --volume, --space-groups" in " ".join(refused.output.split())
