@@ -33,7 +33,7 @@ from gencsp.store.base import portable
 class HullEnergy(ConfiguredFilter):
     """E: passes a structure at most ``threshold`` (eV/atom) above the hull once it is relaxed.
 
-    A subclass chooses the potential: :mod:`gencsp.minimise.hull_filter` is the one
+    A subclass chooses the potential: :class:`ChgnetHullEnergy` is the one
     that is found under the name ``hull_energy``. A structure that does not converge, or whose
     elements the hull lacks, does not pass, and the note says why.
     """
