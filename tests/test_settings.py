@@ -57,7 +57,7 @@ NO_SETTINGS = {
     "HullEntry": "what was computed; the reader of files checks it",
     "Provenance": "where a structure comes from, written by gencsp",
     "TrialResult": "what came of a trial; a failed one has no energy, which is not a number",
-    "Seed": "a structure as it is handed to another code",
+    "SeedStructure": "a structure as it is handed to another code",
     "Found": "a structure as another code left it",
     "Tools": "what moves are handed by the search",
     "Framework": "a crystal without its species",
