@@ -95,9 +95,14 @@ class ScoreModel(Protocol):
     the weights (for provenance), ``sigma_min`` and ``sigma_max`` the range trained on, in Å.
     """
 
-    sigma_min: float
-    sigma_max: float
-    digest: str
+    @property
+    def sigma_min(self) -> float: ...
+
+    @property
+    def sigma_max(self) -> float: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
 
@@ -110,9 +115,14 @@ class LatticeScoreModel(Protocol):
     to the expected clean one, shape (b, 3, 3), in the frame of the crystal.
     """
 
-    sigma_min: float
-    sigma_max: float
-    digest: str
+    @property
+    def sigma_min(self) -> float: ...
+
+    @property
+    def sigma_max(self) -> float: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor: ...
 

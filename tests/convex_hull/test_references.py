@@ -67,7 +67,7 @@ def test_known_phases_lie_on_the_shipped_hull_or_just_above(
     energies = [
         e.energy_per_atom
         for e in shipped_references().entries
-        if composition.reduced._as_dict() == e.composition.reduced._as_dict()
+        if composition.reduced == e.composition.reduced
     ]
     above = shipped.decomposition_energy(composition, min(energies))
     assert -1e-9 <= above <= most + 1e-9

@@ -55,7 +55,7 @@ def test_a_worker_killed_in_mid_relaxation_costs_its_task_alone(
     log = tmp_path / "log"
     with open_executor(name, workers=2) as executor:
         search = cheap_search("hop", MemoryStore(), executor, budget=16)
-        search.bench = replace(search.bench, relaxer=DeadlyRelaxerMaker(log, "s00006"))
+        search.context = replace(search.context, relaxer=DeadlyRelaxerMaker(log, "s00006"))
         search.run()
     assert story(search) == story(reference)
     lines = log.read_text().splitlines()
@@ -73,7 +73,7 @@ def test_a_task_that_kills_every_worker_ends_in_words(tmp_path: Path) -> None:
     with open_executor("local", workers=1) as executor:
         search = cheap_search("random", store, executor, budget=12)
         deadly = DeadlyRelaxerMaker(tmp_path / "log", "s00006", times=99)
-        search.bench = replace(search.bench, relaxer=deadly)
+        search.context = replace(search.context, relaxer=deadly)
         with pytest.raises(WorkerError, match=r"lost its workers \(3 workers died.*fewer workers"):
             search.run()
     assert "trial-000005" in store.tasks()

@@ -6,42 +6,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
-
-from gencsp.dft import CODES
-from gencsp.executors.named import EXECUTORS
-from gencsp.exporters import EXPORTERS
-from gencsp.filters import FILTERS
-from gencsp.minimise.minimisers import MINIMISERS
-from gencsp.plugins import Registry
-from gencsp.potentials import POTENTIALS
-from gencsp.proposers import PROPOSERS
-from gencsp.searches.moves import MOVES
-from gencsp.searches.strategy import STRATEGIES
-
-THIRD_PARTY = Path(__file__).parent / "third_party"
-
-
-def all_registries() -> list[Registry]:  # type: ignore[type-arg]
-    from gencsp.diffusion.networks import NETWORKS
-    from gencsp.diffusion.positions.sampler import SAMPLERS
-
-    return [
-        CODES,
-        EXECUTORS,
-        EXPORTERS,
-        FILTERS,
-        MINIMISERS,
-        MOVES,
-        NETWORKS,
-        POTENTIALS,
-        PROPOSERS,
-        SAMPLERS,
-        STRATEGIES,
-    ]
+from plugin_registries import THIRD_PARTY, refresh
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +36,3 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     refresh()
-
-
-def refresh() -> None:
-    invalidate_caches()
-    for registry in all_registries():
-        registry.refresh()

@@ -22,7 +22,7 @@ def crystal(symbols: list[str], k: int) -> tuple[float, list[tuple[str, tuple[fl
     pairs = len(symbols) // 2
     a, b = sorted(set(symbols))
     length = 4.0 + 0.01 * k
-    sites = []
+    sites: list[tuple[str, tuple[float, ...]]] = []
     for n in range(pairs):
         sites.append((a, (0.0, 0.0, n / pairs)))
         sites.append((b, (0.5, 0.5, (n + 0.5) / pairs)))
