@@ -3,8 +3,7 @@
 from pydantic import Field
 from torch import Tensor
 
-from gencsp.diffusion.positions.run import Run
-from gencsp.diffusion.positions.sampler import ConfiguredSampler
+from gencsp.diffusion.positions.sampler import ConfiguredSampler, Run
 
 
 class Euler(ConfiguredSampler):
