@@ -183,7 +183,7 @@ def test_a_nudged_elastic_band_of_copies(make: Make) -> None:
     end.positions[0] += 0.3
     images = [copy.deepcopy(start) for _ in range(4)]
     images[-1].positions[:] = end.positions
-    band = NEB(images)
+    band = NEB(images, method="improvedtangent")
     band.interpolate()
     before = np.abs(band.get_forces()).max()
     BFGS(band, logfile=None).run(fmax=0.01, steps=5)

@@ -203,10 +203,10 @@ sys.path[:0] = {path!r}
 from pathlib import Path
 from cheap_search import cheap_search, manifest
 from gencsp.executors import LocalProcesses, ThisProcess
-from gencsp.searches import running
+from gencsp.searches import runner
 from gencsp.store import DiskStore
 
-running.KEEP = {keep}
+runner.KEEP = {keep}
 if __name__ == "__main__":
     executor = LocalProcesses({workers}) if {workers} > 1 else ThisProcess()
     with DiskStore({folder!r}, manifest({method!r})) as store, executor:
