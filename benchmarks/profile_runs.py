@@ -46,7 +46,7 @@ PARTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("random crystals", "gencsp.proposers.pyxtal_random", ("pyxtal_crystal",)),
     ("propose: rest", "gencsp.searches.tasks", ("propose",)),
     ("moves", "gencsp.searches.worker", ("_start",)),
-    ("relaxation", "gencsp.runs.cycle", ("_relax",)),
+    ("relaxation", "gencsp.runs.parts", ("_relax",)),
     ("symmetry", "gencsp.records", ("name_space_group",)),
     ("symmetry", "gencsp.searches.tasks", ("refine", "framework")),
     ("symmetry", "gencsp.searches.cycle", ("choose_guests",)),

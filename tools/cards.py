@@ -9,17 +9,36 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gencsp
+from gencsp.composition import Composition
 
 
 def described(path: Path) -> dict[str, object]:
     """Size and hash of a file."""
     content = path.read_bytes()
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def today() -> str:
+    """The date, as cards write it."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def held_out_list(formulas: Iterable[Composition]) -> dict[str, object]:
+    """How many formulas a list of held-out formulas has, and the SHA-256 of the list.
+
+    The hash is that of the formulas with their elements in alphabetical order
+    (:attr:`.Composition.formula_key`), one a line and sorted, so that neither the order of the
+    lines nor that of the elements changes it. A card that holds it says which list was left out, so
+    that a list which has grown since is noticed.
+    """
+    keys = sorted({formula.formula_key for formula in formulas})
+    text = "".join(f"{key}\n" for key in keys)
+    return {"formulas": len(keys), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def write_card(
@@ -41,7 +60,8 @@ def write_card(
         what: they are, in a sentence.
         files: their names.
         data: what they were made of: ``source``, and how many of what.
-        held_out: ``formulas`` or ``crystals`` that were left out, and ``why``.
+        held_out: the list of formulas that were left out (:func:`held_out_list`), how many
+            ``crystals`` that were, and ``why``.
         licence: of ``data`` and of ``this``.
         command: that makes them again.
         facts: what else is to be known.
@@ -56,7 +76,7 @@ def write_card(
         "licence": licence,
         "made": {
             "command": command,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "date": today(),
             "gencsp": gencsp.__version__,
         },
         "facts": facts,

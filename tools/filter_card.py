@@ -18,9 +18,14 @@ FILES = (
     "prototypes.npz",
 )
 HELD_OUT = (
-    "the pair potentials are a fit, so crystals of held-out formulas have no part in them, in "
-    "their threshold, or in the choice of their settings; they are in the other tables, which say "
-    "what is known and to which nothing is fitted"
+    "the pair potentials are a fit, so crystals of held-out formulas have no part in them or in "
+    "their threshold{choice}; they are in the other tables, which say what is known and to which "
+    "nothing is fitted"
+)
+SAME_LIST = ", nor in the choice of their settings"
+FORMER_LIST = (
+    "; the settings were chosen when the list held {known:,} formulas, and crystals of these had "
+    "no part in the choice"
 )
 #: Numbers of the card, and what the record of the choice calls those that pass.
 PASSED = {
@@ -30,21 +35,21 @@ PASSED = {
 CARD = """\
 # Tables of the filters
 
-Reference data of PIGEN's validation protocol, from {source}. Made {date} with gencsp {version} by
+Reference data of PIGEN's validation protocol, from {source}. Made with gencsp {version} by
 
-    python tools/build_filter_tables.py pairs formulas structures prototypes card --exclude HELD_OUT
+    python tools/build_filter_tables.py pairs formulas structures prototypes --exclude HELD_OUT
 
-| file | what | from |
-|---|---|---|
+| file | what | from | made |
+|---|---|---|---|
 | `pair_potential.npz` | U_ij(r) of {pairs[pairs]} pairs of elements up to {pairs[cutoff]:g} Å, \
 crystals that hold each, threshold | {pairs[crystals]} crystals of at most 150 atoms, none of a \
-held-out formula |
+held-out formula | {pairs[made]} |
 | `reference_formulas.txt.gz` | {formulas[formulas]} reduced formulas | \
-{formulas[crystals]} crystals |
+{formulas[crystals]} crystals | {formulas[made]} |
 | `reference_structures.npz` | {structures[crystals]} crystals | those of at most \
-{structures[most_atoms]} atoms in OQMD's cell |
+{structures[most_atoms]} atoms in OQMD's cell | {structures[made]} |
 | `prototypes.npz` | {prototypes[shipped]} frameworks with the number of crystals of each | \
-{prototypes[crystals]} crystals |
+{prototypes[crystals]} crystals | {prototypes[made]} |
 
 Licence: CC-BY-4.0, as the OQMD data. OQMD: Saal et al., JOM 65, 1501 (2013); Kirklin et al., npj
 Comput. Mater. 1, 15010 (2015).
@@ -52,8 +57,9 @@ Comput. Mater. 1, 15010 (2015).
 **Known crystals are in the last three tables**, among them formulas that are held out from training
 and used in benchmarks: they say what is known, which is what the filters for novelty and prototypes
 ask; nothing is fitted to them. A filter that reads them knows any crystal that OQMD took from the
-ICSD. The pair potentials are a fit, and {pairs[held_out]} crystals of held-out formulas have no
-part in them, in their threshold, or in the choice of their settings.
+ICSD. The pair potentials are a fit: {held_out[crystals]} crystals, whose formulas are on the list
+of {held_out[formulas]} held-out formulas, have no part in them or in their threshold\
+{list_of_choice}.
 
 - **Pairs.** P_ij(r) is the number of pairs found, relative to the number if the atoms of the same
   crystals were spread evenly; each crystal counts per atom; smoothed with {pairs[smoothing]:g} Å.
@@ -91,9 +97,20 @@ part in them, in their threshold, or in the choice of their settings.
 """
 
 
-def write_cards(folder: Path, facts: Mapping[str, Mapping[str, Any]], choice: Path) -> None:
-    """Write ``filters.card.json`` and ``filters.md`` from what the builders reported and what
-    ``choose_pair_potential.py`` recorded.
+def write_cards(
+    folder: Path,
+    facts: Mapping[str, Mapping[str, Any]],
+    held_out: Mapping[str, Any],
+    choice: Path,
+) -> None:
+    """Write ``filters.card.json`` and ``filters.md``.
+
+    Args:
+        folder: of the tables.
+        facts: what the builder of each table reported.
+        held_out: the list of formulas that the pair potentials do not know
+            (:func:`cards.held_out_list`), and how many ``crystals`` that left out.
+        choice: the record of ``choose_pair_potential.py``.
 
     Raises:
         KeyError: a table was not built yet.
@@ -116,9 +133,12 @@ def write_cards(folder: Path, facts: Mapping[str, Mapping[str, Any]], choice: Pa
         "validation protocol",
         files=FILES,
         data={"source": SOURCE, "crystals": facts["formulas"]["crystals"]},
-        held_out={"crystals": facts["pairs"]["held_out"], "why": HELD_OUT},
+        held_out={
+            **held_out,
+            "why": HELD_OUT.format(choice=_list_of_choice(recorded, held_out)),
+        },
         licence={"this": "CC-BY-4.0", "data": "CC-BY-4.0"},
-        command="python tools/build_filter_tables.py pairs formulas structures prototypes card "
+        command="python tools/build_filter_tables.py pairs formulas structures prototypes "
         "--exclude HELD_OUT",
         facts=facts,
         numbers=numbers,
@@ -135,11 +155,18 @@ def card_text(card: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
     facts = card["facts"]
     return CARD.format(
         source=card["data"]["source"],
-        date=card["made"]["date"],
         version=card["made"]["gencsp"],
+        held_out=card["held_out"],
+        list_of_choice=_list_of_choice(recorded, card["held_out"]),
         choice=_choice(recorded, facts["pairs"]),
         **facts,
     )
+
+
+def _list_of_choice(recorded: Mapping[str, Any], held_out: Mapping[str, Any]) -> str:
+    """Whether the settings were chosen with the list of held-out formulas that the table had."""
+    known = recorded["protocol"]["held_out_formulas"]
+    return SAME_LIST if known == held_out["formulas"] else FORMER_LIST.format(known=known)
 
 
 def _choice(recorded: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, object]:

@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from cards import write_card
+from cards import held_out_list, write_card
 from numpy.typing import NDArray
 from oqmd_icsd import SOURCE, crystals, excluded_formulas
 from pymatgen.core import Element
@@ -80,7 +80,7 @@ def main() -> None:
     options.out.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
     card = write_card(
         options.out.with_suffix(".card.json"),
-        what="volume per atom (Å³) of a composition (gencsp.proposers.crystals.volume)",
+        what="volume per atom (Å³) of a composition; model in gencsp/proposers/crystals/volume.py",
         files=[options.out.name],
         data={
             "source": SOURCE,
@@ -89,6 +89,7 @@ def main() -> None:
             "rows_read": n_read,
         },
         held_out={
+            **held_out_list(excluded),
             "crystals": n_excluded,
             "why": "benchmarks use their formulas, so the fit must not know them",
         },

@@ -49,7 +49,7 @@ class PairSettings:
     cutoff: float = 5.0
     smoothing: float = 0.1
     prior: float = 5.0
-    floor: float = 0.005
+    floor: float = 0.02
 
     @property
     def bins(self) -> int:

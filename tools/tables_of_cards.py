@@ -31,10 +31,7 @@ def facts(name: str) -> str:
             + (f". {data['beside']}" if "beside" in data else ""),
         ),
         ("licence", f"the data: {card['licence']['data']}; the weights: {card['licence']['this']}"),
-        (
-            "held out",
-            f"{card['held_out']['formulas']:,} reduced formulas: {card['held_out']['why']}",
-        ),
+        ("held out", _held_out(card["held_out"])),
         *((key, training[key]) for key in ("objective", "conditions", "times") if key in training),
         *((key, training[key]) for key in ("noise", "optimiser") if key in training),
         (
@@ -45,6 +42,15 @@ def facts(name: str) -> str:
         ("shipped", f"{training['shipped']}, seed {training['seed']}"),
     ]
     return table(("", ""), rows)
+
+
+def _held_out(said: Any) -> str:
+    checked = said["checked"]
+    return (
+        f"{said['formulas']:,} reduced formulas: {said['why']}. Checked again on {checked['date']} "
+        f"with a list of {checked['formulas']:,} formulas (`tools/check_held_out.py`): "
+        f"{checked['found']:,} of the {checked['crystals']:,} training crystals have one of them"
+    )
 
 
 def curve(name: str) -> str:

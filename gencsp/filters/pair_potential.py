@@ -14,7 +14,7 @@ follows, and made by ``tools/build_filter_tables.py`` (card: ``gencsp/data/filte
   nonmetal-nonmetal) at the same r / (R_i + R_j), with ASE's covalent radii R: with n crystals,
   P = (n P_own + 5 P_class) / (n + 5). A pair in no reference crystal has the class alone, and the
   verdict names it.
-- Below the shortest distance that occurs (P = 0.005), U rises exponentially to 10⁵ at r = 0.
+- Below the shortest distance that occurs (P = 0.02), U rises exponentially to 10⁵ at r = 0.
 
 Formulas that are held out from training have no part in the tables, nor in the choice of cutoff,
 smoothing (0.1 Å), the weight 5 and the least P (``tools/choose_pair_potential.py``).

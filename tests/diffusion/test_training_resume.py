@@ -156,7 +156,7 @@ def test_nothing_is_left_of_a_run_that_cannot_begin(kind: str, tmp_path: Path) -
         (RequestError, ("--steps", "0")),
         (RequestError, ("--rate", "nan")),
         (RequestError, ("--cooldown", "2")),
-        (RequestError, ("--channels", "0")),
+        (WeightsError, ("--channels", "0")),
         (RequestError, ("--seed", "-1")),
         (EngineError, ("--device", "nowhere")),
     )

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import filter_card
+import fit_symmetry_prior
 import numpy as np
 import pytest
 import references_card
-from cards import described
+from cards import described, held_out_list
 from jsonschema import Draft202012Validator
 from record_values import at
 from safetensors import safe_open
+from shared_data import held_out_formulas
 
+from gencsp.composition import Composition
 from gencsp.diffusion.joint.model import load_joint_model
 from gencsp.diffusion.positions.model import load_score_model
 from gencsp.diffusion.weights_file import digest_of
@@ -26,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 DATA, WEIGHTS = ROOT / "gencsp" / "data", ROOT / "gencsp" / "weights"
 SCHEMA = json.loads((ROOT / "benchmarks" / "card.schema.json").read_text("utf-8"))
 CARDS = sorted([*DATA.glob("*.card.json"), *WEIGHTS.glob("*.card.json")])
+#: Cards of what was fitted or trained, which no held-out formula may enter: all but these.
+NOT_FITTED = {"references_chgnet-0.3.0.card.json", "wyckoff.card.json"}
+FITTED_CARDS = [path for path in CARDS if path.name not in NOT_FITTED]
 
 
 def read(path: Path) -> Any:
@@ -98,6 +104,80 @@ def test_card_of_the_references_describes_the_table() -> None:
     assert (said["rows"], said["formulas"]) == (len(rows), len({row["formula"] for row in rows}))
     assert (said["largest"], said["large"]) == (max(sizes), sum(size > 20 for size in sizes))
     assert f"# weights: {said['weights']}" in lines
+
+
+def formulas_of_the_symmetry_prior() -> set[Composition]:
+    """Read with the decoder of the tool, not with the package's own."""
+    return {
+        fit_symmetry_prior.decode(template, entry.partition(":")[0])[0].reduced
+        for template, members in read(DATA / "symmetry_prior.json")["templates"].items()
+        for entry in members.split()
+    }
+
+
+#: Every table that ships: what was fitted and lists formulas, with how to read them;
+FITTED = {"symmetry_prior.json": formulas_of_the_symmetry_prior}
+#: what was fitted or computed and lists none; and what says which crystals are known.
+WITHOUT_FORMULAS = {"volume.json", "pair_potential.npz", "wyckoff.npz"}
+KNOWN = {
+    "prototypes.npz",
+    "reference_formulas.txt.gz",
+    "reference_structures.npz",
+    "references_chgnet-0.3.0.csv.gz",
+}
+
+
+def test_of_every_table_it_is_known_whether_it_lists_formulas() -> None:
+    """A table that is added must be put in one of the three groups, and so be looked at."""
+    tables = {name for path in CARDS if path.parent == DATA for name in read(path)["files"]}
+    assert tables == {*FITTED, *WITHOUT_FORMULAS, *KNOWN}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_fitted_tables_list_no_held_out_formula(name: str) -> None:
+    formulas = FITTED[name]()
+    assert len(formulas) > 1000
+    assert not formulas & held_out_formulas()
+
+
+@pytest.mark.parametrize("path", FITTED_CARDS, ids=lambda path: path.name)
+def test_what_was_fitted_left_out_all_that_is_held_out_today(path: Path) -> None:
+    """Coefficients and weights do not show what they were fitted to; the card says which list of
+    formulas was left out. Where the list has grown, fit again, or for weights run
+    ``tools/check_held_out.py``.
+    """
+    said = read(path)["held_out"]
+    checked = said.get("checked", said)
+    today = held_out_list(held_out_formulas())
+    assert {key: checked[key] for key in today} == today
+    if "checked" in said:
+        assert checked["crystals"] == read(path)["data"]["crystals"]
+        assert checked["found"] == 0
+
+
+def test_fits_to_the_same_crystals_left_out_the_same() -> None:
+    names = ("filters", "symmetry_prior", "volume")
+    cards = [read(DATA / f"{name}.card.json") for name in names]
+    assert len({card["data"]["source"] for card in cards}) == 1
+    assert len({(card["held_out"]["sha256"], card["held_out"]["crystals"]) for card in cards}) == 1
+
+
+def test_the_hash_of_a_list_depends_on_its_formulas_alone() -> None:
+    one = held_out_list(Composition.parse(f) for f in ("NaCl", "Li15Si4", "ZnS"))
+    other = held_out_list(Composition.parse(f) for f in ("SZn", "ClNa", "Si4Li15", "Na2Cl2"))
+    assert one == other
+    assert one["formulas"] == 3
+    assert one != held_out_list(Composition.parse(f) for f in ("NaCl", "Li15Si4", "ZnS2"))
+
+
+def test_the_card_says_with_which_list_the_settings_were_chosen() -> None:
+    card = read(DATA / "filters.card.json")
+    choice = read(ROOT / "benchmarks" / "results" / "pair_potential_choice.json")
+    known = choice["protocol"]
+    same = {**choice, "protocol": {**known, "held_out_formulas": card["held_out"]["formulas"]}}
+    assert "nor in the choice of their settings" in filter_card.card_text(card, same)
+    other = {**choice, "protocol": {**known, "held_out_formulas": 1234}}
+    assert "chosen when the list held 1,234 formulas" in filter_card.card_text(card, other)
 
 
 def test_readable_cards_are_written_from_the_others() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from plugin_registries import THIRD_PARTY, refresh
+from plugin_packages import THIRD_PARTY, refresh
 
 
 @pytest.fixture(scope="session")

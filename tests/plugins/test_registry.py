@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plugin_registries import all_registries, refresh
+from plugin_packages import all_registries, refresh
 
 from gencsp.errors import DeckError, PluginError, RequestError
 from gencsp.plugins import Choice, split_plugins

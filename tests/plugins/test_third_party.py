@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from plugin_registries import THIRD_PARTY
+from plugin_packages import THIRD_PARTY
 
 from gencsp.composition import Composition
 from gencsp.diffusion.positions.sampler import SamplerSettings, sample

@@ -111,7 +111,7 @@ def test_de_novo_draws_sizes_of_training_and_allowed_elements(options: Given) ->
     assert {len(a) for a in small} == {2}
     with pytest.raises(RequestError, match="knows no element"):
         propose_de_novo(elements=["Xx"], **given)
-    with pytest.raises(RequestError, match=r"beauty.*one of"):
+    with pytest.raises(RequestError, match=r"beauty.*choose from"):
         propose_de_novo(targets={"beauty": 1.0}, **given)  # type: ignore[dict-item]
     with pytest.raises(RequestError, match="most_atoms"):
         propose_de_novo(most_atoms=1, **given)

@@ -199,7 +199,7 @@ class Recording(Executor):
 
 def test_a_trial_in_a_system_of_five_elements_is_small_to_send() -> None:
     deck = SearchDeck.make(
-        system="-".join(FIVE), atoms=20, method="genetic", population=3, budget=24, seeds=()
+        system="-".join(FIVE), atoms=20, method="genetic:population=3", budget=24, seeds=()
     )
     executor = Recording()
     search = Plan.of(deck).search(MemoryStore(), executor)

@@ -60,8 +60,11 @@ def account(search: Search) -> dict[str, object]:
     return {
         # First, since it notes in the structures which of them are duplicates.
         "ranking": [
-            (line.structure_id, repr(line.decomposition_energy), line.parents, line.duplicate_of)
-            for line in search.ranking()
+            tuple(
+                repr(atoms.info.get(key))
+                for key in ("structure_id", "decomposition_energy", "parents", "duplicate_of")
+            )
+            for atoms in search.ranking()
         ],
         "story": story(search),
         "info": [None if r.atoms is None else info(r.atoms) for r in search.results],

@@ -52,9 +52,10 @@ def test_what_is_not_there_is_named(request_: dict[str, str]) -> None:
         get_engine(**request_)  # type: ignore[arg-type]
 
 
-def test_choosing_and_the_face_import_no_torch() -> None:
+def test_choosing_and_the_call_import_no_torch() -> None:
     code = (
-        "import sys; import gencsp.potentials.chgnet.select; from gencsp.minimise import relax; "
+        "import sys; import gencsp.potentials.chgnet.select; "
+        "from gencsp.potentials.call import relax; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

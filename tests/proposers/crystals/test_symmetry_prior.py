@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import held_out_formulas
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.proposers.crystals.lattice import N_FREE, bravais
@@ -57,12 +56,7 @@ def test_every_known_crystal_is_consistent() -> None:
 
 
 def test_no_held_out_formula_is_in_the_table() -> None:
-    root = Path(__file__).resolve().parents[3]
-    shared = Path(os.environ.get("GENCSP_SHARED", root.parent / "shared"))
-    path = shared / "data/crystals/holdout_formulas.txt"
-    if not path.is_file():
-        pytest.skip("the list of held-out formulas is not here: set GENCSP_SHARED")
-    held_out = {frozenset(Composition.parse(f).counts) for f in path.read_text().split()}
+    held_out = {frozenset(formula.counts) for formula in held_out_formulas()}
     for numbers, family in symmetry_prior().families.items():
         divisor = int(np.gcd.reduce(numbers))
         for row in family.elements:

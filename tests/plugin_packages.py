@@ -1,4 +1,4 @@
-"""Every registry of plug-ins, and the third-party package of the docs."""
+"""All registries, and where the third-party package of the docs stands."""
 
 from __future__ import annotations
 
