@@ -20,6 +20,7 @@ cycle: .venv/installed
 test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.hpp native/*.inc
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
 

@@ -96,14 +96,16 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
             if (result.status != Status::kOk) return;
             energy[b] = result.energy;
             std::copy(result.site_energies.begin(), result.site_energies.end(), &site[begin]);
-            std::copy(result.magmoms.begin(), result.magmoms.end(), magmom.begin() + (magmoms ? begin : 0));
+            std::copy(result.magmoms.begin(), result.magmoms.end(),
+                      magmom.begin() + (magmoms ? begin : 0));
             if (!forces) return;
             std::copy(result.forces.begin(), result.forces.end(), &force[3 * begin]);
             std::copy(result.virial.begin(), result.virial.end(), &virial[9 * b]);
         });
     }
-    return nb::make_tuple(to_numpy(std::move(status), {count}), to_numpy(std::move(energy), {count}),
-                          to_numpy(std::move(site), {atoms}), to_numpy(std::move(force), {atoms, 3}),
+    return nb::make_tuple(to_numpy(std::move(status), {count}),
+                          to_numpy(std::move(energy), {count}), to_numpy(std::move(site), {atoms}),
+                          to_numpy(std::move(force), {atoms, 3}),
                           to_numpy(std::move(virial), {count, 3, 3}),
                           to_numpy(std::move(magmom), {magmoms ? atoms : 0}));
 }
@@ -169,13 +171,14 @@ public:
                 Input<double, 2> cell, std::vector<bool> periodic, Input<bool, 1> fixed,
                 Input<double, 3> rotations, Input<int, 2> images) {
         const std::size_t n = numbers.shape(0);
-        require(n > 0 && positions.shape(0) == n && positions.shape(1) == 3, "positions: (atoms, 3)");
+        require(n > 0 && positions.shape(0) == n && positions.shape(1) == 3,
+                "positions: (atoms, 3)");
         require(cell.shape(0) == 3 && cell.shape(1) == 3, "cell: (3, 3)");
         require(periodic.size() == 3, "periodic: (3,)");
         require(fixed.shape(0) == 0 || fixed.shape(0) == n, "fixed: (atoms,) or empty");
         require(rotations.shape(0) == images.shape(0), "as many rotations as images");
-        require(rotations.shape(0) == 0 || (images.shape(1) == n && rotations.shape(1) == 3 &&
-                                            rotations.shape(2) == 3),
+        require(rotations.shape(0) == 0 ||
+                    (images.shape(1) == n && rotations.shape(1) == 3 && rotations.shape(2) == 3),
                 "rotations: (operations, 3, 3), images: (operations, atoms)");
         Task task;
         task.index = index;
@@ -188,7 +191,8 @@ public:
             SymmetryOperation op;
             std::copy_n(rotations.data() + 9 * o, 9, op.rotation.begin());
             op.image.assign(images.data() + n * o, images.data() + n * (o + 1));
-            for (int i : op.image) require(i >= 0 && i < static_cast<int>(n), "images: atom indices");
+            for (int i : op.image)
+                require(i >= 0 && i < static_cast<int>(n), "images: atom indices");
             task.symmetry.push_back(std::move(op));
         }
         // Where symmetry is kept anyway, nothing is lost by computing equivalent atoms once.
@@ -292,9 +296,9 @@ NB_MODULE(_native, m) {
             },
             "model"_a, nb::kw_only(), "quasi_newton"_a, "fmax"_a, "steps"_a, "time_limit"_a,
             "ceiling"_a, "patience"_a, "least_volume"_a, "most_volume"_a, "least_vector"_a,
-            "least_distance"_a, "pressure"_a, "fixed_cell"_a, "record_path"_a, "atom_stiffness"_a, "cell_stiffness"_a,
-            "first_radius"_a, "least_radius"_a, "most_radius"_a, "uphill"_a, "most_atoms"_a,
-            "on_step"_a.none(), "workers"_a)
+            "least_distance"_a, "pressure"_a, "fixed_cell"_a, "record_path"_a, "atom_stiffness"_a,
+            "cell_stiffness"_a, "first_radius"_a, "least_radius"_a, "most_radius"_a, "uphill"_a,
+            "most_atoms"_a, "on_step"_a.none(), "workers"_a)
         .def("submit", &BoundPool::submit, "index"_a, "numbers"_a, "positions"_a, "cell"_a,
              "periodic"_a, "fixed"_a, "rotations"_a, "images"_a)
         .def("take", &BoundPool::take, "seconds"_a);

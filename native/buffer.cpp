@@ -13,7 +13,7 @@ namespace gencsp {
 namespace {
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-}
+}  // namespace
 
 Buffer::~Buffer() { std::free(data_); }
 

@@ -19,21 +19,21 @@ namespace gencsp {
 // What the network needs, of one member of each class: counts, indices, distances and angles.
 struct GraphView {
     int n_atoms, n_edges, n_short, n_directed, n_short_directed, n_angles, n_corners;
-    const int* numbers;            // [n_atoms]
-    const float* atom_count;       // [n_atoms]: atoms of the class
-    const double* distance;        // [n_edges]; those of the bond graph come first
+    const int* numbers;       // [n_atoms]
+    const float* atom_count;  // [n_atoms]: atoms of the class
+    const double* distance;   // [n_edges]; those of the bond graph come first
     // Directions of edges, by edge; those of the bond graph come first.
-    const int* centre;             // [n_directed]
-    const int* neighbour;          // [n_directed]
-    const int* edge;               // [n_directed]
-    const float* directed_count;   // [n_directed]: such edges of one atom at the centre
+    const int* centre;            // [n_directed]
+    const int* neighbour;         // [n_directed]
+    const int* edge;              // [n_directed]
+    const float* directed_count;  // [n_directed]: such edges of one atom at the centre
     // Ordered angles: the bond that is updated (a direction), its edge, the other bond's edge.
-    const int* angle_bond;         // [n_angles]
-    const int* angle_edge;         // [n_angles]
-    const int* angle_other;        // [n_angles]
-    const int* angle_corner;       // [n_angles]
-    const float* angle_count;      // [n_angles]: such angles of one edge that is updated
-    const double* angle;           // [n_corners], radians
+    const int* angle_bond;     // [n_angles]
+    const int* angle_edge;     // [n_angles]
+    const int* angle_other;    // [n_angles]
+    const int* angle_corner;   // [n_angles]
+    const float* angle_count;  // [n_angles]: such angles of one edge that is updated
+    const double* angle;       // [n_corners], radians
 };
 
 class Classes {

@@ -85,8 +85,8 @@ Status FrechetProblem::evaluate(const std::vector<double>& x, double& enthalpy,
     volume_ = std::fabs(determinant(cell_));
     for (int i = 0; i < n_; ++i)
         for (int c = 0; c < 3; ++c)
-            positions_[3 * i + c] = x[3 * i] * right[c] + x[3 * i + 1] * right[3 + c] +
-                                    x[3 * i + 2] * right[6 + c];
+            positions_[3 * i + c] =
+                x[3 * i] * right[c] + x[3 * i + 1] * right[3 + c] + x[3 * i + 2] * right[6 + c];
     Crystal crystal;
     crystal.n_atoms = n_;
     crystal.numbers = task_.numbers.data();
@@ -113,8 +113,9 @@ Status FrechetProblem::evaluate(const std::vector<double>& x, double& enthalpy,
     Matrix3 virial;
     for (int i = 0; i < 3; ++i)
         for (int j = 0; j < 3; ++j)
-            virial[3 * i + j] = -0.5 * (evaluated_.virial[3 * i + j] + evaluated_.virial[3 * j + i]) -
-                                (i == j ? task_.pressure * volume_ : 0.0);
+            virial[3 * i + j] =
+                -0.5 * (evaluated_.virial[3 * i + j] + evaluated_.virial[3 * j + i]) -
+                (i == j ? task_.pressure * volume_ : 0.0);
     Matrix3 gradient = exponential_gradient(log, multiply(virial, inverse(right)));
     project_forces(force, gradient);
     for (int i = 0; i < 9; ++i) force[3 * n_ + i] = gradient[i] / n_;

@@ -22,7 +22,7 @@ struct Task {
     bool periodic[3] = {true, true, true};
     std::vector<char> fixed;  // per atom; empty for none
     std::vector<SymmetryOperation> symmetry;
-    bool merge = false;  // compute equivalent atoms once: it stays as symmetric as it is
+    bool merge = false;     // compute equivalent atoms once: it stays as symmetric as it is
     double pressure = 0.0;  // eV/Å^3
     bool fixed_cell = false;
 };

@@ -88,12 +88,14 @@ GraphStatus Graph::find_edges(const Crystal& crystal, double cutoff, const Graph
     }
     edges_.clear();
     const double cutoff2 = cutoff * cutoff;
-    const long most = std::min<long>(limits.edges, static_cast<long>(limits.neighbours_per_atom) * n);
+    const long most =
+        std::min<long>(limits.edges, static_cast<long>(limits.neighbours_per_atom) * n);
     for (int a = -images[0]; a <= images[0]; ++a)
         for (int b = -images[1]; b <= images[1]; ++b)
             for (int c = -images[2]; c <= images[2]; ++c) {
                 double shift[3];
-                for (int k = 0; k < 3; ++k) shift[k] = a * cell[k] + b * cell[3 + k] + c * cell[6 + k];
+                for (int k = 0; k < 3; ++k)
+                    shift[k] = a * cell[k] + b * cell[3 + k] + c * cell[6 + k];
                 // Each undirected pair once: i < j for any image, i = j for half of the images.
                 const bool half = a > 0 || (a == 0 && (b > 0 || (b == 0 && c > 0)));
                 for (int i = 0; i < n; ++i) {

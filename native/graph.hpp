@@ -38,7 +38,7 @@ public:
     // A bond is one direction of an edge that is shorter than the bond cutoff.
     struct Bond {
         int centre, edge;
-        double sign;       // of the direction, against the edge's vector
+        double sign;  // of the direction, against the edge's vector
         double unit[3];
     };
     // Two different bonds of one atom.
@@ -55,9 +55,9 @@ public:
     // Edges shorter than the bond cutoff come first: they are the nodes of the bond graph.
     int n_short() const { return n_short_; }
     const std::vector<Edge>& edges() const { return edges_; }
-    const std::vector<Bond>& bonds() const { return bonds_; }  // by centre
+    const std::vector<Bond>& bonds() const { return bonds_; }        // by centre
     const std::vector<Corner>& corners() const { return corners_; }  // by centre
-    double closest() const;  // shortest distance, Å
+    double closest() const;                                          // shortest distance, Å
 
     // Forces (eV/Å, [n_atoms][3]) and dE/dstrain (eV, [3][3]) from dE/d(distance) of each edge and
     // dE/d(angle) of each corner.

@@ -35,13 +35,14 @@ struct RawModel {
     int n_radial = 0, n_fourier = 0, n_readout = 0;
     double atom_cutoff = 0.0, bond_cutoff = 0.0;
     int envelope_power = 0;
-    const float* atom_embedding = nullptr;   // [kElements][kFeatures]
-    const float* reference_energy = nullptr;  // [kElements], eV
-    const float* atom_frequencies = nullptr;  // [n_radial]
-    const float* bond_frequencies = nullptr;  // [n_radial]
+    const float* atom_embedding = nullptr;     // [kElements][kFeatures]
+    const float* reference_energy = nullptr;   // [kElements], eV
+    const float* atom_frequencies = nullptr;   // [n_radial]
+    const float* bond_frequencies = nullptr;   // [n_radial]
     const float* angle_frequencies = nullptr;  // [n_fourier]
     RawLinear bond_embedding, bond_weights_atom, bond_weights_bond, angle_embedding;
-    RawGated atom_conv[kConvolutions], bond_conv[kConvolutions - 1], angle_update[kConvolutions - 1];
+    RawGated atom_conv[kConvolutions], bond_conv[kConvolutions - 1],
+        angle_update[kConvolutions - 1];
     RawLinear atom_out[kConvolutions], bond_out[kConvolutions - 1];
     RawLinear site_wise, readout[kReadoutLayers + 1];
     RawNorm readout_norm;

@@ -9,8 +9,8 @@ namespace gencsp::GENCSP_ISA {
 GENCSP_INLINE void gate_messages(const GatedLayer& gate, int count, const float* hidden, float* y,
                                  const Record& record, float* output) {
     multiply<Start::kBias, kGated, kGated>(count, hidden, gate.second[0], y, gate.second_bias);
-    multiply<Start::kBias, kGated, kGated>(count, hidden + kFeatures, gate.second[1],
-                                           y + kFeatures, gate.second_bias + kFeatures);
+    multiply<Start::kBias, kGated, kGated>(count, hidden + kFeatures, gate.second[1], y + kFeatures,
+                                           gate.second_bias + kFeatures);
     gate_rows(count, y, gate, record, output);
 }
 

@@ -144,11 +144,10 @@ void Model::evaluate(const Crystal& crystal, const Request& request, Scratch& sc
             result.status = Status::kBadInput;
             return;
         }
-    const GraphStatus status = scratch.graph.build(crystal, settings_.atom_cutoff,
-                                                   settings_.bond_cutoff, limits_);
+    const GraphStatus status =
+        scratch.graph.build(crystal, settings_.atom_cutoff, settings_.bond_cutoff, limits_);
     if (status != GraphStatus::kOk) {
-        result.status =
-            status == GraphStatus::kIsolated ? Status::kIsolated : Status::kBadInput;
+        result.status = status == GraphStatus::kIsolated ? Status::kIsolated : Status::kBadInput;
         return;
     }
     scratch.classes.find(scratch.graph, request.merge);

@@ -22,12 +22,12 @@ constexpr int kMostSlots = 4;
 // One gated perceptron whose first layer is split by input slot.
 struct GatedLayer {
     int slots;
-    Packed first[kMostSlots];             // [64] -> [128]
-    Packed first_back[kMostSlots];        // [128] -> [64]
-    Packed basis, basis_back;             // the slot of the edge or angle, straight from its basis
-    Packed second[2], second_back[2];     // [64] -> [64], core and gate
+    Packed first[kMostSlots];          // [64] -> [128]
+    Packed first_back[kMostSlots];     // [128] -> [64]
+    Packed basis, basis_back;          // the slot of the edge or angle, straight from its basis
+    Packed second[2], second_back[2];  // [64] -> [64], core and gate
     float first_bias[kGated], second_bias[kGated], gain[kGated], shift[kGated];
-    float basis_bias[kGated];             // what drifting biases add on the way (version 0.2.0)
+    float basis_bias[kGated];  // what drifting biases add on the way (version 0.2.0)
     bool normed;
 };
 
@@ -199,7 +199,8 @@ static void pack_readout(const RawModel& raw, Weights& w) {
 }
 
 static void* pack_weights(const RawModel& raw) {
-    constexpr size_t kRoom = 1 << 20;  // floats; the largest version and widest panels need about 850,000
+    // In floats; the largest version and widest panels need about 850,000.
+    constexpr size_t kRoom = 1 << 20;
     Weights& w = *(Weights*)calloc(1, sizeof(Weights));
     w.memory = (float*)aligned_alloc(64, kRoom * sizeof(float));
     w.n_radial = raw.n_radial;

@@ -13,8 +13,8 @@
 
 namespace gencsp::GENCSP_ISA {
 
-constexpr int kBlock = 24;             // messages worked on together, a multiple of kTileRows
-constexpr int kSpareRows = kBlock;     // behind the last row of every array
+constexpr int kBlock = 24;              // messages worked on together, a multiple of kTileRows
+constexpr int kSpareRows = kBlock;      // behind the last row of every array
 constexpr long kMostRecords = 200'000;  // messages (all layers) that keep a record: 220 MB
 
 GENCSP_INLINE int smaller(int a, int b) { return a < b ? a : b; }
@@ -26,8 +26,8 @@ struct Pass {
     const GraphView& g;
     Workspace& work;
     int next_buffer = 0;
-    bool keep = false;     // slopes are kept for the way back
-    bool angles = false;   // the crystal has angles
+    bool keep = false;    // slopes are kept for the way back
+    bool angles = false;  // the crystal has angles
 
     // Features by layer. Only short edges' change; long ones enter through their basis.
     // Before their first update angles are their corner's.
@@ -39,7 +39,7 @@ struct Pass {
     // First-layer products: per centre, per neighbour, per edge; per bond, per other bond, per
     // corner.
     float *from_centre, *from_neighbour, *from_edge, *from_bond, *from_other, *from_corner;
-    float *gathered;
+    float* gathered;
     // One block of hidden activations, of pre-activations of the gate and of its outputs.
     float *hidden, *pre, *output;
     // Gradients; those of the products reuse their memory only on the way back.

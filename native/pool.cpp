@@ -89,7 +89,8 @@ void RelaxPool::work() {
             result = relax(*model_, task.second, options_, cancelled_, scratch);
         } catch (const std::bad_alloc&) {
             result = RelaxResult{};
-            result.energy = result.enthalpy = result.fmax = std::numeric_limits<double>::quiet_NaN();
+            result.energy = result.enthalpy = result.fmax =
+                std::numeric_limits<double>::quiet_NaN();
         }
         {
             std::lock_guard<std::mutex> lock(mutex_);

@@ -14,9 +14,9 @@ namespace {
 
 constexpr double kDamping = 0.2;
 constexpr double kSoftest = 1e-4;  // eV/Å^2 that is learnt: over an endless slope it would vanish
-constexpr int kShifts = 20;  // at most, per step
+constexpr int kShifts = 20;        // at most, per step
 constexpr double kNarrowest = 0.8, kAim = 0.92;  // of the radius: a cut step that is long enough
-constexpr int kFailures = 8;  // trial points in a row without numbers
+constexpr int kFailures = 8;                     // trial points in a row without numbers
 
 class HessianModel {
 public:

@@ -27,8 +27,8 @@ enum class Minimiser { kFire, kQuasiNewton };
 
 // What the quasi-Newton starts from and may do; values and reasons are in gencsp/minimise/settings.py.
 struct TrustRegionOptions {
-    double atom_stiffness = 0.0;  // eV/Å^2
-    double cell_stiffness = 0.0;  // eV/Å^3
+    double atom_stiffness = 0.0;                                       // eV/Å^2
+    double cell_stiffness = 0.0;                                       // eV/Å^3
     double first_radius = 0.0, least_radius = 0.0, most_radius = 0.0;  // Å
     double uphill = 0.0;  // eV per sqrt(atom) that a step may climb
     int most_atoms = 0;   // beyond, FIRE: the dense model costs more than the calls it saves
@@ -42,14 +42,14 @@ struct RelaxOptions {
     TrustRegionOptions trust_region;
     double fmax = 0.1;  // eV/Å
     int steps = 200;
-    double time_limit = 0.0;          // seconds; 0 for none
+    double time_limit = 0.0;  // seconds; 0 for none
     bool has_ceiling = false;
-    double ceiling = 0.0;             // eV/atom
-    int patience = 20;                // steps that must bring it half way down to the ceiling
-    double least_volume = 0.0;        // Å^3/atom: below, the cell has collapsed
-    double most_volume = 1e9;         // Å^3/atom: above, it has exploded
-    double least_vector = 0.0;        // Å: shortest lattice vector
-    double least_distance = 0.0;      // Å: a minimum with closer nuclei is a hole of the potential
+    double ceiling = 0.0;         // eV/atom
+    int patience = 20;            // steps that must bring it half way down to the ceiling
+    double least_volume = 0.0;    // Å^3/atom: below, the cell has collapsed
+    double most_volume = 1e9;     // Å^3/atom: above, it has exploded
+    double least_vector = 0.0;    // Å: shortest lattice vector
+    double least_distance = 0.0;  // Å: a minimum with closer nuclei is a hole of the potential
     bool record_path = false;
     OnStep on_step;  // empty for none
 };

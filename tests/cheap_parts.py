@@ -168,7 +168,7 @@ def cheap_cycle(
     log: Path | None = None,
     *,
     settings: CycleSettings = SETTINGS,
-    **changes: object,
+    **changes: Any,
 ) -> Cycle:
     return Cycle(
         replace(settings, **changes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 from cheap_parts import CheapHull, CheapProposerMaker, CheapRelaxerMaker
@@ -72,7 +73,7 @@ def cheap_search(
     budget: int = BUDGET,
     stop: StopRules | None = None,
     seeds: tuple[StartSource, ...] | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> Search:
     settings = replace(SETTINGS, **changes)
     ledger, plan, own, background = parts(method, log, settings)

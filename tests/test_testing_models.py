@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from torch import Tensor
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.wrapped import wrapped_normal_score
@@ -15,11 +16,13 @@ from gencsp.testing import BySize, WrappedMixture, wrapped_normal
 CELL = np.array([[4.0, 0.0, 0.0], [0.8, 4.6, 0.0], [0.5, -0.7, 5.2]])
 
 
-def explicit_log_density(mixture, x, sigma, reach=7):
+def explicit_log_density(
+    mixture: WrappedMixture, x: Tensor, sigma: float, reach: int = 7
+) -> Tensor:
     """log Σ_k w_k Π_i Σ_T N(x_i − site − T; spread² + σ²), term by term."""
     images = torch.tensor(list(itertools.product(range(-reach, reach + 1), repeat=3))).double()
     images = images @ torch.from_numpy(CELL)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64)
     for weight, site, spread in zip(mixture.weights, mixture.sites, mixture.spread, strict=True):
         variance = spread**2 + sigma**2
         density = weight
@@ -32,7 +35,7 @@ def explicit_log_density(mixture, x, sigma, reach=7):
 
 
 @pytest.fixture
-def mixture():
+def mixture() -> WrappedMixture:
     rng = np.random.default_rng(3)
     configurations = [
         Atoms("LiSi", scaled_positions=rng.random((2, 3)), cell=CELL, pbc=True) for _ in range(3)
@@ -41,7 +44,9 @@ def mixture():
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.5, 1.2, 1.7, 1.9, 3.0])
-def test_score_equals_autograd_of_the_explicit_mixture(mixture, sigma):
+def test_score_equals_autograd_of_the_explicit_mixture(
+    mixture: WrappedMixture, sigma: float
+) -> None:
     rng = np.random.default_rng(7)
     for _ in range(3):
         x = torch.from_numpy(rng.random((2, 3)) @ CELL).requires_grad_()
@@ -60,7 +65,7 @@ def test_score_equals_autograd_of_the_explicit_mixture(mixture, sigma):
 
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0, 4.0])
-def test_wrapped_normal_agrees_with_the_one_used_in_training(sigma):
+def test_wrapped_normal_agrees_with_the_one_used_in_training(sigma: float) -> None:
     delta = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 3)) * 3)
     cell = torch.from_numpy(CELL)
     _, score = wrapped_normal(delta, cell, sigma**2)
@@ -73,7 +78,7 @@ def test_wrapped_normal_agrees_with_the_one_used_in_training(sigma):
     assert torch.allclose(score, other, rtol=1e-8, atol=1e-9)
 
 
-def test_each_crystal_has_its_own_noise_level_and_model(mixture):
+def test_each_crystal_has_its_own_noise_level_and_model(mixture: WrappedMixture) -> None:
     one = WrappedMixture.around([Atoms("H", cell=CELL, pbc=True)], spread=0.3)
     both = BySize({2: mixture, 1: one})
     structures = [

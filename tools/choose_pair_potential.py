@@ -103,7 +103,9 @@ class Distances:
         values = count * table[self.pair[near], self.bin[near]]
         totals = np.bincount(owner, values, self.structures)
         pairs = np.bincount(owner, count, self.structures)
-        return np.divide(totals, pairs, out=np.full(self.structures, np.nan), where=pairs > 0)
+        means = np.full(self.structures, np.nan)
+        np.divide(totals, pairs, out=means, where=pairs > 0)
+        return means
 
 
 Structures = dict[str, Distances]

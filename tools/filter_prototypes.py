@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -51,9 +52,10 @@ def build_prototypes(rows: list[Crystal], folder: Path) -> dict[str, object]:
             sys.stderr.write(f"{number} of {len(several)} labels\n")
     merged = _merge(sorted(split, key=lambda found: (-found.count, found.label)))
     shipped = sorted(merged, key=lambda found: (-found.count, found.label))[:SHIPPED]
+    cells: dict[str, Any] = pack([found.cell for found in shipped])
     np.savez_compressed(
         folder / "prototypes.npz",
-        **pack([found.cell for found in shipped]),
+        **cells,
         counts=np.array([round(found.count) for found in shipped], dtype=np.int32),
         labels=np.array([found.label for found in shipped]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,8 @@ def build_pairs(rows: list[Crystal], folder: Path) -> dict[str, object]:
 def build_structures(rows: list[Crystal], folder: Path) -> dict[str, object]:
     """All reference crystals of small cells, positions and cells rounded."""
     used = [row for row in rows if len(row.numbers) <= MOST_REFERENCE_ATOMS]
-    np.savez_compressed(
-        folder / "reference_structures.npz", **pack([as_atoms(row) for row in used])
-    )
+    crystals: dict[str, Any] = pack([as_atoms(row) for row in used])
+    np.savez_compressed(folder / "reference_structures.npz", **crystals)
     return {"crystals": len(used), "most_atoms": MOST_REFERENCE_ATOMS}
 
 

@@ -117,9 +117,9 @@ def count_pairs(rows: Iterable[Crystal], cutoff: float) -> PairCounts:
         there = np.ix_(np.flatnonzero(counts), np.flatnonzero(counts))
         even[there] += np.outer(counts, counts)[there] / atoms.cell.volume / size
         support[there] += 1
-    found = found.reshape(n, n, bins)
+    square = found.reshape(n, n, bins)
     upper = np.triu_indices(n)
-    return PairCounts((found + found.swapaxes(0, 1))[upper], 2 * even[upper], support[upper])
+    return PairCounts((square + square.swapaxes(0, 1))[upper], 2 * even[upper], support[upper])
 
 
 def energies(counts: PairCounts, settings: PairSettings) -> Energies:
@@ -133,7 +133,7 @@ def energies(counts: PairCounts, settings: PairSettings) -> Energies:
 def radial_distribution(counts: PairCounts, settings: PairSettings) -> Array:
     """P_ij(r) relative to even spreading, leaning on the class of the pair where data are few."""
     found = counts.found[:, : settings.bins]
-    middles = (np.arange(settings.bins) + 0.5) * WIDTH
+    middles = np.asarray((np.arange(settings.bins) + 0.5) * WIDTH, dtype=np.float64)
     expected = counts.even[:, None] * 4 * np.pi * middles**2 * WIDTH
     own = _ratio(*(_smooth(a, settings.smoothing / WIDTH) for a in (found, expected)))
     own[counts.support == 0] = 0
@@ -161,7 +161,7 @@ def _of_class(found: Array, expected: Array, middles: Array) -> Array:
     for kind in range(3):
         chosen = nonmetal[first] + nonmetal[second] == kind
         totals = [
-            np.bincount(place[chosen].ravel(), a[chosen].ravel(), REDUCED_BINS)
+            np.bincount(place[chosen].ravel(), a[chosen].ravel(), REDUCED_BINS).astype(np.float64)
             for a in (found, expected)
         ]
         smooth = _ratio(*(_smooth(t, REDUCED_SMOOTHING) for t in totals))

@@ -96,9 +96,14 @@ class ScoreModel(Protocol):
     the weights (for provenance), ``sigma_min`` and ``sigma_max`` the range trained on, in Å.
     """
 
-    sigma_min: float
-    sigma_max: float
-    digest: str
+    @property
+    def sigma_min(self) -> float: ...
+
+    @property
+    def sigma_max(self) -> float: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """∇_x log p_σ(x) in 1/Å, shape (n, 3), at noise levels ``sigma`` in Å, shape (b,)."""
@@ -113,9 +118,14 @@ class LatticeScoreModel(Protocol):
     to the expected clean one, shape (b, 3, 3), in the frame of the crystal.
     """
 
-    sigma_min: float
-    sigma_max: float
-    digest: str
+    @property
+    def sigma_min(self) -> float: ...
+
+    @property
+    def sigma_max(self) -> float: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """See :class:`ScoreModel`."""

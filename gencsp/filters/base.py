@@ -70,10 +70,14 @@ class Filter(Protocol):
             and one process must judge all of it.
     """
 
-    name: str
-    quantity: str
-    costly: bool
-    ordered: bool
+    @property
+    def name(self) -> str: ...
+    @property
+    def quantity(self) -> str: ...
+    @property
+    def costly(self) -> bool: ...
+    @property
+    def ordered(self) -> bool: ...
 
     def judge(self, atoms: Atoms) -> Verdict:
         """The verdict on a fully periodic crystal; ``atoms`` is left as it is."""

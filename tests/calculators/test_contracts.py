@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ from ase.optimize import BFGS
 from gencsp.calculators import CHGNetCalculator, MixedScoreCalculator, ScoreCalculator
 from gencsp.errors import EngineError, GencspError, RequestError
 from gencsp.minimise import RelaxSettings, relax_with
-from gencsp.potentials.chgnet.select import engine_status
+from gencsp.potentials.chgnet.select import EngineName, engine_status
 from gencsp.testing import WrappedMixture
 
-ENGINES = ["native", "torch"] if engine_status().name == "native" else ["torch"]
+ENGINES: list[EngineName] = ["native", "torch"] if engine_status().name == "native" else ["torch"]
 Make = Callable[[], Any]
 
 
@@ -47,7 +48,7 @@ def mixed() -> MixedScoreCalculator:
 
 
 MAKERS: dict[str, Make] = {
-    **{f"chgnet-{e}": (lambda e=e: CHGNetCalculator(engine=e)) for e in ENGINES},
+    **{f"chgnet-{e}": partial(CHGNetCalculator, engine=e) for e in ENGINES},
     "score": score,
     "mixed": mixed,
 }
@@ -67,7 +68,7 @@ def copper(seed: int = 1) -> Atoms:
 def forces_of(calculator: Calculator, atoms: Atoms | None = None) -> np.ndarray:
     fresh = copper() if atoms is None else atoms.copy()
     fresh.calc = calculator
-    return fresh.get_forces()
+    return np.asarray(fresh.get_forces())
 
 
 def test_importing_the_package_loads_no_torch() -> None:
@@ -182,7 +183,7 @@ def test_a_nudged_elastic_band_of_copies(make: Make) -> None:
     end.positions[0] += 0.3
     images = [copy.deepcopy(start) for _ in range(4)]
     images[-1].positions[:] = end.positions
-    band = NEB(images)
+    band = NEB(images, method="improvedtangent")
     band.interpolate()
     before = np.abs(band.get_forces()).max()
     BFGS(band, logfile=None).run(fmax=0.01, steps=5)

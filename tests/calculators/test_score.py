@@ -1,5 +1,7 @@
 """ScoreCalculator under ASE's own optimisers and dynamics, on a model whose minimum is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from ase.constraints import FixAtoms, FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
 from ase.optimize import BFGS, FIRE, LBFGS, MDMin
+from ase.optimize.optimize import Optimizer
 from ase.spacegroup import crystal
 from ase.spacegroup.symmetrize import check_symmetry
+from torch import Tensor
 
 from gencsp.calculators.score import ScoreCalculator
 from gencsp.diffusion.batch import CrystalBatch
@@ -18,28 +22,28 @@ from gencsp.errors import RequestError
 from gencsp.testing import WrappedMixture
 
 
-def site():
+def site() -> Atoms:
     return bulk("NaCl", "rocksalt", a=5.0, cubic=True)
 
 
-def sharp_model(spread=0.01):
+def sharp_model(spread: float = 0.01) -> WrappedMixture:
     return WrappedMixture.around([site()], spread=spread, sigma_max=3.0)
 
 
-def rattled(scale=0.15, seed=0):
+def rattled(scale: float = 0.15, seed: int = 0) -> Atoms:
     atoms = site()
     atoms.rattle(scale, seed=seed)
     return atoms
 
 
-def distance(atoms):
+def distance(atoms: Atoms) -> float:
     """Largest distance from the known minimum, Å, by the minimum image."""
     frac = np.linalg.solve(atoms.cell.array.T, (atoms.positions - site().positions).T).T
-    return np.linalg.norm((frac - np.round(frac)) @ atoms.cell.array, axis=1).max()
+    return float(np.linalg.norm((frac - np.round(frac)) @ atoms.cell.array, axis=1).max())
 
 
 @pytest.mark.parametrize("optimiser", [FIRE, BFGS, LBFGS, MDMin])
-def test_optimisers_find_the_known_minimum(optimiser, tmp_path):
+def test_optimisers_find_the_known_minimum(optimiser: type[Optimizer], tmp_path: Path) -> None:
     atoms = rattled()
     atoms.calc = ScoreCalculator(sharp_model(), sigma=0.3)
     log = tmp_path / "opt.log"
@@ -50,7 +54,7 @@ def test_optimisers_find_the_known_minimum(optimiser, tmp_path):
     assert optimiser.__name__ in log.read_text()
 
 
-def test_forces_are_the_tweedie_displacement_times_the_stiffness():
+def test_forces_are_the_tweedie_displacement_times_the_stiffness() -> None:
     atoms = rattled()
     model = WrappedMixture.around([site(), rattled(seed=5)], spread=0.2)
     sigma = 0.4
@@ -63,7 +67,7 @@ def test_forces_are_the_tweedie_displacement_times_the_stiffness():
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
 
 
-def test_energy_integrates_the_forces_of_one_sharp_configuration():
+def test_energy_integrates_the_forces_of_one_sharp_configuration() -> None:
     atoms = rattled()
     atoms.calc = ScoreCalculator(sharp_model(spread=1e-4), sigma=0.3)
     forces = atoms.get_forces()
@@ -78,7 +82,7 @@ def test_energy_integrates_the_forces_of_one_sharp_configuration():
         assert -(energies[0] - energies[1]) / (2 * step) == pytest.approx(forces[i, axis], rel=1e-5)
 
 
-def test_energy_is_no_potential_of_a_broad_distribution():
+def test_energy_is_no_potential_of_a_broad_distribution() -> None:
     # What the docstring warns of: spread = σ makes the slope of the energy half the force.
     atoms = rattled()
     atoms.calc = ScoreCalculator(sharp_model(spread=0.3), sigma=0.3)
@@ -92,7 +96,7 @@ def test_energy_is_no_potential_of_a_broad_distribution():
     assert -(energies[0] - energies[1]) / 2e-4 == pytest.approx(force / 2, rel=1e-4)
 
 
-def test_setting_sigma_or_stiffness_discards_old_results():
+def test_setting_sigma_or_stiffness_discards_old_results() -> None:
     atoms = rattled()
     calc = ScoreCalculator(sharp_model(spread=0.2), sigma=0.3)
     atoms.calc = calc
@@ -105,7 +109,7 @@ def test_setting_sigma_or_stiffness_discards_old_results():
     assert np.allclose(atoms.get_forces(), 2 * second)
 
 
-def test_fix_symmetry_keeps_the_space_group_and_fix_atoms_the_atoms():
+def test_fix_symmetry_keeps_the_space_group_and_fix_atoms_the_atoms() -> None:
     atoms = crystal(
         ["Ti", "O"], [(0, 0, 0), (0.33, 0.33, 0)], spacegroup=136, cellpar=[4.6, 4.6, 3, 90, 90, 90]
     )
@@ -134,7 +138,7 @@ def test_fix_symmetry_keeps_the_space_group_and_fix_atoms_the_atoms():
     assert distance(atoms) < 0.001
 
 
-def test_langevin_dynamics_obeys_equipartition():
+def test_langevin_dynamics_obeys_equipartition() -> None:
     # Springs of stiffness k at temperature T: ⟨Δ²⟩ = k_B T / k for each coordinate.
     atoms = site()
     model = sharp_model(spread=1e-3)
@@ -153,14 +157,14 @@ def test_langevin_dynamics_obeys_equipartition():
     assert np.mean(squares) == pytest.approx(units.kB * 300 / 5.0, rel=0.2)
 
 
-def test_cell_filters_are_refused_for_want_of_a_stress():
+def test_cell_filters_are_refused_for_want_of_a_stress() -> None:
     atoms = rattled()
     atoms.calc = ScoreCalculator(sharp_model(), sigma=0.3)
     with pytest.raises(NotImplementedError, match="stress"):
         FIRE(FrechetCellFilter(atoms), logfile=None).run(steps=1)
 
 
-def test_bad_values_are_refused():
+def test_bad_values_are_refused() -> None:
     with pytest.raises(RequestError, match="stay within"):
         ScoreCalculator(sharp_model(), sigma=5.0)
     with pytest.raises(RequestError, match="above zero"):
@@ -171,7 +175,7 @@ def test_bad_values_are_refused():
         molecule.get_forces()
 
 
-def test_parameters_are_recorded():
+def test_parameters_are_recorded() -> None:
     assert ScoreCalculator(sharp_model(), sigma=0.3).todict() == {
         "sigma": 0.3,
         "stiffness": 5.0,
@@ -179,13 +183,13 @@ def test_parameters_are_recorded():
     }
 
 
-def test_the_model_sees_the_atoms_as_they_are():
+def test_the_model_sees_the_atoms_as_they_are() -> None:
     seen = []
 
     class Recorder:
         sigma_min, sigma_max, digest = 0.01, 1.0, "recorder"
 
-        def score(self, batch: CrystalBatch, sigma):
+        def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
             seen.append((batch, sigma))
             return torch.zeros_like(batch.positions)
 

@@ -112,14 +112,20 @@ def test_bad_input(tmp_path: Path, arguments: list[str], says: str) -> None:
 
 INTERRUPTED = """
 import sys, time
+from pathlib import Path
 sys.path[:0] = {path!r}
 import test_cli_cycle, gencsp.runs.cycle, cheap_parts
 from gencsp.cli import app
 relaxed = cheap_parts.relaxed
-def slowly(*args):
-    time.sleep(0.2)
+calls = 0
+def hangs_at_the_third(*args):
+    global calls
+    calls += 1
+    if calls == 3:
+        Path("hangs").touch()
+        time.sleep(600)
     return relaxed(*args)
-cheap_parts.relaxed = slowly
+cheap_parts.relaxed = hangs_at_the_third
 gencsp.runs.cycle.open_cycle = test_cli_cycle.open_cheap_cycle
 sys.argv = ["gencsp", *test_cli_cycle.ARGUMENTS]
 app()
@@ -128,16 +134,13 @@ app()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
-    script = INTERRUPTED.format(path=[str(Path(__file__).parent)])
+    here = Path(__file__).parent
+    script = INTERRUPTED.format(path=[str(here), str(here.parent)])
     run = subprocess.Popen(
         [sys.executable, "-c", script], stdout=-1, stderr=subprocess.PIPE, text=True, cwd=tmp_path
     )
-    database = tmp_path / "runs" / "LiSi2-5" / "run.db"
-    for _ in range(600):
-        if database.exists():
-            break
+    while run.poll() is None and not (tmp_path / "hangs").exists():
         time.sleep(0.05)
-    time.sleep(0.3)
     run.send_signal(signal.SIGINT)
     _, stderr = run.communicate(timeout=60)
     assert run.returncode == 130

@@ -42,6 +42,7 @@ DRIVERS = Path(gencsp.__file__).parent.parent / "drivers"
 
 @contextmanager
 def open_cheap_search(deck: SearchDeck) -> Iterator[Search]:
+    assert isinstance(deck.method, str)
     settings = search_settings(deck)
     wrong = Atoms("Li3Si", positions=np.eye(4, 3) * 2, cell=[9] * 3, pbc=True)
     pool = pool_source("mine", [wrong], settings.space, seed=deck.seed)
@@ -226,6 +227,7 @@ def test_an_airss_deck_says_where_to_look(tmp_path: Path) -> None:
     settings = search_settings(SearchDeck.make(airss=path))
     assert list(settings.space.compositions) == [(Composition.parse("TiO2"), (2,))]
     assert settings.space.volume_per_atom == 11.0
+    assert settings.space.space_groups is not None
     assert settings.space.space_groups[0] == 10
     assert settings.separations["Ti", "O"] == 1.5
 

@@ -17,7 +17,7 @@ def all_order_parameters(atoms: Atoms, site: int) -> list[float]:
     structure = AseAtomsAdaptor.get_structure(atoms)
     neighbours = sorted(structure.get_neighbors(structure[site], 9.0), key=lambda n: n.nn_distance)
     relative = np.array([n.nn_distance for n in neighbours]) / neighbours[0].nn_distance
-    values = [[], [], []]
+    values: list[list[float]] = [[], [], []]
     for row, width in zip(values, (0.09, 0.10, 0.11), strict=True):
         bins = np.floor(relative / width + 0.5 + 1e-9).astype(int)
         for cn, names in MOTIFS.items():

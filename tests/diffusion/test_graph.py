@@ -38,7 +38,7 @@ def test_edges_are_those_of_ase(seed: int, sizes: list[int]) -> None:
         theirs = np.column_stack([i, j, vector])
         assert ours.shape == theirs.shape
         ordered = [a[np.lexsort(np.round(a, 6).T)] for a in (ours, theirs)]
-        np.testing.assert_allclose(*ordered, atol=1e-8)
+        np.testing.assert_allclose(ordered[0], ordered[1], atol=1e-8)
         first += len(atoms)
 
 

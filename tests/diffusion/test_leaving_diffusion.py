@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ class Pull(Failing):
 Walk = tuple[ReverseDynamics, Atoms, Failing]
 
 
-def positions_walk(kind: str, **options: object) -> Walk:
+def positions_walk(kind: str, **options: Any) -> Walk:
     atoms = bulk("NaCl", "rocksalt", a=5.6)
     atoms.positions += np.random.default_rng(0).normal(scale=0.5, size=(2, 3))
     if kind.endswith("host"):
@@ -92,7 +93,7 @@ def positions_walk(kind: str, **options: object) -> Walk:
     return ReverseDiffusion(atoms, model, settings=settings, rng=rng, **options), atoms, model
 
 
-def joint_walk(kind: str, **options: object) -> Walk:
+def joint_walk(kind: str, **options: Any) -> Walk:
     atoms = Atoms("X2", cell=[3.1, 3.2, 3.3], pbc=True, positions=[(0, 0, 0), (1.5, 1.6, 1.7)])
     if kind == "host":
         atoms.numbers[0] = 11
@@ -123,7 +124,7 @@ def state(atoms: Atoms) -> tuple[object, ...]:
     return (atoms.numbers.tolist(), atoms.positions.tolist(), atoms.cell.array.tolist())
 
 
-def watched(name: str, **options: object) -> tuple[Walk, list[tuple[object, ...]]]:
+def watched(name: str, **options: Any) -> tuple[Walk, list[tuple[object, ...]]]:
     """A walk, and what an observer sees of it."""
     dynamics, atoms, model = WALKS[name](**options)
     frames: list[tuple[object, ...]] = []

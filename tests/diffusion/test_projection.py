@@ -7,9 +7,11 @@ from ase.constraints import FixAtoms, FixCartesian, FixSymmetry
 from ase.spacegroup import crystal
 from ase.spacegroup.symmetrize import symmetrize_rank1
 from scipy import stats
+from torch import Tensor
 
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.projection import (
+    Projection,
     build_projection,
     read_constraints,
     require_crystal,
@@ -27,7 +29,7 @@ CRYSTALS = {
 }
 
 
-def symmetric_crystal(name, *, primitive=False):
+def symmetric_crystal(name: str, *, primitive: bool = False) -> Atoms:
     """A crystal of that space group, turned and moved off the origin, with its FixSymmetry."""
     number, basis, cellpar, _ = CRYSTALS[name]
     symbols = ["Si", "Li"][: len(basis)]
@@ -38,14 +40,16 @@ def symmetric_crystal(name, *, primitive=False):
     return atoms
 
 
-def matrix(projection, n):
+def matrix(projection: Projection, n: int) -> Tensor:
     """The projector written out, by its action on unit vectors."""
     columns = [projection(unit.reshape(n, 3)).reshape(-1) for unit in torch.eye(3 * n).double()]
     return torch.stack(columns, dim=1)
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
-def test_projector_is_orthogonal_and_has_the_degrees_of_freedom_of_the_wyckoff_positions(name):
+def test_projector_is_orthogonal_and_has_the_degrees_of_freedom_of_the_wyckoff_positions(
+    name: str,
+) -> None:
     atoms = symmetric_crystal(name, primitive=True)
     projection = build_projection([atoms], [read_constraints(atoms)])
     p = matrix(projection, len(atoms))
@@ -56,7 +60,7 @@ def test_projector_is_orthogonal_and_has_the_degrees_of_freedom_of_the_wyckoff_p
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
-def test_projection_equals_ase_symmetrisation_also_in_a_batch(name):
+def test_projection_equals_ase_symmetrisation_also_in_a_batch(name: str) -> None:
     atoms = symmetric_crystal(name)
     plain = Atoms("LiO", positions=[[0, 0, 0], [1, 1, 1]], cell=[3, 3, 3], pbc=True)
     batch = [plain, atoms, plain]
@@ -72,24 +76,25 @@ def test_projection_equals_ase_symmetrisation_also_in_a_batch(name):
     assert np.array_equal(projected[[0, 1, -2, -1]], vectors[[0, 1, -2, -1]])
 
 
-def test_slightly_broken_positions_are_put_on_the_symmetric_set_exactly():
+def test_slightly_broken_positions_are_put_on_the_symmetric_set_exactly() -> None:
     atoms = symmetric_crystal("P2_1/c")
     atoms.positions += np.random.default_rng(1).normal(scale=0.01, size=(len(atoms), 3))
     constraints = read_constraints(atoms)
+    assert constraints.symmetry is not None
     assert np.abs(constraints.symmetry.misfit(atoms.positions, atoms.cell.array)).max() > 1e-3
     mended = symmetrised_positions(atoms, constraints)
     assert np.abs(constraints.symmetry.misfit(mended, atoms.cell.array)).max() < 1e-12
     assert np.abs(mended - atoms.positions).max() < 0.05
 
 
-def test_positions_without_the_symmetry_of_their_constraint_are_refused():
+def test_positions_without_the_symmetry_of_their_constraint_are_refused() -> None:
     atoms = symmetric_crystal("P2_1/c")
     atoms.positions[0] += 0.5
     with pytest.raises(ConstraintError, match="miss the symmetry"):
         symmetrised_positions(atoms, read_constraints(atoms))
 
 
-def test_only_fix_atoms_and_one_fix_symmetry_are_known():
+def test_only_fix_atoms_and_one_fix_symmetry_are_known() -> None:
     atoms = bulk("Cu", cubic=True)
     atoms.set_constraint(FixCartesian(0, (True, False, False)))
     with pytest.raises(ConstraintError, match="FixCartesian: it knows FixAtoms"):
@@ -100,7 +105,7 @@ def test_only_fix_atoms_and_one_fix_symmetry_are_known():
         read_constraints(atoms)
 
 
-def test_fixed_atoms_must_be_whole_orbits():
+def test_fixed_atoms_must_be_whole_orbits() -> None:
     atoms = symmetric_crystal("P2_1/c")
     silicon = [i for i, s in enumerate(atoms.symbols) if s == "Si"]
     symmetry = atoms.constraints[0]
@@ -111,7 +116,7 @@ def test_fixed_atoms_must_be_whole_orbits():
         read_constraints(atoms)
 
 
-def test_a_symmetry_made_for_other_atoms_is_refused():
+def test_a_symmetry_made_for_other_atoms_is_refused() -> None:
     atoms = symmetric_crystal("P2_1/c")
     other = bulk("Cu", cubic=True)
     other.set_constraint(atoms.constraints)
@@ -123,12 +128,12 @@ def test_a_symmetry_made_for_other_atoms_is_refused():
     "atoms",
     [Atoms("H2O"), Atoms(cell=[1, 1, 1], pbc=True), Atoms("H", cell=[4, 4, 4], pbc=(1, 1, 0))],
 )
-def test_what_is_not_a_crystal_is_refused(atoms):
+def test_what_is_not_a_crystal_is_refused(atoms: Atoms) -> None:
     with pytest.raises(RequestError, match="not a crystal"):
         require_crystal(atoms)
 
 
-def test_randomised_positions_are_uniform_and_leave_the_host():
+def test_randomised_positions_are_uniform_and_leave_the_host() -> None:
     cell = [[3, 0, 0], [1, 4, 0], [0, 1, 5]]
     atoms = Atoms("SiLi", positions=[[0.1, 0.2, 0.3], [1, 2, 2]], cell=cell, pbc=True)
     atoms.set_constraint(FixAtoms([0]))
@@ -141,7 +146,7 @@ def test_randomised_positions_are_uniform_and_leave_the_host():
     assert all(a.constraints for a in drawn)
 
 
-def test_randomised_positions_are_uniform_on_a_diagonal_mirror():
+def test_randomised_positions_are_uniform_on_a_diagonal_mirror() -> None:
     # An average of two uniform numbers would be triangular on (x, x, z).
     atoms = crystal("Si", [(0.21, 0.21, 0.1)], spacegroup=99, cellpar=[5, 5, 6, 90, 90, 90])
     atoms += crystal("Li", [(0.1, 0.33, 0.4)], spacegroup=99, cellpar=[5, 5, 6, 90, 90, 90])
@@ -152,5 +157,6 @@ def test_randomised_positions_are_uniform_on_a_diagonal_mirror():
     for values in (frac[:, 0, 0] % 1, frac[:, 0, 2] % 1, frac[:, 4, 0] % 1, frac[:, 4, 1] % 1):
         assert stats.kstest(values, "uniform").pvalue > 1e-3
     symmetry = read_constraints(atoms).symmetry
+    assert symmetry is not None
     worst = max(np.abs(symmetry.misfit(a.positions, a.cell.array)).max() for a in drawn)
     assert worst < 1e-10

@@ -93,7 +93,7 @@ def test_a_damaged_checkpoint_is_refused(
     if damage in ("list", "parts", "mixed"):
         path.write_bytes(whole)
         stored = torch.load(path, weights_only=True)
-        other = {"kind": "score" if kind == "joint" else "joint", "noise": {}}
+        other: dict[str, Any] = {"kind": "score" if kind == "joint" else "joint", "noise": {}}
         changed: dict[str, Any] = {
             "list": [1, 2],
             "parts": {key: value for key, value in stored.items() if key != "optimiser"},

@@ -207,11 +207,20 @@ def test_interrupt_of_the_whole_group_is_quiet(tmp_path: Path) -> None:
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     # A signal that comes just before Python begins to wait for a lock does not wake it up.
-    time.sleep(0.5)
+    wait_until_asleep(parent.pid)
     os.killpg(parent.pid, signal.SIGINT)
     stdout, stderr = parent.communicate(timeout=30)
     assert (stdout, stderr, parent.returncode) == ("stopped\n", "", 0)
     assert ends(worker)
+
+
+def wait_until_asleep(pid: int) -> None:
+    """Until a process was found waiting ten times in a row, and not running or about to run."""
+    status, asleep = Path(f"/proc/{pid}/status"), 0
+    while asleep < 10:
+        time.sleep(0.05)
+        # Where the system does not tell, half a second has to do.
+        asleep = asleep + 1 if not status.exists() or "State:\tS" in status.read_text() else 0
 
 
 def ends(pid: int) -> bool:

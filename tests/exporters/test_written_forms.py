@@ -148,7 +148,7 @@ def fuse(folder: Path) -> list[Atoms]:
 
 
 def agox(folder: Path) -> list[Atoms]:
-    seeds = ase.io.read(folder / "seeds.extxyz", ":")
+    seeds: list[Atoms] = ase.io.read(folder / "seeds.extxyz", ":")
     assert len({a.get_chemical_formula() for a in seeds}) == 1
     for name in ("run_agox.py", "calculator.py"):
         compile((folder / name).read_text(), name, "exec")
@@ -184,7 +184,7 @@ def gasp(folder: Path) -> list[Atoms]:
 
 def magus(folder: Path) -> list[Atoms]:
     deck = YAML(typ="safe").load((folder / "input.yaml").read_text())
-    seeds = ase.io.read(folder / "Seeds" / "seeds_1.traj", ":", format="traj")
+    seeds: list[Atoms] = ase.io.read(folder / "Seeds" / "seeds_1.traj", ":", format="traj")
     for atoms in seeds:
         assert deck["min_n_atoms"] <= len(atoms) <= deck["max_n_atoms"]
         counts = [sum(atoms.symbols == e) for e in deck["symbols"]]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +21,10 @@ from gencsp.filters.deck import FilterDeck
 from gencsp.filters.hull_energy import HullEnergy
 from gencsp.filters.plots import Distributions, draw_survival
 from gencsp.filters.rows import row_writer
-from gencsp.io.pools import InMemory, Unreadable
+from gencsp.io.pools import InMemory, PoolMember, Unreadable
 
-STAGES = (
+Stages = tuple[tuple[str, dict[str, object]], ...]
+STAGES: Stages = (
     ("distances", {"minimum": 1.8}),
     ("compactness", {}),
     ("complexity", {"minimum": 1.2}),
@@ -33,8 +36,8 @@ def pool() -> list[Atoms]:
     return [*known().values(), uneven(1), uneven(1), Atoms("Li", cell=[1, 5, 5], pbc=True)]
 
 
-def judged(workers: int = 1, stages=STAGES) -> list[Judged]:  # type: ignore[no-untyped-def]
-    pieces = [InMemory(f"s{n}", atoms) for n, atoms in enumerate(pool())]
+def judged(workers: int = 1, stages: Stages = STAGES) -> list[Judged]:
+    pieces: list[PoolMember] = [InMemory(f"s{n}", atoms) for n, atoms in enumerate(pool())]
     pieces.insert(2, Unreadable("broken", "broken is broken."))
     with ThisProcess() if workers == 1 else LocalProcesses(workers) as executor:
         return list(judge_pool(pieces, Funnel(stages), executor=executor, workers=workers))
@@ -160,7 +163,10 @@ def test_deck(tmp_path: Path) -> None:
 def test_call_for_scripts() -> None:
     salt, caesium = known()["MgO"], known()["CsCl"]
     salt.info["structure_id"] = "salt"
-    given = [{"name": "distances"}, {"name": "compactness", "high": 0.9}]
+    given: list[str | Mapping[str, Any]] = [
+        {"name": "distances"},
+        {"name": "compactness", "high": 0.9},
+    ]
     made = list(gencsp.filter([salt, caesium], filters=given))
     assert [a.info["filter_survived"] for a in made] == [True, False]
     assert made[0].info["filter_source"] == "salt"

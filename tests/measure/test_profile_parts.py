@@ -11,6 +11,6 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "profile_runs.py"
 
 
 @pytest.mark.parametrize(("part", "module", "names"), runpy.run_path(str(SCRIPT))["PARTS"])
-def test_profiled_functions_exist(part, module, names):
+def test_profiled_functions_exist(part: str, module: str, names: tuple[str, ...]) -> None:
     home = importlib.import_module(module)
     assert all(callable(attrgetter(name)(home)) for name in names), part

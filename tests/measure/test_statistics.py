@@ -39,6 +39,6 @@ def test_bootstrap_interval_covers_the_median_about_as_often_as_it_says() -> Non
     rng = np.random.default_rng(0)
     hits = 0
     for _ in range(100):
-        low, high = bootstrap_interval(rng.normal(size=40), rng=rng, resamples=200)
+        low, high = bootstrap_interval(rng.normal(size=40).tolist(), rng=rng, resamples=200)
         hits += low <= 0 <= high
     assert 85 <= hits <= 100

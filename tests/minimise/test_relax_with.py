@@ -148,7 +148,7 @@ def test_quasi_newton_gets_there_in_fewer_steps(seed: int) -> None:
     assert newton.energy_per_atom == pytest.approx(fire.energy_per_atom, abs=2e-3)
 
 
-class Toy(Calculator):
+class Toy(Calculator):  # type: ignore[misc]
     """A calculator whose energy grows with the volume: any cell collapses under it."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]

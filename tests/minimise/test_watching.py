@@ -70,7 +70,9 @@ def test_one_file_for_several_structures_is_refused_before_work(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_log_has_a_line_for_each_step(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_log_has_a_line_for_each_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = list(relax([silicon(1), silicon(2)], logfile=tmp_path / "relax.log"))
     lines = (tmp_path / "relax.log").read_text().splitlines()
     assert lines[0].split() == ["Structure", "Step", "Time", "Energy", "fmax"]

@@ -125,6 +125,7 @@ def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Pa
     assert "twist" in told
     ranked = ase.io.read(tmp_path / "run" / "ranked.extxyz", ":")
     manifest = read_manifest(tmp_path / "run")
+    assert manifest is not None
     assert str(manifest["potential"]).startswith("morse-")
     assert manifest["relax_minimiser"] == "descent"
     assert manifest["moves"] == ["twist:angle=20.0", "rattle"]

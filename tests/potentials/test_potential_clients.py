@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from client_environments import environment, run
@@ -46,12 +47,14 @@ print(json.dumps({
 """
 
 
-def compared(place: Path, folder: Path, name: str) -> dict[str, object]:
+def compared(place: Path, folder: Path, name: str) -> dict[str, Any]:
     (folder / "compare.py").write_text(COMPARE)
-    return json.loads(run(place, folder, "python", "compare.py", name).splitlines()[-1])
+    said = run(place, folder, "python", "compare.py", name).splitlines()[-1]
+    found: dict[str, Any] = json.loads(said)
+    return found
 
 
-def check(found: dict[str, object]) -> None:
+def check(found: dict[str, Any]) -> None:
     """The calculator's own numbers; and a stress that is the derivative of the energy, in eV/Å³."""
     assert found["energy"] == pytest.approx(found["ase_energy"], abs=1e-6)
     for ours, theirs in zip(found["forces"], found["ase_forces"], strict=True):

@@ -20,7 +20,7 @@ from gencsp.potentials.second_opinion import second_opinion
 RUNNER = CliRunner()
 
 
-class Shifted(EMT):
+class Shifted(EMT):  # type: ignore[misc]
     """EMT with an energy of its own for each number of atoms: it prefers larger cells."""
 
     def calculate(self, *arguments: object, **settings: object) -> None:

@@ -240,12 +240,12 @@ def test_the_dynamics_takes_the_steps_of_the_batch(model: JointModel) -> None:
     walk = JointReverseDiffusion(
         atoms, denoiser, settings=settings, rng=np.random.default_rng(4), logfile="-"
     )
-    times = []
+    times: list[float] = []
     walk.attach(lambda: times.append(walk.time))
     walk.run(3)
-    assert not walk.finished
+    halfway = walk.finished
     walk.run()
-    assert walk.finished
+    assert (halfway, walk.finished) == (False, True)
     assert times == pytest.approx([1 - i / 6 for i in range(7)])
     np.testing.assert_array_equal(atoms.numbers, expected.numbers)
     np.testing.assert_allclose(atoms.cell.array, expected.cell.array, atol=1e-9)

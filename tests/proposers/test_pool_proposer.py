@@ -7,6 +7,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.db import connect
 
@@ -19,7 +20,7 @@ SALT = bulk("NaCl", "rocksalt", a=5.6)
 REQUEST = Request(composition=Composition.parse("NaCl"), n=10, units=(1, 2, 4))
 
 
-def propose(*files: Path, n: int = 10) -> list[object]:
+def propose(*files: Path, n: int = 10) -> list[Atoms]:
     request = Request(composition=REQUEST.composition, n=n, units=REQUEST.units)
     return list(PoolProposer(files).propose(request, rng=np.random.default_rng(0)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,8 +99,8 @@ class Labelled:
             yield atoms
 
 
-def mix(**changes: object) -> list[str]:
-    values: dict[str, object] = {"composition": Composition.parse("Cu"), "n": 20}
+def mix(**changes: Any) -> list[str]:
+    values: dict[str, Any] = {"composition": Composition.parse("Cu"), "n": 20}
     mixed = MixedProposer(Labelled("s"), Labelled("g"), Labelled("u"))
     made = mixed.propose(Request(**(values | changes)), rng=np.random.default_rng(0))
     assert mixed.failures == 6

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import ase.db
 import pytest
@@ -20,7 +21,7 @@ from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.provenance import Provenance, Stage
 from gencsp.searches.cycle import CycleProgress, CycleSettings, cycle_manifest
-from gencsp.store import DiskStore, Finished, MemoryStore
+from gencsp.store import DiskStore, Finished, MemoryStore, Store
 from gencsp.symmetry.refinement import space_group
 
 MANIFEST = cycle_manifest(SETTINGS)
@@ -39,8 +40,20 @@ def of(store: MemoryStore, stage: Stage) -> list[Atoms]:
         atoms
         for task in store.tasks()
         if task.startswith(f"{stage}-")
-        for atoms in store.get(task).structures
+        for atoms in finished(store, task).structures
     ]
+
+
+def finished(store: Store, task: str) -> Finished:
+    found = store.get(task)
+    assert found is not None
+    return found
+
+
+def provenance_of(atoms: Atoms) -> Provenance:
+    found = Provenance.read(atoms)
+    assert found is not None
+    return found
 
 
 def test_the_stages_of_the_paper(reference: MemoryStore) -> None:
@@ -49,9 +62,7 @@ def test_the_stages_of_the_paper(reference: MemoryStore) -> None:
     assert [a.info["structure_id"] for a in generated] == [f"g{i:04d}" for i in range(10)]
     good = [a for a in relaxed if a.info["outcome"] == "converged"]
     assert 0 < len(good) < 10
-    assert [Provenance.read(a).parents for a in frameworks] == [
-        a.info["structure_id"] for a in good
-    ]
+    assert [provenance_of(a).parents for a in frameworks] == [a.info["structure_id"] for a in good]
     for framework in frameworks:
         assert str(framework.symbols) == "Si2"
         assert space_group(framework, symprec=1e-3).number == framework.info["space_group_number"]
@@ -59,13 +70,13 @@ def test_the_stages_of_the_paper(reference: MemoryStore) -> None:
     assert len(inpainted) == 3 * len(frameworks)
     hosts = {a.info["structure_id"]: a for a in frameworks}
     for atoms in inpainted:
-        provenance = Provenance.read(atoms)
+        provenance = provenance_of(atoms)
         assert (provenance.stage, provenance.seed) == (Stage.INPAINTED, 5)
         host = hosts[provenance.parents]
         assert (atoms.positions[:2] == host.positions).all()
         assert (atoms.cell == host.cell).all()
     refined = of(reference, Stage.REFINED)
-    assert {Provenance.read(a).parents for a in refined} <= {
+    assert {provenance_of(a).parents for a in refined} <= {
         a.info["structure_id"] for a in inpainted
     }
 
@@ -175,7 +186,7 @@ def test_killed_at_any_moment_and_resumed(
             atoms.info["structure_id"]
             for task in done
             if before and task.startswith(("relaxed", "refined"))
-            for atoms in before.get(task).structures
+            for atoms in finished(before, task).structures
         ]
         if before:
             before.close()
@@ -245,7 +256,7 @@ def test_refining_structures_from_elsewhere(reference: MemoryStore) -> None:
         ({"composition": Composition.parse("Si"), "guests": None}, RequestError, "one species"),
     ],
 )
-def test_settings_refuse(changes: dict[str, object], error: type[Exception], says: str) -> None:
+def test_settings_refuse(changes: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         CycleSettings(**{"composition": SETTINGS.composition, **changes})
 

@@ -90,7 +90,9 @@ def test_parents_are_what_was_relaxed_before(method: str) -> None:
 def test_walkers_step_from_where_they_are() -> None:
     for r in reference("hop").results:
         if r.atoms is not None and r.move not in ("seed", "random"):
-            parent = int(Provenance.read(r.atoms).parents[1:])
+            provenance = Provenance.read(r.atoms)
+            assert provenance is not None
+            parent = int(provenance.parents[1:])
             assert parent % SETTINGS.ahead == r.number % SETTINGS.ahead
 
 
@@ -130,9 +132,12 @@ def test_batches_relax_together_and_cost_one_transaction(monkeypatch: pytest.Mon
     store = MemoryStore()
     kept: list[int] = []
     finish_all = store.finish_all
-    monkeypatch.setattr(
-        store, "finish_all", lambda results: (kept.append(len(results)), finish_all(results))
-    )
+
+    def counted(results: Mapping[str, Finished]) -> None:
+        kept.append(len(results))
+        finish_all(results)
+
+    monkeypatch.setattr(store, "finish_all", counted)
     search = cheap_search("random", store, ThisProcess(), batch=4, ahead=8, budget=10)
     search.run()
     assert len(search.results) == 10
@@ -290,6 +295,7 @@ def test_stops() -> None:
     looking = cheap_search("random", MemoryStore(), ThisProcess())
     looking.ledger.targets = (wanted,)
     looking.run()
+    assert fits[0].atoms is not None
     assert looking.stopped == f"the target was reached by {fits[0].atoms.info['structure_id']}"
     assert len(looking.results) == fits[0].number + 1
 

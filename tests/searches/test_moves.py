@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from gencsp.minimise.restraints import Symmetry
 from gencsp.searches.moves import get_move, move_names
 from gencsp.searches.moves.base import Tools, hold_symmetry
 from gencsp.searches.moves.neighbour_group import cyclic_subgroup
+from gencsp.searches.moves.renoise import Renoise
 from gencsp.searches.moves.splice import AXES, OBLIQUE, join
 from gencsp.searches.moves.void import hole
 from gencsp.symmetry.refinement import space_group
@@ -41,7 +43,7 @@ PARENTS = (RUTILE, COLUMBITE)
 ALONE = [name for name in move_names() if not get_move(name).needs_model and name != "transmute"]
 
 
-def made(name: str, seed: int, parents: tuple[Atoms, ...] = PARENTS, **tools: object) -> Atoms:
+def made(name: str, seed: int, parents: tuple[Atoms, ...] = PARENTS, **tools: Any) -> Atoms:
     """The first child that comes of a move."""
     rng = np.random.default_rng(seed)
     move = get_move(name)
@@ -202,7 +204,7 @@ def test_renoised_crystals_come_back_to_what_the_model_knows(model: WrappedMixtu
     """From noise far below the distances between atoms every atom finds its own site."""
     rattled = RUTILE.copy()
     rattled.positions += np.random.default_rng(0).normal(scale=0.02, size=rattled.positions.shape)
-    move = type(get_move("renoise"))(least=0.2, most=0.3)
+    move = Renoise(least=0.2, most=0.3)
     for seed in range(4):
         child = move(
             (rattled,), rng=np.random.default_rng(seed), tools=Tools(score_model=Kept(model))

@@ -90,7 +90,8 @@ def test_an_error_of_the_disk_leaves_whole_tasks(
 def ase_write() -> Callable[..., Any]:
     import ase.db.core
 
-    return ase.db.core.Database.write
+    write: Callable[..., Any] = ase.db.core.Database.write
+    return write
 
 
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -170,12 +171,12 @@ class Barren:
 @pytest.mark.parametrize("kind", ["no pool", "empty pool", "barren proposer"])
 def test_seeds_that_give_nothing_cost_nothing(method: str, kind: str) -> None:
     """The other source makes up for them: as many relaxations, none of them lost."""
-    sources = {
+    sources: dict[str, tuple[PoolStarts | ProposerStarts, ...]] = {
         "no pool": (),
         "empty pool": (PoolStarts(name="pool", structures=()),),
         "barren proposer": (ProposerStarts(name="barren", make=Barren()),),
-    }[kind]
-    search = cheap_search(method, MemoryStore(), ThisProcess(), seeds=sources)
+    }
+    search = cheap_search(method, MemoryStore(), ThisProcess(), seeds=sources[kind])
     search.run()
     assert len(search.results) == BUDGET
     assert search.supply.taken.get("pool", 0) == search.supply.taken.get("barren", 0) == 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import gcd
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,14 +94,20 @@ def supply(*sources: PoolStarts | ProposerStarts, background: int = 4) -> StartS
     )
 
 
+def taken(supply: StartSupply, kind: str, *, needed: int) -> tuple[str, Any]:
+    start = supply.take(kind, needed=needed)
+    assert start is not None
+    return start
+
+
 def test_sources_take_turns_by_weight_and_the_background_fills_in() -> None:
     pool = pool_source("pool", [crystal(a=4.5 + k) for k in range(3)], LISI2, seed=0)
     made = supply(pool, ProposerStarts(name="few", make=Few(4), weight=3.0))
-    names = [made.take(SEED_STRUCTURE, needed=20)[0] for _ in range(8)]
+    names = [taken(made, SEED_STRUCTURE, needed=20)[0] for _ in range(8)]
     assert names.count("pool") == 2
     assert names.count("few") == 6
     empty = supply(PoolStarts(name="empty", structures=()))
-    assert [empty.take(SEED_STRUCTURE, needed=9)[0] for _ in range(3)] == ["other"] * 3
+    assert [taken(empty, SEED_STRUCTURE, needed=9)[0] for _ in range(3)] == ["other"] * 3
     nothing = supply(ProposerStarts(name="none", make=Few(0)), background=0)
     assert nothing.take(SEED_STRUCTURE, needed=3) is None
     assert nothing.take(RANDOM, needed=3) is None
@@ -109,7 +116,7 @@ def test_sources_take_turns_by_weight_and_the_background_fills_in() -> None:
 def test_blocks_are_the_same_however_much_is_needed() -> None:
     few, many = supply(), supply()
     for k in range(10):
-        one, other = few.take(RANDOM, needed=10 - k), many.take(RANDOM, needed=1000)
+        one, other = taken(few, RANDOM, needed=10 - k), taken(many, RANDOM, needed=1000)
         assert one[1].info["structure_id"] == other[1].info["structure_id"] == f"other-{k:05d}"
         assert (one[1].positions == other[1].positions).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ase.build import bulk
@@ -50,7 +51,7 @@ def thermo(material: str, counts: dict[str, float], energy: float, group: int) -
     }
 
 
-def materials_project(page: int = 2) -> Any:
+def materials_project(page: int = 2) -> Callable[[Asked], Answer]:
     """Its thermo and summary pages, at most ``page`` documents at once."""
 
     def answer(asked: Asked) -> Answer:

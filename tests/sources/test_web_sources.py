@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import ase.io
@@ -269,6 +270,9 @@ def test_optimade_entries_need_a_level_of_theory(tmp_path: Path) -> None:
 
 
 def test_optimade_in_a_circle_and_not_optimade() -> None:
+    def the_same(answer: Answer, _: Asked) -> Answer:
+        return answer
+
     def circle(asked: Asked) -> Answer:
         link = f"http://{asked.headers['host']}/v1/structures"
         return Answer({"data": [optimade_structure("1")], "links": {"next": link}})
@@ -280,7 +284,7 @@ def test_optimade_in_a_circle_and_not_optimade() -> None:
         (Answer({}, status=404), "no such page"),
     ):
         with (
-            serve(lambda _, answer=answer: answer) as served,
+            serve(partial(the_same, answer)) as served,
             pytest.raises(SourceError, match=problem),
         ):
             list(Optimade(served.url, web=QUICK).structures("x"))

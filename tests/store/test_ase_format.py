@@ -24,7 +24,7 @@ from gencsp.provenance import Provenance, Stage
 from gencsp.store import DiskStore, Finished, MemoryStore
 from gencsp.store.base import portable
 
-ODD: dict[str, Any] = {
+ODD: dict[Any, Any] = {
     "nothing": None,
     "nested": {"a": [1, 2.5, None], "b": {"c": "d"}, 3: (1, 2)},
     "vector": np.arange(3.0),

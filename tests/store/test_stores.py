@@ -26,9 +26,16 @@ from gencsp.errors import StoreError
 from gencsp.provenance import Provenance, Stage
 from gencsp.searches.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
+from gencsp.store.base import Manifest
 from gencsp.store.disk import read_manifest
 
-MANIFEST = {"formula": "Li5Si2", "seed": 3, "guests": ["Li"], "pressure": 0.0, "hull": None}
+MANIFEST: Manifest = {
+    "formula": "Li5Si2",
+    "seed": 3,
+    "guests": ["Li"],
+    "pressure": 0.0,
+    "hull": None,
+}
 
 
 def crystal(seed: int, **info: str | int | float | bool) -> Atoms:
@@ -257,7 +264,7 @@ def test_no_space_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         store.finish("first", Finished(structures=(crystal(1),)))
 
     def small(*args: object, **options: object) -> sqlite3.Connection:
-        connection = connect(*args, **options)  # type: ignore[call-overload]
+        connection: sqlite3.Connection = connect(*args, **options)  # type: ignore[call-overload]
         connection.execute("PRAGMA max_page_count = 1")
         return connection
 

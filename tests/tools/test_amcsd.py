@@ -4,23 +4,31 @@ import base64
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import amcsd
 import numpy as np
 import pytest
 from ase.spacegroup import Spacegroup, crystal
+from numpy.typing import ArrayLike, NDArray
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core.operations import SymmOp
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.composition import Composition
 
+#: formula, cell parameters, space group, labels, places, occupancies (all 1 where ``None``)
+Entry = tuple[
+    str, Sequence[float], int, list[str], Sequence[Sequence[float]], Sequence[float] | None
+]
 
-def stored(numbers):
+
+def stored(numbers: ArrayLike) -> str:
     return base64.b64encode(np.round(np.array(numbers) * 4e6).astype("<i4").tobytes()).decode()
 
 
-def as_text(rotation, shift):
+def as_text(rotation: NDArray[np.int64], shift: NDArray[np.float64]) -> str:
     rows = []
     for row, t in zip(rotation, shift, strict=True):
         letters = "".join(
@@ -30,11 +38,11 @@ def as_text(rotation, shift):
     return ",".join(rows)
 
 
-def operations(group):
+def operations(group: int) -> str:
     return json.dumps([as_text(*operation) for operation in Spacegroup(group).get_symop()])
 
 
-def made(path, *entries):
+def made(path: Path, *entries: Entry) -> Path:
     """A database of entries (formula, cell parameters, group, labels, places, occupancies)."""
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE spacegroups (id INTEGER, symmetry_xyz TEXT)")
@@ -56,12 +64,12 @@ SITES = [(0.4697, 0, 1 / 3), (0.4135, 0.2669, 0.4524)]
 PORTLANDITE = (3.589, 3.589, 4.911, 90, 90, 120)
 
 
-def read(path):
-    left_out = Counter()
+def read(path: Path) -> tuple[list[amcsd.Mineral], Counter[str]]:
+    left_out: Counter[str] = Counter()
     return list(amcsd.minerals(path, left_out)), left_out
 
 
-def test_quartz_is_what_ase_builds_of_the_same_sites(tmp_path):
+def test_quartz_is_what_ase_builds_of_the_same_sites(tmp_path: Path) -> None:
     entry = ("Si O2", QUARTZ, 152, ["SiT1", "O"], SITES, [1, 1])
     (mineral,), left_out = read(made(tmp_path / "minerals.db", entry))
     expected = crystal(["Si", "O"], SITES, spacegroup=152, cellpar=QUARTZ)
@@ -73,14 +81,14 @@ def test_quartz_is_what_ase_builds_of_the_same_sites(tmp_path):
     assert matcher.fit(*map(AseAtomsAdaptor.get_structure, (mineral.atoms, expected)))
 
 
-def test_deuterium_counts_as_hydrogen(tmp_path):
+def test_deuterium_counts_as_hydrogen(tmp_path: Path) -> None:
     places = [(0, 0, 0), (1 / 3, 2 / 3, 0.234), (1 / 3, 2 / 3, 0.426)]
     entry = ("Ca (O H)2", PORTLANDITE, 164, ["Ca", "O", "D"], places, None)
     (mineral,), _ = read(made(tmp_path / "minerals.db", entry))
     assert mineral.atoms.get_chemical_symbols().count("H") == 2
 
 
-def test_what_is_no_whole_crystal_is_counted_by_its_reason(tmp_path):
+def test_what_is_no_whole_crystal_is_counted_by_its_reason(tmp_path: Path) -> None:
     ca, oxygen = (0, 0, 0), (1 / 3, 2 / 3, 0.234)
     unusable = made(
         tmp_path / "minerals.db",
@@ -101,7 +109,7 @@ def test_what_is_no_whole_crystal_is_counted_by_its_reason(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["x,y,z", "1/2+x,-y,x-z", "-x+y, 0.25-y ,2/3+z", "-y,x-y,z+1/3"])
-def test_operations_are_those_that_pymatgen_reads(text):
+def test_operations_are_those_that_pymatgen_reads(text: str) -> None:
     rotation, shift = amcsd._operation(text)
     expected = SymmOp.from_xyz_str(text)
     np.testing.assert_allclose(rotation, expected.rotation_matrix)
@@ -109,6 +117,6 @@ def test_operations_are_those_that_pymatgen_reads(text):
 
 
 @pytest.mark.parametrize("text", ["x,y", "x,y,w", "x,y,2z"])
-def test_an_operation_that_cannot_be_read_is_refused(text):
+def test_an_operation_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(amcsd.Unusable):
         amcsd._operation(text)

@@ -1,9 +1,10 @@
 """Coverage counts the compounds on the hull of a table, and those of them that have a reference."""
 
 import gzip
+from pathlib import Path
 
 import pytest
-from reference_coverage import coverage, draw_stable, everyday, read_phases
+from reference_coverage import Phases, coverage, draw_stable, everyday, read_phases
 
 from gencsp.composition import Composition
 
@@ -29,21 +30,21 @@ Li4Si,,
 
 
 @pytest.fixture
-def phases(tmp_path):
+def phases(tmp_path: Path) -> Phases:
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(TABLE.encode()))
     return read_phases(path)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_sample_is_what_lies_on_the_hull(tmp_path, seed):
+def test_the_sample_is_what_lies_on_the_hull(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "energies.csv"
     path.write_text(ENERGIES)
     found = {Composition.parse(name).reduced for name in draw_stable(path, 10, seed)}
     assert found == {Composition.parse(name).reduced for name in ("LiSi", "Li4Si", "SiO2")}
 
 
-def test_the_sample_depends_on_the_seed_alone(tmp_path):
+def test_the_sample_depends_on_the_seed_alone(tmp_path: Path) -> None:
     first, second = tmp_path / "energies.csv", tmp_path / "reversed.csv"
     header, *rows = ENERGIES.splitlines()
     first.write_text(ENERGIES)
@@ -53,7 +54,7 @@ def test_the_sample_depends_on_the_seed_alone(tmp_path):
     assert len(samples.pop()) == 2
 
 
-def test_what_did_not_converge_covers_nothing(phases):
+def test_what_did_not_converge_covers_nothing(phases: Phases) -> None:
     sample = [Composition.parse(formula) for formula in ("Li4Si", "O2Si", "LiSi", "LiAlO2")]
     assert coverage(sample, phases) == {
         "all": "1 of 4",
@@ -62,7 +63,7 @@ def test_what_did_not_converge_covers_nothing(phases):
     }
 
 
-def test_everyday_compounds_are_asked_for_their_phase(phases, tmp_path):
+def test_everyday_compounds_are_asked_for_their_phase(phases: Phases, tmp_path: Path) -> None:
     path = tmp_path / "everyday.csv"
     path.write_text("formula,space_group,name\nSiO2,152,quartz\nSiO2,136,stishovite\nLiF,225,\n")
     found = everyday(path, phases)

@@ -4,7 +4,9 @@ import csv
 import gzip
 import json
 from collections import Counter
+from collections.abc import Iterable
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,11 +28,16 @@ CSCL_LIKE = bulk("NaCl", "cesiumchloride", a=3.4)
 MAGNESIA = bulk("MgO", "rocksalt", a=4.3)
 
 
-def candidates(*rows):
+def candidates(*rows: tuple[str, str, Atoms, float | None]) -> list[Candidate]:
     return [Candidate(source, name, atoms, stability) for source, name, atoms, stability in rows]
 
 
-def order(found, *, known=(), first=()):
+def order(
+    found: Iterable[Candidate],
+    *,
+    known: Iterable[tuple[Composition, int]] = (),
+    first: Iterable[str] = (),
+) -> list[str]:
     queue = ordered(
         examine(found, 200),
         known=known,
@@ -40,7 +47,7 @@ def order(found, *, known=(), first=()):
 
 
 @pytest.fixture
-def queue(tmp_path):
+def queue(tmp_path: Path) -> Path:
     found = candidates(
         (OQMD_ICSD, "salt", SALT, 0.0),
         (MATERIALS_PROJECT, "magnesia", MAGNESIA, 0.0),
@@ -51,7 +58,7 @@ def queue(tmp_path):
     return path
 
 
-def test_everyday_then_stable_then_the_others_then_repeats():
+def test_everyday_then_stable_then_the_others_then_repeats() -> None:
     salt = Composition.parse("NaCl").reduced
     found = candidates(
         (OQMD_ICSD, "repeats a reference", SALT, -0.1),
@@ -73,7 +80,9 @@ def test_everyday_then_stable_then_the_others_then_repeats():
     ]
 
 
-def test_of_one_formula_the_most_stable_crystal_is_first_whatever_the_order_of_the_sources():
+def test_of_one_formula_the_most_stable_crystal_is_first_whatever_the_order_of_the_sources() -> (
+    None
+):
     found = candidates(
         (OQMD_ICSD, "higher", CSCL_LIKE, 0.04),
         (MATERIALS_PROJECT, "lowest", SALT, 0.0),
@@ -84,12 +93,12 @@ def test_of_one_formula_the_most_stable_crystal_is_first_whatever_the_order_of_t
     assert {tuple(order(given)) for given in permutations(found)} == {tuple(expected)}
 
 
-def test_cells_beyond_the_limit_are_left_out():
+def test_cells_beyond_the_limit_are_left_out() -> None:
     found = candidates((OQMD_ICSD, "large", SALT * (2, 2, 2), 0.0), (OQMD_ICSD, "small", SALT, 0.0))
     assert [item.candidate.source_id for item in examine(found, 15)] == ["small"]
 
 
-def test_a_queue_reads_back_as_it_was_written(queue):
+def test_a_queue_reads_back_as_it_was_written(queue: Path) -> None:
     first, *_ = items = list(read_queue(queue))
     assert Counter(item.formula.formula for item in items) == {"NaCl": 2, "MgO": 1}
     assert (first.candidate.source_id, first.space_group) == ("magnesia", 225)
@@ -103,7 +112,7 @@ def test_a_queue_reads_back_as_it_was_written(queue):
     assert copy.read_bytes() == queue.read_bytes()
 
 
-def test_a_cell_becomes_primitive_and_stays_the_same_crystal():
+def test_a_cell_becomes_primitive_and_stays_the_same_crystal() -> None:
     cubic = bulk("NaCl", "rocksalt", a=5.5, cubic=True)
     smaller = primitive(cubic)
     assert (len(cubic), len(smaller)) == (8, 2)
@@ -113,7 +122,7 @@ def test_a_cell_becomes_primitive_and_stays_the_same_crystal():
     assert primitive(smaller) is smaller
 
 
-def test_extxyz_rows_carry_source_and_stability(tmp_path):
+def test_extxyz_rows_carry_source_and_stability(tmp_path: Path) -> None:
     path = tmp_path / "rows.extxyz"
     facts = [
         {"source": "Materials Project", "material_id": "mp-1", "energy_above_hull": 0.02},
@@ -127,7 +136,9 @@ def test_extxyz_rows_carry_source_and_stability(tmp_path):
     assert found == [("Materials Project", "mp-1", 0.02), ("OQMD", "oqmd-2", -1.0)]
 
 
-def test_killed_in_the_middle_of_a_line_it_goes_on_to_the_same_table(queue, tmp_path):
+def test_killed_in_the_middle_of_a_line_it_goes_on_to_the_same_table(
+    queue: Path, tmp_path: Path
+) -> None:
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     relax_queue(queue, whole)
     protocol, *lines = whole.read_text().splitlines(keepends=True)
@@ -146,14 +157,14 @@ def test_killed_in_the_middle_of_a_line_it_goes_on_to_the_same_table(queue, tmp_
     assert cut.read_bytes() == before
 
 
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.jsonl"
     open_checkpoint(path, {"fmax": 0.05})
     with pytest.raises(SystemExit, match=r"0\.05"):
         open_checkpoint(path, {"fmax": 0.1})
 
 
-def test_rows_say_what_was_relaxed_and_where_it_went(queue, tmp_path):
+def test_rows_say_what_was_relaxed_and_where_it_went(queue: Path, tmp_path: Path) -> None:
     broken = Candidate(OQMD_ICSD, "atoms far apart", Atoms("Ar", cell=[30] * 3, pbc=True), 0.0)
     items = [*read_queue(queue), *examine([broken], 200)]
     write_queue(queue, items)
@@ -188,7 +199,9 @@ def test_rows_say_what_was_relaxed_and_where_it_went(queue, tmp_path):
     assert again.energy / 2 == pytest.approx(salt.energy_per_atom, abs=1e-4)
 
 
-def test_the_table_of_what_converged_is_one_that_the_hull_reads(queue, tmp_path):
+def test_the_table_of_what_converged_is_one_that_the_hull_reads(
+    queue: Path, tmp_path: Path
+) -> None:
     checkpoint = tmp_path / "relaxed.jsonl"
     relax_queue(queue, checkpoint)
     export(checkpoint, queue, tmp_path)

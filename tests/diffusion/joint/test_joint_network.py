@@ -88,6 +88,7 @@ def test_what_a_crystal_shows_is_likelier_where_species_are_hidden() -> None:
     numbers = torch.tensor([HIDDEN, 3, 8, 3, HIDDEN])
     state = replace(state, numbers=numbers)
     t = torch.tensor([0.6], dtype=torch.float64)
+    assert isinstance(net.shown, nn.Linear)
     with torch.no_grad():
         nn.init.zeros_(net.shown.weight)
         net.shown.bias.copy_(torch.tensor([0.0, 0.0]))
@@ -215,7 +216,7 @@ def test_compactness_loss_is_zero_for_a_perfect_network(
     perfect = torch.nn.Module()
     logits = torch.zeros(len(clean.owner), 95)
     answer = JointOutput(noised.score.float(), noised.velocity.float(), logits)
-    perfect.forward = lambda *_: answer  # type: ignore[method-assign]
+    perfect.forward = lambda *_: answer
     terms = objective.terms(perfect, noised, clean, FREE, torch.device("cpu"))
     for term in terms:
         assert float(term.abs().max()) < 1e-5

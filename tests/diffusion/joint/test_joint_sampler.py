@@ -1,5 +1,6 @@
 """The joint sampler against a distribution whose denoiser is known exactly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ from ase.build import bulk
 from ase.constraints import FixAtoms, FixSymmetry
 from scipy.stats import binomtest, kstest
 
-from gencsp.diffusion.joint.guidance import ClassifierFree, EnergyGuided
+from gencsp.diffusion.joint.guidance import ClassifierFree, Denoiser, EnergyGuided
 from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, wrapped_score
 from gencsp.diffusion.joint.sampler import (
     JointSamplerSettings,
@@ -278,7 +279,7 @@ class Spring:
 
     stiffness: float = 40.0
 
-    def pull(self, structures: list[Atoms]) -> tuple[torch.Tensor, torch.Tensor]:
+    def pull(self, structures: Sequence[Atoms]) -> tuple[torch.Tensor, torch.Tensor]:
         forces = np.zeros((2 * len(structures), 3))
         for i, atoms in enumerate(structures):
             frac = atoms.get_scaled_positions(wrap=False)
@@ -292,10 +293,11 @@ def test_a_potential_moves_samples_towards_its_minimum() -> None:
     start = Atoms(numbers=SPECIES[0], cell=[3, 3, 3], positions=np.zeros((2, 3)), pbc=True)
     settings = JointSamplerSettings(steps=60)
     distance = {}
-    for name, denoiser in {
+    denoisers: dict[str, Denoiser] = {
         "free": TwoCrystals(),
         "guided": EnergyGuided(TwoCrystals(), Spring(), temperature=0.2, longest=100.0),
-    }.items():
+    }
+    for name, denoiser in denoisers.items():
         made = sample(denoiser, [start] * 60, settings=settings, rngs=rngs(60))
         frac = np.array([a.get_scaled_positions() for a in made])
         d = frac[:, 1, 0] - frac[:, 0, 0] - float(OFFSET[0])
@@ -327,12 +329,13 @@ class Linear(torch.nn.Module):
 def test_classifier_free_guidance_is_eq_7(weight: float) -> None:
     from gencsp.diffusion.joint.conditions import PropertyScale
     from gencsp.diffusion.joint.model import JointModel
+    from gencsp.diffusion.joint.sizes import CellSizes
     from gencsp.diffusion.training.joint_objective import JointObjective
 
     objective = JointObjective(
         process=JointProcess(scale=SCALE), properties=PropertyScale((0.0,) * 4, (1.0,) * 4)
     )
-    model = JointModel(Linear(), objective, {2: 1}, "none")
+    model = JointModel(Linear(), objective, CellSizes({2: 1}), "none")
     state = JointState(
         torch.tensor([0, 0, 0, 8]),
         torch.rand(4, 3, generator=torch.Generator().manual_seed(0)).double(),

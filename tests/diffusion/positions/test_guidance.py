@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
-from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.batch import CrystalBatch, ScoreModel
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.positions.guidance import EnergyGuidedScore
 from gencsp.diffusion.positions.sampler import SamplerSettings, sample
@@ -80,10 +80,11 @@ def test_guided_samples_lie_lower() -> None:
     settings = SamplerSettings(steps=60, sigma_max=0.6, corrector_steps=1, langevin="noise-level")
     potential = CalculatorPotential(LennardJones(sigma=3.4, epsilon=0.01, rc=8.0))
     energies = {}
-    for name, model in {
+    models: dict[str, ScoreModel] = {
         "free": Still(),
         "guided": EnergyGuidedScore(Still(), potential, temperature=0.005, onset=1.0),
-    }.items():
+    }
+    for name, model in models.items():
         starts = [randomise(cell, rng=np.random.default_rng(k)) for k in range(4)]
         rngs = [np.random.default_rng([7, k]) for k in range(4)]
         made = sample(model, starts, settings=settings, rngs=rngs)

@@ -1,16 +1,20 @@
 """Inpainting around hosts, with and without symmetry."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.constraints import FixAtoms, FixSymmetry
 from ase.spacegroup import crystal
+from numpy.typing import NDArray
 from scipy import stats
 
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.positions.inpainting import Host, jump_back_variance
-from gencsp.diffusion.positions.sampler import SamplerSettings, sample
+from gencsp.diffusion.positions.run import Run
+from gencsp.diffusion.positions.sampler import SamplerSettings, State, sample
 from gencsp.diffusion.positions.schedule import noise_levels
 from gencsp.diffusion.projection import read_constraints
 from gencsp.testing import WrappedMixture
@@ -20,11 +24,11 @@ CELL = np.diag([4.0, 4.0, 4.0])
 SPREAD = 0.3
 
 
-def generators(n, seed):
+def generators(n: int, seed: int) -> list[np.random.Generator]:
     return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n)]
 
 
-def chain():
+def chain() -> tuple[WrappedMixture, Atoms]:
     """Host and guest that move along x together, and an Atoms whose host is off the middle.
 
     Three components 0.5 Å apart with a spread of 0.3 Å: two correlated, nearly Gaussian atoms.
@@ -42,35 +46,40 @@ def chain():
     return model, atoms
 
 
-def conditional_cdf(model, atoms):
+def conditional_cdf(
+    model: WrappedMixture, atoms: Atoms
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """Cumulative distribution of the guest's x, given the host."""
     weights = model.component_weights(
         torch.from_numpy(atoms.positions)[None], 0.0, torch.tensor([True, False])
     )[0]
     places = model.sites[:, 1, 0]
 
-    def cdf(x):
-        return sum(
+    def cdf(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts = [
             float(w) * stats.norm.cdf(x, float(m), SPREAD)
             for w, m in zip(weights, places, strict=True)
-        )
+        ]
+        return np.asarray(np.sum(parts, axis=0))
 
     return cdf
 
 
-def inpaint_many(model, atoms, settings, n=200):
+def inpaint_many(
+    model: WrappedMixture, atoms: Atoms, settings: SamplerSettings, n: int = 200
+) -> list[Atoms]:
     rngs = generators(n, 5)
     starts = [randomise(atoms, rng=rng) for rng in rngs]
     return sample(model, starts, settings=settings, rngs=rngs)
 
 
-def guests(model, results):
+def guests(model: WrappedMixture, results: Sequence[Atoms]) -> NDArray[np.float64]:
     """Deviation of the guest from the middle site in Å, wrapped, shape (n, 3)."""
     off = np.stack([a.positions[1] for a in results]) - model.sites[1, 1].numpy()
-    return off - 4.0 * np.round(off / 4.0)
+    return np.asarray(off - 4.0 * np.round(off / 4.0))
 
 
-def test_guests_follow_the_conditional_distribution_when_resampled():
+def test_guests_follow_the_conditional_distribution_when_resampled() -> None:
     model, atoms = chain()
     settings = SamplerSettings(
         steps=30, sigma_min=0.01, snr=0.2, langevin="noise-level", resampling=10
@@ -91,7 +100,7 @@ def test_guests_follow_the_conditional_distribution_when_resampled():
 
 
 @pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_each_host_gets_its_own_guest(kind):
+def test_each_host_gets_its_own_guest(kind: str) -> None:
     # Two hosts 2 Å apart, each with one guest site. Replacement alone cannot bring every guest to
     # its site: some settle while the noise still hides which host it is. Chance would be a half.
     hosts, sites = [[0.5, 0.5, 0.5], [2.5, 0.5, 0.5]], [[1.5, 3.0, 2.0], [3.5, 1.5, 3.0]]
@@ -112,12 +121,12 @@ def test_each_host_gets_its_own_guest(kind):
 
 
 @pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_host_atoms_end_where_they_were(kind):
+def test_host_atoms_end_where_they_were(kind: str) -> None:
     model, atoms = chain()
     settings = SamplerSettings(kind=kind, steps=20, sigma_min=0.001, resampling=2)
     before_last = []
 
-    def watch(_process, state):
+    def watch(_process: Run, state: State) -> None:
         if state.level == settings.steps - 1:
             before_last.append(state.positions[::2].numpy())
 
@@ -130,12 +139,12 @@ def test_host_atoms_end_where_they_were(kind):
     assert stats.kstest(off.ravel(), "norm").pvalue > P_MIN
 
 
-def test_hosts_are_noised_to_every_level():
+def test_hosts_are_noised_to_every_level() -> None:
     model, atoms = chain()
     settings = SamplerSettings(steps=6, sigma_min=0.01, resampling=3)
     seen = {}
 
-    def watch(process, state):
+    def watch(process: Run, state: State) -> None:
         seen[process.levels[state.level]] = state.positions[::2].numpy() - atoms.positions[0]
 
     sample(model, [atoms] * 200, settings=settings, rngs=generators(200, 8), callback=watch)
@@ -145,7 +154,7 @@ def test_hosts_are_noised_to_every_level():
             assert stats.kstest(off.ravel() / sigma, "norm").pvalue > P_MIN / 7
 
 
-def test_put_back_is_equations_7_and_8():
+def test_put_back_is_equations_7_and_8() -> None:
     x, x0, z = torch.randn(3, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([True, False, True, False])
     out = Host(mask, x0).put_back(x, z, 0.7)
@@ -153,7 +162,7 @@ def test_put_back_is_equations_7_and_8():
     assert torch.allclose(out[::2], x0[::2] + 0.7 * z[::2])
 
 
-def test_marginal_jump_back_restores_the_noise_of_the_level():
+def test_marginal_jump_back_restores_the_noise_of_the_level() -> None:
     levels = noise_levels(6, sigma_min=0.01, sigma_max=2.0)
     for t in range(6):
         jump = jump_back_variance(levels, t, "marginal")
@@ -165,7 +174,7 @@ def test_marginal_jump_back_restores_the_noise_of_the_level():
 
 
 @pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_symmetric_inpainting_keeps_host_and_space_group(kind):
+def test_symmetric_inpainting_keeps_host_and_space_group(kind: str) -> None:
     atoms = crystal(
         ["Si", "Li"], [(0.1, 0.2, 0.3), (0.4, 0.15, 0.8)], spacegroup=14,
         cellpar=[4, 4.5, 5, 90, 100, 90],
@@ -179,9 +188,10 @@ def test_symmetric_inpainting_keeps_host_and_space_group(kind):
     ]
     model = WrappedMixture.around(sites, spread=0.2, sigma_max=2.5)
     symmetry = read_constraints(atoms).symmetry
+    assert symmetry is not None
     worst = []
 
-    def watch(_process, state):
+    def watch(_process: Run, state: State) -> None:
         misfit = symmetry.misfit(state.positions.numpy(), atoms.cell.array)
         worst.append(np.abs(misfit).max())
 

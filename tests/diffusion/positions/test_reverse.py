@@ -1,6 +1,8 @@
 """ReverseDiffusion: the batched path seen as an ASE dynamics."""
 
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from gencsp.diffusion.networks import build_network
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.positions.model import NetworkScoreModel
 from gencsp.diffusion.positions.reverse import ReverseDiffusion
-from gencsp.diffusion.positions.sampler import SamplerSettings, sample
+from gencsp.diffusion.positions.run import Run
+from gencsp.diffusion.positions.sampler import SamplerSettings, State, sample
 from gencsp.errors import ConstraintError
 from gencsp.testing import WrappedMixture
 
@@ -24,16 +27,21 @@ from gencsp.testing import WrappedMixture
 NETWORK_TOLERANCE = 1e-3
 
 
-class NeverCalled(Calculator):
+class NeverCalled(Calculator):  # type: ignore[misc]
     """A calculator that must not be asked for anything."""
 
     implemented_properties = ("energy", "forces")
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):  # noqa: ARG002
+    def calculate(
+        self,
+        atoms: Atoms | None = None,  # noqa: ARG002
+        properties: Sequence[str] = ("energy",),  # noqa: ARG002
+        system_changes: Sequence[str] = all_changes,  # noqa: ARG002
+    ) -> None:
         raise AssertionError("The dynamics asked for an energy or forces.")
 
 
-def make(kind):
+def make(kind: str) -> tuple[Atoms, WrappedMixture]:
     """A crystal with the constraints named, and a model that knows nothing of its symmetry."""
     atoms = crystal(
         ["Si", "Li"], [(0.1, 0.2, 0.3), (0.4, 0.15, 0.8)], spacegroup=14,
@@ -61,12 +69,12 @@ SETTINGS = {
 
 @pytest.mark.parametrize("kind", SETTINGS)
 @pytest.mark.parametrize("constraints", ["plain", "host", "symmetric", "symmetric host"])
-def test_equals_the_batched_path_at_every_step(kind, constraints):
+def test_equals_the_batched_path_at_every_step(kind: str, constraints: str) -> None:
     atoms, model = make(constraints)
     settings = SETTINGS[kind]
     batched = []
 
-    def watch(_process, state):
+    def watch(_process: Run, state: State) -> None:
         batched.append(state.positions.numpy().copy())
 
     others = [np.random.default_rng(s) for s in (1, 2)]
@@ -84,7 +92,7 @@ def test_equals_the_batched_path_at_every_step(kind, constraints):
     assert dynamics.sigma == 0.0
 
 
-def test_equals_the_batched_path_for_a_network():
+def test_equals_the_batched_path_for_a_network() -> None:
     atoms, _ = make("host")
     model = NetworkScoreModel(build_network("density"), sigma_min=0.01, sigma_max=1.0)
     settings = SamplerSettings(steps=4)
@@ -104,7 +112,9 @@ def test_equals_the_batched_path_for_a_network():
         (227, [(0.125, 0.125, 0.125), (0.3, 0.3, 0.3)], [8, 8, 8, 90, 90, 90]),
     ],
 )
-def test_the_space_group_holds_at_every_step(kind, number, basis, cellpar):
+def test_the_space_group_holds_at_every_step(
+    kind: str, number: int, basis: list[tuple[float, float, float]], cellpar: list[float]
+) -> None:
     atoms = crystal(["Si", "Li"], basis, spacegroup=number, cellpar=cellpar, primitive_cell=True)
     atoms.rotate(20, (1, 2, 3), rotate_cell=True)
     atoms.set_constraint(FixSymmetry(atoms))
@@ -122,7 +132,7 @@ def test_the_space_group_holds_at_every_step(kind, number, basis, cellpar):
     assert found == [number] * 13
 
 
-def symmetric_pair():
+def symmetric_pair() -> tuple[Atoms, WrappedMixture]:
     """Two atoms ±x about an inversion centre, and a model that spreads each by 0.3 Å."""
     cell = np.diag([6.0, 6.0, 6.0])
     pair = Atoms(
@@ -147,7 +157,9 @@ def symmetric_pair():
     ],
     ids=["ancestral", "predictor-corrector", "heun-churn", "heun"],
 )
-def test_symmetric_samples_follow_the_restricted_distribution(settings, spread):
+def test_symmetric_samples_follow_the_restricted_distribution(
+    settings: SamplerSettings, spread: float
+) -> None:
     start, model = symmetric_pair()
     rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(2).spawn(300)]
     starts = [randomise(start, rng=rng) for rng in rngs]
@@ -159,7 +171,7 @@ def test_symmetric_samples_follow_the_restricted_distribution(settings, spread):
     assert stats.kstest(off.ravel() / wrong, "norm").pvalue < 1e-3
 
 
-def test_trajectory_log_and_observers(tmp_path):
+def test_trajectory_log_and_observers(tmp_path: Path) -> None:
     atoms, model = make("symmetric host")
     atoms.calc = NeverCalled()
     log = io.StringIO()
@@ -186,7 +198,7 @@ def test_trajectory_log_and_observers(tmp_path):
     assert sigmas == [dynamics._process.levels[k] for k in (0, 2, 4, 6)]
 
 
-def test_loginterval_thins_log_and_trajectory(tmp_path):
+def test_loginterval_thins_log_and_trajectory(tmp_path: Path) -> None:
     atoms, model = make("plain")
     log = io.StringIO()
     path = tmp_path / "walk.traj"
@@ -199,7 +211,7 @@ def test_loginterval_thins_log_and_trajectory(tmp_path):
     assert [line.split()[1] for line in log.getvalue().splitlines()[1:]] == ["0", "3", "6"]
 
 
-def test_unknown_constraints_are_refused_before_anything_is_written(tmp_path):
+def test_unknown_constraints_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     atoms, model = make("plain")
     atoms.set_constraint(FixCartesian(0, (True, False, False)))
     path = tmp_path / "walk.traj"

@@ -5,6 +5,7 @@ Statistical tests use fixed seeds and refuse at p < 1e-3, set before anything wa
 
 import itertools
 import math
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ import torch
 from ase import Atoms
 from ase.constraints import FixAtoms, FixSymmetry
 from ase.spacegroup import crystal
+from numpy.typing import NDArray
 from scipy import stats
+from torch import Tensor
 
+from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.positions.sampler import (
     SamplerSettings,
@@ -33,14 +37,22 @@ P_MIN = 1e-3
 CELL = np.array([[4.0, 0.0, 0.0], [0.5, 5.0, 0.0], [0.3, 0.4, 4.5]])
 WEIGHTS = np.array([0.5, 0.3, 0.2])
 SPREAD = 0.2
-LEVELS = {"sigma_min": 0.01, "sigma_max": 3.0}
+LEVELS: dict[str, Any] = {"sigma_min": 0.01, "sigma_max": 3.0}
 
 
-def generators(n, seed):
+def generators(n: int, seed: int) -> list[np.random.Generator]:
     return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n)]
 
 
-def mixture(n_atoms, *, n_components=3, spread=SPREAD, seed=0, cell=CELL, sigma_max=3.0):
+def mixture(
+    n_atoms: int,
+    *,
+    n_components: int = 3,
+    spread: float = SPREAD,
+    seed: int = 0,
+    cell: NDArray[np.float64] = CELL,
+    sigma_max: float = 3.0,
+) -> WrappedMixture:
     rng = np.random.default_rng(seed)
     configurations = [
         Atoms(f"H{n_atoms}", scaled_positions=rng.random((n_atoms, 3)), cell=cell, pbc=True)
@@ -51,12 +63,14 @@ def mixture(n_atoms, *, n_components=3, spread=SPREAD, seed=0, cell=CELL, sigma_
     )
 
 
-def template(n_atoms, cell=CELL):
+def template(n_atoms: int, cell: NDArray[np.float64] = CELL) -> Atoms:
     positions = np.zeros((n_atoms, 3))
     return Atoms(f"H{n_atoms}", positions=positions, cell=cell, pbc=True)
 
 
-def draw(model, settings, *, n_atoms, n, seed):
+def draw(
+    model: WrappedMixture, settings: SamplerSettings, *, n_atoms: int, n: int, seed: int
+) -> Tensor:
     """Final positions (n, n_atoms, 3) from uniformly random starts."""
     rngs = generators(n, seed)
     starts = [randomise(template(n_atoms), rng=rng) for rng in rngs]
@@ -64,7 +78,7 @@ def draw(model, settings, *, n_atoms, n, seed):
     return torch.from_numpy(np.stack([a.positions for a in results]))
 
 
-def deviations(model, x):
+def deviations(model: WrappedMixture, x: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Component of each sample, and its wrapped deviation from that component's sites."""
     component = model.component_weights(x, 0.0).argmax(1)
     apart = x - model.sites[component]
@@ -84,7 +98,7 @@ def deviations(model, x):
     ],
     ids=["ancestral", "renewing", "corrector-exact", "paper", "heun", "heun-churn"],
 )
-def test_samples_follow_a_known_mixture(settings, n_atoms):
+def test_samples_follow_a_known_mixture(settings: SamplerSettings, n_atoms: int) -> None:
     model = mixture(n_atoms)
     n = 600
     component, off = deviations(model, draw(model, settings, n_atoms=n_atoms, n=n, seed=1))
@@ -96,7 +110,7 @@ def test_samples_follow_a_known_mixture(settings, n_atoms):
     assert P_MIN < stats.chi2(off.size).cdf(scaled) < 1 - P_MIN
 
 
-def test_the_sampler_test_can_fail():
+def test_the_sampler_test_can_fail() -> None:
     model = mixture(2)
     settings = SamplerSettings(steps=5, corrector_steps=0, **LEVELS)
     _, off = deviations(model, draw(model, settings, n_atoms=2, n=600, seed=1))
@@ -104,17 +118,17 @@ def test_the_sampler_test_can_fail():
 
 
 @pytest.mark.parametrize("renewal", [0.0, 0.3, 1.0])
-def test_steps_that_renew_noise_keep_the_marginal_of_a_point_exactly(renewal):
+def test_steps_that_renew_noise_keep_the_marginal_of_a_point_exactly(renewal: float) -> None:
     # As below, with x(σ_next) = x₀ + σ_next·(a share of the noise found + a share drawn).
     zero, one = torch.zeros(1), torch.ones(1)
     for sigma, sigma_next in ((3.0, 1.0), (1.0, 0.9), (0.01, 0.0)):
-        terms = {"sigma": sigma, "sigma_next": sigma_next, "renewal": renewal}
+        terms: dict[str, Any] = {"sigma": sigma, "sigma_next": sigma_next, "renewal": renewal}
         kept = renewing(one, -one / sigma**2, zero, **terms)
         added = renewing(zero, zero, one, **terms)
         assert float(kept**2 * sigma**2 + added**2) == pytest.approx(sigma_next**2, abs=1e-6)
 
 
-def test_the_ancestral_share_of_renewed_noise_is_the_papers_predictor():
+def test_the_ancestral_share_of_renewed_noise_is_the_papers_predictor() -> None:
     generator = torch.Generator().manual_seed(0)
     x, score, noise = torch.randn(3, 5, 3, generator=generator, dtype=torch.float64)
     sigma, sigma_next = 0.7, 0.5
@@ -124,7 +138,7 @@ def test_the_ancestral_share_of_renewed_noise_is_the_papers_predictor():
     assert torch.allclose(found, expected, atol=1e-12)
 
 
-def test_all_noise_anew_narrows_what_is_broader_than_the_noise():
+def test_all_noise_anew_narrows_what_is_broader_than_the_noise() -> None:
     # Documented: the width of a component falls to 1/√2 with many steps; all are found.
     model = mixture(1)
     settings = SamplerSettings(steps=150, corrector_steps=0, renewal=1.0, **LEVELS)
@@ -134,7 +148,9 @@ def test_all_noise_anew_narrows_what_is_broader_than_the_noise():
 
 
 @pytest.mark.parametrize("spacing", ["geometric", "karras"])
-def test_ancestral_steps_keep_the_marginal_of_a_point_exactly(spacing):
+def test_ancestral_steps_keep_the_marginal_of_a_point_exactly(
+    spacing: Literal["geometric", "karras"],
+) -> None:
     # For one sharp site x(σ_t) ~ N(x₀, σ_t²); eq. 4 is linear, so variances add up in closed form.
     levels = SamplerSettings(steps=7, spacing=spacing).levels(mixture(1))
     zero, one = torch.zeros(1), torch.ones(1)
@@ -145,7 +161,7 @@ def test_ancestral_steps_keep_the_marginal_of_a_point_exactly(spacing):
         assert variance == pytest.approx(sigma_next**2, rel=1e-5, abs=1e-12)
 
 
-def test_heun_is_second_order_on_a_gaussian():
+def test_heun_is_second_order_on_a_gaussian() -> None:
     # dx/dσ = σx/(τ² + σ²) has the solution x(0) = x_T τ/√(τ² + σ_T²) about the site.
     wide, tau, top = 40.0 * np.eye(3), 0.5, 2.0
     model = WrappedMixture.around([template(1, wide)], spread=tau, sigma_max=top)
@@ -162,7 +178,7 @@ def test_heun_is_second_order_on_a_gaussian():
     assert errors[1] / errors[2] > 3
 
 
-def test_langevin_length_is_the_papers():
+def test_langevin_length_is_the_papers() -> None:
     model = mixture(3)
     structures = [template(3), template(3)]
     process = prepare(model, structures, settings=SamplerSettings(snr=0.3), rngs=generators(2, 0))
@@ -174,17 +190,17 @@ def test_langevin_length_is_the_papers():
         assert epsilon[3 * k : 3 * k + 3, 0].tolist() == pytest.approx([float(expected)] * 3)
 
 
-def test_langevin_length_is_bounded_where_the_score_vanishes():
+def test_langevin_length_is_bounded_where_the_score_vanishes() -> None:
     process = prepare(mixture(3), [template(3)], settings=SamplerSettings(), rngs=generators(1, 0))
     epsilon = langevin_length(process, torch.zeros(3, 3).double(), sigma=0.5)
     assert epsilon.tolist() == [[0.25]] * 3
 
 
-def test_one_atom_alone_stays_finite():
+def test_one_atom_alone_stays_finite() -> None:
     class Flat:
         sigma_min, sigma_max, digest = 0.01, 3.0, "flat"
 
-        def score(self, batch, sigma):  # noqa: ARG002
+        def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:  # noqa: ARG002
             return torch.zeros_like(batch.positions)
 
     for kind in ("predictor-corrector", "heun"):
@@ -193,7 +209,7 @@ def test_one_atom_alone_stays_finite():
         assert np.isfinite(end.positions).all()
 
 
-def mixed_batch():
+def mixed_batch() -> tuple[BySize, list[Atoms]]:
     """Crystals of different sizes: plain, with a host, symmetric, both; and their model."""
     plain = template(2)
     hosted = template(3)
@@ -215,7 +231,7 @@ def mixed_batch():
 
 
 @pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_a_crystal_does_not_depend_on_its_batch(kind):
+def test_a_crystal_does_not_depend_on_its_batch(kind: str) -> None:
     model, structures = mixed_batch()
     settings = SamplerSettings(kind=kind, steps=8, churn=4, resampling=2)
     together = sample(model, structures, settings=settings, rngs=generators(4, 9))
@@ -227,7 +243,7 @@ def test_a_crystal_does_not_depend_on_its_batch(kind):
         assert np.allclose(turned[-1 - k].positions, alone.positions, atol=1e-10)
 
 
-def test_inputs_stay_and_outputs_keep_what_they_carried():
+def test_inputs_stay_and_outputs_keep_what_they_carried() -> None:
     model, structures = mixed_batch()
     structures[1].info["parent"] = "abc"
     before = [a.copy() for a in structures]
@@ -242,7 +258,7 @@ def test_inputs_stay_and_outputs_keep_what_they_carried():
 
 
 @pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_interrupted_and_restarted_equals_uninterrupted(kind):
+def test_interrupted_and_restarted_equals_uninterrupted(kind: str) -> None:
     model = mixture(2)
     settings = SamplerSettings(kind=kind, steps=10, churn=5)
     (whole,) = sample(model, [template(2)], settings=settings, rngs=generators(1, 4))
@@ -263,7 +279,7 @@ def test_interrupted_and_restarted_equals_uninterrupted(kind):
     assert np.array_equal(state.positions.numpy(), whole.positions)
 
 
-def test_seeds_decide():
+def test_seeds_decide() -> None:
     model = mixture(2)
     settings = SamplerSettings(steps=5)
     runs = [
@@ -285,12 +301,12 @@ def test_seeds_decide():
         {"renewal": 1.5},
     ],
 )
-def test_settings_that_make_no_sense_are_refused(wrong):
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SamplerSettings(**wrong)
 
 
-def test_bad_requests_are_refused():
+def test_bad_requests_are_refused() -> None:
     model = mixture(2)
     one = generators(1, 0)
     with pytest.raises(RequestError, match="stay within"):

@@ -6,6 +6,7 @@ import gzip
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def crystals() -> CrystalSet:
     return CrystalSet.gather(iter(salts()), held_out=frozenset())
 
 
-def run(folder: Path, crystals: CrystalSet, steps: int, *, resume: bool = False) -> dict:
+def run(folder: Path, crystals: CrystalSet, steps: int, *, resume: bool = False) -> dict[str, Any]:
     settings = TrainSettings(steps=steps, batch_size=2, warmup=2, cooldown=0.0, validate_every=100)
     if resume:
         state, _, noise = load_checkpoint(folder / "checkpoint.pt")

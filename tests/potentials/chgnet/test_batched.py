@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,7 +170,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
     class Cramped:
         settings = network.settings
 
-        def __call__(self, numbers: torch.Tensor, *args: object, **kwargs: object) -> object:
+        def __call__(self, numbers: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             if len(numbers) > 12:
                 raise torch.OutOfMemoryError
             sizes.append(len(numbers))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from ase import Atoms, units
@@ -17,6 +19,9 @@ from gencsp.errors import EngineError  # noqa: E402
 from gencsp.minimise.result import Outcome  # noqa: E402
 from gencsp.potentials.base import ModelName  # noqa: E402
 from gencsp.potentials.chgnet.reference import reference_evaluation  # noqa: E402
+
+if TYPE_CHECKING:
+    from gencsp.potentials.chgnet.native import NativeEngine
 
 ENERGY_TOLERANCE = 1e-4  # eV/atom
 FORCE_TOLERANCE = 1e-3  # eV/Å
@@ -73,7 +78,7 @@ def hard_crystals() -> list[Atoms]:
 
 
 def assert_agrees(
-    engine: native.NativeEngine, structures: list[Atoms], model: ModelName = "0.3.0"
+    engine: NativeEngine, structures: list[Atoms], model: ModelName = "0.3.0"
 ) -> None:
     for atoms, found in zip(structures, engine.evaluate(structures, magmoms=True), strict=True):
         expected = reference_evaluation(atoms, model=model)
@@ -89,6 +94,7 @@ def assert_agrees(
         close = STRESS_TOLERANCE * units.GPa + share * np.abs(expected.stress).max()
         np.testing.assert_allclose(found.stress, expected.stress, rtol=0, atol=close)
         assert found.magmoms is not None
+        assert expected.magmoms is not None
         np.testing.assert_allclose(
             found.magmoms, expected.magmoms, rtol=share, atol=MOMENT_TOLERANCE
         )
@@ -146,7 +152,7 @@ def test_large_crystal_computed_twice_agrees() -> None:
     np.testing.assert_allclose(many.stress, one.stress, atol=1e-5)
 
 
-def energy_of(engine: native.NativeEngine, atoms: Atoms) -> float:
+def energy_of(engine: NativeEngine, atoms: Atoms) -> float:
     return float(engine.evaluate([atoms])[0].energy)
 
 

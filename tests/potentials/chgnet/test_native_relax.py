@@ -30,6 +30,7 @@ def distorted(seed: int = 0, *, repeat: tuple[int, int, int] = (2, 1, 1)) -> Ato
 
 
 def relax(atoms: Atoms, settings: RelaxSettings) -> Relaxed:
+    result: Relaxed
     (result,) = native.NativeEngine().relax([atoms], settings)
     return result
 

@@ -43,7 +43,7 @@ def test_digest_tells_models_apart_and_depends_on_every_number() -> None:
 
 def test_unknown_model_is_refused() -> None:
     with pytest.raises(WeightsError, match=r"0\.3\.0"):
-        load_weights("0.1.0")  # type: ignore[arg-type]
+        load_weights("0.1.0")
 
 
 def save(path: Path, **settings: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ Sites = tuple[tuple[str, str], ...]
 def recipe(formula: str, units: int, group: int, **changes: object) -> Recipe:
     composition = Composition.parse(formula)
     counts = tuple(n * units for _, n in composition.counts)
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "space_group": group,
         "symbols": composition.elements,
         "counts": counts,
@@ -117,7 +118,10 @@ def test_group_composition_volume_and_distances(formula: str, units: int, group:
 def test_a_crystal_does_not_depend_on_its_company() -> None:
     recipes = [recipe(f, u, g) for f, u, g in CASES]
     seeds = np.random.default_rng(8).integers(2**32, size=len(recipes)).tolist()
-    fresh = lambda k: replace(recipes[k], rng=np.random.default_rng(seeds[k]))  # noqa: E731
+
+    def fresh(k: int) -> Recipe:
+        return replace(recipes[k], rng=np.random.default_rng(seeds[k]))
+
     together = draw_crystals([fresh(k) for k in range(len(recipes))])
     alone = [draw_crystals([fresh(k)])[0] for k in reversed(range(len(recipes)))][::-1]
     assert sum(crystal is not None for crystal in together) >= 9

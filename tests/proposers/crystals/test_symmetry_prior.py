@@ -134,7 +134,7 @@ def test_skeletons_without_freedom_are_drawn_once() -> None:
 def test_draws_follow_the_weights() -> None:
     """The likeliest skeleton comes first about as often as its share says."""
     composition = Composition.parse("DyCu")
-    first = Counter()
+    first: Counter[int] = Counter()
     rng = np.random.default_rng(0)
     for _ in range(200):
         skeleton = symmetry_prior().known(composition, (1, 2, 4)).draw(rng)

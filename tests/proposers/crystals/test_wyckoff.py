@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import spglib
@@ -11,11 +13,13 @@ from ase.build import bulk
 from gencsp.proposers.crystals.lattice import PRIMITIVE, centring, space_group_lattice
 from gencsp.proposers.crystals.wyckoff import build, primitive, sites
 
-GROUPS = (1, 2, 5, 9, 14, 15, 22, 40, 43, 47, 62, 70, 88, 110, 122, 139, 141, 146, 155, 161, 166)
-GROUPS += (186, 194, 205, 216, 220, 221, 225, 227, 230)
+GROUPS = (
+    *(1, 2, 5, 9, 14, 15, 22, 40, 43, 47, 62, 70, 88, 110, 122, 139, 141, 146, 155, 161, 166),
+    *(186, 194, 205, 216, 220, 221, 225, 227, 230),
+)
 
 
-def analyse(atoms: Atoms, symprec: float = 1e-4) -> object:
+def analyse(atoms: Atoms, symprec: float = 1e-4) -> Any:
     cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
     return spglib.get_symmetry_dataset(cell, symprec=symprec)
 

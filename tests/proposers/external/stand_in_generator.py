@@ -22,7 +22,7 @@ def crystal(symbols: list[str], k: int) -> tuple[float, list[tuple[str, tuple[fl
     pairs = len(symbols) // 2
     a, b = sorted(set(symbols))
     length = 4.0 + 0.01 * k
-    sites = []
+    sites: list[tuple[str, tuple[float, ...]]] = []
     for n in range(pairs):
         sites.append((a, (0.0, 0.0, n / pairs)))
         sites.append((b, (0.5, 0.5, (n + 0.5) / pairs)))
@@ -85,10 +85,13 @@ def behave(behaviour: str, out: Path, n: int, batch: int, formula: str, seed: st
                 time.sleep(0.4)
                 file.write(text[len(text) // 2 :])
                 file.flush()
+    elif behaviour == "stops half way":
+        (out / "all.extxyz").write_text(frame(symbols_of(formula), 0))
+        time.sleep(600)
         (out / "finished").touch()
     elif behaviour == "hangs":
         (out / "c0.cif").write_text(cif(symbols_of(formula), 0))
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", str(out)])
         time.sleep(600)
     elif behaviour == "dies once":
         if attempt == 1:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -102,7 +103,7 @@ def environment(place: Path, program: str, text: str) -> Path:
     return place
 
 
-def run(tmp_path: Path, n: int, **settings: object) -> tuple[ExternalProposer, list[Atoms], list]:
+def run(tmp_path: Path, n: int, **settings: object) -> tuple[ExternalProposer, list[Atoms], Any]:
     said = tmp_path / "said.json"
     deck = ExternalDeck.make(variables={"SAID": str(said)}, launches=1, retries=0, **settings)
     proposer = ExternalProposer(deck)

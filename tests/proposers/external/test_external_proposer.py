@@ -38,15 +38,21 @@ def asked(proposer: ExternalProposer, n: int = 3, units: tuple[int, ...] = (1,))
     return list(proposer.propose(request, rng=np.random.default_rng(0)))
 
 
-def left_running() -> list[str]:
-    """Command lines of processes that the stand-in may have left behind."""
+@pytest.fixture(autouse=True)
+def folders_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test starts names a folder in ``tmp_path``, to tell it by."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def left_running(place: Path) -> list[str]:
+    """Command lines of the stand-in and of what it started, with a folder in ``place``."""
     found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            line = place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if "stand_in_generator" in line or "time.sleep(600)" in line:
+        if str(place) in line:
             found.append(line)
     return found
 
@@ -65,31 +71,33 @@ def test_cells_of_several_sizes_are_launched_one_by_one() -> None:
 
 
 def test_read_while_it_runs(tmp_path: Path) -> None:
-    proposer = ExternalProposer(deck("slowly", output=["all.extxyz"], keep=tmp_path))
+    proposer = ExternalProposer(deck("stops half way", output=["all.extxyz"], keep=tmp_path))
     request = Request(composition=NACL, n=4)
-    first = next(iter(proposer.propose(request, rng=np.random.default_rng(0))))
-    assert first.get_chemical_formula() == "ClNa"
-    # The first was there before the program had made all; closing the iterator ended it.
+    made = proposer.propose(request, rng=np.random.default_rng(0))
+    assert next(made).get_chemical_formula() == "ClNa"
+    # The first is there before the program has made all; closing the iterator ends it.
+    assert len(left_running(tmp_path)) == 1
+    del made
+    assert left_running(tmp_path) == []
     assert not list(tmp_path.glob("*/out-1/finished"))
-    assert left_running() == []
     assert len(asked(ExternalProposer(deck("slowly", output=["all.extxyz"])), n=4)) == 4
 
 
-def test_hangs(caplog: pytest.LogCaptureFixture) -> None:
+def test_hangs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     proposer = ExternalProposer(deck("hangs", seconds=6, retries=0))
     begun = time.monotonic()
     with caplog.at_level(logging.WARNING):
         assert len(asked(proposer)) == 1
     assert time.monotonic() - begun < 30
     assert "not done after 6 s" in caplog.text
-    assert left_running() == []
+    assert left_running(tmp_path) == []
 
 
-def test_falls_silent(caplog: pytest.LogCaptureFixture) -> None:
+def test_falls_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         asked(ExternalProposer(deck("hangs", silence=1.0, retries=0)))
     assert "wrote nothing for 1 s" in caplog.text
-    assert left_running() == []
+    assert left_running(tmp_path) == []
 
 
 def test_dies_half_way_and_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -159,7 +167,7 @@ def test_fills_the_disk(tmp_path: Path, limit: float, caplog: pytest.LogCaptureF
         assert asked(proposer) == []
     assert "wrote more than 0.01 GB" in caplog.text
     assert len(list(tmp_path.glob("*/out-*"))) == 1  # no second try
-    assert left_running() == []
+    assert left_running(tmp_path) == []
 
 
 def test_no_space_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -41,4 +41,5 @@ class SteepestDescent:
     def step(self) -> np.ndarray:
         moves = self.options.rate * self.forces
         lengths = np.linalg.norm(moves, axis=1, keepdims=True)
-        return moves * np.minimum(1, self.options.longest / np.maximum(lengths, 1e-12))
+        share = np.minimum(1, self.options.longest / np.maximum(lengths, 1e-12))
+        return np.asarray(moves * share)

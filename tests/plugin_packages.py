@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import invalidate_caches
 from pathlib import Path
+from typing import Any
 
 from gencsp.dft import CODES
 from gencsp.executors.named import EXECUTORS
@@ -16,10 +17,10 @@ from gencsp.proposers import PROPOSERS
 from gencsp.searches.moves import MOVES
 from gencsp.searches.strategy import STRATEGIES
 
-THIRD_PARTY = Path(__file__).parent / "third_party"
+THIRD_PARTY = Path(__file__).parent / "plugins" / "third_party"
 
 
-def all_registries() -> list[Registry]:  # type: ignore[type-arg]
+def all_registries() -> list[Registry[Any]]:
     from gencsp.diffusion.networks import NETWORKS
     from gencsp.diffusion.positions.sampler import SAMPLERS
 
