@@ -132,9 +132,9 @@ class Search:
         strategy: decides what is tried.
         seeds: proposers and pools that seed the search; may be none.
         background: the proposer behind them, which never ends.
-        bench: what workers need.
-        books: judge the results.
-        running: runs tasks and keeps what they leave.
+        context: what workers need for a trial.
+        ledger: judges the results.
+        runner: runs tasks and keeps their output.
         stop: when to end; may be replaced, to go on with a larger budget for example.
 
     Attributes:
