@@ -49,9 +49,9 @@ Minutes = Annotated[float, Gt(0), Le(1e7), Unit("min")]
 
 #: Largest force of a relaxed structure.
 Fmax = Annotated[float, Gt(0), Unit("eV/Å")]
-#: Tension tears every crystal well before the lower bound (diamond near 200 GPa); beyond the upper
-#: one, far above the centre of Jupiter, cores overlap and no potential here means anything.
-Pressure = Annotated[float, Ge(-1000), Le(10_000), Unit("GPa")]
+#: Beyond the bound, twice that in the centre of Jupiter, cores overlap and no potential here means
+#: anything; so much tension tears every crystal apart, which is a verdict of the relaxation.
+Pressure = Annotated[float, Ge(-10_000), Le(10_000), Unit("GPa")]
 #: Volume of an atom. Caesium, the widest solid, has 115; isolated atoms are no crystal.
 VolumePerAtom = Annotated[float, Gt(0), Le(1000), Unit("Å³/atom")]
 #: Least distance of two atoms. Nearest neighbours in caesium are 5.2 apart, in no crystal ten.

@@ -192,7 +192,7 @@ def test_a_cycle_tells_generator_and_potential_apart() -> None:
         ranked = cycle.run()
     assert ranked
     for line in ranked:
-        info = line.atoms.info
+        info = line.info
         assert info["energy_model"] == "cheap"
         assert info.get("model") != "cheap"
         assert info["stage"] in (Stage.RELAXED, Stage.REFINED)

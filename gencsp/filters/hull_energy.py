@@ -33,8 +33,8 @@ from gencsp.store.base import portable
 class HullEnergy(ConfiguredFilter):
     """E: passes a structure at most ``threshold`` (eV/atom) above the hull once it is relaxed.
 
-    Which potential relaxes is for a subclass to say: :mod:`gencsp.minimise.hull_filter` is the one
-    that is found under the name ``hull_energy``. A structure that does not converge, or whose
+    Which potential relaxes is for a subclass to say: :class:`ChgnetHullEnergy` is the one that is
+    found under the name ``hull_energy``. A structure that does not converge, or whose
     elements the hull lacks, does not pass, and the note says why.
     """
 

@@ -223,6 +223,7 @@ class Search:
 
         Holds no state of its own: all of it is the object's.
         """
+        self.stopped = self._reason()  # the rules may have been replaced meanwhile
         if self.stopped:
             self.runner.cancel()
             return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ase import Atoms
 
+from gencsp import records
 from gencsp.errors import StoreError, StructureFileError
 from gencsp.exporters.base import Exporter
 from gencsp.exporters.origin import read_map
@@ -60,7 +61,7 @@ def check_exporter(
 
 def _check_results(found: Sequence[Atoms], pool: Sequence[Atoms], who: str) -> None:
     require(found, f"{who} reads no results.")
-    known = {str(atoms.info["structure_id"]) for atoms in pool}
+    known = {str(atoms.info[records.STRUCTURE_ID]) for atoms in pool}
     ids, traced = set(), 0
     for atoms in found:
         require_crystal(atoms, who)

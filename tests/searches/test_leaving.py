@@ -236,6 +236,23 @@ def test_a_stop_that_is_lifted(method: str, executor: Callable[[], Executor]) ->
     assert account(search) == account(whole(method))
 
 
+def test_rules_replaced_on_the_way() -> None:
+    """Whoever steps through a search may change when it ends, also to what lies behind."""
+    search = new_search("random", MemoryStore(), ThisProcess(), ahead=1)
+    for step in search.irun():
+        if step.done == 8:
+            search.stop = replace(search.stop, budget=5)
+    assert [r.failure for r in search.results].count("proposers ended") == 0
+    assert len(search.results) == 8
+    assert search.stopped == "the budget of 5 trials was used"
+    for _ in search.irun():
+        search.stop = replace(search.stop, budget=12)
+    assert len(search.results) == 12
+    other = new_search("random", MemoryStore(), ThisProcess(), ahead=1, budget=12)
+    other.run()
+    assert account(search) == account(other)
+
+
 @dataclass
 class Refusing(Executor):
     """Hands tasks on, but refuses one, or loses it.

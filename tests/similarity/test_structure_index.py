@@ -146,7 +146,7 @@ def test_enantiomorphs_are_the_same() -> None:
 
 def test_refuses() -> None:
     salt = bulk("NaCl", "rocksalt", a=5.6)
-    with pytest.raises(RequestError, match="above zero"):
+    with pytest.raises(RequestError, match="radius is 0"):
         StructureIndex(radius=0)
     with pytest.raises(RequestError, match="subsets"):
         StructureIndex(matcher=StructureMatcher(allow_subset=True))

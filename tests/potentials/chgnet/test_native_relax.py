@@ -256,7 +256,7 @@ def test_bad_input_ends_in_a_verdict(atoms: Atoms, verdict: Outcome, minimiser: 
 @pytest.mark.parametrize("minimiser", MINIMISERS)
 def test_explosion_is_a_verdict(minimiser: Minimiser) -> None:
     """Under huge tension the cell flies apart; under huge pressure it collapses."""
-    for pressure in (-2000.0, 5e5):
+    for pressure in (-2000.0, 1e4):
         found = relax(distorted(), RelaxSettings(pressure=pressure, minimiser=minimiser))
         assert found.outcome in (Outcome.EXPLODED, Outcome.ISOLATED, Outcome.NOT_FINITE)
 
