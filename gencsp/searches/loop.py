@@ -1,11 +1,11 @@
-"""The one loop of all searches: ask, run, keep, judge, tell.
+"""The loop of all searches: plan a trial, run it, store it, compare it, give the result back.
 
-Trials are asked for and told about in the order of their numbers, in batches of a fixed size: a
-batch is asked for as soon as all trials have been told that lie ``ahead`` before its last one. What
-runs in between keeps the workers busy and changes nothing, so a run is the same on any number of
-them, and a run that was killed is replayed from its store up to where it was. Where a run stands
-belongs to the search and not to whoever steps through it: leaving and going on is the same as not
-leaving.
+The strategy plans trials and receives their results in the order of their numbers, in batches of a
+fixed size. Trial k is planned when the results of all trials up to k minus ``ahead`` are known,
+those of a batch when this holds for its last trial. What runs in between keeps the workers busy and
+changes nothing. So a run gives the same results on any number of workers, and a run that was killed
+is continued by repeating its stored results. How far a run is belongs to the search and not to
+whoever steps through it: leaving and going on is the same as not leaving.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class SearchProgress:
     """How far a search is, after each trial.
 
     Attributes:
-        done: trials told; those of an earlier session count.
+        done: trials finished, those of an earlier session included.
         total: the budget.
         relaxed: relaxations among them.
         new: different crystals.
@@ -108,7 +108,7 @@ class SearchProgress:
         best: decomposition energy of the lowest structure, eV/atom; ``None`` while there is none.
         best_id: its id.
         failures: what failed, by reason.
-        per_minute: trials told a minute of this session, see :attr:`Search.elapsed`.
+        per_minute: trials finished in a minute of this session, see :attr:`Search.elapsed`.
         result: of the last trial; ``None`` where a search is entered.
     """
 
@@ -138,10 +138,10 @@ class Search:
         stop: when to end; may be replaced, to go on with a larger budget for example.
 
     Attributes:
-        results: of all trials told, in their order.
+        results: of all finished trials, in the order of their numbers.
         stopped: why the search ended; empty while it has not.
-        elapsed: wall time in seconds from entering :meth:`irun` to the last trial told, summed over
-            all times that it was entered; time while the search is left does not count.
+        elapsed: wall time in seconds from entering :meth:`irun` to the last finished trial, summed
+            over all times that it was entered; time while the search is left does not count.
         supply: how many structures came from which source.
         pools: the seeds from files, which know what of them was skipped.
     """
@@ -193,15 +193,15 @@ class Search:
         return self.ranking()
 
     def irun(self) -> Iterator[SearchProgress]:
-        """Run step by step: yields where the search stands, and then after each trial is told.
+        """Run step by step: yields where the search stands, and then after each trial.
 
         It may be left at any step, by ``break`` or by an error, and entered again with ``irun`` or
         :meth:`run`: trials, results and ranking are then those of a search that was not left. What
         has ended is kept as it is left; what is under way goes on meanwhile, as long as the
         executor is there. After an error of the store or the executor the same object goes on, too,
-        when its cause is mended: nothing is asked or told twice. A search that has ended yields
-        once and does nothing, unless ``stop`` was replaced: with a larger budget it goes on as if
-        that had been there from the start.
+        when its cause is mended: no trial is planned or counted twice. A search that has ended
+        yields once and does nothing, unless ``stop`` was replaced: with a larger budget it goes on
+        as if that had been there from the start.
 
         Raises:
             StoreError: the store cannot be written or is full, or holds other trials than those

@@ -1,4 +1,4 @@
-"""What a strategy asks for, what it is told, and the four methods that make one."""
+"""The plan and the result of a trial, and the four methods of a strategy."""
 
 from __future__ import annotations
 
@@ -84,10 +84,11 @@ class MoveStats:
 class Strategy(Protocol):
     """Decides what is tried next; it neither relaxes nor judges, and keeps no clock.
 
-    Trials are asked for and told about in the order of their numbers. Trial k is asked for when
-    all trials up to k minus the search's ``ahead`` have been told, whatever runs at the same time,
-    so what a strategy does depends on nothing but its settings and the generators it is handed.
-    The last answers, fewer than ``ahead``, lie beyond the budget: they are tried if it is raised.
+    The search calls :meth:`ask` for the plan of every trial and :meth:`tell` with every result,
+    both in the order of the trials' numbers. It asks for trial k when the strategy has the results
+    of all trials up to k minus the search's ``ahead``, whatever runs at the same time. So what a
+    strategy does depends only on its settings and on the generators that it is given. The last
+    plans, fewer than ``ahead``, lie beyond the budget: they are tried if the budget is raised.
 
     Attributes:
         name: under which it is found.
