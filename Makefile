@@ -1,7 +1,8 @@
 # Two commands, each of which sets up all it needs in .venv:
 #   make cycle   search crystal structures of Li5Si2
-#   make test    lint, types, tests
+#   make test    lint, types, documentation, tests
 # and more:
+#   make docs    the documentation site in build/site
 #   make sanitize       the native engine's tests on a build with address and undefined-behaviour
 #                       sanitizers (GCC on Linux)
 #   make test-clients   CrySPY, ase-ga and AGOX take our seeds; SevenNet, matgl, Quantum ESPRESSO and
@@ -11,8 +12,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Workers and tests run side by side, one thread each.
 export OMP_NUM_THREADS := 1
+# Warnings are errors, a link that leads nowhere for example; the theme's notice of its own future
+# is none.
+BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: cycle test test-clients sanitize clean
+.PHONY: cycle docs test test-clients sanitize clean
 
 cycle: .venv/installed
 	$(BIN)/gencsp cycle Li5Si2 --guests Li
@@ -22,7 +26,11 @@ test: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.hpp native/*.inc
 	$(BIN)/mypy
+	$(BUILD_DOCS)
 	$(BIN)/pytest -n 2
+
+docs: .venv/installed-test
+	$(BUILD_DOCS)
 
 test-clients: .venv/installed-test
 	$(BIN)/pytest -m clients --durations=0
@@ -51,7 +59,7 @@ sanitize: .venv/installed-test
 	touch $@
 
 .venv/installed-test: .venv/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[test,train]'
+	$(PIP) install --constraint constraints.txt --editable '.[docs,test,train]'
 	touch $@ .venv/installed
 
 clean:

@@ -7,10 +7,12 @@ commands import what they need when they run.
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import typer
 
-from gencsp.cli.console import Commands
+from gencsp import __version__
+from gencsp.cli.console import Commands, say
 from gencsp.cli.cycle import cycle
 from gencsp.cli.dedup import dedup
 from gencsp.cli.dft import dft
@@ -34,11 +36,30 @@ os.environ.setdefault("SPGLIB_WARNING", "OFF")
 app = typer.Typer(
     cls=Commands,
     name="gencsp",
-    help="Generative crystal models joined with crystal structure prediction.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"gencsp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Generative crystal models joined with crystal structure prediction."""
+
+
 for _command in (cycle, search, resume, status, propose, relax, refine, hull, dedup, export, info):
     app.command()(_command)
 app.command("filter")(filter_pools)

@@ -90,6 +90,10 @@ class Strategy(Protocol):
     that the plans depend only on the settings and on the random generators that are passed in.
     The last trials requested, fewer than ``ahead``, may lie beyond the budget; they are run if the
     budget is raised later.
+
+    Attributes:
+        name: under which it is found.
+        moves: those that it asks for, by name.
     """
 
     @property

@@ -23,6 +23,11 @@ TIGHT = ("--fmax", "0.005")
 COMMANDS = ("cycle", "propose", "relax", "refine", "hull", "info")
 
 
+def test_version_is_that_of_the_package() -> None:
+    result = RUNNER.invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"gencsp {gencsp.__version__}\n")
+
+
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
