@@ -24,9 +24,9 @@ Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings)
 #: level act only where there is a host: one pass leaves guests that hardly know their host, ten
 #: come near the conditional distribution of a known model, at ten times the cost. Five is a
 #: compromise.
-DEFAULT_SAMPLER = SamplerSettings(steps=50, renewal=1.0, corrector_steps=0, resampling=5)
+DEFAULT_SAMPLER = SamplerSettings(sampler="ddim", steps=50, resampling=5)
 #: Half of the time, for searches, where relaxation mends what is rough.
-QUICK_SAMPLER = SamplerSettings(steps=25, renewal=1.0, corrector_steps=0, resampling=5)
+QUICK_SAMPLER = SamplerSettings(sampler="ddim", steps=25, resampling=5)
 #: How joint models sample unless told otherwise, with as many passes around a host.
 DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 #: Attempts for each structure asked for before a proposer gives up.

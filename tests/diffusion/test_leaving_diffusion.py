@@ -86,8 +86,8 @@ def positions_walk(kind: str, **options: object) -> Walk:
     if kind.endswith("host"):
         atoms.set_constraint(FixAtoms([0]))
     model = Mixture()
-    sampler = "heun" if kind.startswith("heun") else "predictor-corrector"
-    settings = SamplerSettings(kind=sampler, steps=STEPS, churn=4, resampling=2)
+    sampler = "heun:churn=4" if kind.startswith("heun") else "predictor-corrector"
+    settings = SamplerSettings(sampler=sampler, steps=STEPS, resampling=2)
     rng = np.random.default_rng(3)
     return ReverseDiffusion(atoms, model, settings=settings, rng=rng, **options), atoms, model
 

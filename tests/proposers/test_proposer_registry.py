@@ -153,7 +153,7 @@ def test_options_belong_to_their_proposer(context: ProposerContext) -> None:
         get_proposer("random:novelty=0.5")
     with pytest.raises(DeckError, match="sampler of the proposer 'score' has no setting 'pace'"):
         get_proposer("score", {"sampler": {"pace": 3}}, context=context)
-    with pytest.raises(DeckError, match="give at least one step"):
+    with pytest.raises(DeckError, match="steps is 0"):
         get_proposer("score", {"sampler": {"steps": 0}}, context=context)
     score = get_proposer("score", {"sampler": {"steps": 3}}, context=context)
     assert isinstance(score, ScoreProposer)

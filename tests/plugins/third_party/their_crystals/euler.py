@@ -3,7 +3,7 @@
 from pydantic import Field
 from torch import Tensor
 
-from gencsp.diffusion.positions.sampler import ConfiguredSampler, Process
+from gencsp.diffusion.positions.sampler import ConfiguredSampler, Run
 
 
 class Euler(ConfiguredSampler):
@@ -13,5 +13,5 @@ class Euler(ConfiguredSampler):
 
     share: float = Field(default=1.0, gt=0, le=1, description="Of the full step.")
 
-    def step(self, process: Process, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+    def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
         return x + self.share * (sigma - sigma_next) * sigma * process.score(x, sigma)
