@@ -102,7 +102,7 @@ def joint_walk(kind: str, **options: object) -> Walk:
         atoms.set_constraint(FixSymmetry(atoms))
     model = Pull()
     settings = JointSamplerSettings(
-        steps=STEPS, corrector_steps=1, resampling=2, free_cell=kind != "host"
+        sampler="predictor-corrector", steps=STEPS, resampling=2, free_cell=kind != "host"
     )
     rng = np.random.default_rng(3)
     return JointReverseDiffusion(atoms, model, settings=settings, rng=rng, **options), atoms, model

@@ -26,6 +26,7 @@ THIRD_PARTY = Path(__file__).parent / "third_party"
 
 
 def all_registries() -> list[Registry]:  # type: ignore[type-arg]
+    from gencsp.diffusion.joint.sampler import JOINT_SAMPLERS
     from gencsp.diffusion.networks import NETWORKS
     from gencsp.diffusion.positions.sampler import SAMPLERS
 
@@ -34,6 +35,7 @@ def all_registries() -> list[Registry]:  # type: ignore[type-arg]
         EXECUTORS,
         EXPORTERS,
         FILTERS,
+        JOINT_SAMPLERS,
         MINIMISERS,
         MOVES,
         NETWORKS,
