@@ -39,7 +39,7 @@ def denoise(
         copy.positions += rng.normal(scale=rattle, size=copy.positions.shape)
         noisy.append(copy)
     settings = SamplerSettings(
-        kind="heun", steps=steps, spacing="karras", sigma_max=rattle, sigma_min=0.003
+        sampler="heun", steps=steps, spacing="karras", sigma_max=rattle, sigma_min=0.003
     )
     clean: list[Atoms] = []
     for first in range(0, len(noisy), 50):

@@ -8,6 +8,7 @@ from pathlib import Path
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.networks import compile_layers
+from gencsp.errors import RequestError
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +31,9 @@ def add_sampler_options(parser: argparse.ArgumentParser) -> None:
     default = JointSamplerSettings()
     parser.add_argument("--steps", type=int, default=default.steps)
     parser.add_argument(
-        "--renewal", type=_share, default=default.renewal, help="a share, or none: ancestral steps"
+        "--renewal", type=_share, default=1.0, help="a share, or none: ancestral steps"
     )
-    parser.add_argument("--correctors", type=int, default=default.corrector_steps)
+    parser.add_argument("--correctors", type=int, default=0, help="after each ancestral step")
 
 
 def _share(text: str) -> float | None:
@@ -40,7 +41,15 @@ def _share(text: str) -> float | None:
 
 
 def settings_of(options: argparse.Namespace) -> JointSamplerSettings:
-    """The sampler asked for."""
-    return JointSamplerSettings(
-        steps=options.steps, renewal=options.renewal, corrector_steps=options.correctors
-    )
+    """The sampler asked for.
+
+    Raises:
+        RequestError: correctors were asked for, and steps that are not ancestral.
+    """
+    if options.renewal is None:
+        sampler = f"predictor-corrector:corrector_steps={options.correctors}"
+    elif options.correctors:
+        raise RequestError("correctors follow ancestral steps: add --renewal none.")
+    else:
+        sampler = f"ddim:renewal={options.renewal}"
+    return JointSamplerSettings(sampler=sampler, steps=options.steps)

@@ -90,8 +90,7 @@ def main() -> None:
     ]
     protocol = {
         "weights": model.digest,
-        "corrector_steps": JointSamplerSettings().corrector_steps,
-        "renewal": JointSamplerSettings().renewal,
+        "sampler": str(JointSamplerSettings().sampler),
         "batch": BATCH,
     }
     record(

@@ -27,18 +27,21 @@ from gencsp.measure.record import record
 from gencsp.measure.statistics import BOOTSTRAP, WILSON, share
 
 RESULT = Path(__file__).parent / "results" / "joint_samplers.json"
+ANCESTRAL = "predictor-corrector:corrector_steps=0"
+#: Calls of the model, and settings.
 SAMPLERS = {
-    "ancestral, 50 steps": JointSamplerSettings(steps=50, renewal=None),
-    "ancestral, 50 steps, a Langevin step each": JointSamplerSettings(
-        steps=50, renewal=None, corrector_steps=1
+    "ancestral, 50 steps": (50, JointSamplerSettings(sampler=ANCESTRAL, steps=50)),
+    "ancestral, 50 steps, a Langevin step each": (
+        99,
+        JointSamplerSettings(sampler="predictor-corrector", steps=50),
     ),
-    "ancestral, 100 steps": JointSamplerSettings(steps=100, renewal=None),
-    "renewal 0, 100 steps": JointSamplerSettings(steps=100, renewal=0.0),
-    "renewal 0.5, 100 steps": JointSamplerSettings(steps=100, renewal=0.5),
-    "renewal 1, 25 steps": JointSamplerSettings(steps=25),
-    "renewal 1, 50 steps": JointSamplerSettings(steps=50),
-    "renewal 1, 100 steps": JointSamplerSettings(steps=100),
-    "renewal 1, 200 steps": JointSamplerSettings(steps=200),
+    "ancestral, 100 steps": (100, JointSamplerSettings(sampler=ANCESTRAL, steps=100)),
+    "renewal 0, 100 steps": (100, JointSamplerSettings(sampler="ddim:renewal=0", steps=100)),
+    "renewal 0.5, 100 steps": (100, JointSamplerSettings(sampler="ddim:renewal=0.5", steps=100)),
+    "renewal 1, 25 steps": (25, JointSamplerSettings(steps=25)),
+    "renewal 1, 50 steps": (50, JointSamplerSettings(steps=50)),
+    "renewal 1, 100 steps": (100, JointSamplerSettings(steps=100)),
+    "renewal 1, 200 steps": (200, JointSamplerSettings(steps=200)),
 }
 
 
@@ -58,7 +61,7 @@ def main() -> None:
     truths = list(islice(stream_extxyz(options.data), options.first, last))
     plausible = PairPotential(threshold=None, unknown="class")
     results: dict[str, object] = {}
-    for name, settings in SAMPLERS.items():
+    for name, (calls, settings) in SAMPLERS.items():
         begun = time.process_time()
         made = [
             each
@@ -72,7 +75,7 @@ def main() -> None:
         passed = [plausible.judge(atoms).passed for each in made for atoms in each]
         found = [d is not None for row in rows for d in row]
         results[name] = {
-            "calls": settings.steps + (settings.steps - 1) * settings.corrector_steps,
+            "calls": calls,
             "processor_seconds_per_sample": round(spent / len(found), 4),
             "samples_that_match": share(sum(found), len(found)),
             f"k = {options.samples}": summary(rows, options.samples),

@@ -28,19 +28,20 @@ from gencsp.potentials.chgnet.select import get_engine
 from gencsp.similarity import same_crystal
 
 SEED = 0
+ANCESTRAL = "predictor-corrector:corrector_steps=0"
 SAMPLERS: dict[str, tuple[int, SamplerSettings]] = {
     "predictor-corrector 25": (50, SamplerSettings(steps=25)),
     "predictor-corrector 50": (100, SamplerSettings(steps=50)),
     "predictor-corrector 100": (200, SamplerSettings(steps=100)),
-    "ancestral 50": (50, SamplerSettings(steps=50, corrector_steps=0)),
-    "all noise anew 25": (25, SamplerSettings(steps=25, corrector_steps=0, renewal=1.0)),
-    "all noise anew 50": (50, SamplerSettings(steps=50, corrector_steps=0, renewal=1.0)),
-    "all noise anew 100": (100, SamplerSettings(steps=100, corrector_steps=0, renewal=1.0)),
-    "heun 10": (20, SamplerSettings(kind="heun", steps=10, spacing="karras")),
-    "heun 20": (40, SamplerSettings(kind="heun", steps=20, spacing="karras")),
-    "heun 40": (80, SamplerSettings(kind="heun", steps=40, spacing="karras")),
-    "heun 20, churn 10": (40, SamplerSettings(kind="heun", steps=20, spacing="karras", churn=10)),
-    "heun 40, churn 20": (80, SamplerSettings(kind="heun", steps=40, spacing="karras", churn=20)),
+    "ancestral 50": (50, SamplerSettings(sampler=ANCESTRAL, steps=50)),
+    "all noise anew 25": (25, SamplerSettings(sampler="ddim", steps=25)),
+    "all noise anew 50": (50, SamplerSettings(sampler="ddim", steps=50)),
+    "all noise anew 100": (100, SamplerSettings(sampler="ddim", steps=100)),
+    "heun 10": (20, SamplerSettings(sampler="heun", steps=10, spacing="karras")),
+    "heun 20": (40, SamplerSettings(sampler="heun", steps=20, spacing="karras")),
+    "heun 40": (80, SamplerSettings(sampler="heun", steps=40, spacing="karras")),
+    "heun 20, churn 10": (40, SamplerSettings(sampler="heun:churn=10", steps=20, spacing="karras")),
+    "heun 40, churn 20": (80, SamplerSettings(sampler="heun:churn=20", steps=40, spacing="karras")),
 }
 #: Of inpaintings, where each level may be passed several times: calls of the model are T·r(1 + M).
 INPAINTERS: dict[str, tuple[int, SamplerSettings]] = {

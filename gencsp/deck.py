@@ -124,6 +124,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _is_a(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
     if kind is int:
         return isinstance(value, Integral) and not isinstance(value, bool)
     if kind is float:
@@ -162,6 +164,7 @@ _NAMES: dict[Any, str] = {
     str: "a text",
     Path: "a pathlib.Path",
     NoneType: "None",
+    Any: "anything",
 }
 
 

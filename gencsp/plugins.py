@@ -248,6 +248,14 @@ class Registry(Generic[T]):
             values.setdefault(plugin.main, choice.value)
         return plugin.from_options(values)
 
+    def choose(self, given: str | Mapping[str, Any] | Choice) -> Choice:
+        """A choice with its options checked; as :meth:`configure`.
+
+        Options that equal their defaults are left out, so that what does the same is equal.
+        """
+        plugin = self.configure(given)
+        return Choice.of(plugin.name, plugin.model_dump(mode="json", exclude_defaults=True))
+
     def _only(self, name: str) -> EntryPoint:
         points = self._registered().get(name, [])
         if not points:

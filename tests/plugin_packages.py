@@ -21,6 +21,7 @@ THIRD_PARTY = Path(__file__).parent / "plugins" / "third_party"
 
 
 def all_registries() -> list[Registry[Any]]:
+    from gencsp.diffusion.joint.sampler import JOINT_SAMPLERS
     from gencsp.diffusion.networks import NETWORKS
     from gencsp.diffusion.positions.sampler import SAMPLERS
 
@@ -29,6 +30,7 @@ def all_registries() -> list[Registry[Any]]:
         EXECUTORS,
         EXPORTERS,
         FILTERS,
+        JOINT_SAMPLERS,
         MINIMISERS,
         MOVES,
         NETWORKS,

@@ -32,21 +32,15 @@ CampaignArgument = Annotated[
 def write(
     files: FilesArgument,
     folder: Annotated[Path, typer.Argument(help="New folder.", metavar="DIR")],
-    code: Annotated[str, typer.Option(help="vasp, espresso or gpaw.")],
+    code: Annotated[str, typer.Option(help="espresso:PSEUDOS, vasp, vasp:scan or gpaw.")],
     kind: Annotated[
         Literal["static", "relax"], typer.Option(help="Single points, or relaxations.")
     ] = "static",
-    preset: Annotated[
-        str, typer.Option("--set", help="Settings by name; VASP: relax, static or scan.")
-    ] = "",
     cutoff: Annotated[float | None, typer.Option(help="Plane-wave cutoff, eV.")] = None,
     spacing: Annotated[
         float, typer.Option(help="Spacing of k-points, 1/Å; VASP's sets have their own.")
     ] = 0.25,
     pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
-    pseudos: Annotated[
-        Path | None, typer.Option(help="Folder of pseudopotentials (espresso).")
-    ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="The first so many only.")] = None,
 ) -> None:
     """Write the inputs of a code, one folder for each structure."""
@@ -57,16 +51,14 @@ def write(
 
     calculation = Calculation(
         kind=kind,
-        preset=preset,
         cutoff=cutoff,
         spacing=spacing,
         pressure=pressure,
-        pseudos=pseudos,
     )
     structures = [a for a in read_structures(files) if not a.info.get(records.DUPLICATE_OF)][:top]
     campaign = write_campaign(structures, folder, code, calculation)
     say(f"wrote {len(campaign.jobs)} calculations to {folder}, level of theory {campaign.level}")
-    say(f"next: gencsp dft run {shlex.quote(str(folder))}, here or where {code} is installed")
+    say(f"next: gencsp dft run {shlex.quote(str(folder))}, here or where the code is installed")
 
 
 @dft.command("run")
@@ -85,7 +77,7 @@ def run(
     waiting = sum(not campaign.is_done(job) for job in campaign.jobs)
     failed = 0
     with progress_bars() as bars:
-        task = bars.add_task(campaign.code, total=waiting, note=campaign.level)
+        task = bars.add_task(campaign.code_name, total=waiting, note=campaign.level)
         for job, fault in campaign.run(
             command=shlex.split(command or ""), seconds=3600 * hours, retries=retries
         ):

@@ -25,20 +25,16 @@ class Calculation:
 
     Attributes:
         kind: energies of the structures as they are, or of relaxed atoms and cells.
-        preset: a set of settings that the code knows by name; empty for its own choice.
         cutoff: of plane waves, eV; ``None`` for the code's own choice.
         spacing: of k-points, 1/Å (2π included).
         pressure: GPa.
-        pseudos: folder of pseudopotentials, for codes that need one.
         settings: the code's own, over all others.
     """
 
     kind: CalculationKind = "static"
-    preset: str = ""
     cutoff: Annotated[float, Ge(1), Le(100_000), Unit("eV")] | None = None
     spacing: Annotated[float, Ge(0.01), Le(100), Unit("1/Å")] = 0.25
     pressure: Pressure = 0.0
-    pseudos: Path | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from gencsp.dft.base import CODES, Calculation, CalculationResult
 from gencsp.errors import DftError, StoreError, StructureFileError
 from gencsp.files import storage_errors
 from gencsp.io.structures import name_of
+from gencsp.plugins import Choice
 from gencsp.provenance import Provenance, Stage
 
 MANIFEST = "gencsp-dft.json"
@@ -48,7 +49,7 @@ class Campaign:
 
     Attributes:
         root: the folder.
-        code: name of the code.
+        code: the code with its options, as text.
         level: of theory; the model of the energies.
         kind: "static" or "relax".
         jobs: one for each structure.
@@ -59,6 +60,11 @@ class Campaign:
     level: str
     kind: str
     jobs: tuple[PreparedCalculation, ...]
+
+    @property
+    def code_name(self) -> str:
+        """Name of the code, without its options."""
+        return Choice.read(self.code).name
 
     def is_done(self, job: PreparedCalculation) -> bool:
         """Whether the code has run there."""
@@ -117,15 +123,22 @@ class Campaign:
 
 
 def write_campaign(
-    structures: Sequence[Atoms], folder: Path, code_name: str, calculation: Calculation
+    structures: Sequence[Atoms], folder: Path, code_text: str, calculation: Calculation
 ) -> Campaign:
     """Write the inputs of a code for each structure; the folder must be new or empty.
 
+    Args:
+        structures: what is to be computed.
+        folder: new or empty.
+        code_text: a code by name, with options where it has some, such as ``vasp:scan``.
+        calculation: what is to be computed of each.
+
     Raises:
         DftError: no such code, nothing to compute, or the code lacks something.
+        DeckError: an option that the code does not have, or out of its range.
         StoreError: the folder holds something, or cannot be written.
     """
-    code = CODES.make(code_name)
+    code = CODES.make(code_text)
     if not structures:
         raise DftError("there is no structure to compute.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -145,7 +158,7 @@ def write_campaign(
             code.write(atoms, place, calculation)
             jobs.append(job)
         campaign = Campaign(
-            root=folder, code=code_name, level=level, kind=calculation.kind, jobs=tuple(jobs)
+            root=folder, code=code_text, level=level, kind=calculation.kind, jobs=tuple(jobs)
         )
         content = {"format": _FORMAT} | asdict(campaign) | {"root": None}
         (folder / MANIFEST).write_text(
@@ -206,7 +219,7 @@ def _with_provenance(
     atoms = Atoms(found.numbers, found.positions, cell=found.cell, pbc=True)
     before = dict(job.provenance or {})
     Provenance(
-        structure_id=f"{campaign.code}-{job.structure_id}",
+        structure_id=f"{campaign.code_name}-{job.structure_id}",
         proposer=str(before.get("proposer", "files")),
         model=str(before.get("model", "")),
         seed=int(before.get("seed", -1)),

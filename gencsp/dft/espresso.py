@@ -11,6 +11,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.units import Rydberg
+from pydantic import Field
 
 from gencsp.dft.base import (
     Calculation,
@@ -39,11 +40,16 @@ class Espresso(ConfiguredCode):
     name = "espresso"
     command = ("pw.x", "-in", INPUT)
     done = OUTPUT
+    main = "pseudos"
+
+    pseudos: Path | None = Field(
+        default=None, description="Folder of pseudopotentials; needed to write inputs."
+    )
 
     def level(self, structures: Sequence[Atoms], calculation: Calculation) -> str:
         """Named after cutoff, k-points, settings and the files of the pseudopotentials."""
         species = sorted({symbol for atoms in structures for symbol in atoms.symbols})
-        files = find_pseudos(species, calculation.pseudos)
+        files = find_pseudos(species, self.pseudos)
         hashes = {symbol: file_digest(path) for symbol, path in files.items()}
         digest = settings_digest(
             calculation.cutoff or CUTOFF, calculation.spacing, dict(calculation.settings), hashes
@@ -53,8 +59,8 @@ class Espresso(ConfiguredCode):
     def write(self, atoms: Atoms, folder: Path, calculation: Calculation) -> None:
         """``espresso.pwi``, with k-points by the spacing."""
         species = sorted(set(atoms.symbols))
-        files = find_pseudos(species, calculation.pseudos)
-        assert calculation.pseudos is not None, "found above"
+        files = find_pseudos(species, self.pseudos)
+        assert self.pseudos is not None, "found above"
         relax = calculation.kind == "relax"
         cutoff = (calculation.cutoff or CUTOFF) / Rydberg
         data: dict[str, object] = {
@@ -62,7 +68,7 @@ class Espresso(ConfiguredCode):
             "restart_mode": "from_scratch",
             "prefix": "gencsp",
             "outdir": "./scratch",
-            "pseudo_dir": str(calculation.pseudos.absolute()),
+            "pseudo_dir": str(self.pseudos.absolute()),
             "tprnfor": True,
             "tstress": True,
             "ecutwfc": round(cutoff, 6),
@@ -126,7 +132,7 @@ def find_pseudos(species: Iterable[str], folder: Path | None) -> dict[str, Path]
         DftError: no folder is named, or one of them is missing or not unique.
     """
     if folder is None or not folder.is_dir():
-        raise DftError("Quantum ESPRESSO needs pseudopotentials: name their folder with --pseudos.")
+        raise DftError("Quantum ESPRESSO needs pseudopotentials: name their folder, espresso:DIR.")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".upf")
     found = {}
     for symbol in species:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.etree.ElementTree import ParseError
 
 from ase import Atoms
+from pydantic import Field
 from pymatgen.core import SETTINGS
 
 from gencsp.dft.base import Calculation, CalculationResult, ConfiguredCode, settings_digest
@@ -17,11 +18,12 @@ from gencsp.io.structures import READING_ERRORS
 from gencsp.programs.launch import find_program, program_variables
 from gencsp.similarity.matching import as_structure
 
-#: pymatgen's sets by the name that a calculation asks for.
-SETS = {"relax": "MPRelaxSet", "static": "MPStaticSet", "scan": "MPScanRelaxSet"}
+Preset = Literal["relax", "static", "scan"]
+#: pymatgen's sets by the name that the option ``preset`` has for them.
+SETS: dict[Preset, str] = {"relax": "MPRelaxSet", "static": "MPStaticSet", "scan": "MPScanRelaxSet"}
 
 #: Level of theory of unchanged sets, as :mod:`gencsp.sources.materials_project` names its hulls.
-LEVELS = {"relax": "mp-GGA_GGA+U", "static": "mp-GGA_GGA+U", "scan": "mp-R2SCAN"}
+LEVELS: dict[Preset, str] = {"relax": "mp-GGA_GGA+U", "static": "mp-GGA_GGA+U", "scan": "mp-R2SCAN"}
 
 
 class Vasp(ConfiguredCode):
@@ -36,10 +38,21 @@ class Vasp(ConfiguredCode):
     name = "vasp"
     command = ("vasp_std",)
     done = "vasprun.xml"
+    main = "preset"
+
+    preset: Preset | None = Field(
+        default=None, description="Set of settings; by the kind of calculation if not given."
+    )
+
+    def _chosen(self, calculation: Calculation) -> Preset:
+        preset = self.preset or calculation.kind
+        if (preset == "static") != (calculation.kind == "static"):
+            raise DftError(f"the set '{preset}' does not go with '{calculation.kind}'.")
+        return preset
 
     def level(self, structures: Sequence[Atoms], calculation: Calculation) -> str:  # noqa: ARG002
         """The Materials Project's, where its settings are left as they are."""
-        preset = _preset(calculation)
+        preset = self._chosen(calculation)
         changes = _changes(calculation)
         if not changes:
             return LEVELS[preset]
@@ -50,7 +63,7 @@ class Vasp(ConfiguredCode):
         from pymatgen.io.vasp import sets
 
         structure = as_structure(atoms).get_sorted_structure()
-        kind: Any = getattr(sets, SETS[_preset(calculation)])
+        kind: Any = getattr(sets, SETS[self._chosen(calculation)])
         try:
             with warnings.catch_warnings():
                 # Of POTCARs that are not there, which is said in other words.
@@ -150,15 +163,6 @@ def _corrected(run: Any) -> float | None:
     scheme = MaterialsProject2020Compatibility(check_potcar=False)
     entry = scheme.process_entry(run.get_computed_entry(inc_structure=True))
     return None if entry is None else float(entry.energy)
-
-
-def _preset(calculation: Calculation) -> str:
-    preset = calculation.preset or calculation.kind
-    if preset not in SETS:
-        raise DftError(f"there is no set '{preset}' for VASP: choose from {', '.join(SETS)}.")
-    if (preset == "static") != (calculation.kind == "static"):
-        raise DftError(f"the set '{preset}' does not go with '{calculation.kind}'.")
-    return preset
 
 
 def _changes(calculation: Calculation) -> dict[str, object]:

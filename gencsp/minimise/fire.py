@@ -1,8 +1,8 @@
 """FIRE over a batch, as ASE's ``FIRE`` does it for one structure.
 
-Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006), in the variant and with the constants of ASE
-3.29: semi-implicit Euler, velocities mixed before the kick, the step cut to 0.2 Å over all degrees
-of freedom of a structure together.
+Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006), in the variant of ASE 3.29: semi-implicit Euler,
+velocities mixed before the kick, the step cut over all degrees of freedom of a structure together.
+The constants are those of :class:`~gencsp.minimise.settings.FireSettings`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gencsp.minimise.crystals import FloatArray, IntArray
-
-DT_START, DT_MAX = 0.1, 1.0
-MIXING_START, MIXING_DECAY = 0.1, 0.99
-DT_GROWTH, DT_CUT = 1.1, 0.5
-PATIENCE = 5
-MAX_STEP = 0.2
+from gencsp.minimise.settings import FIRE, FireSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +38,14 @@ class FireState:
     started: NDArray[np.bool_]
 
     @classmethod
-    def initial(cls, rows: IntArray) -> Self:
+    def initial(cls, rows: IntArray, settings: FireSettings = FIRE) -> Self:
         """Structures at rest with ``rows`` rows of generalised coordinates each, shape (b,)."""
         b = len(rows)
         return cls(
             rows,
             np.zeros((int(rows.sum()), 3)),
-            np.full(b, DT_START),
-            np.full(b, MIXING_START),
+            np.full(b, settings.dt),
+            np.full(b, settings.astart),
             np.zeros(b, dtype=np.int64),
             np.zeros(b, dtype=np.bool_),
         )
@@ -79,7 +74,9 @@ class FireState:
         )
 
 
-def fire_step(state: FireState, forces: FloatArray) -> tuple[FireState, FloatArray]:
+def fire_step(
+    state: FireState, forces: FloatArray, settings: FireSettings = FIRE
+) -> tuple[FireState, FloatArray]:
     """The next state and the displacement (r, 3) under generalised forces (r, 3)."""
     owner = np.repeat(np.arange(len(state.rows)), state.rows)
 
@@ -94,17 +91,18 @@ def fire_step(state: FireState, forces: FloatArray) -> tuple[FireState, FloatArr
     mixed = (1 - state.mixing)[owner, None] * v + pull[owner, None] * forces
     v = np.where(downhill[owner, None], mixed, 0.0)
 
-    faster = downhill & (state.downhill > PATIENCE)
+    faster = downhill & (state.downhill > settings.Nmin)
     uphill = state.started & ~downhill
-    dt = np.where(faster, np.minimum(state.dt * DT_GROWTH, DT_MAX), state.dt)
-    dt = np.where(uphill, dt * DT_CUT, dt)
-    mixing = np.where(faster, state.mixing * MIXING_DECAY, state.mixing)
-    mixing = np.where(uphill, MIXING_START, mixing)
+    dt = np.where(faster, np.minimum(state.dt * settings.finc, settings.dtmax), state.dt)
+    dt = np.where(uphill, dt * settings.fdec, dt)
+    mixing = np.where(faster, state.mixing * settings.fa, state.mixing)
+    mixing = np.where(uphill, settings.astart, mixing)
 
     v = v + dt[owner, None] * forces
     move = dt[owner, None] * v
     length = np.sqrt(dot(move, move))
-    cut = np.where(length > MAX_STEP, MAX_STEP / np.where(length > 0, length, 1.0), 1.0)
+    longest = settings.maxstep
+    cut = np.where(length > longest, longest / np.where(length > 0, length, 1.0), 1.0)
     following = replace(
         state,
         velocities=v,

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from gencsp.deck import Count, NonNegative, Positive
+from gencsp.deck import Count, Natural, NonNegative, Positive, Share
 from gencsp.minimise.crystals import FloatArray, IntArray
 from gencsp.minimise.fire import FireState, fire_step
 from gencsp.minimise.quasi_newton import Point, TrustRegion
-from gencsp.minimise.settings import TRUST_REGION, TrustRegionSettings
+from gencsp.minimise.settings import (
+    FIRE,
+    TRUST_REGION,
+    Cut,
+    FireSettings,
+    Growth,
+    TrustRegionSettings,
+)
 from gencsp.plugins import Configured, Registry
 
 
@@ -47,13 +54,14 @@ class BatchMinimiser(Protocol):
 class Fire:
     """FIRE over the whole batch at once. It accepts every point whose enthalpy is finite."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: FireSettings = FIRE) -> None:
+        self._settings = settings
         self._state = FireState.initial(np.zeros(0, dtype=np.int64))
         self._forces = np.zeros((0, 3))
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:  # noqa: ARG002
         """See :class:`BatchMinimiser`."""
-        self._state = self._state.join(FireState.initial(sizes + 3))
+        self._state = self._state.join(FireState.initial(sizes + 3, self._settings))
 
     def judge(self, forces: FloatArray, enthalpies: FloatArray) -> list[Point]:
         """See :class:`BatchMinimiser`."""
@@ -67,7 +75,7 @@ class Fire:
 
     def step(self) -> FloatArray:
         """See :class:`BatchMinimiser`."""
-        self._state, move = fire_step(self._state, self._forces)
+        self._state, move = fire_step(self._state, self._forces, self._settings)
         return move
 
 
@@ -127,13 +135,41 @@ class ConfiguredMinimiser(Configured):
 
 
 class FireOptions(ConfiguredMinimiser):
-    """FIRE has the constants of ASE's and no options."""
+    """Options of :class:`Fire`: those of ASE's ``FIRE``, by the same names.
+
+    See :class:`~gencsp.minimise.settings.FireSettings`. The native engine has the defaults built
+    in; with others the structures are relaxed by this minimiser in Python, on the same numbers.
+    """
 
     name = "fire"
 
+    dt: Positive = Field(default=FIRE.dt, description="First time step.")
+    maxstep: Positive = Field(default=FIRE.maxstep, description="Longest step, Å.")
+    dtmax: Positive = Field(default=FIRE.dtmax, description="Longest time step.")
+    Nmin: Natural = Field(
+        default=FIRE.Nmin, description="Steps downhill before the time step grows."
+    )
+    finc: Growth = Field(default=FIRE.finc, description="Factor by which it grows.")
+    fdec: Cut = Field(default=FIRE.fdec, description="Factor by which it shrinks uphill.")
+    astart: Share = Field(
+        default=FIRE.astart, description="Share of the force in the velocity at first."
+    )
+    fa: Share = Field(default=FIRE.fa, description="Factor by which that share shrinks.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.dt > self.dtmax:
+            raise ValueError(f"dt is {self.dt} and dtmax {self.dtmax}")
+        return self
+
+    @property
+    def settings(self) -> FireSettings:
+        """The same numbers for those who compute with them."""
+        return FireSettings(**self.model_dump())
+
     def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002
         """See :class:`ConfiguredMinimiser`."""
-        return Fire()
+        return Fire(self.settings)
 
 
 class QuasiNewtonOptions(ConfiguredMinimiser):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Lt
 
 from gencsp.deck import (
     Fmax,
@@ -11,12 +14,16 @@ from gencsp.deck import (
     Positive,
     Pressure,
     Seconds,
+    Share,
     Symprec,
     check_fields,
 )
 from gencsp.errors import RequestError
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
+#: Factors by which FIRE lengthens and shortens its time step.
+Growth = Annotated[float, Ge(1)]
+Cut = Annotated[float, Gt(0), Lt(1)]
 #: A minimiser by name, with options where it has some: ``quasi-newton:first_radius=0.2``.
 Minimiser = str
 
@@ -56,6 +63,43 @@ class TrustRegionSettings:
 
 #: The ones that every engine uses.
 TRUST_REGION = TrustRegionSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireSettings:
+    """The constants of FIRE, with the names and the defaults of ASE's ``FIRE``.
+
+    Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006), recommend Nmin, finc, fdec, astart and fa.
+
+    Attributes:
+        dt: time step of the first step, in units where the mass is one.
+        maxstep: longest step over all degrees of freedom of a structure together, Å.
+        dtmax: longest time step.
+        Nmin: steps downhill in a row after which the time step grows.
+        finc: factor by which it grows.
+        fdec: factor by which it shrinks after a step uphill.
+        astart: share of the force's direction in the velocity, at the start (ASE's ``a``) and after
+            a step uphill.
+        fa: factor by which that share shrinks as the time step grows.
+    """
+
+    dt: Positive = 0.1
+    maxstep: Positive = 0.2
+    dtmax: Positive = 1.0
+    Nmin: Natural = 5
+    finc: Growth = 1.1
+    fdec: Cut = 0.5
+    astart: Share = 0.1
+    fa: Share = 0.99
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.dt > self.dtmax:
+            raise RequestError(f"dt is {self.dt}: it must not be above dtmax, {self.dtmax}.")
+
+
+#: The ones of ASE, which the native engine computes with.
+FIRE = FireSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

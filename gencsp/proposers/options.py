@@ -23,9 +23,9 @@ Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings)
 #: with a quarter of the model calls (``benchmarks/sampler_steps.py``). Passes through each level
 #: matter only with a host: after one pass guests hardly depend on their host, ten come near the
 #: conditional distribution of a known model, at ten times the cost. Five is a compromise.
-DEFAULT_SAMPLER = SamplerSettings(steps=50, renewal=1.0, corrector_steps=0, resampling=5)
+DEFAULT_SAMPLER = SamplerSettings(sampler="ddim", steps=50, resampling=5)
 #: Half of the time, for searches, in which structures are relaxed anyway.
-QUICK_SAMPLER = SamplerSettings(steps=25, renewal=1.0, corrector_steps=0, resampling=5)
+QUICK_SAMPLER = SamplerSettings(sampler="ddim", steps=25, resampling=5)
 #: Default sampler of joint models, with as many passes around a host.
 DEFAULT_JOINT_SAMPLER = JointSamplerSettings(resampling=5)
 #: Attempts for each requested structure before a proposer gives up.

@@ -68,8 +68,8 @@ def espresso(tmp_path: Path) -> Path:
 
 
 def test_espresso_single_points(tmp_path: Path, espresso: Path) -> None:
-    options = ("--pseudos", str(espresso), "--cutoff", "200", "--spacing", "0.5")
-    folder = computed(tmp_path, "espresso", *options)
+    options = ("--cutoff", "200", "--spacing", "0.5")
+    folder = computed(tmp_path, f"espresso:{espresso}", *options)
     check_hull(folder)
     found = read_structures([folder / "dft.extxyz"])
     # By pw.x's own last word, in Ry for two atoms.
@@ -81,8 +81,8 @@ def test_espresso_single_points(tmp_path: Path, espresso: Path) -> None:
 
 
 def test_espresso_relaxes_silicon(tmp_path: Path, espresso: Path) -> None:
-    options = ("--pseudos", str(espresso), "--cutoff", "250", "--spacing", "0.5")
-    folder = computed(tmp_path, "espresso", "--kind", "relax", *options)
+    options = ("--cutoff", "250", "--spacing", "0.5")
+    folder = computed(tmp_path, f"espresso:{espresso}", "--kind", "relax", *options)
     for atoms in read_structures([folder / "dft.extxyz"]):
         edge = (4 * atoms.cell.volume) ** (1 / 3)
         assert edge == pytest.approx(5.39, abs=0.02)  # LDA: 5.38 to 5.40 Å
@@ -92,7 +92,7 @@ def test_espresso_that_fails(tmp_path: Path, espresso: Path) -> None:
     (espresso / "Si.pz-vbc.UPF").write_text("not a pseudopotential\n")
     write_extxyz(tmp_path / "si.extxyz", [bulk("Si")])
     write = ["dft", "write", str(tmp_path / "si.extxyz"), str(tmp_path / "runs")]
-    options = ["--code", "espresso", "--pseudos", str(espresso)]
+    options = ["--code", f"espresso:{espresso}"]
     assert RUNNER.invoke(app, [*write, *options]).exit_code == 0
     result = RUNNER.invoke(app, ["dft", "run", str(tmp_path / "runs"), "--retries", "0"])
     assert result.exit_code == 1

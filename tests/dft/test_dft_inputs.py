@@ -22,7 +22,14 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.dft import code_names, get_code, read_campaign, write_campaign
 from gencsp.dft.base import Calculation
 from gencsp.dft.espresso import kpoints
-from gencsp.errors import DftError, HullReferenceError, ProgramError, StoreError, StructureFileError
+from gencsp.errors import (
+    DeckError,
+    DftError,
+    HullReferenceError,
+    ProgramError,
+    StoreError,
+    StructureFileError,
+)
 from gencsp.io.structures import read_structures, write_extxyz
 from gencsp.provenance import Provenance, Stage
 
@@ -77,9 +84,11 @@ def same(one: Atoms, other: Atoms) -> bool:
 
 def test_espresso_is_re_read(tmp_path: Path, pseudos: Path) -> None:
     """By ASE and by pymatgen; k-points as dense as asked."""
-    calculation = Calculation(kind="relax", pseudos=pseudos, cutoff=600, pressure=5.0)
-    campaign = write_campaign(pool(), tmp_path / "qe", "espresso", calculation)
+    calculation = Calculation(kind="relax", cutoff=600, pressure=5.0)
+    campaign = write_campaign(pool(), tmp_path / "qe", f"espresso:{pseudos}", calculation)
     assert [job.folder for job in campaign.jobs] == ["0001", "0002"]
+    assert campaign.code_name == "espresso"
+    assert read_campaign(tmp_path / "qe") == campaign
     for job, atoms in zip(campaign.jobs, pool(), strict=True):
         path = tmp_path / "qe" / job.folder / "espresso.pwi"
         assert same(ase.io.read(path, format="espresso-in"), atoms)
@@ -97,15 +106,16 @@ def test_espresso_is_re_read(tmp_path: Path, pseudos: Path) -> None:
 
 
 def test_espresso_needs_one_pseudopotential_of_each(tmp_path: Path, pseudos: Path) -> None:
-    with pytest.raises(DftError, match="name their folder with --pseudos"):
+    with pytest.raises(DftError, match="name their folder, espresso:DIR"):
         write_campaign(pool(), tmp_path / "a", "espresso", Calculation())
-    level = get_code("espresso").level(pool(), Calculation(pseudos=pseudos))
-    assert level == get_code("espresso").level(pool(), Calculation(pseudos=pseudos))
+    code = get_code(f"espresso:{pseudos}")
+    level = code.level(pool(), Calculation())
+    assert level == code.level(pool(), Calculation())
     (pseudos / "O_pbe.upf").write_text("another")
-    assert level != get_code("espresso").level(pool(), Calculation(pseudos=pseudos))
+    assert level != code.level(pool(), Calculation())
     (pseudos / "O.lda.UPF").touch()
     with pytest.raises(DftError, match=r"one pseudopotential of O, and has O.lda.UPF, O_pbe.upf"):
-        write_campaign(pool(), tmp_path / "a", "espresso", Calculation(pseudos=pseudos))
+        write_campaign(pool(), tmp_path / "a", f"espresso:{pseudos}", Calculation())
     assert not (tmp_path / "a").exists()
 
 
@@ -120,8 +130,8 @@ def test_espresso_needs_one_pseudopotential_of_each(tmp_path: Path, pseudos: Pat
 def test_vasp_is_re_read(
     tmp_path: Path, kind: str, preset: str, functional: str, level: str
 ) -> None:
-    calculation = Calculation(kind=kind, preset=preset)  # type: ignore[arg-type]
-    campaign = write_campaign(pool(), tmp_path / "v", "vasp", calculation)
+    calculation = Calculation(kind=kind)  # type: ignore[arg-type]
+    campaign = write_campaign(pool(), tmp_path / "v", f"vasp:{preset}", calculation)
     assert campaign.level == level
     for job, atoms in zip(campaign.jobs, pool(), strict=True):
         place = tmp_path / "v" / job.folder
@@ -167,10 +177,10 @@ def test_what_is_refused(tmp_path: Path) -> None:
             write_campaign([], tmp_path / "x", code, Calculation())
     with pytest.raises(DftError, match="no code 'qe': choose from espresso, gpaw, vasp"):
         get_code("qe")
-    with pytest.raises(DftError, match="no set 'hse' for VASP"):
-        write_campaign(pool(), tmp_path / "x", "vasp", Calculation(preset="hse"))
+    with pytest.raises(DeckError, match="option 'preset' of the code 'vasp' is 'hse'"):
+        write_campaign(pool(), tmp_path / "x", "vasp:hse", Calculation())
     with pytest.raises(DftError, match="'scan' does not go with 'static'"):
-        write_campaign(pool(), tmp_path / "x", "vasp", Calculation(preset="scan"))
+        write_campaign(pool(), tmp_path / "x", "vasp:scan", Calculation())
     with pytest.raises(DftError, match="a single point has no pressure"):
         write_campaign(pool(), tmp_path / "x", "vasp", Calculation(pressure=1.0))
     (tmp_path / "full").mkdir()

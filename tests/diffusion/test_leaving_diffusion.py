@@ -87,8 +87,8 @@ def positions_walk(kind: str, **options: Any) -> Walk:
     if kind.endswith("host"):
         atoms.set_constraint(FixAtoms([0]))
     model = Mixture()
-    sampler = "heun" if kind.startswith("heun") else "predictor-corrector"
-    settings = SamplerSettings(kind=sampler, steps=STEPS, churn=4, resampling=2)
+    sampler = "heun:churn=4" if kind.startswith("heun") else "predictor-corrector"
+    settings = SamplerSettings(sampler=sampler, steps=STEPS, resampling=2)
     rng = np.random.default_rng(3)
     return ReverseDiffusion(atoms, model, settings=settings, rng=rng, **options), atoms, model
 
@@ -103,7 +103,7 @@ def joint_walk(kind: str, **options: Any) -> Walk:
         atoms.set_constraint(FixSymmetry(atoms))
     model = Pull()
     settings = JointSamplerSettings(
-        steps=STEPS, corrector_steps=1, resampling=2, free_cell=kind != "host"
+        sampler="predictor-corrector", steps=STEPS, resampling=2, free_cell=kind != "host"
     )
     rng = np.random.default_rng(3)
     return JointReverseDiffusion(atoms, model, settings=settings, rng=rng, **options), atoms, model

@@ -15,8 +15,10 @@ from ase.constraints import FixAtoms, FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
 
-from gencsp.errors import EngineError
+from gencsp.errors import DeckError, EngineError
 from gencsp.minimise import Outcome, RelaxSettings, relax_with
+from gencsp.minimise.minimisers import MINIMISERS
+from gencsp.plugins import Choice
 
 
 def alloy(seed: int = 0) -> Atoms:
@@ -69,6 +71,51 @@ def test_fire_follows_ases_path(settings: RelaxSettings, fixed: list[int]) -> No
     assert result.fmax == pytest.approx(
         np.linalg.norm(optimiser.optimizable.get_gradient().reshape(-1, 3), axis=1).max(), abs=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("changed", "first"),
+    [
+        ({"dt": 0.05}, 0.1),
+        ({"maxstep": 0.05}, 0.1),
+        ({"dtmax": 0.025}, 0.02),
+        ({"Nmin": 1}, 0.1),
+        ({"finc": 1.4}, 0.1),
+        ({"fdec": 0.3}, 0.1),
+        ({"astart": 0.3}, 0.1),
+        ({"fa": 0.8}, 0.1),
+    ],
+)
+def test_fire_takes_the_constants_of_ase(changed: dict[str, float], first: float) -> None:
+    atoms = alloy()
+    ends = []
+    settings: list[dict[str, float]] = [{"dt": first}, {"dt": first} | changed]
+    for chosen in settings:
+        copy = atoms.copy()
+        copy.calc = EMT()
+        start = {"a": chosen["astart"]} if "astart" in chosen else {}
+        expected = FIRE(FrechetCellFilter(copy), logfile=None, **chosen, **start)
+        expected.run(fmax=1e-9, steps=40)
+        choice = Choice.of("fire", chosen)
+        result = relax_with(EMT(), atoms, RelaxSettings(minimiser=str(choice), fmax=1e-9, steps=40))
+        np.testing.assert_allclose(result.atoms.positions, copy.positions, atol=1e-7)
+        np.testing.assert_allclose(result.atoms.cell.array, copy.cell.array, atol=1e-7)
+        ends.append(result.atoms.positions)
+    assert np.abs(ends[0] - ends[1]).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("fdec=1", "option 'fdec' of the minimiser 'fire'"),
+        ("finc=0.9", "option 'finc' of the minimiser 'fire'"),
+        ("dt=2", "the minimiser 'fire' do not go together: .*dt is 2.0 and dtmax 1.0"),
+        ("a=0.2", "'fire' has no option 'a': known are dt, maxstep"),
+    ],
+)
+def test_constants_of_fire_are_checked(options: str, said: str) -> None:
+    with pytest.raises(DeckError, match=said):
+        MINIMISERS.configure(f"fire:{options}")
 
 
 def test_pressure_ends_where_the_stress_balances_it() -> None:

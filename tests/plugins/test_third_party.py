@@ -93,7 +93,7 @@ def test_their_minimiser_and_sampler_do_their_work() -> None:
     model = WrappedMixture.around([found], spread=0.01)
     noisy = found.copy()
     noisy.positions += 0.1
-    euler = SamplerSettings(kind="euler", steps=40, sigma_max=0.3)
+    euler = SamplerSettings(sampler="euler", steps=40, sigma_max=0.3)
     (made,) = sample(model, [noisy], settings=euler, rngs=[np.random.default_rng(0)])
     assert np.linalg.norm(made.positions - centre) < 0.03
 
@@ -114,7 +114,7 @@ def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Pa
         return done.stdout
 
     gencsp("references", "Ag-Cu", "--potential", "morse", "--out", "hull.csv")
-    sampler = 'score:sampler={kind = "euler:share=0.9", steps = 4}'
+    sampler = 'score:sampler={sampler = "euler:share=0.9", steps = 4}'
     told = gencsp(
         *("search", "AgCu", "--atoms", "4", "--budget", "10", "--workers", "1", "--ahead", "2"),
         *("--method", "greedy:fresh=2", "--moves", "twist:angle=20,rattle", "--steps", "60"),

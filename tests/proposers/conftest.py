@@ -43,4 +43,4 @@ def model() -> Repulsive:
 
 @pytest.fixture
 def quick() -> SamplerSettings:
-    return SamplerSettings(kind="heun", steps=12)
+    return SamplerSettings(sampler="heun", steps=12)

@@ -35,7 +35,7 @@ from gencsp.proposers.base import Request
 from gencsp.proposers.pigen import PigenOptions, propose_de_novo
 
 SIZES = CellSizes({2: 3, 4: 2, 8: 1})
-FAST = JointSamplerSettings(steps=5, corrector_steps=0)
+FAST = JointSamplerSettings(steps=5)
 
 
 Given = dict[str, Any]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,13 +12,14 @@ from ase import Atoms
 from ase.cell import Cell
 from torch import Tensor
 
-from gencsp.deck import Count, Natural, Positive, Share, check_fields
+from gencsp.deck import Count, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.guidance import Denoiser
 from gencsp.diffusion.joint.process import JointProcess, JointState
 from gencsp.diffusion.joint.symmetry import JointConstraints, read_joint_constraints
 from gencsp.diffusion.networks.layers import N_ELEMENTS
 from gencsp.errors import RequestError
+from gencsp.plugins import Choice, Configured, Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,32 +27,60 @@ class JointSamplerSettings:
     """How to sample: steps, noise and corrections.
 
     Attributes:
+        sampler: takes the steps, see :data:`JOINT_SAMPLERS`: by name, with options of its own as in
+            ``ddim:renewal=0.5``, or as a table, ``{"name": "ddim", "renewal": 0.5}``. There is
+            ``ddim``, which says how much noise a step draws anew, and the ``predictor-corrector``
+            of DiffCSP; others come from other packages. Once checked it is a
+            :class:`~gencsp.plugins.Choice`.
         steps: number of steps.
-        renewal: share r of the noise (of its variance) that a step draws anew: DDIM (Song et al.,
-            2021, eq. 12) with r·σ_s² for its σ². Given x_0, every r from 0, where the noise is
-            carried over whole, to 1 has the marginals of the forward process; ``None`` takes the
-            ancestral step's, 1 − (σ_s/σ_t)². The larger r, the more errors of earlier steps are
-            forgotten, but distributions broader than σ_s become too narrow; those of crystals are
-            sharp.
-        corrector_steps: Langevin steps on the coordinates after each.
-        snr: δ; a Langevin step has length 2δ²σ².
         free_cell: whether the lattice is generated; otherwise that of the Atoms is kept.
         resampling: passes through each step where there is a host.
+
+    Raises:
+        RequestError: a setting out of its range, or no sampler of this name.
+        DeckError: an option that the sampler does not have, or out of its range.
     """
 
+    sampler: Choice | str | Mapping[str, Any] = "ddim"
     steps: Count = 100
-    renewal: Share | None = 1.0
-    corrector_steps: Natural = 0
-    snr: Positive = 0.3
     free_cell: bool = True
     resampling: Count = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
+        object.__setattr__(self, "sampler", JOINT_SAMPLERS.choose(self.sampler))
 
     def times(self) -> tuple[float, ...]:
         """From 1 to 0, one more than there are steps."""
         return tuple(np.linspace(1.0, 0.0, self.steps + 1).tolist())
+
+
+class ConfiguredJointSampler(Configured):
+    """Base of samplers of the joint model: one step of species, coordinates and lattice.
+
+    Options of its own are checked fields of the class. Hosts and kept cells are none of its
+    business, they are put back after each step; noise on coordinates is to be projected with
+    ``run.constraints.project``, the score is already.
+    """
+
+    kind: ClassVar[str] = "joint sampler"
+
+    def step(self, run: JointRun, state: JointState, t: float, s: float) -> JointState:
+        """Crystals at time ``s``, from ``state`` at the greater time ``t``.
+
+        Args:
+            run: gives ``score(state, t)``, random numbers and the noise of the process.
+            state: crystals at ``t``.
+            t, s: from 1 (noise) to 0 (crystals); the last ``s`` is zero, where no species may be
+                left hidden.
+        """
+        raise NotImplementedError
+
+
+#: All samplers of the joint model, by name.
+JOINT_SAMPLERS: Registry[ConfiguredJointSampler] = Registry(
+    "gencsp.joint_samplers", kind="joint sampler", contract=ConfiguredJointSampler
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,7 @@ class JointRun:
     Attributes:
         denoiser: the model, guided or not.
         settings: the settings.
+        sampler: takes the steps.
         times: from 1 to 0.
         known: the Atoms as a state, from which hosts and kept cells are restored.
         constraints: hosts and symmetries.
@@ -69,6 +100,7 @@ class JointRun:
 
     denoiser: Denoiser
     settings: JointSamplerSettings
+    sampler: ConfiguredJointSampler
     times: tuple[float, ...]
     known: JointState
     constraints: JointConstraints
@@ -133,6 +165,7 @@ def prepare(
     return JointRun(
         denoiser=denoiser,
         settings=settings,
+        sampler=JOINT_SAMPLERS.make(settings.sampler),
         times=settings.times(),
         known=known,
         constraints=constraints,

@@ -1,11 +1,12 @@
 """Reverse diffusion of species, coordinates and lattice together.
 
-Each step goes from time t to s < t, for the three at once:
+Each step of a sampler goes from time t to s < t, for the three at once:
 
 - coordinates and lattice: to their denoised values, with noise of level s added, of which a share
-  is drawn anew (DDIM, Song et al., 2021, eq. 12). With the ancestral share that is
-  DiffCSP's algorithm 2 and the posterior q(k_s | k_t, k̂_0) of DDPM (Ho et al., 2020, eq. 6 and 7).
-  Langevin correctors may follow on the coordinates;
+  is drawn anew (DDIM, Song et al., 2021, eq. 12): the same at every step (:class:`JointDdim`), or
+  the ancestral one (:class:`JointPredictorCorrector`), which is DiffCSP's algorithm 2 and the
+  posterior q(k_s | k_t, k̂_0) of DDPM (Ho et al., 2020, eq. 6 and 7), with Langevin correctors on
+  the coordinates;
 - species: each hidden one is revealed with probability (t − s)/t, drawn from the predicted
   distribution; the last step reveals all.
 
@@ -24,14 +25,35 @@ from dataclasses import replace
 import numpy as np
 import torch
 from ase import Atoms
+from pydantic import Field
 from torch import Tensor
 
+from gencsp.deck import Natural, Positive, Share
 from gencsp.diffusion.joint.guidance import Denoiser
 from gencsp.diffusion.joint.process import HIDDEN, JointState, denoised_shape
-from gencsp.diffusion.joint.run import JointRun, JointSamplerSettings, prepare, to_atoms
+from gencsp.diffusion.joint.run import (
+    JOINT_SAMPLERS,
+    ConfiguredJointSampler,
+    JointRun,
+    JointSamplerSettings,
+    prepare,
+    to_atoms,
+)
 from gencsp.diffusion.noise import renewed
 
-__all__ = ["JointRun", "JointSamplerSettings", "prepare", "sample", "start", "step", "to_atoms"]
+__all__ = [
+    "JOINT_SAMPLERS",
+    "ConfiguredJointSampler",
+    "JointDdim",
+    "JointPredictorCorrector",
+    "JointRun",
+    "JointSamplerSettings",
+    "prepare",
+    "sample",
+    "start",
+    "step",
+    "to_atoms",
+]
 
 
 def start(run: JointRun) -> JointState:
@@ -49,31 +71,72 @@ def step(run: JointRun, state: JointState, level: int) -> JointState:
     passes = run.settings.resampling if hosted else 1
     begun = state
     for n in range(passes):
-        after = _put_back(run, _reverse(run, begun, t, s), s)
+        after = _put_back(run, run.sampler.step(run, begun, t, s), s)
         if n + 1 < passes:
             begun = _renoised(run, after, begun, t, s)
     return after
 
 
-def _reverse(run: JointRun, state: JointState, t: float, s: float) -> JointState:
-    """One predictor and the correctors."""
+class JointDdim(ConfiguredJointSampler):
+    """Denoised, and noised again to the next level: DDIM (Song et al., 2021, eq. 12).
+
+    ``renewal`` is r, with r·σ_s² for the σ² of the paper. Given x_0, every r from 0, where the
+    noise is carried over whole, to 1 has the marginals of the forward process. The larger, the more
+    is forgotten of what the network got wrong, and the narrower a distribution comes out that is
+    broader than σ_s; crystals are sharp.
+    """
+
+    name = "ddim"
+
+    renewal: Share = Field(
+        default=1.0, description="Share of the noise (of its variance) that a step draws anew."
+    )
+
+    def step(self, run: JointRun, state: JointState, t: float, s: float) -> JointState:
+        """See :class:`~gencsp.diffusion.joint.run.ConfiguredJointSampler`."""
+        return _predicted(run, state, t, s, self.renewal)
+
+
+class JointPredictorCorrector(ConfiguredJointSampler):
+    """An ancestral step, then Langevin steps on the coordinates: DiffCSP's algorithm 2.
+
+    Of the noise the ancestral step draws the share 1 − (σ_s/σ_t)² anew. A Langevin step has the
+    length 2δ²σ².
+    """
+
+    name = "predictor-corrector"
+
+    corrector_steps: Natural = Field(
+        default=1, description="Langevin steps after each ancestral one."
+    )
+    snr: Positive = Field(default=0.3, description="Signal-to-noise ratio of a Langevin step, δ.")
+
+    def step(self, run: JointRun, state: JointState, t: float, s: float) -> JointState:
+        """See :class:`~gencsp.diffusion.joint.run.ConfiguredJointSampler`."""
+        state = _predicted(run, state, t, s, None)
+        if s == 0:
+            return state
+        sigma = _sigma(run, s)
+        epsilon = 2 * self.snr**2
+        for _ in range(self.corrector_steps):
+            score, _, _ = run.score(state, s)
+            noise = run.constraints.project(run.normal(columns=3))
+            move = sigma * (epsilon * score + math.sqrt(2 * epsilon) * noise)
+            state = replace(state, frac=state.frac + move)
+        return state
+
+
+def _predicted(
+    run: JointRun, state: JointState, t: float, s: float, renewal: float | None
+) -> JointState:
+    """From t to s with a share of the noise drawn anew; ``None`` for the ancestral share."""
     score, velocity, logits = run.score(state, t)
-    state = replace(
+    return replace(
         state,
-        frac=_coordinates(run, state.frac, score, t, s),
-        shape=_lattice(run, state.shape, velocity, t, s),
+        frac=_coordinates(run, state.frac, score, t, s, renewal),
+        shape=_lattice(run, state.shape, velocity, t, s, renewal),
         numbers=_species(run, state, logits, t, s),
     )
-    if s == 0:
-        return state
-    sigma = _sigma(run, s)
-    epsilon = 2 * run.settings.snr**2
-    for _ in range(run.settings.corrector_steps):
-        score, _, _ = run.score(state, s)
-        noise = run.constraints.project(run.normal(columns=3))
-        move = sigma * (epsilon * score + math.sqrt(2 * epsilon) * noise)
-        state = replace(state, frac=state.frac + move)
-    return state
 
 
 def _sigma(run: JointRun, t: float) -> float:
@@ -81,14 +144,18 @@ def _sigma(run: JointRun, t: float) -> float:
     return float(run.process.sigma(torch.tensor(t, dtype=torch.float64))) if t > 0 else 0.0
 
 
-def _coordinates(run: JointRun, frac: Tensor, score: Tensor, t: float, s: float) -> Tensor:
+def _coordinates(
+    run: JointRun, frac: Tensor, score: Tensor, t: float, s: float, renewal: float | None
+) -> Tensor:
     sigma, after = _sigma(run, t), _sigma(run, s)
     fresh = run.constraints.project(run.normal(columns=3))
     # With x̂_0 = x_t + σ_t·(σ_t·score), the noise in x_t is −σ_t·score.
-    return frac + sigma * score + after * _mixed_noise(run, -score, fresh, after / sigma)
+    return frac + sigma * score + after * _mixed_noise(-score, fresh, after / sigma, renewal)
 
 
-def _lattice(run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float) -> Tensor:
+def _lattice(
+    run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float, renewal: float | None
+) -> Tensor:
     time = torch.tensor([t, s], dtype=torch.float64)
     clean = denoised_shape(velocity, shape, time[:1], run.process).clamp(-5, 5)
     fresh = run.normal(columns=6)
@@ -97,16 +164,20 @@ def _lattice(run: JointRun, shape: Tensor, velocity: Tensor, t: float, s: float)
     alpha, spread = run.process.alpha(time).tolist(), run.process.spread(time).tolist()
     found = (shape - alpha[0] * clean) / spread[0]
     fallen = spread[1] * alpha[0] / (alpha[1] * spread[0])
-    drawn: Tensor = alpha[1] * clean + spread[1] * _mixed_noise(run, found, fresh, fallen)
+    drawn: Tensor = alpha[1] * clean + spread[1] * _mixed_noise(found, fresh, fallen, renewal)
     return drawn
 
 
-def _mixed_noise(run: JointRun, found: Tensor, fresh: Tensor, fallen: float) -> Tensor:
+def _mixed_noise(found: Tensor, fresh: Tensor, fallen: float, renewal: float | None) -> Tensor:
     """Noise of unit variance: the noise that was found, with a share of it drawn anew.
 
-    ``fallen`` is the noise-to-signal ratio after the step divided by that before it.
+    Args:
+        found: the noise before the step, shape (n, 3).
+        fresh: new noise of the same shape.
+        fallen: noise-to-signal ratio after the step divided by that before it.
+        renewal: the share; ``None`` for the ancestral one.
     """
-    share = 1 - fallen**2 if run.settings.renewal is None else run.settings.renewal
+    share = 1 - fallen**2 if renewal is None else renewal
     return renewed(found, fresh, share=share)
 
 

@@ -70,7 +70,8 @@ class ReverseDiffusion(ReverseDynamics):
     def todict(self) -> dict[str, Any]:
         """What a trajectory records about its maker."""
         process = self._process
-        return {**super().todict(), "model": process.model.digest, "kind": process.settings.kind}
+        sampler = str(process.settings.sampler)
+        return {**super().todict(), "model": process.model.digest, "sampler": sampler}
 
     def _begin(self) -> None:
         self._accept(start(self._process))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from ase import Atoms
 from torch import Tensor
 
-from gencsp.deck import Count, Natural, NonNegative, Positive, Share, check_fields
+from gencsp.deck import Count, Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch, ScoreModel
 from gencsp.diffusion.noise import standard_normal
 from gencsp.diffusion.positions.inpainting import Host, JumpBack
@@ -24,9 +24,7 @@ from gencsp.diffusion.projection import (
     symmetrised_positions,
 )
 from gencsp.errors import RequestError
-from gencsp.plugins import Configured, Registry
-
-LangevinLength = Literal["score-norm", "noise-level"]
+from gencsp.plugins import Choice, Configured, Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,40 +32,31 @@ class SamplerSettings:
     """How to sample: noise levels, sampler and its constants.
 
     Attributes:
-        kind: a sampler by name, see :data:`SAMPLERS`: the ``predictor-corrector`` of CHGGen, the
-            second-order ``heun`` of Karras et al. (2022), which needs fewer calls of the model, or
-            one of another package, with options of its own as in ``mine:scale=0.5``.
+        sampler: takes the steps, see :data:`SAMPLERS`: by name, with options of its own as in
+            ``heun:churn=5``, or as a table, ``{"name": "heun", "churn": 5}``. There is the
+            ``predictor-corrector`` of CHGGen; ``ddim``, which says how much noise a step draws
+            anew; the second-order ``heun`` of Karras et al. (2022), which needs fewer noise levels;
+            and those of other packages. Once checked it is a :class:`~gencsp.plugins.Choice`.
         steps: T, noise levels above zero.
         spacing: see :func:`~gencsp.diffusion.positions.schedule.noise_levels`.
         sigma_max: σ_T in Å; ``None`` takes the model's. Smaller than the model's, it starts from
             the given positions as if they were data noised to this level.
         sigma_min: σ_1 in Å; ``None`` takes the model's.
-        renewal: share of the noise that a predictor draws anew rather than keeps, see
-            :func:`~gencsp.diffusion.positions.sampler.renewing`; ``None`` for the ancestral share,
-            which is CHGGen's predictor (predictor-corrector only).
-        corrector_steps: M, Langevin steps after each predictor (predictor-corrector only).
-        snr: δ, signal-to-noise ratio of the Langevin steps.
-        langevin: where their length comes from: ``score-norm`` is the paper's, ``noise-level`` is
-            free of its bias in small cells. See
-            :func:`~gencsp.diffusion.positions.sampler.langevin_length`.
-        churn: S_churn of Karras et al., fresh noise spread over the Heun steps; 0 follows the
-            deterministic ODE.
         resampling: r, passes through each noise level where there is a host; crystals without a
             host take one pass.
         jump_back: variance of the noise that takes x_{t−1} back to x_t between passes, see
             :func:`~gencsp.diffusion.positions.inpainting.jump_back_variance`.
+
+    Raises:
+        RequestError: a setting out of its range, or no sampler of this name.
+        DeckError: an option that the sampler does not have, or out of its range.
     """
 
-    kind: str = "predictor-corrector"
+    sampler: Choice | str | Mapping[str, Any] = "predictor-corrector"
     steps: Count = 100
     spacing: Spacing = "geometric"
     sigma_max: Positive | None = None
     sigma_min: Positive | None = None
-    renewal: Share | None = None
-    corrector_steps: Natural = 1
-    snr: Positive = 0.4
-    langevin: LangevinLength = "score-norm"
-    churn: NonNegative = 0.0
     resampling: Count = 1
     jump_back: JumpBack = "marginal"
 
@@ -76,6 +65,7 @@ class SamplerSettings:
         low, high = self.sigma_min, self.sigma_max
         if low is not None and high is not None and low > high:
             raise RequestError(f"sigma_min is {low} Å and sigma_max {high} Å: give it the larger.")
+        object.__setattr__(self, "sampler", SAMPLERS.choose(self.sampler))
 
     def levels(self, model: ScoreModel) -> tuple[float, ...]:
         """Noise levels in Å, descending to zero, for this model.
@@ -199,7 +189,7 @@ def prepare(
     return Run(
         model=model,
         settings=settings,
-        sampler=SAMPLERS.make(settings.kind),
+        sampler=SAMPLERS.make(settings.sampler),
         levels=settings.levels(model),
         crystals=batch,
         projection=build_projection(structures, constraints),

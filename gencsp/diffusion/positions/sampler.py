@@ -1,9 +1,10 @@
-"""Reverse diffusion of atom positions: predictor-corrector, Heun, and the batched ``sample``.
+"""Reverse diffusion of atom positions: its samplers, and the batched ``sample``.
 
-One algorithm of a paper is one short function that takes positions from noise level σ to σ_next.
-They all see the crystal through a :class:`~gencsp.diffusion.positions.run.Run`, whose score and
-noise are already projected by the constraints of the Atoms, so that none of them knows about
-symmetry. ``prepare``, ``start`` and ``step`` work on an explicit state; ``sample`` and the dynamics
+A sampler is the algorithm of a paper: one short ``step`` that takes positions from noise level σ to
+σ_next, with options of its own as fields. They all see the crystal through a
+:class:`~gencsp.diffusion.positions.run.Run`, whose score and noise are already projected by the
+constraints of the Atoms, so that none of them knows about symmetry. ``prepare``, ``start`` and
+``step`` work on an explicit state; ``sample`` and the dynamics
 :class:`~gencsp.diffusion.positions.reverse.ReverseDiffusion` both only call these.
 
 Everything here is float64 on the CPU; a model converts to what it computes in.
@@ -14,19 +15,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from ase import Atoms
+from pydantic import Field
 from torch import Tensor
 
+from gencsp.deck import Natural, NonNegative, Positive, Share
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.noise import renewed
 from gencsp.diffusion.positions.inpainting import Host, jump_back_variance
 from gencsp.diffusion.positions.run import (
     SAMPLERS,
     ConfiguredSampler,
-    LangevinLength,
     Run,
     SamplerSettings,
     prepare,
@@ -37,6 +40,7 @@ from gencsp.errors import RequestError
 __all__ = [
     "SAMPLERS",
     "ConfiguredSampler",
+    "Ddim",
     "Heun",
     "LangevinLength",
     "PredictorCorrector",
@@ -44,17 +48,18 @@ __all__ = [
     "SamplerSettings",
     "State",
     "ancestral",
-    "heun",
     "inpaint",
     "langevin",
     "langevin_length",
-    "predictor_corrector",
     "prepare",
     "renewing",
     "sample",
     "start",
     "step",
 ]
+
+#: Where the length of a Langevin step comes from, see :func:`langevin_length`.
+LangevinLength = Literal["score-norm", "noise-level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +100,16 @@ def langevin(x: Tensor, score: Tensor, noise: Tensor, *, epsilon: Tensor) -> Ten
     return x + epsilon * score + torch.sqrt(2 * epsilon) * noise
 
 
-def langevin_length(process: Run, score: Tensor, *, sigma: float) -> Tensor:
+def langevin_length(
+    process: Run, score: Tensor, *, sigma: float, snr: float, source: LangevinLength
+) -> Tensor:
     """Length ε of a Langevin step for each crystal, in Å², shape (n, 1) by atom.
 
-    ``score-norm`` is CHGGen's ε = 2(√3 δ/‖g‖₂)². √3 is the length of a standard normal vector in
-    three dimensions, so ‖g‖₂ is read as the root-mean-square length of the score over the atoms of
-    *one crystal*. With d = 3N degrees of freedom this is Song et al. (2021), algorithm 4,
-    ε = 2(δ‖z‖/‖g‖)² with E‖z‖² = d and whole vectors; under symmetry d = tr P, what may move.
+    With δ for ``snr``, ``score-norm`` is CHGGen's ε = 2(√3 δ/‖g‖₂)². √3 is the length of a standard
+    normal vector in three dimensions, so ‖g‖₂ is read as the root-mean-square length of the score
+    over the atoms of *one crystal*. With d = 3N degrees of freedom this is Song et al. (2021),
+    algorithm 4, ε = 2(δ‖z‖/‖g‖)² with E‖z‖² = d and whole vectors; under symmetry d = tr P, what
+    may move.
 
     Such a step is longer where the score is short, and a Langevin walk whose step depends on where
     it is draws from p·‖g‖² instead of p when δ is small: too wide by √((d + 2)/d), which is 15 %
@@ -116,36 +124,59 @@ def langevin_length(process: Run, score: Tensor, *, sigma: float) -> Tensor:
     one atom alone in a cell, for positions that symmetry fixes.
     """
     batch = process.crystals
-    delta = process.settings.snr
-    if process.settings.langevin == "noise-level":
-        return score.new_full((len(score), 1), min(2 * delta**2, 1.0) * sigma**2)
+    if source == "noise-level":
+        return score.new_full((len(score), 1), min(2 * snr**2, 1.0) * sigma**2)
     squared = score.new_zeros(batch.n_crystals).index_add(0, batch.owner, score.square().sum(1))
-    wanted = 2 * delta**2 * process.projection.dimension
+    wanted = 2 * snr**2 * process.projection.dimension
     shortest = torch.finfo(score.dtype).tiny
     epsilon = torch.clamp(wanted / squared.clamp(min=shortest), max=sigma**2)
     return epsilon[batch.owner, None]
 
 
-def predictor_corrector(process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
-    """One t of CHGGen's algorithm "Unconditional Generation": predictor, then M correctors.
+class PredictorCorrector(ConfiguredSampler):
+    """CHGGen's algorithm "Unconditional Generation": an ancestral step, then M Langevin steps."""
 
-    The predictor is the paper's ancestral step, unless the settings say how much noise to renew.
-    """
-    score, noise, renewal = process.score(x, sigma), process.noise(), process.settings.renewal
-    if renewal is None:
-        x = ancestral(x, score, noise, sigma=sigma, sigma_next=sigma_next)
-    else:
-        x = renewing(x, score, noise, sigma=sigma, sigma_next=sigma_next, renewal=renewal)
-    if sigma_next > 0:
-        for _ in range(process.settings.corrector_steps):
+    name = "predictor-corrector"
+
+    corrector_steps: Natural = Field(
+        default=1, description="Langevin steps after each ancestral one, M."
+    )
+    snr: Positive = Field(default=0.4, description="Signal-to-noise ratio of a Langevin step, δ.")
+    langevin: LangevinLength = Field(
+        default="score-norm",
+        description="Source of its length: score-norm (CHGGen), or noise-level (no bias).",
+    )
+
+    def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+        """See :class:`~gencsp.diffusion.positions.run.ConfiguredSampler`."""
+        score = process.score(x, sigma)
+        x = ancestral(x, score, process.noise(), sigma=sigma, sigma_next=sigma_next)
+        for _ in range(self.corrector_steps if sigma_next > 0 else 0):
             g = process.score(x, sigma_next)
-            epsilon = langevin_length(process, g, sigma=sigma_next)
+            epsilon = langevin_length(
+                process, g, sigma=sigma_next, snr=self.snr, source=self.langevin
+            )
             x = langevin(x, g, process.noise(), epsilon=epsilon)
-    return x
+        return x
 
 
-def heun(process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
-    """One step of Karras et al. (2022), algorithm 2, for dx/dσ = −σ·score(x, σ).
+class Ddim(ConfiguredSampler):
+    """Denoised, and noised again to the next level: DDIM (Song et al., 2021); :func:`renewing`."""
+
+    name = "ddim"
+
+    renewal: Share = Field(
+        default=1.0, description="Share of the noise (of its variance) that a step draws anew."
+    )
+
+    def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+        """See :class:`~gencsp.diffusion.positions.run.ConfiguredSampler`."""
+        score, noise = process.score(x, sigma), process.noise()
+        return renewing(x, score, noise, sigma=sigma, sigma_next=sigma_next, renewal=self.renewal)
+
+
+class Heun(ConfiguredSampler):
+    """Karras et al. (2022), algorithm 2, for dx/dσ = −σ·score(x, σ).
 
     With ``churn`` 0 it is their deterministic algorithm 1. S_noise is 1 and churning has no window;
     it never lifts σ above what the model was trained on.
@@ -154,36 +185,25 @@ def heun(process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
     alone, where samplers with noise spread an orbit of m atoms by σ/√m, as the restricted p_σ asks.
     Both end on the same crystals where these are sharp.
     """
-    gamma = min(process.settings.churn / process.settings.steps, math.sqrt(2) - 1)
-    lifted = min(sigma * (1 + gamma), max(sigma, process.model.sigma_max))
-    if lifted > sigma:
-        x = x + math.sqrt(lifted**2 - sigma**2) * process.noise()
-    slope = -lifted * process.score(x, lifted)
-    euler = x + (sigma_next - lifted) * slope
-    if sigma_next == 0:
-        return euler
-    slope_next = -sigma_next * process.score(euler, sigma_next)
-    return x + (sigma_next - lifted) * (slope + slope_next) / 2
-
-
-class PredictorCorrector(ConfiguredSampler):
-    """See :func:`predictor_corrector`; its options are in the settings of the process."""
-
-    name = "predictor-corrector"
-
-    def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
-        """See :class:`~gencsp.diffusion.positions.run.ConfiguredSampler`."""
-        return predictor_corrector(process, x, sigma, sigma_next)
-
-
-class Heun(ConfiguredSampler):
-    """See :func:`heun`; its options are in the settings of the process."""
 
     name = "heun"
 
+    churn: NonNegative = Field(
+        default=0.0, description="Fresh noise spread over all steps, S_churn; 0 adds none."
+    )
+
     def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
         """See :class:`~gencsp.diffusion.positions.run.ConfiguredSampler`."""
-        return heun(process, x, sigma, sigma_next)
+        gamma = min(self.churn / process.settings.steps, math.sqrt(2) - 1)
+        lifted = min(sigma * (1 + gamma), max(sigma, process.model.sigma_max))
+        if lifted > sigma:
+            x = x + math.sqrt(lifted**2 - sigma**2) * process.noise()
+        slope = -lifted * process.score(x, lifted)
+        euler = x + (sigma_next - lifted) * slope
+        if sigma_next == 0:
+            return euler
+        slope_next = -sigma_next * process.score(euler, sigma_next)
+        return x + (sigma_next - lifted) * (slope + slope_next) / 2
 
 
 def inpaint(process: Run, host: Host, x: Tensor, level: int) -> Tensor:

@@ -177,8 +177,9 @@ class NativeEngine:
         Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
         when that structure is done; ``on_step`` is called at each step, from the threads
         that relax, one call at a time. Structures with constraints on Cartesian directions are
-        relaxed one by one in the calling thread, by the minimisers in Python; all are, on this
-        engine's numbers, where the minimiser is of another package.
+        relaxed one by one in the calling thread, by the minimisers in Python. So are batches of
+        all, on this engine's numbers, where the minimiser is of another package or FIRE with other
+        constants than ASE's.
 
         Raises:
             RequestError, DeckError: there is no such minimiser, or it has no such option.
@@ -187,7 +188,7 @@ class NativeEngine:
         minimiser = MINIMISERS.configure(settings.minimiser)
         if isinstance(minimiser, QuasiNewtonOptions):
             trust_region = trust_region or minimiser.settings
-        elif not isinstance(minimiser, FireOptions):
+        elif minimiser != FireOptions():
             evaluate = partial(self._values, workers=workers)
             yield from relax_in_flight(
                 structures,

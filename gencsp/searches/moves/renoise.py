@@ -50,7 +50,7 @@ class Renoise(ConfiguredMove):
         if rng.random() < 0.5:
             child.set_constraint(hold_symmetry(child, SYMPREC))
         sigma = float(np.exp(rng.uniform(np.log(self.least), np.log(self.most))))
-        settings = SamplerSettings(kind="heun", steps=self.steps, sigma_max=sigma)
+        settings = SamplerSettings(sampler="heun", steps=self.steps, sigma_max=sigma)
         try:
             process = prepare(tools.model(), [child], settings=settings, rngs=[rng])
         except ConstraintError:  # a symmetry that maps two atoms onto one

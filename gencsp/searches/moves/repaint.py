@@ -61,7 +61,7 @@ def inpaint(
     composition = Composition.of(whole)
     proposer = ScoreProposer(
         tools.model(),
-        sampler=SamplerSettings(kind="heun", steps=steps, resampling=passes),
+        sampler=SamplerSettings(sampler="heun", steps=steps, resampling=passes),
         attempts=1,
     )
     request = Request(

@@ -23,7 +23,7 @@ from gencsp.diffusion.joint.sampler import (
 )
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import JointOutput
-from gencsp.errors import ConstraintError, RequestError
+from gencsp.errors import ConstraintError, GencspError, RequestError
 
 SCALE = LatticeScale((0.0,) * 3 + (-0.1, 0.2, 1.7), (0.2, 0.2, 0.2, 0.15, 0.3, 0.25))
 #: Two kinds of crystals of two atoms: species, distance along a, lattice, and how often.
@@ -97,15 +97,18 @@ def rngs(n: int, seed: int = 0) -> list[np.random.Generator]:
 
 
 @pytest.mark.parametrize(
-    ("renewal", "correctors", "narrowing"),
+    ("sampler", "narrowing"),
     # All noise drawn anew at every level narrows what is broader than the noise to 1/√2.
-    [(None, 1, 1.0), (0.0, 0, 1.0), (0.5, 0, 0.9), (1.0, 0, 0.7)],
+    [
+        ("predictor-corrector", 1.0),
+        ("ddim:renewal=0", 1.0),
+        ("ddim:renewal=0.5", 0.9),
+        ("ddim", 0.7),
+    ],
 )
-def test_the_sampler_recovers_the_joint_distribution(
-    renewal: float | None, correctors: int, narrowing: float
-) -> None:
+def test_the_sampler_recovers_the_joint_distribution(sampler: str, narrowing: float) -> None:
     n = 400
-    settings = JointSamplerSettings(steps=80, renewal=renewal, corrector_steps=correctors)
+    settings = JointSamplerSettings(sampler=sampler, steps=80)
     made = sample(TwoCrystals(), [hidden_pair()] * n, settings=settings, rngs=rngs(n))
     kinds = np.array([SPECIES.index(tuple(a.numbers)) for a in made])
     assert binomtest(int(kinds.sum()), n, 0.7).pvalue > 1e-3
@@ -120,10 +123,39 @@ def test_the_sampler_recovers_the_joint_distribution(
         assert np.abs(d).max() < 6 * WIDTH
         assert d.std() == pytest.approx(narrowing * WIDTH, rel=0.2)
         volume = (lattice[kinds == m, 5] - float(LATTICE[m])) / SPREAD
-        if renewal is None:
+        if sampler == "predictor-corrector":
             assert kstest(volume, "norm").pvalue > 1e-3
         assert np.mean(volume) == pytest.approx(0, abs=0.25)
         assert np.std(volume) == pytest.approx(narrowing, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "said"),
+    [
+        ("ddim:renewal=1.5", "option 'renewal' of the joint sampler 'ddim' is '1.5'"),
+        ("ddim:snr=0.2", "the joint sampler 'ddim' has no option 'snr': known are renewal"),
+        ("predictor-corrector:corrector_steps=-1", "option 'corrector_steps' of the joint sampler"),
+        ("heun", "no joint sampler 'heun': choose from ddim, predictor-corrector"),
+    ],
+)
+def test_options_of_samplers_are_checked_before_anything_runs(sampler: str, said: str) -> None:
+    with pytest.raises(GencspError, match=said):
+        JointSamplerSettings(sampler=sampler)
+
+
+def test_correctors_are_taken_after_every_step_but_the_last() -> None:
+    class Counted(TwoCrystals):
+        calls = 0
+
+        def predict(self, state: JointState, t: float) -> JointOutput:
+            self.calls += 1
+            return super().predict(state, t)
+
+    for sampler, calls in (("ddim", 6), ("predictor-corrector:corrector_steps=2", 6 + 2 * 5)):
+        model = Counted()
+        settings = JointSamplerSettings(sampler=sampler, steps=6)
+        sample(model, [hidden_pair()], settings=settings, rngs=rngs(1))
+        assert model.calls == calls
 
 
 def test_the_ancestral_step_is_the_posterior_of_ddpm() -> None:
@@ -131,7 +163,7 @@ def test_the_ancestral_step_is_the_posterior_of_ddpm() -> None:
     run = prepare(
         TwoCrystals(),
         [hidden_pair()] * 2,
-        settings=JointSamplerSettings(renewal=None),
+        settings=JointSamplerSettings(),
         rngs=rngs(2),
     )
     t, s = 0.6, 0.55
@@ -144,14 +176,14 @@ def test_the_ancestral_step_is_the_posterior_of_ddpm() -> None:
     sigma = process.sigma(time).tolist()
     gained = sigma[0] ** 2 - sigma[1] ** 2
     expected = frac + gained / sigma[0] * score + sigma[1] * np.sqrt(gained) / sigma[0] * z
-    torch.testing.assert_close(_coordinates(run, frac, score, t, s), expected)
+    torch.testing.assert_close(_coordinates(run, frac, score, t, s, None), expected)
     z = torch.as_tensor(np.stack([r.standard_normal(6) for r in fresh]))
     (a_t, a_s), (s_t, s_s) = process.alpha(time).tolist(), process.spread(time).tolist()
     clean = (a_t * shape - s_t * velocity).clamp(-5, 5)
     lost = s_t**2 - (a_t / a_s) ** 2 * s_s**2
     mean = (a_t / a_s * s_s**2 * shape + a_s * lost * clean) / s_t**2
     expected = mean + np.sqrt(lost) * s_s / s_t * z
-    torch.testing.assert_close(_lattice(run, shape, velocity, t, s), expected)
+    torch.testing.assert_close(_lattice(run, shape, velocity, t, s, None), expected)
 
 
 def _state(atoms: Atoms) -> JointState:
@@ -172,7 +204,7 @@ def test_a_given_composition_is_kept_and_decides_the_rest() -> None:
 
 
 def test_only_allowed_elements_appear() -> None:
-    settings = JointSamplerSettings(steps=10, corrector_steps=0)
+    settings = JointSamplerSettings(steps=10)
     made = sample(
         TwoCrystals(), [hidden_pair()] * 30, settings=settings, rngs=rngs(30), elements=SPECIES[1]
     )

@@ -57,7 +57,7 @@ def test_guidance_moves_compactness_to_its_target(model: JointModel) -> None:
         made = sample(
             ClassifierFree(model, model.objective.properties.encode(labels), 2.0),
             starts,
-            settings=JointSamplerSettings(steps=25, corrector_steps=0),
+            settings=JointSamplerSettings(steps=25),
             rngs=[np.random.default_rng([3, k]) for k in range(n)],
         )
         reached.append(np.mean([compactness(atoms) for atoms in made]))

@@ -77,7 +77,9 @@ def test_the_pull_is_the_force_over_the_temperature_and_acts_below_the_onset() -
 
 def test_guided_samples_lie_lower() -> None:
     cell = bulk("Ar", "fcc", a=5.3, cubic=True)
-    settings = SamplerSettings(steps=60, sigma_max=0.6, corrector_steps=1, langevin="noise-level")
+    settings = SamplerSettings(
+        sampler="predictor-corrector:langevin=noise-level", steps=60, sigma_max=0.6
+    )
     potential = CalculatorPotential(LennardJones(sigma=3.4, epsilon=0.01, rc=8.0))
     energies = {}
     models: dict[str, ScoreModel] = {

@@ -1,6 +1,7 @@
 """Inpainting around hosts, with and without symmetry."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from gencsp.testing import WrappedMixture
 P_MIN = 1e-3
 CELL = np.diag([4.0, 4.0, 4.0])
 SPREAD = 0.3
+SHORT_STEPS = "predictor-corrector:snr=0.2,langevin=noise-level"
 
 
 def generators(n: int, seed: int) -> list[np.random.Generator]:
@@ -81,9 +83,7 @@ def guests(model: WrappedMixture, results: Sequence[Atoms]) -> NDArray[np.float6
 
 def test_guests_follow_the_conditional_distribution_when_resampled() -> None:
     model, atoms = chain()
-    settings = SamplerSettings(
-        steps=30, sigma_min=0.01, snr=0.2, langevin="noise-level", resampling=10
-    )
+    settings = SamplerSettings(sampler=SHORT_STEPS, steps=30, sigma_min=0.01, resampling=10)
     results = inpaint_many(model, atoms, settings)
     off = guests(model, results)
     cdf = conditional_cdf(model, atoms)
@@ -92,15 +92,13 @@ def test_guests_follow_the_conditional_distribution_when_resampled() -> None:
     # Neither the distribution of guests without a host, nor the one after a single pass.
     unconditional = [1 / 3 * stats.norm.cdf(off[:, 0], s, SPREAD) for s in (-0.5, 0.0, 0.5)]
     assert stats.kstest(np.sum(unconditional, axis=0), "uniform").pvalue < P_MIN
-    once = inpaint_many(
-        model, atoms, SamplerSettings(steps=30, sigma_min=0.01, snr=0.2, langevin="noise-level")
-    )
+    once = inpaint_many(model, atoms, replace(settings, resampling=1))
     single = guests(model, once)[:, 0] + float(model.sites[1, 1, 0])
     assert stats.kstest(single, cdf).pvalue < P_MIN
 
 
-@pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_each_host_gets_its_own_guest(kind: str) -> None:
+@pytest.mark.parametrize("sampler", ["predictor-corrector", "heun"])
+def test_each_host_gets_its_own_guest(sampler: str) -> None:
     # Two hosts 2 Å apart, each with one guest site. Replacement alone cannot bring every guest to
     # its site: some settle while the noise still hides which host it is. Chance would be a half.
     hosts, sites = [[0.5, 0.5, 0.5], [2.5, 0.5, 0.5]], [[1.5, 3.0, 2.0], [3.5, 1.5, 3.0]]
@@ -109,7 +107,7 @@ def test_each_host_gets_its_own_guest(kind: str) -> None:
         for h, g in zip(hosts, sites, strict=True)
     ]
     model = WrappedMixture.around(configurations, spread=0.1, sigma_max=2.5)
-    settings = SamplerSettings(kind=kind, steps=30, sigma_min=0.001, resampling=3)
+    settings = SamplerSettings(sampler=sampler, steps=30, sigma_min=0.001, resampling=3)
     for k, atoms in enumerate(configurations):
         atoms.set_constraint(FixAtoms([0]))
         results = inpaint_many(model, atoms, settings, n=60)
@@ -120,10 +118,10 @@ def test_each_host_gets_its_own_guest(kind: str) -> None:
         assert right >= 45
 
 
-@pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_host_atoms_end_where_they_were(kind: str) -> None:
+@pytest.mark.parametrize("sampler", ["predictor-corrector", "ddim", "heun"])
+def test_host_atoms_end_where_they_were(sampler: str) -> None:
     model, atoms = chain()
-    settings = SamplerSettings(kind=kind, steps=20, sigma_min=0.001, resampling=2)
+    settings = SamplerSettings(sampler=sampler, steps=20, sigma_min=0.001, resampling=2)
     before_last = []
 
     def watch(_process: Run, state: State) -> None:
@@ -173,8 +171,8 @@ def test_marginal_jump_back_restores_the_noise_of_the_level() -> None:
         assert paper < jump_back_variance(levels, t, "marginal")
 
 
-@pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_symmetric_inpainting_keeps_host_and_space_group(kind: str) -> None:
+@pytest.mark.parametrize("sampler", ["predictor-corrector", "ddim", "heun:churn=5"])
+def test_symmetric_inpainting_keeps_host_and_space_group(sampler: str) -> None:
     atoms = crystal(
         ["Si", "Li"], [(0.1, 0.2, 0.3), (0.4, 0.15, 0.8)], spacegroup=14,
         cellpar=[4, 4.5, 5, 90, 100, 90],
@@ -195,7 +193,7 @@ def test_symmetric_inpainting_keeps_host_and_space_group(kind: str) -> None:
         misfit = symmetry.misfit(state.positions.numpy(), atoms.cell.array)
         worst.append(np.abs(misfit).max())
 
-    settings = SamplerSettings(kind=kind, steps=15, resampling=3, churn=5)
+    settings = SamplerSettings(sampler=sampler, steps=15, resampling=3)
     rngs = generators(1, 1)
     start = randomise(atoms, rng=rngs[0])
     (end,) = sample(model, [start], settings=settings, rngs=rngs, callback=watch)

@@ -61,9 +61,11 @@ def make(kind: str) -> tuple[Atoms, WrappedMixture]:
     return randomise(atoms, rng=rng), WrappedMixture.around(sites, spread=0.2, sigma_max=2.5)
 
 
+ANCESTRAL = "predictor-corrector:corrector_steps=0"
 SETTINGS = {
+    "ddim": SamplerSettings(sampler="ddim:renewal=0.5", steps=12, resampling=2),
     "predictor-corrector": SamplerSettings(steps=12, resampling=2),
-    "heun": SamplerSettings(kind="heun", steps=12, resampling=2, churn=5),
+    "heun": SamplerSettings(sampler="heun:churn=5", steps=12, resampling=2),
 }
 
 
@@ -149,11 +151,11 @@ def symmetric_pair() -> tuple[Atoms, WrappedMixture]:
     ("settings", "spread"),
     [
         # p(x, −x) ∝ exp(−2|d|²/2τ²): the mixture restricted to the symmetry.
-        (SamplerSettings(steps=60, corrector_steps=0, sigma_min=0.01), 0.3 / np.sqrt(2)),
+        (SamplerSettings(sampler=ANCESTRAL, steps=60, sigma_min=0.01), 0.3 / np.sqrt(2)),
         (SamplerSettings(steps=60, sigma_min=0.01), 0.3 / np.sqrt(2)),
-        (SamplerSettings(kind="heun", steps=20, churn=20, sigma_min=0.01), 0.3 / np.sqrt(2)),
+        (SamplerSettings(sampler="heun:churn=20", steps=20, sigma_min=0.01), 0.3 / np.sqrt(2)),
         # The noiseless flow carries a uniform start to the spread of one atom alone.
-        (SamplerSettings(kind="heun", steps=20, sigma_min=0.01), 0.3),
+        (SamplerSettings(sampler="heun", steps=20, sigma_min=0.01), 0.3),
     ],
     ids=["ancestral", "predictor-corrector", "heun-churn", "heun"],
 )
@@ -191,6 +193,7 @@ def test_trajectory_log_and_observers(tmp_path: Path) -> None:
         assert np.array_equal(trajectory[-1].positions, atoms.positions)
         assert len(trajectory[-1].constraints) == 2
         assert trajectory.description["type"] == "reverse-diffusion"
+        assert trajectory.description["sampler"] == "predictor-corrector"
     lines = log.getvalue().splitlines()
     assert len(lines) == 8
     assert lines[0].split() == ["step", "sigma/A", "moved/A"]

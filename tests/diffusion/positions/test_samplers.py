@@ -5,6 +5,8 @@ Statistical tests use fixed seeds and refuse at p < 1e-3, set before anything wa
 
 import itertools
 import math
+import pickle
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +32,7 @@ from gencsp.diffusion.positions.sampler import (
     start,
     step,
 )
-from gencsp.errors import RequestError
+from gencsp.errors import GencspError, RequestError
 from gencsp.testing import BySize, WrappedMixture
 
 P_MIN = 1e-3
@@ -38,6 +40,8 @@ CELL = np.array([[4.0, 0.0, 0.0], [0.5, 5.0, 0.0], [0.3, 0.4, 4.5]])
 WEIGHTS = np.array([0.5, 0.3, 0.2])
 SPREAD = 0.2
 LEVELS: dict[str, Any] = {"sigma_min": 0.01, "sigma_max": 3.0}
+ANCESTRAL = "predictor-corrector:corrector_steps=0"
+SHORT_STEPS = "predictor-corrector:snr=0.15,langevin=noise-level"
 
 
 def generators(n: int, seed: int) -> list[np.random.Generator]:
@@ -89,12 +93,12 @@ def deviations(model: WrappedMixture, x: Tensor) -> tuple[NDArray[np.int64], NDA
 @pytest.mark.parametrize(
     ("settings", "n_atoms"),
     [
-        (SamplerSettings(steps=100, corrector_steps=0, **LEVELS), 2),
-        (SamplerSettings(steps=100, corrector_steps=0, renewal=0.05, **LEVELS), 2),
-        (SamplerSettings(steps=60, snr=0.15, langevin="noise-level", **LEVELS), 2),
+        (SamplerSettings(sampler=ANCESTRAL, steps=100, **LEVELS), 2),
+        (SamplerSettings(sampler="ddim:renewal=0.05", steps=100, **LEVELS), 2),
+        (SamplerSettings(sampler=SHORT_STEPS, steps=60, **LEVELS), 2),
         (SamplerSettings(steps=60, **LEVELS), 4),
-        (SamplerSettings(kind="heun", steps=25, **LEVELS), 2),
-        (SamplerSettings(kind="heun", steps=25, spacing="karras", churn=10, **LEVELS), 2),
+        (SamplerSettings(sampler="heun", steps=25, **LEVELS), 2),
+        (SamplerSettings(sampler="heun:churn=10", steps=25, spacing="karras", **LEVELS), 2),
     ],
     ids=["ancestral", "renewing", "corrector-exact", "paper", "heun", "heun-churn"],
 )
@@ -112,7 +116,7 @@ def test_samples_follow_a_known_mixture(settings: SamplerSettings, n_atoms: int)
 
 def test_the_sampler_test_can_fail() -> None:
     model = mixture(2)
-    settings = SamplerSettings(steps=5, corrector_steps=0, **LEVELS)
+    settings = SamplerSettings(sampler=ANCESTRAL, steps=5, **LEVELS)
     _, off = deviations(model, draw(model, settings, n_atoms=2, n=600, seed=1))
     assert stats.kstest(off.ravel() / SPREAD, "norm").pvalue < P_MIN
 
@@ -141,7 +145,7 @@ def test_the_ancestral_share_of_renewed_noise_is_the_papers_predictor() -> None:
 def test_all_noise_anew_narrows_what_is_broader_than_the_noise() -> None:
     # Documented: the width of a component falls to 1/√2 with many steps; all are found.
     model = mixture(1)
-    settings = SamplerSettings(steps=150, corrector_steps=0, renewal=1.0, **LEVELS)
+    settings = SamplerSettings(sampler="ddim", steps=150, **LEVELS)
     component, off = deviations(model, draw(model, settings, n_atoms=1, n=600, seed=1))
     assert off.std() / SPREAD == pytest.approx(math.sqrt(0.5), rel=0.1)
     assert (np.bincount(component, minlength=3) > 60).all()
@@ -170,7 +174,7 @@ def test_heun_is_second_order_on_a_gaussian() -> None:
     exact = atoms.positions * tau / math.hypot(tau, top)
     errors = []
     for steps in (10, 20, 40):
-        settings = SamplerSettings(kind="heun", steps=steps, spacing="karras", sigma_min=0.01)
+        settings = SamplerSettings(sampler="heun", steps=steps, spacing="karras", sigma_min=0.01)
         (end,) = sample(model, [atoms], settings=settings, rngs=generators(1, 0))
         errors.append(np.abs(end.positions - exact).max())
     assert errors[2] < 1e-3
@@ -181,9 +185,10 @@ def test_heun_is_second_order_on_a_gaussian() -> None:
 def test_langevin_length_is_the_papers() -> None:
     model = mixture(3)
     structures = [template(3), template(3)]
-    process = prepare(model, structures, settings=SamplerSettings(snr=0.3), rngs=generators(2, 0))
+    process = prepare(model, structures, settings=SamplerSettings(), rngs=generators(2, 0))
     score = torch.tensor(np.random.default_rng(0).normal(size=(6, 3)))
-    epsilon = langevin_length(process, 10 * score, sigma=0.5)
+    terms = {"sigma": 0.5, "snr": 0.3, "source": "score-norm"}
+    epsilon = langevin_length(process, 10 * score, **terms)
     for k in range(2):
         norms = (10 * score[3 * k : 3 * k + 3]).norm(dim=1)
         expected = 2 * (math.sqrt(3) * 0.3 / norms.square().mean().sqrt()) ** 2
@@ -192,7 +197,8 @@ def test_langevin_length_is_the_papers() -> None:
 
 def test_langevin_length_is_bounded_where_the_score_vanishes() -> None:
     process = prepare(mixture(3), [template(3)], settings=SamplerSettings(), rngs=generators(1, 0))
-    epsilon = langevin_length(process, torch.zeros(3, 3).double(), sigma=0.5)
+    terms = {"sigma": 0.5, "snr": 0.4, "source": "score-norm"}
+    epsilon = langevin_length(process, torch.zeros(3, 3).double(), **terms)
     assert epsilon.tolist() == [[0.25]] * 3
 
 
@@ -203,8 +209,8 @@ def test_one_atom_alone_stays_finite() -> None:
         def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:  # noqa: ARG002
             return torch.zeros_like(batch.positions)
 
-    for kind in ("predictor-corrector", "heun"):
-        settings = SamplerSettings(kind=kind, steps=10)
+    for sampler in ("predictor-corrector", "ddim", "heun"):
+        settings = SamplerSettings(sampler=sampler, steps=10)
         (end,) = sample(Flat(), [template(1)], settings=settings, rngs=generators(1, 0))
         assert np.isfinite(end.positions).all()
 
@@ -230,10 +236,10 @@ def mixed_batch() -> tuple[BySize, list[Atoms]]:
     return BySize(models, sigma_max=3.0), structures
 
 
-@pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_a_crystal_does_not_depend_on_its_batch(kind: str) -> None:
+@pytest.mark.parametrize("sampler", ["predictor-corrector", "ddim:renewal=0.5", "heun:churn=4"])
+def test_a_crystal_does_not_depend_on_its_batch(sampler: str) -> None:
     model, structures = mixed_batch()
-    settings = SamplerSettings(kind=kind, steps=8, churn=4, resampling=2)
+    settings = SamplerSettings(sampler=sampler, steps=8, resampling=2)
     together = sample(model, structures, settings=settings, rngs=generators(4, 9))
     turned = sample(model, structures[::-1], settings=settings, rngs=generators(4, 9)[::-1])
     for k, atoms in enumerate(structures):
@@ -257,10 +263,10 @@ def test_inputs_stay_and_outputs_keep_what_they_carried() -> None:
         assert len(old.constraints) == len(new.constraints)
 
 
-@pytest.mark.parametrize("kind", ["predictor-corrector", "heun"])
-def test_interrupted_and_restarted_equals_uninterrupted(kind: str) -> None:
+@pytest.mark.parametrize("sampler", ["predictor-corrector", "ddim:renewal=0.5", "heun:churn=5"])
+def test_interrupted_and_restarted_equals_uninterrupted(sampler: str) -> None:
     model = mixture(2)
-    settings = SamplerSettings(kind=kind, steps=10, churn=5)
+    settings = SamplerSettings(sampler=sampler, steps=10)
     (whole,) = sample(model, [template(2)], settings=settings, rngs=generators(1, 4))
 
     rng = generators(1, 4)[0]
@@ -295,15 +301,40 @@ def test_seeds_decide() -> None:
     [
         {"steps": 0},
         {"resampling": 0},
-        {"corrector_steps": -1},
-        {"snr": 0.0},
-        {"churn": -1.0},
-        {"renewal": 1.5},
+        {"sampler": 3},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SamplerSettings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "said"),
+    [
+        ("predictor-corrector:corrector_steps=-1", "option 'corrector_steps' of the sampler"),
+        ("predictor-corrector:snr=0", "option 'snr' of the sampler 'predictor-corrector' is '0'"),
+        ("predictor-corrector:langevin=long", "option 'langevin' of the sampler"),
+        ("heun:churn=-1", "option 'churn' of the sampler 'heun' is '-1'"),
+        ({"name": "ddim", "renewal": 1.5}, "option 'renewal' of the sampler 'ddim' is 1.5"),
+        ("heun:renewal=0.5", "the sampler 'heun' has no option 'renewal': known are churn"),
+        ("newton", "no sampler 'newton': choose from ddim, heun, predictor-corrector"),
+        ({"churn": 3}, "needs a 'name'"),
+    ],
+)
+def test_options_of_samplers_are_checked_before_anything_runs(sampler: Any, said: str) -> None:
+    with pytest.raises(GencspError, match=said):
+        SamplerSettings(sampler=sampler)
+
+
+def test_settings_that_do_the_same_are_equal() -> None:
+    table = {"name": "heun", "churn": 0.5}
+    assert SamplerSettings(sampler="heun:churn=0.5") == SamplerSettings(sampler=table)
+    assert SamplerSettings(sampler="heun:churn=0") == SamplerSettings(sampler="heun")
+    assert SamplerSettings(sampler="heun:churn=1") != SamplerSettings(sampler="heun")
+    settings = SamplerSettings(sampler=table)
+    assert hash(settings) == hash(pickle.loads(pickle.dumps(settings)))
+    assert replace(settings, steps=3).sampler == settings.sampler
 
 
 def test_bad_requests_are_refused() -> None:

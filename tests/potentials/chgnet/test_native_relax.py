@@ -73,6 +73,18 @@ def test_fire_follows_ase_step_by_step(settings: RelaxSettings) -> None:
     np.testing.assert_allclose(found.atoms.get_forces(), expected.get_forces(), atol=1e-5)
 
 
+def test_fire_with_other_constants_follows_ase() -> None:
+    atoms = distorted()
+    atoms.calc = CHGNetCalculator()
+    FIRE(FrechetCellFilter(atoms), logfile=None, dt=0.05, maxstep=0.1).run(fmax=1e-6, steps=17)
+    settings = RelaxSettings(minimiser="fire:dt=0.05,maxstep=0.1", fmax=1e-6, steps=17)
+    found = relax(distorted(), settings)
+    assert found.steps == 17
+    np.testing.assert_allclose(found.atoms.positions, atoms.positions, atol=1e-6)
+    plain = relax(distorted(), RelaxSettings(minimiser="fire", fmax=1e-6, steps=17))
+    assert np.abs(plain.atoms.positions - atoms.positions).max() > 1e-4
+
+
 def test_fire_follows_ase_with_fixed_atoms() -> None:
     start = distorted()
     start.set_constraint(FixAtoms([0, 2]))
