@@ -12,6 +12,7 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
@@ -89,7 +90,9 @@ def _as_text(element: Element, folder: str) -> None:
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Adds the extension to those that render every page."""
     docs = Path(config.docs_dir)
-    config.markdown_extensions.append(RepositoryLinks(docs.parent, docs.name))
+    # mkdocs hands the list to Markdown, which takes objects as well as names.
+    extensions: list[Any] = config.markdown_extensions
+    extensions.append(RepositoryLinks(docs.parent, docs.name))
     return config
 
 

@@ -97,13 +97,19 @@ class ScoreModel(Protocol):
     """
 
     @property
-    def sigma_min(self) -> float: ...
+    def sigma_min(self) -> float:
+        """Lowest noise level of the training, Å."""
+        ...
 
     @property
-    def sigma_max(self) -> float: ...
+    def sigma_max(self) -> float:
+        """Highest noise level of the training, Å."""
+        ...
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Short hash of the weights."""
+        ...
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """∇_x log p_σ(x) in 1/Å, shape (n, 3), at noise levels ``sigma`` in Å, shape (b,)."""
@@ -119,13 +125,19 @@ class LatticeScoreModel(Protocol):
     """
 
     @property
-    def sigma_min(self) -> float: ...
+    def sigma_min(self) -> float:
+        """Lowest noise level of the training, Å."""
+        ...
 
     @property
-    def sigma_max(self) -> float: ...
+    def sigma_max(self) -> float:
+        """Highest noise level of the training, Å."""
+        ...
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Short hash of the weights."""
+        ...
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """See :class:`ScoreModel`."""

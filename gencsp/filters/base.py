@@ -71,13 +71,24 @@ class Filter(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """See the attributes of the class."""
+        ...
+
     @property
-    def quantity(self) -> str: ...
+    def quantity(self) -> str:
+        """See the attributes of the class."""
+        ...
+
     @property
-    def costly(self) -> bool: ...
+    def costly(self) -> bool:
+        """See the attributes of the class."""
+        ...
+
     @property
-    def ordered(self) -> bool: ...
+    def ordered(self) -> bool:
+        """See the attributes of the class."""
+        ...
 
     def judge(self, atoms: Atoms) -> Verdict:
         """The verdict on a fully periodic crystal; ``atoms`` is left as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import ase.io
 import pytest
@@ -32,7 +32,7 @@ GIVEN = {
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Deck]:
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """The deck that a command opens."""
     decks: list[Deck] = []
 
@@ -53,11 +53,16 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Dec
     return run
 
 
+def _commands() -> dict[str, Any]:
+    group: Any = get_command(app)
+    return dict(group.commands)
+
+
 @pytest.mark.parametrize(("command", "kind"), [("cycle", CycleDeck), ("search", SearchDeck)])
 def test_every_field_is_an_option_and_reaches_the_run(
-    command: str, kind: type[Deck], opened: Callable[..., Deck]
+    command: str, kind: type[Deck], opened: Callable[..., Any]
 ) -> None:
-    params = {one.name: one for one in get_command(app).commands[command].params}
+    params = {one.name: one for one in _commands()[command].params}
     defaults = kind.make(formula="LiSi2")
     for name in kind.model_fields:
         assert params[name].default is None
@@ -70,7 +75,7 @@ def test_every_field_is_an_option_and_reaches_the_run(
     assert opened("search", "Li-Si").system == "Li-Si"
 
 
-def test_forms_that_text_takes(opened: Callable[..., Deck]) -> None:
+def test_forms_that_text_takes(opened: Callable[..., Any]) -> None:
     words = [word for name in ("units", "space_groups", "separations", "moves")
              for word in (f"--{name.replace('_', '-')}", str(GIVEN[name]))]  # fmt: skip
     deck = opened("search", "LiSi2", *words, "--seeds", "a", "--seeds", "b:2")
@@ -88,7 +93,7 @@ def test_forms_that_text_takes(opened: Callable[..., Deck]) -> None:
 
 
 def test_options_take_the_place_of_what_a_deck_says(
-    opened: Callable[..., Deck], tmp_path: Path
+    opened: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "deck.toml").write_text('formula = "TiO2"\nbudget = 9\nseed = 4\nseeds = ["a"]\n')
     deck = opened("search", "--deck", "deck.toml", "--budget", "11")
@@ -99,9 +104,7 @@ def test_options_take_the_place_of_what_a_deck_says(
 def test_proposals_in_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Formula units, volume and space groups of a proposal are those that were asked for."""
     monkeypatch.chdir(tmp_path)
-    assert set(ProposeDeck.model_fields) < {
-        one.name for one in get_command(app).commands["propose"].params
-    }
+    assert set(ProposeDeck.model_fields) < {one.name for one in _commands()["propose"].params}
     words = ["propose", "NaCl", "-n", "2", "--proposer", "random", "--units", "1"]
     place = ["--volume", "24", "--space-groups", "225"]
     result = CliRunner().invoke(app, [*words, *place])

@@ -23,7 +23,14 @@ from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.objects import Carried
 from gencsp.runs.settings import saved_deck, search_settings
 
-WORDS = {"seeds": (), "atoms": 4, "budget": 3, "ahead": 2, "fmax": 0.05, "workers": 1}
+WORDS: dict[str, Any] = {
+    "seeds": (),
+    "atoms": 4,
+    "budget": 3,
+    "ahead": 2,
+    "fmax": 0.05,
+    "workers": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +137,7 @@ def test_places_as_objects() -> None:
     for given in (cell, cell.cell, cell.cell.array.tolist()):
         deck = SearchDeck.make(formula="CuAu", cell=given, units=2, space_groups=range(195, 231))
         space = search_settings(deck).space
+        assert space.cell is not None
         assert np.array_equal(space.cell, cell.cell.array)
         assert deck.units == (2,)
         assert deck.space_groups == tuple(range(195, 231))
@@ -140,6 +148,7 @@ def test_places_as_objects() -> None:
             return []
 
         assert list(gencsp.propose("CuAu", n=1, units=2, cell=given, proposer=kept)) == []
+        assert asked[0].cell is not None
         assert np.array_equal(asked[0].cell, cell.cell.array)
         assert asked[0].units == (2,)
 
@@ -155,9 +164,9 @@ def test_places_as_objects() -> None:
         (lambda: gencsp.dedup(3), "give an ase.Atoms"),
         (lambda: gencsp.export(3, "x", to="airss"), "give an ase.Atoms"),
         (lambda: gencsp.refine(3), "give an ase.Atoms"),
-        (lambda: gencsp.propose("TiO2", proposer=3), "a function of a request"),
+        (lambda: gencsp.propose("TiO2", proposer=3), "a function of a request"),  # type: ignore[arg-type]
         (lambda: gencsp.propose("TiO2", cell="a.cif"), "three vectors"),
-        (lambda: gencsp.search(3), "give a text such as"),
+        (lambda: gencsp.search(3), "give a text such as"),  # type: ignore[arg-type]
         (lambda: gencsp.search("TiO2", potential=3), "give a name, an ASE calculator"),
         (lambda: gencsp.search("TiO2", potential=EMT), "the class EMT, not an object"),
         (lambda: gencsp.search("TiO2", background=3), "a function of a request"),
@@ -165,11 +174,11 @@ def test_places_as_objects() -> None:
         (lambda: gencsp.search("TiO2", cell=3), "three vectors"),
         (lambda: gencsp.search("TiO2", cell=np.zeros((3, 3))), "no volume"),
         (lambda: gencsp.search("TiO2", formula="TiO2"), "given twice"),
-        (lambda: gencsp.cycle(3), "give a text such as"),
+        (lambda: gencsp.cycle(3), "give a text such as"),  # type: ignore[arg-type]
         (lambda: gencsp.cycle("TiO2", proposer=3), "a function of a request"),
         (lambda: gencsp.cycle("TiO2", potential=3), "give a name, an ASE calculator"),
         (lambda: gencsp.refine(alloy(), potential=3), "give a name, an ASE calculator"),
-        (lambda: gencsp.train_score(3, "x", held_out=()), "give an extxyz file"),
+        (lambda: gencsp.train_score(3, "x", held_out=()), "give an extxyz file"),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_type_ends_in_one_sentence(

@@ -71,8 +71,9 @@ class ConfiguredJointSampler(Configured):
         Args:
             run: gives ``score(state, t)``, random numbers and the noise of the process.
             state: crystals at ``t``.
-            t, s: from 1 (noise) to 0 (crystals); the last ``s`` is zero, where no species may be
-                left hidden.
+            t: time before the step, from 1 (noise) to 0 (crystals).
+            s: time after it, less than ``t``; the last is zero, where no species may be left
+                hidden.
         """
         raise NotImplementedError
 

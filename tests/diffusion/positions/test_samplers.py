@@ -187,7 +187,7 @@ def test_langevin_length_is_the_papers() -> None:
     structures = [template(3), template(3)]
     process = prepare(model, structures, settings=SamplerSettings(), rngs=generators(2, 0))
     score = torch.tensor(np.random.default_rng(0).normal(size=(6, 3)))
-    terms = {"sigma": 0.5, "snr": 0.3, "source": "score-norm"}
+    terms: dict[str, Any] = {"sigma": 0.5, "snr": 0.3, "source": "score-norm"}
     epsilon = langevin_length(process, 10 * score, **terms)
     for k in range(2):
         norms = (10 * score[3 * k : 3 * k + 3]).norm(dim=1)
@@ -197,7 +197,7 @@ def test_langevin_length_is_the_papers() -> None:
 
 def test_langevin_length_is_bounded_where_the_score_vanishes() -> None:
     process = prepare(mixture(3), [template(3)], settings=SamplerSettings(), rngs=generators(1, 0))
-    terms = {"sigma": 0.5, "snr": 0.4, "source": "score-norm"}
+    terms: dict[str, Any] = {"sigma": 0.5, "snr": 0.4, "source": "score-norm"}
     epsilon = langevin_length(process, torch.zeros(3, 3).double(), **terms)
     assert epsilon.tolist() == [[0.25]] * 3
 
