@@ -1,7 +1,7 @@
 """The command ``gencsp``: one file for each sub-command.
 
-No torch is imported here, so that ``--help`` is quick: beside decks, whose fields are options,
-commands import what they need when they run.
+Nothing heavy is imported here, so that ``--help`` is quick: commands import what they need when
+they run, and those whose options are the fields of a deck are imported themselves only then.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import typer
 
 from gencsp import __version__
 from gencsp.cli.console import Commands, say
-from gencsp.cli.cycle import cycle
 from gencsp.cli.dedup import dedup
 from gencsp.cli.dft import dft
 from gencsp.cli.export import export
@@ -22,11 +21,9 @@ from gencsp.cli.filter import filter_pools
 from gencsp.cli.hull import hull
 from gencsp.cli.import_results import import_results
 from gencsp.cli.info import info
-from gencsp.cli.propose import propose
 from gencsp.cli.references import references
 from gencsp.cli.refine import refine
 from gencsp.cli.relax import relax
-from gencsp.cli.search import resume, search, status
 from gencsp.cli.train_joint import app as train
 
 # spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
@@ -60,7 +57,40 @@ def main(
     """Generative crystal models joined with crystal structure prediction."""
 
 
-for _command in (cycle, search, resume, status, propose, relax, refine, hull, dedup, export, info):
+#: Commands made from decks: where they are, and the first line of their help.
+LATE = {
+    "cycle": (
+        "gencsp.cli.cycle:cycle",
+        "Search crystal structures of a composition: generate, relax, refine, inpaint.",
+    ),
+    "search": (
+        "gencsp.cli.search:search",
+        "Search crystal structures at random, by basin hopping or genetically, seeded by "
+        "proposers.",
+    ),
+    "resume": (
+        "gencsp.cli.search:resume",
+        "Go on with a search that was stopped, or that is to have a larger budget.",
+    ),
+    "status": (
+        "gencsp.cli.search:status",
+        "Say how far a search or a cycle is; it may be running.",
+    ),
+    "propose": (
+        "gencsp.cli.propose:propose",
+        "Propose crystal structures of a composition, or compositions and structures de novo.",
+    ),
+}
+Commands.late = {name: where for name, (where, _) in LATE.items()}
+
+
+def _stand_in() -> None:
+    """Never runs: the group imports the command itself when it is called."""
+
+
+for _name, (_, _help) in LATE.items():
+    app.command(_name, help=_help)(_stand_in)
+for _command in (relax, refine, hull, dedup, export, info):
     app.command()(_command)
 app.command("filter")(filter_pools)
 app.command("import")(import_results)

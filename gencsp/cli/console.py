@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from gencsp.errors import GencspError, StoreError
 
@@ -30,7 +32,24 @@ SHOWN = 25
 
 
 class Commands(TyperGroup):
-    """Turns every error that gencsp raises on purpose into one sentence and an exit status."""
+    """Turns every error that gencsp raises on purpose into one sentence and an exit status.
+
+    Attributes:
+        late: commands that are imported when they are called, ``module:function`` by name. Their
+            options are the fields of decks, which take a second to import; until then another
+            function stands in their place, with the same first line of help.
+    """
+
+    late: ClassVar[dict[str, str]] = {}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name; see :meth:`click.Group.get_command`."""
+        if cmd_name not in self.late:
+            return super().get_command(ctx, cmd_name)
+        module, _, function = self.late[cmd_name].partition(":")
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(cmd_name)(getattr(import_module(module), function))
+        return get_command(alone)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see :meth:`click.Command.invoke`."""

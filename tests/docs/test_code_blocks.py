@@ -179,7 +179,9 @@ def _check(words: list[str], folder: Path) -> None:
 def _parse(command: Any, name: str, words: list[str]) -> None:
     """Read the words as the command line would, options, types and all, without running it."""
     if hasattr(command, "commands"):
-        _parse(command.commands[words[0]], words[0], words[1:])
+        assert words[0] in command.commands, words
+        # What is imported late is found by its group alone.
+        _parse(command.get_command(None, words[0]), words[0], words[1:])
     else:
         command.make_context(name, list(words))
 
@@ -191,8 +193,8 @@ def _command_exists(name: str) -> bool:
 def _options(command: Any) -> Iterator[str]:
     for parameter in command.params:
         yield from (*parameter.opts, *parameter.secondary_opts)
-    for inner in getattr(command, "commands", {}).values():
-        yield from _options(inner)
+    for name in getattr(command, "commands", {}):
+        yield from _options(command.get_command(None, name))
 
 
 def _smaller(words: list[str]) -> list[str]:

@@ -107,7 +107,7 @@ def test_an_executor_that_cannot_start(
 
 def test_the_slurm_deck_of_the_docs(tmp_path: Path) -> None:
     text = (TESTS.parent / "docs" / "search.md").read_text()
-    deck = text.split("`slurm.py`, say:")[1].split("```python")[1].split("```")[0]
+    deck = text.split("with this `slurm.py`:")[1].split("```python")[1].split("```")[0]
     compile(deck, "slurm.py", "exec")
     parsl = pytest.importorskip("parsl")
     path = tmp_path / "slurm.py"

@@ -233,7 +233,7 @@ def test_a_foreign_ase_database_is_refused(tmp_path: Path) -> None:
 def test_one_writer(tmp_path: Path) -> None:
     with (
         DiskStore(tmp_path, MANIFEST),
-        pytest.raises(StoreError, match="another gencsp is at work"),
+        pytest.raises(StoreError, match="another gencsp process is using"),
     ):
         DiskStore(tmp_path, MANIFEST)
     DiskStore(tmp_path, MANIFEST).close()
