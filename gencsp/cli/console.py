@@ -42,13 +42,18 @@ class Commands(TyperGroup):
 
     late: ClassVar[dict[str, str]] = {}
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name; see :meth:`click.Group.get_command`."""
-        if cmd_name not in self.late:
-            return super().get_command(ctx, cmd_name)
-        module, _, function = self.late[cmd_name].partition(":")
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called; see :meth:`click.Group.resolve_command`."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, self.whole(name) if name in self.late else command, rest
+
+    def whole(self, name: str) -> Any:
+        """A command with its options, imported if need be."""
+        if name not in self.late:
+            return self.commands[name]
+        module, _, function = self.late[name].partition(":")
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(cmd_name)(getattr(import_module(module), function))
+        alone.command(name)(getattr(import_module(module), function))
         return get_command(alone)
 
     def invoke(self, ctx: Any) -> Any:

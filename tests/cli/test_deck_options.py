@@ -55,7 +55,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any
 
 def _commands() -> dict[str, Any]:
     group: Any = get_command(app)
-    return {name: group.get_command(None, name) for name in group.commands}
+    return {name: group.whole(name) for name in group.commands}
 
 
 @pytest.mark.parametrize(("command", "kind"), [("cycle", CycleDeck), ("search", SearchDeck)])

@@ -180,10 +180,14 @@ def _parse(command: Any, name: str, words: list[str]) -> None:
     """Read the words as the command line would, options, types and all, without running it."""
     if hasattr(command, "commands"):
         assert words[0] in command.commands, words
-        # What is imported late is found by its group alone.
-        _parse(command.get_command(None, words[0]), words[0], words[1:])
+        _parse(_whole(command, words[0]), words[0], words[1:])
     else:
         command.make_context(name, list(words))
+
+
+def _whole(group: Any, name: str) -> Any:
+    """A command with its options, also where the group imports it only when it is called."""
+    return group.whole(name) if hasattr(group, "whole") else group.commands[name]
 
 
 def _command_exists(name: str) -> bool:
@@ -194,7 +198,7 @@ def _options(command: Any) -> Iterator[str]:
     for parameter in command.params:
         yield from (*parameter.opts, *parameter.secondary_opts)
     for name in getattr(command, "commands", {}):
-        yield from _options(command.get_command(None, name))
+        yield from _options(_whole(command, name))
 
 
 def _smaller(words: list[str]) -> list[str]:
