@@ -68,6 +68,8 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
 
     if deck.formula is not None or deck.host is not None:
         raise RequestError("--de-novo chooses compositions itself: leave formula and host out.")
+    if deck.workers > 1:
+        raise RequestError("--de-novo works in one process: leave --workers out.")
     places = ("units", "cell", "volume", "space_groups", "pressure")
     given = [f"--{name.replace('_', '-')}" for name in places if getattr(deck, name)]
     if given:
@@ -123,4 +125,5 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
         pressure=deck.pressure,
         options={**aims, **choice.options} if aimed else None,
         context=ProposerContext(weights=deck.weights),
+        workers=deck.workers,
     )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import pickle
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,11 +16,17 @@ from ase.cell import Cell
 from numpy.typing import ArrayLike
 
 from gencsp.composition import Composition
-from gencsp.deck import CellAtoms, Count, Seed, check
+from gencsp.deck import CellAtoms, Count, Seed, Workers, check
 from gencsp.errors import WrongTypeError
-from gencsp.proposers.base import ProposerContext, Request
+from gencsp.executors import LocalProcesses
+from gencsp.plugins import Choice
+from gencsp.proposers.base import Proposer, ProposerContext, Request
 from gencsp.proposers.drawing import assign_ids
-from gencsp.proposers.registry import ProposerGiven, get_proposer, label_of
+from gencsp.proposers.registry import ProposerGiven, get_proposer, label_of, proposer_class
+
+#: Structures that are proposed together, where a proposer does not say. Each block has a random
+#: generator of its own, so that the structures are the same on any number of workers.
+BLOCK = 16
 
 
 def propose(
@@ -33,8 +44,11 @@ def propose(
     pressure: float = 0.0,
     options: Mapping[str, Any] | None = None,
     context: ProposerContext | None = None,
+    workers: int = 1,
 ) -> Iterator[Atoms]:
     """Propose structures of a composition, lazily.
+
+    The structures do not depend on ``workers``.
 
     Args:
         formula: such as ``Li5Si2``; it is reduced.
@@ -52,6 +66,8 @@ def propose(
         pressure: GPa, for proposers that use it.
         options: of the proposer's own, such as ``{"separation": 0.5}``.
         context: settings that all proposers share, such as weights and sampler.
+        workers: processes of one thread each; with one, this process does the work, as it always
+            does where the proposer is an object, hands out files or starts a program.
 
     Yields:
         Crystals with exactly the composition asked for and their provenance in ``info``.
@@ -64,6 +80,7 @@ def propose(
     check("n", n, Count)
     check("max_atoms", max_atoms, CellAtoms)
     check("seed", seed, Seed)
+    check("workers", workers, Workers)
     composition = Composition.parse(formula).reduced
     largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)
     request = Request(
@@ -77,8 +94,58 @@ def propose(
         pressure=pressure,
     )
     maker = get_proposer(proposer, options, context=context)
-    made = maker.propose(request, rng=np.random.default_rng(seed))
+    blocks = _blocks(proposer, request)
+    if workers == 1 or len(blocks) == 1:
+        made = _in_turn(maker, blocks, seed)
+    else:
+        made = _side_by_side((proposer, options, context), blocks, seed, workers)
     return assign_ids(made, prefix=f"{composition}-{label_of(proposer)}-{seed}", seed=seed)
+
+
+def _blocks(proposer: ProposerGiven, request: Request) -> list[Request]:
+    """The request in parts, each for a call of its own."""
+    size = request.n
+    if isinstance(proposer, str | Mapping | Choice):
+        kind = proposer_class(proposer)
+        if kind.divides:
+            size = max(BLOCK, kind.block or 0)
+    starts = range(0, request.n, size)
+    return [replace(request, n=min(size, request.n - start)) for start in starts]
+
+
+def _generator(seed: int, block: int) -> np.random.Generator:
+    return np.random.default_rng([seed, block] if block else seed)
+
+
+def _in_turn(maker: Proposer, blocks: Sequence[Request], seed: int) -> Iterator[Atoms]:
+    for k, block in enumerate(blocks):
+        yield from maker.propose(block, rng=_generator(seed, k))
+
+
+def _side_by_side(
+    given: tuple[Any, ...], blocks: Sequence[Request], seed: int, workers: int
+) -> Iterator[Atoms]:
+    """Blocks in their order, of which a few more than there are workers are under way."""
+    packed = pickle.dumps(given)
+    left = deque(enumerate(blocks))
+    under_way: deque[Future[list[Atoms]]] = deque()
+    with LocalProcesses(min(workers, len(blocks))) as executor:
+        while left or under_way:
+            while left and len(under_way) < 2 * workers:
+                k, block = left.popleft()
+                under_way.append(executor.submit(_block, packed, block, seed, k))
+            yield from under_way.popleft().result()
+
+
+def _block(packed: bytes, request: Request, seed: int, k: int) -> list[Atoms]:
+    return list(_loaded(packed).propose(request, rng=_generator(seed, k)))
+
+
+@lru_cache(maxsize=2)
+def _loaded(packed: bytes) -> Proposer:
+    """A proposer, made once in a process."""
+    given, options, context = pickle.loads(packed)  # written by the process that calls
+    return get_proposer(given, options, context=context)
 
 
 def _several(given: int | Iterable[int]) -> tuple[int, ...]:

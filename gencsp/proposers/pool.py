@@ -68,6 +68,7 @@ class PoolOptions(SeparatedOptions):
     """Options of :class:`PoolProposer`."""
 
     name = "pool"
+    divides = False
 
     files: tuple[Path, ...] = Field(default=(), description="Files or folders of structures.")
 

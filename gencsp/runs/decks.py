@@ -111,6 +111,7 @@ class ProposeDeck(Deck):
         2.0, description="Pull towards targets: 0 none, 1 as trained, more beyond it (1 + g)."
     )
     weights: Path | None = Field(None, description="Model weights of your own.")
+    workers: Workers = Field(1, description="Worker processes of one thread each.")
     out: Path = Field(Path("proposals"), description="Folder for the results.")
 
 
