@@ -248,6 +248,8 @@ private:
 }  // namespace gencsp
 
 NB_MODULE(_native, m) {
+    // Engines stay loaded until the process ends, which is no fault to report to a user.
+    nb::set_leak_warnings(false);
     using namespace gencsp;
     m.doc() = "CHGNet energies, forces, stresses and relaxations on the processor.";
     m.def("available_isas", &available_isas, "Instruction sets that run here, best first.");
