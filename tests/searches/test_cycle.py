@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,6 +12,7 @@ import ase.db
 import pytest
 from ase import Atoms
 from cheap_parts import SETTINGS, CheapHull, cheap_cycle, table
+from killing import run_and_kill
 
 from gencsp.composition import Composition
 from gencsp.errors import CompositionError, RequestError, WorkerError
@@ -191,7 +190,7 @@ def test_killed_at_any_moment_and_resumed(
         if before:
             before.close()
         log.write_text("")
-        kills += _run_and_kill(script, lines)
+        kills += run_and_kill(script, lines)
         inputs = {
             f"g{identity[1:]}" if identity[0] == "r" else f"i{identity[1:]}" for identity in sure
         }
@@ -205,21 +204,6 @@ def test_killed_at_any_moment_and_resumed(
         )
     ids = [row.structure_id for row in ase.db.connect(folder / "run.db").select()]
     assert len(ids) == len(set(ids))
-
-
-def _run_and_kill(script: Path, lines: int) -> bool:
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(lines):
-        if not process.stdout.readline():
-            break
-    killed = process.poll() is None and lines < 99
-    if killed:
-        process.send_signal(signal.SIGKILL)
-    process.stdout.read()
-    assert process.wait() == (-signal.SIGKILL if killed else 0)
-    process.stdout.close()
-    return killed
 
 
 def die(*_: object) -> None:

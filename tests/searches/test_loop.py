@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -21,6 +19,7 @@ from cheap_parts import Backwards, CheapHull, CheapRelaxerMaker
 from cheap_search import BUDGET, SETTINGS, cheap_search, manifest, story
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killing import run_and_kill
 
 from gencsp.errors import RequestError, StoreError
 from gencsp.executors import LocalProcesses, ThisProcess
@@ -241,7 +240,7 @@ def test_killed_at_any_moment_and_resumed(
             with DiskStore(folder, manifest(method)) as store:
                 done = {f"s{int(t[-6:]):05d}" for t in store.tasks() if t.startswith("trial")}
         log.write_text("")
-        killed = _run_and_kill(script, lines)
+        killed = run_and_kill(script, lines)
         assert killed == (lines < 99)
         again = {line.split()[1] for line in log.read_text().splitlines() if "relaxed " in line}
         assert not done & again  # what was finished is not done twice
@@ -251,21 +250,6 @@ def test_killed_at_any_moment_and_resumed(
     assert story(search) == story(reference(method))
     ids = Counter(row.structure_id for row in ase.db.connect(folder / "run.db").select())
     assert set(ids.values()) == {1}
-
-
-def _run_and_kill(script: Path, lines: int) -> bool:
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(lines):
-        if not process.stdout.readline():
-            break
-    killed = process.poll() is None and lines < 99
-    if killed:
-        process.send_signal(signal.SIGKILL)
-    process.stdout.read()
-    assert process.wait() == (-signal.SIGKILL if killed else 0)
-    process.stdout.close()
-    return killed
 
 
 def test_another_strategy_in_the_store_is_refused() -> None:
