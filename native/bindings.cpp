@@ -75,6 +75,7 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
     const double none = std::numeric_limits<double>::quiet_NaN();
     std::vector<double> energy(count, none), site(atoms, none), force(3 * atoms, none);
     std::vector<double> virial(9 * count, none), magmom(magmoms ? atoms : 0, none);
+    std::vector<double> closest(count, none);
     std::vector<double> status(count, static_cast<double>(Status::kBadInput));
     {
         nb::gil_scoped_release release;
@@ -95,6 +96,7 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
             status[b] = static_cast<double>(result.status);
             if (result.status != Status::kOk) return;
             energy[b] = result.energy;
+            closest[b] = result.closest;
             std::copy(result.site_energies.begin(), result.site_energies.end(), &site[begin]);
             std::copy(result.magmoms.begin(), result.magmoms.end(),
                       magmom.begin() + (magmoms ? begin : 0));
@@ -107,7 +109,8 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
                           to_numpy(std::move(energy), {count}), to_numpy(std::move(site), {atoms}),
                           to_numpy(std::move(force), {atoms, 3}),
                           to_numpy(std::move(virial), {count, 3, 3}),
-                          to_numpy(std::move(magmom), {magmoms ? atoms : 0}));
+                          to_numpy(std::move(magmom), {magmoms ? atoms : 0}),
+                          to_numpy(std::move(closest), {count}));
 }
 
 // A Python function that worker threads call, one at a time; what it raises is kept for the caller.

@@ -87,6 +87,7 @@ GraphStatus Graph::find_edges(const Crystal& crystal, double cutoff, const Graph
         }
     }
     edges_.clear();
+    same_place_ = false;
     const double cutoff2 = cutoff * cutoff;
     const long most =
         std::min<long>(limits.edges, static_cast<long>(limits.neighbours_per_atom) * n);
@@ -105,7 +106,11 @@ GraphStatus Graph::find_edges(const Crystal& crystal, double cutoff, const Graph
                         const double* q = &wrapped_[3 * j];
                         const double d[3] = {p[0] - q[0], p[1] - q[1], p[2] - q[2]};
                         const double d2 = dot3(d, d);
-                        if (d2 > cutoff2 || d2 < kSamePlace * kSamePlace) continue;
+                        if (d2 > cutoff2) continue;
+                        if (d2 < kSamePlace * kSamePlace) {
+                            same_place_ = true;
+                            continue;
+                        }
                         edges_.push_back({i, j, {d[0], d[1], d[2]}, std::sqrt(d2)});
                     }
                 }
@@ -131,6 +136,7 @@ void Graph::short_edges_first(double bond_cutoff) {
 }
 
 double Graph::closest() const {
+    if (same_place_) return 0.0;
     double shortest = edges_.front().distance;
     for (const Edge& e : edges_) shortest = std::min(shortest, e.distance);
     return shortest;

@@ -57,7 +57,8 @@ public:
     const std::vector<Edge>& edges() const { return edges_; }
     const std::vector<Bond>& bonds() const { return bonds_; }        // by centre
     const std::vector<Corner>& corners() const { return corners_; }  // by centre
-    double closest() const;                                          // shortest distance, Å
+    // Shortest distance between nuclei, Å; 0 where two are on one place, which no edge joins.
+    double closest() const;
 
     // Forces (eV/Å, [n_atoms][3]) and dE/dstrain (eV, [3][3]) from dE/d(distance) of each edge and
     // dE/d(angle) of each corner.
@@ -72,6 +73,7 @@ private:
     GraphStatus make_corners(const GraphLimits& limits);
 
     int n_atoms_ = 0, n_short_ = 0;
+    bool same_place_ = false;
     const int* numbers_ = nullptr;
     std::vector<Edge> edges_, sorted_;
     std::vector<Bond> bonds_;

@@ -46,6 +46,7 @@ bool Relaxation::accept(double energy, const std::vector<double>& force) {
     result_.cell = problem_.cell();
     result_.forces = now.forces;
     result_.virial = now.virial;
+    closest_ = now.closest;
     if (options_.record_path)
         result_.path.push_back({now.energy, result_.fmax, result_.positions, result_.forces,
                                 result_.cell, result_.virial});
@@ -58,8 +59,7 @@ bool Relaxation::accept(double energy, const std::vector<double>& force) {
         return true;
     }
     if (result_.fmax < options_.fmax) {
-        const bool hole = now.closest < options_.least_distance;
-        end(hole ? Outcome::kExploded : Outcome::kConverged);
+        end_with_result(Outcome::kConverged);
         return true;
     }
     if (options_.has_ceiling && hopeless(energy / problem_.n_atoms())) {
@@ -67,6 +67,11 @@ bool Relaxation::accept(double energy, const std::vector<double>& force) {
         return true;
     }
     return false;
+}
+
+// A structure with nuclei on top of each other is no result, whatever its energy.
+void Relaxation::end_with_result(Outcome outcome) {
+    end(closest_ < options_.least_distance ? Outcome::kTooClose : outcome);
 }
 
 bool Relaxation::exploded() const {
@@ -89,7 +94,7 @@ bool Relaxation::hopeless(double energy) {
 
 bool Relaxation::count_step() {
     if (result_.steps >= options_.steps) {
-        end(Outcome::kStepLimit);
+        end_with_result(Outcome::kStepLimit);
         return true;
     }
     if (cancelled_.load(std::memory_order_relaxed)) {
@@ -98,7 +103,7 @@ bool Relaxation::count_step() {
     }
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started_;
     if (options_.time_limit > 0.0 && spent.count() > options_.time_limit) {
-        end(Outcome::kTimeLimit);
+        end_with_result(Outcome::kTimeLimit);
         return true;
     }
     ++result_.steps;

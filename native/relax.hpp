@@ -20,6 +20,7 @@ enum class Outcome {
     kNotFinite,
     kBadInput,
     kStopped,
+    kTooClose,
     kCancelled,
 };
 
@@ -49,7 +50,7 @@ struct RelaxOptions {
     double least_volume = 0.0;    // Å^3/atom: below, the cell has collapsed
     double most_volume = 1e9;     // Å^3/atom: above, it has exploded
     double least_vector = 0.0;    // Å: shortest lattice vector
-    double least_distance = 0.0;  // Å: a minimum with closer nuclei is a hole of the potential
+    double least_distance = 0.0;  // Å: with closer nuclei it is a hole of the potential
     bool record_path = false;
     OnStep on_step;  // empty for none
 };
@@ -89,6 +90,7 @@ public:
 private:
     bool exploded() const;
     bool hopeless(double energy);
+    void end_with_result(Outcome outcome);
 
     FrechetProblem& problem_;
     const RelaxOptions& options_;
@@ -97,6 +99,7 @@ private:
     RelaxResult& result_;
     std::chrono::steady_clock::time_point started_;
     Status last_status_ = Status::kOk;
+    double closest_ = 0.0;         // shortest distance between nuclei at the accepted point, Å
     std::vector<double> history_;  // enthalpies, eV/atom, step by step
 };
 

@@ -28,6 +28,7 @@ _ADVICE = MappingProxyType(
             "slabs and molecules are not computed; put them in a cell with enough vacuum and set "
             "atoms.pbc = True"
         ),
+        Outcome.TOO_CLOSE: "two nuclei are within 0.5 Å, where CHGNet's energy means nothing",
         Outcome.EXPLODED: "the cell is far too small or too large for its atoms",
     }
 )

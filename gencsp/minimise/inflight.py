@@ -5,6 +5,7 @@ Works with any engine that evaluates a batch; minimisers see generalised coordin
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 
-from gencsp.descriptors.least_distances import CLOSEST
 from gencsp.minimise.cell import cell_forces, largest_row
 from gencsp.minimise.coordinates import Coordinates, cell_row_mask
 from gencsp.minimise.crystals import Crystals, Evaluate, FloatArray, Values
@@ -22,7 +22,7 @@ from gencsp.minimise.minimisers import MINIMISERS, BatchMinimiser
 from gencsp.minimise.quasi_newton import Point
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.minimise.verdicts import is_hopeless
+from gencsp.minimise.verdicts import check_distances, is_hopeless
 
 
 def relax_in_flight(
@@ -187,13 +187,14 @@ def _judge(
             if answer is not None and not answer:
                 return Outcome.STOPPED
         if place.fmax < settings.fmax:
-            return Outcome.EXPLODED if place.closest < CLOSEST else Outcome.CONVERGED
+            return check_distances(place.closest, Outcome.CONVERGED)
         if settings.ceiling is not None:
             job.enthalpies.append(place.enthalpy / job.size)
             if is_hopeless(job.enthalpies, settings.ceiling):
                 return Outcome.HOPELESS
+    closest = math.inf if place is None else place.closest
     if job.steps >= settings.steps:
-        return Outcome.STEP_LIMIT
+        return check_distances(closest, Outcome.STEP_LIMIT)
     if settings.time_limit is not None and time.monotonic() - job.started > settings.time_limit:
-        return Outcome.TIME_LIMIT
+        return check_distances(closest, Outcome.TIME_LIMIT)
     return None

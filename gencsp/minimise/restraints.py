@@ -70,9 +70,18 @@ class Symmetry:
         inverse = np.linalg.inv(cell)
         return np.asarray(inverse @ (turned / len(self.rotations)) @ inverse.T)
 
-    def whole_orbits(self, atoms: IntArray) -> IntArray:
-        """These atoms and all that an operation maps them onto, sorted."""
-        return np.unique(self.sources[:, atoms])
+    def require_whole_orbits(self, fixed: IntArray) -> None:
+        """Refuse fixed atoms whose equivalents are free: no displacement keeps both.
+
+        Raises:
+            ConstraintError: an operation maps a fixed atom onto one that is free.
+        """
+        split = np.setdiff1d(self.sources[:, fixed], fixed).tolist()
+        if split:
+            raise ConstraintError(
+                f"FixAtoms holds some atoms of a symmetry orbit and leaves others free (atoms "
+                f"{split}): fix whole orbits, or let the symmetry go."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,7 @@ class Restraints:
     """The restraints of one structure.
 
     Attributes:
-        fixed: atoms that stay, sorted. With a symmetry these are whole orbits: where one atom of
-            an orbit cannot move, no displacement that keeps the symmetry moves the others.
+        fixed: atoms that stay, sorted; with a symmetry these are whole orbits.
         symmetry: the operations to keep, or ``None``.
         directions: for every atom the projector onto the directions in which it may move, shape
             (n, 3, 3); ``None`` where all are free but for ``fixed``.
@@ -99,7 +107,8 @@ class Restraints:
         ``settings.symprec``.
 
         Raises:
-            ConstraintError: a constraint that relaxation does not hold, by name.
+            ConstraintError: a constraint that relaxation does not hold, by name, or fixed atoms
+                that are part of a symmetry orbit whose other atoms are free.
             NoSymmetryFound: its symmetry is to be kept and spglib finds none.
         """
         held = _read(atoms)
@@ -121,7 +130,7 @@ class Restraints:
             start.set_constraint()
             symmetry = _find_symmetry(start, settings.symprec, move=not len(fixed))
         if symmetry is not None and len(fixed):
-            fixed = symmetry.whole_orbits(fixed)
+            symmetry.require_whole_orbits(fixed)
         return cls(fixed, symmetry, _projectors(len(atoms), held, partly)), start
 
     def project(

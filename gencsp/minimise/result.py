@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     NOT_PERIODIC = "not periodic in three directions"
     CONSTRAINED = "constraints cannot be held"
     STOPPED = "stopped on request"
+    TOO_CLOSE = "atoms on top of each other"
 
 
 #: Called at every point that a relaxation moves to: index of the structure, step

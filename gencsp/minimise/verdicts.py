@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from ase import Atoms
 
+from gencsp.descriptors.distances import any_coincident
 from gencsp.descriptors.flaws import RELAXABLE, Flaw, find_flaws
+from gencsp.descriptors.least_distances import CLOSEST
 from gencsp.minimise.result import Outcome
 
 #: Steps over which a structure must have come half way to the ceiling to be let go on.
@@ -31,14 +33,30 @@ def check_input(atoms: Atoms) -> Outcome | None:
     Slabs and molecules are not periodic in three directions. Bad input: no atoms, elements outside
     :data:`gencsp.composition.ELEMENTS`, no volume, or numbers that are not finite. A cell too small
     for its atoms has collapsed; whether one is too wide is for the engine to say, which sees
-    isolated atoms.
+    isolated atoms. No force parts two atoms on one place.
     """
     if len(atoms) > 0 and not atoms.pbc.all():
         return Outcome.NOT_PERIODIC
     flaws = find_flaws(atoms, RELAXABLE)
     if not _BAD_INPUT.isdisjoint(flaws):
         return Outcome.BAD_INPUT
-    return Outcome.EXPLODED if Flaw.TOO_DENSE in flaws else None
+    if Flaw.TOO_DENSE in flaws:
+        return Outcome.EXPLODED
+    return Outcome.TOO_CLOSE if any_coincident(atoms) else None
+
+
+def check_distances(closest: float, outcome: Outcome) -> Outcome:
+    """``outcome``, or ``TOO_CLOSE`` for a shortest distance (Å) at which an energy means nothing."""
+    return Outcome.TOO_CLOSE if too_close(closest) else outcome
+
+
+def too_close(closest: float) -> bool:
+    """Whether nuclei at their shortest distance, Å, are on top of each other.
+
+    There potentials may have deep spurious minima, and CHGNet's graph leaves out pairs on one place
+    altogether.
+    """
+    return closest < CLOSEST
 
 
 def is_hopeless(enthalpies: list[float], ceiling: float) -> bool:

@@ -63,7 +63,12 @@ class Engine(Protocol):
     def evaluate(
         self, structures: Sequence[Atoms], *, magmoms: bool = False, workers: int = 1
     ) -> list[Evaluation]:
-        """Energies, forces and stresses, in the order of the input."""
+        """Energies, forces and stresses, in the order of the input.
+
+        A structure that cannot be evaluated has a failure in their place; so has one with two
+        nuclei within :data:`gencsp.descriptors.least_distances.CLOSEST` of each other, whose energy
+        means nothing.
+        """
         ...
 
     def relax(

@@ -108,7 +108,7 @@ def test_failures_in_the_stream_are_verdicts() -> None:
         Outcome.ISOLATED,
         Outcome.CONVERGED,
         Outcome.EXPLODED,
-        Outcome.NOT_FINITE,
+        Outcome.TOO_CLOSE,
         Outcome.CONVERGED,
     ]
     for result in results:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
@@ -63,6 +65,60 @@ def test_an_ase_calculator_evaluates_as_by_itself(emt: str) -> None:
     np.testing.assert_allclose(good.forces, atoms.get_forces(), atol=1e-9)
     np.testing.assert_allclose(good.stress, atoms.get_stress(), atol=1e-9)
     assert (bad.failure, np.isnan(bad.energy)) == (Outcome.BAD_INPUT, True)
+
+
+def on_each_other(gap: float) -> Atoms:
+    """NaCl2 whose two chlorine atoms are so far apart, Å."""
+    return Atoms(
+        "NaCl2", scaled_positions=[(0, 0, 0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5 + gap / 3.6)],
+        cell=[3.6] * 3, pbc=True,
+    )  # fmt: skip
+
+
+class Attraction(Calculator):
+    """Pulls pairs together: its minima are atoms on top of each other."""
+
+    name = "attraction"
+    implemented_properties = ("energy", "forces", "stress")
+
+    def calculate(self, atoms: Any, properties: Any, system_changes: Any) -> None:
+        super().calculate(atoms, properties, system_changes)
+        vector = atoms.positions[2] - atoms.positions[1]
+        forces = np.zeros((3, 3))
+        forces[1], forces[2] = vector, -vector
+        self.results = {"energy": 0.5 * vector @ vector, "forces": forces, "stress": np.zeros(6)}
+
+
+@pytest.mark.parametrize("name", ["native", "torch", "ase"])
+@pytest.mark.parametrize("gap", [0.0, 1e-9, 1e-3, 0.2, 0.45])
+def test_atoms_on_top_of_each_other_are_no_result(name: str, gap: float) -> None:
+    """CHGNet's graph leaves out pairs on one place, and the rest of the crystal looks sound."""
+    if name == "native":
+        pytest.importorskip("gencsp.potentials.chgnet.native", reason="the extension is not built")
+    potential = (
+        AseEngine(Attraction(), model="attraction", digest="0")
+        if name == "ase"
+        else get_potential("chgnet", engine=name)
+    )
+    sound, bad = potential.evaluate([on_each_other(1.8), on_each_other(gap)])
+    assert sound.failure is None
+    assert bad.failure is Outcome.TOO_CLOSE
+    assert np.isnan(bad.energy)
+    for minimiser in ("fire", "quasi-newton"):
+        for settings in (
+            RelaxSettings(minimiser=minimiser, steps=0),
+            RelaxSettings(minimiser=minimiser, fmax=1e3),
+            RelaxSettings(minimiser=minimiser, time_limit=1e-9),
+        ):
+            (found,) = potential.relax([on_each_other(gap)], settings)
+            assert found.outcome is Outcome.TOO_CLOSE
+
+
+def test_minima_with_atoms_on_top_of_each_other_are_no_result() -> None:
+    potential = AseEngine(Attraction(), model="attraction", digest="0")
+    (found,) = potential.relax([on_each_other(0.8)], RelaxSettings(fmax=0.01, minimiser="fire"))
+    assert found.outcome is Outcome.TOO_CLOSE
+    assert found.steps > 0
 
 
 def test_an_ase_calculator_relaxes_as_ase_does(emt: str) -> None:

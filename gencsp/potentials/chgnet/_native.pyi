@@ -35,7 +35,7 @@ class Model:
         magmoms: bool = False,
         merge: bool = False,
         workers: int = 1,
-    ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, _Floats]: ...
+    ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]: ...
 
 class RelaxPool:
     def __init__(

@@ -18,7 +18,7 @@ from gencsp.minimise.crystals import Crystals, Values
 from gencsp.minimise.inflight import relax_in_flight
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.minimise.verdicts import check_input
+from gencsp.minimise.verdicts import check_input, too_close
 from gencsp.potentials.base import Evaluation, ModelName
 from gencsp.potentials.chgnet.batched_network import CHGNetwork, NetworkSettings
 from gencsp.potentials.chgnet.batched_parts import Part
@@ -143,6 +143,10 @@ class TorchEngine:
         ends = np.cumsum(crystals.sizes)[:-1]
         forces = np.split(values.forces, ends)
         moments = None if values.magmoms is None else np.split(values.magmoms, ends)
+        failures = [
+            Outcome.TOO_CLOSE if failure is None and too_close(closest) else failure
+            for failure, closest in zip(values.failures, values.closest.tolist(), strict=True)
+        ]
         return [
             Evaluation(
                 energy=float(values.energies[i]),
@@ -152,7 +156,7 @@ class TorchEngine:
             )
             if failure is None
             else Evaluation.failed(failure, int(crystals.sizes[i]))
-            for i, failure in enumerate(values.failures)
+            for i, failure in enumerate(failures)
         ]
 
     def _parts(self, crystals: Crystals, chosen: NDArray[np.bool_], out: Values) -> Iterator[Part]:

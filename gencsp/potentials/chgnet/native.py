@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.neighborlist import neighbor_list
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
@@ -49,12 +48,11 @@ _OUTCOMES = (
     Outcome.NOT_FINITE,
     Outcome.BAD_INPUT,
     Outcome.STOPPED,
+    Outcome.TOO_CLOSE,
 )
 
 #: Atoms in flight for each thread, where a minimiser runs in Python.
 IN_FLIGHT = 64
-#: Å: how far the shortest distance is looked for, beyond which no verdict needs it.
-NEAR = 3.0
 
 
 def instruction_sets() -> list[str]:
@@ -113,7 +111,7 @@ class NativeEngine:
         return [
             Evaluation.failed(Outcome.NOT_PERIODIC, len(atoms))
             if _is_open(atoms)
-            else next(found).evaluation
+            else next(found).checked()
             for atoms in structures
         ]
 
@@ -127,14 +125,15 @@ class NativeEngine:
     ) -> list[SiteEvaluation]:
         """As :meth:`evaluate`, with the energy of each atom.
 
-        Beyond what the other engines do, directions that are not periodic are computed as open.
+        Beyond what the other engines do, directions that are not periodic are computed as open, and
+        crystals with atoms on top of each other have the numbers that the network gives.
         """
         check("workers", workers, Workers)
         if not structures:
             return []
         first = np.cumsum([0, *(len(s) for s in structures)]).astype(np.int32)
         cells = np.array([s.cell.array for s in structures], dtype=np.float64)
-        status, energy, site, forces, virial, moments = self._model.evaluate(
+        status, energy, site, forces, virial, moments, closest = self._model.evaluate(
             np.concatenate([s.numbers for s in structures]).astype(np.int32),
             np.concatenate([s.positions for s in structures]).astype(np.float64),
             cells,
@@ -159,7 +158,11 @@ class NativeEngine:
                     magmoms=moments[rows].copy() if magmoms else None,
                 )
             )
-            results.append(SiteEvaluation(evaluation=evaluation, energies=site[rows].copy()))
+            results.append(
+                SiteEvaluation(
+                    evaluation=evaluation, energies=site[rows].copy(), closest=float(closest[b])
+                )
+            )
         return results
 
     def relax(
@@ -253,30 +256,43 @@ class NativeEngine:
 
     def _numbers(self, atoms: Atoms) -> Numbers | Outcome:
         """For relaxations by the minimisers in Python."""
-        found = self.evaluate([atoms])[0]
+        found = self.evaluate_sites([atoms])[0].evaluation
         if found.failure is not None:
             return found.failure
         return found.energy, found.forces, voigt_6_to_full_3x3_stress(found.stress)
 
     def _values(self, crystals: Crystals, *, workers: int) -> Values:
         """Energies, forces and stresses of a batch, for :func:`.relax_in_flight`."""
-        batch = crystals.as_atoms()
-        found = self.evaluate(batch, workers=workers)
+        sites = self.evaluate_sites(crystals.as_atoms(), workers=workers)
+        found = [one.evaluation for one in sites]
         return Values(
             np.array([one.energy for one in found]),
             np.concatenate([one.forces for one in found]),
             np.stack([voigt_6_to_full_3x3_stress(one.stress) for one in found]),
-            np.array([_closest(atoms) for atoms in batch]),
+            np.array([one.closest for one in sites]),
             [one.failure for one in found],
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteEvaluation:
-    """An evaluation and the energy of each atom, eV, shape (n,)."""
+    """An evaluation and more of it.
+
+    Attributes:
+        evaluation: energy and derivatives, or why there are none.
+        energies: of each atom, eV, shape (n,).
+        closest: shortest distance between two nuclei, Å; NaN where there is a failure.
+    """
 
     evaluation: Evaluation
     energies: NDArray[np.float64]
+    closest: float
+
+    def checked(self) -> Evaluation:
+        """The evaluation, as failed where atoms are on top of each other."""
+        if self.evaluation.failure is None and verdicts.too_close(self.closest):
+            return Evaluation.failed(Outcome.TOO_CLOSE, len(self.energies))
+        return self.evaluation
 
 
 def _is_open(atoms: Atoms) -> bool:
@@ -291,13 +307,6 @@ def _build(weights: CHGNetWeights, isa: str) -> _native.Model:
         envelope_power=weights.envelope_power,
         isa=isa,
     )
-
-
-def _closest(atoms: Atoms) -> float:
-    """Shortest distance of two atoms up to ``NEAR``, Å; infinite beyond."""
-    if not (np.isfinite(atoms.positions).all() and atoms.cell.volume > 0):
-        return float("nan")
-    return float(neighbor_list("d", atoms, NEAR).min(initial=np.inf))
 
 
 def _stress(virial: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
