@@ -35,7 +35,7 @@ def pair_distances(atoms: Atoms) -> Array:
 
 
 def any_coincident(atoms: Atoms) -> bool:
-    """Whether two atoms of a crystal, one perhaps an image, are within ``COINCIDENT`` of each other.
+    """Whether two atoms of a crystal are on one place: within ``COINCIDENT``, in any image.
 
     Much faster than :func:`pair_distances`. An atom and its own image are no pair here: the lattice
     vectors say how close they are.

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
+import numpy as np
 from annotated_types import Ge, Le, Unit
 from ase import Atoms
+from numpy.typing import NDArray
 
 from gencsp.deck import Pressure, check_fields
 from gencsp.errors import DftError
@@ -121,6 +123,33 @@ class ConfiguredCode(Configured):
 
 #: All codes, by name.
 CODES: Registry[Code] = Registry("gencsp.dft", kind="code", contract=Code, error=DftError)
+
+
+def starting_moments(atoms: Atoms) -> NDArray[np.float64] | None:
+    """Magnetic moments that a calculation starts from, μ_B, shape (n,); ``None`` without any.
+
+    Raises:
+        DftError: they are vectors, or not finite.
+    """
+    if not atoms.has("initial_magmoms"):
+        return None
+    moments = np.asarray(atoms.get_initial_magnetic_moments(), dtype=np.float64)
+    if moments.ndim != 1 or not np.isfinite(moments).all():
+        raise DftError(
+            f"the magnetic moments of {atoms.symbols} are no finite numbers, one an atom: inputs "
+            f"are written for collinear moments only."
+        )
+    return moments if moments.any() else None
+
+
+def bare_crystal(atoms: Atoms) -> Atoms:
+    """Elements, positions, cell and starting moments of a structure, and nothing else of it.
+
+    Raises:
+        DftError: as :func:`starting_moments`.
+    """
+    moments = starting_moments(atoms)
+    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True, magmoms=moments)
 
 
 def settings_digest(*parts: object) -> str:

@@ -17,6 +17,7 @@ from gencsp.dft.base import (
     Calculation,
     CalculationResult,
     ConfiguredCode,
+    bare_crystal,
     file_digest,
     settings_digest,
 )
@@ -57,7 +58,11 @@ class Espresso(ConfiguredCode):
         return f"espresso-{digest}"
 
     def write(self, atoms: Atoms, folder: Path, calculation: Calculation) -> None:
-        """``espresso.pwi``, with k-points by the spacing."""
+        """``espresso.pwi``, with k-points by the spacing; spin-polarised where it has moments.
+
+        Moments are written in μ_B, as ``pw.x`` takes them from 7.3 on; before, it took shares of
+        the valence electrons.
+        """
         species = sorted(set(atoms.symbols))
         files = find_pseudos(species, self.pseudos)
         assert self.pseudos is not None, "found above"
@@ -85,7 +90,7 @@ class Espresso(ConfiguredCode):
         with (folder / INPUT).open("w", encoding="utf-8") as file:
             ase.io.write(
                 file,
-                Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True),
+                bare_crystal(atoms),
                 format="espresso-in",
                 input_data=data,
                 pseudopotentials={symbol: path.name for symbol, path in files.items()},

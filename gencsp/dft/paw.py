@@ -11,7 +11,13 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gencsp.dft.base import Calculation, CalculationResult, ConfiguredCode, settings_digest
+from gencsp.dft.base import (
+    Calculation,
+    CalculationResult,
+    ConfiguredCode,
+    bare_crystal,
+    settings_digest,
+)
 from gencsp.dft.espresso import kpoints
 from gencsp.dft.running import run_folder
 from gencsp.errors import DftError, StructureFileError
@@ -45,8 +51,7 @@ class Gpaw(ConfiguredCode):
         if calculation.kind == "static" and calculation.pressure:
             raise DftError("a single point has no pressure: relax, or leave it out.")
         settings = _settings(calculation) | {"kpoints": kpoints(atoms, calculation.spacing)}
-        bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
-        ase.io.write(folder / "start.extxyz", bare)
+        ase.io.write(folder / "start.extxyz", bare_crystal(atoms))
         text = json.dumps(settings, indent=1)
         (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
         (folder / PROGRAM).write_text(_TEMPLATE.read_text(encoding="utf-8"), encoding="utf-8")

@@ -12,7 +12,13 @@ from ase import Atoms
 from pydantic import Field
 from pymatgen.core import SETTINGS
 
-from gencsp.dft.base import Calculation, CalculationResult, ConfiguredCode, settings_digest
+from gencsp.dft.base import (
+    Calculation,
+    CalculationResult,
+    ConfiguredCode,
+    settings_digest,
+    starting_moments,
+)
 from gencsp.errors import DftError, ProgramError, StructureFileError
 from gencsp.io.structures import READING_ERRORS
 from gencsp.programs.launch import find_program, program_variables
@@ -62,7 +68,11 @@ class Vasp(ConfiguredCode):
         """INCAR, KPOINTS, POSCAR and POTCAR; ``POTCAR.spec`` where pymatgen knows no POTCARs."""
         from pymatgen.io.vasp import sets
 
-        structure = as_structure(atoms).get_sorted_structure()
+        structure = as_structure(atoms)
+        moments = starting_moments(atoms)
+        if moments is not None:  # the set starts from its own high-spin values otherwise
+            structure.add_site_property("magmom", moments.tolist())
+        structure = structure.get_sorted_structure()
         kind: Any = getattr(sets, SETS[self._chosen(calculation)])
         try:
             with warnings.catch_warnings():

@@ -46,7 +46,7 @@ def check_input(atoms: Atoms) -> Outcome | None:
 
 
 def check_distances(closest: float, outcome: Outcome) -> Outcome:
-    """``outcome``, or ``TOO_CLOSE`` for a shortest distance (Å) at which an energy means nothing."""
+    """``outcome``, or ``TOO_CLOSE`` where the shortest distance, Å, makes an energy meaningless."""
     return Outcome.TOO_CLOSE if too_close(closest) else outcome
 
 

@@ -56,8 +56,9 @@ def relax(
 
     Constraints on a structure: ``FixAtoms`` and ``FixSymmetry`` are obeyed (atoms fixed while the
     cell relaxes keep their fractional coordinates, as in ASE; where a symmetry is kept, the fixed
-    atoms must be whole orbits of it). ``FixCartesian``, ``FixedPlane`` and ``FixedLine`` are obeyed with
-    ``fixed_cell`` and without a kept symmetry. Others, such as ``FixBondLengths``, are refused.
+    atoms must be whole orbits of it). ``FixCartesian``, ``FixedPlane`` and ``FixedLine`` are obeyed
+    with ``fixed_cell`` and without a kept symmetry. Others, such as ``FixBondLengths``, are
+    refused.
 
     Accuracy: with ``minimiser="fire"`` the results are those of ASE's ``FIRE`` on a
     ``FrechetCellFilter`` up to the rounding of forces. The default takes about a third of FIRE's

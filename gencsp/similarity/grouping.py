@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from ase import Atoms
@@ -88,6 +89,13 @@ def lowest_first(pool: Sequence[tuple[str, Atoms]]) -> list[tuple[str, Atoms]]:
 
 
 def energy_per_atom(atoms: Atoms) -> float | None:
-    """eV/atom as gencsp writes it; ``None`` where it has none."""
+    """eV/atom as gencsp writes it, else of the calculation in the file; ``None`` without a number."""
     energy: Any = atoms.info.get(records.ENERGY_PER_ATOM)
-    return None if energy is None else float(energy)
+    if energy is None and atoms.calc is not None:
+        whole = atoms.calc.results.get("energy")
+        energy = None if whole is None else whole / len(atoms)
+    try:
+        number = float("nan") if energy is None else float(energy)
+    except (TypeError, ValueError):  # another program's key of the same name
+        return None
+    return number if isfinite(number) else None

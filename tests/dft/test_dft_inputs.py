@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import ase.io
@@ -149,6 +150,61 @@ def test_vasp_is_re_read(
         else:
             assert incar["KSPACING"] > 0
         assert (place / "POTCAR").exists() or (place / "POTCAR.spec").exists()
+
+
+def magnetic() -> Atoms:
+    """NiO, antiferromagnetic, its atoms not in VASP's order."""
+    atoms = bulk("NiO", "rocksalt", a=4.17, cubic=True)
+    moments = dict(zip(np.flatnonzero(atoms.symbols == "Ni"), (2.0, -2.0, 2.0, -2.0), strict=True))
+    atoms.set_initial_magnetic_moments([moments.get(n, 0.0) for n in range(len(atoms))])
+    return atoms
+
+
+@pytest.mark.parametrize("code", ["vasp", "gpaw", "espresso"])
+def test_inputs_start_from_the_moments_of_the_structure(
+    tmp_path: Path, pseudos: Path, code: str
+) -> None:
+    (pseudos / "Ni.UPF").touch()
+    name = f"espresso:{pseudos}" if code == "espresso" else code
+    write_campaign(
+        [magnetic(), bulk("NiO", "rocksalt", a=4.17)], tmp_path / "c", name, Calculation()
+    )
+    place, plain = tmp_path / "c" / "0001", tmp_path / "c" / "0002"
+    if code == "vasp":
+        back = ase.io.read(place / "POSCAR", format="vasp")
+        back.set_initial_magnetic_moments(Incar.from_file(place / "INCAR")["MAGMOM"])
+        assert Incar.from_file(plain / "INCAR")["MAGMOM"] == [5.0, 0.6]  # the set's own
+    elif code == "gpaw":
+        back = ase.io.read(place / "start.extxyz")
+        assert not ase.io.read(plain / "start.extxyz").has("initial_magmoms")
+    else:
+        back = spin_polarised(place / "espresso.pwi")
+        assert "nspin" not in PWInput.from_file(plain / "espresso.pwi").sections["system"]
+    wanted = magnetic()
+    for atom in wanted:
+        spot = np.linalg.norm((back.positions - atom.position), axis=1).argmin()
+        assert back.symbols[spot] == atom.symbol
+        assert back.get_initial_magnetic_moments()[spot] == atom.magmom
+
+
+def spin_polarised(path: Path) -> Atoms:
+    """A structure with its moments: ASE reads but one species for each element."""
+    text = path.read_text()
+    assert re.search(r"nspin\s*=\s*2\b", text)
+    values = re.findall(r"starting_magnetization\(\d+\) = (\S+)", text)
+    labels = re.findall(r"^(\w+) +[\d.]+ +\S+\.(?:UPF|upf)$", text, re.MULTILINE)
+    moments = dict(zip(labels, map(float, values), strict=True))
+    atoms = ase.io.read(path, format="espresso-in")
+    sites = re.findall(r"^(\w+) +\S+ +\S+ +\S+ *$", text.split("ATOMIC_POSITIONS")[1], re.MULTILINE)
+    atoms.set_initial_magnetic_moments([moments[label] for label in sites])
+    return atoms
+
+
+def test_moments_that_are_vectors_are_refused(tmp_path: Path) -> None:
+    atoms = bulk("NiO", "rocksalt", a=4.17)
+    atoms.set_initial_magnetic_moments(np.ones((2, 3)))
+    with pytest.raises(DftError, match="collinear"):
+        write_campaign([atoms], tmp_path / "c", "vasp", Calculation())
 
 
 def test_changed_settings_are_another_level() -> None:
