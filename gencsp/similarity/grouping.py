@@ -89,7 +89,7 @@ def lowest_first(pool: Sequence[tuple[str, Atoms]]) -> list[tuple[str, Atoms]]:
 
 
 def energy_per_atom(atoms: Atoms) -> float | None:
-    """eV/atom as gencsp writes it, else of the calculation in the file; ``None`` without a number."""
+    """eV/atom as gencsp writes it, else as the file has it; ``None`` without a number."""
     energy: Any = atoms.info.get(records.ENERGY_PER_ATOM)
     if energy is None and atoms.calc is not None:
         whole = atoms.calc.results.get("energy")
