@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def draw_stable(energies: Path, number: int, seed: int) -> list[str]:
     """Random formulas that are on the hull of a table of formation energies."""
-    lowest = _lowest(energies)
+    lowest = lowest_energies(energies)
     table = [HullEntry(composition=c, energy_per_atom=e, model="table") for c, e in lowest.values()]
     elements = [
         HullEntry(composition=Composition(((symbol, 1),)), energy_per_atom=0.0, model="table")
@@ -90,7 +90,7 @@ def draw_stable(energies: Path, number: int, seed: int) -> list[str]:
     return found
 
 
-def _lowest(energies: Path) -> dict[Key, tuple[Composition, float]]:
+def lowest_energies(energies: Path) -> dict[Key, tuple[Composition, float]]:
     """The lowest formation energy of each reduced formula that gencsp can read."""
     lowest: dict[Key, tuple[Composition, float]] = {}
     for row in _rows(energies):

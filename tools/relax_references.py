@@ -122,7 +122,7 @@ def relax_queue(queue: Path, checkpoint: Path, *, workers: int = 1) -> None:
         "steps": STEPS,
         "minimiser": "quasi-newton",
     }
-    done = open_checkpoint(checkpoint, protocol)
+    done = {line["source_id"] for line in open_checkpoint(checkpoint, protocol)}
     under_way: dict[int, Queued] = {}
 
     def waiting() -> Iterator[Any]:
@@ -137,34 +137,34 @@ def relax_queue(queue: Path, checkpoint: Path, *, workers: int = 1) -> None:
         )
         for n, result in enumerate(results, start=1):
             line = record(under_way.pop(result.index), result)
-            file.write(json.dumps(line, separators=(",", ":")) + "\n")
-            _save(file, sync=n % SAFE_AFTER == 0)
+            save_line(file, line, sync=n % SAFE_AFTER == 0)
 
 
-def _save(file: TextIO, *, sync: bool) -> None:
-    """A flushed line survives the process, a synced one the machine."""
+def save_line(file: TextIO, line: dict[str, Any], *, sync: bool) -> None:
+    """Append a line of JSON; flushed it survives the process, synced the machine."""
+    file.write(json.dumps(line, separators=(",", ":")) + "\n")
     file.flush()
     if sync:
         os.fsync(file.fileno())
 
 
-def open_checkpoint(path: Path, protocol: dict[str, Any]) -> set[str]:
-    """The source ids already done; a new file gets ``protocol`` as its first line.
+def open_checkpoint(path: Path, protocol: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines that are there already; a new file gets ``protocol`` as its first line.
 
     Raises:
         SystemExit: the file was made with another protocol.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     whole = text[: text.rfind("\n") + 1]
-    if whole != text:  # killed in the middle of a line: that crystal is done again
+    if whole != text:  # killed in the middle of a line: what it holds is done again
         os.truncate(path, len(whole.encode()))
     if not whole:
         path.write_text(json.dumps(protocol) + "\n", encoding="utf-8")
-        return set()
+        return []
     first, *rest = whole.splitlines()
     if json.loads(first) != protocol:
         raise SystemExit(f"{path} was made with {first}: choose another folder.")
-    return {json.loads(line)["source_id"] for line in rest}
+    return [json.loads(line) for line in rest]
 
 
 if __name__ == "__main__":

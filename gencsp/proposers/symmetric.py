@@ -68,6 +68,7 @@ class SymmetricProposer:
         sampler: how it samples.
         novelty: share of skeletons that are invented from the frequencies of space groups and
             Wyckoff positions alone; the others are those of known crystals. 1 for none of those.
+        likeliest: see :class:`SymmetricOptions`.
         batch_size: see :class:`SymmetricOptions`.
         attempts: see :class:`SymmetricOptions`.
         separation: see :class:`SymmetricOptions`.
@@ -81,6 +82,7 @@ class SymmetricProposer:
         *,
         sampler: SamplerSettings = DEFAULT_SAMPLER,
         novelty: float = NOVELTY,
+        likeliest: bool = False,
         batch_size: int = 16,
         attempts: int = ATTEMPTS,
         separation: float = PROPOSED_SHARE,
@@ -88,6 +90,7 @@ class SymmetricProposer:
         self.model = model
         self.sampler = sampler
         self.novelty = novelty
+        self.likeliest = likeliest
         self.batch_size = batch_size
         self.attempts = attempts
         self.separation = separation
@@ -141,7 +144,9 @@ class SymmetricProposer:
         self, request: Request, known: KnownSkeletons, rng: np.random.Generator
     ) -> Start | None:
         """A crystal of a drawn skeleton, or ``None`` where its atoms cannot be kept apart."""
-        skeleton = None if rng.random() < self.novelty else known.draw(rng)
+        skeleton = None
+        if rng.random() >= self.novelty:
+            skeleton = known.draw(rng, likeliest=self.likeliest)
         if skeleton is None:
             skeleton = symmetry_prior().invent(
                 request.composition,
@@ -191,6 +196,10 @@ class SymmetricOptions(ScoreModelOptions):
         le=1,
         description="Share of symmetries drawn from their frequencies, not from known crystals.",
     )
+    likeliest: bool = Field(
+        default=False,
+        description="Symmetries of known crystals in the order of their likelihood, not at random.",
+    )
 
     def build(self, context: ProposerContext) -> SymmetricProposer:
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
@@ -198,6 +207,7 @@ class SymmetricOptions(ScoreModelOptions):
             self.score_model(context),
             sampler=self.sampler_settings(context),
             novelty=self.novelty,
+            likeliest=self.likeliest,
             batch_size=self.batch_size,
             attempts=self.attempts,
             separation=self.separation,

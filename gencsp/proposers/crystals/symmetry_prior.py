@@ -121,14 +121,24 @@ class KnownSkeletons:
         order = np.argsort(-self._weights, kind="stable")
         return [self._skeleton(int(k), 0) for k in order if self._weights[k] > 0]
 
-    def draw(self, rng: np.random.Generator) -> Skeleton | None:
-        """A skeleton, or ``None`` when all are used up."""
+    def draw(self, rng: np.random.Generator, *, likeliest: bool = False) -> Skeleton | None:
+        """A skeleton, or ``None`` when all are used up.
+
+        Args:
+            rng: what chance comes from.
+            likeliest: take the likeliest choice, which from then on counts half as much, and the
+                shape of its likeliest crystal, instead of drawing by their weights.
+        """
         total = self._weights.sum()
         if total <= 0:
             return None
-        k = int(rng.choice(len(self._keys), p=self._weights / total))
+        weights = self._weights / total
+        k = int(weights.argmax() if likeliest else rng.choice(len(self._keys), p=weights))
         weights = np.array([w for w, _ in self._members[k]])
-        member = int(rng.choice(len(weights), p=weights / weights.sum()))
+        weights /= weights.sum()
+        member = int(weights.argmax() if likeliest else rng.choice(len(weights), p=weights))
+        if likeliest:
+            self._weights[k] *= 0.5
         skeleton = self._skeleton(k, member)
         self._drawn[k] += 1
         if self._drawn[k] >= min(1 + skeleton.n_free, self.MOST_REPEATS):

@@ -101,6 +101,23 @@ def test_drawn_skeletons_have_the_composition(composition: Composition, seed: in
     check(invented, composition, (2,))
 
 
+def test_the_likeliest_come_first() -> None:
+    """Whatever the generator; a choice comes again when another is no more than twice as likely."""
+    composition = Composition.parse("SrTiO3")
+    known = symmetry_prior().known(composition, (1, 2, 4))
+    ranked = [(s.space_group, s.occupied) for s in known.ranked()]
+    drawn = []
+    for seed in range(40):
+        skeleton = known.draw(np.random.default_rng(seed), likeliest=True)
+        assert skeleton is not None
+        drawn.append((skeleton.space_group, skeleton.occupied))
+    assert drawn[0] == ranked[0]
+    firsts = list(dict.fromkeys(drawn))
+    assert firsts == ranked[: len(firsts)]
+    assert len(firsts) < len(drawn)
+    assert max(drawn.count(one) for one in firsts) <= known.MOST_REPEATS
+
+
 def test_space_groups_are_obeyed() -> None:
     composition = Composition.parse("MgO")
     known = symmetry_prior().known(composition, (1, 2), space_groups=(186, 216))

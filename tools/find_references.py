@@ -1,0 +1,304 @@
+"""Search crystals of stable formulas that no source of hull references holds.
+
+    python tools/find_references.py list --energies formation.csv.gz --tables a.csv.gz b.csv.gz \\
+        --queue hull/queue.jsonl.gz --folder hull
+    nice -n 19 python tools/find_references.py search --folder hull
+    python tools/find_references.py report --folder hull
+
+``list`` takes a table of formation energies (``formula``, ``e_form_per_atom`` in eV/atom, elements
+at zero) and writes the formulas that lie on its hull and have a row in none of the tables and none
+in the queue of ``relax_references.py``: ``missing.csv``, in the order in which users meet them.
+``search`` gives each a short search, in rounds (``ROUNDS``): structures are proposed in blocks,
+relaxed as the references are, and the search of a formula ends with the first block that holds one
+whose formation energy is within ``CLOSE`` of the table's or below. Only its formation energy is
+taken from the table; the structures are gencsp's own. One line a formula is appended to
+``found.jsonl`` as it ends; killed and started again it goes on and does nothing twice. A formula
+that was not found comes again in the next round, after all others had the first. ``report`` says
+what share was found, by number of elements and size, and after how many relaxations.
+
+Everything that is drawn depends on the formula and the round alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from reference_coverage import ON_HULL, lowest_energies, read_phases
+from reference_queue import COMMON
+from relax_references import FMAX, STEPS, open_checkpoint, save_line
+from scipy.stats import binomtest
+
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull.entries import DEFAULT_MODEL, HullEntry, shipped_references
+from gencsp.convex_hull.hull import Hull
+from gencsp.minimise.result import Relaxed
+from gencsp.potentials.call import relax
+from gencsp.potentials.chgnet.select import get_engine
+from gencsp.proposers.call import propose
+from gencsp.symmetry.refinement import space_group
+
+#: eV/atom: a structure is the table's phase or as good where its formation energy is at most so far
+#: above.
+CLOSE = 0.02
+#: eV/atom: formation energies so far below the table's are looked at before they enter a hull.
+SUSPECT = -0.1
+#: Atoms up to which structures are proposed: those of the score model's training.
+MAX_ATOMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Structures that are proposed and relaxed together."""
+
+    proposer: str
+    n: int
+
+
+#: The likeliest skeletons of known crystals, in their order.
+LIKELIEST = "symmetric:novelty=0,likeliest=true"
+#: Likely known skeletons cost no call of a network where they have no free coordinate, so they come
+#: first; what they do not reach, unconditional samples may.
+ROUNDS: tuple[tuple[Block, ...], ...] = (
+    (Block(LIKELIEST, 4), Block("symmetric:novelty=0", 8), Block("mixed", 12)),
+    (Block("mixed", 24), Block("mixed", 24)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A formula without a reference, and its formation energy in the table, eV/atom."""
+
+    formula: Composition
+    energy: float
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    if options.action == "list":
+        missing = list_missing(options.energies, options.tables, options.queue)
+        write_missing(options.folder / "missing.csv", missing)
+    elif options.action == "search":
+        search(options.folder, until=time.monotonic() + 60.0 * options.minutes)
+    else:
+        lines = (options.folder / "found.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+        facts = report(map(json.loads, lines))
+        (options.folder / "found.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["list", "search", "report"])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--energies", type=Path, help="for list")
+    parser.add_argument("--tables", type=Path, nargs="+", default=[], help="for list")
+    parser.add_argument("--queue", type=Path, help="for list: what will have a row")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="for search")
+    return parser
+
+
+def list_missing(energies: Path, tables: Iterable[Path], queue: Path | None) -> list[Missing]:
+    """Formulas on the table's hull that have no reference, in the order of searching."""
+    lowest = lowest_energies(energies)
+    have: set[Composition] = set()
+    for table in tables:
+        have.update(read_phases(table))
+    if queue is not None:
+        with gzip.open(queue, "rt", encoding="utf-8") as file:
+            have.update(Composition.parse(json.loads(line)["formula"]).reduced for line in file)
+    hull = _hull((c, e) for c, e in lowest.values())
+    found = [
+        Missing(composition, energy)
+        for key, (composition, energy) in lowest.items()
+        if len(composition.elements) > 1
+        and key not in have
+        and composition.size <= MAX_ATOMS
+        and hull.decomposition_energy(composition, energy) <= ON_HULL
+    ]
+    return sorted(found, key=_everyday_first)
+
+
+def _hull(phases: Iterable[tuple[Composition, float]]) -> Hull:
+    """A hull of formation energies, elements at zero."""
+    entries = [HullEntry(composition=c, energy_per_atom=e, model="table") for c, e in phases]
+    entries += [
+        HullEntry(composition=Composition(((s, 1),)), energy_per_atom=0.0, model="table")
+        for s in ELEMENTS
+    ]
+    return Hull(entries, model="table")
+
+
+def _everyday_first(item: Missing) -> tuple[Any, ...]:
+    elements = item.formula.elements
+    return (
+        max(len(elements), 2) if COMMON.issuperset(elements) or len(elements) == 2 else 9,
+        item.formula.size,
+        item.formula.formula,
+    )
+
+
+def write_missing(path: Path, missing: Iterable[Missing]) -> None:
+    """CSV: ``formula``, ``e_form_per_atom`` (eV/atom)."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("formula", "e_form_per_atom"))
+        writer.writerows((m.formula.formula, m.energy) for m in missing)
+
+
+def search(folder: Path, *, until: float = float("inf")) -> None:
+    """Search what ``missing.csv`` names and ``found.jsonl`` does not hold yet.
+
+    Args:
+        folder: of both files.
+        until: no new formula is begun at this ``time.monotonic`` or later.
+    """
+    engine = get_engine()
+    rounds = [[[block.proposer, block.n] for block in blocks] for blocks in ROUNDS]
+    protocol = {"model": engine.model, "digest": engine.digest, "fmax": FMAX, "steps": STEPS}
+    protocol |= {"close": CLOSE, "max_atoms": MAX_ATOMS, "rounds": rounds}
+    done = open_checkpoint(folder / "found.jsonl", protocol)
+    found = {line["formula"] for line in done if line["accepted"]}
+    tried = {(line["formula"], line["round"]) for line in done}
+    with (folder / "missing.csv").open(encoding="utf-8", newline="") as file:
+        missing = [(r["formula"], float(r["e_form_per_atom"])) for r in csv.DictReader(file)]
+    elements = element_hull()
+    with (folder / "found.jsonl").open("a", encoding="utf-8") as out:
+        for number, blocks in enumerate(ROUNDS):
+            for formula, energy in missing:
+                if formula in found or (formula, number) in tried:
+                    continue
+                if time.monotonic() >= until:
+                    return
+                line = search_one(formula, energy, blocks, elements, seed=number)
+                save_line(out, {**line, "round": number}, sync=True)
+                if line["accepted"]:
+                    found.add(formula)
+
+
+def element_hull() -> Hull:
+    """The elements alone, as the shipped references have them: E_d to it is a formation energy."""
+    entries = shipped_references().entries
+    return Hull((e for e in entries if len(e.composition.elements) == 1), model=DEFAULT_MODEL)
+
+
+def search_one(
+    formula: str, energy: float, blocks: Iterable[Block], elements: Hull, *, seed: int
+) -> dict[str, Any]:
+    """Search one formula until a structure is as good as the table's.
+
+    Args:
+        formula: reduced.
+        energy: formation energy in the table, eV/atom.
+        blocks: what is proposed, in order.
+        elements: see :func:`element_hull`.
+        seed: of the proposals.
+
+    Returns:
+        ``accepted``; ``relaxations`` in all, and ``found_at``, the first of them that was close
+        enough; ``seconds`` of processor time; and of the lowest structure ``formation_energy`` and
+        ``energy_per_atom`` (eV/atom), ``space_group``, ``steps``, ``numbers``, ``cell`` (Å) and
+        ``fractional``; all ``None`` where nothing converged.
+    """
+    started = time.process_time()
+    composition = Composition.parse(formula)
+    best: Relaxed | None = None
+    relaxations, found_at = 0, None
+    for k, block in enumerate(blocks):
+        proposals = propose(
+            formula, n=block.n, max_atoms=MAX_ATOMS, proposer=block.proposer, seed=100 * seed + k
+        )
+        results = relax(proposals, fmax=FMAX, steps=STEPS, minimiser="quasi-newton")
+        # In the order of the proposals, so that the line does not depend on what ends first.
+        for result in sorted(results, key=lambda r: r.index):
+            relaxations += 1
+            if not result.converged:
+                continue
+            if best is None or result.energy_per_atom < best.energy_per_atom:
+                best = result
+            above = elements.decomposition_energy(composition, result.energy_per_atom) - energy
+            if found_at is None and above <= CLOSE:
+                found_at = relaxations
+        if found_at is not None:
+            break
+    return {
+        "formula": formula,
+        "table": energy,
+        "accepted": found_at is not None,
+        "found_at": found_at,
+        "relaxations": relaxations,
+        "seconds": round(time.process_time() - started, 2),
+        **_structure(best, composition, elements),
+    }
+
+
+def _structure(best: Relaxed | None, composition: Composition, elements: Hull) -> dict[str, Any]:
+    if best is None:
+        names = ("formation_energy", "energy_per_atom", "space_group", "steps")
+        return dict.fromkeys((*names, "numbers", "cell", "fractional"))
+    atoms, energy = best.atoms, best.energy_per_atom
+    return {
+        "formation_energy": round(elements.decomposition_energy(composition, energy), 6),
+        "energy_per_atom": round(energy, 7),
+        "space_group": space_group(atoms).number,
+        "steps": best.steps,
+        "numbers": atoms.numbers.tolist(),
+        "cell": np.round(atoms.cell.array, 6).tolist(),
+        "fractional": np.round(atoms.get_scaled_positions(), 6).tolist(),
+    }
+
+
+def report(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Shares found, with 95 % intervals (Wilson), and relaxations needed.
+
+    By number of elements and by atoms in the reduced formula; ``suspect`` are formulas whose best
+    structure is below the table by more than ``SUSPECT``.
+    """
+    last: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        last[line["formula"]] = line
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for line in last.values():
+        composition = Composition.parse(line["formula"])
+        low = (composition.size - 1) // 5 * 5 + 1
+        for group in (
+            "all",
+            f"{len(composition.elements)} elements",
+            f"{low:02d}-{low + 4:02d} atoms in the formula",
+        ):
+            groups.setdefault(group, []).append(line)
+    facts: dict[str, Any] = {group: _share(groups[group]) for group in sorted(groups)}
+    facts["processor hours"] = round(sum(line["seconds"] for line in last.values()) / 3600, 2)
+    facts["suspect"] = sorted(
+        line["formula"]
+        for line in last.values()
+        if line["formation_energy"] is not None
+        and line["formation_energy"] - line["table"] < SUSPECT
+    )
+    return facts
+
+
+def _share(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    found = [line for line in lines if line["accepted"]]
+    interval = binomtest(len(found), len(lines)).proportion_ci(method="wilson")
+    return {
+        "found": len(found),
+        "of": len(lines),
+        "interval": [round(interval.low, 3), round(interval.high, 3)],
+        "median relaxations where found": (
+            float(np.median([line["found_at"] for line in found])) if found else None
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main()
