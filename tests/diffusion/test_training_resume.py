@@ -12,7 +12,7 @@ from ase.io import write
 from typer.testing import CliRunner
 
 from gencsp.cli.train_joint import app
-from gencsp.diffusion.training.trainer import FORMAT, load_checkpoint
+from gencsp.diffusion.training.checkpoints import FORMAT, load_checkpoint
 from gencsp.errors import EngineError, GencspError, RequestError, StoreError, WeightsError
 
 KINDS = ("score", "joint")

@@ -17,13 +17,15 @@ from gencsp.diffusion.training.inputs import (
     first,
     formulas,
     given_options,
+    length_of,
+    make_folder,
     stream,
     torch_threads,
 )
 
 if TYPE_CHECKING:
     from gencsp.diffusion.training.data import CrystalSet
-    from gencsp.diffusion.training.score_objective import Objective
+    from gencsp.diffusion.training.objective import Objective
     from gencsp.diffusion.training.trainer import TrainingProgress
 
 #: Of a new run, unless something else is asked for.
@@ -105,16 +107,12 @@ def train_joint(
 
     from gencsp.diffusion.joint.model import save_joint_model
     from gencsp.diffusion.joint.sizes import CellSizes
+    from gencsp.diffusion.training.checkpoints import open_run
     from gencsp.diffusion.training.data import CrystalSet
-    from gencsp.diffusion.training.joint_objective import JointObjective, LossWeights
-    from gencsp.diffusion.training.trainer import (
-        TrainSettings,
-        length_of,
-        make_folder,
-        new_state,
-        open_run,
-        train,
-    )
+    from gencsp.diffusion.training.joint_objective import JointObjective
+    from gencsp.diffusion.training.settings import LossWeights, TrainSettings
+    from gencsp.diffusion.training.state import new_state
+    from gencsp.diffusion.training.trainer import train
     from gencsp.potentials.chgnet.batched import find_device
 
     folder = Path(out)

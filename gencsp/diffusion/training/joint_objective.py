@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gencsp.deck import NonNegative, Share, check_fields
+from gencsp.deck import Share, check_fields
 from gencsp.descriptors.compactness import radius
 from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale
 from gencsp.diffusion.joint.process import (
@@ -30,27 +30,8 @@ from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import N_CONDITIONS, JointOutput
 from gencsp.diffusion.networks.layers import N_ELEMENTS
 from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.settings import LossWeights
 from gencsp.errors import TrainingDataError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossWeights:
-    """λ of eq. 1 and 3, chosen so that gradients of the terms have similar sizes.
-
-    Attributes:
-        frac: of the mean squared error of σ·score of coordinates.
-        lattice: of the mean squared error of the lattice's velocity.
-        species: of the cross-entropy of hidden species.
-        compactness: of the squared error of C, eq. 3; 0 switches the term off.
-    """
-
-    frac: NonNegative = 1.0
-    lattice: NonNegative = 0.5
-    species: NonNegative = 0.3
-    compactness: NonNegative = 2.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 class Losses(NamedTuple):

@@ -13,12 +13,14 @@ from gencsp.diffusion.training.inputs import (
     first,
     formulas,
     given_options,
+    length_of,
+    make_folder,
     stream,
     torch_threads,
 )
 
 if TYPE_CHECKING:
-    from gencsp.diffusion.training.score_objective import Objective
+    from gencsp.diffusion.training.objective import Objective
     from gencsp.diffusion.training.trainer import TrainingProgress
 
 #: Of a new run, unless something else is asked for.
@@ -91,16 +93,12 @@ def train_score(
         WeightsError: the run is of another kind, or was begun with other settings.
     """
     from gencsp.diffusion.positions.model import save_score_model
+    from gencsp.diffusion.training.checkpoints import open_run
     from gencsp.diffusion.training.data import CrystalSet
-    from gencsp.diffusion.training.score_objective import NoiseLevels, ScoreObjective
-    from gencsp.diffusion.training.trainer import (
-        TrainSettings,
-        length_of,
-        make_folder,
-        new_state,
-        open_run,
-        train,
-    )
+    from gencsp.diffusion.training.score_objective import ScoreObjective
+    from gencsp.diffusion.training.settings import NoiseLevels, TrainSettings
+    from gencsp.diffusion.training.state import new_state
+    from gencsp.diffusion.training.trainer import train
     from gencsp.potentials.chgnet.batched import find_device
 
     folder = Path(out)
