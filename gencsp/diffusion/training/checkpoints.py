@@ -13,12 +13,13 @@ from typing import Any
 import torch
 
 from gencsp.diffusion.networks import build_network, describe_network
+from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.diffusion.training.objective import Objective
 from gencsp.diffusion.training.score_objective import ScoreObjective
 from gencsp.diffusion.training.settings import TrainSettings
 from gencsp.diffusion.training.state import TrainState, state_of
-from gencsp.errors import StoreError, WeightsError
+from gencsp.errors import StoreError, TrainingDataError, WeightsError
 
 #: File of a run in its folder.
 CHECKPOINT = "checkpoint.pt"
@@ -44,6 +45,8 @@ def save_checkpoint(
             "step": state.step,
             "seconds": state.seconds,
             "loss": state.loss,
+            "data": state.data,
+            "labels": state.labels,
             "settings": asdict(settings),
             "objective": objective.describe(),
         },
@@ -70,6 +73,7 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, Objective]:
             state.optimiser.load_state_dict(stored["optimiser"])
             state.step, state.seconds = stored["step"], stored["seconds"]
             state.loss = stored["loss"]
+            state.data, state.labels = stored["data"], stored["labels"]
             return state, TrainSettings(**stored["settings"]), objective
     except FileNotFoundError as error:
         raise WeightsError(f"there is no checkpoint at {path}: start without --resume.") from error
@@ -150,6 +154,19 @@ def open_run(
     return state, replace(settings, **changes), objective
 
 
+def check_data(state: TrainState, crystals: CrystalSet, folder: Path) -> None:
+    """Compare crystals with those that a run was trained on; a new run takes any.
+
+    Raises:
+        TrainingDataError: they are other crystals, or in another order.
+    """
+    if state.data and state.data != crystals.digest:
+        raise TrainingDataError(
+            f"{folder / CHECKPOINT} was trained on other crystals, or in another order: give the "
+            f"training data that the run was begun with, or train in a new folder."
+        )
+
+
 # Order of the crystals and noise follow from batch size and seed, so these identify the run.
 _MAY_CHANGE = {field.name for field in fields(TrainSettings)} - {"batch_size", "seed"}
 
@@ -159,7 +176,12 @@ def _begun_with(
 ) -> dict[str, object]:
     """Settings that cannot change in a run, flat: ``noise.high`` is ``high`` of ``noise``."""
     architecture, config = describe_network(state.network)
-    flat: dict[str, object] = {"architecture": architecture, **config, **asdict(settings)}
+    flat: dict[str, object] = {
+        "architecture": architecture,
+        "labels": state.labels,
+        **config,
+        **asdict(settings),
+    }
     for part, value in objective.describe().items():
         if isinstance(value, dict):
             flat |= {f"{part}.{key}": one for key, one in value.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def train_joint(
 
     from gencsp.diffusion.joint.model import save_joint_model
     from gencsp.diffusion.joint.sizes import CellSizes
-    from gencsp.diffusion.training.checkpoints import open_run
+    from gencsp.diffusion.training.checkpoints import check_data, open_run
     from gencsp.diffusion.training.data import CrystalSet
     from gencsp.diffusion.training.joint_objective import JointObjective
     from gencsp.diffusion.training.settings import LossWeights, TrainSettings
@@ -128,7 +129,11 @@ def train_joint(
         validate_every=validate_every,
     )
     more = {"bfloat16": bfloat16, "compiled": compiled}
-    loss = {"weights.compactness": compactness_loss, "given_share": given_share}
+    loss = {
+        "weights.compactness": compactness_loss,
+        "given_share": given_share,
+        "labels": labels,
+    }
     found = open_run(
         folder, kind=JointObjective.kind, resume=resume, given={**loss, **config, **wanted, **more}
     )
@@ -147,6 +152,7 @@ def train_joint(
     judged = None
     if validation is not None:
         judged = CrystalSet.gather(first(validation, validation_size), held_out=excluded).reduced()
+    check_data(state, crystals, folder)
     make_folder(folder)
     if labels:
         crystals = _labelled(crystals, stream(read), folder / "labels.npz", threads, on_label)
@@ -172,17 +178,22 @@ def _labelled(
     workers: int,
     on_label: Callable[[int, int], None] | None,
 ) -> CrystalSet:
-    """With the properties of every crystal, from the cache where it is there."""
+    """With the properties of every crystal, from the cache where it holds those of these."""
     import numpy as np
 
     from gencsp.diffusion.training.labels import as_array, label_crystals
 
-    if not cache.exists():
-        rows = []
-        for row in label_crystals(structures, workers=workers):
-            rows.append(row)
-            if on_label is not None:
-                on_label(len(rows), len(crystals))
-        np.savez_compressed(cache, labels=as_array(rows))
-    with np.load(cache) as stored:
-        return replace(crystals, labels=stored["labels"])
+    if cache.exists():
+        with np.load(cache) as stored:
+            if "data" in stored and str(stored["data"]) == crystals.digest:
+                return replace(crystals, labels=stored["labels"])
+    rows = []
+    for row in label_crystals(structures, workers=workers):
+        rows.append(row)
+        if on_label is not None:
+            on_label(len(rows), len(crystals))
+    labels = as_array(rows)
+    partial = cache.with_suffix(".partial.npz")
+    np.savez_compressed(partial, labels=labels, data=crystals.digest)
+    os.replace(partial, cache)
+    return replace(crystals, labels=labels)

@@ -93,7 +93,7 @@ def train_score(
         WeightsError: the run is of another kind, or was begun with other settings.
     """
     from gencsp.diffusion.positions.model import save_score_model
-    from gencsp.diffusion.training.checkpoints import open_run
+    from gencsp.diffusion.training.checkpoints import check_data, open_run
     from gencsp.diffusion.training.data import CrystalSet
     from gencsp.diffusion.training.score_objective import ScoreObjective
     from gencsp.diffusion.training.settings import NoiseLevels, TrainSettings
@@ -128,6 +128,7 @@ def train_score(
     judged = None
     if validation is not None:
         judged = CrystalSet.gather(first(validation, validation_size), held_out=excluded)
+    check_data(state, crystals, folder)
     make_folder(folder)
     with torch_threads(threads):
         train(state, settings, objective, crystals, judged, folder, device=chosen, report=report)

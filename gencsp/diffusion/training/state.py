@@ -24,6 +24,9 @@ class TrainState:
         step: steps done.
         seconds: wall time of them.
         loss: smoothed.
+        data: digest of the crystals that it is trained on, see
+            :attr:`~gencsp.diffusion.training.data.CrystalSet.digest`; empty before the first step.
+        labels: whether those crystals have properties that the network is conditioned on.
         whole: false in the middle of a step, where training cannot be continued.
     """
 
@@ -33,6 +36,8 @@ class TrainState:
     step: int = 0
     seconds: float = 0.0
     loss: float = 1.0
+    data: str = ""
+    labels: bool = False
     whole: bool = True
 
 

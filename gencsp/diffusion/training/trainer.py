@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from gencsp.diffusion.networks import compile_layers
-from gencsp.diffusion.training.checkpoints import save_checkpoint
+from gencsp.diffusion.training.checkpoints import check_data, save_checkpoint
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.objective import Objective
 from gencsp.diffusion.training.settings import TrainSettings
@@ -55,11 +55,14 @@ def train(
 
     Raises:
         WeightsError: the state was left while its weights were changing.
+        TrainingDataError: it was trained on other crystals before.
     """
     if not state.whole:
         raise WeightsError(
             "training was interrupted in the middle of a step: resume from its last checkpoint."
         )
+    check_data(state, crystals, folder)
+    state.data, state.labels = crystals.digest, crystals.labels is not None
     device = device or torch.device("cpu")
     state.network.to(device)
     state.average.to(device)
