@@ -98,6 +98,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Space": {"compositions": OneComposition(FORMULA, (1,))},
     "SearchSettings": {"space": Space.fixed(FORMULA, units=(1,))},
     "TrainSettings": {"steps": 1},
+    "TrainDeck": {"steps": 1, "channels": 8},
     "JointProcess": {"scale": ATOMS_SCALE},
     "JointObjective": {
         "process": PROCESS,

@@ -92,8 +92,7 @@ def _deck(kind: type[D], given: str | D | None, settings: Mapping[str, Any]) -> 
     if isinstance(given, kind):
         if not settings:
             return given
-        own = {name: getattr(given, name) for name in given.model_fields_set}
-        return kind.make(**{**own, **settings})
+        return kind.make(**{**given.given, **settings})
     if given is None:
         return kind.make(**settings)
     if not isinstance(given, str):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -47,7 +46,7 @@ def save_checkpoint(
             "loss": state.loss,
             "data": state.data,
             "labels": state.labels,
-            "settings": asdict(settings),
+            "settings": settings.model_dump(),
             "objective": objective.describe(),
         },
         partial,
@@ -113,9 +112,8 @@ def open_run(
         kind: of the objective, "score" or "joint".
         resume: whether to continue a run or to begin one.
         given: settings that the user gave, by the names in the checkpoint (``architecture``,
-            ``channels``, ``noise.high``, ...); ``None`` keeps that of the checkpoint. Of the
-            settings of :class:`TrainSettings` all but batch size and seed may differ from what they
-            were.
+            ``channels``, ``noise.high``, ...); the others stay as they are in the checkpoint. Of
+            the settings of :class:`TrainSettings` all but batch size and seed may change.
 
     Returns:
         What the checkpoint holds, its settings changed as far as ``given`` changes them; ``None``
@@ -142,7 +140,7 @@ def open_run(
             f"{path} is of another kind: resume it with 'gencsp train {objective.kind}', or "
             f"train the new model in a new folder."
         )
-    named = {key: value for key, value in given.items() if value is not None}
+    named = dict(given)
     changes: dict[str, Any] = {key: named.pop(key) for key in _MAY_CHANGE & named.keys()}
     begun = _begun_with(state, settings, objective)
     for key, value in named.items():
@@ -151,7 +149,7 @@ def open_run(
                 f"{path} was begun with {key} = {begun[key]}, not {value}: leave that option out, "
                 f"or train in a new folder."
             )
-    return state, replace(settings, **changes), objective
+    return state, TrainSettings.make(**{**settings.model_dump(), **changes}), objective
 
 
 def check_data(state: TrainState, crystals: CrystalSet, folder: Path) -> None:
@@ -168,7 +166,7 @@ def check_data(state: TrainState, crystals: CrystalSet, folder: Path) -> None:
 
 
 # Order of the crystals and noise follow from batch size and seed, so these identify the run.
-_MAY_CHANGE = {field.name for field in fields(TrainSettings)} - {"batch_size", "seed"}
+_MAY_CHANGE = TrainSettings.model_fields.keys() - {"batch_size", "seed"}
 
 
 def _begun_with(
@@ -180,7 +178,7 @@ def _begun_with(
         "architecture": architecture,
         "labels": state.labels,
         **config,
-        **asdict(settings),
+        **settings.model_dump(),
     }
     for part, value in objective.describe().items():
         if isinstance(value, dict):

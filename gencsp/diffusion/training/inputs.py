@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ase import Atoms
 
@@ -37,11 +37,6 @@ class Trained:
     file: Path
     digest: str
     step: int
-
-
-def given_options(**options: Any) -> dict[str, Any]:
-    """The options that were given a value."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def stream(data: Crystals) -> Iterator[Atoms]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -41,3 +42,21 @@ class Objective(Protocol):
     def describe(self) -> dict[str, Any]:
         """What a checkpoint holds of the objective, with its ``kind``."""
         ...
+
+
+def in_batches(n: int, size: int = 64) -> Iterator[NDArray[np.int64]]:
+    """Indices from 0 to n - 1 in their order, at most ``size`` at a time."""
+    for start in range(0, n, size):
+        yield np.arange(start, min(start + size, n))
+
+
+def mean_over_atoms(values: Tensor, owner: Tensor, sizes: Tensor) -> Tensor:
+    """Mean over the atoms of each crystal, shape (b,).
+
+    Args:
+        values: one for each atom, shape (n,).
+        owner: crystal of each atom, shape (n,).
+        sizes: atoms of each crystal, shape (b,).
+    """
+    total = values.new_zeros(len(sizes)).index_add(0, owner, values)
+    return total / sizes.to(values)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.objective import in_batches, mean_over_atoms
 from gencsp.diffusion.training.settings import NoiseLevels
 from gencsp.diffusion.wrapped import remove_mean, wrapped_normal_score
 
@@ -93,8 +94,7 @@ def score_matching_loss(network: nn.Module, noisy: NoisyBatch, device: torch.dev
     out = network(local, noisy.sigma.to(dtype=torch.float32, device=device))
     out = remove_mean(out.float(), local.owner, local.n_crystals)
     error = (out - noisy.target.to(out)).square().sum(1) / 3
-    total = error.new_zeros(local.n_crystals).index_add(0, local.owner, error)
-    return total / local.sizes.to(total.dtype)
+    return mean_over_atoms(error, local.owner, local.sizes)
 
 
 #: Edges of the validation bands, Å.
@@ -123,8 +123,8 @@ def validate(
     for k, (low, high) in enumerate(pairwise(bands)):
         rng = np.random.default_rng([seed, k])
         values, zeros = [], []
-        for start in range(0, len(crystals), batch_size):
-            clean = crystals.batch(np.arange(start, min(start + batch_size, len(crystals))))
+        for indices in in_batches(len(crystals), batch_size):
+            clean = crystals.batch(indices)
             sigma = torch.as_tensor(
                 np.exp(rng.uniform(np.log(low), np.log(high), clean.n_crystals))
             )

@@ -1,4 +1,4 @@
-"""Settings of a training run and of what it minimises; they import no torch."""
+"""Settings of training runs and of what they minimise; importing them loads no torch."""
 
 from __future__ import annotations
 
@@ -6,56 +6,49 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from gencsp.deck import (
     Count,
+    Deck,
     Fraction,
     Natural,
     NonNegative,
     Positive,
     Seed,
     Share,
+    Workers,
     check_fields,
 )
 from gencsp.errors import RequestError
 
+#: Share of the crystals whose species are all shown to the joint model (structure prediction).
+GIVEN_SHARE = 0.5
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSettings:
-    """What a training run does; part of its checkpoints.
 
-    Attributes:
-        steps: optimiser steps at which training ends.
-        batch_size: crystals in a batch.
-        learning_rate: peak rate of AdamW.
-        warmup: steps of linear rise to it.
-        cooldown: share of ``steps`` at the end over which the rate falls linearly to zero; the
-            rate is constant in between, so that a run can be prolonged from before its cooldown.
-        ema: decay of the averaged weights, which are the ones validated and shipped.
-        clip: largest gradient norm.
-        seed: of every random choice.
-        validate_every: steps between validations.
-        checkpoint_seconds: longest time between checkpoints.
-        bfloat16: run linear layers in bfloat16 (for GPUs).
-        compiled: compile the layers (``torch.compile``, which needs a C++ compiler): a third faster
-            on a CPU after a minute of compilation; results differ by rounding.
-    """
+class TrainSettings(Deck):
+    """What a training run does, whatever it minimises; part of its checkpoints."""
 
-    steps: Count
-    batch_size: Count = 32
-    learning_rate: Positive = 1e-3
-    warmup: Natural = 500
-    cooldown: Share = 0.25
-    ema: Fraction = 0.999
-    clip: Positive = 1.0
-    seed: Seed = 0
-    validate_every: Count = 2000
-    checkpoint_seconds: NonNegative = 240.0
-    bfloat16: bool = False
-    compiled: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
+    steps: Count = Field(description="Optimiser steps at which to end.")
+    batch_size: Count = Field(32, description="Crystals in a batch.")
+    learning_rate: Positive = Field(1e-3, description="Peak learning rate of AdamW.")
+    warmup: Natural = Field(500, description="Steps over which the rate rises linearly to it.")
+    # Constant in between, so that a run can be prolonged from before its cooldown.
+    cooldown: Share = Field(
+        0.25, description="Share of the steps, at the end, over which the rate falls to zero."
+    )
+    ema: Fraction = Field(
+        0.999, description="Decay of the averaged weights, which are validated and written."
+    )
+    clip: Positive = Field(1.0, description="Largest norm of the gradient.")
+    seed: Seed = Field(0, description="Seed of every random choice.")
+    validate_every: Count = Field(2000, description="Steps between validations.")
+    checkpoint_seconds: NonNegative = Field(
+        240.0, description="Longest time between checkpoints, s."
+    )
+    bfloat16: bool = Field(False, description="Run linear layers in bfloat16 (for GPUs).")
+    # A third faster on a CPU after a minute of compilation; results differ by rounding.
+    compiled: bool = Field(False, description="Compile the layers: faster, needs a C++ compiler.")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -118,3 +111,59 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+#: Settings of one session, which a checkpoint does not keep.
+SESSION = frozenset({"validation_size", "threads", "device", "resume"})
+
+
+class TrainDeck(TrainSettings):
+    """Settings of ``gencsp train`` that both models have.
+
+    A run that is resumed keeps what it was begun with, except for what is given again. The network,
+    the batch size and the seed cannot change, because the run would be another one.
+    """
+
+    validation_size: Count = Field(256, description="Validation crystals to use, the first ones.")
+    channels: Count = Field(description="Features of an atom.")
+    layers: Count = Field(4, description="Rounds of message passing.")
+    radial: Count = Field(8, description="Radial functions.")
+    threads: Workers = Field(1, description="Torch threads.")
+    device: str = Field("cpu", description="Torch device: cpu, cuda, ...")
+    resume: bool = Field(False, description="Go on from the checkpoint in the folder.")
+
+    @property
+    def network(self) -> dict[str, int]:
+        """Settings of the network, by their names there."""
+        return {"channels": self.channels, "layers": self.layers, "n_radial": self.radial}
+
+    @property
+    def training(self) -> TrainSettings:
+        """What the training loop takes of these settings."""
+        return TrainSettings.make(**self.model_dump(include=set(TrainSettings.model_fields)))
+
+
+class ScoreDeck(TrainDeck):
+    """Settings of ``gencsp train score``."""
+
+    steps: Count = Field(20_000, description="Optimiser steps at which to end.")
+    channels: Count = Field(64, description="Features of an atom.")
+    architecture: str = Field("density", description="Network: density, painn, nequip.")
+    sigma_max: Positive = Field(NoiseLevels().high, description="Highest noise level, Å.")
+
+
+class JointDeck(TrainDeck):
+    """Settings of ``gencsp train joint``."""
+
+    steps: Count = Field(30_000, description="Optimiser steps at which to end.")
+    channels: Count = Field(80, description="Features of an atom.")
+    threads: Workers = Field(1, description="Torch threads, and worker processes for the labels.")
+    labels: bool = Field(
+        True, description="Compute the properties of the crystals, so that targets can be given."
+    )
+    compactness_loss: NonNegative = Field(
+        LossWeights().compactness, description="Weight of the compactness loss; 0 for none."
+    )
+    given_share: Share = Field(
+        GIVEN_SHARE, description="Share of crystals trained with their species given."
+    )

@@ -16,12 +16,12 @@ from ase.build import bulk
 from ase.io import write
 from typer.testing import CliRunner
 
-from gencsp.cli.train_joint import app
+from gencsp.cli.train import app
 from gencsp.diffusion.training.checkpoints import FORMAT, load_checkpoint
 from gencsp.errors import (
+    DeckError,
     EngineError,
     GencspError,
-    RequestError,
     StoreError,
     TrainingDataError,
     WeightsError,
@@ -230,20 +230,20 @@ def test_what_is_not_said_again_is_as_it_was_begun(
 def test_nothing_is_left_of_a_run_that_cannot_begin(kind: str, tmp_path: Path) -> None:
     prepared(tmp_path)
     wrong: tuple[tuple[type[GencspError], tuple[str, ...]], ...] = (
-        (RequestError, ("--steps", "0")),
-        (RequestError, ("--rate", "nan")),
-        (RequestError, ("--cooldown", "2")),
-        (WeightsError, ("--channels", "0")),
-        (RequestError, ("--seed", "-1")),
+        (DeckError, ("--steps", "0")),
+        (DeckError, ("--rate", "nan")),
+        (DeckError, ("--cooldown", "2")),
+        (DeckError, ("--channels", "0")),
+        (DeckError, ("--seed", "-1")),
         (EngineError, ("--device", "nowhere")),
     )
     if kind == "score":
         wrong += (
-            (RequestError, ("--sigma-max", "inf")),
+            (DeckError, ("--sigma-max", "inf")),
             (WeightsError, ("--architecture", "nowhere")),
         )
     else:
-        wrong += ((RequestError, ("--given-share", "2")),)
+        wrong += ((DeckError, ("--given-share", "2")),)
     for error, words in wrong:
         with pytest.raises(error):
             train(kind, tmp_path / "new", *words)
