@@ -12,8 +12,7 @@ from gencsp.errors import RequestError, WrongTypeError
 from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.search import open_search
-from gencsp.searches.cycle import CycleProgress
-from gencsp.searches.loop import SearchProgress
+from gencsp.searches.progress import CycleProgress, SearchProgress
 from gencsp.searches.strategy import StrategyMaker
 
 D = TypeVar("D", bound=Deck)

@@ -13,7 +13,7 @@ from gencsp.searches.trial import Strategy
 
 if TYPE_CHECKING:
     from gencsp.searches.ledger import Ledger
-    from gencsp.searches.loop import SearchSettings
+    from gencsp.searches.settings import SearchSettings
     from gencsp.searches.starts import SeedSchedule
 
 

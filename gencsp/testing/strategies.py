@@ -11,8 +11,8 @@ from ase import Atoms
 from gencsp.composition import Composition
 from gencsp.plugins import Configured
 from gencsp.searches.ledger import Ledger
-from gencsp.searches.loop import SearchSettings
 from gencsp.searches.moves.base import Move
+from gencsp.searches.settings import SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.strategy import StrategyContext
