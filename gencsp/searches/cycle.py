@@ -117,9 +117,8 @@ class Cycle:
         Args:
             begin: the first stage to run; ``None`` for the present one, which is
                 ``Stage.GENERATED`` at first. The store must hold the results of the stage before.
-                To refine
-                structures from elsewhere, finish a task ``relaxed-0000`` with them and begin at
-                ``Stage.FRAMEWORK``.
+                To refine structures from elsewhere, finish a task ``relaxed-0000`` with them and
+                begin at ``Stage.FRAMEWORK``.
 
         Raises:
             RequestError: there is no such stage.

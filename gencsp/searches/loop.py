@@ -90,7 +90,7 @@ class Search:
         self._fresh = 0
         # The state of the run: each trial goes from one of these to the next, in whole steps, so
         # that the loop can be left between any two of them.
-        self._asked = 0
+        self._requested = 0
         self._trials: deque[Trial] = deque()
         self._jobs: list[TrialTask] = []
         self._moves: dict[int, str] = {}
@@ -137,10 +137,10 @@ class Search:
         if self.stopped:
             self.runner.cancel()
             return None
-        if not self._asked:
+        if not self._requested:
             self._begin()
-        self._ask()
-        result = self._tell()
+        self._request()
+        result = self._report()
         now = time.perf_counter()
         self.elapsed += now - self._clock
         self._clock = now
@@ -166,7 +166,7 @@ class Search:
             if share > 0 and (kind == RANDOM or self.supply.seeded):
                 self.supply.begin(kind, min(self.stop.budget, settings.block))
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         """Request every batch that is due, and send those of its trials within the budget.
 
         Trials beyond the budget are requested at the same time as they would be with a larger one,
@@ -176,13 +176,13 @@ class Search:
         settings = self.settings
         while True:
             self._send()
-            begun = self._asked - self._asked % settings.batch
+            begun = self._requested - self._requested % settings.batch
             if len(self.results) < begun + settings.batch - settings.ahead:
                 return
-            for number in range(self._asked, begun + settings.batch):
+            for number in range(self._requested, begun + settings.batch):
                 rng = task_generator(settings.seed, f"ask-{number}")
                 self._trials.append(self.strategy.ask(number, rng=rng))
-                self._asked += 1
+                self._requested += 1
 
     def _send(self) -> None:
         """Send the requested trials, each batch as one call, as far as the budget goes."""
@@ -206,7 +206,7 @@ class Search:
     @property
     def _waiting(self) -> int:
         """Number of the first requested trial that has not been planned yet."""
-        return self._asked - len(self._trials)
+        return self._requested - len(self._trials)
 
     def _plan(self, number: int, trial: Trial) -> TrialTask | None:
         """A trial, ready to be sent; ``None`` where no structure is left to start from."""
@@ -228,7 +228,7 @@ class Search:
             parents=tuple(_light(parent) for parent in parents),
         )
 
-    def _tell(self) -> TrialResult:
+    def _report(self) -> TrialResult:
         """Judge the next trial and report it to the strategy, each once even if interrupted."""
         number = len(self.results)
         if self._judged is None:
@@ -275,13 +275,13 @@ class Search:
         return ranked
 
     def _check_same(self, number: int, name: str, finished: Finished) -> None:
-        """A store that was made by other rules must not be read as if it were this run."""
+        """Refuse a store whose trials were made by other rules than those of this run."""
         for atoms in finished.structures:
             kept = str(atoms.info.get(records.MOVE, ""))
             if name not in (SEED_STRUCTURE, RANDOM) and kept != name:
                 raise StoreError(
                     f"trial {number} of the run in the store is a '{kept}', and this version of "
-                    f"the search asks for '{name}': start a new run with --out."
+                    f"the search plans a '{name}': start a new run with --out."
                 )
 
     def _progress(self, result: TrialResult | None) -> SearchProgress:
@@ -302,14 +302,14 @@ class Search:
 
 
 def move_of(strategy: Strategy, name: str) -> Move:
-    """A move that a strategy asks for.
+    """The move that a strategy has chosen.
 
     Raises:
-        PluginError: it is none of its moves.
+        PluginError: it is not one of its moves.
     """
     if name not in strategy.moves:
         raise PluginError(
-            f"the method '{strategy.name}' asks for the move '{name}', which is none of its moves "
+            f"the method '{strategy.name}' chose the move '{name}', which is not one of its moves "
             f"({', '.join(strategy.moves)}): its plug-in is at fault."
         )
     return strategy.moves[name]

@@ -72,7 +72,7 @@ class ConfiguredStrategy(Configured):
     kind: ClassVar[str] = "method"
 
     def build(self, context: StrategyContext) -> Strategy:
-        """The strategy at its beginning, as these options say."""
+        """A strategy with these options, before its first trial."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""What both trainings take and give: crystals, held-out formulas, a folder, threads, weights."""
+"""Inputs and outputs that both models share in training: crystals, formulas, folder, weights."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from gencsp.errors import WeightsError
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """Progress reported by :func:`train`: step of so many, smoothed loss, seconds trained."""
+    """Progress reported by :func:`train`: step, last step, smoothed loss, seconds trained."""
 
     step: int
     steps: int
