@@ -17,7 +17,9 @@ import torch
 
 from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
 from gencsp.diffusion.training.score_objective import ScoreObjective, validate
-from gencsp.diffusion.training.trainer import TrainSettings, new_state, train_step
+from gencsp.diffusion.training.settings import TrainSettings
+from gencsp.diffusion.training.state import new_state
+from gencsp.diffusion.training.trainer import train_step
 from gencsp.measure.record import record
 
 SEED = 0

@@ -87,7 +87,7 @@ def main() -> None:
         given_share=recipe.given_share,
         channels=recipe.channels,
         steps=options.steps or recipe.steps,
-        rate=RATE,
+        learning_rate=RATE,
         threads=options.threads,
         compiled=options.compiled,
         resume=(options.out / "checkpoint.pt").exists(),

@@ -8,7 +8,7 @@ import gencsp
 from gencsp.errors import GencspError
 from gencsp.io.structures import write_cif, write_extxyz
 from gencsp.runs.decks import CycleDeck
-from gencsp.searches.cycle import CycleProgress
+from gencsp.searches.progress import CycleProgress
 
 
 def show(step: CycleProgress) -> None:

@@ -12,19 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gencsp.api import (
-        cycle,
-        dedup,
-        export,
-        filter,
-        hull,
-        propose,
-        refine,
-        relax,
-        search,
-        train_joint,
-        train_score,
-    )
+    from gencsp.api import *
 
 try:
     __version__ = version("gencsp")
@@ -33,20 +21,6 @@ except PackageNotFoundError:  # a source tree on sys.path that was never install
 
 # Only names that no module of the package has: importing a sub-module binds its name here, and
 # would silently take the place of a function of the same name.
-_CALLS = (
-    "cycle",
-    "dedup",
-    "export",
-    "filter",
-    "hull",
-    "propose",
-    "refine",
-    "relax",
-    "search",
-    "train_joint",
-    "train_score",
-)
-
 __all__ = [
     "__version__",
     "cycle",
@@ -64,10 +38,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in _CALLS:
+    if name in __all__:
         return getattr(import_module("gencsp.api"), name)
     raise AttributeError(f"module 'gencsp' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_CALLS})
+    return sorted({*globals(), *__all__})

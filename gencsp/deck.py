@@ -208,6 +208,11 @@ class Deck(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that were given, by name; all others have their defaults."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
     @classmethod
     def make(cls, **settings: object) -> Self:
         """From settings in the hand.

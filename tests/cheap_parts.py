@@ -20,7 +20,8 @@ from gencsp.minimise.result import Outcome, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
 from gencsp.searches.contracts import Relaxer
-from gencsp.searches.cycle import Cycle, CycleSettings
+from gencsp.searches.cycle import Cycle
+from gencsp.searches.settings import CycleSettings
 from gencsp.store import Store
 
 SETTINGS = CycleSettings(

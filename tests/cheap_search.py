@@ -14,10 +14,11 @@ from gencsp.composition import Composition
 from gencsp.searches.basin_hopping import BasinHopping
 from gencsp.searches.genetic import Genetic
 from gencsp.searches.ledger import Ledger
-from gencsp.searches.loop import Search, SearchSettings, search_manifest
+from gencsp.searches.loop import Search
 from gencsp.searches.moves import Tools, get_move
 from gencsp.searches.random_search import RandomSearch
 from gencsp.searches.runner import TaskRunner
+from gencsp.searches.settings import SearchSettings, search_manifest
 from gencsp.searches.space import Space
 from gencsp.searches.starts import ProposerStarts, SeedSchedule, StartSource
 from gencsp.searches.stop import StopRules

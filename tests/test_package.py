@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import gencsp
+import gencsp.api
 
 ROOT = Path(gencsp.__file__).parent
 #: What the commands do, as calls.
@@ -59,7 +60,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gencsp.nothing
     assert set(dir(gencsp)) >= VERBS
-    assert set(gencsp.__all__) == {*VERBS, "__version__"}
+    assert set(gencsp.__all__) == {*VERBS, "__version__"} == {*gencsp.api.__all__, "__version__"}
 
 
 # Who may import whom: a layer may import those before it, and no other of its own.

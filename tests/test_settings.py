@@ -42,9 +42,9 @@ from gencsp.proposers.crystals.lattice import scaled
 from gencsp.searches.acceptance import Metropolis
 from gencsp.searches.compositions import OneComposition
 from gencsp.searches.ledger import Ledger
-from gencsp.searches.loop import SearchSettings
 from gencsp.searches.moves import Tools
 from gencsp.searches.random_search import RandomSearch
+from gencsp.searches.settings import SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
 from gencsp.similarity import StructureIndex
@@ -98,6 +98,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Space": {"compositions": OneComposition(FORMULA, (1,))},
     "SearchSettings": {"space": Space.fixed(FORMULA, units=(1,))},
     "TrainSettings": {"steps": 1},
+    "TrainDeck": {"steps": 1, "channels": 8},
     "JointProcess": {"scale": ATOMS_SCALE},
     "JointObjective": {
         "process": PROCESS,

@@ -24,7 +24,7 @@ from gencsp.cli.info import info
 from gencsp.cli.references import references
 from gencsp.cli.refine import refine
 from gencsp.cli.relax import relax
-from gencsp.cli.train_joint import app as train
+from gencsp.cli.train import app as train
 
 # spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
 # the ladder of refinement expects. Workers inherit the setting.

@@ -21,7 +21,7 @@ from gencsp.errors import GencspError, StoreError
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from gencsp.searches.cycle import CycleProgress
+    from gencsp.searches.progress import CycleProgress
 
 BAD_INPUT = 2
 FAILED = 1

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from gencsp.searches.loop import Search, SearchProgress
+    from gencsp.searches.loop import Search
+    from gencsp.searches.progress import SearchProgress
 
 #: Names of skipped seeds on the screen.
 NAMED = 5

@@ -86,7 +86,7 @@ class ReverseDynamics(Dynamics):  # type: ignore[misc]
         """Take the crystal to the next level."""
         self._make_whole(self._advance)
 
-    def log(self) -> None:  # an Optimizer's log would ask for an energy that no score has
+    def log(self) -> None:  # an Optimizer's log needs an energy, which no score has
         """Write a line, every so many steps."""
         if self.nsteps == 0:
             self.logfile.write(self._title())

@@ -54,7 +54,7 @@ def stored_network(
     command: str,
     device: torch.device | str,
 ) -> Iterator[StoredNetwork]:
-    """The network of a file, while its owner reads the metadata.
+    """The network of a file, as a context in which the caller reads the metadata.
 
     Args:
         path: the file; ``None`` for the one that ships with gencsp.

@@ -33,7 +33,7 @@ DEATHS = 3
 
 
 class WorkerLost(BrokenExecutor):
-    """Every worker that tried a task died over it, or the pool was left while it ran."""
+    """Every worker that ran a task died, or the pool was closed while the task ran."""
 
 
 class ThisProcess(Executor):
@@ -70,11 +70,11 @@ class LocalProcesses(Executor):
     """Worker processes, each with one thread, that end with the process that made them.
 
     Workers start fresh ("spawn"), so that they share nothing with the caller, and load models
-    once. Each has a pipe of its own: one that dies, killed for lack of memory perhaps, is replaced
-    and its task begun again, and the others do not notice. A task over which ``DEATHS`` workers
-    died ends with :class:`WorkerLost`. Left by an exception (Ctrl-C among them), the pool drops the
-    tasks that wait and ends its workers at once; a task must therefore leave nothing behind but its
-    result.
+    once. Each has a pipe of its own. A worker that dies, for example killed for lack of memory, is
+    replaced and its task is run again; the other workers are not affected. A task that ``DEATHS``
+    workers died over ends with :class:`WorkerLost`. If the ``with`` block is left by an exception
+    (Ctrl-C included), waiting tasks are dropped and the workers are ended at once; a task must
+    therefore leave nothing behind but its result.
 
     Args:
         workers: how many processes.
@@ -149,7 +149,7 @@ class LocalProcesses(Executor):
                 waiting.future.cancel()
 
     def _serve(self) -> None:
-        """The life of one thread: hand calls to its worker, one at a time."""
+        """What each thread does: pass calls to its worker, one at a time."""
         worker: _Worker | None = None
         while (item := self._calls.get()) is not None:
             if not item.future.set_running_or_notify_cancel():
@@ -167,7 +167,7 @@ class LocalProcesses(Executor):
             worker.process.join()
 
     def _carry_out(self, worker: _Worker | None, call: Any) -> tuple[_Worker | None, bool, Any]:
-        """Run a call in a worker, or in the ones after it where it dies.
+        """Run a call in a worker; if that dies, in a new one.
 
         Returns:
             The worker that is alive now; whether the call succeeded; what it returned or raised.
@@ -218,7 +218,7 @@ def one_thread() -> None:
 
 
 def _work(pipe: Connection, lifeline: Connection) -> None:
-    """The life of a worker: one call after another, until the pipe is closed."""
+    """What a worker process does: run one call after another, until the pipe is closed."""
     one_thread()
     # Ctrl-C reaches the whole process group: the parent decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -48,7 +48,7 @@ class Relaxation:
 
 
 def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraints, Atoms] | Relaxed:
-    """The restraints and the start of a structure, or the result that it cannot be relaxed."""
+    """Restraints and starting structure; or the result that says why it cannot be relaxed."""
     verdict = check_input(source)
     if verdict is not None:
         return failed(index, source.copy(), verdict)
@@ -93,7 +93,7 @@ def _moved(job: Relaxation, cell: FloatArray, positions: FloatArray) -> Atoms:
 
 
 def dead_end(job: Relaxation, crystals: Crystals, i: int, outcome: Outcome) -> Relaxed:
-    """The end of structure ``i`` of a batch, which could not be evaluated where it is."""
+    """The result of structure ``i`` of a batch, whose present point could not be evaluated."""
     atoms = _moved(job, crystals.cells[i], crystals.positions[_rows(job, crystals, i)])
     return failed(job.index, atoms, outcome, steps=job.steps)
 

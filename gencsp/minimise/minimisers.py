@@ -27,8 +27,8 @@ from gencsp.plugins import Configured, Registry
 class BatchMinimiser(Protocol):
     """Turns generalised forces into displacements, for a batch whose structures change.
 
-    Every structure has a row of three coordinates for each atom and three for its cell. A round is
-    ``judge``, ``take`` for those that go on, ``step``.
+    Every structure has a row of three coordinates for each atom and three for its cell. Each
+    iteration calls ``judge``, then ``take`` to keep the unfinished ones, then ``step``.
     """
 
     def join(self, sizes: IntArray, volumes: FloatArray) -> None:
@@ -164,7 +164,7 @@ class FireOptions(ConfiguredMinimiser):
 
     @property
     def settings(self) -> FireSettings:
-        """The same numbers for those who compute with them."""
+        """The same values as :class:`.FireSettings`."""
         return FireSettings(**self.model_dump())
 
     def build(self, context: None) -> BatchMinimiser:  # noqa: ARG002

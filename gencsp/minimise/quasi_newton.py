@@ -65,10 +65,10 @@ class TrustRegion:
         self._failures = 0
 
     def judge(self, forces: FloatArray, value: float) -> Point:
-        """Take note of forces (rows, 3) and enthalpy (eV; NaN for none) at the last point moved to.
+        """Record forces (rows, 3) and enthalpy (eV; NaN for none) at the last point moved to.
 
         Returns:
-            Whether the point is accepted, taken back, or there is no way on from it.
+            Whether the point is accepted, the move is undone, or no other move is possible.
         """
         if not np.isfinite(value):
             self._failures += 1
@@ -92,7 +92,7 @@ class TrustRegion:
         return np.asarray((self._move - self._back).reshape(-1, 3))
 
     def _assess(self, forces: FloatArray, value: float) -> bool:
-        """Learn from the last move; whether the point that it led to becomes the new start."""
+        """Update Hessian and radius after a move; returns whether its end point is accepted."""
         assert self._forces is not None
         settings, move = self._settings, self._move
         predicted = float(0.5 * move @ self._hessian @ move - self._forces @ move)

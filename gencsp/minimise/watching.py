@@ -125,7 +125,7 @@ def open_log(target: LogTarget | None) -> Iterator[IO[str] | None]:
             yield target
 
 
-def told_both(log: Log, on_step: StepCallback | None) -> StepCallback:
+def log_and_call(log: Log, on_step: StepCallback | None) -> StepCallback:
     """A callback that writes the log and then calls the caller's own callback."""
 
     def both(index: int, step: int, energy: float, fmax: float) -> bool | None:

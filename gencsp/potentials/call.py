@@ -16,9 +16,9 @@ from gencsp.minimise.watching import (
     LogTarget,
     Trajectories,
     TrajectoryTarget,
+    log_and_call,
     open_log,
     path_writer,
-    told_both,
 )
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
@@ -46,7 +46,7 @@ def relax(
     engine: Literal["auto", "native", "torch"] = "auto",
     potential: PotentialGiven = "chgnet",
 ) -> Iterator[Relaxed]:
-    """Relax atoms and cells, with CHGNet unless told otherwise; yields structures as they finish.
+    """Relax atoms and cells, by default with CHGNet; yields structures as they finish.
 
     The iterable is read lazily, and ``Relaxed.index`` is the position of a structure in it. A
     structure that cannot be relaxed is returned with the reason in ``Relaxed.outcome`` and does not
@@ -136,7 +136,7 @@ def _watched(
 ) -> Iterator[Relaxed]:
     """Relax with a log and trajectories; the log is open for as long as the results are read."""
     with open_log(logfile) as file:
-        both = on_step if file is None else told_both(Log(file, settings.minimiser), on_step)
+        both = on_step if file is None else log_and_call(Log(file, settings.minimiser), on_step)
         yield from engine.relax(
             structures,
             settings,

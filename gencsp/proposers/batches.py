@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from typing import Protocol
 
@@ -10,9 +11,13 @@ import numpy as np
 from ase import Atoms
 
 from gencsp import records
+from gencsp.descriptors.flaws import PROPOSED_SHARE
+from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
 from gencsp.proposers.drawing import tag_proposal
+from gencsp.proposers.options import ATTEMPTS, BATCH_SIZE, DEFAULT_SAMPLER
 from gencsp.provenance import Stage
 
 #: Makes one structure for each generator.
@@ -70,6 +75,28 @@ class HasDigest(Protocol):
     def digest(self) -> str:
         """Short hash of the weights."""
         ...
+
+
+@dataclass(eq=False)
+class ScoreModelProposer:
+    """A proposer that samples a score model: what it samples, and what it lets through.
+
+    Attributes:
+        model: the score model.
+        sampler: how it is sampled.
+        batch_size: structures sampled together; rounding aside, results do not depend on it.
+        attempts: most structures made for each one wanted.
+        separation: see :func:`~gencsp.proposers.checks.keeps_apart`.
+        failures: structures so far that did not pass the checks.
+    """
+
+    model: ScoreModel
+    _: KW_ONLY
+    sampler: SamplerSettings = DEFAULT_SAMPLER
+    batch_size: int = BATCH_SIZE
+    attempts: int = ATTEMPTS
+    separation: float = PROPOSED_SHARE
+    failures: int = field(default=0, init=False)
 
 
 def proposals(

@@ -75,6 +75,19 @@ class ScoreModelOptions(ModelOptions):
 
         return load_score_model(self.weights or context.weights)
 
+    def sampling(self, context: ProposerContext) -> dict[str, Any]:
+        """Settings of a :class:`~gencsp.proposers.batches.ScoreModelProposer`.
+
+        Raises:
+            DeckError: as :meth:`sampler_settings`.
+        """
+        return {
+            "sampler": self.sampler_settings(context),
+            "batch_size": self.batch_size,
+            "attempts": self.attempts,
+            "separation": self.separation,
+        }
+
     def sampler_settings(self, context: ProposerContext) -> SamplerSettings:
         """The sampler of the run with the changes of the option ``sampler``.
 

@@ -16,41 +16,21 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
-from gencsp.descriptors.flaws import PROPOSED_SHARE
-from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.noise import randomise
-from gencsp.diffusion.positions.sampler import SamplerSettings, sample
+from gencsp.diffusion.positions.sampler import sample
 from gencsp.errors import RequestError
 from gencsp.proposers.base import ProposerContext, Request
-from gencsp.proposers.batches import proposals
-from gencsp.proposers.crystals.lattice import DEFAULT_WINDOW, ShapeWindow, random_lattice, scaled
+from gencsp.proposers.batches import ScoreModelProposer, proposals
+from gencsp.proposers.crystals.lattice import random_lattice, scaled
 from gencsp.proposers.drawing import draw_units, volume_per_atom
 from gencsp.proposers.generators import spawn_generators
-from gencsp.proposers.options import ATTEMPTS, DEFAULT_SAMPLER, ScoreModelOptions
+from gencsp.proposers.options import ScoreModelOptions
 
 
-class ScoreProposer:
+class ScoreProposer(ScoreModelProposer):
     """Unconditional generation and, where the request has a host, inpainting."""
 
     name = "score"
-
-    def __init__(
-        self,
-        model: ScoreModel,
-        *,
-        sampler: SamplerSettings = DEFAULT_SAMPLER,
-        window: ShapeWindow = DEFAULT_WINDOW,
-        batch_size: int = 16,
-        attempts: int = ATTEMPTS,
-        separation: float = PROPOSED_SHARE,
-    ) -> None:
-        self.model = model
-        self.sampler = sampler
-        self.window = window
-        self.batch_size = batch_size
-        self.attempts = attempts
-        self.separation = separation
-        self.failures = 0
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -93,10 +73,7 @@ class ScoreProposer:
         units = draw_units(request.units, rng)
         symbols = request.composition.symbols(units)
         volume = volume_per_atom(request) * len(symbols)
-        if request.cell is None:
-            cell = random_lattice(volume, rng=rng, window=self.window)
-        else:
-            cell = request.cell
+        cell = random_lattice(volume, rng=rng) if request.cell is None else request.cell
         return randomise(Atoms(symbols, cell=cell, pbc=True), rng=rng)
 
 
@@ -108,13 +85,7 @@ class ScoreOptions(ScoreModelOptions):
 
     def build(self, context: ProposerContext) -> ScoreProposer:
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
-        return self.maker(
-            self.score_model(context),
-            sampler=self.sampler_settings(context),
-            batch_size=self.batch_size,
-            attempts=self.attempts,
-            separation=self.separation,
-        )
+        return self.maker(self.score_model(context), **self.sampling(context))
 
 
 def with_guests(request: Request, host: Atoms) -> Atoms:

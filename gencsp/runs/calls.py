@@ -12,8 +12,7 @@ from gencsp.errors import RequestError, WrongTypeError
 from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.search import open_search
-from gencsp.searches.cycle import CycleProgress
-from gencsp.searches.loop import SearchProgress
+from gencsp.searches.progress import CycleProgress, SearchProgress
 from gencsp.searches.strategy import StrategyMaker
 
 D = TypeVar("D", bound=Deck)
@@ -92,8 +91,7 @@ def _deck(kind: type[D], given: str | D | None, settings: Mapping[str, Any]) -> 
     if isinstance(given, kind):
         if not settings:
             return given
-        own = {name: getattr(given, name) for name in given.model_fields_set}
-        return kind.make(**{**own, **settings})
+        return kind.make(**{**given.given, **settings})
     if given is None:
         return kind.make(**settings)
     if not isinstance(given, str):

@@ -11,7 +11,8 @@ from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
-from gencsp.searches.cycle import Cycle, CycleSettings, cycle_manifest
+from gencsp.searches.cycle import Cycle
+from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
 
 

@@ -18,7 +18,9 @@ from gencsp.potentials.registry import PotentialGiven
 from gencsp.provenance import Provenance, Stage
 from gencsp.runs.objects import carried, chosen, potential_part
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
-from gencsp.searches.cycle import Cycle, CycleProgress, CycleSettings
+from gencsp.searches.cycle import Cycle
+from gencsp.searches.progress import CycleProgress
+from gencsp.searches.settings import CycleSettings
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
 

@@ -28,9 +28,10 @@ from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.searches.contracts import ProposerMaker
 from gencsp.searches.ledger import Ledger
-from gencsp.searches.loop import Search, SearchSettings, search_manifest
+from gencsp.searches.loop import Search
 from gencsp.searches.moves import MOVES, Tools
 from gencsp.searches.runner import TaskRunner
+from gencsp.searches.settings import SearchSettings, search_manifest
 from gencsp.searches.space import Space
 from gencsp.searches.starts import ProposerStarts, StartSource, pool_source
 from gencsp.searches.strategy import StrategyMaker

@@ -18,7 +18,7 @@ from gencsp.proposers.crystals.volume import predict_volume
 from gencsp.runs.airss import AirssDeck, read_airss
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named
-from gencsp.searches.loop import SearchSettings
+from gencsp.searches.settings import SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.stop import StopRules
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gencsp.runs.decks import SearchDeck
 from gencsp.searches.ledger import Ledger
-from gencsp.searches.loop import SearchSettings
 from gencsp.searches.moves import MOVES
+from gencsp.searches.settings import SearchSettings
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.strategy import STRATEGIES, StrategyContext
 from gencsp.searches.trial import Strategy

@@ -6,104 +6,29 @@ Source: Section III.B and Fig. 3 of the CHGGen paper; its settings are those of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ase import Atoms
 
 from gencsp import records
-from gencsp.composition import Composition
-from gencsp.deck import CellAtoms, Count, Seed, check, check_fields
-from gencsp.errors import RequestError
+from gencsp.deck import check
 from gencsp.executors.lost import lost_errors
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
 from gencsp.provenance import Stage
-from gencsp.records import SymmetryTolerance
 from gencsp.searches import tasks
 from gencsp.searches.contracts import HullReference, ProposerMaker, RelaxerMaker
+from gencsp.searches.progress import CycleProgress
 from gencsp.searches.ranking import rank
 from gencsp.searches.runner import worker_error
-from gencsp.store.base import Finished, Manifest, Scalar, Store
+from gencsp.searches.settings import CycleSettings
+from gencsp.store.base import Finished, Store
 from gencsp.symmetry.hosts import GuestChoice, choose_guests
 
 Call = Callable[[], Finished]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleSettings:
-    """What to search, and how.
-
-    Attributes:
-        composition: the formula unit.
-        guests: species to remove and inpaint; ``None`` takes the species with the broadest local
-            environments among the relaxed proposals.
-        max_atoms: most atoms in a generated cell.
-        n: structures to generate.
-        seed: every random choice follows from it.
-        inpaintings: structures to inpaint into each framework (the paper's three).
-        relax: how to relax, both times.
-        keep_symmetry: keep the symmetry of inpainted structures while they relax.
-        tolerance: for the space groups of relaxed structures.
-        chunk: structures in one task. A crash loses the tasks that run at the time. Results may
-            differ in their last digits with it, since structures of a task share a batch; they do
-            not depend on the number of workers.
-    """
-
-    composition: Composition
-    guests: tuple[str, ...] | None = None
-    max_atoms: CellAtoms = 20
-    n: Count = 20
-    seed: Seed = 0
-    inpaintings: Count = 3
-    relax: RelaxSettings = field(default_factory=RelaxSettings)
-    keep_symmetry: bool = False
-    tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
-    chunk: Count = 4
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.guests is not None:
-            if not self.guests:
-                raise RequestError("no guests are named: name at least one, or leave them out.")
-            self.composition.without(self.guests)
-        elif len(self.composition.elements) == 1:
-            raise RequestError(
-                f"{self.composition} has one species only, so no host would be left without its "
-                f"guests: give a formula of at least two elements."
-            )
-        self.composition.units_within(self.max_atoms)
-
-    def manifest(self) -> dict[str, Scalar | Sequence[Scalar] | None]:
-        """The settings that identify the run, as a flat dictionary."""
-        flat = asdict(self) | {
-            "composition": self.composition.formula,
-            "guests": None if self.guests is None else sorted(self.guests),
-        }
-        for part in ("relax", "tolerance"):
-            flat |= {f"{part}_{key}": value for key, value in flat.pop(part).items()}
-        return flat
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleProgress:
-    """How far the cycle is, after each task.
-
-    Attributes:
-        stage: what the task made.
-        done: tasks of the stage that are finished; those of an earlier, interrupted run count.
-        total: tasks of the stage.
-        structures: structures that the stage has made so far.
-        failures: structures of the stage that failed, by reason.
-    """
-
-    stage: Stage
-    done: int
-    total: int
-    structures: int
-    failures: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +117,8 @@ class Cycle:
         Args:
             begin: the first stage to run; ``None`` for the present one, which is
                 ``Stage.GENERATED`` at first. The store must hold the results of the stage before.
-                To refine
-                structures from elsewhere, finish a task ``relaxed-0000`` with them and begin at
-                ``Stage.FRAMEWORK``.
+                To refine structures from elsewhere, finish a task ``relaxed-0000`` with them and
+                begin at ``Stage.FRAMEWORK``.
 
         Raises:
             RequestError: there is no such stage.
@@ -377,11 +301,6 @@ class Cycle:
 
     def _structures(self, stage: Stage) -> list[Atoms]:
         return [atoms for _, finished in self._of(stage) for atoms in finished.structures]
-
-
-def cycle_manifest(settings: CycleSettings, **parts: Scalar | None) -> Manifest:
-    """The manifest of a cycle: its settings and the names of its models and hull."""
-    return {"kind": "cycle", "format": 1, **settings.manifest(), **parts}
 
 
 def _task(stage: Stage, number: int) -> str:

@@ -13,120 +13,25 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
 from functools import partial
 
 from ase import Atoms
 
 from gencsp import records
-from gencsp.deck import Count, Displacement, Fraction, Seed, Share, check_fields
-from gencsp.descriptors.least_distances import LeastDistances
-from gencsp.errors import PluginError, RequestError, StoreError
-from gencsp.minimise.settings import RelaxSettings
-from gencsp.records import SymmetryTolerance
+from gencsp.errors import PluginError, StoreError
 from gencsp.searches.ledger import Ledger
 from gencsp.searches.moves.base import Move
+from gencsp.searches.progress import SearchProgress
 from gencsp.searches.randomness import task_generator
 from gencsp.searches.ranking import mark_duplicate
 from gencsp.searches.runner import TaskRunner
-from gencsp.searches.space import Space
+from gencsp.searches.settings import SearchSettings
 from gencsp.searches.starts import PoolStarts, ProposerStarts, StartSource, StartSupply
 from gencsp.searches.stop import StopRules
 from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, Strategy, Trial, TrialResult
 from gencsp.searches.worker import TrialContext, TrialTask, run_trials
-from gencsp.store.base import Finished, Manifest, Scalar
-
-#: Format of a run; a newer one is refused by older versions.
-FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSettings:
-    """What all searches have in common.
-
-    Attributes:
-        space: where to look.
-        seed: every random choice follows from it.
-        relax: how to relax.
-        rattle: Å, standard deviation of the displacements that take a structure off the saddles of
-            its symmetry before it relaxes freely; where symmetry is kept, that is done after it
-            has relaxed within it. 0 for no displacements, and no second relaxation.
-        tolerance: for the space groups of relaxed structures.
-        ahead: trials that may run at once; at least twice the workers, so that a slow trial does
-            not hold up the others.
-        batch: trials in one task. Larger batches cost less to send and to store.
-        block: structures that a proposer makes in one task.
-        seed_share: share of the seeds among structures without parents.
-        volume_spread: fraction by which the volumes of random crystals spread.
-        separations: least distances of pairs of elements, Å.
-
-    Raises:
-        RequestError: a value is out of range, a batch is larger than ``ahead``, or the space and
-            the relaxation do not agree on whether the cell is fixed.
-    """
-
-    space: Space
-    seed: Seed = 0
-    relax: RelaxSettings = field(default_factory=RelaxSettings)
-    rattle: Displacement = 0.0
-    tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
-    ahead: Count = 8
-    batch: Count = 1
-    block: Count = 8
-    seed_share: Share = 0.5
-    volume_spread: Fraction = 0.0
-    separations: LeastDistances = field(default_factory=LeastDistances)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.ahead < self.batch:
-            raise RequestError(
-                f"ahead is {self.ahead} and batch {self.batch}: at least one batch must be ahead."
-            )
-        if (self.space.cell is not None) is not self.relax.fixed_cell:
-            raise RequestError("a fixed cell must be fixed in the space and in the relaxation.")
-
-    def manifest(self) -> dict[str, Scalar | list[Scalar] | None]:
-        """The settings that identify the run, as a flat dictionary."""
-        flat = {key: getattr(self, key) for key in ("seed", "ahead", "batch", "block")}
-        flat |= {"seed_share": self.seed_share, "volume_spread": self.volume_spread}
-        flat["rattle"] = self.rattle
-        flat |= {"separations": self.separations.texts}
-        flat |= self.space.manifest()
-        for part in ("relax", "tolerance"):
-            values = asdict(getattr(self, part))
-            flat |= {f"{part}_{key}": value for key, value in values.items()}
-        return flat
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchProgress:
-    """How far a search is, after each trial.
-
-    Attributes:
-        done: trials finished and reported to the strategy, in all sessions.
-        total: the budget.
-        relaxed: relaxations among them.
-        new: different crystals.
-        records: new minima, see :class:`~gencsp.searches.trial.TrialResult`.
-        best: decomposition energy of the lowest structure, eV/atom; ``None`` while there is none.
-        best_id: its id.
-        failures: what failed, by reason.
-        per_minute: trials finished per minute of this session, see :attr:`Search.elapsed`.
-        result: of the last trial; ``None`` in the first step, before any trial of this session.
-    """
-
-    done: int
-    total: int
-    relaxed: int
-    new: int
-    records: int
-    best: float | None
-    best_id: str
-    failures: Mapping[str, int]
-    per_minute: float
-    result: TrialResult | None
+from gencsp.store.base import Finished
 
 
 class Search:
@@ -185,7 +90,7 @@ class Search:
         self._fresh = 0
         # The state of the run: each trial goes from one of these to the next, in whole steps, so
         # that the loop can be left between any two of them.
-        self._asked = 0
+        self._requested = 0
         self._trials: deque[Trial] = deque()
         self._jobs: list[TrialTask] = []
         self._moves: dict[int, str] = {}
@@ -232,10 +137,10 @@ class Search:
         if self.stopped:
             self.runner.cancel()
             return None
-        if not self._asked:
+        if not self._requested:
             self._begin()
-        self._ask()
-        result = self._tell()
+        self._request()
+        result = self._report()
         now = time.perf_counter()
         self.elapsed += now - self._clock
         self._clock = now
@@ -261,7 +166,7 @@ class Search:
             if share > 0 and (kind == RANDOM or self.supply.seeded):
                 self.supply.begin(kind, min(self.stop.budget, settings.block))
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         """Request every batch that is due, and send those of its trials within the budget.
 
         Trials beyond the budget are requested at the same time as they would be with a larger one,
@@ -271,13 +176,13 @@ class Search:
         settings = self.settings
         while True:
             self._send()
-            begun = self._asked - self._asked % settings.batch
+            begun = self._requested - self._requested % settings.batch
             if len(self.results) < begun + settings.batch - settings.ahead:
                 return
-            for number in range(self._asked, begun + settings.batch):
+            for number in range(self._requested, begun + settings.batch):
                 rng = task_generator(settings.seed, f"ask-{number}")
                 self._trials.append(self.strategy.ask(number, rng=rng))
-                self._asked += 1
+                self._requested += 1
 
     def _send(self) -> None:
         """Send the requested trials, each batch as one call, as far as the budget goes."""
@@ -301,7 +206,7 @@ class Search:
     @property
     def _waiting(self) -> int:
         """Number of the first requested trial that has not been planned yet."""
-        return self._asked - len(self._trials)
+        return self._requested - len(self._trials)
 
     def _plan(self, number: int, trial: Trial) -> TrialTask | None:
         """A trial, ready to be sent; ``None`` where no structure is left to start from."""
@@ -323,7 +228,7 @@ class Search:
             parents=tuple(_light(parent) for parent in parents),
         )
 
-    def _tell(self) -> TrialResult:
+    def _report(self) -> TrialResult:
         """Judge the next trial and report it to the strategy, each once even if interrupted."""
         number = len(self.results)
         if self._judged is None:
@@ -370,13 +275,13 @@ class Search:
         return ranked
 
     def _check_same(self, number: int, name: str, finished: Finished) -> None:
-        """A store that was made by other rules must not be read as if it were this run."""
+        """Refuse a store whose trials were made by other rules than those of this run."""
         for atoms in finished.structures:
             kept = str(atoms.info.get(records.MOVE, ""))
             if name not in (SEED_STRUCTURE, RANDOM) and kept != name:
                 raise StoreError(
                     f"trial {number} of the run in the store is a '{kept}', and this version of "
-                    f"the search asks for '{name}': start a new run with --out."
+                    f"the search plans a '{name}': start a new run with --out."
                 )
 
     def _progress(self, result: TrialResult | None) -> SearchProgress:
@@ -397,44 +302,17 @@ class Search:
 
 
 def move_of(strategy: Strategy, name: str) -> Move:
-    """A move that a strategy asks for.
+    """The move that a strategy has chosen.
 
     Raises:
-        PluginError: it is none of its moves.
+        PluginError: it is not one of its moves.
     """
     if name not in strategy.moves:
         raise PluginError(
-            f"the method '{strategy.name}' asks for the move '{name}', which is none of its moves "
+            f"the method '{strategy.name}' chose the move '{name}', which is not one of its moves "
             f"({', '.join(strategy.moves)}): its plug-in is at fault."
         )
     return strategy.moves[name]
-
-
-def search_manifest(
-    settings: SearchSettings,
-    strategy: Strategy,
-    seeds: tuple[StartSource, ...],
-    background: ProposerStarts,
-    **parts: Scalar | None,
-) -> Manifest:
-    """The manifest of a run: settings, strategy, seeds, and what names its parts.
-
-    When a search stops is left out: a run goes on with a larger budget.
-    """
-    named = [
-        f"{s.name}*{s.weight:g}" + (f"#{s.digest}" if isinstance(s, PoolStarts) else "")
-        for s in seeds
-    ]
-    return {
-        "kind": "search",
-        "format": FORMAT,
-        "method": strategy.name,
-        **settings.manifest(),
-        **strategy.settings(),
-        "seeds": named,
-        "background": background.name,
-        **parts,
-    }
 
 
 def task_of(number: int) -> str:

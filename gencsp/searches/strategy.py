@@ -13,7 +13,7 @@ from gencsp.searches.trial import Strategy
 
 if TYPE_CHECKING:
     from gencsp.searches.ledger import Ledger
-    from gencsp.searches.loop import SearchSettings
+    from gencsp.searches.settings import SearchSettings
     from gencsp.searches.starts import SeedSchedule
 
 
@@ -72,7 +72,7 @@ class ConfiguredStrategy(Configured):
     kind: ClassVar[str] = "method"
 
     def build(self, context: StrategyContext) -> Strategy:
-        """The strategy at its beginning, as these options say."""
+        """A strategy with these options, before its first trial."""
         raise NotImplementedError
 
 

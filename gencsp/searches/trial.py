@@ -93,7 +93,7 @@ class Strategy(Protocol):
 
     Attributes:
         name: under which it is found.
-        moves: those that it asks for, by name.
+        moves: the moves that it may choose, by name.
     """
 
     @property
@@ -115,7 +115,7 @@ class Strategy(Protocol):
         ...
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
-        """Take note of the result of a trial."""
+        """Record the result of a trial."""
         ...
 
     def move_stats(self) -> list[MoveStats]:

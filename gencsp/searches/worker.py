@@ -52,7 +52,7 @@ class TrialContext:
         space: compositions, sizes and cells of the search.
         relaxer: makes the relaxer, once in each worker.
         relax: how to relax.
-        rattle: see :class:`~gencsp.searches.loop.SearchSettings`.
+        rattle: see :class:`~gencsp.searches.settings.SearchSettings`.
         tolerance: for space groups.
         tools: what moves may use.
         separations: least distances of pairs of elements, in place of those that follow from

@@ -11,8 +11,8 @@ from ase import Atoms
 from gencsp.composition import Composition
 from gencsp.plugins import Configured
 from gencsp.searches.ledger import Ledger
-from gencsp.searches.loop import SearchSettings
 from gencsp.searches.moves.base import Move
+from gencsp.searches.settings import SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.strategy import StrategyContext
@@ -118,7 +118,9 @@ def _check_trial(trial: Trial, moves: Mapping[str, Move], who: str) -> None:
     if trial.move in (SEED_STRUCTURE, RANDOM):
         require(not trial.parents, f"{who} gives parents to a trial without a move.")
         return
-    require(trial.move in moves, f"{who} asks for '{trial.move}', which is none of its moves.")
+    require(
+        trial.move in moves, f"{who} chose the move '{trial.move}', which is not one of its moves."
+    )
     move = moves[trial.move]
     number = len(trial.parents)
     require(number == move.n_parents, f"{who} gives {number} parents to '{trial.move}'.")

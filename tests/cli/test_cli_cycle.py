@@ -20,7 +20,8 @@ from gencsp.cli import app
 from gencsp.executors import ThisProcess
 from gencsp.runs.cycle import cycle_settings
 from gencsp.runs.decks import CycleDeck
-from gencsp.searches.cycle import Cycle, cycle_manifest
+from gencsp.searches.cycle import Cycle
+from gencsp.searches.settings import cycle_manifest
 from gencsp.store import DiskStore
 
 RUNNER = CliRunner()

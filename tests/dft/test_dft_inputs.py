@@ -155,8 +155,9 @@ def test_vasp_is_re_read(
 def magnetic() -> Atoms:
     """NiO, antiferromagnetic, its atoms not in VASP's order."""
     atoms = bulk("NiO", "rocksalt", a=4.17, cubic=True)
-    moments = dict(zip(np.flatnonzero(atoms.symbols == "Ni"), (2.0, -2.0, 2.0, -2.0), strict=True))
-    atoms.set_initial_magnetic_moments([moments.get(n, 0.0) for n in range(len(atoms))])
+    moments = np.zeros(len(atoms))
+    moments[atoms.symbols == "Ni"] = (2.0, -2.0, 2.0, -2.0)
+    atoms.set_initial_magnetic_moments(moments)
     return atoms
 
 

@@ -75,7 +75,7 @@ def on_each_other(gap: float) -> Atoms:
     )  # fmt: skip
 
 
-class Attraction(Calculator):
+class Attraction(Calculator):  # type: ignore[misc]  # ASE is untyped
     """Pulls pairs together: its minima are atoms on top of each other."""
 
     name = "attraction"
@@ -98,7 +98,7 @@ def test_atoms_on_top_of_each_other_are_no_result(name: str, gap: float) -> None
     potential = (
         AseEngine(Attraction(), model="attraction", digest="0")
         if name == "ase"
-        else get_potential("chgnet", engine=name)
+        else get_potential("chgnet", engine=name)  # type: ignore[arg-type]
     )
     sound, bad = potential.evaluate([on_each_other(1.8), on_each_other(gap)])
     assert sound.failure is None

@@ -19,7 +19,8 @@ from gencsp.errors import CompositionError, RequestError, WorkerError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.provenance import Provenance, Stage
-from gencsp.searches.cycle import CycleProgress, CycleSettings, cycle_manifest
+from gencsp.searches.progress import CycleProgress
+from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 from gencsp.symmetry.refinement import space_group
 
@@ -153,7 +154,7 @@ sys.path[:0] = {path!r}
 from pathlib import Path
 from cheap_parts import SETTINGS, cheap_cycle
 from gencsp.executors import LocalProcesses, ThisProcess
-from gencsp.searches.cycle import cycle_manifest
+from gencsp.searches.settings import cycle_manifest
 from gencsp.store import DiskStore
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from cheap_search import BUDGET, cheap_search, manifest, story
 
 from gencsp.errors import StoreError, WorkerError
 from gencsp.executors import ThisProcess
-from gencsp.searches.loop import Search, SearchProgress
+from gencsp.searches.loop import Search
+from gencsp.searches.progress import SearchProgress
 from gencsp.searches.stop import StopRules
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 

@@ -15,7 +15,9 @@ from cheap_parts import SETTINGS, Backwards, cheap_cycle, table
 from gencsp.errors import StoreError, WorkerError
 from gencsp.executors import ThisProcess
 from gencsp.provenance import Stage
-from gencsp.searches.cycle import Cycle, CycleProgress, cycle_manifest
+from gencsp.searches.cycle import Cycle
+from gencsp.searches.progress import CycleProgress
+from gencsp.searches.settings import cycle_manifest
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 
 MANIFEST = cycle_manifest(SETTINGS)

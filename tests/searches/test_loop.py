@@ -27,7 +27,8 @@ from gencsp.minimise.result import Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.provenance import Provenance
 from gencsp.searches.contracts import Relaxer
-from gencsp.searches.loop import Search, SearchSettings
+from gencsp.searches.loop import Search
+from gencsp.searches.settings import SearchSettings
 from gencsp.searches.stop import StopRules
 from gencsp.similarity import same_crystal
 from gencsp.store import DiskStore, Finished, MemoryStore

@@ -21,7 +21,7 @@ from cheap_search import BUDGET, SETTINGS, cheap_search, manifest, story
 from gencsp.errors import StoreError, WorkerError
 from gencsp.executors import ThisProcess
 from gencsp.proposers import Request
-from gencsp.searches.loop import FORMAT
+from gencsp.searches.settings import FORMAT
 from gencsp.searches.starts import PoolStarts, ProposerStarts, pool_source
 from gencsp.store import DiskStore, Finished, MemoryStore
 

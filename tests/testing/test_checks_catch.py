@@ -153,7 +153,7 @@ class Wild(RandomSearch):
     ("fault", "says"),
     [
         ("nested", "which is not flat"),
-        ("foreign", "asks for 'warp', which is none of its moves"),
+        ("foreign", "chose the move 'warp', which is not one of its moves"),
         ("orphan", "gives 0 parents to 'rattle'"),
         ("unseeded", "asks for another trial"),
         ("meddles", "changes a structure that it was given"),

@@ -58,9 +58,9 @@ class JointSamplerSettings:
 class ConfiguredJointSampler(Configured):
     """Base of samplers of the joint model: one step of species, coordinates and lattice.
 
-    Options of its own are checked fields of the class. Hosts and kept cells are none of its
-    business, they are put back after each step; noise on coordinates is to be projected with
-    ``run.constraints.project``, the score is already.
+    Options of its own are checked fields of the class. It need not care about hosts and kept
+    cells, which are restored after each step. Noise on coordinates must be projected with
+    ``run.constraints.project``; the score is projected already.
     """
 
     kind: ClassVar[str] = "joint sampler"

@@ -1,8 +1,8 @@
 """Networks by name.
 
-Score networks map noisy crystals and their noise levels to σ·score; the joint network says more
-(:mod:`gencsp.diffusion.networks.joint`). Each has a frozen ``Config`` that, with
-the tensors, is all that a weights file holds.
+Score networks map noisy crystals and their noise levels to σ·score; what the joint
+network predicts is described in :mod:`gencsp.diffusion.networks.joint`. Each has a frozen
+``Config``, and a weights file holds nothing but that and the tensors.
 """
 
 from __future__ import annotations

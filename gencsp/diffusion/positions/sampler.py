@@ -182,7 +182,7 @@ class Heun(ConfiguredSampler):
     it never lifts σ above what the model was trained on.
 
     Under symmetry the noiseless flow from uniform positions spreads every atom by σ, as if it were
-    alone, where samplers with noise spread an orbit of m atoms by σ/√m, as the restricted p_σ asks.
+    alone, where samplers with noise spread an orbit of m atoms by σ/√m, as the restricted p_σ does.
     Both end on the same crystals where these are sharp.
     """
 

@@ -6,6 +6,7 @@ import gzip
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -59,6 +60,8 @@ class CrystalSet:
         frac: fractional coordinates, shape (n, 3), float64.
         cells: Å, shape (b, 3, 3), float64.
         offsets: first atom of each crystal and one past the last, shape (b + 1,).
+        digest: short hash of the structures as they were given, in their order, 12 hexadecimal
+            digits.
         labels: properties that a network is conditioned on, shape (b, k), NaN where unknown.
     """
 
@@ -66,6 +69,7 @@ class CrystalSet:
     frac: NDArray[np.float64]
     cells: NDArray[np.float64]
     offsets: NDArray[np.int64]
+    digest: str
     labels: NDArray[np.float64] | None = None
 
     @classmethod
@@ -80,16 +84,28 @@ class CrystalSet:
             TrainingDataError: a held-out formula or an unknown element occurs, or nothing does.
         """
         numbers, frac, cells, sizes = [], [], [], []
+        # Of what was given: fractional coordinates differ in their last bits between processors.
+        digest = sha256()
         for atoms in structures:
             _refuse_held_out(atoms, held_out)
             numbers.append(atoms.numbers.astype(np.int8))
             frac.append(atoms.get_scaled_positions(wrap=True))
             cells.append(atoms.cell.array)
             sizes.append(len(atoms))
+            digest.update(len(atoms).to_bytes(8, "little"))
+            digest.update(atoms.numbers.astype("<i8").tobytes())
+            digest.update(atoms.positions.astype("<f8").tobytes())
+            digest.update(atoms.cell.array.astype("<f8").tobytes())
         if not sizes:
             raise TrainingDataError("the training data holds no structures.")
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        return cls(np.concatenate(numbers), np.concatenate(frac), np.stack(cells), offsets)
+        return cls(
+            np.concatenate(numbers),
+            np.concatenate(frac),
+            np.stack(cells),
+            offsets,
+            digest.hexdigest()[:12],
+        )
 
     def reduced(self) -> CrystalSet:
         """The same crystals in Niggli-reduced cells, which lattice models are trained on.

@@ -1,4 +1,4 @@
-"""What both trainings take and give: crystals, held-out formulas, threads, the weights written."""
+"""Inputs and outputs that both models share in training: crystals, formulas, folder, weights."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.deck import Count, Workers, check
-from gencsp.errors import WrongTypeError
+from gencsp.errors import StoreError, WrongTypeError
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.training.state import TrainState
 
 #: Training crystals: an extxyz file, gzipped or not, or structures.
 Crystals = Path | str | Iterable[Atoms]
@@ -34,11 +37,6 @@ class Trained:
     file: Path
     digest: str
     step: int
-
-
-def given_options(**options: Any) -> dict[str, Any]:
-    """The options that were given a value."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def stream(data: Crystals) -> Iterator[Atoms]:
@@ -97,3 +95,22 @@ def torch_threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written ({error.strerror}): name another folder with --out."
+        ) from error
+
+
+def length_of(state: TrainState) -> str:
+    """Length of the training, for the weights file."""
+    return f"{state.step} steps, {state.seconds / 3600:.2f} hours"

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar
 
-from ase import Atoms
+import numpy as np
+from torch import nn
 
-from gencsp.deck import Share, Workers, check
-from gencsp.diffusion.training.inputs import (
-    Crystals,
-    HeldOut,
-    Trained,
-    first,
-    formulas,
-    given_options,
-    stream,
-    torch_threads,
-)
+from gencsp.diffusion.joint.model import save_joint_model
+from gencsp.diffusion.joint.sizes import CellSizes
+from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.inputs import Crystals, HeldOut, Trained, stream
+from gencsp.diffusion.training.joint_objective import JointObjective
+from gencsp.diffusion.training.labels import as_array, label_crystals
+from gencsp.diffusion.training.objective import Objective
+from gencsp.diffusion.training.session import Session
+from gencsp.diffusion.training.settings import JointDeck, LossWeights
+from gencsp.diffusion.training.state import TrainState
+from gencsp.diffusion.training.trainer import TrainingProgress
 
-if TYPE_CHECKING:
-    from gencsp.diffusion.training.data import CrystalSet
-    from gencsp.diffusion.training.score_objective import Objective
-    from gencsp.diffusion.training.trainer import TrainingProgress
-
-#: Of a new run, unless something else is asked for.
-STEPS = 30_000
-CONFIG = {"channels": 80, "layers": 4, "n_radial": 8}
+OnLabel = Callable[[int, int], None]
 
 
 def train_joint(
@@ -37,154 +32,92 @@ def train_joint(
     *,
     held_out: HeldOut,
     validation: Crystals | None = None,
-    validation_size: int = 256,
-    labels: bool = True,
-    compactness_loss: float | None = None,
-    given_share: float | None = None,
-    channels: int | None = None,
-    layers: int | None = None,
-    radial: int | None = None,
-    steps: int | None = None,
-    batch_size: int | None = None,
-    rate: float | None = None,
-    cooldown: float | None = None,
-    validate_every: int | None = None,
-    seed: int | None = None,
-    threads: int = 1,
-    device: str = "cpu",
-    bfloat16: bool = False,
-    compiled: bool = False,
-    resume: bool = False,
     report: Callable[[TrainingProgress], None] | None = None,
-    on_label: Callable[[int, int], None] | None = None,
+    on_label: OnLabel | None = None,
+    **settings: Any,
 ) -> Trained:
     """Train the joint diffusion of species, coordinates and lattice (PIGEN).
 
-    One network is trained for given compositions and de novo at once. ``None`` leaves a setting as
-    it is in the run that is gone on with, or at its default.
+    One network is trained for given compositions and de novo at once. The properties of the
+    crystals are kept in ``out/labels.npz``.
+
+    A run in a folder is resumed with ``resume=True``; settings that are left out then stay as they
+    are in the run.
 
     Args:
         data: training crystals: an extxyz file, gzipped or not, or structures.
         out: folder for checkpoint, metrics and weights.
         held_out: formulas that must not occur in the data: a file with one a line, or formulas.
         validation: crystals to validate on.
-        validation_size: how many of them to use, the first ones.
-        labels: compute the properties of the crystals, so that targets can be given; they are kept
-            in ``out/labels.npz``.
-        compactness_loss: weight of the compactness loss (eq. 2 and 3); 0 for none.
-        given_share: share of crystals trained with their species given.
-        channels: features of an atom.
-        layers: rounds of message passing.
-        radial: radial functions.
-        steps: optimiser steps at which to end.
-        batch_size: crystals in a batch.
-        rate: peak learning rate.
-        cooldown: share of the steps at falling rate.
-        validate_every: steps between validations.
-        seed: of every random choice.
-        threads: of torch, and worker processes for the labels.
-        device: a torch device.
-        bfloat16: linear layers in bfloat16 (GPU).
-        compiled: compile the layers, which needs a C++ compiler.
-        resume: go on from the checkpoint in ``out``.
-        report: called now and then with step, loss and validation losses.
+        report: called after each step with step, loss and, where it was validated, its losses.
         on_label: called for each crystal whose properties are there, with their number and that of
             all crystals.
+        settings: fields of :class:`~gencsp.diffusion.training.settings.JointDeck`, where each is
+            described.
 
     Returns:
         The weights file ``out/pigen.safetensors``, its digest and the steps made.
 
     Raises:
         StructureFileError, CompositionError: data or formulas that cannot be read.
-        TrainingDataError: the data hold a held-out formula, an unknown element, or nothing.
-        RequestError: a setting out of its range.
+        TrainingDataError: the data hold a held-out formula, an unknown element, or nothing; or they
+            are not what the run was begun with.
+        DeckError: an unknown setting, or one out of its range.
         StoreError: the folder holds another run, or cannot be written.
         WeightsError: the run is of another kind, or was begun with other settings.
     """
-    import numpy as np
-
-    from gencsp.diffusion.joint.model import save_joint_model
-    from gencsp.diffusion.joint.sizes import CellSizes
-    from gencsp.diffusion.training.data import CrystalSet
-    from gencsp.diffusion.training.joint_objective import JointObjective, LossWeights
-    from gencsp.diffusion.training.trainer import (
-        TrainSettings,
-        length_of,
-        make_folder,
-        new_state,
-        open_run,
-        train,
-    )
-    from gencsp.potentials.chgnet.batched import find_device
-
-    folder = Path(out)
-    check("threads", threads, Workers)
-    chosen = find_device(device)
-    config = given_options(channels=channels, layers=layers, n_radial=radial)
-    wanted = given_options(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=rate,
-        cooldown=cooldown,
-        seed=seed,
-        validate_every=validate_every,
-    )
-    more = {"bfloat16": bfloat16, "compiled": compiled}
-    loss = {"weights.compactness": compactness_loss, "given_share": given_share}
-    found = open_run(
-        folder, kind=JointObjective.kind, resume=resume, given={**loss, **config, **wanted, **more}
-    )
-    if found is None:
-        settings = TrainSettings(**{"steps": STEPS, **wanted, **more})
-        state = new_state("joint", {**CONFIG, **config}, settings)
-    else:
-        state, settings, _ = found
-    if given_share is not None:
-        check("given_share", given_share, Share)
-    weights = LossWeights(**given_options(compactness=compactness_loss))
-    excluded = formulas(held_out)
+    session = JointSession(JointDeck.make(**settings), Path(out), on_label=on_label)
     # Structures are read twice, for the crystals and for their labels.
     read = data if isinstance(data, str | Path) else list(stream(data))
-    crystals = CrystalSet.gather(stream(read), held_out=excluded).reduced()
-    judged = None
-    if validation is not None:
-        judged = CrystalSet.gather(first(validation, validation_size), held_out=excluded).reduced()
-    make_folder(folder)
-    if labels:
-        crystals = _labelled(crystals, stream(read), folder / "labels.npz", threads, on_label)
-    objective: Objective
-    if found is None:
-        shares = given_options(given_share=given_share)
-        objective = JointObjective.fit(crystals, weights=weights, **shares)
-    else:
-        objective = found[2]
-    assert isinstance(objective, JointObjective), "open_run lets no other kind through"
-    with torch_threads(threads):
-        train(state, settings, objective, crystals, judged, folder, device=chosen, report=report)
-    file = folder / "pigen.safetensors"
-    sizes = CellSizes.fit(np.diff(crystals.offsets).tolist(), crystals.labels)
-    digest = save_joint_model(state.average, objective, sizes, file, notes=length_of(state))
-    return Trained(file=file, digest=digest, step=state.step)
+    return session.run(read, held_out=held_out, validation=validation, report=report)
 
 
-def _labelled(
-    crystals: CrystalSet,
-    structures: Iterator[Atoms],
-    cache: Path,
-    workers: int,
-    on_label: Callable[[int, int], None] | None,
-) -> CrystalSet:
-    """With the properties of every crystal, from the cache where it is there."""
-    import numpy as np
+class JointSession(Session[JointDeck]):
+    """Training of the joint model; its crystals have reduced cells, and properties."""
 
-    from gencsp.diffusion.training.labels import as_array, label_crystals
+    kind = JointObjective.kind
+    weights = "pigen.safetensors"
+    architecture = "joint"
+    stored: ClassVar[dict[str, str]] = {"compactness_loss": "weights.compactness"}
 
-    if not cache.exists():
+    def __init__(self, deck: JointDeck, folder: Path, *, on_label: OnLabel | None) -> None:
+        super().__init__(deck, folder)
+        self.on_label = on_label
+
+    def gather(self, data: Crystals, *, held_out: frozenset[str]) -> CrystalSet:
+        """See :class:`.Session`."""
+        return super().gather(data, held_out=held_out).reduced()
+
+    def label(self, crystals: CrystalSet, data: Crystals, state: TrainState) -> CrystalSet:
+        """With the properties of every crystal, from the folder where it holds them already."""
+        begun = state.data != ""
+        if not (state.labels if begun else self.deck.labels):
+            return crystals
+        cache = self.folder / "labels.npz"
+        if cache.exists():
+            with np.load(cache) as stored:
+                if "data" in stored and str(stored["data"]) == crystals.digest:
+                    return replace(crystals, labels=stored["labels"])
         rows = []
-        for row in label_crystals(structures, workers=workers):
+        for row in label_crystals(stream(data), workers=self.deck.threads):
             rows.append(row)
-            if on_label is not None:
-                on_label(len(rows), len(crystals))
-        np.savez_compressed(cache, labels=as_array(rows))
-    with np.load(cache) as stored:
-        return replace(crystals, labels=stored["labels"])
+            if self.on_label is not None:
+                self.on_label(len(rows), len(crystals))
+        labels = as_array(rows)
+        partial = cache.with_suffix(".partial.npz")
+        np.savez_compressed(partial, labels=labels, data=crystals.digest)
+        os.replace(partial, cache)
+        return replace(crystals, labels=labels)
+
+    def objective(self, crystals: CrystalSet) -> Objective:
+        """See :class:`.Session`."""
+        weights = LossWeights(compactness=self.deck.compactness_loss)
+        return JointObjective.fit(crystals, weights=weights, given_share=self.deck.given_share)
+
+    def save(
+        self, network: nn.Module, objective: Objective, crystals: CrystalSet, file: Path, notes: str
+    ) -> str:
+        """See :class:`.Session`."""
+        assert isinstance(objective, JointObjective), "open_run lets no other kind through"
+        sizes = CellSizes.fit(np.diff(crystals.offsets).tolist(), crystals.labels)
+        return save_joint_model(network, objective, sizes, file, notes=notes)

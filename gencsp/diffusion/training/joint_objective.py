@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gencsp.deck import NonNegative, Share, check_fields
+from gencsp.deck import Share, check_fields
 from gencsp.descriptors.compactness import radius
 from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale
 from gencsp.diffusion.joint.process import (
@@ -30,27 +30,9 @@ from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import N_CONDITIONS, JointOutput
 from gencsp.diffusion.networks.layers import N_ELEMENTS
 from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.objective import in_batches, mean_over_atoms
+from gencsp.diffusion.training.settings import GIVEN_SHARE, LossWeights
 from gencsp.errors import TrainingDataError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossWeights:
-    """λ of eq. 1 and 3, chosen so that gradients of the terms have similar sizes.
-
-    Attributes:
-        frac: of the mean squared error of σ·score of coordinates.
-        lattice: of the mean squared error of the lattice's velocity.
-        species: of the cross-entropy of hidden species.
-        compactness: of the squared error of C, eq. 3; 0 switches the term off.
-    """
-
-    frac: NonNegative = 1.0
-    lattice: NonNegative = 0.5
-    species: NonNegative = 0.3
-    compactness: NonNegative = 2.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 class Losses(NamedTuple):
@@ -81,7 +63,7 @@ class JointObjective:
     process: JointProcess
     properties: PropertyScale
     weights: LossWeights = field(default_factory=LossWeights)
-    given_share: Share = 0.5
+    given_share: Share = GIVEN_SHARE
     drop: Share = 0.4
     keep_each: Share = 0.5
     middle_share: Share = 0.6
@@ -149,13 +131,15 @@ class JointObjective:
         error = without_mean(out.score.float(), state.owner, state.sizes) - noised.score.to(
             device=device, dtype=f32
         )
-        frac = _mean_over_atoms(error.square().mean(1), state)
+        frac = mean_over_atoms(error.square().mean(1), state.owner, state.sizes)
         velocity = noised.velocity.to(device=device, dtype=f32)
         lattice = (out.velocity.float() - velocity).square().mean(1)
         numbers = noised.numbers.to(device)
         entropy = functional.cross_entropy(out.logits.float(), numbers, reduction="none")
         hidden = state.numbers == HIDDEN
-        species = _mean_over_atoms(torch.where(hidden, entropy, torch.zeros_like(entropy)), state)
+        species = mean_over_atoms(
+            torch.where(hidden, entropy, torch.zeros_like(entropy)), state.owner, state.sizes
+        )
         compactness = self._compactness_error(out, state, t, clean, numbers)
         return Losses(frac, lattice, species, compactness)
 
@@ -173,9 +157,13 @@ class JointObjective:
         predicted = torch.where(state.numbers == HIDDEN, expected, ball[state.numbers])
         shape = denoised_shape(out.velocity.float(), state.shape, t, self.process)
         scale = self.process.scale
-        c = _mean_over_atoms(predicted, state) / scale.volume_per_atom(shape.clamp(-4, 4))
+        c = mean_over_atoms(predicted, state.owner, state.sizes) / scale.volume_per_atom(
+            shape.clamp(-4, 4)
+        )
         true_shape = clean.shape.to(device=t.device, dtype=t.dtype)
-        c_0 = _mean_over_atoms(ball[numbers], state) / scale.volume_per_atom(true_shape)
+        c_0 = mean_over_atoms(ball[numbers], state.owner, state.sizes) / scale.volume_per_atom(
+            true_shape
+        )
         return (c - c_0).square()
 
     def validate(
@@ -192,8 +180,7 @@ class JointObjective:
             for mode in ("given", "de novo"):
                 rng = np.random.default_rng([seed, k, mode == "given"])
                 sums = [0.0] * 4
-                for start in range(0, len(crystals), 64):
-                    indices = np.arange(start, min(start + 64, len(crystals)))
+                for indices in in_batches(len(crystals)):
                     b = len(indices)
                     t = torch.as_tensor(rng.uniform(low, high, b))
                     hide = torch.zeros(b, dtype=t.dtype) if mode == "given" else t
@@ -249,8 +236,3 @@ def _labels(crystals: CrystalSet) -> NDArray[np.float64]:
             "crystal is needed; delete the file of labels to have it made again."
         )
     return crystals.labels
-
-
-def _mean_over_atoms(values: Tensor, state: JointState) -> Tensor:
-    total = values.new_zeros(len(state.sizes)).index_add(0, state.owner, values)
-    return total / state.sizes.to(values)

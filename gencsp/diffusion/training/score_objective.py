@@ -3,93 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gencsp.deck import NonNegative, Positive, Share, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.objective import in_batches, mean_over_atoms
+from gencsp.diffusion.training.settings import NoiseLevels
 from gencsp.diffusion.wrapped import remove_mean, wrapped_normal_score
-from gencsp.errors import RequestError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoiseLevels:
-    """How σ is drawn in training.
-
-    CHGGen draws σ uniformly from [σ_min, σ_max]. The levels that matter most are those at which
-    atoms find their sites (0.05 to 1.5 Å), but a uniform draw up to several Å rarely takes them; as
-    in EDM (Karras et al., 2022, Table 1) most draws are therefore log-normal about there, and the
-    rest log-uniform, so that no level is left untrained.
-
-    Attributes:
-        low, high: σ_min and σ_max, Å.
-        centre: median of the log-normal part, Å.
-        width: its standard deviation in ln σ.
-        uniform_share: share of the log-uniform draws.
-    """
-
-    low: Positive = 0.001
-    high: Positive = 5.0
-    centre: Positive = 0.35
-    width: NonNegative = 1.1
-    uniform_share: Share = 0.2
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.low > self.high:
-            raise RequestError(f"high is {self.high} Å: it must be above low, {self.low} Å.")
-
-    def draw(self, n: int, rng: np.random.Generator) -> Tensor:
-        """n noise levels in Å, shape (n,), float64."""
-        uniform = rng.uniform(np.log(self.low), np.log(self.high), n)
-        normal = rng.normal(np.log(self.centre), self.width, n)
-        pick = rng.random(n) < self.uniform_share
-        return torch.as_tensor(np.exp(np.where(pick, uniform, normal)).clip(self.low, self.high))
-
-
-class Objective(Protocol):
-    """What a training run minimises, and how it is validated.
-
-    ``loss`` is one value for each crystal of ``indices``, shape (b,), a function of nothing but its
-    arguments; ``describe`` is what a checkpoint holds of it, with its ``kind``.
-    """
-
-    kind: ClassVar[str]
-
-    def loss(
-        self,
-        network: nn.Module,
-        crystals: CrystalSet,
-        indices: NDArray[np.int64],
-        rng: np.random.Generator,
-        device: torch.device,
-    ) -> Tensor:
-        """One value for each crystal of ``indices``, shape (b,)."""
-        ...
-
-    def validate(
-        self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0
-    ) -> dict[str, float]:
-        """Validation losses by name, the same for the same ``seed``."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """What a checkpoint holds of the objective, with its ``kind``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreObjective:
     """Denoising score matching of positions, at given cells and species."""
 
-    noise: NoiseLevels = NoiseLevels()
+    noise: NoiseLevels = field(default_factory=NoiseLevels)
 
     kind: ClassVar[str] = "score"
 
@@ -103,7 +37,7 @@ class ScoreObjective:
     ) -> Tensor:
         """See :class:`Objective`."""
         clean = crystals.batch(indices)
-        noisy = add_noise(clean, self.noise.draw(clean.n_crystals, rng), rng)
+        noisy = add_noise(clean, torch.as_tensor(self.noise.draw(clean.n_crystals, rng)), rng)
         return score_matching_loss(network, noisy, device)
 
     def validate(
@@ -160,8 +94,7 @@ def score_matching_loss(network: nn.Module, noisy: NoisyBatch, device: torch.dev
     out = network(local, noisy.sigma.to(dtype=torch.float32, device=device))
     out = remove_mean(out.float(), local.owner, local.n_crystals)
     error = (out - noisy.target.to(out)).square().sum(1) / 3
-    total = error.new_zeros(local.n_crystals).index_add(0, local.owner, error)
-    return total / local.sizes.to(total.dtype)
+    return mean_over_atoms(error, local.owner, local.sizes)
 
 
 #: Edges of the validation bands, Å.
@@ -190,8 +123,8 @@ def validate(
     for k, (low, high) in enumerate(pairwise(bands)):
         rng = np.random.default_rng([seed, k])
         values, zeros = [], []
-        for start in range(0, len(crystals), batch_size):
-            clean = crystals.batch(np.arange(start, min(start + batch_size, len(crystals))))
+        for indices in in_batches(len(crystals), batch_size):
+            clean = crystals.batch(indices)
             sigma = torch.as_tensor(
                 np.exp(rng.uniform(np.log(low), np.log(high), clean.n_crystals))
             )

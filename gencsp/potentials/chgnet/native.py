@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
-from numpy.typing import NDArray
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from gencsp.deck import Workers, check
 from gencsp.descriptors import flaws
@@ -27,29 +24,21 @@ from gencsp.minimise import verdicts
 from gencsp.minimise.calculator import Numbers, relax_one
 from gencsp.minimise.crystals import Crystals, Values
 from gencsp.minimise.inflight import relax_in_flight
-from gencsp.minimise.jobs import enter, failed
+from gencsp.minimise.jobs import enter
 from gencsp.minimise.minimisers import MINIMISERS, FireOptions, QuasiNewtonOptions
-from gencsp.minimise.restraints import Restraints, Symmetry
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.minimise.settings import TRUST_REGION, RelaxSettings, TrustRegionSettings
 from gencsp.potentials.base import Evaluation, ModelName
 from gencsp.potentials.chgnet import _native
-from gencsp.potentials.chgnet.weights import CHGNetWeights, load_weights
-
-# In the order of the C++ enumerations.
-_FAILURES = (None, Outcome.BAD_INPUT, Outcome.ISOLATED, Outcome.NOT_FINITE)
-_OUTCOMES = (
-    Outcome.CONVERGED,
-    Outcome.STEP_LIMIT,
-    Outcome.TIME_LIMIT,
-    Outcome.HOPELESS,
-    Outcome.EXPLODED,
-    Outcome.ISOLATED,
-    Outcome.NOT_FINITE,
-    Outcome.BAD_INPUT,
-    Outcome.STOPPED,
-    Outcome.TOO_CLOSE,
+from gencsp.potentials.chgnet.native_arrays import (
+    FAILURES,
+    SiteEvaluation,
+    frame_of,
+    relaxed,
+    stress_of,
+    submit,
 )
+from gencsp.potentials.chgnet.weights import CHGNetWeights, load_weights
 
 #: Atoms in flight for each thread, where a minimiser runs in Python.
 IN_FLIGHT = 64
@@ -147,14 +136,14 @@ class NativeEngine:
         results = []
         for b, atoms in enumerate(structures):
             rows = slice(first[b], first[b + 1])
-            failure = _FAILURES[int(status[b])]
+            failure = FAILURES[int(status[b])]
             evaluation = (
                 Evaluation.failed(failure, len(atoms))
                 if failure is not None
                 else Evaluation(
                     energy=float(energy[b]),
                     forces=forces[rows].copy(),
-                    stress=_stress(virial[b], cells[b]),
+                    stress=stress_of(virial[b], cells[b]),
                     magmoms=moments[rows].copy() if magmoms else None,
                 )
             )
@@ -242,7 +231,7 @@ class NativeEngine:
                     restraints, start = entered
                     start.set_constraint(atoms.constraints)
                     under_way[index] = start
-                    _submit(pool, index, start, restraints)
+                    submit(pool, index, start, restraints)
             if not under_way:
                 return
             taken = pool.take(0.2)  # wakes up now and then, so that Ctrl-C works
@@ -251,8 +240,8 @@ class NativeEngine:
             index, found = taken
             start = under_way.pop(index)
             if on_path is not None:
-                on_path(index, [_frame(start, *frame) for frame in found["path"]])
-            yield _relaxed(index, start, found).made_by(self.model, self.digest)
+                on_path(index, [frame_of(start, *frame) for frame in found["path"]])
+            yield relaxed(index, start, found).made_by(self.model, self.digest)
 
     def _numbers(self, atoms: Atoms) -> Numbers | Outcome:
         """For relaxations by the minimisers in Python."""
@@ -274,27 +263,6 @@ class NativeEngine:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteEvaluation:
-    """An evaluation and more of it.
-
-    Attributes:
-        evaluation: energy and derivatives, or why there are none.
-        energies: of each atom, eV, shape (n,).
-        closest: shortest distance between two nuclei, Å; NaN where there is a failure.
-    """
-
-    evaluation: Evaluation
-    energies: NDArray[np.float64]
-    closest: float
-
-    def checked(self) -> Evaluation:
-        """The evaluation, as failed where atoms are on top of each other."""
-        if self.evaluation.failure is None and verdicts.too_close(self.closest):
-            return Evaluation.failed(Outcome.TOO_CLOSE, len(self.energies))
-        return self.evaluation
-
-
 def _is_open(atoms: Atoms) -> bool:
     return len(atoms) > 0 and not atoms.pbc.all()
 
@@ -306,82 +274,4 @@ def _build(weights: CHGNetWeights, isa: str) -> _native.Model:
         bond_cutoff=weights.bond_cutoff,
         envelope_power=weights.envelope_power,
         isa=isa,
-    )
-
-
-def _stress(virial: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Voigt stress in eV/Å^3 from dE/dstrain in eV."""
-    volume = abs(float(np.linalg.det(cell)))
-    stress: NDArray[np.float64] = full_3x3_to_voigt_6_stress((virial + virial.T) / (2.0 * volume))
-    return stress
-
-
-def _submit(pool: _native.RelaxPool, index: int, atoms: Atoms, restraints: Restraints) -> None:
-    fixed = np.zeros(len(atoms), dtype=np.bool_)
-    fixed[restraints.fixed] = True
-    rotations, images = _operations(atoms, restraints.symmetry)
-    pool.submit(
-        index,
-        atoms.numbers.astype(np.int32),
-        np.ascontiguousarray(atoms.positions, dtype=np.float64),
-        np.ascontiguousarray(atoms.cell.array, dtype=np.float64),
-        [bool(p) for p in atoms.pbc],
-        fixed if fixed.any() else fixed[:0],
-        rotations,
-        images,
-    )
-
-
-def _operations(
-    atoms: Atoms, symmetry: Symmetry | None
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Cartesian rotations (k, 3, 3) and where each atom goes (k, n); empty for no symmetry."""
-    if symmetry is None:
-        return np.zeros((0, 3, 3)), np.zeros((0, len(atoms)), dtype=np.int32)
-    columns = np.array(atoms.cell.array).T
-    cartesian = columns @ symmetry.rotations @ np.linalg.inv(columns)
-    images = np.argsort(symmetry.sources, axis=1).astype(np.int32)
-    return np.ascontiguousarray(cartesian), np.ascontiguousarray(images)
-
-
-def _frame(
-    start: Atoms,
-    energy: float,
-    _fmax: float,
-    positions: NDArray[np.float64],
-    cell: NDArray[np.float64],
-    forces: NDArray[np.float64],
-    virial: NDArray[np.float64],
-) -> Atoms:
-    """The start structure moved to a point of its path, with the numbers there."""
-    atoms: Atoms = start.copy()
-    atoms.set_constraint()
-    atoms.set_cell(cell)
-    atoms.positions = positions
-    atoms.set_constraint(start.constraints)
-    if np.isfinite(energy):
-        atoms.calc = SinglePointCalculator(
-            atoms, energy=energy, forces=forces, stress=_stress(virial, cell)
-        )
-    return atoms
-
-
-def _relaxed(index: int, start: Atoms, found: dict[str, Any]) -> Relaxed:
-    outcome = _OUTCOMES[found["outcome"]]
-    cell = found["cell"]
-    if len(found["positions"]) != len(start):  # the machine had no memory for it
-        return failed(index, start.copy(), Outcome.BAD_INPUT)
-    energy = float(found["energy"])
-    finite = np.isfinite(energy)
-    return Relaxed(
-        index=index,
-        atoms=_frame(
-            start, energy, 0.0, found["positions"], cell, found["forces"], found["virial"]
-        ),
-        energy=energy,
-        enthalpy=float(found["enthalpy"]),
-        fmax=float(found["fmax"]),
-        stress=_stress(found["virial"], cell) if finite else np.full(6, np.nan),
-        steps=int(found["steps"]),
-        outcome=outcome,
     )

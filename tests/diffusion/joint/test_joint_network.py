@@ -21,10 +21,13 @@ from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
 from gencsp.diffusion.networks.joint import Context, JointOutput
 from gencsp.diffusion.networks.waves import half_space
+from gencsp.diffusion.training.checkpoints import load_checkpoint
 from gencsp.diffusion.training.data import CrystalSet
-from gencsp.diffusion.training.joint_objective import JointObjective, LossWeights, atom_volumes
+from gencsp.diffusion.training.joint_objective import JointObjective, atom_volumes
 from gencsp.diffusion.training.labels import as_array, label_crystals
-from gencsp.diffusion.training.trainer import TrainSettings, load_checkpoint, new_state, train
+from gencsp.diffusion.training.settings import LossWeights, TrainSettings
+from gencsp.diffusion.training.state import new_state
+from gencsp.diffusion.training.trainer import train
 from gencsp.errors import RequestError, TrainingDataError, WeightsError
 
 CONFIG = {"channels": 12, "layers": 2, "n_radial": 4}

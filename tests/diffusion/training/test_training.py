@@ -18,20 +18,12 @@ from ase.io import write
 from gencsp.composition import Composition
 from gencsp.diffusion.networks import compile_layers
 from gencsp.diffusion.positions.model import load_score_model, save_score_model
+from gencsp.diffusion.training.checkpoints import load_checkpoint
 from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
-from gencsp.diffusion.training.score_objective import (
-    NoiseLevels,
-    ScoreObjective,
-    add_noise,
-    validate,
-)
-from gencsp.diffusion.training.trainer import (
-    TrainSettings,
-    batch_indices,
-    load_checkpoint,
-    new_state,
-    train,
-)
+from gencsp.diffusion.training.score_objective import ScoreObjective, add_noise, validate
+from gencsp.diffusion.training.settings import NoiseLevels, TrainSettings
+from gencsp.diffusion.training.state import new_state
+from gencsp.diffusion.training.trainer import batch_indices, train
 from gencsp.errors import StructureFileError, TrainingDataError, WeightsError
 
 CONFIG = {"channels": 8, "layers": 2, "n_radial": 4}

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import ase.io
+import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 from typer.testing import CliRunner
 
-from gencsp.cli.train_joint import app
-from gencsp.diffusion.training.trainer import FORMAT, load_checkpoint
-from gencsp.errors import EngineError, GencspError, RequestError, StoreError, WeightsError
+from gencsp.cli.train import app
+from gencsp.diffusion.training.checkpoints import FORMAT, load_checkpoint
+from gencsp.errors import (
+    DeckError,
+    EngineError,
+    GencspError,
+    StoreError,
+    TrainingDataError,
+    WeightsError,
+)
 
 KINDS = ("score", "joint")
 SMALL = ("--channels", "8", "--layers", "1", "--radial", "4", "--batch-size", "2")
@@ -137,6 +149,71 @@ def test_what_a_run_was_begun_with_stays(
     refused(WeightsError, f"begun with {name} = ", kind, folder, "--resume", option, value)
 
 
+def _more(crystals: list[Atoms]) -> list[Atoms]:
+    return [*crystals, bulk("NaCl", "rocksalt", a=5.64)]
+
+
+def _moved(crystals: list[Atoms]) -> list[Atoms]:
+    crystals[2].positions[1, 0] += 1e-3
+    return crystals
+
+
+def _strained(crystals: list[Atoms]) -> list[Atoms]:
+    crystals[1].set_cell(crystals[1].cell * 1.001)
+    return crystals
+
+
+def _other_species(crystals: list[Atoms]) -> list[Atoms]:
+    crystals[0].symbols[0] = "K"
+    return crystals
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("change", [_more, _moved, _strained, _other_species, reversed])
+def test_other_training_data_are_refused(
+    kind: str,
+    change: Callable[[list[Atoms]], Iterable[Atoms]],
+    runs: dict[str, bytes],
+    folder: Path,
+) -> None:
+    """Batches follow from the order of the crystals: a run goes on with the same ones alone."""
+    (folder / "checkpoint.pt").write_bytes(runs[kind])
+    data = folder.parent / "crystals.extxyz"
+    write(data, list(change(list(ase.io.iread(data)))))
+    refused(TrainingDataError, "other crystals", kind, folder, "--resume", "--steps", "2")
+
+
+def test_the_same_training_data_in_another_form_go_on(runs: dict[str, bytes], folder: Path) -> None:
+    """What counts are the crystals, not the name or the compression of their file."""
+    (folder / "checkpoint.pt").write_bytes(runs["score"])
+    data = folder.parent / "crystals.extxyz"
+    packed = folder.parent / "renamed.extxyz.gz"
+    packed.write_bytes(gzip.compress(data.read_bytes()))
+    words = ("--data", str(packed), "--resume", "--steps", "2")
+    assert "after 2 steps" in train("score", folder, *words)
+
+
+def test_properties_that_a_run_was_begun_without_are_refused(
+    runs: dict[str, bytes], folder: Path
+) -> None:
+    (folder / "checkpoint.pt").write_bytes(runs["joint"])
+    refused(WeightsError, "begun with labels = False", "joint", folder, "--resume", "--labels")
+
+
+def test_labels_of_other_crystals_are_computed_anew(folder: Path) -> None:
+    """A run that was stopped before its first checkpoint leaves labels behind."""
+    small = (*SMALL, "--steps", "1", "--labels")
+    train("joint", folder, *small)
+    first = np.load(folder / "labels.npz")["labels"]
+    (folder / "checkpoint.pt").unlink()
+    data = folder.parent / "crystals.extxyz"
+    write(data, list(reversed(list(ase.io.iread(data)))))
+    train("joint", folder, *small)
+    second = np.load(folder / "labels.npz")["labels"]
+    assert not np.array_equal(first, second, equal_nan=True)
+    np.testing.assert_allclose(second, first[::-1])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_said_again_is_as_it_was_begun(
     kind: str, runs: dict[str, bytes], folder: Path
@@ -153,20 +230,20 @@ def test_what_is_not_said_again_is_as_it_was_begun(
 def test_nothing_is_left_of_a_run_that_cannot_begin(kind: str, tmp_path: Path) -> None:
     prepared(tmp_path)
     wrong: tuple[tuple[type[GencspError], tuple[str, ...]], ...] = (
-        (RequestError, ("--steps", "0")),
-        (RequestError, ("--rate", "nan")),
-        (RequestError, ("--cooldown", "2")),
-        (WeightsError, ("--channels", "0")),
-        (RequestError, ("--seed", "-1")),
+        (DeckError, ("--steps", "0")),
+        (DeckError, ("--rate", "nan")),
+        (DeckError, ("--cooldown", "2")),
+        (DeckError, ("--channels", "0")),
+        (DeckError, ("--seed", "-1")),
         (EngineError, ("--device", "nowhere")),
     )
     if kind == "score":
         wrong += (
-            (RequestError, ("--sigma-max", "inf")),
+            (DeckError, ("--sigma-max", "inf")),
             (WeightsError, ("--architecture", "nowhere")),
         )
     else:
-        wrong += ((RequestError, ("--given-share", "2")),)
+        wrong += ((DeckError, ("--given-share", "2")),)
     for error, words in wrong:
         with pytest.raises(error):
             train(kind, tmp_path / "new", *words)

@@ -1,0 +1,119 @@
+"""One session of training, whatever the model: its folder, crystals, training and weights."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+from torch import nn
+
+from gencsp.diffusion.training.checkpoints import check_data, open_run
+from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.inputs import (
+    Crystals,
+    HeldOut,
+    Trained,
+    first,
+    formulas,
+    length_of,
+    make_folder,
+    stream,
+    torch_threads,
+)
+from gencsp.diffusion.training.objective import Objective
+from gencsp.diffusion.training.settings import SESSION, TrainDeck
+from gencsp.diffusion.training.state import TrainState, new_state
+from gencsp.diffusion.training.trainer import TrainingProgress, train
+from gencsp.potentials.chgnet.batched import find_device
+
+D = TypeVar("D", bound=TrainDeck)
+
+
+class Session(ABC, Generic[D]):
+    """The training of one model in one folder; subclasses say what is particular to the model.
+
+    Args:
+        deck: the settings; a run that is resumed is compared with those that were given.
+        folder: for checkpoint, metrics and weights.
+
+    Attributes:
+        kind: of the objective, as checkpoints name it.
+        weights: name of the file of weights.
+        stored: names that settings of the deck have in a checkpoint, where they differ.
+    """
+
+    kind: ClassVar[str]
+    weights: ClassVar[str]
+    stored: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, deck: D, folder: Path) -> None:
+        self.deck = deck
+        self.folder = folder
+
+    @property
+    @abstractmethod
+    def architecture(self) -> str:
+        """Name of the network of a new run."""
+
+    def gather(self, data: Crystals, *, held_out: frozenset[str]) -> CrystalSet:
+        """The crystals in the form that the model is trained on."""
+        return CrystalSet.gather(stream(data), held_out=held_out)
+
+    def label(self, crystals: CrystalSet, data: Crystals, state: TrainState) -> CrystalSet:  # noqa: ARG002
+        """The crystals with the properties that the model is conditioned on."""
+        return crystals
+
+    @abstractmethod
+    def objective(self, crystals: CrystalSet) -> Objective:
+        """What a new run minimises."""
+
+    @abstractmethod
+    def save(
+        self, network: nn.Module, objective: Objective, crystals: CrystalSet, file: Path, notes: str
+    ) -> str:
+        """Write the weights; returns their digest."""
+
+    def run(
+        self,
+        data: Crystals,
+        *,
+        held_out: HeldOut,
+        validation: Crystals | None,
+        report: Callable[[TrainingProgress], None] | None,
+    ) -> Trained:
+        """Begin the run or go on with it, up to its last step, and write the weights."""
+        deck, folder = self.deck, self.folder
+        device = find_device(deck.device)
+        found = open_run(folder, kind=self.kind, resume=deck.resume, given=self._given())
+        if found is None:
+            state, settings = self._new_state(), deck.training
+        else:
+            state, settings, _ = found
+        excluded = formulas(held_out)
+        crystals = self.gather(data, held_out=excluded)
+        judged = None
+        if validation is not None:
+            some = first(validation, deck.validation_size)
+            judged = self.gather(some, held_out=excluded)
+        check_data(state, crystals, folder)
+        make_folder(folder)
+        crystals = self.label(crystals, data, state)
+        objective = self.objective(crystals) if found is None else found[2]
+        with torch_threads(deck.threads):
+            train(
+                state, settings, objective, crystals, judged, folder, device=device, report=report
+            )
+        file = folder / self.weights
+        digest = self.save(state.average, objective, crystals, file, length_of(state))
+        return Trained(file=file, digest=digest, step=state.step)
+
+    def _new_state(self) -> TrainState:
+        return new_state(self.architecture, self.deck.network, self.deck.training)
+
+    def _given(self) -> dict[str, object]:
+        """Settings that were given, by their names in a checkpoint."""
+        names = {"radial": "n_radial", **self.stored}
+        given = self.deck.given.items()
+        return {names.get(name, name): value for name, value in given if name not in SESSION}

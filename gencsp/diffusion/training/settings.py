@@ -1,0 +1,169 @@
+"""Settings of training runs and of what they minimise; importing them loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gencsp.deck import (
+    Count,
+    Deck,
+    Fraction,
+    Natural,
+    NonNegative,
+    Positive,
+    Seed,
+    Share,
+    Workers,
+    check_fields,
+)
+from gencsp.errors import RequestError
+
+#: Share of the crystals whose species are all shown to the joint model (structure prediction).
+GIVEN_SHARE = 0.5
+
+
+class TrainSettings(Deck):
+    """What a training run does, whatever it minimises; part of its checkpoints."""
+
+    steps: Count = Field(description="Optimiser steps at which to end.")
+    batch_size: Count = Field(32, description="Crystals in a batch.")
+    learning_rate: Positive = Field(1e-3, description="Peak learning rate of AdamW.")
+    warmup: Natural = Field(500, description="Steps over which the rate rises linearly to it.")
+    # Constant in between, so that a run can be prolonged from before its cooldown.
+    cooldown: Share = Field(
+        0.25, description="Share of the steps, at the end, over which the rate falls to zero."
+    )
+    ema: Fraction = Field(
+        0.999, description="Decay of the averaged weights, which are validated and written."
+    )
+    clip: Positive = Field(1.0, description="Largest norm of the gradient.")
+    seed: Seed = Field(0, description="Seed of every random choice.")
+    validate_every: Count = Field(2000, description="Steps between validations.")
+    checkpoint_seconds: NonNegative = Field(
+        240.0, description="Longest time between checkpoints, s."
+    )
+    bfloat16: bool = Field(False, description="Run linear layers in bfloat16 (for GPUs).")
+    # A third faster on a CPU after a minute of compilation; results differ by rounding.
+    compiled: bool = Field(False, description="Compile the layers: faster, needs a C++ compiler.")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        up = min(1.0, (step + 1) / max(1, self.warmup))
+        down = min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
+        return self.learning_rate * min(up, down)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseLevels:
+    """How σ is drawn in training.
+
+    CHGGen draws σ uniformly from [σ_min, σ_max]. The levels that matter most are those at which
+    atoms find their sites (0.05 to 1.5 Å), but a uniform draw up to several Å rarely takes them; as
+    in EDM (Karras et al., 2022, Table 1) most draws are therefore log-normal about there, and the
+    rest log-uniform, so that no level is left untrained.
+
+    Attributes:
+        low, high: σ_min and σ_max, Å.
+        centre: median of the log-normal part, Å.
+        width: its standard deviation in ln σ.
+        uniform_share: share of the log-uniform draws.
+    """
+
+    low: Positive = 0.001
+    high: Positive = 5.0
+    centre: Positive = 0.35
+    width: NonNegative = 1.1
+    uniform_share: Share = 0.2
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.low > self.high:
+            raise RequestError(f"high is {self.high} Å: it must be above low, {self.low} Å.")
+
+    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """n noise levels in Å, shape (n,)."""
+        uniform = rng.uniform(np.log(self.low), np.log(self.high), n)
+        normal = rng.normal(np.log(self.centre), self.width, n)
+        pick = rng.random(n) < self.uniform_share
+        levels: NDArray[np.float64] = np.exp(np.where(pick, uniform, normal))
+        return levels.clip(self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossWeights:
+    """λ of eq. 1 and 3, chosen so that gradients of the terms have similar sizes.
+
+    Attributes:
+        frac: of the mean squared error of σ·score of coordinates.
+        lattice: of the mean squared error of the lattice's velocity.
+        species: of the cross-entropy of hidden species.
+        compactness: of the squared error of C, eq. 3; 0 switches the term off.
+    """
+
+    frac: NonNegative = 1.0
+    lattice: NonNegative = 0.5
+    species: NonNegative = 0.3
+    compactness: NonNegative = 2.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+#: Settings of one session, which a checkpoint does not keep.
+SESSION = frozenset({"validation_size", "threads", "device", "resume"})
+
+
+class TrainDeck(TrainSettings):
+    """Settings of ``gencsp train`` that both models have.
+
+    A run that is resumed keeps what it was begun with, except for what is given again. The network,
+    the batch size and the seed cannot change, because the run would be another one.
+    """
+
+    validation_size: Count = Field(256, description="Validation crystals to use, the first ones.")
+    channels: Count = Field(description="Features of an atom.")
+    layers: Count = Field(4, description="Rounds of message passing.")
+    radial: Count = Field(8, description="Radial functions.")
+    threads: Workers = Field(1, description="Torch threads.")
+    device: str = Field("cpu", description="Torch device: cpu, cuda, ...")
+    resume: bool = Field(False, description="Go on from the checkpoint in the folder.")
+
+    @property
+    def network(self) -> dict[str, int]:
+        """Settings of the network, by their names there."""
+        return {"channels": self.channels, "layers": self.layers, "n_radial": self.radial}
+
+    @property
+    def training(self) -> TrainSettings:
+        """What the training loop takes of these settings."""
+        return TrainSettings.make(**self.model_dump(include=set(TrainSettings.model_fields)))
+
+
+class ScoreDeck(TrainDeck):
+    """Settings of ``gencsp train score``."""
+
+    steps: Count = Field(20_000, description="Optimiser steps at which to end.")
+    channels: Count = Field(64, description="Features of an atom.")
+    architecture: str = Field("density", description="Network: density, painn, nequip.")
+    sigma_max: Positive = Field(NoiseLevels().high, description="Highest noise level, Å.")
+
+
+class JointDeck(TrainDeck):
+    """Settings of ``gencsp train joint``."""
+
+    steps: Count = Field(30_000, description="Optimiser steps at which to end.")
+    channels: Count = Field(80, description="Features of an atom.")
+    threads: Workers = Field(1, description="Torch threads, and worker processes for the labels.")
+    labels: bool = Field(
+        True, description="Compute the properties of the crystals, so that targets can be given."
+    )
+    compactness_loss: NonNegative = Field(
+        LossWeights().compactness, description="Weight of the compactness loss; 0 for none."
+    )
+    given_share: Share = Field(
+        GIVEN_SHARE, description="Share of crystals trained with their species given."
+    )

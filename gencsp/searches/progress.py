@@ -1,0 +1,58 @@
+"""What a search and a cycle report after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gencsp.provenance import Stage
+from gencsp.searches.trial import TrialResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProgress:
+    """How far a search is, after each trial.
+
+    Attributes:
+        done: trials finished and reported to the strategy, in all sessions.
+        total: the budget.
+        relaxed: relaxations among them.
+        new: different crystals.
+        records: new minima, see :class:`~gencsp.searches.trial.TrialResult`.
+        best: decomposition energy of the lowest structure, eV/atom; ``None`` while there is none.
+        best_id: its id.
+        failures: what failed, by reason.
+        per_minute: trials finished per minute of this session, see
+            :attr:`gencsp.searches.loop.Search.elapsed`.
+        result: of the last trial; ``None`` in the first step, before any trial of this session.
+    """
+
+    done: int
+    total: int
+    relaxed: int
+    new: int
+    records: int
+    best: float | None
+    best_id: str
+    failures: Mapping[str, int]
+    per_minute: float
+    result: TrialResult | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleProgress:
+    """How far the cycle is, after each task.
+
+    Attributes:
+        stage: what the task made.
+        done: tasks of the stage that are finished; those of an earlier, interrupted run count.
+        total: tasks of the stage.
+        structures: structures that the stage has made so far.
+        failures: structures of the stage that failed, by reason.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    structures: int
+    failures: Mapping[str, int]

@@ -1,0 +1,110 @@
+"""``gencsp train score`` from data on disk to weights that load, stopped and resumed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from ase.build import bulk
+from ase.io import write
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from gencsp.cli.train import LATE, app
+from gencsp.diffusion.positions.model import load_score_model
+from gencsp.diffusion.training.settings import JointDeck, ScoreDeck, TrainDeck
+from gencsp.errors import StoreError, TrainingDataError
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    data = tmp_path / "crystals.extxyz"
+    write(data, [bulk("NaCl", "rocksalt", a=5.64), bulk("MgO", "rocksalt", a=4.21)] * 2)
+    held_out = tmp_path / "held_out.txt"
+    held_out.write_text("CaO\n")
+    small = ["--channels", "8", "--layers", "2", "--radial", "4", "--batch-size", "2"]
+    return [
+        *("score", "--data", str(data), "--validation", str(data), "--held-out", str(held_out)),
+        *("--out", str(tmp_path / "run"), "--validate-every", "2", *small),
+    ]
+
+
+def test_a_run_resumes_and_its_weights_load(arguments: list[str], tmp_path: Path) -> None:
+    runner = CliRunner()
+    first = runner.invoke(app, [*arguments, "--steps", "2"], catch_exceptions=False)
+    assert first.exit_code == 0
+    second = runner.invoke(app, [*arguments, "--steps", "4", "--resume"], catch_exceptions=False)
+    assert "after 4 steps" in second.stdout
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert [row["step"] for row in rows] == [2, 4]
+    assert load_score_model(tmp_path / "run" / "score.safetensors").digest in second.stdout
+
+
+def test_a_folder_with_another_run_is_left_alone(arguments: list[str], tmp_path: Path) -> None:
+    CliRunner().invoke(app, [*arguments, "--steps", "1"], catch_exceptions=False)
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    with pytest.raises(StoreError, match="--resume"):
+        CliRunner().invoke(app, [*arguments, "--steps", "1"], catch_exceptions=False)
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
+
+
+def test_held_out_formulas_end_the_command_before_anything_is_written(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "held_out.txt").write_text("MgO\n")
+    with pytest.raises(TrainingDataError, match="MgO"):
+        CliRunner().invoke(app, [*arguments, "--steps", "1"], catch_exceptions=False)
+    assert not (tmp_path / "run").exists()
+
+
+DECKS: dict[str, type[TrainDeck]] = {"score": ScoreDeck, "joint": JointDeck}
+#: A value of every field that is not its default, as text of the command line.
+GIVEN = {
+    "steps": "7", "batch_size": "3", "learning_rate": "0.01", "warmup": "4", "cooldown": "0.5",
+    "ema": "0.9", "clip": "2", "seed": "5", "validate_every": "6", "checkpoint_seconds": "1",
+    "bfloat16": None, "compiled": None, "validation_size": "9", "channels": "16", "layers": "3",
+    "radial": "5", "threads": "2", "device": "meta", "resume": None, "architecture": "painn",
+    "sigma_max": "3", "labels": None, "compactness_loss": "1", "given_share": "0.25",
+}  # fmt: skip
+
+
+def test_commands_that_are_imported_late_have_the_help_of_the_list() -> None:
+    group: Any = get_command(app)
+    assert set(LATE) == set(group.commands) == set(DECKS)
+    for name, (_, line) in LATE.items():
+        assert (group.whole(name).help or "").splitlines()[0] == line
+
+
+@pytest.mark.parametrize("kind", DECKS)
+def test_every_setting_is_an_option_and_reaches_the_call(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is given reaches it, so that a run that is resumed keeps the rest."""
+    seen: list[dict[str, Any]] = []
+
+    def call(*_: object, **settings: Any) -> NoReturn:
+        seen.append(settings)
+        raise KeyboardInterrupt
+
+    module = importlib.import_module(f"gencsp.diffusion.training.{kind}")
+    monkeypatch.setattr(module, f"train_{kind}", call)
+    words = [kind, "--data", "a", "--out", str(tmp_path), "--held-out", "b"]
+    defaults = DECKS[kind].make()
+    for name in DECKS[kind].model_fields:
+        option = f"--{name.replace('_', '-')}"
+        if getattr(defaults, name) is True:
+            option = f"--no-{name}"
+        CliRunner().invoke(app, [*words, option, *filter(None, [GIVEN[name]])])
+        settings = seen.pop()
+        assert settings["held_out"] == Path("b")
+        given = {key: settings[key] for key in DECKS[kind].model_fields.keys() & settings.keys()}
+        assert set(given) == {name}
+        assert given[name] == getattr(DECKS[kind].make(**{name: given[name]}), name)
+        assert given[name] != getattr(defaults, name)
+    (tmp_path / "deck.toml").write_text("steps = 3\nchannels = 8\n")
+    CliRunner().invoke(app, [*words, "--deck", str(tmp_path / "deck.toml"), "--channels", "9"])
+    settings = seen.pop()
+    assert (settings["steps"], settings["channels"]) == (3, 9)

@@ -1,0 +1,139 @@
+"""``train_score`` and ``train_joint`` as calls on real crystals: from structures to weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
+
+import gencsp
+from gencsp.descriptors.compactness import compactness
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.joint.model import load_joint_model
+from gencsp.diffusion.positions.model import load_score_model
+from gencsp.diffusion.training.checkpoints import load_checkpoint
+from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.inputs import Trained
+from gencsp.diffusion.training.trainer import TrainingProgress
+from gencsp.errors import DeckError, TrainingDataError
+
+SMALL: dict[str, Any] = {"channels": 8, "layers": 1, "radial": 4, "batch_size": 2, "warmup": 2}
+CALLS = {"score": gencsp.train_score, "joint": gencsp.train_joint}
+#: eV/atom above the hull, of the first crystals.
+E_HULL = (0.0, 0.05)
+
+
+def crystals() -> list[Atoms]:
+    found = [
+        bulk("NaCl", "rocksalt", a=5.64),
+        bulk("MgO", "rocksalt", a=4.21),
+        bulk("ZnS", "zincblende", a=5.41),
+        bulk("CaF2", "fluorite", a=5.46),
+    ]
+    for atoms, energy in zip(found, E_HULL, strict=False):
+        atoms.info["energy_above_hull"] = energy
+    return found
+
+
+def stream() -> Iterator[Atoms]:
+    yield from crystals()
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_stopped_and_resumed_gives_the_weights_of_an_uninterrupted_run(
+    kind: str, tmp_path: Path
+) -> None:
+    """From structures in a list, from an iterator that can be read once, and from a file."""
+    call: Callable[..., Trained] = CALLS[kind]
+    file = tmp_path / "crystals.extxyz"
+    write(file, crystals())
+    steps = {**SMALL, "cooldown": 0.0}
+    whole = call(crystals(), tmp_path / "whole", held_out=["CaO"], **steps, steps=4)
+    first = call(stream(), tmp_path / "parts", held_out=["CaO"], **steps, steps=2)
+    assert (whole.step, first.step) == (4, 2)
+    assert whole.digest != first.digest
+    parts = call(file, tmp_path / "parts", held_out=["CaO"], steps=4, resume=True)
+    assert (parts.digest, parts.step) == (whole.digest, 4)
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_reports_and_validation(kind: str, tmp_path: Path) -> None:
+    seen: list[TrainingProgress] = []
+    CALLS[kind](
+        crystals(), tmp_path / "run", held_out=(), validation=crystals(), validation_size=2,
+        validate_every=2, steps=3, report=seen.append, **SMALL,
+    )  # fmt: skip
+    assert [(one.step, one.steps) for one in seen] == [(1, 3), (2, 3), (3, 3)]
+    assert [one.validation is not None for one in seen] == [False, True, True]
+    # The losses are those of the averaged weights on the first two crystals alone.
+    state, _, objective = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
+    judged = CrystalSet.gather(iter(crystals()[:2]), held_out=frozenset())
+    if kind == "joint":
+        judged = judged.reduced()
+    last = objective.validate(state.average, judged, device=torch.device("cpu"))
+    assert seen[-1].validation == pytest.approx(last)
+
+
+def test_the_score_model_that_is_written_is_the_one_trained(tmp_path: Path) -> None:
+    trained = gencsp.train_score(
+        crystals(), tmp_path / "run", held_out=(), steps=3, sigma_max=2.0, **SMALL
+    )
+    model = load_score_model(trained.file)
+    assert (trained.file.name, trained.digest) == ("score.safetensors", model.digest)
+    assert model.sigma_max == 2.0
+    average = load_checkpoint(tmp_path / "run" / "checkpoint.pt")[0].average
+    batch = CrystalBatch.from_atoms(crystals())
+    sigma = torch.tensor([0.05, 0.2, 0.7, 1.5]).double()
+    single = batch.to(dtype=torch.float32, device=torch.device("cpu"))
+    with torch.no_grad():
+        raw = average(single, sigma.float()).double()
+    score = model.score(batch, sigma)
+    for k in range(4):
+        atoms = batch.owner == k
+        expected = (raw[atoms] - raw[atoms].mean(0)) / sigma[k]
+        torch.testing.assert_close(score[atoms], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_joint_model_knows_the_properties_of_its_crystals(tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    trained = gencsp.train_joint(
+        crystals(), tmp_path / "run", held_out=(), steps=2,
+        on_label=lambda k, n: done.append((k, n)), **SMALL,
+    )  # fmt: skip
+    assert done == [(k, 4) for k in range(1, 5)]
+    labels = np.load(tmp_path / "run" / "labels.npz")["labels"]
+    np.testing.assert_allclose(labels[:, 0], [compactness(atoms) for atoms in crystals()])
+    np.testing.assert_array_equal(labels[:, 2], [*E_HULL, np.nan, np.nan])
+    model = load_joint_model(trained.file)
+    assert (trained.file.name, trained.digest) == ("pigen.safetensors", model.digest)
+    assert dict(model.sizes.counts) == {2: 3, 3: 1}
+    np.testing.assert_allclose(model.objective.properties.mean, np.nanmean(labels, axis=0))
+
+
+def test_without_labels_the_joint_model_has_no_targets(tmp_path: Path) -> None:
+    gencsp.train_joint(crystals(), tmp_path / "run", held_out=(), steps=1, labels=False, **SMALL)
+    assert not (tmp_path / "run" / "labels.npz").exists()
+    # A run that is resumed stays without them, though they are computed unless one says no.
+    gencsp.train_joint(crystals(), tmp_path / "run", held_out=(), steps=2, resume=True)
+    assert not (tmp_path / "run" / "labels.npz").exists()
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_what_is_refused_leaves_nothing(kind: str, tmp_path: Path) -> None:
+    call = CALLS[kind]
+    with pytest.raises(TrainingDataError, match=r"MgO.*held-out"):
+        call(crystals(), tmp_path / "run", held_out=["O2Mg2"], steps=1)
+    with pytest.raises(TrainingDataError, match=r"MgO.*held-out"):
+        call(crystals()[:1], tmp_path / "run", held_out=["MgO"], validation=crystals(), steps=1)
+    with pytest.raises(DeckError, match="unknown key 'chanels'"):
+        call(crystals(), tmp_path / "run", held_out=(), chanels=8)
+    with pytest.raises(DeckError, match="'steps' is 0"):
+        call(crystals(), tmp_path / "run", held_out=(), steps=0)
+    assert list(tmp_path.iterdir()) == []
