@@ -16,71 +16,16 @@ import ase.db
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_crystals import MANIFEST, crystal, same
 
 from gencsp.composition import Composition
 from gencsp.errors import StoreError
-from gencsp.provenance import Provenance, Stage
+from gencsp.provenance import Provenance
 from gencsp.searches.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
-from gencsp.store.base import Manifest
 from gencsp.store.disk import read_manifest
-
-MANIFEST: Manifest = {
-    "formula": "Li5Si2",
-    "seed": 3,
-    "guests": ["Li"],
-    "pressure": 0.0,
-    "hull": None,
-}
-
-
-def crystal(seed: int, **info: str | int | float | bool) -> Atoms:
-    """A random structure with energy, forces, stress, provenance and a constraint."""
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 6))
-    atoms = Atoms(
-        numbers=rng.integers(1, 84, n),
-        positions=rng.normal(size=(n, 3)),
-        cell=rng.normal(size=(3, 3)) * 4,
-        pbc=True,
-    )
-    atoms.calc = SinglePointCalculator(
-        atoms,
-        energy=float(rng.normal()),
-        forces=rng.normal(size=(n, 3)),
-        stress=rng.normal(size=6),
-    )
-    atoms.set_constraint(FixAtoms([0]))
-    Provenance(
-        structure_id=f"r{seed}", proposer="fake", stage=Stage.RELAXED, model="123456789012"
-    ).write(atoms)
-    atoms.info.update(info)
-    return atoms
-
-
-def same(one: Atoms, other: Atoms) -> bool:
-    return (
-        np.array_equal(one.numbers, other.numbers)
-        and np.array_equal(one.positions, other.positions)
-        and np.array_equal(one.cell.array, other.cell.array)
-        and np.array_equal(one.pbc, other.pbc)
-        and one.info == other.info
-        and [type(v) for v in one.info.values()] == [type(v) for v in other.info.values()]
-        and (one.calc is None) == (other.calc is None)
-        and (
-            one.calc is None
-            or (
-                one.calc.results.keys() == other.calc.results.keys()
-                and all(
-                    np.array_equal(v, other.calc.results[k]) for k, v in one.calc.results.items()
-                )
-            )
-        )
-    )
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -308,7 +253,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 WRITER = """
 import sys
 sys.path[:0] = {path!r}
-from test_stores import MANIFEST, crystal
+from stored_crystals import MANIFEST, crystal
 from gencsp.store import DiskStore, Finished
 store = DiskStore({folder!r}, MANIFEST)
 print("open", flush=True)
@@ -319,7 +264,7 @@ for i in range(10_000):
 
 def test_killed_writer_leaves_whole_tasks(tmp_path: Path) -> None:
     """Killed with SIGKILL at several moments, some of them within a transaction."""
-    script = WRITER.format(path=[str(Path(__file__).parent)], folder=str(tmp_path))
+    script = WRITER.format(path=[str(Path(__file__).parents[1])], folder=str(tmp_path))
     finished: list[str] = []
     for delay in (0.0, 0.05, 0.111, 0.2):
         writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
