@@ -136,8 +136,12 @@ class DiskStore:
         """The connection of this store, which stays open: opening costs as much as a short task."""
         if self._db.connection is None:
             connection = sqlite3.connect(self.path, timeout=20, check_same_thread=False)
-            # As safe as making and removing the journal each time, for fewer calls.
-            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            # A viewer may have left the database in the mode "wal", in which it may stay: leaving
+            # that mode needs the database for oneself.
+            if mode != "wal":
+                # As safe as making and removing the journal each time, for fewer calls.
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
             self._db.connection = connection
         found: sqlite3.Connection = self._db.connection
         return found
