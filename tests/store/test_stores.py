@@ -289,7 +289,7 @@ def test_a_database_that_is_taken_away_under_the_run(
             "load": store.load,
         }
         for _ in range(2):
-            with pytest.raises(StoreError, match="deleted or replaced .* repeat the same command"):
+            with pytest.raises(StoreError, match=r"deleted or replaced .* repeat the same command"):
                 calls[use]()
     with DiskStore(tmp_path / "run", MANIFEST) as again:
         again.finish_all({"a": kept, "b": kept})
@@ -319,7 +319,7 @@ def test_a_database_that_somebody_writes_to(
         monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0}))
         with DiskStore(tmp_path, MANIFEST) as store:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreError, match="another program is writing .* close it"):
+            with pytest.raises(StoreError, match=r"another program is writing .* close it"):
                 store.finish("a", Finished())
             other.execute("ROLLBACK")
             store.finish("a", Finished())
