@@ -17,7 +17,9 @@ NAMED = 20
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="DIR")],
+    place: Annotated[
+        Path, typer.Argument(help="Folder of the run, or its database.", metavar="DIR")
+    ],
     recover: Annotated[
         Path | None,
         typer.Option(help="Write what is whole to this new folder, to go on with.", metavar="NEW"),
@@ -29,10 +31,10 @@ def check(
     """
     from gencsp.store.recovery import check_run
 
-    found = check_run(folder)
+    found = check_run(place)
     _print(found)
     if recover is not None:
-        _recover(found, folder, recover)
+        _recover(found, recover)
     if not found.is_whole:
         raise typer.Exit(FAILED)
 
@@ -47,13 +49,13 @@ def _print(found: RunCheck) -> None:
         say(f"damaged: {fault}")
 
 
-def _recover(found: RunCheck, folder: Path, new: Path) -> None:
+def _recover(found: RunCheck, new: Path) -> None:
     from gencsp.runs.settings import move_deck
     from gencsp.store.recovery import recover
 
     tasks = recover(found, new)
     say(f"wrote {tasks} tasks to {new}")
-    if move_deck(folder, new):
+    if move_deck(found.path.parent, new):
         say(f"go on with: gencsp resume {new}")
     else:
         say(f"go on with the command of the run and --out {new}")

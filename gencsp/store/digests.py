@@ -289,8 +289,8 @@ def _checked_entries(connection: sqlite3.Connection, path: Path) -> list[TaskEnt
 def damage(path: Path, what: str) -> DamageError:
     """The error to raise where a database is damaged."""
     return DamageError(
-        f"{path} is damaged ({what}): 'gencsp check {path.parent}' says which tasks are whole, and "
-        f"with --recover NEW saves them."
+        f"{path} is damaged ({what}): 'gencsp check {path}' says which tasks are whole, and with "
+        f"--recover NEW saves them."
     )
 
 

@@ -61,19 +61,19 @@ class RunCheck:
         return sum(entry.count for entry in self.whole.values())
 
 
-def check_run(folder: Path) -> RunCheck:
+def check_run(place: Path) -> RunCheck:
     """Read the database of a run as far as it can be read, and compare it with its digests.
 
     Args:
-        folder: of the run.
+        place: the folder of the run, or its database.
 
     Raises:
         StoreError: there is no run, or nothing of it can be read.
     """
-    path = folder / DATABASE
+    path = place if place.is_file() else place / DATABASE
     if not path.exists():
-        raise StoreError(f"there is no {DATABASE} in {folder}: name the folder of a run.")
-    with storage_errors(folder), closing(open_for_reading(path)) as connection:
+        raise StoreError(f"there is no {DATABASE} in {place}: name the folder of a run.")
+    with storage_errors(path.parent), closing(open_for_reading(path)) as connection:
         try:
             if not is_run(connection):
                 raise StoreError(f"{path} is not a run of gencsp, or nothing of it can be read.")

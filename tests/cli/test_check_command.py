@@ -71,7 +71,7 @@ def test_what_is_whole_is_saved_and_goes_on_to_the_same_end() -> None:
         assert refused.exit_code == 1
         (sentence,) = refused.stderr.strip().splitlines()
         assert f"gencsp: {RUN}/run.db is damaged (the structures of task" in sentence
-        assert f"'gencsp check {RUN}' says which tasks are whole" in sentence
+        assert f"'gencsp check {RUN}/run.db' says which tasks are whole" in sentence
     found = RUNNER.invoke(app, ["check", str(RUN), "--recover", "saved"])
     assert found.exit_code == 1
     assert found.stdout.count("damaged: task") == 1

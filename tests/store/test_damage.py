@@ -152,7 +152,7 @@ def test_a_task_that_is_lost_as_a_whole_is_missed(
     check = check_run(copy)
     assert check.faults == ("1 finished tasks are missing",)
     assert (len(check.whole), check.damaged) == (23, {})
-    with pytest.raises(StoreError, match=r"run.db is damaged .* 'gencsp check .*copy'"):
+    with pytest.raises(StoreError, match=r"run.db is damaged .* 'gencsp check .*copy/run.db'"):
         DiskStore(copy, CYCLE)
 
 
