@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from gencsp.runs.status import CycleStatus, run_status
 from gencsp.store import DiskStore, Finished
 from gencsp.store.recovery import check_run, recover
 
-#: Damaged copies of each kind; ``benchmarks/damaged_runs.py`` tries more of them.
-COPIES = 3
+#: Damaged copies of each kind; more of them with GENCSP_DAMAGED_COPIES=30 in the environment.
+COPIES = int(os.environ.get("GENCSP_DAMAGED_COPIES", "3"))
 CYCLE = {**MANIFEST, "kind": "cycle", "composition": "Li5Si2"}
 Results = dict[str, Finished]
 
