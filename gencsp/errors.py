@@ -43,6 +43,10 @@ class StoreError(GencspError, RuntimeError):
     """A run folder that holds another run, cannot be written, or has no space left."""
 
 
+class DamageError(StoreError):
+    """A run whose database does not hold what was written to it."""
+
+
 class DeckError(GencspError, ValueError):
     """A deck, or the options of a plug-in: an unknown key, a missing one, a value out of range."""
 

@@ -45,6 +45,11 @@ def storage_errors(folder: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if "full" in str(error):
             raise _no_space(folder) from error
+        if "locked" in str(error):
+            raise StoreError(
+                f"another program is writing to the database in {folder}: close it, and repeat the "
+                f"same command to go on."
+            ) from error
         raise StoreError(
             f"the database in {folder} cannot be used ({error}): choose another folder with --out."
         ) from error

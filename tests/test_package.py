@@ -79,6 +79,7 @@ LAYERS = (
     {"runs", "testing"},
     {"api"},
     {"cli"},
+    {"__main__"},
 )
 #: Modules at the root of the package; everything else lives in a package.
 LOOSE = 10

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from gencsp import __version__
+from gencsp.cli.check import check
 from gencsp.cli.console import Commands, say
 from gencsp.cli.dedup import dedup
 from gencsp.cli.dft import dft
@@ -90,7 +91,7 @@ def _stand_in() -> None:
 
 for _name, (_, _help) in LATE.items():
     app.command(_name, help=_help)(_stand_in)
-for _command in (relax, refine, hull, dedup, export, info):
+for _command in (relax, refine, hull, dedup, export, check, info):
     app.command()(_command)
 app.command("filter")(filter_pools)
 app.command("import")(import_results)

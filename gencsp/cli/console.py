@@ -64,6 +64,10 @@ class Commands(TyperGroup):
             complain(str(error))
             # Errors of input are ValueErrors as well.
             raise typer.Exit(BAD_INPUT if isinstance(error, ValueError) else FAILED) from error
+        except KeyboardInterrupt:
+            # Of a command that has nothing to say about how to go on.
+            complain("stopped.")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def complain(sentence: str) -> None:

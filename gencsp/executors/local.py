@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from gencsp.deck import Workers, check
+from gencsp.errors import ExecutorError
+from gencsp.executors.waiting import WaitedFor, wait_for_end
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +33,13 @@ T = TypeVar("T")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: Workers that may die over one task before it is given up.
 DEATHS = 3
+
+#: Signals that ask the program to end. They are for the thread that waits for the results.
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+#: Begins the names of workers, by which a worker knows itself before it has begun to work.
+_NAME = "gencsp worker"
+#: Exit status of a worker that ran the script of its parent again, for lack of a guard.
+_NO_GUARD = 79
 
 
 class WorkerLost(BrokenExecutor):
@@ -78,10 +88,14 @@ class LocalProcesses(Executor):
 
     Args:
         workers: how many processes.
+
+    Raises:
+        ExecutorError: workers could not read the script that is running.
     """
 
     def __init__(self, workers: int) -> None:
         check("workers", workers, Workers)
+        _require_guard()
         self._context = multiprocessing.get_context("spawn")
         # The workers read from this pipe; nothing is ever sent. It closes when the caller says
         # so or dies, however it dies, and the workers see that.
@@ -90,6 +104,7 @@ class LocalProcesses(Executor):
         self._lock = threading.Lock()
         self._ended = False
         self._abandoned = False
+        self._unusable: ExecutorError | None = None
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
@@ -100,7 +115,7 @@ class LocalProcesses(Executor):
         with self._lock:
             if self._ended:
                 raise RuntimeError("the pool has ended: open another one.")
-            future: Future[T] = Future()
+            future = WaitedFor[T]()
             self._calls.put(_Call(future, (fn, args, kwargs)))
         return future
 
@@ -115,7 +130,7 @@ class LocalProcesses(Executor):
                     self._calls.put(None)
         if wait:
             for thread in self._threads:
-                thread.join()
+                wait_for_end(thread)
             self._let_go()
 
     def abandon(self) -> None:
@@ -150,6 +165,8 @@ class LocalProcesses(Executor):
 
     def _serve(self) -> None:
         """What each thread does: pass calls to its worker, one at a time."""
+        # Workers begin with these signals held back, as their thread has them.
+        _hold_back(signal.SIG_BLOCK)
         worker: _Worker | None = None
         while (item := self._calls.get()) is not None:
             if not item.future.set_running_or_notify_cancel():
@@ -177,6 +194,8 @@ class LocalProcesses(Executor):
         except Exception as error:  # noqa: BLE001 - what cannot be sent is reported to the caller
             return worker, False, error
         for _ in range(DEATHS):
+            if self._unusable is not None:
+                return worker, False, self._unusable
             if worker is None or not worker.process.is_alive():
                 worker = self._start()
             try:
@@ -187,21 +206,57 @@ class LocalProcesses(Executor):
                 # Also one that lives on without its pipe.
                 worker.process.kill()
                 worker.process.join()
+                if worker.process.exitcode == _NO_GUARD:
+                    self._unusable = ExecutorError(_GUARD)
                 if self._abandoned:
                     break
                 continue
             succeeded, outcome = ForkingPickler.loads(reply)
             return worker, succeeded, outcome
-        return None, False, WorkerLost(f"{DEATHS} workers died over a task.")
+        lost = WorkerLost(f"{DEATHS} workers died over a task.")
+        return None, False, self._unusable or lost
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._watched))
+        process = self._context.Process(target=_work, args=(theirs, self._watched), name=_NAME)
         # Starting is not made for several threads at once.
         with self._lock:
             process.start()
         theirs.close()
         return _Worker(process, ours)
+
+
+_GUARD = (
+    "this script starts workers, and each worker reads the script again: put what it does under "
+    "the line 'if __name__ == \"__main__\":', or use one worker."
+)
+
+
+def _require_guard() -> None:
+    """End this process if it is a worker that runs the script of its parent instead of working.
+
+    The parent says what to do; a message from each of its workers would say it many times.
+
+    Raises:
+        ExecutorError: there is no script that workers could read.
+    """
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    if getattr(main, "__spec__", None) is None and script and not Path(script).exists():
+        raise ExecutorError(
+            f"workers read the script again, and {script} is no file: save the script in a file, "
+            f"or use one worker."
+        )
+    process = multiprocessing.current_process()
+    # As multiprocessing itself finds out that it is about to start processes without end.
+    if process.name == _NAME and getattr(process, "_inheriting", False):
+        os._exit(_NO_GUARD)
+
+
+def _hold_back(how: int) -> None:
+    """Hold signals back from this thread, or let them through, where the system can."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(how, _ENDING)
 
 
 def one_thread() -> None:
@@ -222,6 +277,7 @@ def _work(pipe: Connection, lifeline: Connection) -> None:
     one_thread()
     # Ctrl-C reaches the whole process group: the parent decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _hold_back(signal.SIG_UNBLOCK)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     while True:
         try:

@@ -22,9 +22,10 @@ import ase.io
 from ase import Atoms
 from ase.io.formats import filetype
 
-from gencsp.errors import StructureFileError
+from gencsp.errors import StoreError, StructureFileError
 from gencsp.io.structures import READING_ERRORS, check_crystal, read_structures
 from gencsp.store.base import writable
+from gencsp.store.digests import check_database
 from gencsp.store.disk import DATABASE, read_row
 
 
@@ -164,6 +165,11 @@ def _frames(file: TextIO, name: str) -> Iterator[PoolMember]:
 
 
 def _rows(path: Path) -> Iterator[PoolMember]:
+    try:
+        check_database(path)
+    except StoreError as error:
+        yield Unreadable(str(path), str(error))
+        return
     for row in ase.db.connect(path, type="db").select(sort="id"):
         own = f"{path}:{row.id}"
         try:

@@ -29,6 +29,7 @@ from gencsp.records import (
 )
 from gencsp.similarity.matching import as_structure
 from gencsp.store.base import writable
+from gencsp.store.digests import check_database
 from gencsp.store.disk import DATABASE, read_row
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
@@ -193,6 +194,7 @@ def _read_one(path: Path) -> list[Atoms]:
 
 def _parse(path: Path) -> list[Atoms]:
     if path.suffix == ".db":
+        check_database(path)
         return [read_row(row) for row in ase.db.connect(path, type="db").select(sort="id")]
     if path.suffix == ".gz":
         # ASE seeks in the compressed stream, which takes quadratic time.

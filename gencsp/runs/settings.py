@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from ase.cell import Cell
 
@@ -24,6 +27,8 @@ from gencsp.searches.stop import StopRules
 
 #: The deck of a run, in its folder.
 DECK = "search.json"
+#: Key of its checksum in it, which finds damage and changes by hand.
+CHECKSUM = "sha256"
 
 #: The volume of a fixed cell may differ from the predicted one by this factor.
 CROWDING = 1.35
@@ -81,9 +86,28 @@ def save_deck(deck: SearchDeck, where: Path) -> None:
     whole = {key: file.absolute() for key, file in files.items() if isinstance(file, Path)}
     seeds = tuple(one if isinstance(one, Carried) else _absolute(one) for one in deck.seeds)
     kept = deck.model_copy(update={**whole, "seeds": seeds, "out": None})
+    settings = json.loads(kept.model_dump_json())
+    _write_deck({**settings, CHECKSUM: _checksum(settings)}, where)
+
+
+def move_deck(where: Path, new: Path) -> bool:
+    """Copy the deck of the run in a folder to another one; whether there is one that is whole.
+
+    Raises:
+        StoreError: it cannot be written, or there is no space left.
+    """
+    try:
+        settings = _read_deck(where)
+    except DeckError:
+        return False
+    _write_deck({**settings, CHECKSUM: _checksum(settings)}, new)
+    return True
+
+
+def _write_deck(kept: Mapping[str, Any], where: Path) -> None:
     with storage_errors(where):
         aside = where / f"{DECK}.new"
-        aside.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        aside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         aside.replace(where / DECK)
 
 
@@ -97,12 +121,27 @@ def saved_deck(where: Path, **changes: object) -> SearchDeck:
     Raises:
         DeckError: there is no search in the folder, or a change is out of range.
     """
-    try:
-        settings = json.loads((where / DECK).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DeckError(f"{where} holds no search to go on with.") from error
+    settings = _read_deck(where)
     new = {key: value for key, value in changes.items() if value is not None}
     return SearchDeck.make(**{**settings, **new, "out": where})
+
+
+def _read_deck(where: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads((where / DECK).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DeckError(f"{where} holds no search to go on with.") from error
+    if not isinstance(kept, dict) or kept.pop(CHECKSUM, None) != _checksum(kept):
+        raise DeckError(
+            f"{where / DECK} was changed since the run wrote it, or is damaged: repeat the command "
+            f"of the run, with what is to be changed as its options."
+        )
+    return kept
+
+
+def _checksum(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of the settings of a deck."""
+    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _absolute(given: Named) -> Named:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ase.db
-
 from gencsp.errors import StoreError
-from gencsp.files import storage_errors
 from gencsp.provenance import Stage
 from gencsp.runs.settings import saved_deck
+from gencsp.store.digests import read_summary
 from gencsp.store.disk import DATABASE, read_manifest
 
 
@@ -100,26 +96,17 @@ def run_status(folder: Path) -> SearchStatus | CycleStatus:
 
 def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
     """What all runs have in common, and the number of structures at each stage."""
-    path = folder / DATABASE
-    finished: Counter[str] = Counter()
+    entries, structures = read_summary(folder / DATABASE)
     failures: Counter[str] = Counter()
-    with storage_errors(folder):
-        with closing(sqlite3.connect(path, timeout=20)) as connection:
-            tasks = connection.execute("SELECT task, failures FROM gencsp_tasks").fetchall()
-            stages = connection.execute(
-                "SELECT value, COUNT(*) FROM text_key_values WHERE key = 'stage' GROUP BY value"
-            ).fetchall()
-        rows = ase.db.connect(path, type="db", use_lock_file=False).select(
-            "decomposition_energy", outcome="converged", sort="decomposition_energy", limit=1
-        )
-        best = next(iter(rows), None)
-    for task, counted in tasks:
-        finished[task.partition("-")[0]] += 1
-        failures.update(json.loads(counted))
+    for entry in entries:
+        failures.update(json.loads(entry.failures))
+    judged = [one for one in structures if one.get("outcome") == "converged"]
+    judged = [one for one in judged if "decomposition_energy" in one]
+    best = min(judged, key=lambda one: float(one["decomposition_energy"]), default={})
     return {
-        "finished": finished,
-        "best": float("nan") if best is None else float(best.decomposition_energy),
-        "best_id": "" if best is None else str(best.structure_id),
-        "space_group": "" if best is None else str(best.space_group),
+        "finished": Counter(entry.task.partition("-")[0] for entry in entries),
+        "best": float(best.get("decomposition_energy", "nan")),
+        "best_id": str(best.get("structure_id", "")),
+        "space_group": str(best.get("space_group", "")),
         "failures": failures,
-    }, Counter(dict(stages))
+    }, Counter(str(one["stage"]) for one in structures if "stage" in one)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from ase import Atoms
 from gencsp import records
 from gencsp.deck import check
 from gencsp.executors.lost import lost_errors
+from gencsp.executors.waiting import wait_for_one
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
 from gencsp.provenance import Stage
@@ -191,7 +192,7 @@ class Cycle:
     def _finish_one(self, now: _StageRun) -> None:
         """Wait for a task of the stage and store its result; only then is it finished."""
         futures = {task: f for task, f in self._under_way.items() if task in now.calls}
-        done, _ = wait(futures.values(), return_when=FIRST_COMPLETED)
+        done = wait_for_one(futures.values())
         task, future = next((t, f) for t, f in futures.items() if f in done)
         if _has_failed(future):
             # All of them at once: a broken executor has lost all its running tasks.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future
-from concurrent.futures import wait as wait_for_any
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from gencsp.errors import WorkerError
 from gencsp.executors.lost import lost_errors
+from gencsp.executors.waiting import wait_for_one
 from gencsp.store.base import Finished, Store
 
 
@@ -135,7 +135,7 @@ class TaskRunner:
         patience = None
         if self._unkept:
             patience = max(0.0, KEEP - (time.perf_counter() - self._kept_at))
-        done, _ = wait_for_any(self._under_way, timeout=patience, return_when=FIRST_COMPLETED)
+        done = wait_for_one(self._under_way, patience)
         # In the order of submission, so that rows of a database come in a readable order.
         ended = [future for future in self._under_way if future in done]
         failed = [f for f in ended if f.cancelled() or f.exception() is not None]

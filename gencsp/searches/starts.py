@@ -164,6 +164,9 @@ class StartSupply:
     """Gives structures to start trials from, of several sources in proportion to their weights.
 
     An exhausted source is left out; where all seeds are exhausted, the background proposer is used.
+    Blocks of proposals are begun ahead of need. Which of the last ones are made before the search
+    ends depends on the workers, so the store may hold some that no trial took; the next session
+    takes them.
 
     Args:
         sources: of the seed structures; may be empty.

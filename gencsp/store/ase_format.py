@@ -8,6 +8,7 @@ imported here before a file is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ase.utils.plugins import ExternalIOFormat
@@ -33,12 +34,17 @@ def read_gencsp_run(filename: str, index: Any = -1, **options: Any) -> Iterator[
         filename: the database.
         index: a number, a slice, either of them as text, or a query.
         options: passed to ``ase.db.connect``.
+
+    Raises:
+        DamageError: gencsp wrote the database, and it does not hold what was written to it.
     """
     import ase.db
     from ase.io.formats import string2index
 
+    from gencsp.store.digests import check_database
     from gencsp.store.disk import read_row
 
+    check_database(Path(filename))
     chosen = index
     if isinstance(index, str):
         try:

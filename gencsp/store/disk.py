@@ -5,37 +5,36 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import uuid
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import ase.db
-import ase.db.core
 import numpy as np
 from ase import Atoms
-from ase.db.row import AtomsRow
 
 from gencsp.errors import StoreError
 from gencsp.files import storage_errors
-from gencsp.store.base import (
-    Finished,
-    Manifest,
-    portable,
-    portable_arrays,
-    portable_info,
-    portable_results,
+from gencsp.store.base import Finished, Manifest, portable
+from gencsp.store.digests import (
+    MANIFEST_KEY,
+    RunEntry,
+    TaskEntry,
+    add,
+    begin,
+    check_rows,
+    damage_errors,
+    is_run,
+    open_for_reading,
+    read_entries,
+    read_run,
+    reading,
 )
+from gencsp.store.rows import write_row
 
 DATABASE = "run.db"
 LOCK = "run.lock"
-
-#: Per-atom arrays that ASE's databases have columns for, by the same names.
-_COLUMNS = ("initial_charges", "initial_magmoms", "masses", "momenta", "tags")
-_MANIFEST_KEY = "gencsp"
-_CREATE_TASKS = "CREATE TABLE gencsp_tasks (task TEXT PRIMARY KEY, failures TEXT NOT NULL)"
 
 
 class DiskStore:
@@ -45,14 +44,16 @@ class DiskStore:
     pairs, so ``ase db run.db stage=refined`` works, and whole in the row's data, from which
     ``ase.io.read("run.db", ":")`` and :func:`read_row` restore it. Finished tasks
     are listed in a table of the same file, which changes in the same transaction as the rows, so
-    that a process killed at any moment leaves complete tasks only. The writer's lock is held by the
-    operating system and ends with the process.
+    that a process killed at any moment leaves complete tasks only. Digests of all that is read find
+    damage of the file, see :mod:`gencsp.store.digests`. The writer's lock is held by the operating
+    system and ends with the process.
 
     Args:
         folder: made if it is not there.
         manifest: the settings that identify the run; a folder with another manifest is refused.
 
     Raises:
+        DamageError: the database does not hold what was written to it.
         StoreError: the folder holds another run or is in use, cannot be written, or is full.
     """
 
@@ -60,16 +61,17 @@ class DiskStore:
         self.folder = Path(folder)
         self.path = self.folder / DATABASE
         self.manifest = json.loads(json.dumps(dict(manifest)))
-        with storage_errors(self.folder):
+        with storage_errors(self.folder), damage_errors(self.path):
             found = self._check_same_run()
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _claim(self.folder)
             try:
                 if not (found or self._check_same_run()):
                     self._create()
+                self._file = _identity(self.path)
                 self._db = _connect(self.path)
-                # There is one writer, so nobody else finishes tasks.
-                self._finished = set(self.tasks())
+                self._run, self._entries = self._read()
+                self._uncertain = False
             except BaseException:
                 self._lock.close()
                 raise
@@ -80,52 +82,44 @@ class DiskStore:
 
     def finish_all(self, results: Mapping[str, Finished]) -> None:
         """See :class:`~gencsp.store.base.Store`."""
-        new = {task: kept for task, kept in results.items() if task not in self._finished}
+        known = self._known()
+        new = {task: kept for task, kept in results.items() if task not in known}
         if not new:
             return
-        with storage_errors(self.folder):
+        with storage_errors(self.folder), damage_errors(self.path):
+            self._require_same_file()
+            # Ctrl-C may come after the tasks were written and before they are noted here.
+            self._uncertain = True
             try:
                 connection = self._open_for_writing()
+                entries = []
                 for task, finished in new.items():
-                    for atoms in finished.structures:
-                        _write_row(self._db, task, atoms)
-                    connection.execute(
-                        "INSERT INTO gencsp_tasks VALUES (?, ?)",
-                        (task, json.dumps(dict(finished.failures))),
-                    )
+                    ids = [write_row(self._db, task, atoms) for atoms in finished.structures]
+                    entries.append(TaskEntry.of(connection, task, finished.failures, ids))
+                run = add(connection, self._run, entries)
                 connection.commit()
             except BaseException:
                 _let_go(self._db)
+                # Of a file that is gone SQLite says many things.
+                self._require_same_file()
                 raise
-        self._finished.update(new)
+            self._require_same_file()
+        self._run = run
+        known.update((entry.task, entry) for entry in entries)
+        self._uncertain = False
 
     def get(self, task: str) -> Finished | None:
         """See :class:`~gencsp.store.base.Store`."""
-        failures = self._failures(task)
-        if failures is None:
-            return None
-        with storage_errors(self.folder):
-            rows = list(self._db.select(task=task, sort="id"))
-        return Finished(structures=tuple(_read_row(row) for row in rows), failures=failures)
+        entry = self._known().get(task)
+        return None if entry is None else self._finished({task: entry})[task]
 
     def load(self) -> dict[str, Finished]:
         """See :class:`~gencsp.store.base.Store`."""
-        structures: dict[str, list[Atoms]] = {}
-        with storage_errors(self.folder):
-            for row in self._db.select(sort="id"):
-                structures.setdefault(row.task, []).append(_read_row(row))
-        return {
-            task: Finished(
-                structures=tuple(structures.get(task, ())), failures=json.loads(failures)
-            )
-            for task, failures in self._query(
-                "SELECT task, failures FROM gencsp_tasks ORDER BY task"
-            )
-        }
+        return self._finished(self._known())
 
     def tasks(self) -> list[str]:
         """See :class:`~gencsp.store.base.Store`."""
-        return sorted(task for (task,) in self._query("SELECT task FROM gencsp_tasks"))
+        return sorted(self._known())
 
     def close(self) -> None:
         """See :class:`~gencsp.store.base.Store`."""
@@ -142,25 +136,50 @@ class DiskStore:
         """The connection of this store, which stays open: opening costs as much as a short task."""
         if self._db.connection is None:
             connection = sqlite3.connect(self.path, timeout=20, check_same_thread=False)
-            # As safe as making and removing the journal each time, for fewer calls.
-            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            # A viewer may have left the database in the mode "wal", in which it may stay: leaving
+            # that mode needs the database for oneself.
+            if mode != "wal":
+                # As safe as making and removing the journal each time, for fewer calls.
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
             self._db.connection = connection
         found: sqlite3.Connection = self._db.connection
         return found
 
-    def _failures(self, task: str) -> dict[str, int] | None:
-        rows = self._query("SELECT failures FROM gencsp_tasks WHERE task = ?", task)
-        return json.loads(rows[0][0]) if rows else None
+    def _known(self) -> dict[str, TaskEntry]:
+        """The entries of the finished tasks, by name; there is one writer, so nobody else adds."""
+        if self._uncertain:
+            self._require_same_file()
+            self._run, self._entries = self._read()
+            self._uncertain = False
+        return self._entries
 
-    def _query(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
-        with storage_errors(self.folder), closing(_open_for_reading(self.path)) as connection:
-            return connection.execute(sql, values).fetchall()
+    def _read(self) -> tuple[RunEntry, dict[str, TaskEntry]]:
+        with reading(self.path) as connection:
+            run, _ = read_run(connection, self.path)
+            return run, read_entries(connection, self.path, run)
+
+    def _finished(self, entries: Mapping[str, TaskEntry]) -> dict[str, Finished]:
+        """The results of tasks, in the order of their names, once their digests are right."""
+        self._require_same_file()
+        with reading(self.path) as connection:
+            check_rows(connection, self.path, entries.values())
+        with storage_errors(self.folder), damage_errors(self.path):
+            return finished_of(self._db, entries)
+
+    def _require_same_file(self) -> None:
+        """Raise if the database is no longer where it was: what is written to it would be lost."""
+        if _identity(self.path) != self._file:
+            raise StoreError(
+                f"{self.path} was deleted or replaced while the run was at work: repeat the same "
+                f"command to go on with what is there."
+            )
 
     def _check_same_run(self) -> bool:
         """Whether the folder holds this run; raise if it holds another one."""
         if not self.path.exists():
             return False
-        found = _read_manifest(self.path)
+        found = read_manifest(self.folder)
         if found is None:
             raise StoreError(
                 f"{self.path} is not a run of gencsp: choose another folder with --out."
@@ -193,10 +212,9 @@ class DiskStore:
         aside.unlink(missing_ok=True)
         try:
             db = _connect(aside)
-            db.metadata = {"title": "A run of gencsp", _MANIFEST_KEY: self.manifest}
+            db.metadata = {"title": "A run of gencsp", MANIFEST_KEY: self.manifest}
             with closing(sqlite3.connect(aside)) as connection:
-                connection.execute(_CREATE_TASKS)
-                connection.commit()
+                begin(connection)
             os.replace(aside, self.path)
         except BaseException:
             with suppress(OSError):
@@ -208,11 +226,20 @@ def read_manifest(folder: Path | str) -> dict[str, Any] | None:
     """The manifest of the run in a folder, or ``None`` where there is no run.
 
     Raises:
+        DamageError: it is not the one that was written.
         StoreError: the folder cannot be read.
     """
     path = Path(folder) / DATABASE
-    with storage_errors(path.parent):
-        return _read_manifest(path) if path.exists() else None
+    if not path.exists():
+        return None
+    with storage_errors(path.parent), damage_errors(path):
+        try:
+            with closing(open_for_reading(path)) as connection:
+                return read_run(connection, path)[1] if is_run(connection) else None
+        except sqlite3.DatabaseError as error:
+            if "not a database" in str(error):
+                return None
+            raise
 
 
 def _claim(folder: Path) -> sqlite3.Connection:
@@ -247,76 +274,13 @@ def _let_go(db: Any) -> None:
         db.connection = None
 
 
-def _open_for_reading(path: Path) -> sqlite3.Connection:
-    # "rw" rather than "ro": SQLite must be able to roll back what a killed writer left.
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=20)
-
-
-def _read_manifest(path: Path) -> dict[str, Any] | None:
-    with closing(_open_for_reading(path)) as connection:
-        try:
-            rows = connection.execute(
-                "SELECT value FROM information WHERE name = 'metadata'"
-            ).fetchall()
-        except sqlite3.DatabaseError as error:
-            if "no such table" in str(error) or "not a database" in str(error):
-                return None
-            raise
-    metadata: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
-    return metadata.get(_MANIFEST_KEY)
-
-
-def _write_row(db: Any, task: str, atoms: Atoms) -> None:
-    # ASE commits by itself after so many rows.
-    db.change_count = 0
-    info, arrays = portable_info(atoms), portable_arrays(atoms)
-    data: dict[str, Any] = {"info": info}
-    if arrays:
-        # Text is not an array to ASE's JSON; numpy finds its type again.
-        data["arrays"] = {k: v.tolist() if v.dtype.kind == "U" else v for k, v in arrays.items()}
-    db.write(_row(atoms, {"task": task} | _searchable(info), arrays), data=data)
-
-
-def _row(atoms: Atoms, pairs: dict[str, Any], arrays: Mapping[str, Any]) -> AtomsRow:
-    """What ASE makes of the portable form of atoms, without asking a calculator for its results.
-
-    Key-value pairs that come with a row are written as they are: these have been checked.
-    """
-    fields = {
-        "unique_id": uuid.uuid4().hex,
-        "ctime": ase.db.core.now(),
-        "user": os.getenv("USER"),
-        "numbers": atoms.numbers,
-        "positions": atoms.positions,
-        "cell": atoms.cell.array,
-        "pbc": atoms.pbc,
-        "key_value_pairs": pairs,
-    }
-    fields |= {name: arrays[name] for name in _COLUMNS if name in arrays}
-    results = portable_results(atoms)
-    if results:
-        fields |= {"calculator": "unknown", "calculator_parameters": {}, **results}
-    return AtomsRow(fields)
-
-
-def _searchable(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of ``info`` that ASE accepts as key-value pairs (a hash of digits only is not)."""
-    return {
-        key: value
-        for key, value in info.items()
-        # All numbers are accepted alike.
-        if isinstance(value, str | int | float)
-        and _accepts(key, value if isinstance(value, str) else 0)
-    }
-
-
-@lru_cache(maxsize=1024)
-def _accepts(key: str, value: str | int) -> bool:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What names a file whatever its path is; ``None`` where there is none."""
     try:
-        ase.db.core.check({key: value})
-    except ValueError:
-        return False
-    return True
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def read_row(row: Any) -> Atoms:
@@ -332,5 +296,16 @@ def read_row(row: Any) -> Atoms:
     return atoms
 
 
-def _read_row(row: Any) -> Atoms:
-    return portable(read_row(row))
+def finished_of(db: Any, entries: Mapping[str, TaskEntry]) -> dict[str, Finished]:
+    """The results of tasks whose rows an ASE database holds, in the order of their names."""
+    structures: dict[str, list[Atoms]] = {task: [] for task in sorted(entries)}
+    owners = {row: task for task, entry in entries.items() for row in entry.ids}
+    if owners:
+        span = [("id", ">=", min(owners)), ("id", "<=", max(owners))]
+        for row in db.select(span, sort="id"):
+            if row.id in owners:
+                structures[owners[row.id]].append(portable(read_row(row)))
+    return {
+        task: Finished(structures=tuple(found), failures=json.loads(entries[task].failures))
+        for task, found in structures.items()
+    }

@@ -4,83 +4,30 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import ase.db
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_crystals import MANIFEST, crystal, same
 
 from gencsp.composition import Composition
 from gencsp.errors import StoreError
-from gencsp.provenance import Provenance, Stage
+from gencsp.provenance import Provenance
 from gencsp.searches.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
-from gencsp.store.base import Manifest
 from gencsp.store.disk import read_manifest
-
-MANIFEST: Manifest = {
-    "formula": "Li5Si2",
-    "seed": 3,
-    "guests": ["Li"],
-    "pressure": 0.0,
-    "hull": None,
-}
-
-
-def crystal(seed: int, **info: str | int | float | bool) -> Atoms:
-    """A random structure with energy, forces, stress, provenance and a constraint."""
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 6))
-    atoms = Atoms(
-        numbers=rng.integers(1, 84, n),
-        positions=rng.normal(size=(n, 3)),
-        cell=rng.normal(size=(3, 3)) * 4,
-        pbc=True,
-    )
-    atoms.calc = SinglePointCalculator(
-        atoms,
-        energy=float(rng.normal()),
-        forces=rng.normal(size=(n, 3)),
-        stress=rng.normal(size=6),
-    )
-    atoms.set_constraint(FixAtoms([0]))
-    Provenance(
-        structure_id=f"r{seed}", proposer="fake", stage=Stage.RELAXED, model="123456789012"
-    ).write(atoms)
-    atoms.info.update(info)
-    return atoms
-
-
-def same(one: Atoms, other: Atoms) -> bool:
-    return (
-        np.array_equal(one.numbers, other.numbers)
-        and np.array_equal(one.positions, other.positions)
-        and np.array_equal(one.cell.array, other.cell.array)
-        and np.array_equal(one.pbc, other.pbc)
-        and one.info == other.info
-        and [type(v) for v in one.info.values()] == [type(v) for v in other.info.values()]
-        and (one.calc is None) == (other.calc is None)
-        and (
-            one.calc is None
-            or (
-                one.calc.results.keys() == other.calc.results.keys()
-                and all(
-                    np.array_equal(v, other.calc.results[k]) for k, v in one.calc.results.items()
-                )
-            )
-        )
-    )
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -305,32 +252,132 @@ def test_a_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def delete_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def replace_by_a_copy(path: Path) -> None:
+    shutil.copy(path, path.with_name("copy"))
+    path.with_name("copy").replace(path)
+
+
+def replace_by_another_run(path: Path) -> None:
+    other = path.with_name("other")
+    DiskStore(other, MANIFEST).close()
+    (other / "run.db").replace(path)
+
+
+@pytest.mark.parametrize(
+    "spoil", [delete, delete_folder, replace_by_a_copy, replace_by_another_run]
+)
+@pytest.mark.parametrize("use", ["finish", "get", "load"])
+def test_a_database_that_is_taken_away_under_the_run(
+    tmp_path: Path, spoil: Callable[[Path], None], use: str
+) -> None:
+    """The sentence says what helps, and it does help."""
+    kept = Finished(structures=(crystal(1),))
+    with DiskStore(tmp_path / "run", MANIFEST) as store:
+        store.finish("a", kept)
+        spoil(store.path)
+        calls = {
+            "finish": lambda: store.finish("b", kept),
+            "get": lambda: store.get("a"),
+            "load": store.load,
+        }
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"deleted or replaced .* repeat the same command"):
+                calls[use]()
+    with DiskStore(tmp_path / "run", MANIFEST) as again:
+        again.finish_all({"a": kept, "b": kept})
+        assert again.tasks() == ["a", "b"]
+
+
+def test_a_database_that_somebody_has_open_in_wal_mode(tmp_path: Path) -> None:
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish("a", Finished(structures=(crystal(1),)))
+    with closing(sqlite3.connect(tmp_path / "run.db")) as viewer:
+        assert viewer.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+        assert viewer.execute("SELECT COUNT(*) FROM systems").fetchone() == (1,)
+        with DiskStore(tmp_path, MANIFEST) as store:
+            store.finish("b", Finished(structures=(crystal(2),)))
+            assert store.load().keys() == {"a", "b"}
+        assert viewer.execute("SELECT COUNT(*) FROM systems").fetchone() == (2,)
+    with DiskStore(tmp_path, MANIFEST) as store:
+        assert store.tasks() == ["a", "b"]
+
+
+def test_a_database_that_somebody_writes_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+    DiskStore(tmp_path, MANIFEST).close()
+    with closing(connect(tmp_path / "run.db", isolation_level=None)) as other:
+        monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0}))
+        with DiskStore(tmp_path, MANIFEST) as store:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match=r"another program is writing .* close it"):
+                store.finish("a", Finished())
+            other.execute("ROLLBACK")
+            store.finish("a", Finished())
+            assert store.tasks() == ["a"]
+
+
+def test_interrupted_between_the_disk_and_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after a task was written and before the store knows it: it is not written twice."""
+    with DiskStore(tmp_path, MANIFEST) as store:
+
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        real = store._require_same_file
+        calls = iter([real, interrupted])
+        monkeypatch.setattr(store, "_require_same_file", lambda: next(calls, real)())
+        with pytest.raises(KeyboardInterrupt):
+            store.finish("a", Finished(structures=(crystal(1),)))
+        store.finish("a", Finished(structures=(crystal(1),)))
+        store.finish("b", Finished())
+        assert store.tasks() == ["a", "b"]
+        assert len(store.load()["a"].structures) == 1
+
+
 WRITER = """
 import sys
 sys.path[:0] = {path!r}
-from test_stores import MANIFEST, crystal
+from stored_crystals import MANIFEST, crystal
 from gencsp.store import DiskStore, Finished
 store = DiskStore({folder!r}, MANIFEST)
 print("open", flush=True)
-for i in range(10_000):
+for i in range(len(store.tasks()), 10_000):
     store.finish(f"t{{i:05d}}", Finished(structures=tuple(crystal(3 * i + j) for j in range(3))))
+    print("finished", flush=True)
 """
 
 
 def test_killed_writer_leaves_whole_tasks(tmp_path: Path) -> None:
     """Killed with SIGKILL at several moments, some of them within a transaction."""
-    script = WRITER.format(path=[str(Path(__file__).parent)], folder=str(tmp_path))
+    script = WRITER.format(path=[str(Path(__file__).parents[1])], folder=str(tmp_path))
     finished: list[str] = []
-    for delay in (0.0, 0.05, 0.111, 0.2):
+    for tasks, delay in ((0, 0.0), (3, 0.0), (5, 0.0007), (7, 0.0013), (9, 0.003)):
         writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
-        assert writer.stdout.readline() == "open\n"
+        # Kill it so long after it has said that a task is finished.
+        for expected in ["open", *("finished" for _ in range(tasks))]:
+            assert writer.stdout.readline() == f"{expected}\n"
         time.sleep(delay)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
+        writer.kill()
+        rest = writer.communicate()[0]
+        assert writer.returncode == -signal.SIGKILL
+        said = tasks + rest.count("finished\n")
         with DiskStore(tmp_path, MANIFEST) as store:
             now = store.tasks()
+            # What was said to be finished is there, and at most one that was about to be said.
+            assert len(now) - len(finished) in (said, said + 1)
             assert now[: len(finished)] == finished
             assert now == [f"t{i:05d}" for i in range(len(now))]
             for i, task in enumerate(now):
@@ -340,6 +387,6 @@ def test_killed_writer_leaves_whole_tasks(tmp_path: Path) -> None:
                     f"r{3 * i + j}" for j in range(3)
                 ]
         finished = now
-    assert finished
+    assert len(finished) >= 24
     rows = ase.db.connect(tmp_path / "run.db").count()
     assert rows == 3 * len(finished)

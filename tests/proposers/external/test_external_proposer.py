@@ -88,7 +88,8 @@ def test_hangs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     begun = time.monotonic()
     with caplog.at_level(logging.WARNING):
         assert len(asked(proposer)) == 1
-    assert time.monotonic() - begun < 30
+    # The program itself would take 600 s.
+    assert time.monotonic() - begun < 300
     assert "not done after 6 s" in caplog.text
     assert left_running(tmp_path) == []
 
