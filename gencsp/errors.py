@@ -43,6 +43,10 @@ class StoreError(GencspError, RuntimeError):
     """A run folder that holds another run, cannot be written, or has no space left."""
 
 
+class TrustError(GencspError, RuntimeError):
+    """A folder of somebody else whose settings or files would be executed, which nobody allowed."""
+
+
 class DeckError(GencspError, ValueError):
     """A deck, or the options of a plug-in: an unknown key, a missing one, a value out of range."""
 
