@@ -28,7 +28,7 @@ class StructureFileError(GencspError, ValueError):
 
 
 class WeightsError(GencspError, RuntimeError):
-    """Weights or a checkpoint that are missing, damaged, newer, or of another kind of model."""
+    """Weights, a checkpoint or a shipped table: missing, changed, newer, or of another kind."""
 
 
 class EngineError(GencspError, RuntimeError):

@@ -22,6 +22,7 @@ from typing import Any
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
 from gencsp.files import storage_errors
+from gencsp.shipped import shipped_bytes
 
 #: The model whose table ships with gencsp.
 DEFAULT_MODEL = "chgnet-0.3.0"
@@ -74,13 +75,13 @@ def shipped_references(model: str = DEFAULT_MODEL) -> HullEntries:
     Raises:
         HullReferenceError: none ships for this model.
     """
-    file = resources.files("gencsp").joinpath(f"data/references_{model}.csv.gz")
-    if not file.is_file():
+    name = f"references_{model}.csv.gz"
+    if not resources.files("gencsp").joinpath("data", name).is_file():
         raise HullReferenceError(
             f"no hull references for '{model}' ship with gencsp: give an entries file made with "
             f"that model."
         )
-    text = gzip.decompress(file.read_bytes()).decode("utf-8")
+    text = gzip.decompress(shipped_bytes(name)).decode("utf-8")
     return _parse_csv(text, model, "the shipped table")
 
 

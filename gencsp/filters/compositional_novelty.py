@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from pydantic import Field
 from gencsp.composition import Composition
 from gencsp.errors import CompositionError, StructureFileError
 from gencsp.filters.base import ConfiguredFilter, Verdict
+from gencsp.shipped import shipped_bytes
 
 
 class CompositionalNovelty(ConfiguredFilter):
@@ -55,8 +55,8 @@ def reference_formulas(path: Path | None = None) -> frozenset[str]:
         StructureFileError: the file is missing or empty, or a line is no formula.
     """
     if path is None:
-        file = resources.files("gencsp").joinpath("data/reference_formulas.txt.gz")
-        return frozenset(gzip.decompress(file.read_bytes()).decode().split())
+        known = gzip.decompress(shipped_bytes("reference_formulas.txt.gz"))
+        return frozenset(known.decode().split())
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")

@@ -12,7 +12,6 @@ import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -29,6 +28,7 @@ from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.compositional_novelty import reference_formulas
 from gencsp.filters.matching import Candidate, Matching, same
 from gencsp.io.packed import PackedStructures
+from gencsp.shipped import open_shipped
 
 
 class KnownCrystals(Protocol):
@@ -88,7 +88,7 @@ def reference_structures(path: Path | None = None) -> KnownCrystals:
         StructureFileError: the file is missing, empty or unreadable.
     """
     if path is None:
-        with resources.files("gencsp").joinpath("data/reference_structures.npz").open("rb") as file:
+        with open_shipped("reference_structures.npz") as file:
             packed = PackedStructures(dict(np.load(file, allow_pickle=False)))
         return _Listed(packed, [_key(packed.species(i)) for i in range(len(packed))])
     structures = _read(path)

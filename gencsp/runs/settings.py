@@ -132,7 +132,7 @@ def _absolute(given: Named | Carried, registry: Registry[Any]) -> Named | Carrie
     file, colon, behind = given.rpartition(":")
     if file and os.path.exists(file):
         return f"{whole_path(file)}{colon}{behind}"
-    return whole_path(given)
+    return str(whole_path(given))
 
 
 def whole_path(value: Any) -> Any:
