@@ -7,8 +7,8 @@ Source: MatterGen's evaluator (``frac_novel_structures``). What makes two struct
 
 from __future__ import annotations
 
-import gzip
 import io
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -19,15 +19,17 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.io.formats import UnknownFileTypeError, filetype
+from ase.io.formats import filetype
 from pydantic import Field
 
 from gencsp.composition import Composition
 from gencsp.errors import StructureFileError
+from gencsp.files import expanded
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.compositional_novelty import reference_formulas
 from gencsp.filters.matching import Candidate, Matching, same
 from gencsp.io.packed import PackedStructures
+from gencsp.io.structures import READING_ERRORS
 from gencsp.shipped import open_shipped
 
 
@@ -107,9 +109,9 @@ def _read(path: Path) -> list[Atoms]:
     try:
         if path.suffix == ".gz":
             # ASE seeks in the compressed stream, which takes quadratic time.
-            text = gzip.decompress(path.read_bytes()).decode("utf-8")
+            text = expanded(path).decode("utf-8")
             kind = filetype(path.with_suffix("").name, read=False)
             return list(ase.io.read(io.StringIO(text), index=":", format=kind))
         return list(ase.io.read(path, index=":"))
-    except (OSError, EOFError, ValueError, LookupError, UnknownFileTypeError) as error:
+    except (*READING_ERRORS, zlib.error) as error:
         raise StructureFileError(f"the reference {path} cannot be read ({error}).") from error
