@@ -109,7 +109,7 @@ class Optimade:
             "page_limit": str(PAGE),
         }
         url: str | None = f"{self.url}/structures"
-        seen = set()
+        seen: set[str] = set()
         while url is not None:
             if url in seen:
                 raise SourceError(f"{self.url} links its pages in a circle.")
