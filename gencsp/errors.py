@@ -28,7 +28,7 @@ class StructureFileError(GencspError, ValueError):
 
 
 class WeightsError(GencspError, RuntimeError):
-    """Weights or a checkpoint that are missing, damaged, newer, or of another kind of model."""
+    """Weights, a checkpoint or a shipped table: missing, changed, newer, or of another kind."""
 
 
 class EngineError(GencspError, RuntimeError):
@@ -45,6 +45,10 @@ class StoreError(GencspError, RuntimeError):
 
 class DamageError(StoreError):
     """A run whose database does not hold what was written to it."""
+
+
+class TrustError(GencspError, RuntimeError):
+    """A folder of somebody else whose settings or files would be executed, which nobody allowed."""
 
 
 class DeckError(GencspError, ValueError):

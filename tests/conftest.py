@@ -6,10 +6,12 @@ That this file is here also lets every test import the helpers beside it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
+import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 # Where CI is set the same examples are drawn every time, so that a failure there is one of the
@@ -17,3 +19,11 @@ from hypothesis import settings  # noqa: E402
 settings.register_profile("steady", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests start is recorded elsewhere than what the user does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
+        yield

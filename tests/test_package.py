@@ -66,7 +66,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 # Who may import whom: a layer may import those before it, and no other of its own.
 LAYERS = (
     {"errors", "provenance"},
-    {"composition", "deck", "files"},
+    {"composition", "deck", "files", "shipped"},
     {"plugins", "store"},
     {"executors", "programs", "symmetry"},
     {"descriptors", "records"},

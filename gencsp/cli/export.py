@@ -27,6 +27,9 @@ def export(
     fit: Annotated[
         bool, typer.Option(help="Make supercells, or take primitive cells, to reach that number.")
     ] = False,
+    pressure: Annotated[
+        float | None, typer.Option(help="Of the search, GPa; that of the pool if not given.")
+    ] = None,
 ) -> None:
     """Write a pool as seeds of another code, with a minimal deck and a map of their origins."""
     from gencsp.api import export as call
@@ -34,7 +37,16 @@ def export(
     from gencsp.io.structures import read_structures
 
     get_exporter(to)  # a code that does not exist is told before files are read
-    _show(call(read_structures(pool), folder, to=to, formula=formula, atoms=atoms, fit=fit))
+    made = call(
+        read_structures(pool),
+        folder,
+        to=to,
+        formula=formula,
+        atoms=atoms,
+        fit=fit,
+        pressure=pressure,
+    )
+    _show(made)
 
 
 def _show(report: ExportReport) -> None:
@@ -51,4 +63,10 @@ def _show(report: ExportReport) -> None:
         Console(soft_wrap=True).print(table, markup=False)
         if len(report.left_out) > SHOWN:
             say(f"... and {len(report.left_out) - SHOWN} more in gencsp-seeds.json.")
+        sized = sum(one.for_size for one in report.left_out)
+        if sized:
+            say(
+                f"{sized} of {sized + len(report.seeds)} are left out for their number of atoms "
+                f"alone: --fit takes them in as supercells or primitive cells."
+            )
     say(f"next: {report.start}")

@@ -106,6 +106,9 @@ def optimade(
     _write_crystals(out, found)
     if energy:
         entries = [entry_of(a) for a in found if records.ENERGY_PER_ATOM in a.info]
+        if not entries:
+            complain(f"no crystal has the energy {energy}: there are no hull entries.")
+            return
         say(f"wrote {len(entries)} entries to {write_entries(out / 'entries.csv', entries)}")
 
 

@@ -59,11 +59,17 @@ def resume(
     budget: Annotated[int | None, typer.Option(help="Another budget of trials.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Most wall time of this session.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes of one thread.")] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="Execute what the files of the folder name, whoever wrote them."
+        ),
+    ] = False,
 ) -> None:
     """Go on with a search that was stopped, or that is to have a larger budget."""
-    from gencsp.runs.settings import saved_deck
+    from gencsp.runs.trust import resumed_deck
 
-    _run(saved_deck(folder, budget=budget, minutes=minutes, workers=workers))
+    _run(resumed_deck(folder, trust=trust, budget=budget, minutes=minutes, workers=workers))
 
 
 def status(

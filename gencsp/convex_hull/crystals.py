@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,7 @@ from gencsp.io.packed import PackedStructures
 from gencsp.io.structures import name_of
 from gencsp.minimise.result import Relaxed
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.shipped import open_shipped
 from gencsp.symmetry.refinement import space_group
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
@@ -38,7 +38,7 @@ def shipped_crystals(elements: Sequence[str]) -> Iterator[Atoms]:
         if symbol not in ELEMENTS:
             raise CompositionError(f"'{symbol}' is not an element that gencsp knows.")
     inside = {atomic_numbers[symbol] for symbol in elements}
-    with resources.files("gencsp").joinpath("data/reference_structures.npz").open("rb") as file:
+    with open_shipped("reference_structures.npz") as file:
         packed = PackedStructures(dict(np.load(file, allow_pickle=False)))
     for number in range(len(packed)):
         if set(packed.species(number).tolist()) <= inside:

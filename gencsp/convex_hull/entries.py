@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +22,8 @@ from typing import Any
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
-from gencsp.files import storage_errors
+from gencsp.files import expanded, storage_errors
+from gencsp.shipped import shipped_bytes
 
 #: The model whose table ships with gencsp.
 DEFAULT_MODEL = "chgnet-0.3.0"
@@ -74,13 +76,13 @@ def shipped_references(model: str = DEFAULT_MODEL) -> HullEntries:
     Raises:
         HullReferenceError: none ships for this model.
     """
-    file = resources.files("gencsp").joinpath(f"data/references_{model}.csv.gz")
-    if not file.is_file():
+    name = f"references_{model}.csv.gz"
+    if not resources.files("gencsp").joinpath("data", name).is_file():
         raise HullReferenceError(
             f"no hull references for '{model}' ship with gencsp: give an entries file made with "
             f"that model."
         )
-    text = gzip.decompress(file.read_bytes()).decode("utf-8")
+    text = gzip.decompress(shipped_bytes(name)).decode("utf-8")
     return _parse_csv(text, model, "the shipped table")
 
 
@@ -103,9 +105,9 @@ def read_references(path: Path, *, model: str | None = None) -> HullEntries:
     """
     where = str(path)
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        content = expanded(path) if path.suffix == ".gz" else path.read_bytes()
+        text = content.decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise StructureFileError(f"{where} cannot be read ({error}).") from error
     if not text.strip():
         raise StructureFileError(f"{where} is empty: it must hold hull entries.")
@@ -138,7 +140,7 @@ def _parse_csv(text: str, model: str | None, where: str) -> HullEntries:
 def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
     try:
         items = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StructureFileError(f"{where} is not valid JSON ({error}).") from error
     if isinstance(items, dict):
         items = list(items.values())
@@ -153,9 +155,9 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
             energy = float(item["energy"]) + _correction(item)
             per_atom = energy / sum(counts.values())
             entries.append((_composition(counts), per_atom, str(item.get("entry_id") or ""), 0))
-        except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise StructureFileError(
-                f"entry {number} of {where} is not a pymatgen ComputedEntry ({error!r})."
+                f"entry {number} of {where} is not a pymatgen ComputedEntry ({repr(error)[:200]})."
             ) from error
     return _references(entries, _agreed_model(named, model, where), {}, where)
 

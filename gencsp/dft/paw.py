@@ -57,7 +57,17 @@ class Gpaw(ConfiguredCode):
         (folder / PROGRAM).write_text(_TEMPLATE.read_text(encoding="utf-8"), encoding="utf-8")
 
     def run(self, folder: Path, command: Sequence[str], *, seconds: float, retries: int) -> str:
-        """Run the program of a folder."""
+        """Run the program of a folder.
+
+        Raises:
+            DftError: another program stands in its place, and nobody named it as the command.
+        """
+        own = _TEMPLATE.read_text(encoding="utf-8")
+        if tuple(command) == self.command and _text(folder / PROGRAM) != own:
+            raise DftError(
+                f"{folder / PROGRAM} is not the program that gencsp writes: read it, and run it "
+                f"with --command 'python ./{PROGRAM}'."
+            )
         return run_folder(
             folder,
             command,
@@ -83,6 +93,13 @@ class Gpaw(ConfiguredCode):
             return CalculationResult(atoms=atoms, energy=energy, problem=str(left["problem"]))
         except READING_ERRORS as error:
             raise StructureFileError(f"{path} cannot be read ({error!r}).") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DftError(f"{path} cannot be read ({error}): write the folder again.") from error
 
 
 def _settings(calculation: Calculation) -> dict[str, object]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gencsp.diffusion.networks import build_network, describe_network
 from gencsp.errors import WeightsError
+from gencsp.shipped import check_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def stored_network(
         device: where the network goes.
 
     Raises:
-        WeightsError: there is no file, it cannot be read, or it holds another kind of model; also
-            where reading the metadata fails.
+        WeightsError: there is no file, it cannot be read, its weights are not those of its digest,
+            it is not as the card beside it says, or it holds another kind of model; also where
+            reading the metadata fails.
     """
     with _file(path, shipped) as file:
         if not file.is_file():
@@ -74,6 +76,7 @@ def stored_network(
                 f"there are no {what} at {file}: reinstall gencsp, or train your own with "
                 f"'{command}'."
             )
+        check_card(file)
         try:
             yield _load(file, needed=needed, command=command, device=device)
         except WeightsError:
@@ -102,10 +105,16 @@ def _load(path: Path, *, needed: str, command: str, device: torch.device | str) 
             f"{path} holds another kind of model ('{metadata['architecture']}'): give weights "
             f"that '{command}' made."
         )
+    found, said = digest_of(tensors), metadata["digest"]
+    if found != said:
+        raise WeightsError(
+            f"the weights in {path} were changed: their digest is {found}, and the file says "
+            f"{said}: fetch it again."
+        )
     network = build_network(metadata["architecture"], json.loads(metadata["config"]))
     network.load_state_dict(tensors)
     network.to(device).eval().requires_grad_(False)
-    return StoredNetwork(network, metadata, digest_of(tensors))
+    return StoredNetwork(network, metadata, found)
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -88,6 +88,7 @@ class Dask(ConfiguredExecutor):
 
     name = "dask"
     main = "address"
+    executes = ("address",)
 
     address: str = Field(
         default="", description="Of a running scheduler; starts processes here if unset."
@@ -103,6 +104,7 @@ class Parsl(ConfiguredExecutor):
 
     name = "parsl"
     main = "file"
+    executes = ("file",)
 
     file: str = Field(
         default="",

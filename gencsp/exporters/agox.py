@@ -86,6 +86,7 @@ class Agox(SeedExporter):
 
     name = "agox"
     rules = Rules(same_size=True)
+    takes_pressure = False
     start = (
         "run 'python run_agox.py' in the folder, with AGOX installed; calculator.py holds the "
         "calculator."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 from ase import Atoms
@@ -21,6 +22,9 @@ _TAG = re.compile(r"[^-]+-(seed\d+)")
 
 #: Where runs leave what they relaxed; hopper and bad_castep hold none of it.
 RESULTS = ("good_castep", ".")
+
+#: Share of the shortest distances of the pool that random cells must keep.
+KEPT = 0.8
 
 _PARAM = """task               : geometryoptimisation
 xc_functional      : PBE
@@ -45,27 +49,42 @@ def _write(batch: Batch, folder: Path) -> list[str]:
     files = []
     for seed in batch.seeds:
         name = f"{root}-{seed.name}"
-        (hopper / f"{name}.res").write_text(write_res(seed.atoms, name, energy=seed.energy or 0.0))
+        enthalpy = batch.enthalpy(seed) or 0.0
+        (hopper / f"{name}.res").write_text(
+            write_res(seed.atoms, name, energy=enthalpy, pressure=batch.pressure)
+        )
         (cells / f"{name}.cell").write_text(_exact_cell(seed))
         files.append(f"hopper/{name}.res")
     return files
 
 
 def _random_cell(batch: Batch) -> str:
-    """What ``buildcell`` goes on with once the hopper is empty: random cells of the same kind."""
+    """Settings for CASTEP that ``crud.pl`` gives to every seed, and random cells for ``airss.pl``.
+
+    ``buildcell`` reads the least distance of all pairs first, then those of single pairs.
+    """
     species = ",".join(f"{symbol}%NUM={n}" for symbol, n in batch.composition.counts)
     units = ",".join(map(str, batch.units))
+    pressure = f"{batch.pressure:g}"
+    least = batch.least_distances(KEPT)
+    elements = batch.composition.elements
+    pairs = " ".join(
+        f"{one}-{other}={least[one, other]:.2f}"
+        for one, other in combinations_with_replacement(elements, 2)
+    )
     return (
         f"#VARVOL={batch.volume_per_unit:.3f}\n"
         f"#SPECIES={species}\n"
         f"#NFORM={{{units}}}\n"
         "#SYMMOPS=1-4\n"
         "#SLACK=0.25\n"
-        f"#MINSEP={0.8 * min(batch.closest, 3.0):.2f}\n"
+        f"#MINSEP={min(least.values()):.2f} {pairs}\n"
         "KPOINTS_MP_SPACING 0.07\n"
         "SYMMETRY_GENERATE\n"
         "SNAP_TO_SYMMETRY\n"
         "%BLOCK SPECIES_POT\nQC5\n%ENDBLOCK SPECIES_POT\n"
+        f"%BLOCK EXTERNAL_PRESSURE\n{pressure} 0 0\n{pressure} 0\n{pressure}\n"
+        "%ENDBLOCK EXTERNAL_PRESSURE\n"
     )
 
 
@@ -90,7 +109,7 @@ def write_res(atoms: Atoms, name: str, *, energy: float, pressure: float = 0.0) 
     Args:
         atoms: grouped by species, in a right-handed cell.
         name: without blanks or parentheses.
-        energy: eV per cell.
+        energy: eV per cell; an enthalpy where there is a pressure.
         pressure: GPa.
     """
     species = list(dict.fromkeys(atoms.get_chemical_symbols()))
@@ -154,9 +173,15 @@ class Airss(SeedExporter):
     name = "airss"
     rules = Rules()
     start = (
-        "run 'airss.pl -seed ROOT' in the folder, ROOT being the name of the .cell file: the "
-        "hopper is used up first; cells/ holds the seeds for buildcell, unchanged."
+        "run 'crud.pl -mpinp N' in the folder: it relaxes every seed in hopper/ with CASTEP on N "
+        "cores, with {root}.cell and {root}.param beside it, and leaves them in good_castep/; then "
+        "'airss.pl -seed {root} -pressure {pressure:g} -mpinp N' goes on with random cells, which "
+        "reads no hopper."
     )
+
+    def next_step(self, batch: Batch) -> str:
+        """See :class:`~gencsp.exporters.base.SeedExporter`."""
+        return self.start.format(root=batch.composition.formula, pressure=batch.pressure)
 
     def write_files(self, batch: Batch, folder: Path) -> list[str]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""

@@ -36,7 +36,7 @@ def _write(batch: Batch, folder: Path) -> list[str]:
                 source=seed.name,
             )
     (folder / "calculator.py").write_text(CALCULATOR)
-    (folder / "run_ga.py").write_text(program("run_ga.py"))
+    (folder / "run_ga.py").write_text(program("run_ga.py", pressure=batch.pressure))
     return [DATABASE] * len(batch.seeds)
 
 

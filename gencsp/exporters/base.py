@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.deck import Pressure, check
 from gencsp.errors import ExportError
 from gencsp.exporters.folder import new_folder
 from gencsp.exporters.origin import SeedMap
@@ -62,6 +63,7 @@ class Exporter(Protocol):
         formula: str | None = None,
         atoms: int | None = None,
         fit: bool = False,
+        pressure: float | None = None,
     ) -> ExportReport:
         """Write seeds, a minimal deck and the map from seed to structure id.
 
@@ -71,9 +73,12 @@ class Exporter(Protocol):
             formula: the composition to write; others are left out.
             atoms: atoms in a cell; those of another size are left out.
             fit: make supercells, or take primitive cells, to reach ``atoms``.
+            pressure: of the search, GPa; ``None`` for that under which the pool was relaxed.
 
         Raises:
-            ExportError: no structure can be written, or the pool has several compositions.
+            ExportError: no structure can be written, or the pool has several compositions or
+                pressures.
+            RequestError: a pressure out of its range.
             CompositionError: ``formula`` cannot be read.
             StoreError: the folder holds something, cannot be written, or is full.
         """
@@ -97,11 +102,13 @@ class SeedExporter(Configured):
         name: of the code.
         rules: what the code accepts.
         start: how to start the code, in words.
+        takes_pressure: its search can be under pressure, which the deck sets.
     """
 
     kind: ClassVar[str] = "exporter"
     rules: ClassVar[Rules] = Rules()
     start: ClassVar[str]
+    takes_pressure: ClassVar[bool] = True
 
     def write_files(self, batch: Batch, folder: Path) -> list[str]:
         """Write seeds and deck of a batch; returns for each seed the file that holds it."""
@@ -111,8 +118,14 @@ class SeedExporter(Configured):
         """What a folder holds once the code has run in it."""
         raise NotImplementedError
 
-    def check_folder(self, folder: Path) -> None:
-        """Raise if the code cannot run in this folder."""
+    def next_step(self, batch: Batch) -> str:
+        """How to start the code with a batch, in words."""
+        if self.takes_pressure or not batch.pressure:
+            return self.start
+        return (
+            f"{self.start} It searches without pressure: the {batch.pressure:g} GPa of the seeds "
+            f"have no place in its deck."
+        )
 
     def write(
         self,
@@ -122,10 +135,11 @@ class SeedExporter(Configured):
         formula: str | None = None,
         atoms: int | None = None,
         fit: bool = False,
+        pressure: float | None = None,
     ) -> ExportReport:
         """See :class:`Exporter`."""
+        check("pressure", pressure, Pressure | None)
         target = Path(folder).absolute()
-        self.check_folder(target)
         batch, left_out = choose(
             list(pool),
             self.rules,
@@ -134,6 +148,7 @@ class SeedExporter(Configured):
             formula=None if formula is None else Composition.parse(formula),
             atoms=atoms,
             fit=fit,
+            pressure=pressure,
         )
         with new_folder(target) as aside:
             files = self.write_files(batch, aside)
@@ -144,7 +159,7 @@ class SeedExporter(Configured):
             composition=batch.composition,
             seeds=batch.seeds,
             left_out=left_out,
-            start=self.start,
+            start=self.next_step(batch),
         )
 
     def read_results(self, folder: Path | str) -> Iterator[Atoms]:

@@ -15,6 +15,9 @@ from gencsp.exporters.poscar import read_poscars, write_poscar
 from gencsp.exporters.programs import CALCULATOR, program
 from gencsp.exporters.results import Found
 
+#: Share of the shortest distances of the pool that CALYPSO's structures must keep.
+KEPT = 0.7
+
 _OPTIMISED = re.compile(r"pso_opt_(\d+)")
 _NAMES = re.compile(r"^\s*NameOfAtoms\s*=\s*(.+?)\s*$", re.MULTILINE)
 
@@ -22,7 +25,7 @@ _NAMES = re.compile(r"^\s*NameOfAtoms\s*=\s*(.+?)\s*$", re.MULTILINE)
 def _write(batch: Batch, folder: Path) -> list[str]:
     (folder / "input.dat").write_text(_deck(batch))
     (folder / "calculator.py").write_text(CALCULATOR)
-    (folder / "relax_seeds.py").write_text(program("relax_seeds.py"))
+    (folder / "relax_seeds.py").write_text(program("relax_seeds.py", pressure=batch.pressure))
     files = []
     for number, seed in enumerate(batch.seeds, start=1):
         name = f"POSCAR_{number}"
@@ -33,8 +36,8 @@ def _write(batch: Batch, folder: Path) -> list[str]:
 
 def _deck(batch: Batch) -> str:
     elements = batch.composition.elements
-    distance = 0.7 * min(batch.closest, 3.0)
-    rows = "\n".join(" ".join(f"{distance:.2f}" for _ in elements) for _ in elements)
+    least = batch.least_distances(KEPT)
+    rows = "\n".join(" ".join(f"{least[a, b]:.2f}" for b in elements) for a in elements)
     return (
         f"SystemName = {batch.composition}\n"
         f"NumberOfSpecies = {len(elements)}\n"
@@ -114,6 +117,12 @@ class Calypso(SeedExporter):
         "POSCAR_i to CONTCAR_i and OUTCAR_i with VASP), start CALYPSO once in split mode "
         "elsewhere, put the three files of every seed over its own, and start it again."
     )
+
+    def next_step(self, batch: Batch) -> str:
+        """See :class:`~gencsp.exporters.base.SeedExporter`."""
+        if not batch.pressure:
+            return self.start
+        return f"{self.start} With VASP, set PSTRESS = {10 * batch.pressure:g} in every INCAR."
 
     def write_files(self, batch: Batch, folder: Path) -> list[str]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""

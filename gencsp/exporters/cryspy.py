@@ -12,6 +12,9 @@ from gencsp.exporters.poscar import read_poscars, write_poscar
 from gencsp.exporters.programs import program
 from gencsp.exporters.results import Found
 
+#: Share of the shortest distances of the pool that CrySPY's offspring must keep.
+KEPT = 0.7
+
 _JOB = """#!/bin/sh
 python3 ase_in.py > out.log 2>&1
 sed -i -e '3 s/^.*$/done/' stat_job
@@ -27,13 +30,19 @@ def _write(batch: Batch, folder: Path) -> list[str]:
         (folder / name).write_text(write_poscar(seed.atoms, f"ID_{number}"))
         files.append(name)
     (folder / "load_seeds.py").write_text(program("load_seeds.py"))
-    (folder / "calc_in" / "ase_in.py").write_text(program("ase_in.py"))
+    (folder / "calc_in" / "ase_in.py").write_text(program("ase_in.py", pressure=batch.pressure))
     (folder / "calc_in" / "job_cryspy").write_text(_JOB)
     (folder / "cryspy.in").write_text(_deck(batch))
     return files
 
 
 def _deck(batch: Batch) -> str:
+    elements = batch.composition.elements
+    least = batch.least_distances(KEPT)
+    distances = "".join(
+        f"mindist_{number} = {' '.join(f'{least[one, other]:.2f}' for other in elements)}\n"
+        for number, one in enumerate(elements, start=1)
+    )
     return (
         "[basic]\n"
         "algo = RS\n"
@@ -47,6 +56,7 @@ def _deck(batch: Batch) -> str:
         "[structure]\n"
         f"atype = {' '.join(batch.composition.elements)}\n"
         f"nat = {' '.join(map(str, batch.atom_counts))}\n"
+        f"{distances}"
         "\n"
         "[ASE]\n"
         "ase_python = ase_in.py\n"
@@ -91,8 +101,9 @@ class Cryspy(SeedExporter):
     name = "cryspy"
     rules = Rules(same_size=True)
     start = (
-        "run 'python load_seeds.py' in the folder, with CrySPY's own Python, then 'cryspy' again "
-        "and again until it is done; calc_in/ase_in.py holds the calculator."
+        "pip install chgnet in CrySPY's environment, or put another calculator into "
+        "calc_in/ase_in.py; then run 'python load_seeds.py' in the folder with CrySPY's own "
+        "Python, and 'cryspy' again and again until it is done."
     )
 
     def write_files(self, batch: Batch, folder: Path) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gencsp.deck import CellAtoms, Deck
+from gencsp.deck import CellAtoms, Deck, Pressure
 from gencsp.exporters.base import EXPORTERS, ExportReport
 from gencsp.io.structures import read_structures
 
@@ -19,6 +19,9 @@ class ExportDeck(Deck):
     formula: str | None = Field(None, description="Composition, of a pool with several.")
     atoms: CellAtoms | None = Field(None, description="Atoms in every cell.")
     fit: bool = Field(False, description="Make supercells, or take primitive cells, to reach it.")
+    pressure: Pressure | None = Field(
+        None, description="Of the search, GPa; that of the pool if not given."
+    )
 
     def export(self, code: str) -> ExportReport:
         """Write the pool for a code; raises what :meth:`gencsp.exporters.Exporter.write` does."""
@@ -28,4 +31,5 @@ class ExportDeck(Deck):
             formula=self.formula,
             atoms=self.atoms,
             fit=self.fit,
+            pressure=self.pressure,
         )

@@ -141,6 +141,7 @@ class Fuse(SeedExporter):
 
     name = "fuse"
     rules = Rules(min_atoms=2, separation=FUSE_SEPARATION)
+    takes_pressure = False
     start = (
         "put FUSE's bondtable.npz into the folder, set GNBOSS_TEMP and SPP_PATH, then run "
         "'python input.py' there."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 from gencsp.errors import StructureFileError
@@ -18,6 +19,9 @@ FIRST_POPULATION = 28
 
 #: GASP's defaults for lengths (Å) and angles (degrees) of cells; the deck widens them for seeds.
 LENGTHS, ANGLES = (0.5, 20.0), (40.0, 140.0)
+
+#: Share of the shortest distances of the pool that GASP's organisms must keep.
+KEPT = 0.7
 
 _MADE = re.compile(r"Making organism (\d+) from file: (\S+)")
 
@@ -43,6 +47,9 @@ def _deck(batch: Batch) -> str:
     )
     more = FIRST_POPULATION - len(sizes)
     random = f"    random:\n        number: {more}\n" if more > 0 else ""
+    least = batch.least_distances(KEPT)
+    pairs = combinations_with_replacement(batch.composition.elements, 2)
+    distances = "".join(f"        {a} {b}: {least[a, b]:.2f}\n" for a, b in pairs)
     return (
         f"CompositionSpace:\n    - {batch.composition}\n\n"
         "EnergyCode:\n    vasp:\n        incar: /path/to/INCAR\n        kpoints: /path/to/KPOINTS\n"
@@ -57,6 +64,7 @@ def _deck(batch: Batch) -> str:
         f"    max_lattice_length: {max(LENGTHS[1], *(x + 0.1 for x in lengths)):.3f}\n"
         f"    min_lattice_angle: {min(ANGLES[0], *(x - 1 for x in angles)):.1f}\n"
         f"    max_lattice_angle: {max(ANGLES[1], *(x + 1 for x in angles)):.1f}\n"
+        f"    per_species_mids:\n{distances}"
     )
 
 
@@ -109,6 +117,12 @@ class Gasp(SeedExporter):
         "set the paths of VASP's files in ga_input.yaml, then run 'run.py ga_input.yaml 2>&1 | "
         "tee ga_output' in the folder: only that output says which organism came from which seed."
     )
+
+    def next_step(self, batch: Batch) -> str:
+        """See :class:`~gencsp.exporters.base.SeedExporter`."""
+        if not batch.pressure:
+            return self.start
+        return f"{self.start} Set PSTRESS = {10 * batch.pressure:g} in the INCAR."
 
     def write_files(self, batch: Batch, folder: Path) -> list[str]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""

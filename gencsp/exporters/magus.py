@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import pi
 from pathlib import Path
 
 import ase.io
 from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
 
 from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter
@@ -15,6 +17,9 @@ from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.results import Found
 
 POPULATION = 20
+
+#: Share of the shortest distances of the pool that MAGUS keeps.
+KEPT = 0.7
 
 _SEEDS = "Seeds/seeds_1.traj"
 _SEED = re.compile(r"seed1-(\d+)")
@@ -33,10 +38,15 @@ def _deck(batch: Batch) -> str:
     sizes = [len(seed.atoms) for seed in batch.seeds]
     symbols = ", ".join(f"'{element}'" for element in batch.composition.elements)
     counts = ", ".join(str(n) for _, n in batch.composition.counts)
+    elements = batch.composition.elements
+    least = batch.least_distances(KEPT)
+    rows = ", ".join(
+        "[" + ", ".join(f"{least[a, b]:.2f}" for b in elements) + "]" for a in elements
+    )
     return (
         "formulaType: fix\n"
         "structureType: bulk\n"
-        "pressure: 0\n"
+        f"pressure: {batch.pressure:g}\n"
         f"initSize: {POPULATION}\n"
         f"popSize: {max(POPULATION, len(sizes))}\n"
         "numGen: 10\n"
@@ -46,8 +56,9 @@ def _deck(batch: Batch) -> str:
         f"min_n_atoms: {min(sizes)}\n"
         f"max_n_atoms: {max(sizes)}\n"
         "spacegroup: [2-230]\n"
-        "d_ratio: 0.6\n"
-        "volume_ratio: 3\n"
+        # Å: d_ratio, one share of radii for all pairs, would be left out of account.
+        f"distance_matrix: [{rows}]\n"
+        f"volume_ratio: {_volume_ratio(batch):.2f}\n"
         "rand_ratio: 0.4\n"
         "MainCalculator:\n"
         " calculator: 'chgnet'\n"
@@ -56,6 +67,14 @@ def _deck(batch: Batch) -> str:
         " maxStep: 200\n"
         " optimizer: fire\n"
     )
+
+
+def _volume_ratio(batch: Batch) -> float:
+    """The pool's volume over that of balls with covalent radii: MAGUS draws volumes around it."""
+    balls = sum(
+        n * 4 / 3 * pi * covalent_radii[atomic_numbers[e]] ** 3 for e, n in batch.composition.counts
+    )
+    return float(batch.volume_per_unit / balls)
 
 
 def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:

@@ -15,8 +15,23 @@ def calculator():
 '''
 
 
-def program(name: str) -> str:
-    """A program from the templates, as text."""
-    return (
+#: How the pressure stands in the templates of programs that have one.
+_PRESSURE = "PRESSURE = 0.0  # GPa"
+
+
+def program(name: str, *, pressure: float = 0.0) -> str:
+    """A program from the templates, as text.
+
+    Args:
+        name: of its file.
+        pressure: GPa, under which it relaxes; for programs that can.
+
+    Raises:
+        ValueError: this program cannot.
+    """
+    text = (
         files("gencsp.exporters").joinpath("templates", f"{name}.txt").read_text(encoding="utf-8")
     )
+    if pressure and _PRESSURE not in text:
+        raise ValueError(f"{name} relaxes at no pressure")
+    return text.replace(_PRESSURE, f"PRESSURE = {pressure!r}  # GPa")

@@ -5,21 +5,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import atomic_numbers, covalent_radii
+from ase.units import GPa
 
+from gencsp import records
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.deck import CellAtoms, Separation, check_fields
 from gencsp.descriptors.flaws import Flaw, Limits, find_flaws
 from gencsp.descriptors.least_distances import CLOSEST
-from gencsp.descriptors.neighbours import shortest_distance
+from gencsp.descriptors.neighbours import pairs_within, shortest_distance
 from gencsp.errors import ExportError
 from gencsp.exporters.cells import regular, resized
 from gencsp.io.structures import name_of
 from gencsp.provenance import Provenance
+
+#: Å: pairs further apart hinder nobody.
+REACH = 3.0
+#: GPa by which pressures of one pool may differ: that of a relaxation is met to about this.
+SAME_PRESSURE = 0.1
+
+#: Atoms of a formula unit; beyond these, trying all oxidation states may take for ever.
+MOST_GUESSED = 40
+
+#: The option that makes cells of the size that is needed.
+FIT = "--fit"
 
 #: What every code can take.
 ACCEPTED = Limits(known_elements=True)
@@ -68,10 +83,17 @@ class SeedStructure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A structure that the code would refuse, and why."""
+    """A structure that the code would refuse, and why.
+
+    Attributes:
+        structure_id: in the pool, or its place there.
+        reason: in words.
+        for_size: only the number of its atoms is at fault, which ``fit`` may mend.
+    """
 
     structure_id: str
     reason: str
+    for_size: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +101,17 @@ class Batch:
     """Seeds of one composition.
 
     Attributes:
-        composition: reduced formula; its elements in the order in which atoms are written.
+        composition: reduced formula; its elements in the order in which atoms are written: as in
+            ``formula`` where it was given, else as IUPAC orders them (TiO2, CH4).
         seeds: at least one.
         home: folder in which they will end up.
+        pressure: GPa, under which the code is to search.
     """
 
     composition: Composition
     seeds: tuple[SeedStructure, ...]
     home: Path
+    pressure: float = 0.0
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -104,10 +129,48 @@ class Batch:
         volumes = [seed.atoms.cell.volume / len(seed.atoms) for seed in self.seeds]
         return float(np.mean(volumes)) * self.composition.size
 
-    @property
-    def closest(self) -> float:
-        """Least distance of two atoms in any seed, Å; infinite beyond 16 Å."""
-        return min(shortest_distance(seed.atoms) for seed in self.seeds)
+    def least_distances(self, share: float) -> dict[tuple[str, str], float]:
+        """Least distances for a code to keep, Å, of each pair of elements, in both orders.
+
+        They are a share of the shortest distance of the pair in any seed. Where that is above 3 Å
+        it says little, and the sum of the covalent radii (ASE's) stands in its place, at most 3 Å:
+        beyond it a code would only find it harder to place atoms.
+        """
+        found: dict[tuple[str, str], float] = {}
+        for seed in self.seeds:
+            pairs = pairs_within(seed.atoms, REACH)
+            symbols = np.array(seed.atoms.get_chemical_symbols())
+            for one, other in product(self.composition.elements, repeat=2):
+                both = (symbols[pairs.first] == one) & (symbols[pairs.second] == other)
+                nearest = float(pairs.distances[both].min(initial=REACH))
+                found[one, other] = min(nearest, found.get((one, other), REACH))
+        radii = {e: covalent_radii[atomic_numbers[e]] for e in self.composition.elements}
+        return {
+            (one, other): share * min(distance, radii[one] + radii[other], REACH)
+            if distance >= REACH
+            else share * distance
+            for (one, other), distance in found.items()
+        }
+
+    def enthalpy(self, seed: SeedStructure) -> float | None:
+        """eV per cell, at the pressure of the search; ``None`` where the pool has no energy."""
+        if seed.energy is None:
+            return None
+        return float(seed.energy + self.pressure * GPa * seed.atoms.cell.volume)
+
+    def valences(self) -> tuple[int, ...] | None:
+        """Oxidation states without their signs, in order; ``None`` where none are likely.
+
+        pymatgen's guess: the commonest states, of those that balance.
+        """
+        from pymatgen.core import Composition as Formula
+
+        if self.composition.size > MOST_GUESSED:
+            return None
+        guesses = Formula(dict(self.composition.counts)).oxi_state_guesses()
+        if not guesses or any(state == 0 for state in guesses[0].values()):
+            return None
+        return tuple(round(abs(guesses[0][e])) or 1 for e in self.composition.elements)
 
 
 def choose(
@@ -119,12 +182,13 @@ def choose(
     formula: Composition | None,
     atoms: int | None,
     fit: bool,
+    pressure: float | None = None,
 ) -> tuple[Batch, tuple[LeftOut, ...]]:
     """Split a pool into seeds that a code accepts and the rest, with a reason for each.
 
     Raises:
-        ExportError: nothing is left, several compositions without ``formula``, or ``atoms`` that
-            is no whole number of formula units.
+        ExportError: nothing is left, several compositions without ``formula``, ``atoms`` that is
+            no whole number of formula units, or several pressures without ``pressure``.
     """
     if not pool:
         raise ExportError("the pool is empty: there is nothing to hand over.")
@@ -146,8 +210,38 @@ def choose(
             seeds.append(made)
     if not seeds:
         raise ExportError(_nothing_left(len(pool), reasons, code))
-    left_out = tuple(LeftOut(structure_id=ids[n], reason=reasons[n]) for n in sorted(reasons))
-    return Batch(composition=composition, seeds=tuple(seeds), home=home), left_out
+    left_out = tuple(
+        LeftOut(structure_id=ids[n], reason=reasons[n], for_size=FIT in reasons[n])
+        for n in sorted(reasons)
+    )
+    if pressure is None:
+        pressure = pressure_of([pool[n] for n in sound if n not in reasons])
+    batch = Batch(composition=composition, seeds=tuple(seeds), home=home, pressure=pressure)
+    return batch, left_out
+
+
+def pressure_of(pool: Sequence[Atoms]) -> float:
+    """The pressure under which structures were relaxed, GPa; 0 where none says so.
+
+    It is the part of the enthalpy that is not energy, over the volume.
+
+    Raises:
+        ExportError: they were relaxed under different pressures.
+    """
+    found = []
+    for atoms in pool:
+        energy = atoms.info.get(records.ENERGY_PER_ATOM)
+        enthalpy = atoms.info.get(records.ENTHALPY_PER_ATOM)
+        if isinstance(energy, float) and isinstance(enthalpy, float):
+            found.append((enthalpy - energy) * len(atoms) / atoms.cell.volume / GPa)
+    if not found:
+        return 0.0
+    if not np.ptp(found) <= SAME_PRESSURE:
+        raise ExportError(
+            f"the pool was relaxed under pressures from {min(found):.1f} to {max(found):.1f} GPa: "
+            f"choose that of the search with --pressure."
+        )
+    return round(float(np.median(found)), 3) + 0.0
 
 
 def _refused(atoms: Atoms) -> str | None:
@@ -176,7 +270,15 @@ def _one_composition(
         raise ExportError(
             f"the pool holds {len(found)} compositions, {shown}{more}: choose one with --formula."
         )
-    return next(iter(found))
+    # As formulas are written: alphabetical, TiO2 would be O2Ti.
+    counts = dict(next(iter(found)).counts)
+    return Composition(tuple((e, counts[e]) for e in sorted(counts, key=_iupac)))
+
+
+def _iupac(symbol: str) -> float:
+    from pymatgen.core import Element
+
+    return float(Element(symbol).iupac_ordering)
 
 
 def _size(
@@ -235,7 +337,7 @@ def _fitted(
         wanted = len(seed.atoms) * -(-rules.min_atoms // len(seed.atoms))
     if wanted is not None and len(seed.atoms) != wanted:
         if not fit:
-            return f"{len(seed.atoms)} atoms where {wanted} are needed (--fit makes supercells)"
+            return f"{len(seed.atoms)} atoms where {wanted} are needed ({FIT} makes supercells)"
         remade = resized(seed.atoms, wanted)
         if remade is None:
             return f"{len(seed.atoms)} atoms, which no supercell or primitive cell makes {wanted}"
@@ -243,7 +345,7 @@ def _fitted(
         energy = None if seed.energy is None else seed.energy * wanted / len(seed.atoms)
         seed = replace(seed, atoms=cell, changes=(change,), energy=energy)
     if len(seed.atoms) < rules.min_atoms:
-        return f"{len(seed.atoms)} atoms where {code} needs {rules.min_atoms} (--fit repeats cells)"
+        return f"{len(seed.atoms)} atoms where {code} needs {rules.min_atoms} ({FIT} repeats cells)"
     distance = shortest_distance(seed.atoms)
     if distance < rules.separation:
         return f"two atoms {distance:.2f} Å apart, below {rules.separation:g} Å"

@@ -18,6 +18,9 @@ from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 GENERATIONS = 20
 
+#: Share of the shortest distances of the pool below which USPEX discards structures.
+KEPT = 0.7
+
 _SEEDS = "Seeds/POSCARS_1"
 _TITLE = re.compile(r"EA(\d+)")
 
@@ -51,6 +54,18 @@ def _deck(batch: Batch) -> str:
     limits = (
         f"{batch.units[0] * size} : minAt\n{batch.units[-1] * size} : maxAt\n" if varied else ""
     )
+    least = batch.least_distances(KEPT)
+    elements = batch.composition.elements
+    rows = [
+        " ".join(f"{least[a, b]:.2f}" if j >= i else "0.00" for j, b in enumerate(elements))
+        for i, a in enumerate(elements)
+    ]
+    distances = "\n".join(rows)
+    valences = batch.valences()
+    charges = f"% valences\n{' '.join(map(str, valences))}\n% EndValences\n" if valences else ""
+    # With formula units that vary USPEX estimates volumes by itself.
+    volume = batch.volume_per_unit * batch.units[0]
+    cell = "" if varied else f"% Latticevalues\n{volume:.2f}\n% Endvalues\n"
     return (
         "PARAMETERS EVOLUTIONARY ALGORITHM\n"
         "USPEX : calculationMethod\n"
@@ -58,6 +73,10 @@ def _deck(batch: Batch) -> str:
         f"% atomType\n{' '.join(batch.composition.elements)}\n% EndAtomType\n"
         f"% numSpecies\n{' '.join(map(str, counts))}\n% EndNumSpecies\n"
         f"{limits}"
+        f"{charges}"
+        f"% IonDistances\n{distances}\n% EndDistances\n"
+        f"{cell}"
+        f"{batch.pressure:g} : ExternalPressure\n"
         f"{max(20, len(batch.seeds))} : populationSize\n"
         f"{max(20, len(batch.seeds))} : initialPopSize\n"
         f"{GENERATIONS} : numGenerations\n"

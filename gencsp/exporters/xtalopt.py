@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Iterator
+from itertools import combinations_with_replacement
 from pathlib import Path
 
-from gencsp.errors import ExportError, StructureFileError
+from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.poscar import read_poscars, write_poscar
@@ -15,24 +16,19 @@ from gencsp.exporters.results import Found
 #: Optimised, similar to another one, and kept by an objective: the states of finished structures.
 FINISHED = (0, 10, 14)
 
+#: Share of the shortest distances of the pool that XtalOpt's own structures must keep.
+KEPT = 0.7
+
 _INCAR = "PREC = Normal\nENCUT = 400\nIBRION = 2\nISIF = 3\nNSW = 60\nEDIFF = 1e-5\nISMEAR = 0\n"
 _KPOINTS = "Automatic mesh\n0\nAuto\n20\n"
-
-
-def _check_folder(target: Path) -> None:
-    """XtalOpt splits the list of seeds at commas, and lines at ``#``, and squeezes blanks."""
-    text = str(target)
-    if any(mark in text for mark in ",#") or text != " ".join(text.split()):
-        raise ExportError(
-            f"XtalOpt cannot read a path with commas, '#' or double blanks, such as {target}: "
-            f"choose another folder."
-        )
 
 
 def _write(batch: Batch, folder: Path) -> list[str]:
     (folder / "seeds").mkdir()
     (folder / "templates").mkdir()
-    (folder / "templates" / "incar1").write_text(_INCAR)
+    # In kbar.
+    pressure = f"PSTRESS = {10 * batch.pressure:g}\n" if batch.pressure else ""
+    (folder / "templates" / "incar1").write_text(_INCAR + pressure)
     (folder / "templates" / "kpoints1").write_text(_KPOINTS)
     files = []
     for seed in batch.seeds:
@@ -51,20 +47,28 @@ def _deck(batch: Batch, files: list[str]) -> str:
     per_atom = batch.volume_per_unit / batch.composition.size
     potcars = "".join(f"potcarFile {e} = /path/to/POTCAR_{e}\n" for e in batch.composition.elements)
     most = max(20, len(batch.seeds))
+    least = batch.least_distances(KEPT)
+    pairs = combinations_with_replacement(batch.composition.elements, 2)
+    distances = "".join(
+        f"customIAD {number} = {one}, {other}, {least[one, other]:.2f}\n"
+        for number, (one, other) in enumerate(pairs, start=1)
+    )
     return (
         f"chemicalFormulas = {formulas}\n"
         f"maxAtoms = {max(len(seed.atoms) for seed in batch.seeds)}\n"
-        f"seedStructures = {' , '.join(str(batch.home / name) for name in files)}\n"
+        # Relative to the folder in which it is started, so that the folder may be moved.
+        f"seedStructures = {' , '.join(files)}\n"
         f"numInitial = {most}\n"
         "parentsPoolSize = 20\n"
         "continuousStructures = 2\n"
         f"maxNumStructures = {10 * most}\n"
         f"minVolume = {0.5 * per_atom:.3f}\n"
         f"maxVolume = {2.0 * per_atom:.3f}\n"
-        "usingRadiiInteratomicDistanceLimit = true\n"
-        "radiiScalingFactor = 0.5\n"
-        f"templatesDirectory = {batch.home / 'templates'}\n"
-        f"localWorkingDirectory = {batch.home / 'run'}\n"
+        "usingRadiiInteratomicDistanceLimit = false\n"
+        "usingCustomIADs = true\n"
+        f"{distances}"
+        "templatesDirectory = ./templates\n"
+        "localWorkingDirectory = ./run\n"
         "queueInterface = local\n"
         "numOptimizationSteps = 1\n"
         "optimizer = vasp\n"
@@ -127,7 +131,7 @@ class Xtalopt(SeedExporter):
     rules = Rules()
     start = (
         "set the POTCAR files and the command of VASP in xtalopt.in, then run 'xtalopt --cli' "
-        "in the folder; the seeds' paths are absolute, so leave the folder where it is."
+        "in the folder: paths in it are relative to it."
     )
 
     def write_files(self, batch: Batch, folder: Path) -> list[str]:
@@ -137,7 +141,3 @@ class Xtalopt(SeedExporter):
     def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _find(folder, seeds)
-
-    def check_folder(self, folder: Path) -> None:
-        """See :class:`~gencsp.exporters.base.SeedExporter`."""
-        _check_folder(folder)

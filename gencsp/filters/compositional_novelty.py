@@ -8,8 +8,8 @@ reduced formula that counts, not the set of its elements. The default reference 
 from __future__ import annotations
 
 import gzip
+import zlib
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +18,9 @@ from pydantic import Field
 
 from gencsp.composition import Composition
 from gencsp.errors import CompositionError, StructureFileError
+from gencsp.files import expanded
 from gencsp.filters.base import ConfiguredFilter, Verdict
+from gencsp.shipped import shipped_bytes
 
 
 class CompositionalNovelty(ConfiguredFilter):
@@ -55,12 +57,12 @@ def reference_formulas(path: Path | None = None) -> frozenset[str]:
         StructureFileError: the file is missing or empty, or a line is no formula.
     """
     if path is None:
-        file = resources.files("gencsp").joinpath("data/reference_formulas.txt.gz")
-        return frozenset(gzip.decompress(file.read_bytes()).decode().split())
+        known = gzip.decompress(shipped_bytes("reference_formulas.txt.gz"))
+        return frozenset(known.decode().split())
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        content = expanded(path) if path.suffix == ".gz" else path.read_bytes()
+        text = content.decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise StructureFileError(f"the formulas {path} cannot be read ({error}).") from error
     try:
         keys = frozenset(Composition.parse(line).formula_key for line in text.split())

@@ -7,12 +7,11 @@ Source: MatterGen's evaluator (``frac_novel_structures``). What makes two struct
 
 from __future__ import annotations
 
-import gzip
 import io
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -20,15 +19,18 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.io.formats import UnknownFileTypeError, filetype
+from ase.io.formats import filetype
 from pydantic import Field
 
 from gencsp.composition import Composition
 from gencsp.errors import StructureFileError
+from gencsp.files import expanded
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.compositional_novelty import reference_formulas
 from gencsp.filters.matching import Candidate, Matching, same
 from gencsp.io.packed import PackedStructures
+from gencsp.io.structures import READING_ERRORS
+from gencsp.shipped import open_shipped
 
 
 class KnownCrystals(Protocol):
@@ -88,7 +90,7 @@ def reference_structures(path: Path | None = None) -> KnownCrystals:
         StructureFileError: the file is missing, empty or unreadable.
     """
     if path is None:
-        with resources.files("gencsp").joinpath("data/reference_structures.npz").open("rb") as file:
+        with open_shipped("reference_structures.npz") as file:
             packed = PackedStructures(dict(np.load(file, allow_pickle=False)))
         return _Listed(packed, [_key(packed.species(i)) for i in range(len(packed))])
     structures = _read(path)
@@ -107,9 +109,9 @@ def _read(path: Path) -> list[Atoms]:
     try:
         if path.suffix == ".gz":
             # ASE seeks in the compressed stream, which takes quadratic time.
-            text = gzip.decompress(path.read_bytes()).decode("utf-8")
+            text = expanded(path).decode("utf-8")
             kind = filetype(path.with_suffix("").name, read=False)
             return list(ase.io.read(io.StringIO(text), index=":", format=kind))
         return list(ase.io.read(path, index=":"))
-    except (OSError, EOFError, ValueError, LookupError, UnknownFileTypeError) as error:
+    except (*READING_ERRORS, zlib.error) as error:
         raise StructureFileError(f"the reference {path} cannot be read ({error}).") from error

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import combinations_with_replacement
 from typing import ClassVar, Literal
 
@@ -40,6 +39,7 @@ from pydantic import Field
 from gencsp.composition import ELEMENTS
 from gencsp.descriptors.neighbours import Pairs, pairs_within
 from gencsp.filters.base import ConfiguredFilter, Verdict
+from gencsp.shipped import open_shipped
 
 #: The threshold of the paper, for its own tables.
 PAPER_THRESHOLD = 0.362
@@ -148,7 +148,7 @@ def with_short_range(
 @cache
 def shipped_potential() -> PotentialTable:
     """The table that ships with gencsp."""
-    with resources.files("gencsp").joinpath("data/pair_potential.npz").open("rb") as file:
+    with open_shipped("pair_potential.npz") as file:
         data = np.load(file, allow_pickle=False)
         n = len(ELEMENTS)
         upper = np.triu_indices(n)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +26,7 @@ from gencsp.descriptors.orbits import orbits
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.frameworks import FAR, Framework
 from gencsp.io.packed import PackedStructures
+from gencsp.shipped import open_shipped
 from gencsp.symmetry.tolerances import SYMPREC
 
 
@@ -131,7 +131,7 @@ def unmatched_shares(ranks: Sequence[float], *, top: int) -> list[float]:
 @cache
 def shipped_prototypes() -> Collection:
     """The ranked frameworks of OQMD-ICSD, named by their most frequent label and an example."""
-    with resources.files("gencsp").joinpath("data/prototypes.npz").open("rb") as file:
+    with open_shipped("prototypes.npz") as file:
         data = dict(np.load(file, allow_pickle=False))
     cells = PackedStructures(data)
     names = tuple(

@@ -19,6 +19,10 @@ class Configured(BaseModel):
         kind: what the contract is called in messages, such as "filter"; set by its base class.
         name: under which the plug-in is found; the same as that of its entry point.
         main: option that ``NAME:VALUE`` sets; empty where there is none.
+        executes: options that name what is executed: programs, files of code, models that are
+            pickles, and addresses that exchange pickles. ``None`` stands for all options of a
+            plug-in of another package, and for none of gencsp's own. A run folder that sets one
+            of them is resumed only where its user allows it, see :mod:`gencsp.runs.trust`.
     """
 
     model_config = ConfigDict(
@@ -28,6 +32,7 @@ class Configured(BaseModel):
     kind: ClassVar[str] = "plug-in"
     name: ClassVar[str]
     main: ClassVar[str] = ""
+    executes: ClassVar[tuple[str, ...] | None] = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -54,6 +59,13 @@ class Configured(BaseModel):
             raise DeckError(
                 f"option '{key}' of the {cls.kind} '{cls.name}' is {value!r}: {problem}."
             ) from error
+
+    @classmethod
+    def executed_options(cls) -> tuple[str, ...]:
+        """The options that ``executes`` stands for."""
+        if cls.executes is not None:
+            return cls.executes
+        return () if cls.__module__.startswith("gencsp.") else tuple(cls.model_fields)
 
     def build(self, context: Any) -> Any:  # noqa: ARG002
         """Make the object that fulfils the contract from these options and the context of the run.

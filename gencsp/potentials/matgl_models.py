@@ -16,6 +16,7 @@ class Matgl(ConfiguredPotential):
     """``matgl:FOLDER``, or ``matgl:NAME`` of a model that matgl downloads."""
 
     name = "matgl"
+    executes = ("model",)
 
     model: str = Field(
         default="", description="Folder of a model, or name of one that matgl downloads."

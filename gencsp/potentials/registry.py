@@ -24,6 +24,9 @@ PotentialGiven: TypeAlias = (
     str | Mapping[str, Any] | Choice | BaseCalculator | Engine | Callable[[], Any]
 )
 
+#: Where the function of a potential is: see :func:`get_potential`.
+PotentialKind: TypeAlias = Literal["plug-in", "file", "module"]
+
 #: The default potential.
 DEFAULT = "chgnet"
 
@@ -114,18 +117,29 @@ def is_potential(given: object) -> bool:
     )
 
 
-@lru_cache(maxsize=8)
-def _made(choice: Choice, context: PotentialContext) -> Engine:
+def potential_choice(given: str | Mapping[str, Any] | Choice) -> tuple[Choice, PotentialKind]:
+    """What a name stands for: a plug-in, a function of a file, or one of a module."""
+    choice = Choice.read(given)
     if choice.name not in POTENTIALS and "-" in choice.name and not choice.value:
         # As the models are called in hulls and results: chgnet-r2scan, sevennet-7net-0.
         shorter, _, rest = choice.name.partition("-")
         if shorter in POTENTIALS:
             choice = Choice(shorter, choice.settings, rest)
     if choice.name not in POTENTIALS:
-        from gencsp.potentials.own import from_file, from_import
-
         if choice.name.endswith(".py"):
-            return from_file(Path(choice.name), choice.value or "calculator")
+            return choice, "file"
         if "." in choice.name and choice.value:
-            return from_import(choice.name, choice.value)
+            return choice, "module"
+    return choice, "plug-in"
+
+
+@lru_cache(maxsize=8)
+def _made(choice: Choice, context: PotentialContext) -> Engine:
+    from gencsp.potentials.own import from_file, from_import
+
+    choice, kind = potential_choice(choice)
+    if kind == "file":
+        return from_file(Path(choice.name), choice.value or "calculator")
+    if kind == "module":
+        return from_import(choice.name, choice.value)
     return POTENTIALS.make(choice, context=context)

@@ -17,6 +17,7 @@ class SevenNet(ConfiguredPotential):
     """``sevennet``, ``sevennet:7net-l3i5``, ``sevennet:FILE``."""
 
     name = "sevennet"
+    executes = ("model",)
 
     model: str = Field(default=SHIPPED, description="Name of a model, or its file.")
 

@@ -27,7 +27,7 @@ def proposer_names() -> tuple[str, ...]:
 
 def is_proposer(given: str | Mapping[str, Any] | Choice) -> bool:
     """Whether a proposer has this name, or it is the deck of an external generator."""
-    return _chosen(given).name in PROPOSERS
+    return proposer_choice(given).name in PROPOSERS
 
 
 def get_proposer(
@@ -58,12 +58,12 @@ def get_proposer(
         if options:
             raise RequestError("a proposer that is an object has its options: leave them out.")
         return own_proposer(given, context)
-    return PROPOSERS.make(_chosen(given), options, context=context)
+    return PROPOSERS.make(proposer_choice(given), options, context=context)
 
 
 def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredProposer]:
     """The class of a proposer's options, which says what it needs; raises as above."""
-    found = PROPOSERS.get(_chosen(given).name)
+    found = PROPOSERS.get(proposer_choice(given).name)
     assert issubclass(found, ConfiguredProposer), "the base of all plug-ins of this kind"
     return found
 
@@ -75,7 +75,8 @@ def label_of(given: ProposerGiven) -> str:
     return Path(Choice.read(given).name).stem
 
 
-def _chosen(given: str | Mapping[str, Any] | Choice) -> Choice:
+def proposer_choice(given: str | Mapping[str, Any] | Choice) -> Choice:
+    """What a name stands for: the deck of an external generator is the option of ``external``."""
     choice = Choice.read(given)
     if choice.name.endswith(DECK) and Path(choice.name).is_file():
         return Choice.of("external", {**choice.options, "program": choice.name})

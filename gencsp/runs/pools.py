@@ -171,6 +171,7 @@ def export(
     formula: str | None = None,
     atoms: int | None = None,
     fit: bool = False,
+    pressure: float | None = None,
 ) -> ExportReport:
     """Write structures as seeds of another code, with a minimal deck and a map of their origins.
 
@@ -181,16 +182,17 @@ def export(
         formula: the composition to hand over; others are left out.
         atoms: atoms in every cell; those of another size are left out.
         fit: make supercells, or take primitive cells, to reach ``atoms``.
+        pressure: of the search, GPa; ``None`` for that under which the structures were relaxed.
 
     Returns:
         What was written, what was left out and why, and how the code is started.
 
     Raises:
         ExportError: there is no such code, nothing can be handed over, or the structures have
-            several compositions.
+            several compositions or pressures.
         CompositionError: ``formula`` cannot be read.
         StoreError: the folder holds something, cannot be written, or is full.
     """
     return get_exporter(to).write(
-        atoms_of(structures), folder, formula=formula, atoms=atoms, fit=fit
+        atoms_of(structures), folder, formula=formula, atoms=atoms, fit=fit, pressure=pressure
     )

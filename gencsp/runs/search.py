@@ -24,8 +24,9 @@ from gencsp.runs.parts import (
     ShippedScoreModel,
     run_executor,
 )
-from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
+from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules, weighted
 from gencsp.runs.strategies import named_strategy, strategy_context
+from gencsp.runs.trust import remember
 from gencsp.searches.contracts import ProposerMaker
 from gencsp.searches.ledger import Ledger
 from gencsp.searches.loop import Search
@@ -181,6 +182,7 @@ def open_search(
         where = folder(deck)
         with DiskStore(where, manifest) as store:
             save_deck(deck, where)
+            remember(deck)
             yield plan.search(store, executor)
 
 
@@ -213,7 +215,7 @@ def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) 
                 separations=settings.separations,
             )
         return _proposer_source(given, deck, settings, 1.0)
-    choice, weight = _weighted(given)
+    choice, weight = weighted(given)
     name = choice.name
     if not weight > 0:
         raise RequestError(f"the weight of the seeds '{name}' is {weight}: give one above zero.")
@@ -267,19 +269,6 @@ def _proposer_source(
         weight=weight,
         block=None if isinstance(choice, Carried) else proposer_class(choice).block,
     )
-
-
-def _weighted(given: Named) -> tuple[Choice, float]:
-    """A proposer or file of seeds, and its weight: ``NAME:WEIGHT``, or a table with ``weight``."""
-    if isinstance(given, str):
-        before, colon, after = given.rpartition(":")
-        if colon and after.replace(".", "", 1).isdigit():
-            return Choice.read(before), float(after)
-        return Choice.read(given), 1.0
-    weight = given.get("weight", 1.0)
-    if not isinstance(weight, int | float):
-        raise RequestError(f"the weight of the seeds {given} is no number: give one above zero.")
-    return Choice.read({key: value for key, value in given.items() if key != "weight"}), weight
 
 
 def _own_options(makers: Sequence[object]) -> str | None:

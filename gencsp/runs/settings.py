@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +13,14 @@ from ase.cell import Cell
 
 from gencsp.composition import Composition
 from gencsp.errors import DeckError, RequestError
+from gencsp.executors.named import EXECUTORS
 from gencsp.files import storage_errors
 from gencsp.io.structures import read_structures
 from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.plugins import Choice
+from gencsp.plugins import Choice, Registry
+from gencsp.potentials.registry import POTENTIALS
+from gencsp.proposers.base import PROPOSERS
 from gencsp.proposers.crystals.volume import predict_volume
 from gencsp.runs.airss import AirssDeck, read_airss
 from gencsp.runs.decks import SearchDeck
@@ -84,8 +88,13 @@ def save_deck(deck: SearchDeck, where: Path) -> None:
     """
     files = {key: getattr(deck, key) for key in ("airss", "target", "cell", "weights", "hull")}
     whole = {key: file.absolute() for key, file in files.items() if isinstance(file, Path)}
-    seeds = tuple(one if isinstance(one, Carried) else _absolute(one) for one in deck.seeds)
-    kept = deck.model_copy(update={**whole, "seeds": seeds, "out": None})
+    named = {
+        "seeds": tuple(_absolute(one, PROPOSERS) for one in deck.seeds),
+        "background": _absolute(deck.background, PROPOSERS),
+        "potential": _absolute(deck.potential, POTENTIALS),
+        "executor": _absolute(deck.executor, EXECUTORS),
+    }
+    kept = deck.model_copy(update={**whole, **named, "out": None})
     settings = json.loads(kept.model_dump_json())
     _write_deck({**settings, CHECKSUM: _checksum(settings)}, where)
 
@@ -144,23 +153,52 @@ def _checksum(settings: Mapping[str, Any]) -> str:
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def _absolute(given: Named) -> Named:
+def _absolute(given: Named | Carried, registry: Registry[Any]) -> Named | Carried:
+    """A plug-in or file by name, with the whole paths of all files in it."""
+    if isinstance(given, Carried):
+        return given
+    if not isinstance(given, str):
+        return {key: whole_path(value) for key, value in given.items()}
+    name, colon, rest = given.partition(":")
+    if name in registry:
+        choice = Choice.read(given)
+        if choice.options:
+            whole = {key: whole_path(value) for key, value in choice.options.items()}
+            return str(Choice.of(name, whole))
+        return f"{name}{colon}{rest if _is_number(rest) else whole_path(rest)}"
+    # A file, and behind it a weight or a function.
+    file, colon, behind = given.rpartition(":")
+    if file and os.path.exists(file):
+        return f"{whole_path(file)}{colon}{behind}"
+    return str(whole_path(given))
+
+
+def whole_path(value: Any) -> Any:
+    """Text that names a file or folder, as its whole path; anything else as it is."""
+    # Not Path.exists, which raises at a text that is too long for a name.
+    found = isinstance(value, str) and value and os.path.exists(value)
+    return str(Path(value).absolute()) if found else value
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
+def weighted(given: Named) -> tuple[Choice, float]:
+    """A proposer or file of seeds, and its weight: ``NAME:WEIGHT``, or a table with ``weight``.
+
+    Raises:
+        RequestError: the weight is no number.
+    """
     if isinstance(given, str):
-        return _absolute_text(given)
-    return {
-        key: str(Path(value).absolute())
-        if isinstance(value, str) and key != "name" and Path(value).exists()
-        else value
-        for key, value in given.items()
-    }
-
-
-def _absolute_text(text: str) -> str:
-    name, colon, weight = text.rpartition(":")
-    for file, rest in ((text, ""), (name, colon + weight)):
-        if file and Path(file).exists():
-            return f"{Path(file).absolute()}{rest}"
-    return text
+        before, colon, after = given.rpartition(":")
+        if colon and _is_number(after):
+            return Choice.read(before), float(after)
+        return Choice.read(given), 1.0
+    weight = given.get("weight", 1.0)
+    if not isinstance(weight, int | float):
+        raise RequestError(f"the weight of the seeds {given} is no number: give one above zero.")
+    return Choice.read({key: value for key, value in given.items() if key != "weight"}), weight
 
 
 def stop_rules(deck: SearchDeck) -> StopRules:

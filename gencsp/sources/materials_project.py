@@ -14,15 +14,17 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any, Literal
 
+import numpy as np
 from ase import Atoms
-from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp import records
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull.entries import HullEntry
+from gencsp.deck import MOST_ATOMS
+from gencsp.descriptors.flaws import find_flaws
 from gencsp.errors import CompositionError, SourceError
 from gencsp.provenance import Provenance, Stage
+from gencsp.sources.answers import CRYSTAL, ODD, finite, listed, object_of, text_of
 from gencsp.sources.web import Web
 
 ENDPOINT = "https://api.materialsproject.org"
@@ -140,55 +142,105 @@ def _subsystems(elements: Sequence[str]) -> list[str]:
 def _documents(web: Web, url: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
     """All documents of a query, page by page."""
     taken = 0
+    before: list[Any] = []
     while True:
         answer = web.get(url, {**asked, "_limit": str(PAGE), "_skip": str(taken)})
-        page = answer.get("data")
-        if not isinstance(page, list):
-            raise SourceError("the Materials Project answered without 'data'.")
-        yield from page
+        try:
+            page = listed(answer["data"])
+            meta = object_of(answer.get("meta") or {})
+            total = finite(meta.get("total_doc", taken + len(page)))
+            documents = [object_of(one) for one in page]
+        except ODD as error:
+            raise SourceError(
+                f"the Materials Project answered in another form, without 'data' that can be read "
+                f"({_reason(error)}): try again later."
+            ) from error
+        if page and page == before:
+            raise SourceError("the Materials Project repeats its pages: try again later.")
+        yield from documents
+        before = page
         taken += len(page)
-        total = (answer.get("meta") or {}).get("total_doc", taken)
-        if not page or taken >= int(total):
+        if not page or taken >= total:
             return
 
 
 def _entry(document: Mapping[str, Any], model: str) -> HullEntry:
     try:
+        group = finite(object_of(document.get("symmetry") or {}).get("number") or 0)
+        if not 0 <= group <= 230:
+            raise ValueError(f"there is no space group {group:g}")
         return HullEntry(
-            composition=Composition.from_counts(document["composition"]),
-            energy_per_atom=float(document["energy_per_atom"]),
+            composition=Composition.from_counts(object_of(document["composition"])),
+            energy_per_atom=finite(document["energy_per_atom"]),
             model=model,
             entry_id=_name(document["material_id"]),
-            space_group=int((document.get("symmetry") or {}).get("number") or 0),
+            space_group=int(group),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except ODD as error:
         raise SourceError(
-            f"the Materials Project's entry {document.get('material_id', '?')} lacks what a hull "
-            f"needs ({error!r})."
+            f"the Materials Project's entry {_known(document)} lacks what a hull needs "
+            f"({_reason(error)})."
         ) from error
 
 
 def _name(identifier: object) -> str:
     """An id, which newer answers take apart."""
     if not isinstance(identifier, dict):
-        return str(identifier)
-    suffix = identifier.get("suffix") or ""
-    return f"{identifier['identifier']}{identifier.get('separator', '-') if suffix else ''}{suffix}"
+        return text_of(identifier)
+    suffix = text_of(identifier.get("suffix") or "")
+    separator = text_of(identifier.get("separator", "-")) if suffix else ""
+    return f"{text_of(identifier['identifier'])}{separator}{suffix}"
 
 
 def _crystal(document: Mapping[str, Any]) -> Atoms:
     try:
-        structure = Structure.from_dict(document["structure"])
-        atoms: Atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-        bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+        atoms = _atoms(object_of(document["structure"]))
         name = _name(document["material_id"])
-    except (KeyError, TypeError, ValueError) as error:
+        above = document.get("energy_above_hull")
+        distance = None if above is None else finite(above)
+    except ODD as error:
         raise SourceError(
-            f"the Materials Project's crystal {document.get('material_id', '?')} cannot be read "
-            f"({error!r})."
+            f"the Materials Project's crystal {_known(document)} cannot be read ({_reason(error)})."
         ) from error
-    Provenance(structure_id=name, proposer="materials-project", stage=Stage.GENERATED).write(bare)
-    above = document.get("energy_above_hull")
-    if above is not None:
-        bare.info[records.ENERGY_ABOVE_HULL] = float(above)
-    return bare
+    Provenance(structure_id=name, proposer="materials-project", stage=Stage.GENERATED).write(atoms)
+    if distance is not None:
+        atoms.info[records.ENERGY_ABOVE_HULL] = distance
+    return atoms
+
+
+def _atoms(structure: Mapping[str, Any]) -> Atoms:
+    """A crystal from pymatgen's form of a ``Structure``.
+
+    Not by pymatgen, which makes objects of whatever classes an answer names.
+    """
+    sites = [object_of(site) for site in listed(structure["sites"])]
+    if not 0 < len(sites) <= MOST_ATOMS:
+        raise ValueError(f"{len(sites)} atoms")
+    atoms = Atoms(
+        [_symbol(listed(site["species"])) for site in sites],
+        scaled_positions=np.array([site["abc"] for site in sites], dtype=float),
+        cell=np.array(object_of(structure["lattice"])["matrix"], dtype=float),
+        pbc=True,
+    )
+    flaws = find_flaws(atoms, CRYSTAL)
+    if flaws:
+        raise ValueError(", ".join(map(str, flaws)))
+    return atoms
+
+
+def _symbol(species: Sequence[Any]) -> str:
+    (kind,) = (object_of(one) for one in species)
+    symbol = text_of(kind["element"])
+    if symbol not in ELEMENTS or abs(finite(kind["occu"]) - 1) > 1e-6:
+        raise ValueError("a site that is not one atom of a known element")
+    return symbol
+
+
+def _known(document: Mapping[str, Any]) -> str:
+    """The id of a document for a message, however odd it is."""
+    text = str(document.get("material_id", "?"))[:40]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _reason(error: Exception) -> str:
+    return repr(error)[:200]

@@ -17,9 +17,11 @@ from ase.data import atomic_numbers
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.entries import HullEntry
+from gencsp.deck import MOST_ATOMS
 from gencsp.descriptors.flaws import find_flaws
 from gencsp.errors import SourceError
 from gencsp.provenance import Provenance, Stage
+from gencsp.sources.answers import CRYSTAL, ODD, finite, listed, object_of, text_of
 from gencsp.sources.web import Web
 
 FIELDS = (
@@ -33,6 +35,8 @@ FIELDS = (
 
 #: Crystals in one answer; servers may give fewer.
 PAGE = 100
+#: Most pages of one query: beyond all databases there are, short of for ever.
+MOST_PAGES = 100_000
 
 
 def system_filter(elements: Sequence[str]) -> str:
@@ -86,12 +90,12 @@ class Optimade:
         for document in self._documents(query, (*FIELDS, *([energy] if energy else []))):
             try:
                 atoms = _crystal(document)
+                value = _energy(document, energy)
             except _Unfit as unfit:
                 self.skipped[str(unfit)] += 1
                 continue
-            value = document["attributes"].get(energy) if energy else None
             if value is not None:
-                records.write_energy(atoms, float(value) * len(atoms), model=level)
+                records.write_energy(atoms, value * len(atoms), model=level)
             yield atoms
             given += 1
             if given == most:
@@ -105,20 +109,23 @@ class Optimade:
             "page_limit": str(PAGE),
         }
         url: str | None = f"{self.url}/structures"
-        seen = set()
+        seen: set[str] = set()
         while url is not None:
             if url in seen:
                 raise SourceError(f"{self.url} links its pages in a circle.")
+            if len(seen) == MOST_PAGES:
+                raise SourceError(f"{self.url} links more than {MOST_PAGES} pages: narrow it down.")
             seen.add(url)
-            answer = self.web.get(url, asked)
-            page = answer.get("data")
-            if not isinstance(page, list):
-                raise SourceError(f"{self.url} did not answer in the form of OPTIMADE.")
+            answer = self.web.get(url, asked, home=self.url)
+            try:
+                page = listed(answer["data"])
+                href = _link(object_of(answer.get("links") or {}).get("next"))
+                url, asked = (urljoin(url, href) if href else None), None
+            except ODD as error:
+                raise SourceError(
+                    f"{self.url} did not answer in the form of OPTIMADE ({repr(error)[:200]})."
+                ) from error
             yield from page
-            following = (answer.get("links") or {}).get("next")
-            # A link is an address, or an object that holds one.
-            href = following.get("href") if isinstance(following, dict) else following
-            url, asked = (urljoin(url, href) if href else None), None
 
 
 class _Unfit(Exception):
@@ -143,22 +150,43 @@ def entry_of(atoms: Atoms) -> HullEntry:
     )
 
 
+def _link(following: object) -> str:
+    """A link is an address, or an object that holds one; empty where there is none."""
+    href = following.get("href") if isinstance(following, dict) else following
+    if href is not None and not isinstance(href, str):
+        raise TypeError(f"a {type(href).__name__} where a link is due")
+    return href or ""
+
+
+def _energy(document: Mapping[str, Any], name: str) -> float | None:
+    """The energy of a crystal that was read, in eV/atom; ``None`` where the database has none."""
+    value = document["attributes"].get(name) if name else None
+    if value is None:
+        return None
+    try:
+        return finite(value)
+    except ODD as error:
+        raise _Unfit("an energy that is no number") from error
+
+
 def _crystal(document: Mapping[str, Any]) -> Atoms:
     try:
-        attributes = document["attributes"]
-        name = str(document["id"])
+        attributes = object_of(object_of(document)["attributes"])
+        name = text_of(document["id"])
         if list(attributes.get("dimension_types") or [1, 1, 1]) != [1, 1, 1]:
             raise _Unfit("not periodic in three directions")
         kinds = {kind["name"]: _symbol(kind) for kind in attributes["species"]}
-        symbols = [kinds[site] for site in attributes["species_at_sites"]]
+        symbols = [kinds[site] for site in listed(attributes["species_at_sites"])]
+        if len(symbols) > MOST_ATOMS:
+            raise _Unfit(f"more than {MOST_ATOMS} atoms")
         cell = np.array(attributes["lattice_vectors"], dtype=float)
         positions = np.array(attributes["cartesian_site_positions"], dtype=float)
         if cell.shape != (3, 3) or positions.shape != (len(symbols), 3) or not symbols:
             raise _Unfit("incomplete")
         atoms = Atoms(symbols, positions=positions, cell=cell, pbc=True)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ODD as error:
         raise _Unfit("incomplete") from error
-    if find_flaws(atoms):
+    if find_flaws(atoms, CRYSTAL):
         raise _Unfit("incomplete")
     Provenance(structure_id=name, proposer="optimade", stage=Stage.GENERATED).write(atoms)
     return atoms
@@ -166,7 +194,7 @@ def _crystal(document: Mapping[str, Any]) -> Atoms:
 
 def _symbol(kind: Mapping[str, Any]) -> str:
     symbols, shares = kind["chemical_symbols"], kind["concentration"]
-    if len(symbols) != 1 or abs(float(shares[0]) - 1) > 1e-6:
+    if len(symbols) != 1 or abs(finite(shares[0]) - 1) > 1e-6:
         raise _Unfit("partly occupied sites")
     symbol = str(symbols[0])
     if symbol not in atomic_numbers or symbol in ("X", "vacancy"):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from pymatgen.entries.computed_entries import ComputedEntry, ConstantEnergyAdjustment
 
+import gencsp.files
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull.entries import DEFAULT_MODEL, read_references, shipped_references
 from gencsp.convex_hull.hull import Hull
 from gencsp.errors import HullReferenceError, StructureFileError
+from gencsp.filters.compositional_novelty import reference_formulas
+from gencsp.filters.novelty import reference_structures
 
 CSV = "formula,energy_per_atom\nLi,-1.9\nSi,-5.4\nLi2Si2,-4.0\n"
 
@@ -165,3 +169,38 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def _is_element(composition: Composition) -> bool:
     return len(composition.elements) == 1
+
+
+@pytest.mark.parametrize(
+    "read", [read_references, reference_formulas, reference_structures], ids=lambda f: f.__name__
+)
+def test_a_small_file_that_expands_to_a_large_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(gencsp.files, "MOST_EXPANDED", 2**20)
+    bomb = tmp_path / "bomb.extxyz.gz"
+    bomb.write_bytes(gzip.compress(b"0" * 2**21))
+    with pytest.raises(StructureFileError, match="expands to more than 1 MB"):
+        read(bomb)
+    for damaged in (b"\x1f\x8b\x08 no gzip at all", gzip.compress(b"Si\n" * 99)[:-12]):
+        bomb.write_bytes(damaged)
+        with pytest.raises(StructureFileError, match="cannot be read"):
+            read(bomb)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '[{"composition": {"Si": 1}, "energy": ' + "1" * 400 + "}]",
+        '[{"composition": {"Si": 1e999}, "energy": 1}]',
+        '[{"composition": [1], "energy": 1}]',
+        '[{"composition": {"Si": 1}, "energy": 1, "energy_adjustments": [3]}]',
+        '[{"composition": {"Si": 1}, "energy": 1, "parameters": [3]}]',
+    ],
+)
+def test_odd_entries(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "entries.json"
+    path.write_text(text)
+    with pytest.raises(StructureFileError):
+        read_references(path, model="m")

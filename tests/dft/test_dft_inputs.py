@@ -369,3 +369,15 @@ def test_folders_take_no_names_from_the_pool(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "g")) == ["0001", "0002", "gencsp-dft.json"]
     ids = [job.structure_id for job in read_campaign(tmp_path / "g").jobs]
     assert ids == [a.info["structure_id"] for a in pool()]
+
+
+def test_a_program_that_somebody_changed_is_not_run(tmp_path: Path) -> None:
+    """A folder of calculations may come from somewhere else."""
+    campaign = write_campaign(pool()[:1], tmp_path / "g", "gpaw", Calculation(cutoff=400))
+    program = tmp_path / "g" / campaign.jobs[0].folder / "run_gpaw.py"
+    program.write_text("from pathlib import Path\nPath('executed').touch()\n")
+    with pytest.raises(DftError, match=r"not the program that gencsp writes.*--command"):
+        list(campaign.run(retries=0))
+    assert not program.with_name("executed").exists()
+    list(campaign.run(command=["python", "./run_gpaw.py"], retries=0))
+    assert program.with_name("executed").exists()

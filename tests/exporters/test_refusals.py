@@ -174,10 +174,14 @@ def test_folders_that_hold_something(here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a,b", "a#b", "two  blanks"])
-def test_paths_that_xtalopt_cannot_read(here: Path, name: str) -> None:
+def test_xtalopt_runs_in_any_folder(here: Path, name: str) -> None:
+    """It splits lists at commas and lines at #; nothing of the folder is in its deck."""
     write_extxyz(here / "p.extxyz", alloys(1))
-    assert "XtalOpt cannot read a path" in refused("p.extxyz", name, "--to", "xtalopt")
-    assert RUNNER.invoke(app, ["export", "p.extxyz", "one blank", "--to", "xtalopt"]).exit_code == 0
+    made = RUNNER.invoke(app, ["export", "p.extxyz", name, "--to", "xtalopt"])
+    assert made.exit_code == 0, made.output
+    deck = (here / name / "xtalopt.in").read_text()
+    assert name not in deck
+    assert str(here) not in deck
 
 
 def test_a_full_disk_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

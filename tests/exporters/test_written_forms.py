@@ -91,14 +91,14 @@ def xtalopt(folder: Path) -> list[Atoms]:
     found = []
     for part in deck["seedStructures"].split(","):
         path = Path(" ".join(part.split()))
-        assert path.is_absolute()
-        atoms = ase.io.read(path, format="vasp")
+        assert not path.is_absolute()
+        atoms = ase.io.read(folder / path, format="vasp")
         assert any(
             Atoms(f).symbols.formula.count() == atoms.symbols.formula.count() for f in formulas
         )
         found.append(atoms)
     for template in ("incar1", "kpoints1"):
-        assert (Path(deck["templatesDirectory"]) / template).exists()
+        assert (folder / deck["templatesDirectory"] / template).exists()
     return found
 
 

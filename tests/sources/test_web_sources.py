@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import logging
+import traceback
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import ase.io
+import httpx
 import numpy as np
 import pytest
 from databases import (
@@ -32,7 +35,7 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.errors import CompositionError, HullReferenceError, SourceError
 from gencsp.sources import materials_project as mp
 from gencsp.sources.optimade import Optimade, formula_filter, system_filter
-from gencsp.sources.web import Web
+from gencsp.sources.web import Web, _Asking
 
 RUNNER = CliRunner()
 QUICK = Web(tries=3, pause=0.0, timeout=5.0)
@@ -182,6 +185,118 @@ def test_a_redirect_to_another_host_does_not_get_the_key() -> None:
             Web(headers={"X-API-KEY": KEY}).get(served.url)
     assert "x-api-key" not in other.asked[0].headers
     assert served.asked[0].headers["x-api-key"] == KEY
+
+
+def told(error: BaseException) -> str:
+    """All that a traceback shows, errors behind the error included."""
+    return "".join(traceback.format_exception(error)) + repr(error)
+
+
+def test_a_key_is_not_sent_over_http() -> None:
+    """Whoever is asked; this machine alone, where nobody listens, is."""
+    web = Web(headers={"X-API-KEY": KEY}, tries=1)
+    for address in ("http://materials.invalid/x", "http://192.0.2.1", "http://127.0.0.1.invalid"):
+        with pytest.raises(SourceError, match=r"over http.*begin with https") as refused:
+            web.get(address)
+        assert KEY not in told(refused.value)
+    with pytest.raises(SourceError, match="over http"):
+        mp.fetch_entries(["Li"], web=QUICK, key=KEY, endpoint="http://materials.invalid")
+    with serve(lambda _: Answer({"data": []})) as served:
+        web.get(served.url)
+    assert served.asked[0].headers["x-api-key"] == KEY
+
+
+def test_a_key_for_this_machine_does_not_pass_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(lambda _: Answer({"data": 1})) as served, serve(lambda _: Answer({})) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert Web(headers={"X-API-KEY": KEY}).get(served.url) == {"data": 1}
+    assert proxy.asked == []
+
+
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:{other}/x", "//localhost:{other}/x", "http://localhost:{port}/x"]
+)
+def test_a_key_does_not_follow_a_redirect_or_a_link(place: str) -> None:
+    """To another port, another name of the host, or by a link in the answer."""
+    with serve(lambda _: Answer({"data": []})) as other:
+        number = other.url.rpartition(":")[2]
+
+        def away(asked: Asked) -> Answer:
+            port = asked.headers["host"].rpartition(":")[2]
+            location = place.format(other=number, port=port)
+            if asked.path == "/x":
+                return Answer({"data": []})
+            if asked.path == "/v1/structures":
+                return Answer({"data": [], "links": {"next": location.replace("//l", "http://l")}})
+            return Answer(b"", status=307, headers={"Location": location})
+
+        with serve(away) as served:
+            web = Web(headers={"X-API-KEY": KEY})
+            web.get(served.url)
+            linked = place if place.startswith("http") else f"http:{place}"
+            answers = [{"data": [], "links": {"next": linked.format(other=number, port=1)}}]
+            if "{other}" in place:
+                with serve(lambda _: Answer(answers[0])) as database:
+                    list(Optimade(database.url, web=web).structures("x"))
+    last = [*served.asked[1:], *other.asked]
+    assert last
+    assert all("x-api-key" not in asked.headers for asked in last)
+    assert served.asked[0].headers["x-api-key"] == KEY
+
+
+def test_a_redirect_from_https_to_http_loses_the_key() -> None:
+    """By the rule itself: a server with a certificate would have to be trusted here."""
+    web = Web(headers={"X-API-KEY": KEY})
+    asking = _Asking(web, httpx.URL("https://db.example/x"))
+    assert asking._is_home(httpx.URL("https://db.example/y"))
+    for other in ("http://db.example/y", "https://db.example:444/y", "https://x.db.example/y"):
+        assert not asking._is_home(httpx.URL(other))
+    asking.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer({"detail": f"key {KEY} is invalid"}, status=400),
+        Answer({"detail": KEY}, status=500),
+        Answer(f"<html>{KEY}".encode()),
+        Answer({"data": KEY}),
+        Answer({"data": [{"material_id": KEY}]}),
+        Answer(b"", status=302, headers={"Location": f"/?key={KEY}"}),
+        Answer(b"", status=302, headers={"Location": f"http://127.0.0.1:1/{KEY}"}),
+    ],
+)
+def test_a_key_is_in_no_message(
+    tmp_path: Path, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the server repeats it, in no log, and nowhere in what is kept."""
+    # At the level below, httpcore writes down whatever headers the server sends.
+    caplog.set_level(logging.INFO if "Location" in answer.headers else logging.DEBUG)
+    web = Web(tries=1, cache=tmp_path / "kept")
+    with serve(lambda _: answer) as served, pytest.raises(SourceError) as refused:
+        mp.fetch_entries(["Li"], web=web, key=KEY, endpoint=served.url)
+    assert KEY not in told(refused.value)
+    assert KEY not in caplog.text
+    assert all(KEY.encode() not in path.read_bytes() for path in (tmp_path / "kept").iterdir())
+    assert KEY not in repr(Web(headers={"X-API-KEY": KEY}))
+
+
+@pytest.mark.parametrize("odd", ["\n", "\u00e9", "\r\nX-Other: 1", "\0"])
+def test_a_key_that_cannot_be_sent_is_not_repeated(odd: str) -> None:
+    with pytest.raises(SourceError, match="copy the key again") as refused:
+        mp.fetch_entries(["Li"], web=QUICK, key=f"{KEY}{odd}{KEY}")
+    assert KEY not in told(refused.value)
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    for address in (
+        f"https://me:{KEY}@db.example/x",
+        f"ftp://me:{KEY}@db.example/x",
+        f"https://me:{KEY}@[::",
+    ):
+        with pytest.raises(SourceError) as refused:
+            QUICK.get(address)
+        assert KEY not in str(refused.value)
 
 
 def test_what_was_kept_serves_offline_and_no_error_is_kept(tmp_path: Path) -> None:

@@ -24,6 +24,11 @@ _FILES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Digests of the published weights. Under one name, others would be other energies.
+_DIGESTS: Mapping[str, str] = MappingProxyType(
+    {"0.3.0": "bbc949fbffbf", "0.2.0": "e9170406db91", "r2scan": "e6bd62197903"}
+)
+
 # The architecture that gencsp's engines implement; a file that says otherwise is refused.
 _EXPECTED: Mapping[str, object] = MappingProxyType(
     {
@@ -76,7 +81,7 @@ def load_weights(model: ModelName = "0.3.0") -> CHGNetWeights:
 
     Raises:
         WeightsError: the name is unknown, ``chgnet`` is not installed, its file is missing or
-            damaged, or the file holds another architecture.
+            damaged, or the file holds another architecture or other weights than were published.
     """
     if model not in _FILES:
         raise WeightsError(
@@ -90,7 +95,7 @@ def load_weights(model: ModelName = "0.3.0") -> CHGNetWeights:
                 f"{path} holds another architecture ({key} = {settings[key]!r}, not {value!r}): "
                 "install a chgnet release of the 0.4 series."
             )
-    return CHGNetWeights(
+    weights = CHGNetWeights(
         model=f"chgnet-{model}",
         arrays=MappingProxyType(state),
         digest=digest_of(state),
@@ -100,6 +105,12 @@ def load_weights(model: ModelName = "0.3.0") -> CHGNetWeights:
         normed="atom_conv_layers.0.twoBody_atom.bn1.weight" in state,
         readout_normed="readout_norm.weight" in state,
     )
+    if weights.digest != _DIGESTS[model]:
+        raise WeightsError(
+            f"{path} was changed: the digest of its weights is {weights.digest}, and that of the "
+            f"published ones is {_DIGESTS[model]}: reinstall chgnet."
+        )
+    return weights
 
 
 def digest_of(arrays: Mapping[str, NDArray[np.float32]]) -> str:

@@ -26,7 +26,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import permutations
 from typing import Any
 
@@ -37,6 +36,7 @@ from gencsp.composition import ELEMENTS, Composition
 from gencsp.proposers.crystals.lattice import Bravais, bravais
 from gencsp.proposers.crystals.likeness import log_likeness
 from gencsp.proposers.crystals.wyckoff import Site, sites
+from gencsp.shipped import shipped_text
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -264,7 +264,7 @@ class SymmetryPrior:
 @cache
 def symmetry_prior() -> SymmetryPrior:
     """The statistics that ship with gencsp."""
-    text = resources.files("gencsp").joinpath("data/symmetry_prior.json").read_text("utf-8")
+    text = shipped_text("symmetry_prior.json")
     return SymmetryPrior(json.loads(text))
 
 

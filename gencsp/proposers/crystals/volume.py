@@ -17,7 +17,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.shipped import shipped_text
 
 Array = NDArray[np.float64]
 
@@ -101,6 +101,6 @@ def electronegativity() -> dict[str, float]:
 
 @cache
 def _table() -> dict[str, Any]:
-    text = resources.files("gencsp").joinpath("data/volume.json").read_text("utf-8")
+    text = shipped_text("volume.json")
     table: dict[str, Any] = json.loads(text)
     return table

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gencsp.shipped import open_shipped
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -94,8 +95,7 @@ class MergeTable:
 @cache
 def wyckoff_table() -> WyckoffTable:
     """The table that ships with gencsp."""
-    path = resources.files("gencsp").joinpath("data/wyckoff.npz")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+    with open_shipped("wyckoff.npz") as file, np.load(file, allow_pickle=False) as stored:
         group = stored["group"].astype(np.int64)
         multiplicity = stored["multiplicity"].astype(np.int64)
         rotations = stored["rotations"].astype(float)

@@ -194,6 +194,7 @@ class ExternalOptions(SeparatedOptions):
 
     name = "external"
     main = "program"
+    executes = ("program",)
     divides = False
 
     program: Path | None = Field(default=None, description="Deck of the program, a TOML file.")

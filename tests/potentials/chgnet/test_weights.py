@@ -75,3 +75,18 @@ def test_missing_damaged_and_foreign_files_are_refused(
     (tmp_path / "damaged" / "pretrained" / module._FILES["0.3.0"]).write_bytes(b"not weights")
     with pytest.raises(WeightsError, match="cannot be read"):
         load("0.3.0")
+
+
+def test_weights_that_somebody_changed_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = load_weights.__wrapped__
+    source = module._package_folder() / "pretrained" / module._FILES["0.3.0"]
+    file = torch.load(source, map_location="cpu", weights_only=True)
+    file["model"]["state_dict"]["site_wise.bias"] += 1e-6
+    changed = tmp_path / "pretrained" / module._FILES["0.3.0"]
+    changed.parent.mkdir(parents=True)
+    torch.save(file, changed)
+    monkeypatch.setattr(module, "_package_folder", lambda: tmp_path)
+    with pytest.raises(WeightsError, match=r"was changed: .*published ones is bbc949fbffbf"):
+        load("0.3.0")
