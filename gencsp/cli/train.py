@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
@@ -25,7 +25,7 @@ LATE = {
 class TrainCommands(Commands):
     """The commands of this group, which are imported when they are called."""
 
-    late = {name: where for name, (where, _) in LATE.items()}  # noqa: RUF012
+    late: ClassVar[dict[str, str]] = {name: where for name, (where, _) in LATE.items()}
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the group that this one is in says what errors there are."""
