@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
@@ -29,6 +30,8 @@ INTERRUPTED = 130
 
 #: Lines of a table on the screen; files hold all.
 SHOWN = 25
+#: Letters of the widest line of a table.
+_WIDEST = 10_000
 
 
 class Commands(TyperGroup):
@@ -165,7 +168,7 @@ def print_structures(structures: Sequence[Atoms]) -> None:
         table.add_column(title, justify="right" if right else "left", no_wrap=title != "note")
     for number, atoms in enumerate(structures[:SHOWN], start=1):
         table.add_row(str(number), *_cells(atoms))
-    Console(soft_wrap=True).print(table)
+    print_table(table)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")
 
@@ -193,8 +196,13 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout."""
-    Console(soft_wrap=True).print(table)
+    """A table on stdout, nothing of it cut: a narrow terminal wraps the lines.
+
+    Ids are there to be used in the next command, and cut ones are of no use.
+    """
+    wide = Console(width=_WIDEST)
+    whole = Measurement.get(wide, wide.options, table).maximum
+    Console(width=whole, soft_wrap=True).print(table)
 
 
 def print_failures(failures: Mapping[str, int]) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from gencsp.cli.console import SHOWN, say
+from gencsp.cli.console import SHOWN, print_table, say
 from gencsp.cli.options import FilesArgument
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def _show(report: ExportReport) -> None:
         table.add_column("left out", no_wrap=True)
         table.add_column("because")
         for one in report.left_out[:SHOWN]:
-            table.add_row(one.structure_id, one.reason)
-        Console(soft_wrap=True).print(table, markup=False)
+            table.add_row(Text(one.structure_id), Text(one.reason))
+        print_table(table)
         if len(report.left_out) > SHOWN:
             say(f"... and {len(report.left_out) - SHOWN} more in gencsp-seeds.json.")
         sized = sum(one.for_size for one in report.left_out)

@@ -68,7 +68,7 @@ def airss(folder: Path) -> Distances:
     (root,) = folder.glob("*.cell")
     (line,) = [x for x in root.read_text().split("\n") if x.startswith("#MINSEP=")]
     least, *pairs = line.removeprefix("#MINSEP=").split()
-    found = dict.fromkeys(product(("Si", "O"), repeat=2), float(least))
+    found: Distances = {(a, b): float(least) for a in ("Si", "O") for b in ("Si", "O")}
     for part in pairs:
         names, _, distance = part.partition("=")
         one, other = names.split("-")
@@ -160,8 +160,8 @@ def test_a_distance_for_each_pair(tmp_path: Path, code: str) -> None:
     get_exporter(code).write(pool(), tmp_path / "out")
     found, nearest = read(tmp_path / "out"), shortest(pool())
     assert set(found) == set(product(("Si", "O"), repeat=2))
-    for pair in product(("Si", "O"), repeat=2):
-        assert found[pair] == pytest.approx(share * nearest[pair], abs=6e-3)
+    for pair, distance in found.items():
+        assert distance == pytest.approx(share * nearest[pair], abs=6e-3)
     assert found["Si", "O"] < found["O", "O"] < found["Si", "Si"]
 
 
@@ -203,14 +203,14 @@ def pressure_of(code: str, folder: Path) -> float | None:
         case "calypso" | "cryspy" | "ase-ga":
             program = {"calypso": "relax_seeds.py", "cryspy": "calc_in/ase_in.py"}
             source = (folder / program.get(code, "run_ga.py")).read_text()
-            values = [
+            given = [
                 node.value
                 for node in ast.walk(ast.parse(source))
                 if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "PRESSURE"
             ]
-            assert len(values) == 1
+            assert len(given) == 1
             assert source.count("scalar_pressure=PRESSURE * GPa") == 1
-            return float(ast.literal_eval(values[0]))
+            return float(ast.literal_eval(given[0]))
     return None
 
 

@@ -17,7 +17,7 @@ from gencsp.cli import app
 from gencsp.errors import StructureFileError
 from gencsp.exporters import exporter_names, get_exporter
 from gencsp.exporters.origin import MAP
-from gencsp.io.structures import read_structures
+from gencsp.io.structures import read_structures, write_extxyz
 from gencsp.provenance import Provenance, Stage
 from gencsp.testing import check_exporter
 
@@ -194,3 +194,39 @@ def test_import_refuses(finished: Path) -> None:
 @pytest.mark.parametrize("code", sorted(RUNS))
 def test_exporters_pass_the_check(code: str, folder: Path) -> None:
     check_exporter(get_exporter(code), alloys(3), folder, RUNS[code])
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "200"])
+def test_the_table_shows_ranks_and_whole_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    """However narrow the terminal: the rank is that of the file and of the CIFs."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.chdir(tmp_path)
+    get_exporter("airss").write(alloys(3), tmp_path / "out")
+    RUNS["airss"](tmp_path / "out")
+    done = RUNNER.invoke(app, ["import", "out", "--from", "airss"])
+    assert done.exit_code == 0, done.output
+    ranked = [a.info["structure_id"] for a in ase.io.read("imported/imported.extxyz", ":")]
+    lines = done.stdout.splitlines()[1 : 1 + len(ranked)]
+    assert [line.split()[0] for line in lines] == ["1", "2", "3"]
+    for line, name in zip(lines, ranked, strict=True):
+        assert name in line.split()
+    cifs = sorted(path.name for path in (tmp_path / "imported" / "cif").iterdir())
+    assert cifs == [f"{n:03d}-{name}.cif" for n, name in enumerate(ranked, start=1)]
+    rows = ase.db.connect("imported/imported.db").select(sort="id")
+    assert [row.structure_id for row in rows] == ranked
+    assert "…" not in done.stdout
+
+
+def test_what_is_left_out_is_named_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    pool = alloys(2)
+    pool[0].info["structure_id"] = name = f"a[/b]-{'long-' * 20}"
+    pool[0].positions[1] = pool[0].positions[0] + 0.1
+    write_extxyz(tmp_path / "pool.extxyz", pool)
+    command = ["export", str(tmp_path / "pool.extxyz"), str(tmp_path / "out"), "--to", "uspex"]
+    done = RUNNER.invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert name in done.stdout
+    assert "apart" in done.stdout

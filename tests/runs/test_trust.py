@@ -18,9 +18,12 @@ import gencsp
 from gencsp.cli import app
 from gencsp.convex_hull.entries import read_references, write_entries
 from gencsp.errors import TrustError
+from gencsp.executors.named import Dask
+from gencsp.plugins import Configured
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.settings import DECK, save_deck, saved_deck
 from gencsp.runs.trust import executed, remember, resumed_deck
+from gencsp.searches.moves.rattle import Rattle
 
 RUNNER = CliRunner()
 
@@ -201,6 +204,26 @@ def test_a_module_is_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (before,) = executed(deck)
     (package / "calc.py").write_text(POTENTIAL + "\n")
     assert executed(deck) != (before,)
+
+
+class Theirs(Configured):
+    """A plug-in of another package that says nothing of what it executes."""
+
+    name = "theirs"
+    program: str = ""
+
+
+class Told(Theirs):
+    """One that does."""
+
+    executes = ()
+
+
+def test_all_options_of_other_packages_count_unless_they_say_which() -> None:
+    assert Theirs.executed_options() == ("program",)
+    assert Told.executed_options() == ()
+    assert Dask.executed_options() == ("address",)
+    assert Rattle.executed_options() == ()
 
 
 def test_objects_of_a_script_are_in_no_file() -> None:
