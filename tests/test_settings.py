@@ -77,6 +77,7 @@ PROCESS = JointProcess(scale=ATOMS_SCALE)
 
 #: Classes that annotations name and that their modules import for type checkers alone.
 UNLOADED = {
+    "Atoms": Atoms,
     "ScoreModel": ScoreModel,
     "JointModel": JointModel,
     "JointSamplerSettings": JointSamplerSettings,

@@ -11,6 +11,7 @@ from gencsp.cli.console import (
     print_structures,
     progress_bars,
     require_folder,
+    say_all,
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
@@ -36,8 +37,9 @@ def propose(*, deck: ProposeDeck) -> None:
             name_space_group(structure)
             structures.append(structure)
             bars.advance(task)
+    said = write_results(deck.out, "proposals", structures)
     print_structures(structures)
-    write_results(deck.out, "proposals", structures)
+    say_all(said)
 
 
 def _aims(deck: ProposeDeck) -> dict[str, Any]:

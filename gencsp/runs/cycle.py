@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from gencsp.composition import Composition
-from gencsp.convex_hull.hull import Hull
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.objects import carried, chosen
+from gencsp.runs.objects import carried, chosen, open_hull
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
 from gencsp.searches.cycle import Cycle, CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
@@ -31,7 +30,7 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
-    hull = Hull.load(deck.hull)
+    hull = open_hull(deck.hull)
     hull.require_elements(settings.composition.elements)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)

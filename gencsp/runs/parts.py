@@ -12,7 +12,7 @@ from typing import Any
 
 from ase import Atoms
 
-from gencsp.deck import Fraction, check_fields
+from gencsp.deck import EngineName, Fraction, check_fields
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.executors import ThisProcess
@@ -21,7 +21,6 @@ from gencsp.minimise.result import Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine
-from gencsp.potentials.chgnet.select import EngineName
 from gencsp.proposers import Proposer, ProposerContext, get_proposer
 from gencsp.proposers.scatter import ScatterProposer
 from gencsp.runs.decks import SamplerName

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.convex_hull.hull import Hull
-from gencsp.deck import Count, Seed, Workers, check
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
-from gencsp.potentials.chgnet.select import EngineName
-from gencsp.potentials.registry import PotentialGiven
 from gencsp.provenance import Provenance, Stage
-from gencsp.runs.objects import carried, chosen, potential_part
+from gencsp.runs.objects import carried, chosen, open_hull
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.pool_decks import RefineDeck, deck_of_call
 from gencsp.searches.cycle import Cycle, CycleProgress, CycleSettings
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
@@ -26,58 +23,37 @@ from gencsp.store.base import portable
 def refine(
     structures: Iterable[Atoms] | Atoms,
     *,
-    guests: Iterable[str] | None = None,
-    inpaintings: int = 3,
-    seed: int = 0,
-    fmax: float = 0.1,
-    steps: int = 200,
-    pressure: float = 0.0,
-    keep_symmetry: bool = False,
-    weights: Path | None = None,
-    engine: EngineName = "auto",
-    potential: PotentialGiven = "chgnet",
-    entries: Path | None = None,
     workers: int = 1,
     report: Callable[[CycleProgress], None] | None = None,
+    **settings: Any,
 ) -> list[Atoms]:
     """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
 
     Args:
         structures: relaxed crystals, of one composition or several, or one of them.
-        guests: species to inpaint; ``None`` takes, for each composition, the species with the
-            broadest local environments.
-        inpaintings: structures to inpaint into each framework.
-        seed: the same seed gives the same structures.
-        fmax: eV/Å.
-        steps: most minimiser steps.
-        pressure: GPa.
-        keep_symmetry: keep the symmetry of inpainted structures while they relax.
-        weights: score model; ``None`` for the one that ships with gencsp.
-        engine: relaxation engine.
-        potential: by name, an ASE calculator, a function that returns one, or an object; see
-            :func:`gencsp.potentials.get_potential`.
-        entries: hull entries of your own, made with that potential.
         workers: processes of one thread each.
         report: called after each step.
+        settings: fields of :class:`~gencsp.runs.pool_decks.RefineDeck`, where each is described,
+            such as ``guests=["Li"]`` (without it, for each composition the species with the
+            broadest local environments) and ``inpaintings=3``. ``potential`` is a name, an ASE
+            calculator, a function that returns one, or an object (see
+            :func:`gencsp.potentials.get_potential`); ``hull`` a file of entries that this potential
+            made, or a :class:`~gencsp.convex_hull.hull.Hull`.
 
     Returns:
         The refined structures that converged, of each composition by decomposition energy; their
         ``parents`` are the ids of the structures given, or their places where they have none.
 
     Raises:
-        RequestError: guests that are not in a structure, no host atoms left, or a setting out of
-            range.
+        DeckError: an unknown setting, or one out of range.
+        RequestError: guests that are not in a structure, or no host atoms left.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
-    check("workers", workers, Workers)
-    check("inpaintings", inpaintings, Count)
-    check("seed", seed, Seed)
-    relaxation = RelaxSettings(fmax=fmax, steps=steps, pressure=pressure)
-    reference = Hull.load(entries)
-    part = potential_part(potential)
-    relaxer = NamedRelaxer(engine, chosen(part))
+    deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, "out")
+    relaxation = RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure)
+    reference = open_hull(deck.hull)
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
     reference.require_model(relaxer.load().model)
-    given = None if guests is None else tuple(guests)
     numbered = _as_relaxed(structures)
     names = {start.info[records.STRUCTURE_ID]: name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
@@ -86,25 +62,26 @@ def refine(
     plans = [
         CycleSettings(
             composition=composition,
-            guests=given,
+            guests=deck.guests,
             max_atoms=max(map(len, group)),
-            seed=seed,
-            inpaintings=inpaintings,
+            seed=deck.seed,
+            inpaintings=deck.inpaintings,
             relax=relaxation,
-            keep_symmetry=keep_symmetry,
+            keep_symmetry=deck.keep_symmetry,
         )
         for composition, group in groups.items()
     ]
     refined: list[Atoms] = []
-    with run_executor(carried({"potential": part}), "local", workers=workers) as executor:
-        for settings in plans:
+    objects = carried({"potential": deck.potential})
+    with run_executor(objects, "local", workers=deck.workers) as executor:
+        for plan in plans:
             store = MemoryStore()
-            group = tuple(groups[settings.composition])
+            group = tuple(groups[plan.composition])
             store.finish(f"{Stage.RELAXED}-0000", Finished(structures=group))
             cycle = Cycle(
-                settings,
-                proposer=NamedProposer(INPAINTER, weights),
-                inpainter=NamedProposer(INPAINTER, weights),
+                plan,
+                proposer=NamedProposer(INPAINTER, deck.weights),
+                inpainter=NamedProposer(INPAINTER, deck.weights),
                 relaxer=relaxer,
                 hull=reference,
                 store=store,

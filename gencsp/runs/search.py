@@ -16,7 +16,7 @@ from gencsp.plugins import Choice
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.objects import Carried, Named, Structures, carried, chosen
+from gencsp.runs.objects import Carried, Named, Structures, carried, chosen, open_hull
 from gencsp.runs.parts import (
     NamedProposer,
     NamedRelaxer,
@@ -195,7 +195,7 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
             "enthalpies of different compositions compare on a hull at their own pressure alone: "
             "give its entries with --hull, or search one composition."
         )
-    hull = Hull.load(deck.hull)
+    hull = open_hull(deck.hull)
     hull.require_elements(space.elements)
     return hull
 

@@ -12,8 +12,8 @@ from ase.build import bulk
 from ase.io import Trajectory, read
 
 from gencsp.errors import RequestError
-from gencsp.potentials.call import relax
 from gencsp.potentials.chgnet.select import engine_status
+from gencsp.runs.relaxing import relax
 
 ENGINES = ["native", "torch"] if engine_status().name == "native" else ["torch"]
 
