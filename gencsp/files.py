@@ -113,8 +113,8 @@ def replace_outputs(folder: Path, name: str, *, last: str = "") -> Iterator[Path
     """A new folder to fill with what a command writes, in place of what it wrote there before.
 
     Once it is filled, its files take their places in ``folder``, and those that an earlier run of
-    the command left and this one has not are removed. Nothing else in the folder is touched. Until
-    then the earlier files stay as they are. :data:`OUTPUTS` in the folder lists the files of each
+    the command left and this one has not are removed. Nothing else in the folder is touched; a file
+    of somebody else that has the name of a new one is kept beside it, as ``NAME.old``. Until then the earlier files stay as they are. :data:`OUTPUTS` in the folder lists the files of each
     command and says whether they are all there, so that the next run clears up behind one that was
     killed at any moment.
 
@@ -169,8 +169,11 @@ def _take_places(folder: Path, new: Path, name: str, last: str) -> None:
         (folder / last).unlink(missing_ok=True)
     for file in stale:
         _remove(folder, file)
+    ours = {file for files in sets.values() for file in files}
     for file in made:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        if file not in ours:
+            _keep(folder / file)
         os.replace(new / file, folder / file)
     _write_outputs(folder, new, others | {name: made})
 
@@ -187,6 +190,17 @@ def _require_place(folder: Path, file: str) -> None:
             f"{blocked[0]} is in the way of the results: move it, or choose another folder with "
             f"--out."
         )
+
+
+def _keep(place: Path) -> None:
+    """Put a file of somebody else out of the way."""
+    if not place.exists():
+        return
+    number, beside = 1, place.with_name(f"{place.name}.old")
+    while beside.exists():
+        number += 1
+        beside = place.with_name(f"{place.name}.old{number}")
+    os.replace(place, beside)
 
 
 def _remove(folder: Path, file: str) -> None:

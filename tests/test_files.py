@@ -58,6 +58,17 @@ def test_a_second_run_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     assert not (tmp_path / "plots").exists()
 
 
+def test_a_file_of_somebody_else_under_the_same_name_is_kept(tmp_path: Path) -> None:
+    for text in ("mine", "mine too"):
+        (tmp_path / "cif").mkdir(exist_ok=True)
+        (tmp_path / OUTPUTS).unlink(missing_ok=True)
+        (tmp_path / "cif" / "001-a.cif").write_text(text)
+        write(tmp_path, {"cif/001-a.cif": "ours"})
+    write(tmp_path, {"cif/001-a.cif": "ours again"})
+    kept = {"cif/001-a.cif.old": "mine", "cif/001-a.cif.old2": "mine too"}
+    assert held(tmp_path) == {"cif/001-a.cif": "ours again"} | kept
+
+
 def test_sets_of_one_folder_leave_each_other_alone(tmp_path: Path) -> None:
     write(tmp_path, {"a.txt": "1", "both.txt": "1"}, "one")
     write(tmp_path, {"b.txt": "1", "both.txt": "2"}, "two")

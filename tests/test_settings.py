@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
+from ase import Atoms
 from ase.build import bulk
 from pydantic import BaseModel
 

@@ -57,7 +57,6 @@ def relax_with(
     Raises:
         EngineError: the calculator has no stress and the cell is to relax.
     """
-
     said: list[str] = []
 
     def evaluate(bare: Atoms) -> Numbers | Outcome:

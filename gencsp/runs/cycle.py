@@ -59,10 +59,13 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
     """
+    composition = Composition.parse(deck.formula)
+    units = composition.cell_units(deck.atoms)
     return CycleSettings(
-        composition=Composition.parse(deck.formula),
+        composition=composition,
         guests=deck.guests,
-        max_atoms=deck.atoms,
+        # A formula that is not in lowest terms is the cell itself.
+        max_atoms=deck.atoms if units[0] == 1 else composition.size,
         n=deck.n,
         seed=deck.seed,
         inpaintings=deck.inpaintings,

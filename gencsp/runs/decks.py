@@ -90,7 +90,9 @@ class CycleDeck(Deck):
 class ProposeDeck(Deck):
     """Settings of ``gencsp propose``; a formula, or ``de_novo``, says what to propose."""
 
-    formula: str | None = Field(None, description="Formula unit, such as Li5Si2.")
+    formula: str | None = Field(
+        None, description="Formula unit, such as Li5Si2, or a cell, such as Na4Cl4."
+    )
     n: Count = Field(20, description="Structures to propose.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
     units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
@@ -128,7 +130,9 @@ class SearchDeck(Deck):
     A chemical system may stand in the place of the formula: "Ti-O" for "TiO2".
     """
 
-    formula: str | None = Field(None, description="Composition to search, such as TiO2.")
+    formula: str | None = Field(
+        None, description="Composition to search, such as TiO2, or a cell, such as Ti4O8."
+    )
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
     method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")

@@ -257,7 +257,7 @@ def open_hull(given: Path | Carried | None) -> Hull:
 
 
 def _numbers(value: Any) -> Any:
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if isinstance(value, Integral) and type(value) is not bool:
         return (int(value),)
     return tuple(value) if isinstance(value, range) else value
 

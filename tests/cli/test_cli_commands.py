@@ -102,7 +102,21 @@ def test_propose(here: Path) -> None:
     assert [a.get_chemical_formula(empirical=True) for a in proposals] == ["ClNa"] * 3
     assert len(list((here / "proposals" / "cif").iterdir())) == 3
     assert "wrote 3 structures to proposals/proposals.extxyz" in first.stdout
-    assert RUNNER.invoke(app, [*arguments, "--seed", "2"]).stdout == first.stdout
+    assert "earlier pool" not in first.stderr
+    again = RUNNER.invoke(app, [*arguments, "--seed", "2"])
+    assert again.stdout == first.stdout
+    assert "they take the place of an earlier pool in proposals" in again.stderr
+
+
+def test_a_cell_is_proposed_as_it_is_written(here: Path) -> None:
+    arguments = ["propose", "Na4Cl4", "--n", "3", "--atoms", "8", "--proposer", "random"]
+    result = RUNNER.invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    proposals = ase.io.read(here / "proposals" / "proposals.extxyz", ":")
+    assert [a.get_chemical_formula() for a in proposals] == ["Cl4Na4"] * 3
+    small = RUNNER.invoke(app, [*arguments[:-4], "--atoms", "7"])
+    assert small.exit_code == 2
+    assert "raise the limit to at least 8" in small.stderr
 
 
 def test_relax_then_hull_agree(salt: Path, here: Path) -> None:

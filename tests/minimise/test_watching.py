@@ -31,7 +31,7 @@ def test_a_trajectory_holds_every_step(engine: str, tmp_path: Path) -> None:
     steps: list[tuple[int, float]] = []
     (result,) = relax(
         silicon(),
-        engine=engine,  # type: ignore[arg-type]
+        engine=engine,
         fmax=0.02,
         minimiser="fire",
         trajectory=tmp_path / "path.traj",
