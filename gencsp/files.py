@@ -114,7 +114,8 @@ def replace_outputs(folder: Path, name: str, *, last: str = "") -> Iterator[Path
 
     Once it is filled, its files take their places in ``folder``, and those that an earlier run of
     the command left and this one has not are removed. Nothing else in the folder is touched; a file
-    of somebody else that has the name of a new one is kept beside it, as ``NAME.old``. Until then the earlier files stay as they are. :data:`OUTPUTS` in the folder lists the files of each
+    of somebody else that has the name of a new one is kept beside it, as ``NAME.old``. Until then
+    the earlier files stay as they are. :data:`OUTPUTS` in the folder lists the files of each
     command and says whether they are all there, so that the next run clears up behind one that was
     killed at any moment.
 

@@ -118,6 +118,15 @@ class StageBars:
         self.bars.update(task, completed=step.done, total=step.total, note=note)
 
 
+class _Bars(Bars):
+    """Drawn from the first task on, so that nothing is on the screen where none begins."""
+
+    def add_task(self, *args: Any, **fields: Any) -> TaskID:
+        task = super().add_task(*args, **fields)
+        self.start()
+        return task
+
+
 @contextmanager
 def progress_bars() -> Iterator[Bars]:
     """Progress bars on stderr."""
@@ -128,8 +137,12 @@ def progress_bars() -> Iterator[Bars]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    bars = _Bars(*columns, console=Console(stderr=True))
+    try:
         yield bars
+    finally:
+        if bars.tasks:
+            bars.stop()
 
 
 @contextmanager

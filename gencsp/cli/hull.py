@@ -23,12 +23,16 @@ def hull(*, files: FilesArgument, deck: HullDeck) -> None:
     """Decomposition energies of structures as they are, from CHGNet or another potential."""
     from gencsp import records
     from gencsp.api import hull as call
+    from gencsp.runs.objects import open_hull
+    from gencsp.runs.relaxing import engine_of
 
     require_folder(deck.out)
+    reference, engine = open_hull(deck.hull), engine_of(deck, {})
+    reference.require_model(engine.model)
     pool = read_pool(files)
     with progress_bars() as bars:
         task = bars.add_task("evaluate", total=None, note=f"{len(pool.structures)} structures")
-        judged = call(pool.structures, **deck.model_dump(exclude={"out"}))
+        judged = call(pool.structures, potential=engine, hull=reference, workers=deck.workers)
         bars.update(task, total=1, completed=1)
     judged.sort(key=records.results_first)
     said = write_results(deck.out, "hull", judged)

@@ -15,6 +15,7 @@ from ase import Atoms
 from gencsp.deck import EngineName, Fraction, check_fields
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.errors import WeightsError
 from gencsp.executors import ThisProcess
 from gencsp.executors.named import open_executor
 from gencsp.minimise.result import Relaxed
@@ -121,6 +122,18 @@ class Scatter:
     def __call__(self) -> Proposer:
         """Make the proposer."""
         return ScatterProposer(separations=self.separations)
+
+
+def require_weights(path: Path | None) -> None:
+    """Raise ``WeightsError`` where weights are named and not there.
+
+    It is also for runs in which no part would load them, so that a misspelt name is reported.
+    """
+    if path is not None and not path.is_file():
+        raise WeightsError(
+            f"there are no score-model weights at {path}: train your own with 'gencsp train "
+            f"score', or leave them out for those that ship with gencsp."
+        )
 
 
 def run_executor(

@@ -13,7 +13,7 @@ from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
 from gencsp.provenance import Provenance, Stage
 from gencsp.runs.objects import carried, chosen, open_hull
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, require_weights, run_executor
 from gencsp.runs.pool_decks import RefineDeck, deck_of_call
 from gencsp.searches.cycle import Cycle, CycleProgress, CycleSettings
 from gencsp.store import Finished, MemoryStore
@@ -51,6 +51,7 @@ def refine(
     """
     deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, "out")
     relaxation = RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure)
+    require_weights(deck.weights)
     reference = open_hull(deck.hull)
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
     reference.require_model(relaxer.load().model)

@@ -22,6 +22,7 @@ from gencsp.runs.parts import (
     NamedRelaxer,
     Scatter,
     ShippedScoreModel,
+    require_weights,
     run_executor,
 )
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
@@ -71,6 +72,7 @@ class Plan:
         for name in deck.moves or ():
             # Also where this method uses no moves, so that a misspelt name is reported.
             MOVES.configure(name)
+        require_weights(deck.weights)
         hull = search_hull(deck, settings.space)
         ledger = Ledger(
             hull=hull,
