@@ -78,14 +78,15 @@ def _no_space(folder: Path) -> StoreError:
 def file_name(text: str, *, longest: int = LONGEST_NAME) -> str:
     """A name for a file that says what ``text`` says, whatever that is.
 
-    What shells, archives or file systems trip over becomes ``_``, and a text that is too long is
-    cut; in both cases eight hexadecimal digits of its hash keep different texts apart.
+    What shells, archives, file systems or ASE (``@`` chooses frames) trip over becomes ``_``, and a
+    text that is too long is cut; in both cases eight hexadecimal digits of its hash keep different
+    texts apart.
 
     Args:
         text: such as the id of a structure.
         longest: most bytes.
     """
-    plain = re.sub(r"[^\w.+=@~()-]", "_", text, flags=re.ASCII).lstrip(".")
+    plain = re.sub(r"[^\w.+()-]", "_", text, flags=re.ASCII).lstrip(".")
     if plain == text and 0 < len(plain) <= longest:
         return plain
     mark = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -345,10 +345,14 @@ def failed(info: Mapping[str, Any]) -> bool:
     return str(info.get(OUTCOME, "converged")) != "converged"
 
 
-def results_first(atoms: Atoms) -> tuple[bool, bool, float]:
-    """A key to sort by: the lowest first, then what has no energy, and failures at the end."""
-    energy = ranking_energy(atoms.info)
-    return failed(atoms.info), energy is None, energy or 0.0
+def results_first(atoms: Atoms) -> tuple[bool, bool, bool, float]:
+    """A key to sort by: the lowest first, then what has no energy, and failures at the end.
+
+    Structures with a decomposition energy come before those with an energy alone, which is no
+    energy above a hull.
+    """
+    energy, above = ranking_energy(atoms.info), number(atoms.info, DECOMPOSITION_ENERGY)
+    return failed(atoms.info), above is None, energy is None, energy or 0.0
 
 
 #: The keys by their names.

@@ -210,7 +210,10 @@ def test_failures_come_last_whatever_energy_they_carry() -> None:
     low, high, none, failed = (bulk("Cu") for _ in range(4))
     low.info["energy_per_atom"], high.info["energy_per_atom"] = -2.0, 1.0
     failed.info |= {"outcome": "step limit reached", "decomposition_energy": -6.0}
-    assert sorted([failed, none, high, low], key=records.results_first) == [low, high, none, failed]
+    above = bulk("Cu")
+    above.info["decomposition_energy"] = 0.3
+    found = sorted([failed, none, high, low, above], key=records.results_first)
+    assert found == [above, low, high, none, failed]
 
 
 def test_a_relaxed_structure_says_so() -> None:
