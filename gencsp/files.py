@@ -110,6 +110,38 @@ def csv_cell(value: object) -> object:
 
 
 @contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, beside ``target``, that takes its place once it is filled.
+
+    Raises:
+        StoreError: ``target`` holds something, cannot be written, or there is no space left.
+    """
+    if target.exists() and not target.is_dir():
+        raise StoreError(f"{target} is a file: choose another folder.")
+    if target.exists() and any(target.iterdir()):
+        raise StoreError(f"{target} is not empty: choose another folder.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        try:
+            yield aside
+            # mkdtemp makes folders that only their owner can enter.
+            aside.chmod(0o777 & ~_umask())
+            os.replace(aside, target)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(f"no space left for {target}: make room and try again.") from error
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise StoreError(f"{target} is not empty: choose another folder.") from error
+        raise StoreError(
+            f"{target} cannot be written ({error.strerror or error}): choose another folder."
+        ) from error
+
+
+@contextmanager
 def replace_outputs(folder: Path, name: str, *, last: str = "") -> Iterator[Path]:
     """A new folder to fill with what a command writes, in place of what it wrote there before.
 

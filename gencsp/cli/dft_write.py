@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gencsp.cli.console import end, say
+from gencsp.cli.console import complain, end, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import FilesArgument
 from gencsp.cli.reading import read_pool
@@ -40,5 +40,10 @@ def write(
     campaign = write_campaign(wanted[: deck.top], folder, str(Choice.read(deck.code)), calculation)
     say(f"wrote {len(campaign.jobs)} calculations to {folder}, level of theory {campaign.level}")
     say(f"next: gencsp dft run {shlex.quote(str(folder))}, here or where the code is installed")
+    if len(wanted) < len(pool.structures):
+        left = len(pool.structures) - len(wanted)
+        say(f"left out: {left} that are duplicates or were not relaxed")
+    for name, reason in campaign.left_out:
+        complain(f"left out: {name}: {reason}")
     pool.complain()
-    end(len(pool.unreadable))
+    end(len(pool.unreadable) + len(campaign.left_out))
