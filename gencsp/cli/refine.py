@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gencsp.cli.console import (
     StageBars,
+    complain,
     end,
     print_structures,
     progress_bars,
@@ -20,18 +21,16 @@ from gencsp.runs.pool_decks import RefineDeck
 @deck_options(RefineDeck)
 def refine(*, files: FilesArgument, deck: RefineDeck) -> None:
     """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
-    from gencsp.api import refine as call
+    from gencsp.runs.refining import refine_pool
 
     require_folder(deck.out)
     pool = read_pool(files)
     with progress_bars() as bars:
-        refined = call(
-            pool.structures,
-            report=StageBars(bars).show,
-            **deck.model_dump(exclude={"out"}),
-        )
+        refined, left_out = refine_pool(pool.structures, deck, report=StageBars(bars).show)
     said = write_results(deck.out, "refined", refined)
     print_structures(refined)
+    for name, reason in left_out.items():
+        complain(f"left out: {name}: {reason}")
     pool.complain()
     say_all(said)
-    end(len(pool.unreadable))
+    end(len(left_out) + len(pool.unreadable))

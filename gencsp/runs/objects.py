@@ -257,7 +257,9 @@ def open_hull(given: Path | Carried | None) -> Hull:
 
 
 def _numbers(value: Any) -> Any:
-    if isinstance(value, Integral) and type(value) is not bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):  # numpy's as well
         return (int(value),)
     return tuple(value) if isinstance(value, range) else value
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.errors import GencspError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
 from gencsp.provenance import Provenance, Stage
@@ -18,6 +19,9 @@ from gencsp.runs.pool_decks import RefineDeck, deck_of_call
 from gencsp.searches.cycle import Cycle, CycleProgress, CycleSettings
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
+
+if TYPE_CHECKING:
+    from gencsp.convex_hull.hull import Hull
 
 
 def refine(
@@ -46,32 +50,51 @@ def refine(
 
     Raises:
         DeckError: an unknown setting, or one out of range.
-        RequestError: guests that are not in a structure, or no host atoms left.
+        CompositionError, RequestError: guests that are in none of the structures, or no host atoms
+            left in any.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
     deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, "out")
-    relaxation = RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure)
+    return refine_pool(structures, deck, report=report).structures
+
+
+class Refinement(NamedTuple):
+    """What came of a pool.
+
+    Attributes:
+        structures: as :func:`refine` returns them.
+        left_out: names of the structures given of which nothing came, and why.
+    """
+
+    structures: list[Atoms]
+    left_out: dict[str, str]
+
+
+def refine_pool(
+    structures: Iterable[Atoms] | Atoms,
+    deck: RefineDeck,
+    *,
+    report: Callable[[CycleProgress], None] | None = None,
+) -> Refinement:
+    """As :func:`refine`, and the reasons of what did not come through.
+
+    A composition that cannot be refined, such as one without the guests, does not end the others.
+
+    Raises:
+        GencspError: as :func:`refine`; what is wrong with one composition, if it is with all.
+    """
     require_weights(deck.weights)
     reference = open_hull(deck.hull)
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
     reference.require_model(relaxer.load().model)
     numbered = _as_relaxed(structures)
-    names = {start.info[records.STRUCTURE_ID]: name for name, start in numbered}
+    names = {str(start.info[records.STRUCTURE_ID]): name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
         groups.setdefault(Composition.of(start).alphabetical, []).append(start)
-    plans = [
-        CycleSettings(
-            composition=composition,
-            guests=deck.guests,
-            max_atoms=max(map(len, group)),
-            seed=deck.seed,
-            inpaintings=deck.inpaintings,
-            relax=relaxation,
-            keep_symmetry=deck.keep_symmetry,
-        )
-        for composition, group in groups.items()
-    ]
+    plans, errors = _plans(groups, deck, reference)
+    if errors and not plans:
+        raise next(iter(errors.values()))
     refined: list[Atoms] = []
     objects = carried({"potential": deck.potential})
     with run_executor(objects, "local", workers=deck.workers) as executor:
@@ -92,11 +115,41 @@ def refine(
                 if report is not None:
                     report(progress)
             refined.extend(cycle.ranking())
+    left = dict.fromkeys(names, "nothing that was made of it converged")
+    for composition, error in errors.items():
+        for start in groups[composition]:
+            left[str(start.info[records.STRUCTURE_ID])] = str(error)
     for atoms in refined:
         # What lies between is not handed over: name the structure given instead.
         number = str(atoms.info[records.STRUCTURE_ID])[1:].partition(".")[0]
         atoms.info[records.PARENTS] = names[f"r{number}"]
-    return refined
+        left.pop(f"r{number}", None)
+    return Refinement(refined, {names[key]: reason for key, reason in left.items()})
+
+
+def _plans(
+    groups: Mapping[Composition, Sequence[Atoms]], deck: RefineDeck, reference: Hull
+) -> tuple[list[CycleSettings], dict[Composition, GencspError]]:
+    """What to do for each composition, and why nothing can be done for others."""
+    plans: list[CycleSettings] = []
+    errors: dict[Composition, GencspError] = {}
+    for composition, group in groups.items():
+        try:
+            reference.require_elements(composition.elements)
+            plan = CycleSettings(
+                composition=composition,
+                guests=deck.guests,
+                max_atoms=max(map(len, group)),
+                seed=deck.seed,
+                inpaintings=deck.inpaintings,
+                relax=RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure),
+                keep_symmetry=deck.keep_symmetry,
+            )
+        except GencspError as error:
+            errors[composition] = error
+        else:
+            plans.append(plan)
+    return plans, errors
 
 
 def _as_relaxed(structures: Iterable[Atoms] | Atoms) -> list[tuple[str, Atoms]]:

@@ -190,6 +190,18 @@ def test_refine_refuses_guests_that_are_not_there(salt: Path) -> None:
     assert "Li is not in" in result.stderr
 
 
+def test_refine_goes_on_past_what_has_no_such_guest(here: Path) -> None:
+    pool = [bulk("NaCl", "rocksalt", a=5.6), bulk("LiF", "rocksalt", a=4.0)]
+    pool[0].info["structure_id"], pool[1].info["structure_id"] = "salt", "fluoride"
+    ase.io.write(here / "pool.extxyz", pool)
+    options = ["--inpaintings", "1", "--steps", "500", "--workers", "1", "--guests", "Li"]
+    result = RUNNER.invoke(app, ["refine", "pool.extxyz", *options])
+    assert result.exit_code == PARTLY, result.output
+    assert "left out: salt: Li is not in ClNa" in result.stderr
+    refined = ase.io.read(here / "refined" / "refined.extxyz", ":")
+    assert {atoms.info["parents"] for atoms in refined} == {"fluoride"}
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -207,6 +207,21 @@ def test_bad_files_do_not_end_the_others(words: tuple[str, ...]) -> None:
     assert results
 
 
+def test_a_bad_file_among_seeds_is_named_and_the_others_serve() -> None:
+    Path("seeds").mkdir()
+    ase.io.write("seeds/good.cif", bulk("Cu"))
+    Path("seeds/noise.cif").write_text("noise")
+    Path("seeds/.DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    made = ("references", "Cu", "--no-shipped", "--also", "seeds/good.cif")
+    assert run(*made, "--potential", "emt.py", "--out", "emt.csv").exit_code == 0
+    words = ("search", "Cu", "--seeds", "seeds", "--atoms", "4", "--workers", "1", "--out", "run")
+    done = run(*words, "--budget", "2", "--potential", "emt.py", "--hull", "emt.csv")
+    assert done.exit_code == 0, done.output
+    assert "noise.cif" in done.stderr
+    assert "DS_Store" not in done.stderr
+    assert "1 from seeds" in done.stdout
+
+
 def test_structures_that_fail_come_last_with_their_reason() -> None:
     """Unknown to the potential, constrained as it cannot hold, and an energy of another run."""
     held = copper(structure_id="held", decomposition_energy=-9.0, energy_per_atom=-9.0)
