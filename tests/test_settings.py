@@ -120,6 +120,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Preset": {"command": ("true",), "output": ("*",)},
     "NamedProposer": {"name": "random"},
     "CycleDeck": {"formula": "TiO2"},
+    "SeedsDeck": {"to": "airss"},
+    "ReferencesDeck": {"system": "Li-Si"},
+    "DftDeck": {"code": "gpaw"},
     "ExportDeck": {"pool": ["pool.extxyz"], "folder": "seeds"},
     "ExternalDeck": {"preset": "diffcsp", "home": ".", "model": "weights"},
 }

@@ -11,18 +11,18 @@ from gencsp.cli.console import SHOWN, add_row, end, print_table, say, table_of
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import FilesArgument
 from gencsp.cli.reading import read_pool
-from gencsp.runs.pool_decks import ExportDeck
+from gencsp.runs.pool_decks import SeedsDeck
 
 if TYPE_CHECKING:
     from gencsp.exporters import ExportReport
 
 
-@deck_options(ExportDeck, argument="")
+@deck_options(SeedsDeck, argument="")
 def export(
     *,
     pool: FilesArgument,
     folder: Annotated[Path, typer.Argument(help="New folder for the seeds.", metavar="DIR")],
-    deck: ExportDeck,
+    deck: SeedsDeck,
 ) -> None:
     """Write a pool as seeds of another code, with a minimal deck and a map of their origins."""
     from gencsp.api import export as call

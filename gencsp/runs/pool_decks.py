@@ -107,7 +107,7 @@ class DedupDeck(Deck):
     out: OutSetting = Path("deduplicated")
 
 
-class ExportDeck(Deck):
+class SeedsDeck(Deck):
     """Settings of ``gencsp export``."""
 
     to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, cryspy, ...")

@@ -22,7 +22,7 @@ from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.potentials.base import Engine, Evaluation
 from gencsp.runs.objects import open_hull
-from gencsp.runs.pool_decks import DedupDeck, ExportDeck, HullDeck, deck_of_call
+from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
 from gencsp.runs.relaxing import engine_of
 from gencsp.similarity.grouping import Grouping, lowest_first
 from gencsp.store.base import writable
@@ -189,7 +189,7 @@ def export(
         folder: a new or empty one.
         to: the code, one of :func:`gencsp.exporters.exporter_names`, with or without options.
         settings: ``formula``, ``atoms`` and ``fit``, fields of
-            :class:`~gencsp.runs.pool_decks.ExportDeck`, where each is described.
+            :class:`~gencsp.runs.pool_decks.SeedsDeck`, where each is described.
 
     Returns:
         What was written, what was left out and why, and how the code is started.
@@ -201,7 +201,7 @@ def export(
         CompositionError: ``formula`` cannot be read.
         StoreError: the folder holds something, cannot be written, or is full.
     """
-    deck = deck_of_call(ExportDeck, {"to": to, **settings})
+    deck = deck_of_call(SeedsDeck, {"to": to, **settings})
     return get_exporter(deck.to).write(
         atoms_of(structures), folder, formula=deck.formula, atoms=deck.atoms, fit=deck.fit
     )

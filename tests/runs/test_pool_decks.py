@@ -26,11 +26,11 @@ from gencsp.potentials import get_potential
 from gencsp.runs.pool_decks import (
     DedupDeck,
     DftDeck,
-    ExportDeck,
     HullDeck,
     ReferencesDeck,
     RefineDeck,
     RelaxDeck,
+    SeedsDeck,
 )
 
 COMMANDS: dict[str, type[Deck]] = {
@@ -38,7 +38,7 @@ COMMANDS: dict[str, type[Deck]] = {
     "refine": RefineDeck,
     "hull": HullDeck,
     "dedup": DedupDeck,
-    "export": ExportDeck,
+    "export": SeedsDeck,
     "references": ReferencesDeck,
     "filter": FilterDeck,
     "dft write": DftDeck,
