@@ -50,17 +50,26 @@ def read_pool(files: Sequence[Path]) -> Pool:
 
     found: list[tuple[str, Atoms]] = []
     unreadable: list[str] = []
-    for source in sources(files):
-        try:
-            loaded = source.load()
-        except StructureFileError as error:
-            unreadable.append(str(error))
-            continue
-        several = len(loaded) > 1
-        found += [
-            (f"{source.name}:{number}" if several else source.name, atoms)
-            for number, atoms in enumerate(loaded)
-        ]
+    for path in files:
+        if not path.exists():
+            raise StructureFileError(f"there is no file {path}.")
+    for path in files:
+        pieces = 0
+        for source in sources([path]):
+            pieces += 1
+            try:
+                loaded = source.load()
+            except StructureFileError as error:
+                unreadable.append(str(error))
+                continue
+            several = len(loaded) > 1
+            found += [
+                (f"{source.name}:{number}" if several else source.name, atoms)
+                for number, atoms in enumerate(loaded)
+            ]
+        if not pieces:
+            empty = "is a folder without files" if path.is_dir() else "is empty"
+            unreadable.append(f"{path} {empty}.")
     short = Counter(Path(place).name for place, _ in found)
     for place, atoms in found:
         name = Path(place).name
