@@ -30,8 +30,8 @@ from gencsp.composition import Composition
 from gencsp.io.structures import read_structures
 from gencsp.measure.record import record
 from gencsp.measure.statistics import WILSON, share
-from gencsp.potentials.call import relax
 from gencsp.proposers import propose
+from gencsp.runs.relaxing import relax
 from gencsp.similarity import StructureIndex, deduplicate, fingerprint
 from gencsp.similarity.index import CANDIDATES, RADIUS
 from gencsp.similarity.tolerances import SAME_ENERGY

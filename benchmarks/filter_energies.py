@@ -16,7 +16,7 @@ from gencsp.composition import Composition
 from gencsp.errors import HullReferenceError
 from gencsp.filters import get_filter
 from gencsp.filters.hull_energy import load_hull
-from gencsp.potentials.call import relax
+from gencsp.runs.relaxing import relax
 
 #: As the filter ``hull_energy`` has them: eV/Å, minimiser steps.
 FMAX, STEPS = 0.05, 500

@@ -23,8 +23,8 @@ from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.measure.record import record
 from gencsp.measure.statistics import WILSON, share
 from gencsp.minimise import Relaxed
-from gencsp.potentials.call import relax
 from gencsp.proposers import Request, get_proposer
+from gencsp.runs.relaxing import relax
 from gencsp.similarity import LOOSE, STANDARD, Tolerances, same_crystal
 from gencsp.symmetry.refinement import space_group
 

@@ -34,10 +34,10 @@ from gencsp.measure.record import record
 from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.minimise import RelaxSettings
 from gencsp.minimise.result import Relaxed
-from gencsp.potentials.call import relax
 from gencsp.proposers import Request, get_proposer
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.parts import NamedRelaxer
+from gencsp.runs.relaxing import relax
 from gencsp.runs.search import Plan
 from gencsp.searches.basin_hopping import HOP_MOVES
 from gencsp.searches.genetic import GENETIC_MOVES

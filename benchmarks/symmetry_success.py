@@ -21,8 +21,8 @@ from ase import Atoms
 from gencsp.composition import Composition
 from gencsp.measure.record import record
 from gencsp.measure.statistics import WILSON, share
-from gencsp.potentials.call import relax
 from gencsp.proposers import Request, get_proposer
+from gencsp.runs.relaxing import relax
 from gencsp.symmetry.hosts import framework
 from gencsp.symmetry.refinement import refine, space_group
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from gencsp.diffusion.training.joint import train_joint
 from gencsp.diffusion.training.score import train_score
-from gencsp.potentials.call import relax
 from gencsp.proposers import propose
 from gencsp.runs.calls import cycle, search
 from gencsp.runs.pools import dedup, export, filter, hull
 from gencsp.runs.refining import refine
+from gencsp.runs.relaxing import relax
 
 __all__ = [
     "cycle",

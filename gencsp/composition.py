@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
-from math import gcd
+from math import gcd, lcm
 
 from ase import Atoms
 from ase.data import atomic_numbers
@@ -21,6 +22,16 @@ ELEMENTS: tuple[str, ...] = tuple(
     for symbol, z in sorted(atomic_numbers.items(), key=lambda item: item[1])
     if 1 <= z <= 83 or 89 <= z <= 94
 )
+
+#: Dots of all kinds, and a star, join compounds wherever they stand.
+_DOT = re.compile(r"[·•∙⋅*・]")
+_COUNT = r"\d+/\d+|0\.\d+|\d+\.5|\d+"
+#: What crystals take up beside what they are named for; water most often.
+_MOLECULE = r"\(?(?:H2O2?|D2O|OH2|NH3|HCl|HF|CO2|CH4|N2H4|SO2|HNO3|H2SO4)\)?(?![a-z0-9])"
+#: A full stop that joins compounds. Before a number it mostly is a decimal point.
+_STOP = re.compile(rf"\.(?=\s*[A-Z(\[{{]|\s+|(?:{_COUNT})\s*{_MOLECULE})")
+_NUMBER = re.compile(rf"\s*(?P<number>{_COUNT})?\s*")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 _TOKEN = re.compile(r"(?P<symbol>[A-Z][a-z]?)|(?P<count>\d+(?:\.\d+)?)|[()\[\]{}\s]")
 
@@ -46,22 +57,29 @@ class Composition:
 
     @classmethod
     def parse(cls, formula: str) -> Composition:
-        """Read a formula such as ``Li5Si2`` or ``Ca(OH)2``.
+        """Read a formula as chemists write it: ``Li5Si2``, ``Ca(OH)2``, ``K3[Fe(CN)6]``.
+
+        Subscripts may be ₂ for 2. Compounds are joined by a dot (``CaSO4·2H2O``, ``MgO.Al2O3``,
+        also ``*``), each with a number before it where there are several. A full stop between two
+        digits joins them only where water or another small molecule follows (``CaSO4.2H2O``);
+        elsewhere it is a decimal point. The sum of joined compounds is reduced, and a broken number
+        of molecules made whole: ``CaSO4·0.5H2O`` is Ca2S2O9H2.
 
         Raises:
             CompositionError: the formula is empty, holds an unknown element, or a count that is
                 not a positive whole number.
         """
-        text = formula.strip()
-        _refuse_what_pymatgen_forgives(text)
-        try:
-            parsed = PymatgenComposition(text, strict=True)
-        except (ValueError, KeyError, IndexError) as error:
-            raise CompositionError(
-                f"'{formula}' is not a formula: write element symbols and whole numbers, "
-                f"such as Li5Si2."
-            ) from error
-        return cls.from_counts({str(element): n for element, n in parsed.items()}, text)
+        text = formula.strip().translate(_SUBSCRIPTS)
+        counts: dict[str, Fraction] = {}
+        parts = [_numbered(part, formula) for part in _parts(text)]
+        # The half of CaSO4·0.5H2O is made whole; a broken subscript is not.
+        shared = lcm(*(number.denominator for number, _ in parts))
+        for number, compound in parts:
+            for symbol, n in _counts_of(compound, formula).items():
+                counts[symbol] = counts.get(symbol, Fraction(0)) + shared * number * n
+        written = {symbol: float(n) for symbol, n in counts.items()}
+        found = cls.from_counts(written, formula.strip())
+        return found if len(parts) == 1 else found.reduced
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, float], name: str = "") -> Composition:
@@ -148,6 +166,26 @@ class Composition:
             )
         return range(1, most + 1)
 
+    def cell_units(self, max_atoms: int, units: Iterable[int] | None = None) -> tuple[int, ...]:
+        """Numbers of *reduced* formula units that a cell may hold.
+
+        A formula that is not in lowest terms, such as Na4Cl4, is a cell: those who want NaCl in
+        cells of any size write so.
+
+        Args:
+            max_atoms: most atoms in a cell.
+            units: how many times the formula as it is written; ``None`` for all that fit, and for
+                a cell once.
+
+        Raises:
+            CompositionError: not even one formula unit fits, where ``units`` are not given.
+        """
+        multiple = self.size // self.reduced.size
+        if units is not None:
+            return tuple(multiple * n for n in units)
+        fit = tuple(self.units_within(max_atoms))
+        return fit if multiple == 1 else (multiple,)
+
     def without(self, elements: Iterable[str]) -> Composition:
         """The framework left when ``elements`` are taken out.
 
@@ -173,12 +211,70 @@ class Composition:
         return Composition.of(atoms) == self.reduced
 
 
+def _parts(text: str) -> list[str]:
+    """The compounds that dots join, each with the number before it."""
+    parts = []
+    for part in _DOT.split(text):
+        left = part
+        while True:
+            begin = _NUMBER.match(left)
+            stop = _STOP.search(left, begin.end() if begin else 0)
+            if stop is None:
+                break
+            parts.append(left[: stop.start()])
+            left = left[stop.end() :]
+        parts.append(left)
+    return parts
+
+
+def _numbered(part: str, formula: str) -> tuple[Fraction, str]:
+    """The number before a compound, one where there is none, and the compound."""
+    found = _NUMBER.match(part)
+    assert found is not None, "the number may be missing"
+    compound = part[found.end() :]
+    if not compound.strip():
+        raise CompositionError(
+            f"'{formula}' is not a formula: write element symbols and whole numbers, such as "
+            f"Li5Si2 or CaSO4·2H2O."
+        )
+    above, _, below = (found["number"] or "1").partition("/")
+    if float(above) == 0 or (below and int(below) == 0):
+        raise CompositionError(
+            f"'{formula}' has a count of zero: counts must be whole numbers above zero."
+        )
+    return Fraction(above) / int(below or 1), compound
+
+
+def _counts_of(compound: str, formula: str) -> dict[str, Fraction]:
+    """Counts of a formula without dots."""
+    _refuse_what_pymatgen_forgives(compound)
+    try:
+        parsed = PymatgenComposition(compound, strict=True)
+    except (ValueError, KeyError, IndexError) as error:
+        raise CompositionError(
+            f"'{formula}' is not a formula: write element symbols and whole numbers, "
+            f"such as Li5Si2."
+        ) from error
+    return {str(element): Fraction(n).limit_denominator(10**6) for element, n in parsed.items()}
+
+
 def _refuse_what_pymatgen_forgives(formula: str) -> None:
     """Raise for what ``pymatgen.Composition`` reads without complaint as some other formula.
 
     It drops an element with a count of zero (Li0Si2 becomes Si2), skips characters such as ``@``
     and reads 1e2 as a hundred.
     """
+    opened: list[str] = []
+    for bracket in re.findall(r"[()\[\]{}]", formula):
+        if bracket in "([{":
+            opened.append(bracket)
+        elif not opened or opened.pop() + bracket not in ("()", "[]", "{}"):
+            opened = ["?"]
+            break
+    if opened:
+        raise CompositionError(
+            f"'{formula}' is not a formula: its brackets do not match, as those of K3[Fe(CN)6] do."
+        )
     read = 0
     for token in _TOKEN.finditer(formula):
         if token.start() != read:

@@ -47,6 +47,9 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 Seconds = Annotated[float, Gt(0), Le(1e9), Unit("s")]
 Minutes = Annotated[float, Gt(0), Le(1e7), Unit("min")]
 
+#: Engines that run CHGNet; "auto" takes the native one where it is there.
+EngineName = Literal["auto", "native", "torch"]
+
 #: Largest force of a relaxed structure.
 Fmax = Annotated[float, Gt(0), Unit("eV/Å")]
 #: Beyond the bound, twice that in the centre of Jupiter, cores overlap and no potential here means
@@ -58,6 +61,9 @@ VolumePerAtom = Annotated[float, Gt(0), Le(1000), Unit("Å³/atom")]
 Separation = Annotated[float, Gt(0), Le(10), Unit("Å")]
 #: A standard deviation of displacements; larger ones leave nothing of a structure.
 Displacement = Annotated[float, Ge(0), Le(10), Unit("Å")]
+#: Of plane waves, and spacing of k-points (2π included).
+Cutoff = Annotated[float, Ge(1), Le(100_000), Unit("eV")]
+Spacing = Annotated[float, Ge(0.01), Le(100), Unit("1/Å")]
 #: Tolerances of spglib: above these, every atom lies on every other.
 Symprec = Annotated[float, Gt(0), Le(5), Unit("Å")]
 AngleTolerance = Annotated[float, Gt(0), Le(90), Unit("degrees")]

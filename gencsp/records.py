@@ -17,6 +17,7 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.deck import AngleTolerance, Symprec, check_fields
+from gencsp.provenance import Stage
 from gencsp.symmetry.refinement import space_group
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
@@ -90,7 +91,9 @@ KEYS: Final[tuple[Key, ...]] = (
         f"`{ENERGY_MODEL}`.", _ANY),
     Key(SEED, "integer", "", "Seed of the run, from which every random choice follows; -1 where "
         "there is none.", _ANY),
-    Key(PARENTS, "text", "", "Ids of the structures it was made from, joined by `;`.", _ANY),
+    Key(PARENTS, "text", "", "Ids of the structures it was made from, joined by `;`. `relax` "
+        "keeps the id of a structure: there the parent is the one of that id in the pool it was "
+        "given.", _ANY),
     Key(STAGE, "text", "", "generated, relaxed, framework, inpainted or refined.", _ANY),
     Key(MOVE, "text", "", "Move that made the start of the relaxation.", "search"),
     Key(ORIGIN, "text", "", "What another code says of where its structure comes from.", "import"),
@@ -248,6 +251,21 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
     return atoms
 
 
+def write_change(atoms: Atoms, stage: Stage) -> Atoms:
+    """Say in ``info`` that a structure was changed in its place (returns ``atoms``).
+
+    It keeps its id, by which a pool and its results are compared, and names it as its parent: the
+    structure of that id before the change. One without an id has no parents afterwards.
+    """
+    before = atoms.info.get(STRUCTURE_ID)
+    atoms.info[STAGE] = str(stage)
+    if before is None:
+        atoms.info.pop(PARENTS, None)
+    else:
+        atoms.info[PARENTS] = str(before)
+    return atoms
+
+
 def clear_results(atoms: Atoms, *, moved: bool = False) -> None:
     """Remove the results of an earlier evaluation from ``info``.
 
@@ -289,10 +307,10 @@ def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
         HullReferenceError: no reference for one of the elements.
     """
     atoms.info.pop(DECOMPOSITION_ENERGY, None)
-    energy = atoms.info.get(ENERGY_PER_ATOM)
-    if energy is not None and isfinite(energy):
+    energy = number(atoms.info, ENERGY_PER_ATOM)
+    if energy is not None:
         atoms.info[DECOMPOSITION_ENERGY] = float(
-            reference.decomposition_energy(Composition.of(atoms), float(energy))
+            reference.decomposition_energy(Composition.of(atoms), energy)
         )
 
 
@@ -304,13 +322,37 @@ def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance | None = None) -
     atoms.info[SPACE_GROUP_NUMBER] = group.number
 
 
+def number(info: Mapping[str, Any], key: str) -> float | None:
+    """A finite number of ``info``; ``None`` where there is none, whatever a file says instead."""
+    try:
+        value = float(info.get(key, "nan"))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return value if isfinite(value) else None
+
+
 def ranking_energy(info: Mapping[str, Any]) -> float | None:
     """The value by which tables are sorted: decomposition energy or else energy, eV/atom.
 
     ``None`` where there is neither.
     """
-    value = info.get(DECOMPOSITION_ENERGY, info.get(ENERGY_PER_ATOM))
-    return None if value is None else float(value)
+    value = number(info, DECOMPOSITION_ENERGY)
+    return number(info, ENERGY_PER_ATOM) if value is None else value
+
+
+def failed(info: Mapping[str, Any]) -> bool:
+    """Whether an evaluation ended without a result."""
+    return str(info.get(OUTCOME, "converged")) != "converged"
+
+
+def results_first(atoms: Atoms) -> tuple[bool, bool, bool, float]:
+    """A key to sort by: the lowest first, then what has no energy, and failures at the end.
+
+    Structures with a decomposition energy come before those with an energy alone, which is no
+    energy above a hull.
+    """
+    energy, above = ranking_energy(atoms.info), number(atoms.info, DECOMPOSITION_ENERGY)
+    return failed(atoms.info), above is None, energy is None, energy or 0.0
 
 
 #: The keys by their names.

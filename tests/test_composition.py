@@ -74,6 +74,19 @@ def test_formula_key() -> None:
         ("Ca(OH)2", {"Ca": 1, "O": 2, "H": 2}),
         ("Li10Si4", {"Li": 10, "Si": 4}),
         ("Na2.0Cl", {"Na": 2, "Cl": 1}),
+        ("K3[Fe(CN)6]", {"K": 3, "Fe": 1, "C": 6, "N": 6}),
+        ("{[Cu(NH3)4](OH)2}", {"Cu": 1, "N": 4, "H": 14, "O": 2}),
+        ("Mg3Si4O10(OH)2.4H2O", {"Mg": 3, "Si": 4, "O": 16, "H": 10}),
+        ("CuSO4.5(H2O)", {"Cu": 1, "S": 1, "O": 9, "H": 10}),
+        ("Na2CO3.10H2O", {"Na": 2, "C": 1, "O": 13, "H": 20}),
+        ("CaCl2.6NH3", {"Ca": 1, "Cl": 2, "N": 6, "H": 18}),
+        ("CaSO4.0.5H2O", {"Ca": 2, "S": 2, "O": 9, "H": 2}),
+        ("CaSO4·1/2H2O", {"Ca": 2, "S": 2, "O": 9, "H": 2}),
+        ("3CdSO4·8H2O", {"Cd": 3, "S": 3, "O": 20, "H": 16}),
+        ("MgO.Al2O3", {"Mg": 1, "O": 4, "Al": 2}),
+        # Sums of compounds are no cells: gibbsite and goethite.
+        ("Al2O3.3H2O", {"Al": 1, "O": 3, "H": 3}),
+        ("Fe2O3*H2O", {"Fe": 1, "O": 2, "H": 1}),
     ],
 )
 def test_parse(formula: str, counts: dict[str, int]) -> None:
@@ -98,7 +111,18 @@ def test_parse(formula: str, counts: dict[str, int]) -> None:
         ("li5si2", "'l'"),
         ("Li5Si2)", "formula"),
         ("(Li5Si2", "formula"),
-        ("LiSi·2H2O", "'·'"),
+        ("LiSi·", "formula"),
+        ("·H2O", "formula"),
+        ("NaCl·0H2O", "zero"),
+        ("CaSO4·1/0H2O", "zero"),
+        ("CaSO4·nH2O", "'n'"),
+        ("La0.5Sr0.5·H2O", "whole"),
+        ("Li2.2HfO3", "whole"),
+        ("Li.5Si", "'.'"),
+        ("(Li]Si2", "brackets"),
+        ("[Li)", "brackets"),
+        ("Ca{OH)2", "brackets"),
+        ("Li2.5Si2O5", "whole"),
     ],
 )
 def test_parse_refuses(formula: str, says: str) -> None:
@@ -130,3 +154,45 @@ def test_matches_any_whole_multiple() -> None:
     assert Composition.parse("Cl2Na2").matches(salt)
     assert not Composition.parse("Na2Cl").matches(salt)
     assert Composition.of(Atoms("Li4Si2")) == Composition.parse("Li2Si")
+
+
+@pytest.mark.parametrize("dot", ["·", " · ", ".", "*", "•", "⋅", ". "])
+@pytest.mark.parametrize("water", ["2H2O", "2 H2O", "2(H2O)", "2H₂O", "2D2O"])
+def test_a_hydrate_is_written_in_many_ways(dot: str, water: str) -> None:
+    if water == "2D2O":
+        with pytest.raises(CompositionError, match="'D'"):
+            Composition.parse(f"CaSO4{dot}{water}")
+        return
+    gypsum = {"Ca": 1, "S": 1, "O": 6, "H": 4}
+    assert dict(Composition.parse(f"CaSO4{dot}{water}").counts) == gypsum
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 9),
+            st.dictionaries(st.sampled_from(ELEMENTS), st.integers(1, 9), min_size=1, max_size=3),
+        ),
+        min_size=2,
+        max_size=3,
+    )
+)
+def test_joined_compounds_are_summed(parts: list[tuple[int, dict[str, int]]]) -> None:
+    text = "·".join(
+        f"{n}{''.join(f'{symbol}{k}' for symbol, k in counts.items())}" for n, counts in parts
+    )
+    total: dict[str, int] = {}
+    for n, counts in parts:
+        for symbol, k in counts.items():
+            total[symbol] = total.get(symbol, 0) + n * k
+    assert Composition.parse(text) == Composition(tuple(total.items())).reduced
+
+
+def test_a_formula_that_is_not_in_lowest_terms_is_a_cell() -> None:
+    assert Composition.parse("NaCl").cell_units(8) == (1, 2, 3, 4)
+    assert Composition.parse("Na4Cl4").cell_units(8) == (4,)
+    assert Composition.parse("Na4Cl4").cell_units(100) == (4,)
+    assert Composition.parse("Na4Cl4").cell_units(8, [1, 2]) == (4, 8)
+    assert Composition.parse("NaCl").cell_units(8, [4]) == (4,)
+    with pytest.raises(CompositionError, match="at least 8"):
+        Composition.parse("Na4Cl4").cell_units(7)

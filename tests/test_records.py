@@ -18,8 +18,8 @@ import gencsp
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.executors import ThisProcess
-from gencsp.potentials.call import relax
 from gencsp.provenance import Provenance, Stage
+from gencsp.runs.relaxing import relax
 from gencsp.store import MemoryStore
 
 ROOT = Path(gencsp.__file__).parents[1]
@@ -154,7 +154,7 @@ def test_an_element_without_reference_costs_its_structure_alone(
     entries.write_text("# model: chgnet-0.3.0\nformula,energy_per_atom\nLi,-1.9\nF,-1.8\n")
     silicon = bulk("Si")
     silicon.info |= STALE
-    judged = gencsp.hull([silicon, lithium_fluoride()], entries=entries)
+    judged = gencsp.hull([silicon, lithium_fluoride()], hull=entries)
     assert "Si" in judged[0].info["reason"]
     assert judged[0].info["energy_per_atom"] < 0
     assert "decomposition_energy" not in judged[0].info
@@ -196,3 +196,44 @@ def test_a_cycle_tells_generator_and_potential_apart() -> None:
         assert info["energy_model"] == "cheap"
         assert info.get("model") != "cheap"
         assert info["stage"] in (Stage.RELAXED, Stage.REFINED)
+
+
+@pytest.mark.parametrize("written", ["abc", None, [1.0], float("nan"), float("inf"), "nan"])
+def test_what_is_no_number_is_no_energy(written: object) -> None:
+    info = {records.DECOMPOSITION_ENERGY: written, records.ENERGY_PER_ATOM: -3.5}
+    assert records.number(info, records.DECOMPOSITION_ENERGY) is None
+    assert records.ranking_energy(info) == -3.5
+    assert records.number({records.DECOMPOSITION_ENERGY: "-0.25"}, "decomposition_energy") == -0.25
+
+
+def test_failures_come_last_whatever_energy_they_carry() -> None:
+    low, high, none, failed = (bulk("Cu") for _ in range(4))
+    low.info["energy_per_atom"], high.info["energy_per_atom"] = -2.0, 1.0
+    failed.info |= {"outcome": "step limit reached", "decomposition_energy": -6.0}
+    above = bulk("Cu")
+    above.info["decomposition_energy"] = 0.3
+    found = sorted([failed, none, high, low, above], key=records.results_first)
+    assert found == [above, low, high, none, failed]
+
+
+def test_a_relaxed_structure_says_so() -> None:
+    """Stage and parents of the input are those of the structure before it was moved."""
+    silicon = bulk("Si")
+    silicon.rattle(0.02, seed=0)
+    Provenance(
+        structure_id="g1", proposer="random", stage=Stage.GENERATED, parents="host", seed=3
+    ).write(silicon)
+    bare = bulk("Si")
+    slab = bulk("Si")
+    slab.info |= {"structure_id": "slab", "stage": "generated"}
+    slab.pbc = (True, True, False)
+    known, unknown, kept = sorted(relax([silicon, bare, slab]), key=lambda one: one.index)
+    assert Provenance.read(known.atoms) == Provenance(
+        structure_id="g1", proposer="random", stage=Stage.RELAXED, parents="g1", seed=3
+    )
+    assert (unknown.atoms.info["stage"], "parents" in unknown.atoms.info) == ("relaxed", False)
+    # What could not be relaxed is what it was.
+    assert kept.atoms.info["stage"] == "generated"
+    (judged,) = gencsp.hull(known.atoms)
+    assert (judged.info["stage"], judged.info["parents"]) == ("relaxed", "g1")
+    assert silicon.info["stage"] == "generated"

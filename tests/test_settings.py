@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
+from ase import Atoms
 from ase.build import bulk
 from pydantic import BaseModel
 
@@ -77,6 +78,7 @@ PROCESS = JointProcess(scale=ATOMS_SCALE)
 
 #: Classes that annotations name and that their modules import for type checkers alone.
 UNLOADED = {
+    "Atoms": Atoms,
     "ScoreModel": ScoreModel,
     "JointModel": JointModel,
     "JointSamplerSettings": JointSamplerSettings,
@@ -119,6 +121,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Preset": {"command": ("true",), "output": ("*",)},
     "NamedProposer": {"name": "random"},
     "CycleDeck": {"formula": "TiO2"},
+    "SeedsDeck": {"to": "airss"},
+    "ReferencesDeck": {"system": "Li-Si"},
+    "DftDeck": {"code": "gpaw"},
     "ExportDeck": {"pool": ["pool.extxyz"], "folder": "seeds"},
     "ExternalDeck": {"preset": "diffcsp", "home": ".", "model": "weights"},
 }

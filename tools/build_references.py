@@ -29,8 +29,8 @@ from standard_elements import standard_elements
 
 from gencsp.composition import Composition
 from gencsp.minimise.result import Relaxed
-from gencsp.potentials.call import relax
 from gencsp.potentials.chgnet.select import get_engine
+from gencsp.runs.relaxing import relax
 from gencsp.symmetry.refinement import space_group
 
 #: Elements have few crystals but large ones (S, P, B, Mn): all of them up to this size.

@@ -31,8 +31,8 @@ from rich.progress import track
 from gencsp.composition import Composition
 from gencsp.convex_hull.entries import shipped_references
 from gencsp.errors import CompositionError
-from gencsp.potentials.call import relax
 from gencsp.potentials.chgnet.select import get_engine
+from gencsp.runs.relaxing import relax
 
 FMAX = 0.05  # eV/Å
 STEPS = 500

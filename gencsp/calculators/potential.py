@@ -15,9 +15,10 @@ from ase.calculators.calculator import (
 )
 
 from gencsp.calculators.settings import settings_to_change
+from gencsp.deck import EngineName
 from gencsp.minimise.result import Outcome
 from gencsp.potentials.base import Engine, ModelName
-from gencsp.potentials.chgnet.select import EngineName, get_engine
+from gencsp.potentials.chgnet.select import get_engine
 
 _ADVICE = MappingProxyType(
     {

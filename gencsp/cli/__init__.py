@@ -14,17 +14,10 @@ import typer
 from gencsp import __version__
 from gencsp.cli.check import check
 from gencsp.cli.console import Commands, say
-from gencsp.cli.dedup import dedup
 from gencsp.cli.dft import dft
-from gencsp.cli.export import export
 from gencsp.cli.fetch import fetch
-from gencsp.cli.filter import filter_pools
-from gencsp.cli.hull import hull
 from gencsp.cli.import_results import import_results
 from gencsp.cli.info import info
-from gencsp.cli.references import references
-from gencsp.cli.refine import refine
-from gencsp.cli.relax import relax
 from gencsp.cli.train import app as train
 
 # spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
@@ -81,6 +74,34 @@ LATE = {
         "gencsp.cli.propose:propose",
         "Propose crystal structures of a composition, or compositions and structures de novo.",
     ),
+    "relax": (
+        "gencsp.cli.relax:relax",
+        "Relax structures with CHGNet or another potential; failures are kept, with the reason.",
+    ),
+    "refine": (
+        "gencsp.cli.refine:refine",
+        "Take guests out, symmetrise the framework, inpaint the guests, relax again.",
+    ),
+    "hull": (
+        "gencsp.cli.hull:hull",
+        "Decomposition energies of structures as they are, from CHGNet or another potential.",
+    ),
+    "filter": (
+        "gencsp.cli.filter:filter_pools",
+        "Sort out implausible and known structures; what is left is worth a relaxation.",
+    ),
+    "dedup": (
+        "gencsp.cli.dedup:dedup",
+        "Group the structures that are the same crystal; keep one of each, the lowest in energy.",
+    ),
+    "export": (
+        "gencsp.cli.export:export",
+        "Write a pool as seeds of another code, with a minimal deck and a map of their origins.",
+    ),
+    "references": (
+        "gencsp.cli.references:references",
+        "Relax reference crystals of a chemical system with a potential, for --hull.",
+    ),
 }
 Commands.late = {name: where for name, (where, _) in LATE.items()}
 
@@ -91,11 +112,9 @@ def _stand_in() -> None:
 
 for _name, (_, _help) in LATE.items():
     app.command(_name, help=_help)(_stand_in)
-for _command in (relax, refine, hull, dedup, export, check, info):
+for _command in (check, info):
     app.command()(_command)
-app.command("filter")(filter_pools)
 app.command("import")(import_results)
-app.command()(references)
 app.add_typer(fetch, name="fetch")
 app.add_typer(dft, name="dft")
 app.add_typer(train, name="train")

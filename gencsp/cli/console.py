@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import typer
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from gencsp.errors import GencspError, StoreError
+from gencsp.files import file_name, one_line, replace_outputs
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -26,12 +29,14 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 FAILED = 1
+#: Some structures have a result and some have none; both are written.
+PARTLY = 3
 INTERRUPTED = 130
 
 #: Lines of a table on the screen; files hold all.
 SHOWN = 25
-#: Letters of the widest line of a table.
-_WIDEST = 10_000
+#: Columns of a terminal that has room for every table.
+WIDEST = 100_000
 
 
 class Commands(TyperGroup):
@@ -59,6 +64,13 @@ class Commands(TyperGroup):
         alone.command(name)(getattr(import_module(module), function))
         return get_command(alone)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """See :meth:`click.Command.main`; what a terminal cannot show is shown as ``?``."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see :meth:`click.Command.invoke`."""
         try:
@@ -76,12 +88,12 @@ class Commands(TyperGroup):
 def complain(sentence: str) -> None:
     """One line on stderr."""
     console = Console(stderr=True)
-    console.print(f"gencsp: {sentence}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"gencsp: {one_line(sentence)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def say(sentence: str) -> None:
     """One line on stdout."""
-    Console().print(sentence, markup=False, highlight=False, soft_wrap=True)
+    Console().print(one_line(sentence), markup=False, highlight=False, soft_wrap=True)
 
 
 _STAGES = {
@@ -110,6 +122,15 @@ class StageBars:
         self.bars.update(task, completed=step.done, total=step.total, note=note)
 
 
+class _Bars(Bars):
+    """Drawn from the first task on, so that nothing is on the screen where none begins."""
+
+    def add_task(self, *args: Any, **fields: Any) -> TaskID:
+        task = super().add_task(*args, **fields)
+        self.start()
+        return task
+
+
 @contextmanager
 def progress_bars() -> Iterator[Bars]:
     """Progress bars on stderr."""
@@ -120,8 +141,12 @@ def progress_bars() -> Iterator[Bars]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    bars = _Bars(*columns, console=Console(stderr=True))
+    try:
         yield bars
+    finally:
+        if bars.tasks:
+            bars.stop()
 
 
 @contextmanager
@@ -162,12 +187,11 @@ def require_file(file: Path) -> None:
 
 def print_structures(structures: Sequence[Atoms]) -> None:
     """The table of structures that every command ends in, from what stands in their ``info``."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "E_d (eV/atom)", "space group", "formula", "stage", "parents", "id", "note"):
-        right = title in ("", "E_d (eV/atom)")
-        table.add_column(title, justify="right" if right else "left", no_wrap=title != "note")
+    right = ("", "E_d (eV/atom)")
+    left = ("space group", "formula", "stage", "parents", "id", "note")
+    table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        table.add_row(str(number), *_cells(atoms))
+        add_row(table, str(number), *_cells(atoms))
     print_table(table)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")
@@ -177,13 +201,15 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
     from gencsp import records
 
     info = atoms.info
-    energy = info.get(records.DECOMPOSITION_ENERGY)
+    energy = records.number(info, records.DECOMPOSITION_ENERGY)
     note = f"= {info[records.DUPLICATE_OF]}" if info.get(records.DUPLICATE_OF) else ""
     group = ""
     if records.SPACE_GROUP in info:
-        group = f"{info[records.SPACE_GROUP]} ({info[records.SPACE_GROUP_NUMBER]})"
-    if info.get(records.OUTCOME, "converged") != "converged":
+        group = f"{info[records.SPACE_GROUP]} ({info.get(records.SPACE_GROUP_NUMBER, '?')})"
+    if records.failed(info):
         note = str(info[records.OUTCOME])
+    if info.get(records.REASON):
+        note = ": ".join(filter(None, (note, str(info[records.REASON]))))
     return (
         "" if energy is None else f"{energy:.4f}",
         group,
@@ -195,14 +221,30 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
     )
 
 
-def print_table(table: Table) -> None:
-    """A table on stdout, nothing of it cut: a narrow terminal wraps the lines.
+def table_of(*titles: str, right: Sequence[str] = ()) -> Table:
+    """An empty table of lines that are not broken, but for the last column.
 
-    Ids are there to be used in the next command, and cut ones are of no use.
+    Args:
+        titles: of the columns.
+        right: those whose cells stand at the right.
     """
-    wide = Console(width=_WIDEST)
-    whole = Measurement.get(wide, wide.options, table).maximum
-    Console(width=whole, soft_wrap=True).print(table)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        justify: Literal["left", "right"] = "right" if title in right else "left"
+        table.add_column(title, justify=justify, no_wrap=title != titles[-1])
+    return table
+
+
+def add_row(table: Table, *cells: object) -> None:
+    """Add cells as they are: what looks like markup in the text of others is none."""
+    table.add_row(*(Text(one_line(cell)) for cell in cells))
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout, in its own width: ids are never cut, so that they can be copied."""
+    console = Console()
+    natural = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
+    Console(soft_wrap=True, width=max(console.width, natural)).print(table)
 
 
 def print_failures(failures: Mapping[str, int]) -> None:
@@ -212,33 +254,64 @@ def print_failures(failures: Mapping[str, int]) -> None:
         say(f"failed: {reasons}")
 
 
-def write_results(folder: Path, name: str, structures: Sequence[Atoms]) -> None:
-    """Write ``folder/name.extxyz`` and a symmetrised CIF each in ``folder/cif``, and say where.
+def write_results(
+    folder: Path,
+    name: str,
+    structures: Sequence[Atoms],
+    *,
+    also: Callable[[Path], Sequence[str]] | None = None,
+) -> list[str]:
+    """Write ``folder/name.extxyz`` and a symmetrised CIF each in ``folder/cif``.
 
-    Duplicates and structures whose relaxation failed get no CIF.
+    They take the place of what the command wrote there before. Duplicates and structures whose
+    relaxation failed get no CIF.
+
+    Args:
+        folder: of the results.
+        name: of the file.
+        structures: in the order of their table.
+        also: writes more files into the folder that it is given; returns what to say of them.
+
+    Returns:
+        What was written where, to be said once all is written.
     """
     from gencsp import records
     from gencsp.io.structures import write_cif, write_extxyz
 
-    pool = write_extxyz(folder / f"{name}.extxyz", structures)
-    written = 0
-    for number, atoms in enumerate(structures, start=1):
-        info = atoms.info
-        if info.get(records.DUPLICATE_OF) or info.get(records.OUTCOME, "converged") != "converged":
-            continue
-        identity = str(info.get(records.STRUCTURE_ID, number)).replace("/", "_")
-        write_cif(folder / "cif" / f"{number:03d}-{identity}.cif", atoms)
-        written += 1
-    say(f"wrote {len(structures)} structures to {pool}")
+    written, pool = 0, f"{name}.extxyz"
+    with replace_outputs(folder, name) as new:
+        if structures:
+            write_extxyz(new / pool, structures)
+        for number, atoms in enumerate(structures, start=1):
+            info = atoms.info
+            if info.get(records.DUPLICATE_OF) or records.failed(info):
+                continue
+            identity = file_name(str(info.get(records.STRUCTURE_ID, number)))
+            write_cif(new / "cif" / f"{number:03d}-{identity}.cif", atoms)
+            written += 1
+        more = [] if also is None else list(also(new))
+    said = [f"wrote {len(structures)} structures to {folder / pool}"]
+    if not structures:
+        said = ["there is no structure to write"]
     if written:
-        say(f"wrote {written} symmetrised CIF files to {folder / 'cif'}")
+        said.append(f"wrote {written} symmetrised CIF files to {folder / 'cif'}")
+    return said + more
 
 
-def split_species(text: str | None) -> tuple[str, ...] | None:
-    """``Li,Na`` as a tuple; ``None`` stays ``None``."""
-    if text is None:
-        return None
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def say_all(sentences: Iterable[str]) -> None:
+    """Each on a line of stdout."""
+    for sentence in sentences:
+        say(sentence)
+
+
+def end(failed: int) -> None:
+    """Leave the command: some structures have no result, where ``failed`` is above zero.
+
+    Raises:
+        typer.Exit: with :data:`PARTLY`; the reasons stand in the table and in the files.
+    """
+    if failed:
+        raise typer.Exit(PARTLY)
 
 
 def counted(reasons: Iterable[str]) -> dict[str, int]:

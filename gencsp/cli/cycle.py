@@ -16,6 +16,7 @@ from gencsp.cli.console import (
     progress_bars,
     require_folder,
     say,
+    say_all,
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
@@ -63,12 +64,13 @@ def _watch(search: Cycle) -> None:
 
 def _report(search: Cycle, folder: Path) -> None:
     structures = search.ranking()
+    said = write_results(folder, "ranked", structures)
     print_structures(structures)
     if search.guest_choice is not None:
         say(f"guests: {search.guest_choice.reason}")
     print_failures(search.failures())
     if structures:
-        write_results(folder, "ranked", structures)
+        say_all(said)
     else:
         complain("no structure came through: generate more with --n, or allow more --steps.")
     say(f"every structure, with its provenance: {folder / 'run.db'}")

@@ -18,9 +18,9 @@ from gencsp.plugins import split_plugins
 #: The option that reads a whole deck.
 DECK = "deck"
 #: Fields that name several plug-ins in one text.
-PLUGINS = ("moves",)
+PLUGINS = ("moves", "filters")
 #: Fields that an option gives again for each value.
-REPEATED = ("seeds", "target")
+REPEATED = ("seeds", "target", "also")
 
 Body = Callable[..., None]
 

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from gencsp.cli.console import (
+    Commands,
     complain,
+    end,
     print_structures,
     progress_bars,
     require_folder,
     say,
+    say_all,
     write_results,
 )
-from gencsp.cli.options import FilesArgument, HullOption
+from gencsp.cli.options import HullOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+
+    from gencsp.convex_hull.hull import Hull
+
+
+class DftCommands(Commands):
+    """Those of ``gencsp dft``; the options of one are the fields of a deck."""
+
+    late: ClassVar[dict[str, str]] = {"write": "gencsp.cli.dft_write:write"}
+
 
 dft = typer.Typer(
+    cls=DftCommands,
     help="Density functional theory: inputs written, codes run, results read back.",
     no_args_is_help=True,
 )
@@ -28,37 +46,9 @@ CampaignArgument = Annotated[
 ]
 
 
-@dft.command("write")
-def write(
-    files: FilesArgument,
-    folder: Annotated[Path, typer.Argument(help="New folder.", metavar="DIR")],
-    code: Annotated[str, typer.Option(help="espresso:PSEUDOS, vasp, vasp:scan or gpaw.")],
-    kind: Annotated[
-        Literal["static", "relax"], typer.Option(help="Single points, or relaxations.")
-    ] = "static",
-    cutoff: Annotated[float | None, typer.Option(help="Plane-wave cutoff, eV.")] = None,
-    spacing: Annotated[
-        float, typer.Option(help="Spacing of k-points, 1/Å; VASP's sets have their own.")
-    ] = 0.25,
-    pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
-    top: Annotated[int | None, typer.Option(min=1, help="The first so many only.")] = None,
-) -> None:
-    """Write the inputs of a code, one folder for each structure."""
-    from gencsp import records
-    from gencsp.dft import write_campaign
-    from gencsp.dft.base import Calculation
-    from gencsp.io.structures import read_structures
-
-    calculation = Calculation(
-        kind=kind,
-        cutoff=cutoff,
-        spacing=spacing,
-        pressure=pressure,
-    )
-    structures = [a for a in read_structures(files) if not a.info.get(records.DUPLICATE_OF)][:top]
-    campaign = write_campaign(structures, folder, code, calculation)
-    say(f"wrote {len(campaign.jobs)} calculations to {folder}, level of theory {campaign.level}")
-    say(f"next: gencsp dft run {shlex.quote(str(folder))}, here or where the code is installed")
+@dft.command("write", help="Write the inputs of a code, one folder for each structure.")
+def _stand_in() -> None:
+    """Never runs: the group imports the command itself when it is called."""
 
 
 @dft.command("run")
@@ -86,8 +76,7 @@ def run(
                 failed += 1
                 complain(f"{job.folder} ({job.structure_id}): {fault}")
     say(f"{waiting - failed} of {waiting} calculations ran")
-    if failed:
-        raise typer.Exit(1)
+    end(failed)
 
 
 @dft.command("read")
@@ -98,16 +87,12 @@ def read(
 ) -> None:
     """Read the results; they are entries of a hull of their own level of theory."""
     from gencsp import records
-    from gencsp.convex_hull.entries import write_entries
     from gencsp.convex_hull.hull import Hull
     from gencsp.dft import read_campaign
-    from gencsp.dft.campaign import entries
 
     require_folder(out)
     campaign = read_campaign(folder)
-    for job, result in campaign.results():
-        if isinstance(result, str):
-            complain(f"{job.folder} ({job.structure_id}): {result}")
+    without = [(job, result) for job, result in campaign.results() if isinstance(result, str)]
     found = list(campaign.structures())
     reference = None if hull is None else Hull.load(hull)
     if reference is not None:
@@ -115,11 +100,32 @@ def read(
     for atoms in found:
         records.name_space_group(atoms)
         if reference is not None:
-            records.write_decomposition_energy(atoms, reference)
-    found.sort(key=lambda atoms: records.ranking_energy(atoms.info) or 0.0)
+            _judge(atoms, reference)
+    found.sort(key=records.results_first)
+    said = write_results(
+        out, "dft", found, also=lambda new: [_write_entries(new, out, found)] if found else []
+    )
     print_structures(found)
-    if found:
-        write_results(out, "dft", found)
-        table = write_entries(out / "entries.csv", entries(found))
-        say(f"wrote {len(found)} hull entries to {table}")
+    for job, why in without:
+        complain(f"{job.folder} ({job.structure_id}): {why}")
+    say_all(said)
     say(f"{len(found)} of {len(campaign.jobs)} calculations, level of theory {campaign.level}")
+    end(len(without))
+
+
+def _judge(atoms: Atoms, reference: Hull) -> None:
+    from gencsp import records
+    from gencsp.errors import HullReferenceError
+
+    try:
+        records.write_decomposition_energy(atoms, reference)
+    except HullReferenceError as error:
+        atoms.info[records.REASON] = str(error)
+
+
+def _write_entries(new: Path, out: Path, found: Sequence[Atoms]) -> str:
+    from gencsp.convex_hull.entries import write_entries
+    from gencsp.dft.campaign import entries
+
+    write_entries(new / "entries.csv", entries(found))
+    return f"wrote {len(found)} hull entries to {out / 'entries.csv'}"

@@ -6,47 +6,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from gencsp.cli.console import SHOWN, print_table, say
+from gencsp.cli.console import SHOWN, add_row, end, print_table, say, table_of
+from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import FilesArgument
+from gencsp.cli.reading import read_pool
+from gencsp.runs.pool_decks import SeedsDeck
 
 if TYPE_CHECKING:
     from gencsp.exporters import ExportReport
 
 
+@deck_options(SeedsDeck, argument="")
 def export(
+    *,
     pool: FilesArgument,
     folder: Annotated[Path, typer.Argument(help="New folder for the seeds.", metavar="DIR")],
-    to: Annotated[str, typer.Option(help="Code: airss, uspex, calypso, xtalopt, cryspy, ...")],
-    formula: Annotated[
-        str | None, typer.Option(help="Composition to hand over, of a pool with several.")
-    ] = None,
-    atoms: Annotated[int | None, typer.Option(min=1, help="Atoms in every cell.")] = None,
-    fit: Annotated[
-        bool, typer.Option(help="Make supercells, or take primitive cells, to reach that number.")
-    ] = False,
-    pressure: Annotated[
-        float | None, typer.Option(help="Of the search, GPa; that of the pool if not given.")
-    ] = None,
+    deck: SeedsDeck,
 ) -> None:
     """Write a pool as seeds of another code, with a minimal deck and a map of their origins."""
     from gencsp.api import export as call
     from gencsp.exporters import get_exporter
-    from gencsp.io.structures import read_structures
 
-    get_exporter(to)  # a code that does not exist is told before files are read
-    made = call(
-        read_structures(pool),
-        folder,
-        to=to,
-        formula=formula,
-        atoms=atoms,
-        fit=fit,
-        pressure=pressure,
-    )
-    _show(made)
+    get_exporter(deck.to)  # a code that does not exist is told before files are read
+    found = read_pool(pool)
+    _show(call(found.structures, folder, **deck.model_dump()))
+    found.complain()
+    end(len(found.unreadable))
 
 
 def _show(report: ExportReport) -> None:
@@ -55,11 +41,9 @@ def _show(report: ExportReport) -> None:
     if changes:
         say(f"brought into the form that {report.code} reads: {len(changes)}")
     if report.left_out:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        table.add_column("left out", no_wrap=True)
-        table.add_column("because")
+        table = table_of("left out", "because")
         for one in report.left_out[:SHOWN]:
-            table.add_row(Text(one.structure_id), Text(one.reason))
+            add_row(table, one.structure_id, one.reason)
         print_table(table)
         if len(report.left_out) > SHOWN:
             say(f"... and {len(report.left_out) - SHOWN} more in gencsp-seeds.json.")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import complain, print_structures, require_folder, say, write_results
+from gencsp.cli.console import (
+    complain,
+    print_structures,
+    require_folder,
+    say,
+    say_all,
+    write_results,
+)
 from gencsp.cli.options import HullOption
 
 if TYPE_CHECKING:
@@ -35,12 +42,14 @@ def import_results(
         if atoms.calc is not None:
             records.write_energy(atoms, atoms.calc.results["energy"], model=model or "")
     _judge(found, model, hull)
-    found.sort(key=_order)
+    found.sort(key=records.results_first)
+    said = write_results(
+        out, "imported", found, also=lambda new: [_write_database(new, out, found)]
+    )
     print_structures(found)
     from_seeds = sum(records.PARENTS in atoms.info for atoms in found)
     say(f"{from_seeds} of {len(found)} structures come from seeds")
-    write_results(out, "imported", found)
-    say(f"wrote the same to {_write_database(out / 'imported.db', found)}")
+    say_all(said)
 
 
 def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
@@ -64,23 +73,15 @@ def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
         complain(f"no decomposition energies: {error}")
 
 
-def _write_database(path: Path, found: list[Atoms]) -> Path:
-    """Write an ASE database, whole or not at all, in place of an older one."""
-    import os
+def _write_database(new: Path, out: Path, found: list[Atoms]) -> str:
+    """Write an ASE database of the same structures; returns what to say of it."""
     import tempfile
 
     from gencsp.store import DiskStore, Finished
     from gencsp.store.disk import DATABASE
 
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:
+    with tempfile.TemporaryDirectory(dir=new) as aside:
         with DiskStore(aside, {"kind": "import"}) as store:
             store.finish("import", Finished(structures=tuple(found)))
-        os.replace(Path(aside) / DATABASE, path)
-    return path
-
-
-def _order(atoms: Atoms) -> tuple[bool, float]:
-    from gencsp import records
-
-    energy = records.ranking_energy(atoms.info)
-    return (energy is None, energy or 0.0)
+        (Path(aside) / DATABASE).replace(new / "imported.db")
+    return f"wrote the same to {out / 'imported.db'}"

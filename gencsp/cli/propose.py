@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gencsp.cli.console import (
+    complain,
     kept_on_interrupt,
     print_structures,
     progress_bars,
     require_folder,
+    say_all,
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
@@ -36,8 +38,12 @@ def propose(*, deck: ProposeDeck) -> None:
             name_space_group(structure)
             structures.append(structure)
             bars.advance(task)
+    older = (deck.out / "proposals.extxyz").exists()
+    said = write_results(deck.out, "proposals", structures)
     print_structures(structures)
-    write_results(deck.out, "proposals", structures)
+    say_all(said)
+    if older:
+        complain(f"they take the place of an earlier pool in {deck.out}: see --out.")
 
 
 def _aims(deck: ProposeDeck) -> dict[str, Any]:

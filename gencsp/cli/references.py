@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from gencsp.cli.console import (
+    complain,
+    counted,
+    end,
+    print_failures,
+    progress_bars,
+    require_file,
+    say,
+)
+from gencsp.cli.deck_options import deck_options
+from gencsp.cli.reading import read_pool
+from gencsp.runs.pool_decks import ReferencesDeck
 
-from gencsp.cli.console import complain, counted, print_failures, progress_bars, require_file, say
-from gencsp.cli.options import EngineOption, PotentialOption
+if TYPE_CHECKING:
+    from gencsp.convex_hull.entries import HullEntry
 
 
-def references(
-    system: Annotated[
-        str, typer.Argument(help="Chemical system, such as Li-Si.", metavar="SYSTEM")
-    ],
-    potential: PotentialOption = "chgnet",
-    files: Annotated[
-        list[Path] | None, typer.Option("--also", help="More crystals; again for more files.")
-    ] = None,
-    shipped: Annotated[bool, typer.Option(help="Take the crystals that ship with gencsp.")] = True,
-    fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.05,
-    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 500,
-    workers: Annotated[int, typer.Option(help="CPU threads, where it has them.")] = 2,
-    engine: EngineOption = "auto",
-    out: Annotated[Path, typer.Option(help="CSV file for the entries.")] = Path("references.csv"),
-) -> None:
+@deck_options(ReferencesDeck, argument="system", metavar="SYSTEM")
+def references(*, deck: ReferencesDeck) -> None:
     """Relax reference crystals of a chemical system with a potential, for --hull.
 
     Energies of different models never share a hull: a search with another potential needs
@@ -33,30 +30,45 @@ def references(
     """
     from gencsp.convex_hull.crystals import make_references, shipped_crystals
     from gencsp.convex_hull.entries import HullEntry, write_entries
-    from gencsp.deck import Workers, check
-    from gencsp.errors import HullReferenceError
-    from gencsp.io.structures import read_structures
     from gencsp.minimise import RelaxSettings
-    from gencsp.potentials import get_potential
+    from gencsp.runs.relaxing import engine_of
 
-    settings = RelaxSettings(fmax=fmax, steps=steps)
-    check("workers", workers, Workers)
-    require_file(out)
-    model = get_potential(potential, engine=engine)
-    elements = system.split("-")
-    crystals = list(shipped_crystals(elements)) if shipped else []
-    crystals += read_structures(files or [])
+    settings = RelaxSettings(fmax=deck.fmax, steps=deck.steps)
+    require_file(deck.out)
+    elements = deck.system.split("-")
+    crystals = list(shipped_crystals(elements)) if deck.shipped else []
+    model = engine_of(deck, {})
+    also = read_pool(deck.also) if deck.also else None
+    crystals += also.structures if also else []
+    unreadable = also.unreadable if also else []
     entries: list[HullEntry] = []
     failures: list[str] = []
     with progress_bars() as bars:
         task = bars.add_task("relax", total=len(crystals), note=model.model)
-        for made in make_references(crystals, model, settings=settings, workers=workers):
+        for made in make_references(crystals, model, settings=settings, workers=deck.workers):
             if isinstance(made, HullEntry):
                 entries.append(made)
             else:
                 failures.append(str(made.outcome))
             bars.advance(task)
+    _require_elements(elements, entries)
+    header = {
+        "weights": model.digest,
+        "relaxation": f"fmax {deck.fmax:g} eV/A, {deck.steps} steps",
+    }
+    written = write_entries(deck.out, entries, header=header)
     print_failures(counted(failures))
+    if also:
+        also.complain()
+    say(f"wrote {len(entries)} entries to {written}")
+    if failures:
+        complain(f"{len(failures)} crystals did not converge and are left out.")
+    end(len(failures) + len(unreadable))
+
+
+def _require_elements(elements: list[str], entries: list[HullEntry]) -> None:
+    from gencsp.errors import HullReferenceError
+
     there = {e.composition.elements[0] for e in entries if len(e.composition.elements) == 1}
     missing = [symbol for symbol in elements if symbol not in there]
     if missing:
@@ -64,7 +76,3 @@ def references(
             f"no crystal of {' and none of '.join(missing)} came through, and a hull needs the "
             f"elements: add some with --also."
         )
-    header = {"weights": model.digest, "relaxation": f"fmax {fmax:g} eV/A, {steps} steps"}
-    say(f"wrote {len(entries)} entries to {write_entries(out, entries, header=header)}")
-    if len(entries) < len(crystals):
-        complain(f"{len(crystals) - len(entries)} crystals did not converge and are left out.")

@@ -2,94 +2,76 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from gencsp.cli.console import (
     complain,
     counted,
+    end,
     kept_on_interrupt,
     print_failures,
     print_structures,
     progress_bars,
     require_folder,
+    say_all,
     write_results,
 )
-from gencsp.cli.options import EngineOption, FilesArgument, HullOption, PotentialOption
+from gencsp.cli.deck_options import deck_options
+from gencsp.cli.options import FilesArgument
+from gencsp.cli.reading import read_pool
+from gencsp.runs.pool_decks import RelaxDeck
 
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from gencsp.convex_hull.hull import Hull
 
-def relax(
-    files: FilesArgument,
-    fmax: Annotated[float, typer.Option(help="Relaxed at this largest force, eV/Å.")] = 0.1,
-    steps: Annotated[int, typer.Option(help="Most minimiser steps.")] = 200,
-    pressure: Annotated[float, typer.Option(help="Pressure, GPa.")] = 0.0,
-    fixed_cell: Annotated[bool, typer.Option(help="Relax atoms only.")] = False,
-    keep_symmetry: Annotated[bool, typer.Option(help="Keep the space group.")] = False,
-    workers: Annotated[int, typer.Option(help="CPU threads.")] = 2,
-    engine: EngineOption = "auto",
-    potential: PotentialOption = "chgnet",
-    hull: HullOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("relaxed"),
-) -> None:
+
+@deck_options(RelaxDeck)
+def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
-    from gencsp.deck import Workers, check
-    from gencsp.io.structures import name_of, read_structures
-    from gencsp.minimise import RelaxSettings
-    from gencsp.potentials import get_potential
-    from gencsp.provenance import Stage
+    from gencsp.errors import HullReferenceError
+    from gencsp.runs.objects import open_hull
+    from gencsp.runs.relaxing import engine_of, relax_settings, relaxed_by
 
-    settings = RelaxSettings(
-        fmax=fmax,
-        steps=steps,
-        pressure=pressure,
-        fixed_cell=fixed_cell,
-        keep_symmetry=keep_symmetry,
-    )
-    check("workers", workers, Workers)
-    require_folder(out)
-    model = get_potential(potential, engine=engine)
-    pool = read_structures(files)
+    require_folder(deck.out)
+    settings = relax_settings(deck)
+    engine = engine_of(deck, {})
+    reference = open_hull(deck.hull)
+    why = ""
+    try:
+        reference.require_model(engine.model)
+    except HullReferenceError as error:
+        why = str(error)
+    pool = read_pool(files)
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
-        task = bars.add_task("relax", total=len(pool), note="")
-        for result in model.relax(pool, settings, workers=workers):
+        task = bars.add_task("relax", total=len(pool.structures), note="")
+        for result in relaxed_by(engine, pool.structures, settings, deck.workers):
             atoms = records.record(result)
-            identity = name_of(pool[result.index], result.index)
-            atoms.info |= {records.STRUCTURE_ID: identity, records.STAGE: str(Stage.RELAXED)}
+            if not why:
+                _judge(atoms, reference)
             relaxed.append(atoms)
             bars.advance(task)
             speed = bars.tasks[task].speed
             bars.update(task, note=f"{speed:.2f} structures/s" if speed else "")
-    _judge(relaxed, hull, model.model)
-    relaxed.sort(key=_order)
+    relaxed.sort(key=records.results_first)
+    said = write_results(deck.out, "relaxed", relaxed)
+    if why:
+        complain(f"no decomposition energies: {why}")
     print_structures(relaxed)
-    outcomes = [atoms.info[records.OUTCOME] for atoms in relaxed]
-    print_failures(counted(outcome for outcome in outcomes if outcome != "converged"))
-    write_results(out, "relaxed", relaxed)
+    failures = [str(a.info[records.OUTCOME]) for a in relaxed if records.failed(a.info)]
+    print_failures(counted(failures))
+    pool.complain()
+    say_all(said)
+    end(len(failures) + len(pool.unreadable))
 
 
-def _judge(relaxed: list[Atoms], entries: Path | None, model: str) -> None:
-    """Add decomposition energies where the hull has references; say so once where it has not."""
+def _judge(atoms: Atoms, reference: Hull) -> None:
     from gencsp import records
-    from gencsp.convex_hull.hull import Hull
     from gencsp.errors import HullReferenceError
 
     try:
-        reference = Hull.load(entries)
-        reference.require_model(model)
-        for atoms in relaxed:
-            records.write_decomposition_energy(atoms, reference)
+        records.write_decomposition_energy(atoms, reference)
     except HullReferenceError as error:
-        complain(f"no decomposition energies: {error}")
-
-
-def _order(atoms: Atoms) -> tuple[bool, float, str]:
-    from gencsp import records
-
-    energy = records.ranking_energy(atoms.info)
-    return (energy is None, energy or 0.0, str(atoms.info[records.STRUCTURE_ID]))
+        atoms.info[records.REASON] = str(error)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from gencsp.cli.console import (
     INTERRUPTED,
+    add_row,
     complain,
     print_failures,
     print_structures,
@@ -17,6 +17,8 @@ from gencsp.cli.console import (
     progress_bars,
     require_folder,
     say,
+    say_all,
+    table_of,
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
@@ -135,13 +137,14 @@ def _name_skipped(run: Search) -> None:
 
 def _report(run: Search, folder: Path) -> None:
     structures = run.ranking()
+    said = write_results(folder, "ranked", structures)
     print_structures(structures)
     say(f"stopped: {run.stopped}")
     _print_sources(run)
     _print_learned(run)
     print_failures(run.ledger.failures)
     if structures:
-        write_results(folder, "ranked", structures)
+        say_all(said)
     else:
         complain("no structure came through: raise --budget, or allow more --steps.")
     say(f"every structure, with its provenance: {folder / 'run.db'}")
@@ -149,10 +152,11 @@ def _report(run: Search, folder: Path) -> None:
 
 def _print_sources(run: Search) -> None:
     ledger = run.ledger
-    table = _table("made by", "trials", "converged", "new", "new minima")
+    titles = ("trials", "converged", "new", "new minima")
+    table = table_of("made by", *titles, right=titles)
     for move, n in sorted(ledger.moves.items(), key=lambda item: -item[1]):
         counts = (n, ledger.converged[move], ledger.new[move], ledger.records[move])
-        table.add_row(move, *map(str, counts))
+        add_row(table, move, *counts)
     print_table(table)
     taken = ", ".join(f"{n} from {name}" for name, n in run.supply.taken.items() if n)
     say(f"structures without parents: {taken}")
@@ -165,15 +169,9 @@ def _print_learned(run: Search) -> None:
     move_stats = run.strategy.move_stats()
     if not move_stats:
         return
-    table = _table("learned: move", "tried", "new", "improved", "share now")
+    titles = ("tried", "new", "improved", "share now")
+    table = table_of("learned: move", *titles, right=titles)
     for line in move_stats:
         counts = (line.tried, line.new, line.improved)
-        table.add_row(line.move, *map(str, counts), f"{line.share:.0%}")
+        add_row(table, line.move, *counts, f"{line.share:.0%}")
     print_table(table)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for k, title in enumerate(titles):
-        table.add_column(title, justify="right" if k else "left", no_wrap=True)
-    return table

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from gencsp.cli.console import print_table, progress_bars, say
+from gencsp.cli.console import add_row, print_table, progress_bars, say, table_of
+from gencsp.files import csv_cell, replace_outputs
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -63,33 +63,30 @@ def show_second_opinion(
             settings=settings,
             report=lambda done: bars.update(task, completed=done),
         )
-    _print(opinions, potential.model)
-    _write(folder / "second_opinion.csv", opinions)
     for opinion in opinions:
         opinion.atoms.info[records.STRUCTURE_ID] = opinion.structure_id
-    write_extxyz(folder / "second_opinion.extxyz", [o.atoms for o in opinions])
+    with replace_outputs(folder, "second_opinion") as new:
+        _write(new / "second_opinion.csv", opinions)
+        write_extxyz(new / "second_opinion.extxyz", [o.atoms for o in opinions])
+    _print(opinions, potential.model)
     say(f"wrote the second opinion to {folder / 'second_opinion.csv'}")
 
 
 def _print(opinions: Sequence[Opinion], model: str) -> None:
     say(f"second opinion by {model}, eV/atom above the lowest of each composition:")
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "was", "second", "first", "formula", "id", "disagree"):
-        right = title in ("", "was", "second", "first")
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    right = ("", "was", "second", "first")
+    table = table_of(*right, "formula", "id", "disagree", right=right)
     for one in opinions:
         ranks = (str(one.second_rank or "-"), str(one.first_rank))
         energies = (f"{one.second:.4f}", f"{one.first:.4f}")
-        table.add_row(*ranks, *energies, one.formula, one.structure_id, one.disagreement)
+        add_row(table, *ranks, *energies, one.formula, one.structure_id, one.disagreement)
     print_table(table)
     disagreeing = sum(bool(one.disagreement) for one in opinions)
     say(f"the two disagree about {disagreeing} of {len(opinions)}")
 
 
 def _write(path: Path, opinions: Sequence[Opinion]) -> None:
-    from gencsp.files import storage_errors
-
-    with storage_errors(path.parent), path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(
             [
@@ -106,7 +103,7 @@ def _write(path: Path, opinions: Sequence[Opinion]) -> None:
         for o in opinions:
             rows.writerow(
                 [
-                    o.structure_id, o.formula, o.second_rank, o.first_rank,
-                    f"{o.second:.6f}", f"{o.first:.6f}", int(o.same), o.disagreement,
+                    csv_cell(o.structure_id), o.formula, o.second_rank, o.first_rank,
+                    f"{o.second:.6f}", f"{o.first:.6f}", int(o.same), csv_cell(o.disagreement),
                 ]
             )  # fmt: skip

@@ -22,7 +22,7 @@ from typing import Any
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
-from gencsp.files import expanded, storage_errors
+from gencsp.files import csv_cell, expanded, one_line, storage_errors
 from gencsp.shipped import shipped_bytes
 
 #: The model whose table ships with gencsp.
@@ -263,12 +263,13 @@ def write_entries(
         raise HullReferenceError(f"a file of hull entries holds those of one model, not: {found}.")
     text = io.StringIO()
     for key, value in {"model": models.pop(), **(header or {})}.items():
-        text.write(f"# {key}: {value}\n")
+        text.write(f"# {key}: {one_line(value)}\n")
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["formula", "energy_per_atom", "source_id", "space_group"])
     for entry in sorted(entries, key=lambda e: (e.composition.formula, e.energy_per_atom)):
-        formula = entry.composition.formula
-        rows.writerow([formula, f"{entry.energy_per_atom:.6f}", entry.entry_id, entry.space_group])
+        energy = f"{entry.energy_per_atom:.6f}"
+        identity = csv_cell(entry.entry_id)
+        rows.writerow([entry.composition.formula, energy, identity, entry.space_group])
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.new")

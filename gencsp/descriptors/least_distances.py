@@ -1,20 +1,22 @@
-"""Least distances of atoms, by pair of elements: one value from the command line to workers."""
+"""Least distances of atoms, by pair of elements: one value from the command line to workers.
+
+Decks hold them, and the help of a command imports its deck: what is heavy is imported when needed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-import numpy as np
-from ase.data import atomic_numbers, covalent_radii
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, PlainSerializer
 
 from gencsp.deck import Separation, check
 from gencsp.errors import RequestError
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: Å: no two nuclei of a crystal come closer; the shortest bond, H-H, has 0.74. At shorter
 #: distances potentials may have spurious minima.
@@ -40,6 +42,10 @@ class LeastDistances(Mapping[tuple[str, str], float]):
     triples: tuple[tuple[str, str, float], ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.triples:
+            return
+        from ase.data import atomic_numbers
+
         found: dict[tuple[str, str], float] = {}
         for one, other, distance in self.triples:
             pair = _in_order(one, other)
@@ -119,7 +125,7 @@ class LeastDistances(Mapping[tuple[str, str], float]):
 
     def least(
         self, symbols: Sequence[str], *, separation: float, closest: float = CLOSEST
-    ) -> Array:
+    ) -> NDArray[np.float64]:
         """Least distance of each pair of elements, Å, shape (s, s).
 
         Args:
@@ -128,6 +134,9 @@ class LeastDistances(Mapping[tuple[str, str], float]):
                 (ASE's: Cordero et al., Dalton Trans. 2008, 2832).
             closest: Å, below which that share does not go.
         """
+        import numpy as np
+        from ase.data import atomic_numbers, covalent_radii
+
         radii = covalent_radii[[atomic_numbers[symbol] for symbol in symbols]]
         least = np.maximum(separation * (radii[:, None] + radii[None]), closest)
         place = {symbol: i for i, symbol in enumerate(symbols)}

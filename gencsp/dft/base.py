@@ -7,14 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from annotated_types import Ge, Le, Unit
 from ase import Atoms
 from numpy.typing import NDArray
 
-from gencsp.deck import Pressure, check_fields
+from gencsp.deck import Cutoff, Pressure, Spacing, check_fields
 from gencsp.errors import DftError
 from gencsp.plugins import Configured, Registry
 
@@ -34,8 +33,8 @@ class Calculation:
     """
 
     kind: CalculationKind = "static"
-    cutoff: Annotated[float, Ge(1), Le(100_000), Unit("eV")] | None = None
-    spacing: Annotated[float, Ge(0.01), Le(100), Unit("1/Å")] = 0.25
+    cutoff: Cutoff | None = None
+    spacing: Spacing = 0.25
     pressure: Pressure = 0.0
     settings: Mapping[str, object] = field(default_factory=dict)
 

@@ -16,9 +16,9 @@ from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.entries import HullEntry
 from gencsp.deck import Natural, Seconds, check
-from gencsp.dft.base import CODES, Calculation, CalculationResult
-from gencsp.errors import DftError, StoreError, StructureFileError
-from gencsp.files import storage_errors
+from gencsp.dft.base import CODES, Calculation, CalculationResult, Code
+from gencsp.errors import DftError, StructureFileError
+from gencsp.files import new_folder
 from gencsp.io.structures import name_of
 from gencsp.plugins import Choice
 from gencsp.provenance import Provenance, Stage
@@ -53,6 +53,7 @@ class Campaign:
         level: of theory; the model of the energies.
         kind: "static" or "relax".
         jobs: one for each structure.
+        left_out: ids of structures that the code cannot compute, and why.
     """
 
     root: Path
@@ -60,6 +61,7 @@ class Campaign:
     level: str
     kind: str
     jobs: tuple[PreparedCalculation, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def code_name(self) -> str:
@@ -125,7 +127,10 @@ class Campaign:
 def write_campaign(
     structures: Sequence[Atoms], folder: Path, code_text: str, calculation: Calculation
 ) -> Campaign:
-    """Write the inputs of a code for each structure; the folder must be new or empty.
+    """Write the inputs of a code for each structure, in a folder made whole or not at all.
+
+    A structure that the code cannot compute, such as one with an element of which there is no
+    pseudopotential, is left out.
 
     Args:
         structures: what is to be computed.
@@ -134,37 +139,66 @@ def write_campaign(
         calculation: what is to be computed of each.
 
     Raises:
-        DftError: no such code, nothing to compute, or the code lacks something.
+        DftError: no such code, nothing to compute, or the code lacks something for all of them.
         DeckError: an option that the code does not have, or out of its range.
         StoreError: the folder holds something, or cannot be written.
     """
     code = CODES.make(code_text)
     if not structures:
         raise DftError("there is no structure to compute.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StoreError(f"{folder} is not empty: choose another folder.")
-    level = code.level(structures, calculation)
-    jobs = []
-    with storage_errors(folder):
+    ids = [name_of(atoms, number) for number, atoms in enumerate(structures)]
+    jobs: list[PreparedCalculation] = []
+    with new_folder(folder) as aside:
+        level, reasons = _level(code, structures, calculation)
         for number, atoms in enumerate(structures):
+            if number in reasons:
+                continue
             # Names of a pool may hold anything; folders are numbered.
             job = PreparedCalculation(
-                folder=f"{number + 1:04d}",
-                structure_id=name_of(atoms, number),
+                folder=f"{len(jobs) + 1:04d}",
+                structure_id=ids[number],
                 provenance=_provenance(atoms),
             )
-            place = folder / job.folder
+            place = aside / job.folder
             place.mkdir(parents=True)
             code.write(atoms, place, calculation)
             jobs.append(job)
         campaign = Campaign(
-            root=folder, code=code_text, level=level, kind=calculation.kind, jobs=tuple(jobs)
+            root=folder,
+            code=code_text,
+            level=level,
+            kind=calculation.kind,
+            jobs=tuple(jobs),
+            left_out=tuple((ids[number], reason) for number, reason in reasons.items()),
         )
         content = {"format": _FORMAT} | asdict(campaign) | {"root": None}
-        (folder / MANIFEST).write_text(
+        (aside / MANIFEST).write_text(
             json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
     return campaign
+
+
+def _level(
+    code: Code, structures: Sequence[Atoms], calculation: Calculation
+) -> tuple[str, dict[int, str]]:
+    """Level of theory, and by number the structures for which the code lacks something.
+
+    Raises:
+        DftError: it lacks something for all of them.
+    """
+    try:
+        return code.level(structures, calculation), {}
+    except DftError as error:
+        reasons: dict[int, str] = {}
+        for number, atoms in enumerate(structures):
+            try:
+                code.level([atoms], calculation)
+            except DftError as alone:
+                reasons[number] = str(alone)
+        if len(reasons) in (0, len(structures)):
+            raise error from None
+    left = [atoms for number, atoms in enumerate(structures) if number not in reasons]
+    return code.level(left, calculation), reasons
 
 
 def read_campaign(folder: Path) -> Campaign:

@@ -12,7 +12,7 @@ from itertools import islice
 
 from ase import Atoms
 
-from gencsp.errors import DeckError, StructureFileError
+from gencsp.errors import DeckError, GencspError, StructureFileError
 from gencsp.filters.base import FILTERS, Filter, Verdict
 from gencsp.io.pools import PoolMember
 from gencsp.records import FILTER_FELL_AT, FILTER_PREFIX, FILTER_SOURCE, FILTER_SURVIVED
@@ -100,8 +100,28 @@ class Funnel:
         for one in filters:
             if one.costly and not all(v.passed for v in verdicts):
                 continue
-            verdicts.append(one.judge(atoms))
+            verdicts.append(_verdict(one, atoms))
         return tuple(verdicts)
+
+
+#: What a filter raises at a structure that it cannot judge, such as one with an unknown element.
+_FILTER_ERRORS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+def _verdict(one: Filter, atoms: Atoms) -> Verdict:
+    """The verdict of a filter; where it fails, the structure has not passed, and the note says why.
+
+    Errors that gencsp raises on purpose, such as missing weights, concern every structure.
+    """
+    try:
+        return one.judge(atoms)
+    except StructureFileError as error:
+        said = str(error)
+    except GencspError:
+        raise
+    except _FILTER_ERRORS as error:
+        said = f"{type(error).__name__}: {error}"
+    return Verdict(False, float("nan"), (float("-inf"), float("inf")), one.name, said)
 
 
 def judge_pool(

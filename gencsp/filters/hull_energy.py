@@ -21,12 +21,12 @@ from pydantic import Field
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
-from gencsp.deck import Fmax, Natural
+from gencsp.deck import EngineName, Fmax, Natural
 from gencsp.errors import HullReferenceError
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.minimise.settings import Minimiser, RelaxSettings
 from gencsp.potentials.base import Engine
-from gencsp.potentials.chgnet.select import EngineName, get_engine
+from gencsp.potentials.chgnet.select import get_engine
 from gencsp.store.base import portable
 
 

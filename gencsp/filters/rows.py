@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gencsp.errors import DeckError
+from gencsp.files import csv_cell
 from gencsp.filters.funnel import Judged
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class _CsvWriter:
         self.table, self.names = table, names
 
     def write(self, judged: Judged) -> None:
-        row = {key: "" if value is None else value for key, value in _row(judged).items()}
+        row = {k: "" if value is None else csv_cell(value) for k, value in _row(judged).items()}
         self.table.writerow({k: int(v) if isinstance(v, bool) else v for k, v in row.items()})
 
 

@@ -113,7 +113,7 @@ def _pieces(path: Path) -> Iterator[PoolMember]:
     if path.is_dir():
         inside = [path / DATABASE] if (path / DATABASE).exists() else sorted(path.iterdir())
         for entry in inside:
-            if entry.is_file():
+            if entry.is_file() and not entry.name.startswith("."):
                 yield from _pieces(entry)
         return
     name = path.name

@@ -7,7 +7,7 @@ import io
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import ase.db
 import ase.io
@@ -18,7 +18,7 @@ from ase.io.formats import UnknownFileTypeError, filetype
 
 from gencsp.descriptors.flaws import Flaw, find_flaws
 from gencsp.errors import StructureFileError, WrongTypeError
-from gencsp.files import write_whole
+from gencsp.files import one_line, write_whole
 from gencsp.records import (
     DECOMPOSITION_ENERGY,
     ENERGY_MODEL,
@@ -90,6 +90,11 @@ def write_extxyz(path: Path | str, structures: Sequence[Atoms]) -> Path:
     return write_whole(Path(path), lambda file: ase.io.write(file, kept, format="extxyz"))
 
 
+def append_extxyz(file: TextIO, atoms: Atoms) -> None:
+    """Write one structure to an open extxyz file, in the form of :func:`write_extxyz`."""
+    ase.io.write(file, _for_extxyz(atoms), format="extxyz")
+
+
 def write_cif(
     path: Path | str,
     atoms: Atoms,
@@ -113,7 +118,9 @@ def write_cif(
         StoreError: it cannot be written, or there is no space left.
     """
     written = _symmetrised(atoms, symprec, angle_tolerance)
-    identity = "".join(f"# {key} = {atoms.info[key]}\n" for key in _IN_CIF if key in atoms.info)
+    identity = "".join(
+        f"# {key} = {one_line(atoms.info[key])}\n" for key in _IN_CIF if key in atoms.info
+    )
     return write_whole(Path(path), lambda file: file.write(f"{identity}{written}"))
 
 
@@ -174,7 +181,7 @@ def _read_one(path: Path) -> list[Atoms]:
     if not path.exists():
         raise StructureFileError(f"there is no file {path}.")
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file())
+        files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
         if not files:
             raise StructureFileError(f"{path} is a folder without files.")
         return read_structures(files)

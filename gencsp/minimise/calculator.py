@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import (
-    CalculationFailed,
     Calculator,
     PropertyNotImplementedError,
 )
@@ -23,6 +23,18 @@ from gencsp.minimise.settings import RelaxSettings
 #: Å. An atom without a neighbour within this distance is isolated, as for CHGNet.
 NEIGHBOUR_CUTOFF = 6.0
 
+#: What calculators raise at a structure that they cannot evaluate, such as an element that they do
+#: not know (ASE's own errors are RuntimeErrors, and so is NotImplementedError).
+CALCULATOR_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 #: Energy in eV, forces (n, 3) in eV/Å and stress (3, 3) in eV/Å³ of one crystal.
 Numbers = tuple[float, FloatArray, FloatArray]
 
@@ -39,17 +51,27 @@ def relax_with(
     """Relax one structure with the forces of an ASE calculator.
 
     Same minimisers, restraints, verdicts and callbacks as the batched engines; the result and the
-    callbacks name the structure by ``index``.
+    callbacks name the structure by ``index``. A structure at which the calculator fails has the
+    outcome "input cannot be evaluated" and what the calculator said as its ``reason``.
 
     Raises:
         EngineError: the calculator has no stress and the cell is to relax.
     """
+    said: list[str] = []
 
     def evaluate(bare: Atoms) -> Numbers | Outcome:
-        return _numbers(calculator, bare, need_stress=not settings.fixed_cell)
+        try:
+            return _numbers(calculator, bare, need_stress=not settings.fixed_cell)
+        except EngineError:
+            raise
+        except CALCULATOR_ERRORS as error:
+            said.append(f"{type(calculator).__name__}: {error or type(error).__name__}")
+            return Outcome.BAD_INPUT
 
     model, digest = energy_model(calculator)
     result = relax_one(evaluate, atoms, settings, index, on_step=on_step, on_path=on_path)
+    if said and result.outcome is Outcome.BAD_INPUT:
+        result = replace(result, reason=said[-1])
     return result.made_by(model, digest)
 
 
@@ -95,8 +117,6 @@ def _numbers(calculator: Calculator, atoms: Atoms, *, need_stress: bool) -> Numb
             f"{type(calculator).__name__} has no stress, so it cannot relax the cell: keep the "
             f"cell fixed, or use another calculator."
         ) from error
-    except CalculationFailed:
-        return Outcome.BAD_INPUT
     return float(energy), np.asarray(forces, dtype=np.float64), np.asarray(stress, dtype=np.float64)
 
 

@@ -35,8 +35,8 @@ def from_file(path: Path, function: str) -> AseEngine:
     module = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, OSError) as error:
-        raise PotentialError(f"{path} cannot be run ({error}).") from error
+    except Exception as error:
+        raise PotentialError(f"{path} cannot be run ({_said(error)}).") from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     return _engine(module, function, where=str(path), model=f"{path.stem}-{digest}", digest=digest)
 
@@ -51,6 +51,8 @@ def from_import(name: str, function: str) -> AseEngine:
         module = import_module(name)
     except ImportError as error:
         raise PotentialError(f"{name} cannot be imported ({error}): install it.") from error
+    except Exception as error:
+        raise PotentialError(f"{name} cannot be imported ({_said(error)}).") from error
     file = inspect.getsourcefile(module)
     digest = hashlib.sha256(Path(file).read_bytes() if file else name.encode()).hexdigest()[:12]
     return _engine(module, function, where=name, model=f"{name}:{function}", digest=digest)
@@ -73,6 +75,9 @@ def from_object(given: object) -> Engine:
         except TypeError as error:
             name = getattr(given, "__name__", type(given).__name__)
             raise PotentialError(f"{name} must need no arguments ({error}).") from error
+        except Exception as error:
+            name = getattr(given, "__name__", type(given).__name__)
+            raise PotentialError(f"{name} gives no calculator ({_said(error)}).") from error
     if isinstance(made, Engine) and not isinstance(made, type):
         return made
     if isinstance(made, BaseCalculator):
@@ -83,6 +88,11 @@ def from_object(given: object) -> Engine:
         f"the potential is {what}: give a name, an ASE calculator, a function that returns one, or "
         f"an object with 'evaluate' and 'relax'."
     )
+
+
+def _said(error: Exception) -> str:
+    """What went wrong in code of others, which may raise anything."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def _digest_of(calculator: BaseCalculator) -> str:
@@ -104,6 +114,10 @@ def _engine(module: ModuleType, function: str, *, where: str, model: str, digest
         calculator = make()
     except TypeError as error:
         raise PotentialError(f"{function} of {where} must need no arguments ({error}).") from error
+    except Exception as error:
+        raise PotentialError(
+            f"{function} of {where} gives no calculator ({_said(error)})."
+        ) from error
     if not isinstance(calculator, Calculator):
         raise PotentialError(
             f"{function} of {where} returned a {type(calculator).__name__}, which is no ASE "

@@ -51,7 +51,8 @@ def propose(
     The structures do not depend on ``workers``.
 
     Args:
-        formula: such as ``Li5Si2``; it is reduced.
+        formula: such as ``Li5Si2``; one that is not in lowest terms, such as ``Na4Cl4``, is the
+            cell that is asked for (without a host).
         n: how many.
         max_atoms: most atoms in a primitive cell (a host may have more).
         proposer: one of :func:`~gencsp.proposers.proposer_names`, with or without options
@@ -59,7 +60,7 @@ def propose(
             function of a request and ``rng=`` that returns structures.
         seed: the same seed gives the same structures.
         host: structure whose atoms and cell stay, to be completed to the composition.
-        units: formula units in a cell; ``None`` allows all numbers that fit.
+        units: formula units, as written, in a cell; ``None`` allows all numbers that fit.
         cell: fixed cell, or a structure that has it; ``None`` draws one.
         volume: Å³/atom; ``None`` predicts it.
         space_groups: number, or numbers to draw from, for proposers with symmetry.
@@ -81,12 +82,15 @@ def propose(
     check("max_atoms", max_atoms, CellAtoms)
     check("seed", seed, Seed)
     check("workers", workers, Workers)
-    composition = Composition.parse(formula).reduced
+    written = Composition.parse(formula)
+    composition = written.reduced
     largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)
     request = Request(
         composition=composition,
         n=n,
-        units=tuple(composition.units_within(largest)) if units is None else _several(units),
+        units=(composition if host else written).cell_units(
+            largest, None if units is None else _several(units)
+        ),
         cell=None if cell is None else _cell(cell),
         volume_per_atom=volume,
         host=host,

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from gencsp.composition import Composition
-from gencsp.convex_hull.hull import Hull
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.objects import carried, chosen
+from gencsp.runs.objects import carried, chosen, open_hull
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
@@ -32,7 +31,7 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
-    hull = Hull.load(deck.hull)
+    hull = open_hull(deck.hull)
     hull.require_elements(settings.composition.elements)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
@@ -61,10 +60,13 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
     """
+    composition = Composition.parse(deck.formula)
+    units = composition.cell_units(deck.atoms)
     return CycleSettings(
-        composition=Composition.parse(deck.formula),
+        composition=composition,
         guests=deck.guests,
-        max_atoms=deck.atoms,
+        # A formula that is not in lowest terms is the cell itself.
+        max_atoms=deck.atoms if units[0] == 1 else composition.size,
         n=deck.n,
         seed=deck.seed,
         inpaintings=deck.inpaintings,

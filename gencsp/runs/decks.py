@@ -11,29 +11,36 @@ from typing import Annotated, Any, Literal
 from annotated_types import MinLen
 from pydantic import Field, model_validator
 
-from gencsp.composition import Composition
 from gencsp.deck import (
     CellAtoms,
     Count,
     Deck,
     Displacement,
-    Fmax,
     Fraction,
     Minutes,
-    Natural,
     Pressure,
-    Seed,
     Share,
     SpaceGroupNumber,
     VolumePerAtom,
-    Workers,
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
-from gencsp.potentials.chgnet.select import EngineName
+from gencsp.runs.fields import (
+    EngineSetting,
+    FmaxSetting,
+    HullSetting,
+    InpaintingsSetting,
+    KeepInpaintedSetting,
+    OutSetting,
+    PotentialSetting,
+    PressureSetting,
+    ProcessesSetting,
+    SeedSetting,
+    StepsSetting,
+    WeightsSetting,
+)
 from gencsp.runs.objects import (
     CellField,
     Named,
-    PotentialField,
     ProposerField,
     SeedsField,
     one_or_many,
@@ -54,21 +61,19 @@ class CycleDeck(Deck):
     )
     atoms: CellAtoms = Field(20, description="Most atoms in a generated cell.")
     n: Count = Field(20, description="Structures to generate.")
-    inpaintings: Count = Field(3, description="Structures to inpaint into each framework.")
-    seed: Seed = Field(0, description="Seed of every random choice.")
-    workers: Workers = Field(2, description="Worker processes of one thread each.")
+    inpaintings: InpaintingsSetting = 3
+    seed: SeedSetting = 0
+    workers: ProcessesSetting = 2
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
     proposer: ProposerField = Field("mixed", description="Proposer that generates, by name.")
-    weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
-    fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
-    steps: Natural = Field(200, description="Most minimiser steps.")
-    pressure: Pressure = Field(0.0, description="Pressure, GPa.")
-    keep_symmetry: bool = Field(
-        False, description="Keep the symmetry of inpainted structures while they relax."
-    )
-    engine: EngineName = Field("auto", description="Relaxation engine.")
-    potential: PotentialField = Field("chgnet", description="Potential that relaxes, by name.")
-    hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
+    weights: WeightsSetting = None
+    fmax: FmaxSetting = 0.1
+    steps: StepsSetting = 200
+    pressure: PressureSetting = 0.0
+    keep_symmetry: KeepInpaintedSetting = False
+    engine: EngineSetting = "auto"
+    potential: PotentialSetting = "chgnet"
+    hull: HullSetting = None
 
     @property
     def folder(self) -> Path:
@@ -77,13 +82,17 @@ class CycleDeck(Deck):
         Raises:
             CompositionError: the formula cannot be read.
         """
+        from gencsp.composition import Composition
+
         return self.out or Path("runs") / f"{Composition.parse(self.formula)}-{self.seed}"
 
 
 class ProposeDeck(Deck):
     """Settings of ``gencsp propose``; a formula, or ``de_novo``, says what to propose."""
 
-    formula: str | None = Field(None, description="Formula unit, such as Li5Si2.")
+    formula: str | None = Field(
+        None, description="Formula unit, such as Li5Si2, or a cell, such as Na4Cl4."
+    )
     n: Count = Field(20, description="Structures to propose.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
     units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
@@ -98,7 +107,7 @@ class ProposeDeck(Deck):
     proposer: ProposerField = Field(
         "mixed", description="Proposer, by name, or the TOML deck of an external generator."
     )
-    seed: Seed = Field(0, description="Seed of every random choice.")
+    seed: SeedSetting = 0
     host: Path | None = Field(None, description="Structure file to complete to the composition.")
     de_novo: bool = Field(False, description="Let the pigen model choose the compositions, too.")
     elements: tuple[str, ...] | None = Field(
@@ -111,8 +120,8 @@ class ProposeDeck(Deck):
         2.0, description="Pull towards targets: 0 none, 1 as trained, more beyond it (1 + g)."
     )
     weights: Path | None = Field(None, description="Model weights of your own.")
-    workers: Workers = Field(1, description="Worker processes of one thread each.")
-    out: Path = Field(Path("proposals"), description="Folder for the results.")
+    workers: ProcessesSetting = 1
+    out: OutSetting = Path("proposals")
 
 
 class SearchDeck(Deck):
@@ -121,7 +130,9 @@ class SearchDeck(Deck):
     A chemical system may stand in the place of the formula: "Ti-O" for "TiO2".
     """
 
-    formula: str | None = Field(None, description="Composition to search, such as TiO2.")
+    formula: str | None = Field(
+        None, description="Composition to search, such as TiO2, or a cell, such as Ti4O8."
+    )
     system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
     method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")
@@ -159,22 +170,22 @@ class SearchDeck(Deck):
     )
     ahead: Count = Field(8, description="Trials under way at once; the walkers of hop.")
     batch: Count = Field(1, description="Trials in one task.")
-    seed: Seed = Field(0, description="Seed of every random choice.")
-    workers: Workers = Field(2, description="Worker processes of one thread each.")
+    seed: SeedSetting = 0
+    workers: ProcessesSetting = 2
     executor: Named = Field("local", description="Where tasks run.")
     out: Path | None = Field(None, description="Folder; runs/FORMULA-METHOD-SEED if not given.")
-    weights: Path | None = Field(None, description="Score-model weights; ours if not given.")
-    fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
-    steps: Natural = Field(200, description="Most minimiser steps.")
+    weights: WeightsSetting = None
+    fmax: FmaxSetting = 0.1
+    steps: StepsSetting = 200
     minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
-    pressure: Pressure = Field(0.0, description="Pressure, GPa.")
+    pressure: PressureSetting = 0.0
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
     rattle: Displacement = Field(
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
-    engine: EngineName = Field("auto", description="Relaxation engine.")
-    potential: PotentialField = Field("chgnet", description="Potential that relaxes, by name.")
-    hull: Path | None = Field(None, description="File of hull entries; ours if not given.")
+    engine: EngineSetting = "auto"
+    potential: PotentialSetting = "chgnet"
+    hull: HullSetting = None
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,8 @@
 """Objects of a script among the settings of a run: calculators, proposers, functions, structures.
 
 A deck holds each as a :class:`Carried`, which travels to worker processes as pickled bytes, so that
-a run with objects is put together as one with names is.
+a run with objects is put together as one with names is. The help of a command imports its deck and
+with it this module: what is heavy is imported when a value is looked at.
 """
 
 from __future__ import annotations
@@ -11,21 +12,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from numbers import Integral
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-from ase import Atoms
-from ase.cell import Cell
 from pydantic import BeforeValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from gencsp.errors import RequestError, WrongTypeError
-from gencsp.io.structures import atoms_of
 from gencsp.plugins import Choice
-from gencsp.potentials.registry import is_potential
-from gencsp.proposers.own import is_own_proposer
-from gencsp.store.base import portable
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from gencsp.convex_hull.hull import Hull
 
 #: A plug-in by name: text such as ``rattle`` or ``rattle:most=0.3``, or a table with ``name`` and
 #: its options.
@@ -144,6 +144,8 @@ def potential_part(value: Any) -> Any:
         return value
     if isinstance(value, Choice):
         return str(value)
+    from gencsp.potentials.registry import is_potential
+
     if is_potential(value):
         return Carried.of(value)
     raise WrongTypeError(
@@ -162,6 +164,8 @@ def proposer_part(value: Any) -> Any:
         return value
     if isinstance(value, Choice | Path):
         return str(value)
+    from gencsp.proposers.own import is_own_proposer
+
     if is_own_proposer(value):
         return Carried.of(value)
     raise WrongTypeError(
@@ -173,6 +177,11 @@ def proposer_part(value: Any) -> Any:
 def _seeds(value: Any) -> Any:
     if value is None:
         return ()
+    from ase import Atoms
+
+    from gencsp.proposers.own import is_own_proposer
+    from gencsp.store.base import portable
+
     single = isinstance(value, str | Mapping | Path | Atoms) or not isinstance(value, Iterable)
     found: list[Any] = []
     structures: list[Atoms] = []
@@ -198,6 +207,10 @@ def _seeds(value: Any) -> Any:
 def _cell(value: Any) -> Any:
     if value is None or isinstance(value, str | Path):
         return value
+    import numpy as np
+    from ase import Atoms
+    from ase.cell import Cell
+
     lattice = value.cell if isinstance(value, Atoms) else value
     try:
         array = np.asarray(lattice.array if isinstance(lattice, Cell) else lattice, dtype=float)
@@ -211,8 +224,42 @@ def _cell(value: Any) -> Any:
     return tuple(tuple(map(float, row)) for row in rows)
 
 
+def hull_part(value: Any) -> Any:
+    """Hull references as a deck holds them: a file of entries, ``None`` for ours, or packed.
+
+    Raises:
+        WrongTypeError: it is none.
+    """
+    if value is None or isinstance(value, Path) or _by_name(value):
+        return value
+    from gencsp.convex_hull.hull import Hull
+
+    if isinstance(value, Hull):
+        return Carried.of(value)
+    raise WrongTypeError(
+        f"hull is {_what(value)}: give a file of entries, a gencsp.convex_hull.Hull, or None for "
+        f"the references that ship with gencsp."
+    )
+
+
+def open_hull(given: Path | Carried | None) -> Hull:
+    """The hull that a deck names or holds.
+
+    Raises:
+        StructureFileError, HullReferenceError: as :meth:`gencsp.convex_hull.hull.Hull.load`.
+    """
+    from gencsp.convex_hull.hull import Hull
+
+    if not isinstance(given, Carried):
+        return Hull.load(given)
+    hull: Hull = given.open()
+    return hull
+
+
 def _numbers(value: Any) -> Any:
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):  # numpy's as well
         return (int(value),)
     return tuple(value) if isinstance(value, range) else value
 
@@ -231,6 +278,8 @@ class Structures:
     name: str = "atoms"
 
     def __post_init__(self) -> None:
+        from gencsp.io.structures import atoms_of
+
         list(atoms_of(self.structures, what="seeds"))
 
 
@@ -241,6 +290,7 @@ Lattice = tuple[Vector, Vector, Vector]
 #: Fields of decks that take objects beside names.
 PotentialField = Annotated[Named | Carried, BeforeValidator(potential_part)]
 ProposerField = Annotated[Named | Carried, BeforeValidator(proposer_part)]
+HullField = Annotated[Path | Carried | None, BeforeValidator(hull_part)]
 SeedsField = Annotated[tuple[Named | Carried, ...], BeforeValidator(_seeds)]
 #: A structure file, or vectors; a structure or a cell in memory becomes those.
 CellField = Annotated[Path | Lattice | None, BeforeValidator(_cell)]

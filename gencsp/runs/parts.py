@@ -12,16 +12,16 @@ from typing import Any
 
 from ase import Atoms
 
-from gencsp.deck import Fraction, check_fields
+from gencsp.deck import EngineName, Fraction, check_fields
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.errors import WeightsError
 from gencsp.executors import ThisProcess
 from gencsp.executors.named import open_executor
 from gencsp.minimise.result import Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine
-from gencsp.potentials.chgnet.select import EngineName
 from gencsp.proposers import Proposer, ProposerContext, get_proposer
 from gencsp.proposers.scatter import ScatterProposer
 from gencsp.runs.decks import SamplerName
@@ -122,6 +122,18 @@ class Scatter:
     def __call__(self) -> Proposer:
         """Make the proposer."""
         return ScatterProposer(separations=self.separations)
+
+
+def require_weights(path: Path | None) -> None:
+    """Raise ``WeightsError`` where weights are named and not there.
+
+    It is also for runs in which no part would load them, so that a misspelt name is reported.
+    """
+    if path is not None and not path.is_file():
+        raise WeightsError(
+            f"there are no score-model weights at {path}: train your own with 'gencsp train "
+            f"score', or leave them out for those that ship with gencsp."
+        )
 
 
 def run_executor(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +12,32 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
-from gencsp.convex_hull.hull import Hull
-from gencsp.deck import Workers, check
-from gencsp.errors import HullReferenceError, StructureFileError
+from gencsp.composition import Composition
+from gencsp.errors import HullReferenceError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.exporters import ExportReport, get_exporter
-from gencsp.filters import Funnel, judge_pool
-from gencsp.filters.deck import PIGEN_FUNNEL, FilterDeck
+from gencsp.filters import Funnel, Judged, judge_pool
+from gencsp.filters.deck import LOOKED_AT, FilterDeck
 from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.potentials.base import Engine, Evaluation
-from gencsp.potentials.chgnet.select import EngineName
-from gencsp.potentials.registry import PotentialGiven
+from gencsp.runs.objects import open_hull
+from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
+from gencsp.runs.relaxing import engine_of
 from gencsp.similarity.grouping import Grouping, lowest_first
 from gencsp.store.base import writable
 
 
-def hull(
-    structures: Iterable[Atoms] | Atoms,
-    *,
-    entries: Path | None = None,
-    engine: EngineName = "auto",
-    potential: PotentialGiven = "chgnet",
-    workers: int = 1,
-) -> list[Atoms]:
+def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: Any) -> list[Atoms]:
     """Decomposition energies of structures as they are, by a potential and without relaxation.
 
     Args:
         structures: crystals, or one of them.
-        entries: hull entries of your own, made with that potential; ``None`` for the shipped ones.
-        engine: which engine evaluates CHGNet.
-        potential: by name, an ASE calculator, a function that returns one, or an object; see
-            :func:`gencsp.potentials.get_potential`.
         workers: CPU threads.
+        settings: fields of :class:`~gencsp.runs.pool_decks.HullDeck`, where each is described:
+            ``engine``; ``potential``, by name, an ASE calculator, a function that returns one, or
+            an object (see :func:`gencsp.potentials.get_potential`); ``hull``, a file of entries
+            that this potential made, or a :class:`~gencsp.convex_hull.hull.Hull`.
 
     Returns:
         Copies, in the order given, with tags, moments, arrays, constraints and ``info`` of the
@@ -51,18 +46,16 @@ def hull(
         whose elements the references lack has its energy, and the ``reason``.
 
     Raises:
-        RequestError: there are no workers.
-        EngineError: the engine is not available.
+        DeckError: an unknown setting, or one out of range.
+        PotentialError, EngineError: the engine is not available.
         HullReferenceError: the references were made by another potential.
     """
-    from gencsp.potentials import get_potential
-
-    check("workers", workers, Workers)
-    reference = Hull.load(entries)
-    model = get_potential(potential, engine=engine)
+    deck = deck_of_call(HullDeck, {"workers": workers, **settings}, "out")
+    reference = open_hull(deck.hull)
+    model = engine_of(deck, settings)
     reference.require_model(model.model)
     judged = [writable(atoms) for atoms in atoms_of(structures)]
-    evaluations = model.evaluate(judged, workers=workers)
+    evaluations = model.evaluate(judged, workers=deck.workers)
     for atoms, evaluation in zip(judged, evaluations, strict=True):
         _write_evaluation(atoms, evaluation, model)
         if evaluation.failure is None:
@@ -90,60 +83,78 @@ def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine) -> No
 def filter(
     structures: Iterable[Atoms] | Atoms,
     *,
-    filters: Iterable[str | Mapping[str, Any]] = PIGEN_FUNNEL,
+    filters: Iterable[str | Mapping[str, Any]] | None = None,
     workers: int = 1,
+    **settings: Any,
 ) -> Iterator[Atoms]:
     """Judge structures by filters in a row, lazily (PIGEN, Fig. 4).
 
     Args:
         structures: crystals, or one of them.
-        filters: names, or mappings of ``name`` and the options of that filter, in order; see
-            :func:`gencsp.filters.filter_names`.
+        filters: names, with or without options (``"compactness:low=0.4"``), or mappings of ``name``
+            and the options of that filter, in order; see :func:`gencsp.filters.filter_names`.
         workers: processes of one thread each.
+        settings: ``purpose``, a field of :class:`~gencsp.filters.deck.FilterDeck`: "csp" or
+            "de-novo" takes the filters for it. Without filters and purpose the first 1,000
+            structures tell: those of one composition are taken for a structure prediction.
 
     Yields:
         Copies, in the order given, with the verdicts in ``info``: ``filter_source`` (id or place),
         ``filter_survived``, ``filter_fell_at``, and for each filter ``filter_NAME`` (whether it was
-        passed), ``filter_NAME_value``, ``_low``, ``_high`` and ``_note``.
+        passed), ``filter_NAME_value``, ``_low``, ``_high`` and ``_note``. What is not a crystal
+        does not survive, and has the ``reason`` instead.
 
     Raises:
-        DeckError: a filter or an option that does not exist.
-        StructureFileError: one of the structures is not a crystal.
+        DeckError: a filter, an option or a setting that does not exist.
     """
-    deck = FilterDeck.make(
-        filters=[{"name": one} if isinstance(one, str) else dict(one) for one in filters],
-        workers=workers,
-    )
-    funnel = Funnel(deck.stages)
-    return _filtered(atoms_of(structures), funnel, deck.workers)
+    given = {"filters": filters, "workers": workers, **settings}
+    deck = deck_of_call(FilterDeck, given, "out", "rows", "plots")
+    pool = atoms_of(structures)
+    if deck.filters is None and deck.purpose is None:
+        first = list(islice(pool, LOOKED_AT))
+        deck = deck.for_pool(Composition.of(atoms).formula_key for atoms in first if len(atoms))
+        pool = chain(first, pool)
+    return _filtered(pool, Funnel(deck.stages), deck.workers)
 
 
 def _filtered(structures: Iterable[Atoms], funnel: Funnel, workers: int) -> Iterator[Atoms]:
-    pool = (InMemory(name_of(atoms, n), atoms) for n, atoms in enumerate(structures))
+    given: deque[Atoms] = deque()
+
+    def pool() -> Iterator[InMemory]:
+        for number, atoms in enumerate(structures):
+            given.append(atoms)
+            yield InMemory(name_of(atoms, number), atoms)
+
     with ThisProcess() if workers == 1 else LocalProcesses(workers) as executor:
-        for judged in judge_pool(pool, funnel, executor=executor, workers=workers):
-            if judged.atoms is None:
-                raise StructureFileError(judged.unreadable)
-            yield judged.atoms
+        for judged in judge_pool(pool(), funnel, executor=executor, workers=workers):
+            atoms = given.popleft()
+            yield _no_crystal(atoms, judged) if judged.atoms is None else judged.atoms
+
+
+def _no_crystal(atoms: Atoms, judged: Judged) -> Atoms:
+    """A copy of a structure that no filter can judge, with the reason."""
+    copy = writable(atoms)
+    copy.info |= {
+        records.FILTER_SOURCE: judged.name,
+        records.FILTER_SURVIVED: False,
+        records.REASON: judged.unreadable,
+    }
+    return copy
 
 
 def dedup(
     structures: Iterable[Atoms] | Atoms,
     *,
-    same_energy: float | None = None,
-    scale: bool = True,
-    prototypes: bool = False,
     report: Callable[[int, int], None] | None = None,
+    **settings: Any,
 ) -> list[Atoms]:
     """The distinct crystals among structures: one of each, the lowest in energy.
 
     Args:
         structures: crystals, or one of them; ``energy_per_atom`` in ``info`` is their energy.
-        same_energy: different if the energies are further apart than this, eV/atom; ``None`` to
-            compare no energies.
-        scale: whether the same at another volume is the same.
-        prototypes: whether the same with other species is the same.
         report: called after each structure with how many were compared, and how many are distinct.
+        settings: ``same_energy``, ``scale`` and ``prototypes``, fields of
+            :class:`~gencsp.runs.pool_decks.DedupDeck`, where each is described.
 
     Returns:
         Copies, the lowest in energy first (in the order given where there are no energies), with
@@ -151,10 +162,11 @@ def dedup(
         the structures are this crystal, in ``info``.
 
     Raises:
-        RequestError: ``same_energy`` is out of range.
+        DeckError: an unknown setting, or one out of range.
         StructureFileError: one of the structures is no crystal.
     """
-    grouping = Grouping(same_energy=same_energy, scale=scale, prototypes=prototypes)
+    deck = deck_of_call(DedupDeck, settings, "out")
+    grouping = Grouping(same_energy=deck.same_energy, scale=deck.scale, prototypes=deck.prototypes)
     pool = [(name_of(atoms, n), atoms) for n, atoms in enumerate(atoms_of(structures))]
     for done, (name, atoms) in enumerate(lowest_first(pool), start=1):
         grouping.add(name, atoms)
@@ -168,10 +180,7 @@ def export(
     folder: Path | str,
     *,
     to: str | Mapping[str, Any],
-    formula: str | None = None,
-    atoms: int | None = None,
-    fit: bool = False,
-    pressure: float | None = None,
+    **settings: Any,
 ) -> ExportReport:
     """Write structures as seeds of another code, with a minimal deck and a map of their origins.
 
@@ -179,20 +188,25 @@ def export(
         structures: of one composition, or of several with ``formula``.
         folder: a new or empty one.
         to: the code, one of :func:`gencsp.exporters.exporter_names`, with or without options.
-        formula: the composition to hand over; others are left out.
-        atoms: atoms in every cell; those of another size are left out.
-        fit: make supercells, or take primitive cells, to reach ``atoms``.
-        pressure: of the search, GPa; ``None`` for that under which the structures were relaxed.
+        settings: ``formula``, ``atoms``, ``fit`` and ``pressure``, fields of
+            :class:`~gencsp.runs.pool_decks.SeedsDeck`, where each is described.
 
     Returns:
         What was written, what was left out and why, and how the code is started.
 
     Raises:
+        DeckError: an unknown setting, or one out of range.
         ExportError: there is no such code, nothing can be handed over, or the structures have
             several compositions or pressures.
         CompositionError: ``formula`` cannot be read.
         StoreError: the folder holds something, cannot be written, or is full.
     """
-    return get_exporter(to).write(
-        atoms_of(structures), folder, formula=formula, atoms=atoms, fit=fit, pressure=pressure
+    deck = deck_of_call(SeedsDeck, {"to": to, **settings})
+    return get_exporter(deck.to).write(
+        atoms_of(structures),
+        folder,
+        formula=deck.formula,
+        atoms=deck.atoms,
+        fit=deck.fit,
+        pressure=deck.pressure,
     )

@@ -2,111 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.convex_hull.hull import Hull
-from gencsp.deck import Count, Seed, Workers, check
+from gencsp.errors import GencspError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
-from gencsp.potentials.chgnet.select import EngineName
-from gencsp.potentials.registry import PotentialGiven
 from gencsp.provenance import Provenance, Stage
-from gencsp.runs.objects import carried, chosen, potential_part
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.objects import carried, chosen, open_hull
+from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, require_weights, run_executor
+from gencsp.runs.pool_decks import RefineDeck, deck_of_call
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.progress import CycleProgress
 from gencsp.searches.settings import CycleSettings
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
 
+if TYPE_CHECKING:
+    from gencsp.convex_hull.hull import Hull
+
 
 def refine(
     structures: Iterable[Atoms] | Atoms,
     *,
-    guests: Iterable[str] | None = None,
-    inpaintings: int = 3,
-    seed: int = 0,
-    fmax: float = 0.1,
-    steps: int = 200,
-    pressure: float = 0.0,
-    keep_symmetry: bool = False,
-    weights: Path | None = None,
-    engine: EngineName = "auto",
-    potential: PotentialGiven = "chgnet",
-    entries: Path | None = None,
     workers: int = 1,
     report: Callable[[CycleProgress], None] | None = None,
+    **settings: Any,
 ) -> list[Atoms]:
     """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
 
     Args:
         structures: relaxed crystals, of one composition or several, or one of them.
-        guests: species to inpaint; ``None`` takes, for each composition, the species with the
-            broadest local environments.
-        inpaintings: structures to inpaint into each framework.
-        seed: the same seed gives the same structures.
-        fmax: eV/Å.
-        steps: most minimiser steps.
-        pressure: GPa.
-        keep_symmetry: keep the symmetry of inpainted structures while they relax.
-        weights: score model; ``None`` for the one that ships with gencsp.
-        engine: relaxation engine.
-        potential: by name, an ASE calculator, a function that returns one, or an object; see
-            :func:`gencsp.potentials.get_potential`.
-        entries: hull entries of your own, made with that potential.
         workers: processes of one thread each.
         report: called after each step.
+        settings: fields of :class:`~gencsp.runs.pool_decks.RefineDeck`, where each is described,
+            such as ``guests=["Li"]`` (without it, for each composition the species with the
+            broadest local environments) and ``inpaintings=3``. ``potential`` is a name, an ASE
+            calculator, a function that returns one, or an object (see
+            :func:`gencsp.potentials.get_potential`); ``hull`` a file of entries that this potential
+            made, or a :class:`~gencsp.convex_hull.hull.Hull`.
 
     Returns:
         The refined structures that converged, of each composition by decomposition energy; their
         ``parents`` are the ids of the structures given, or their places where they have none.
 
     Raises:
-        RequestError: guests that are not in a structure, no host atoms left, or a setting out of
-            range.
+        DeckError: an unknown setting, or one out of range.
+        CompositionError, RequestError: guests that are in none of the structures, or no host atoms
+            left in any.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
-    check("workers", workers, Workers)
-    check("inpaintings", inpaintings, Count)
-    check("seed", seed, Seed)
-    relaxation = RelaxSettings(fmax=fmax, steps=steps, pressure=pressure)
-    reference = Hull.load(entries)
-    part = potential_part(potential)
-    relaxer = NamedRelaxer(engine, chosen(part))
+    deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, "out")
+    return refine_pool(structures, deck, report=report).structures
+
+
+class Refinement(NamedTuple):
+    """What came of a pool.
+
+    Attributes:
+        structures: as :func:`refine` returns them.
+        left_out: names of the structures given of which nothing came, and why.
+    """
+
+    structures: list[Atoms]
+    left_out: dict[str, str]
+
+
+def refine_pool(
+    structures: Iterable[Atoms] | Atoms,
+    deck: RefineDeck,
+    *,
+    report: Callable[[CycleProgress], None] | None = None,
+) -> Refinement:
+    """As :func:`refine`, and the reasons of what did not come through.
+
+    A composition that cannot be refined, such as one without the guests, does not end the others.
+
+    Raises:
+        GencspError: as :func:`refine`; what is wrong with one composition, if it is with all.
+    """
+    require_weights(deck.weights)
+    reference = open_hull(deck.hull)
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
     reference.require_model(relaxer.load().model)
-    given = None if guests is None else tuple(guests)
     numbered = _as_relaxed(structures)
-    names = {start.info[records.STRUCTURE_ID]: name for name, start in numbered}
+    names = {str(start.info[records.STRUCTURE_ID]): name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
         groups.setdefault(Composition.of(start).alphabetical, []).append(start)
-    plans = [
-        CycleSettings(
-            composition=composition,
-            guests=given,
-            max_atoms=max(map(len, group)),
-            seed=seed,
-            inpaintings=inpaintings,
-            relax=relaxation,
-            keep_symmetry=keep_symmetry,
-        )
-        for composition, group in groups.items()
-    ]
+    plans, errors = _plans(groups, deck, reference)
+    if errors and not plans:
+        raise next(iter(errors.values()))
     refined: list[Atoms] = []
-    with run_executor(carried({"potential": part}), "local", workers=workers) as executor:
-        for settings in plans:
+    objects = carried({"potential": deck.potential})
+    with run_executor(objects, "local", workers=deck.workers) as executor:
+        for plan in plans:
             store = MemoryStore()
-            group = tuple(groups[settings.composition])
+            group = tuple(groups[plan.composition])
             store.finish(f"{Stage.RELAXED}-0000", Finished(structures=group))
             cycle = Cycle(
-                settings,
-                proposer=NamedProposer(INPAINTER, weights),
-                inpainter=NamedProposer(INPAINTER, weights),
+                plan,
+                proposer=NamedProposer(INPAINTER, deck.weights),
+                inpainter=NamedProposer(INPAINTER, deck.weights),
                 relaxer=relaxer,
                 hull=reference,
                 store=store,
@@ -116,11 +117,41 @@ def refine(
                 if report is not None:
                     report(progress)
             refined.extend(cycle.ranking())
+    left = dict.fromkeys(names, "nothing that was made of it converged")
+    for composition, error in errors.items():
+        for start in groups[composition]:
+            left[str(start.info[records.STRUCTURE_ID])] = str(error)
     for atoms in refined:
         # What lies between is not handed over: name the structure given instead.
         number = str(atoms.info[records.STRUCTURE_ID])[1:].partition(".")[0]
         atoms.info[records.PARENTS] = names[f"r{number}"]
-    return refined
+        left.pop(f"r{number}", None)
+    return Refinement(refined, {names[key]: reason for key, reason in left.items()})
+
+
+def _plans(
+    groups: Mapping[Composition, Sequence[Atoms]], deck: RefineDeck, reference: Hull
+) -> tuple[list[CycleSettings], dict[Composition, GencspError]]:
+    """What to do for each composition, and why nothing can be done for others."""
+    plans: list[CycleSettings] = []
+    errors: dict[Composition, GencspError] = {}
+    for composition, group in groups.items():
+        try:
+            reference.require_elements(composition.elements)
+            plan = CycleSettings(
+                composition=composition,
+                guests=deck.guests,
+                max_atoms=max(map(len, group)),
+                seed=deck.seed,
+                inpaintings=deck.inpaintings,
+                relax=RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure),
+                keep_symmetry=deck.keep_symmetry,
+            )
+        except GencspError as error:
+            errors[composition] = error
+        else:
+            plans.append(plan)
+    return plans, errors
 
 
 def _as_relaxed(structures: Iterable[Atoms] | Atoms) -> list[tuple[str, Atoms]]:

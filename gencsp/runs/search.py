@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gencsp.convex_hull.hull import Hull
-from gencsp.errors import RequestError
+from gencsp.errors import RequestError, StructureFileError
+from gencsp.io.pools import sources
 from gencsp.io.structures import read_structures
 from gencsp.plugins import Choice
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.objects import Carried, Named, Structures, carried, chosen
+from gencsp.runs.objects import Carried, Named, Structures, carried, chosen, open_hull
 from gencsp.runs.parts import (
     NamedProposer,
     NamedRelaxer,
     Scatter,
     ShippedScoreModel,
+    require_weights,
     run_executor,
 )
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules, weighted
@@ -41,7 +43,7 @@ from gencsp.searches.worker import TrialContext
 from gencsp.store import DiskStore, Manifest, MemoryStore, Store
 
 if TYPE_CHECKING:
-    pass
+    from ase import Atoms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class Plan:
         for name in deck.moves or ():
             # Also where this method uses no moves, so that a misspelt name is reported.
             MOVES.configure(name)
+        require_weights(deck.weights)
         hull = search_hull(deck, settings.space)
         ledger = Ledger(
             hull=hull,
@@ -198,7 +201,7 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull:
             "enthalpies of different compositions compare on a hull at their own pressure alone: "
             "give its entries with --hull, or search one composition."
         )
-    hull = Hull.load(deck.hull)
+    hull = open_hull(deck.hull)
     hull.require_elements(space.elements)
     return hull
 
@@ -229,14 +232,36 @@ def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) 
             f"'{name}' is neither a file nor a proposer: proposers are "
             f"{', '.join(proposer_names())}."
         )
-    return pool_source(
+    structures, unreadable = _readable(path)
+    pool = pool_source(
         path.stem,
-        read_structures([path]),
+        structures,
         settings.space,
         seed=settings.seed,
         separations=settings.separations,
         weight=weight,
     )
+    if not unreadable:
+        return pool
+    return replace(pool, skipped={**pool.skipped, "because they cannot be read": unreadable})
+
+
+def _readable(path: Path) -> tuple[list[Atoms], tuple[str, ...]]:
+    """Structures of a file or folder, and the names of what cannot be read there.
+
+    Raises:
+        StructureFileError: nothing can be read.
+    """
+    structures: list[Atoms] = []
+    failed: list[tuple[str, StructureFileError]] = []
+    for source in sources([path]):
+        try:
+            structures += source.load()
+        except StructureFileError as error:
+            failed.append((source.name, error))
+    if not structures:
+        raise failed[0][1] if failed else StructureFileError(f"{path} holds no structures.")
+    return structures, tuple(name for name, _ in failed)
 
 
 def _named_apart(sources: list[StartSource], *, taken: set[str]) -> tuple[StartSource, ...]:

@@ -232,11 +232,12 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
             cell = read_structures([deck.cell])[0].cell
         else:
             cell = Cell(deck.cell)
-    units = deck.units or airss.units
-    if units is None:
-        units = tuple(composition.reduced.units_within(deck.atoms))
-        if cell is not None:
-            units = _units_that_fill(composition.reduced, cell, units)
+    if airss.composition is None:
+        units = composition.cell_units(deck.atoms, deck.units)
+    else:
+        units = deck.units or airss.units or composition.reduced.cell_units(deck.atoms)
+    if cell is not None and deck.units is None and airss.units is None:
+        units = _units_that_fill(composition.reduced, cell, units)
     return Space.fixed(
         composition,
         units=units,

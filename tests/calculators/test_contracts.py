@@ -25,9 +25,10 @@ from ase.mep import NEB
 from ase.optimize import BFGS
 
 from gencsp.calculators import CHGNetCalculator, MixedScoreCalculator, ScoreCalculator
+from gencsp.deck import EngineName
 from gencsp.errors import EngineError, GencspError, RequestError
 from gencsp.minimise import RelaxSettings, relax_with
-from gencsp.potentials.chgnet.select import EngineName, engine_status
+from gencsp.potentials.chgnet.select import engine_status
 from gencsp.testing import WrappedMixture
 
 ENGINES: list[EngineName] = ["native", "torch"] if engine_status().name == "native" else ["torch"]

@@ -11,8 +11,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from chgnet.model.dynamics import CHGNetCalculator as Original
 
 from gencsp.calculators.potential import CHGNetCalculator
+from gencsp.deck import EngineName
 from gencsp.errors import EngineError
-from gencsp.potentials.chgnet.select import EngineName, engine_status
+from gencsp.potentials.chgnet.select import engine_status
 
 ENGINES: list[EngineName] = ["native", "torch"] if engine_status().name == "native" else ["torch"]
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import gencsp
 from gencsp.cli import LATE, app
+from gencsp.cli.console import PARTLY
 from gencsp.minimise import Relaxed
 from gencsp.potentials import get_potential
 
@@ -59,10 +60,9 @@ def test_help(command: str) -> None:
     ("words", "heavy"),
     [
         ([], "'torch', 'ase', 'pymatgen', 'numpy'"),
-        (["relax"], "'torch', 'ase', 'pymatgen', 'numpy'"),
-        # Their options are the fields of decks, which speak of cells and compositions.
-        (["cycle"], "'torch'"),
-        (["search"], "'torch'"),
+        # Their options are the fields of decks, which speak of cells, compositions and calculators.
+        *(([name], "'torch', 'ase', 'pymatgen', 'numpy'") for name in ("relax", "cycle", "search")),
+        (["dft", "write"], "'torch', 'ase', 'pymatgen', 'numpy'"),
     ],
 )
 def test_help_loads_nothing_heavy(words: list[str], heavy: str) -> None:
@@ -102,7 +102,21 @@ def test_propose(here: Path) -> None:
     assert [a.get_chemical_formula(empirical=True) for a in proposals] == ["ClNa"] * 3
     assert len(list((here / "proposals" / "cif").iterdir())) == 3
     assert "wrote 3 structures to proposals/proposals.extxyz" in first.stdout
-    assert RUNNER.invoke(app, [*arguments, "--seed", "2"]).stdout == first.stdout
+    assert "earlier pool" not in first.stderr
+    again = RUNNER.invoke(app, [*arguments, "--seed", "2"])
+    assert again.stdout == first.stdout
+    assert "they take the place of an earlier pool in proposals" in again.stderr
+
+
+def test_a_cell_is_proposed_as_it_is_written(here: Path) -> None:
+    arguments = ["propose", "Na4Cl4", "--n", "3", "--atoms", "8", "--proposer", "random"]
+    result = RUNNER.invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    proposals = ase.io.read(here / "proposals" / "proposals.extxyz", ":")
+    assert [a.get_chemical_formula() for a in proposals] == ["Cl4Na4"] * 3
+    small = RUNNER.invoke(app, [*arguments[:-4], "--atoms", "7"])
+    assert small.exit_code == 2
+    assert "raise the limit to at least 8" in small.stderr
 
 
 def test_relax_then_hull_agree(salt: Path, here: Path) -> None:
@@ -125,7 +139,7 @@ def test_relax_then_hull_agree(salt: Path, here: Path) -> None:
 
 def test_relax_counts_what_failed(salt: Path, here: Path) -> None:
     result = RUNNER.invoke(app, ["relax", str(salt), "--steps", "0", "--hull", "entries.csv"])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == PARTLY, result.output
     assert "failed: 1 step limit reached" in result.stdout
     assert not (here / "relaxed" / "cif").exists()
 
@@ -174,6 +188,18 @@ def test_refine_refuses_guests_that_are_not_there(salt: Path) -> None:
     result = RUNNER.invoke(app, ["refine", str(salt), "--guests", "Li", "--hull", "entries.csv"])
     assert result.exit_code == 2
     assert "Li is not in" in result.stderr
+
+
+def test_refine_goes_on_past_what_has_no_such_guest(here: Path) -> None:
+    pool = [bulk("NaCl", "rocksalt", a=5.6), bulk("LiF", "rocksalt", a=4.0)]
+    pool[0].info["structure_id"], pool[1].info["structure_id"] = "salt", "fluoride"
+    ase.io.write(here / "pool.extxyz", pool)
+    options = ["--inpaintings", "1", "--steps", "500", "--workers", "1", "--guests", "Li"]
+    result = RUNNER.invoke(app, ["refine", "pool.extxyz", *options])
+    assert result.exit_code == PARTLY, result.output
+    assert "left out: salt: Li is not in ClNa" in result.stderr
+    refined = ase.io.read(here / "refined" / "refined.extxyz", ":")
+    assert {atoms.info["parents"] for atoms in refined} == {"fluoride"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from known_crystals import known, uneven
 from typer.testing import CliRunner
 
 from gencsp.cli import app
+from gencsp.cli.console import PARTLY
 from gencsp.errors import StructureFileError
 from gencsp.io.pools import sources
 
@@ -65,7 +66,7 @@ BROKEN = {"pool.zip": 1, "empty.cif": 1, "cut.extxyz": 1, "molecule.xyz": 1, "ba
 @pytest.mark.parametrize("name", READABLE)
 def test_each_kind_of_pool(pools: Path, name: str) -> None:
     result = RUNNER.invoke(app, ["filter", name, *QUICK, "--out", "out"])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == (PARTLY if BROKEN.get(name) else 0), result.output
     summary = json.loads((pools / "out" / "summary.json").read_text())
     assert summary["structures"] == READABLE[name]
     assert len(summary["unreadable"]) == BROKEN.get(name, 0)
@@ -81,7 +82,7 @@ def test_all_together_in_two_processes(pools: Path) -> None:
         '[[filters]]\nname = "compactness"\n'
     )
     result = RUNNER.invoke(app, ["filter", *READABLE, "--deck", str(deck)])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == PARTLY, result.output
     assert "9 of 20 structures survive" in result.output
     assert "5 could not be read" in result.output
     survivors = ase.io.read("judged/survivors.extxyz", ":")

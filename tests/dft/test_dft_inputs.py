@@ -120,6 +120,41 @@ def test_espresso_needs_one_pseudopotential_of_each(tmp_path: Path, pseudos: Pat
     assert not (tmp_path / "a").exists()
 
 
+def test_a_structure_without_pseudopotential_is_left_out_and_named(
+    tmp_path: Path, pseudos: Path
+) -> None:
+    code = f"espresso:{pseudos}"
+    alone = write_campaign(pool(), tmp_path / "alone", code, Calculation())
+    silicon = bulk("Si")
+    silicon.info["structure_id"] = "no-pseudo"
+    campaign = write_campaign([silicon, *pool()], tmp_path / "a", code, Calculation())
+    ((name, reason),) = campaign.left_out
+    assert name == "no-pseudo"
+    assert "pseudopotential of Si" in reason
+    assert campaign.level == alone.level
+    assert [job.folder for job in campaign.jobs] == ["0001", "0002"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == sorted(
+        p.name for p in (tmp_path / "alone").iterdir()
+    )
+    with pytest.raises(DftError, match="pseudopotential of Si"):
+        write_campaign([silicon], tmp_path / "b", code, Calculation())
+    assert not (tmp_path / "b").exists()
+
+
+def test_inputs_that_cannot_be_written_leave_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a folder would be refused by the next attempt, as one that is not empty."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(get_code("gpaw")), "write", full)
+    with pytest.raises(StoreError, match="no space left"):
+        write_campaign(pool(), tmp_path / "a", "gpaw", Calculation())
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("kind", "preset", "functional", "level"),
     [

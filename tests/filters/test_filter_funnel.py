@@ -14,7 +14,7 @@ from ase.build import bulk
 from known_crystals import known, uneven
 
 import gencsp
-from gencsp.errors import DeckError, StructureFileError
+from gencsp.errors import DeckError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.filters import Funnel, Judged, Summary, Verdict, filter_names, get_filter, judge_pool
 from gencsp.filters.deck import FilterDeck
@@ -171,8 +171,32 @@ def test_call_for_scripts() -> None:
     assert [a.info["filter_survived"] for a in made] == [True, False]
     assert made[0].info["filter_source"] == "salt"
     assert "filter_survived" not in salt.info
-    with pytest.raises(StructureFileError, match="not a crystal"):
-        list(gencsp.filter([Atoms("H")], filters=["distances"]))
+    molecule, after = gencsp.filter([Atoms("H"), salt], filters=["distances"])
+    assert not molecule.info["filter_survived"]
+    assert "not a crystal" in molecule.info["reason"]
+    assert after.info["filter_survived"]
+
+
+def test_a_filter_that_fails_at_a_structure_does_not_end_the_pool() -> None:
+    dummy, salt = known()["MgO"], known()["MgO"]
+    dummy.numbers[0] = 0
+    filters = ["compactness", "pair_potential"]
+    failed, judged = gencsp.filter([dummy, salt], filters=filters)
+    assert not failed.info["filter_survived"]
+    assert "filter_compactness" in judged.info
+
+
+def test_the_purpose_is_told_by_the_first_structures() -> None:
+    one, two = known()["MgO"], known()["CsCl"]
+    (first, second) = gencsp.filter([one, one])
+    assert first.info["filter_survived"]
+    assert second.info["filter_fell_at"] == "uniqueness"
+    assert "filter_compositional_novelty" in next(gencsp.filter([one, two])).info
+    assert "filter_uniqueness" in next(gencsp.filter([one, two], purpose="csp")).info
+    with pytest.raises(DeckError, match="choose one"):
+        gencsp.filter([one], purpose="csp", filters=["distances"])
+    with pytest.raises(DeckError, match="'purpose' is 'fun'"):
+        gencsp.filter([one], purpose="fun")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -14,9 +14,9 @@ from chgnet.model.dynamics import CHGNetCalculator
 
 from gencsp.minimise import Outcome, Relaxed, RelaxSettings
 from gencsp.minimise.inflight import relax_in_flight
-from gencsp.potentials.call import relax
 from gencsp.potentials.chgnet.batched import TorchEngine
 from gencsp.potentials.chgnet.select import get_engine
+from gencsp.runs.relaxing import relax
 
 #: eV/atom. The same minimum, reached by chgnet's forces from the same path.
 SAME_MINIMUM = 1e-3

@@ -12,8 +12,8 @@ from ase.build import bulk
 from ase.io import Trajectory, read
 
 from gencsp.errors import RequestError
-from gencsp.potentials.call import relax
 from gencsp.potentials.chgnet.select import engine_status
+from gencsp.runs.relaxing import relax
 
 ENGINES = ["native", "torch"] if engine_status().name == "native" else ["torch"]
 
@@ -31,7 +31,7 @@ def test_a_trajectory_holds_every_step(engine: str, tmp_path: Path) -> None:
     steps: list[tuple[int, float]] = []
     (result,) = relax(
         silicon(),
-        engine=engine,  # type: ignore[arg-type]
+        engine=engine,
         fmax=0.02,
         minimiser="fire",
         trajectory=tmp_path / "path.traj",

@@ -45,7 +45,7 @@ def energies(found: list[Atoms]) -> list[str]:
 @pytest.mark.parametrize("given", [EMT(), own_parts.calculator], ids=["calculator", "function"])
 def test_a_calculator_in_every_call(given: Any, hull: Path) -> None:
     (relaxed,) = gencsp.relax(alloy(), potential=given, fmax=0.01)
-    (judged,) = gencsp.hull(relaxed.atoms, potential=given, entries=hull)
+    (judged,) = gencsp.hull(relaxed.atoms, potential=given, hull=hull)
     assert judged.info["energy_model"] == "emt"
     atoms = relaxed.atoms.copy()
     atoms.calc = EMT()
@@ -61,7 +61,7 @@ def test_a_calculator_in_every_call(given: Any, hull: Path) -> None:
 def test_an_engine_is_taken_as_it_is(hull: Path) -> None:
     engine = get_potential(EMT())
     assert get_potential(engine) is engine
-    (judged,) = gencsp.hull(alloy(), potential=engine, entries=hull)
+    (judged,) = gencsp.hull(alloy(), potential=engine, hull=hull)
     assert judged.info["energy_per_atom"] == engine.evaluate([alloy()])[0].energy / 4
 
 

@@ -19,8 +19,8 @@ from relax_references import open_checkpoint, relax_queue
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.entries import read_references
-from gencsp.potentials.call import relax
 from gencsp.potentials.chgnet.select import get_engine
+from gencsp.runs.relaxing import relax
 from gencsp.symmetry.refinement import space_group
 
 SALT = bulk("NaCl", "rocksalt", a=5.5)

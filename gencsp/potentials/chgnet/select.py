@@ -7,12 +7,11 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Literal, get_args
+from typing import get_args
 
+from gencsp.deck import EngineName
 from gencsp.errors import EngineError
 from gencsp.potentials.base import Engine, ModelName
-
-EngineName = Literal["auto", "native", "torch"]
 
 _NATIVE = "gencsp.potentials.chgnet.native"
 

@@ -55,7 +55,7 @@ def test_what_is_not_there_is_named(request_: dict[str, str]) -> None:
 def test_choosing_and_the_call_import_no_torch() -> None:
     code = (
         "import sys; import gencsp.potentials.chgnet.select; "
-        "from gencsp.potentials.call import relax; "
+        "from gencsp.runs.relaxing import relax; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
-from gencsp.deck import Workers, check
 from gencsp.io.structures import atoms_of
+from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.result import Relaxed, StepCallback
-from gencsp.minimise.settings import Minimiser, RelaxSettings
+from gencsp.minimise.settings import RelaxSettings
 from gencsp.minimise.watching import (
     Log,
     LogTarget,
@@ -20,31 +20,25 @@ from gencsp.minimise.watching import (
     open_log,
     path_writer,
 )
-from gencsp.symmetry.tolerances import KEPT_SYMPREC
+from gencsp.plugins import Choice
+from gencsp.potentials.registry import get_potential
+from gencsp.provenance import Stage
+from gencsp.records import write_change
+from gencsp.runs.objects import Carried
+from gencsp.runs.pool_decks import HullDeck, ReferencesDeck, RelaxDeck, deck_of_call
 
 if TYPE_CHECKING:
     from gencsp.potentials.base import Engine
-    from gencsp.potentials.registry import PotentialGiven
 
 
 def relax(
     structures: Iterable[Atoms] | Atoms,
     *,
-    fmax: float = 0.1,
-    steps: int = 200,
-    pressure: float = 0.0,
-    fixed_cell: bool = False,
-    keep_symmetry: bool = False,
-    symprec: float = KEPT_SYMPREC,
-    minimiser: Minimiser = "quasi-newton",
-    time_limit: float | None = None,
-    ceiling: float | None = None,
     workers: int = 1,
     on_step: StepCallback | None = None,
     trajectory: TrajectoryTarget | None = None,
     logfile: LogTarget | None = None,
-    engine: Literal["auto", "native", "torch"] = "auto",
-    potential: PotentialGiven = "chgnet",
+    **settings: Any,
 ) -> Iterator[Relaxed]:
     """Relax atoms and cells, by default with CHGNet; yields structures as they finish.
 
@@ -52,7 +46,8 @@ def relax(
     structure that cannot be relaxed is returned with the reason in ``Relaxed.outcome`` and does not
     end the run: slabs and molecules as "not periodic in three directions", and constraints that
     cannot be held as "constraints cannot be held" with the name of the constraint in
-    ``Relaxed.reason``.
+    ``Relaxed.reason``. A structure that was relaxed has the ``stage`` "relaxed" in ``info``, keeps
+    its ``structure_id``, and names it as its ``parents``: the structure of that id in the pool.
 
     Constraints on a structure: ``FixAtoms`` and ``FixSymmetry`` are obeyed (atoms fixed while the
     cell relaxes keep their fractional coordinates, as in ASE; where a symmetry is kept, the fixed
@@ -69,15 +64,6 @@ def relax(
 
     Args:
         structures: fully periodic crystals, or one of them.
-        fmax: converged when no generalised force exceeds this, eV/Å.
-        steps: most minimiser steps.
-        pressure: GPa.
-        fixed_cell: relax atoms only.
-        keep_symmetry: keep the space group that spglib finds in the start at ``symprec``.
-        symprec: Å.
-        minimiser: by name, "quasi-newton" or "fire", or of another package.
-        time_limit: wall seconds for one structure from when it enters the batch.
-        ceiling: stop structures that stay above this enthalpy, eV/atom.
         workers: CPU threads.
         on_step: called at every step with index of the structure, step, energy in eV, fmax
             in eV/Å. Returning ``False`` stops that structure; an exception ends the run. It is
@@ -87,42 +73,89 @@ def relax(
             scheme such as ``"paths/{index:04d}.traj"``.
         logfile: a line for each step, as of ASE's optimisers: a path, which is appended to, ``"-"``
             for standard output, or an open file.
-        engine: which engine runs CHGNet: "native", "torch", or whichever is there.
-        potential: by name such as "chgnet:r2scan", an ASE calculator, a function that returns one,
-            or an object; see :func:`gencsp.potentials.get_potential`. Calculators of ASE relax one
-            structure at a time.
+        settings: fields of :class:`~gencsp.runs.pool_decks.RelaxDeck`, where each is described:
+            ``fmax``, ``steps``, ``pressure``, ``fixed_cell``, ``keep_symmetry``, ``symprec``,
+            ``minimiser``, ``time_limit``, ``ceiling``, ``engine`` and ``potential``, which may also
+            be an ASE calculator, a function that returns one, or an object (see
+            :func:`gencsp.potentials.get_potential`). Calculators of ASE relax one structure at a
+            time.
 
     Raises:
-        RequestError: a setting is out of range, there is no such minimiser, or one trajectory for
-            several structures; or what was given are no structures.
+        DeckError: an unknown setting, or one out of range.
+        RequestError: there is no such minimiser, or one trajectory for several structures; or what
+            was given are no structures.
         PotentialError: there is no such potential.
         EngineError: the engine is not available.
         WeightsError: the weights are not there.
     """
-    from gencsp.minimise.minimisers import MINIMISERS
-    from gencsp.potentials.registry import get_potential
-
-    check("workers", workers, Workers)
-    MINIMISERS.configure(minimiser)
-    settings = RelaxSettings(
-        fmax=fmax,
-        steps=steps,
-        pressure=pressure,
-        fixed_cell=fixed_cell,
-        keep_symmetry=keep_symmetry,
-        symprec=symprec,
-        minimiser=minimiser,
-        time_limit=time_limit,
-        ceiling=ceiling,
-    )
+    deck = deck_of_call(RelaxDeck, {"workers": workers, **settings}, "hull", "out")
     given: Iterable[Atoms] = atoms_of(structures)
-    chosen = get_potential(potential, engine=engine)
+    engine = engine_of(deck, settings)
+    how = relax_settings(deck)
     if trajectory is None and logfile is None:
-        return chosen.relax(given, settings, workers=workers, on_step=on_step)
+        return relaxed_by(engine, given, how, deck.workers, on_step=on_step)
     trajectories = None if trajectory is None else Trajectories(trajectory)
     if trajectories is not None:
         given = trajectories.check(given)
-    return _watched(chosen, given, settings, workers, on_step, trajectories, logfile)
+    return _changed(_watched(engine, given, how, deck.workers, on_step, trajectories, logfile))
+
+
+def relax_settings(deck: RelaxDeck) -> RelaxSettings:
+    """How to relax, as engines are told.
+
+    Raises:
+        RequestError: there is no such minimiser, or it has no such option.
+    """
+    minimiser = Choice.read(deck.minimiser)
+    MINIMISERS.configure(minimiser)
+    return RelaxSettings(
+        fmax=deck.fmax,
+        steps=deck.steps,
+        pressure=deck.pressure,
+        fixed_cell=deck.fixed_cell,
+        keep_symmetry=deck.keep_symmetry,
+        symprec=deck.symprec,
+        minimiser=str(minimiser),
+        time_limit=deck.time_limit,
+        ceiling=deck.ceiling,
+    )
+
+
+def engine_of(deck: RelaxDeck | HullDeck | ReferencesDeck, settings: Mapping[str, Any]) -> Engine:
+    """The potential of a deck.
+
+    Args:
+        deck: the settings, checked.
+        settings: as they were given. An object among them is used itself, not a copy of it, because
+            no other process needs it.
+
+    Raises:
+        PotentialError, EngineError, WeightsError: it is not there, or cannot be loaded.
+    """
+    given = settings.get("potential", deck.potential)
+    if isinstance(given, Carried):
+        given = given.open()
+    return get_potential(given, engine=deck.engine)
+
+
+def relaxed_by(
+    engine: Engine,
+    structures: Iterable[Atoms],
+    settings: RelaxSettings,
+    workers: int,
+    *,
+    on_step: StepCallback | None = None,
+) -> Iterator[Relaxed]:
+    """Relax with a potential; the structures say that they are no longer what they were."""
+    return _changed(engine.relax(structures, settings, workers=workers, on_step=on_step))
+
+
+def _changed(results: Iterator[Relaxed]) -> Iterator[Relaxed]:
+    """The same results, whose structures have a stage and parents of their own."""
+    for result in results:
+        if result.converged or result.steps:
+            write_change(result.atoms, Stage.RELAXED)
+        yield result
 
 
 def _watched(

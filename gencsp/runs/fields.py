@@ -1,0 +1,37 @@
+"""Fields that several decks share, each with its type, bounds and description."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from gencsp.deck import Count, EngineName, Fmax, Natural, Pressure, Seed, Workers
+from gencsp.runs.objects import HullField, PotentialField
+
+FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds this, eV/Å.")]
+StepsSetting = Annotated[Natural, Field(description="Most minimiser steps.")]
+PressureSetting = Annotated[Pressure, Field(description="Pressure, GPa.")]
+EngineSetting = Annotated[EngineName, Field(description="Engine that runs CHGNet.")]
+PotentialSetting = Annotated[
+    PotentialField,
+    Field(description="Potential: chgnet[:MODEL], sevennet, matgl:FOLDER, FILE.py[:FUNCTION], ..."),
+]
+HullSetting = Annotated[
+    HullField,
+    Field(description="File of hull entries made with this potential; ours if not given."),
+]
+SeedSetting = Annotated[Seed, Field(description="Seed of every random choice.")]
+InpaintingsSetting = Annotated[
+    Count, Field(description="Structures to inpaint into each framework.")
+]
+KeepInpaintedSetting = Annotated[
+    bool, Field(description="Keep the symmetry of inpainted structures while they relax.")
+]
+WeightsSetting = Annotated[
+    Path | None, Field(description="Score-model weights; ours if not given.")
+]
+ProcessesSetting = Annotated[Workers, Field(description="Worker processes of one thread each.")]
+ThreadsSetting = Annotated[Workers, Field(description="CPU threads.")]
+OutSetting = Annotated[Path, Field(description="Folder for the results.")]

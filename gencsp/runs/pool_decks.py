@@ -1,0 +1,171 @@
+"""Decks of the commands that work on structures from files; see :mod:`gencsp.runs.decks`.
+
+The calls of :mod:`gencsp.api` check the same classes. They return their results, so that ``out``,
+the place of a command's files, is no setting of theirs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from gencsp.deck import (
+    CellAtoms,
+    Count,
+    Cutoff,
+    Deck,
+    NonNegative,
+    Pressure,
+    Seconds,
+    Spacing,
+    Symprec,
+)
+from gencsp.errors import DeckError
+from gencsp.runs.fields import (
+    EngineSetting,
+    FmaxSetting,
+    HullSetting,
+    InpaintingsSetting,
+    KeepInpaintedSetting,
+    OutSetting,
+    PotentialSetting,
+    PressureSetting,
+    ProcessesSetting,
+    SeedSetting,
+    StepsSetting,
+    ThreadsSetting,
+    WeightsSetting,
+)
+from gencsp.runs.objects import Named
+from gencsp.symmetry.tolerances import KEPT_SYMPREC
+
+D = TypeVar("D", bound=Deck)
+
+
+class RelaxDeck(Deck):
+    """Settings of ``gencsp relax``."""
+
+    fmax: FmaxSetting = 0.1
+    steps: StepsSetting = 200
+    pressure: PressureSetting = 0.0
+    fixed_cell: bool = Field(False, description="Relax atoms only.")
+    keep_symmetry: bool = Field(False, description="Keep the space group.")
+    symprec: Symprec = Field(
+        KEPT_SYMPREC, description="Tolerance at which spglib finds that space group, Å."
+    )
+    minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
+    time_limit: Seconds | None = Field(None, description="Most wall time of a structure, s.")
+    ceiling: float | None = Field(
+        None, description="Stop structures that stay above this enthalpy, eV/atom."
+    )
+    workers: ThreadsSetting = 2
+    engine: EngineSetting = "auto"
+    potential: PotentialSetting = "chgnet"
+    hull: HullSetting = None
+    out: OutSetting = Path("relaxed")
+
+
+class RefineDeck(Deck):
+    """Settings of ``gencsp refine``."""
+
+    guests: tuple[str, ...] | None = Field(
+        None, description="Species to inpaint, such as Li; chosen for each formula if not given."
+    )
+    inpaintings: InpaintingsSetting = 3
+    seed: SeedSetting = 0
+    fmax: FmaxSetting = 0.1
+    steps: StepsSetting = 200
+    pressure: PressureSetting = 0.0
+    keep_symmetry: KeepInpaintedSetting = False
+    workers: ProcessesSetting = 2
+    weights: WeightsSetting = None
+    engine: EngineSetting = "auto"
+    potential: PotentialSetting = "chgnet"
+    hull: HullSetting = None
+    out: OutSetting = Path("refined")
+
+
+class HullDeck(Deck):
+    """Settings of ``gencsp hull``."""
+
+    workers: ThreadsSetting = 2
+    engine: EngineSetting = "auto"
+    potential: PotentialSetting = "chgnet"
+    hull: HullSetting = None
+    out: OutSetting = Path("hull")
+
+
+class DedupDeck(Deck):
+    """Settings of ``gencsp dedup``."""
+
+    same_energy: NonNegative | None = Field(
+        None, description="Different if energies are further apart than this, eV/atom."
+    )
+    scale: bool = Field(True, description="The same at another volume is the same.")
+    prototypes: bool = Field(False, description="The same with other species is the same.")
+    out: OutSetting = Path("deduplicated")
+
+
+class SeedsDeck(Deck):
+    """Settings of ``gencsp export``."""
+
+    to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, cryspy, ...")
+    formula: str | None = Field(
+        None, description="Composition to hand over, of a pool with several."
+    )
+    atoms: CellAtoms | None = Field(None, description="Atoms in every cell.")
+    fit: bool = Field(
+        False, description="Make supercells, or take primitive cells, to reach that number."
+    )
+    pressure: Pressure | None = Field(
+        None, description="Of the search, GPa; that of the pool if not given."
+    )
+
+
+class ReferencesDeck(Deck):
+    """Settings of ``gencsp references``."""
+
+    system: str = Field(description="Chemical system, such as Li-Si.")
+    potential: PotentialSetting = "chgnet"
+    also: tuple[Path, ...] = Field((), description="More crystals; again for more files.")
+    shipped: bool = Field(True, description="Take the crystals that ship with gencsp.")
+    fmax: FmaxSetting = 0.05
+    steps: StepsSetting = 500
+    workers: ThreadsSetting = 2
+    engine: EngineSetting = "auto"
+    out: Path = Field(Path("references.csv"), description="CSV file for the entries.")
+
+
+class DftDeck(Deck):
+    """Settings of ``gencsp dft write``."""
+
+    code: Named = Field(description="espresso:PSEUDOS, vasp, vasp:scan or gpaw.")
+    kind: Literal["static", "relax"] = Field("static", description="Single points, or relaxations.")
+    cutoff: Cutoff | None = Field(None, description="Plane-wave cutoff, eV.")
+    spacing: Spacing = Field(
+        0.25, description="Spacing of k-points, 1/Å; VASP's sets have their own."
+    )
+    pressure: PressureSetting = 0.0
+    top: Count | None = Field(None, description="The first so many only.")
+
+
+def deck_of_call(kind: type[D], settings: dict[str, Any], *of_command: str) -> D:
+    """The deck that the settings of a call make.
+
+    Args:
+        kind: the deck.
+        settings: as the call was given them.
+        of_command: fields that only the command has.
+
+    Raises:
+        DeckError: an unknown setting, one out of range, or one of the command alone.
+        WrongTypeError: an object that a setting does not take.
+    """
+    for name in of_command:
+        if name in settings:
+            raise DeckError(
+                f"'{name}' is a setting of the command alone: the call hands over its results."
+            )
+    return kind.make(**settings)
