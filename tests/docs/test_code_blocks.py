@@ -147,7 +147,7 @@ def test_prose_names_commands_and_options_that_exist(page: Path) -> None:
         ("gencsp search TiO2 --no-such-option 3", "No such option"),
         ("gencsp serch TiO2", "serch"),
         ("gencsp search TiO2 --budget many", "valid integer"),
-        ("gencsp export pool.extxyz seeded", "to"),
+        ("gencsp export pool.extxyz seeded --code airss", "--code"),
         ("make tea", "tea"),
         ("python benchmarks/nothing.py", "nothing"),
         ("pytest tests/nothing", "nothing"),
