@@ -14,8 +14,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from gencsp.dft.base import Calculation, CalculationResult, ConfiguredCode, settings_digest
 from gencsp.dft.espresso import kpoints
 from gencsp.dft.running import run_folder
-from gencsp.errors import DftError, StructureFileError
-from gencsp.io.structures import READING_ERRORS
+from gencsp.errors import DftError
+from gencsp.io.content import parsing
 
 PROGRAM = "run_gpaw.py"
 
@@ -65,7 +65,7 @@ class Gpaw(ConfiguredCode):
     def read(self, folder: Path, *, level: str) -> CalculationResult:  # noqa: ARG002
         """What the program wrote."""
         path = folder / self.done
-        try:
+        with parsing(str(path)):
             left = json.loads(path.read_text(encoding="utf-8"))
             atoms = ase.io.read(folder / "end.extxyz")
             energy = float(left["energy"])
@@ -76,8 +76,6 @@ class Gpaw(ConfiguredCode):
                 stress=np.array(left["stress"]),
             )
             return CalculationResult(atoms=atoms, energy=energy, problem=str(left["problem"]))
-        except READING_ERRORS as error:
-            raise StructureFileError(f"{path} cannot be read ({error!r}).") from error
 
 
 def _settings(calculation: Calculation) -> dict[str, object]:
