@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import complain, print_structures, require_folder, say, write_results
+from gencsp.cli.console import SHOWN, complain, print_structures, require_folder, say, write_results
 from gencsp.cli.options import HullOption
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ def import_results(
 ) -> None:
     """Read what another code found; seeds are traced back to the structures that they were."""
     from gencsp import records
-    from gencsp.exporters import get_exporter
 
     require_folder(out)
-    found = list(get_exporter(code).read_results(folder))
+    found, unreadable = _read(code, folder)
     for atoms in found:
         records.name_space_group(atoms)
         if atoms.calc is not None:
@@ -41,6 +40,26 @@ def import_results(
     say(f"{from_seeds} of {len(found)} structures come from seeds")
     write_results(out, "imported", found)
     say(f"wrote the same to {_write_database(out / 'imported.db', found)}")
+    for reason in unreadable[:SHOWN]:
+        complain(f"left out: {reason}")
+    if len(unreadable) > SHOWN:
+        complain(f"left out: {len(unreadable) - SHOWN} more that cannot be read.")
+    if unreadable:
+        raise typer.Exit(1)
+
+
+def _read(code: str, folder: Path) -> tuple[list[Atoms], list[str]]:
+    """The results of a code, and why others cannot be read."""
+    import warnings
+
+    from gencsp.errors import UnreadableResultWarning
+    from gencsp.exporters import get_exporter
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UnreadableResultWarning)
+        found = list(get_exporter(code).read_results(folder))
+    return found, [str(warning.message) for warning in said]
 
 
 def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
