@@ -127,16 +127,25 @@ def text_lines(file: IO[bytes], where: str) -> Iterator[str]:
     Raises:
         StructureFileError: a line is longer than ``MAX_LINE``.
     """
-    line = file.readline(MAX_LINE + 1)
-    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        yield from io.StringIO(decode(line + limited(file, where)))
+    first = _line(file, where)
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with parsing(where):
+            rest = limited(file, where)
+        yield from io.StringIO(decode(first + rest))
         return
+    line = first
     while line:
-        if len(line) > MAX_LINE:
-            raise StructureFileError(f"{where} has a line of more than {MAX_LINE} characters.")
         # A file of carriage returns alone is one line here.
         yield from io.StringIO(decode(line))
+        line = _line(file, where)
+
+
+def _line(file: IO[bytes], where: str) -> bytes:
+    with parsing(where):
         line = file.readline(MAX_LINE + 1)
+    if len(line) > MAX_LINE:
+        raise StructureFileError(f"{where} has a line of more than {MAX_LINE} characters.")
+    return line
 
 
 def plain_name(name: str) -> str:

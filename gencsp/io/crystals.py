@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from gencsp.descriptors.distances import min_height
 from gencsp.descriptors.flaws import Flaw, find_flaws
@@ -32,9 +33,11 @@ def check_crystal(atoms: Atoms, where: str) -> None:
         )
     if Flaw.PARTLY_OCCUPIED in flaws:
         raise StructureFileError(f"{where} has partly occupied sites: give an ordered crystal.")
-    if not atoms.numbers.all():
-        raise StructureFileError(f"{where} holds a dummy atom X, which is no element.")
-    longest = np.linalg.norm(atoms.cell.array, axis=1).max()
+    if not ((atoms.numbers >= 1) & (atoms.numbers < len(chemical_symbols))).all():
+        raise StructureFileError(f"{where} holds a dummy atom X, or another that is no element.")
+    # Scaled, so that the squares of the largest numbers are numbers too.
+    scale = np.abs(atoms.cell.array).max()
+    longest = scale * np.linalg.norm(atoms.cell.array / scale, axis=1).max()
     if not longest < LONGEST or not np.abs(atoms.positions).max() < FURTHEST:
         raise StructureFileError(
             f"{where} has a lattice vector of {longest:.3g} Å, or atoms far away from its cell."

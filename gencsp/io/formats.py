@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 from collections.abc import Iterator, Sequence
 
 import ase.io
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -20,6 +23,21 @@ from gencsp.io.res import parse_res, split_res
 #: Formats of text that gencsp tells by the name of the file; ASE tells some by their content, and
 #: takes a CIF with a line CRYSTALS for XSF.
 CIF, RES, POSCAR, EXTXYZ = "cif", "res", "vasp", "extxyz"
+#: Shapes of the results of a calculator; "n" is the number of atoms.
+_SHAPES: dict[str, tuple[tuple[int | str, ...], ...]] = {
+    "energy": ((),),
+    "free_energy": ((),),
+    "forces": (("n", 3),),
+    "stress": ((6,), (3, 3)),
+    "magmom": ((), (3,)),
+    "magmoms": (("n",), ("n", 3)),
+    "charges": (("n",),),
+    "dipole": ((3,),),
+}
+_JSON_ARRAY = re.compile(r'"__ndarray__"\s*:\s*\[\s*\[([^\]]*)\]')
+#: Most numbers for each atom of an extxyz file.
+MAX_COLUMNS = 10_000
+_PROPERTIES = re.compile(r"""\bProperties\s*=\s*["']?([^"'\s]*)""", re.IGNORECASE)
 _ENDINGS = {
     ".cif": CIF,
     ".mcif": CIF,
@@ -88,7 +106,7 @@ def parse_text(text: str, kind: str, name: str) -> list[Atoms]:
     if kind == POSCAR:
         split_poscars(text, name)
     if kind == EXTXYZ:
-        count_of_atoms(text.partition("\n")[0], name)
+        _check_header(text, name)
     with parsing(name):
         return by_ase(io.StringIO(text), kind or filetype(plain_name(name), read=False), name)
 
@@ -108,8 +126,12 @@ def settle(atoms: Atoms) -> None:
     """Put what ASE's readers leave in odd places where ASE's writers expect it.
 
     Names of results are taken out of ``info``; an energy there becomes that of the calculator,
-    unless it has one. Text for each atom becomes an array of text, in place of objects.
+    unless it has one. Results that are none, by their shape or because they are no numbers, are
+    left out. Text for each atom becomes an array of text, in place of objects.
     """
+    if atoms.calc is not None:
+        kept = {k: v for k, v in atoms.calc.results.items() if _is_result(k, v, len(atoms))}
+        atoms.calc = SinglePointCalculator(atoms, **kept) if kept else None
     found = {key: atoms.info.pop(key) for key in all_properties if key in atoms.info}
     energy = found.get("energy")
     if isinstance(energy, int | float) and atoms.calc is None:
@@ -117,6 +139,33 @@ def settle(atoms: Atoms) -> None:
     for name, values in atoms.arrays.items():
         if values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat):
             atoms.arrays[name] = values.astype(str)
+
+
+def _is_result(name: str, value: object, n_atoms: int) -> bool:
+    shapes = _SHAPES.get(name)
+    if shapes is None or value is None:
+        return False
+    array = np.asarray(value)
+    sizes = [tuple(n_atoms if n == "n" else n for n in shape) for shape in shapes]
+    return array.dtype.kind in "iuf" and array.shape in sizes
+
+
+def check_arrays(text: str, name: str) -> None:
+    """Raise ``StructureFileError`` for arrays that a text in ASE's JSON is too short to hold."""
+    for found in _JSON_ARRAY.finditer(text):
+        size = math.prod(int(word[:20]) for word in re.findall(r"\d+", found[1]))
+        if size > len(text):
+            raise StructureFileError(f"{name} has an array of {size} numbers, which are not there.")
+
+
+def _check_header(text: str, name: str) -> None:
+    """Whether a frame's numbers of atoms and of columns are ones that it can have."""
+    count, _, rest = text.partition("\n")
+    count_of_atoms(count, name)
+    found = _PROPERTIES.search(rest.partition("\n")[0])
+    widths = [] if found is None else found[1].split(":")[2::3]
+    if sum(int(w[:12]) for w in widths if w.isdecimal()) > MAX_COLUMNS:
+        raise StructureFileError(f"{name} has more than {MAX_COLUMNS} columns.")
 
 
 def count_of_atoms(line: str, where: str) -> int:

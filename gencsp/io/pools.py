@@ -7,6 +7,7 @@ reasons; :func:`gencsp.io.structures.read_structures` is strict and stops at the
 
 from __future__ import annotations
 
+import mmap
 import sqlite3
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ from gencsp.io.content import (
 from gencsp.io.crystals import check_crystal
 from gencsp.io.formats import (
     EXTXYZ,
+    check_arrays,
     count_of_atoms,
     parse_text,
     settle,
@@ -212,11 +214,23 @@ def _texts(content: bytes, kind: str, name: str) -> Iterator[PoolMember]:
 
 def _others(path: Path) -> Iterator[PoolMember]:
     """Structures of a format that ASE tells by its content, one by one where ASE does so."""
-    name = str(path)
+    name, size = str(path), path.stat().st_size
+    if path.suffix == ".traj":
+        # A damaged trajectory asks for any number of bytes: a mapped file has no more to give than
+        # there are, where an open one would first take the memory.
+        with parsing(name), path.open("rb") as file:
+            source = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with source:
+            yield from _of_ase(source, name, "traj")
+        return
+    if size > MAX_BYTES:
+        raise StructureFileError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB.")
+    yield from _of_ase(path, name, None)
+
+
+def _of_ase(source: object, name: str, kind: str | None) -> Iterator[PoolMember]:
     with parsing(name):
-        if path.suffix != ".traj" and path.stat().st_size > MAX_BYTES:
-            raise StructureFileError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB.")
-        frames = ase.io.iread(path, index=":")
+        frames = ase.io.iread(source, index=":", format=kind)
     number = 0
     while True:
         with parsing(name):
@@ -281,8 +295,8 @@ def _rows(path: Path, kind: str) -> Iterator[PoolMember]:
     """Rows of an ASE database, in SQLite or JSON."""
     name = str(path)
     with parsing(name):
-        if kind == "json" and path.stat().st_size > MAX_BYTES:
-            raise StructureFileError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB.")
+        if kind == "json":
+            check_arrays(decode(read_bytes(path)), name)
         database = ase.db.connect(path, type=kind, use_lock_file=False)
         rows = iter(database.select(sort="id")) if kind == "json" else None
         numbers = _numbers(path) if rows is None else []

@@ -68,15 +68,19 @@ def _end(lines: list[str], begin: int, where: str) -> int:
 
 
 def _next(lines: list[str], end: int) -> int | None:
-    """Where another structure begins after one; ``None`` where nothing or velocities follow."""
-    while end < len(lines) and not lines[end].strip():
-        end += 1
-    head = lines[end : end + 7]
-    if len(head) < 7 or len(head[1].split()) not in (1, 3):
-        return None
-    vectors = all(len(_numbers(line)) == 3 for line in head[2:5])
+    """Where another structure begins after one; ``None`` where none does."""
+    return next((begin for begin in range(end, len(lines) - 6) if _is_head(lines, begin)), None)
+
+
+def _is_head(lines: list[str], begin: int) -> bool:
+    """Whether lines are a title, a scale, three vectors, and species or numbers of atoms."""
+    head = lines[begin : begin + 7]
+    scale = len(_numbers(head[1]))
+    if scale not in (1, 3) or any(len(_numbers(line)) != 3 for line in head[2:5]):
+        return False
     named = all(map(_is_element, head[5].split())) and _are_counts(head[6])
-    return end if vectors and _numbers(head[1]) and named else None
+    # Without a line of species; velocities are three numbers in every line.
+    return named or (scale == 1 and _are_counts(head[5]))
 
 
 def _are_counts(line: str) -> bool:

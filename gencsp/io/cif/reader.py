@@ -15,7 +15,7 @@ from gencsp.errors import StructureFileError
 from gencsp.io.cif.block import Block, from_gemmi
 from gencsp.io.cif.checks import Judgement, formula_of, judge, symmetry_fault
 from gencsp.io.cif.moments import write_moments
-from gencsp.io.cif.second import second_formula
+from gencsp.io.cif.second import operations_by_pymatgen, second_formula
 from gencsp.io.cif.sites import Site, read_sites
 from gencsp.io.cif.symmetry import Operations, orbit, possible_operations
 from gencsp.io.content import check_size, parsing, reason_of
@@ -163,13 +163,26 @@ def _read_again(block: Block, sites: Sequence[Site], reading: _Reading) -> None:
         raise StructureFileError(f"{block.where} contradicts itself: {fault}.")
     if len(reading.operations) == 1:
         return
+    _compare_tables(block, reading.operations)
     ours = reading.atoms.get_chemical_formula()
     firsts = [sum(reading.sizes[:n]) for n in range(len(sites))]
-    other = second_formula(block, sites, firsts, reading.atoms, reading.operations)
+    other = second_formula(sites, firsts, reading.atoms, reading.operations)
     if other is not None and other != ours:
         raise StructureFileError(
             f"{block.where} can be read in two ways, as {ours} and as {other}: add "
             f"_space_group_symop_operation_xyz, _chemical_formula_sum and _cell_formula_units_Z."
+        )
+
+
+def _compare_tables(block: Block, operations: Operations) -> None:
+    """Whether pymatgen's tables have the operations of a symbol that gemmi's have."""
+    if not operations.plain:
+        return
+    theirs = operations_by_pymatgen(operations.source.strip("'"))
+    if theirs is not None and theirs != frozenset(operations.triplets):
+        raise StructureFileError(
+            f"{block.where} lists no symmetry operations, and two tables differ in those of its "
+            f"space group ({operations.source}): add _space_group_symop_operation_xyz."
         )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 
 import gemmi
 import numpy as np
 from ase import Atoms
 
-from gencsp.io.cif.block import Block
 from gencsp.io.cif.sites import Site
 from gencsp.io.cif.symmetry import SAME_SITE, Operations
 
@@ -17,8 +17,24 @@ from gencsp.io.cif.symmetry import SAME_SITE, Operations
 QUICK = 4000
 
 
+@lru_cache(maxsize=256)
+def operations_by_pymatgen(symbol: str) -> frozenset[str] | None:
+    """What pymatgen's tables have for a Hermann-Mauguin symbol; ``None`` where they lack it.
+
+    It takes pymatgen most of a second to multiply the operations of a cubic group.
+    """
+    from pymatgen.symmetry.groups import SpaceGroup
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = SpaceGroup(symbol.replace(" ", "")).symmetry_ops
+        except ValueError:
+            return None
+    return frozenset(gemmi.Op(op.as_xyz_str()).wrap().triplet() for op in found)
+
+
 def second_formula(
-    block: Block,
     sites: Sequence[Site],
     firsts: Sequence[int],
     atoms: Atoms,
@@ -29,29 +45,26 @@ def second_formula(
     ``None`` where no other can read the file: one whose operations are in no table.
 
     Args:
-        block: of the file.
-        sites: its sites.
+        sites: of the file.
         firsts: for each, the number of its first atom.
         atoms: the crystal as gencsp reads it.
         operations: that made it.
     """
     if len(sites) * len(operations) <= QUICK:
-        found = _by_pymatgen(block, sites, atoms, operations)
+        found = _by_pymatgen(sites, atoms, operations)
         if found is not None:
             return str(found.get_chemical_formula())
     by_gemmi = _by_gemmi(sites, firsts, atoms, operations)
     return None if by_gemmi is None else str(by_gemmi.get_chemical_formula())
 
 
-def _by_pymatgen(
-    block: Block, sites: Sequence[Site], atoms: Atoms, operations: Operations
-) -> Atoms | None:
+def _by_pymatgen(sites: Sequence[Site], atoms: Atoms, operations: Operations) -> Atoms | None:
     from pymatgen.io.cif import CifParser
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            parser = CifParser.from_str(_short(block, sites, atoms, operations), check_cif=False)
+            parser = CifParser.from_str(_short(sites, atoms, operations), check_cif=False)
             structure = parser.parse_structures(primitive=False, check_occu=False)[0]
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             # It knows fewer symbols, and refuses more.
@@ -80,20 +93,14 @@ def _merged(
     return kept
 
 
-def _short(block: Block, sites: Sequence[Site], atoms: Atoms, operations: Operations) -> str:
-    """What tells the crystal, the symmetry as the file has it."""
+def _short(sites: Sequence[Site], atoms: Atoms, operations: Operations) -> str:
+    """What tells the crystal, as a CIF."""
     lines = ["data_x"]
     names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
     for name, value in zip(names, atoms.cell.cellpar(), strict=True):
         lines.append(f"_cell_{name} {value:.9f}")
-    symbol = block.value("_space_group_name_h-m_alt")
-    if operations.plain and symbol and "'" not in symbol and "\n" not in symbol:
-        lines.append(f"_symmetry_space_group_name_H-M '{symbol}'")
-        number = block.value("_space_group_it_number")
-        lines += [f"_symmetry_Int_Tables_number {number}"] if number.isdecimal() else []
-    else:
-        lines += ["loop_", "_symmetry_equiv_pos_as_xyz"]
-        lines += [f"'{triplet}'" for triplet in operations.triplets]
+    lines += ["loop_", "_symmetry_equiv_pos_as_xyz"]
+    lines += [f"'{triplet}'" for triplet in operations.triplets]
     lines += ["loop_", "_atom_site_label", "_atom_site_type_symbol"]
     lines += [f"_atom_site_fract_{axis}" for axis in "xyz"]
     for place, site in enumerate(sites):
