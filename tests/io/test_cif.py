@@ -236,6 +236,9 @@ REFUSED = {
             "_space_group_IT_number 225"), "number 221"
     ),
     "space group 1000": (cif(SALT, symmetry="_space_group_IT_number 1000"), "in no table"),
+    "a monoclinic symbol of no table": (
+        cif(SALT, symmetry="_symmetry_space_group_name_H-M 'P 1 2/q 1'"), "in no table"
+    ),
     "no such symbol": (
         cif(SALT, symmetry="_symmetry_space_group_name_H-M 'Q 7'"), "in no table"
     ),

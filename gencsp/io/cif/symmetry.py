@@ -194,7 +194,10 @@ def _by_name(block: Block) -> Iterator[gemmi.SpaceGroup]:
 def _table(symbol: str, block: Block) -> gemmi.SpaceGroup | None:
     plain = re.sub(r"[ :(]*[12SZHRszhr]?\)?$", "", symbol.replace("_", " ").strip())
     alpha, gamma = (block.number(f"_cell_angle_{name}") or 0.0 for name in ("alpha", "gamma"))
-    for text in (symbol.replace("_", " "), plain, f"{plain} 1"):
+    spaced = symbol.replace("_", " ").strip()
+    # Of two words, such as P 2/b, gemmi knows those with the unique axis b.
+    along_c = " 1 1 ".join(plain.split(" ", 1))
+    for text in (spaced, _short(spaced), plain, _short(plain), f"{plain} 1", along_c):
         try:
             group = gemmi.find_spacegroup_by_name(text.strip(), alpha, gamma)
         except (ValueError, RuntimeError):
@@ -202,6 +205,16 @@ def _table(symbol: str, block: Block) -> gemmi.SpaceGroup | None:
         if group is not None:
             return group
     return None
+
+
+def _short(symbol: str) -> str:
+    """The short symbol of a full one: P 21/n 21/m 21/a is P n m a, F 4/m -3 2/m is F m -3 m."""
+    words = symbol.split()
+    if len(words) < 3 or ("1" in words and "-3" not in words):
+        # Monoclinic: P 2/m is not P m.
+        return symbol
+    shorter = re.sub(r"\b21?/([a-z])", r"\1", symbol)
+    return re.sub(r"\b4[1-3]?/([a-z]) -3", r"\1 -3", shorter)
 
 
 def _extension(symbol: str, block: Block) -> str:
