@@ -65,6 +65,7 @@ def test_text_keeps_the_crystal(atoms: Atoms, energy: float) -> None:
     fields, from_res = strict_res(res)
     found = parse_res(res, where="here")
     name, value, back = found.name, found.enthalpy, found.atoms
+    assert value is not None
     assert name == fields["name"] == "x-1"
     np.testing.assert_allclose([value, float(fields["energy"])], energy, atol=1e-8)
     for one in (by_rules, by_us):

@@ -180,6 +180,12 @@ REFUSED = {
             symmetry="_symmetry_space_group_name_H-M 'F d -3 m :2'"), "partly occupied"
     ),
     "mixed site with a comma": (cif(("M1 Cu,Al 0 0 0",)), "partly occupied"),
+    "mixed site by its label": (
+        cif(("Cu/Al1 0 0 0",)).replace("_atom_site_type_symbol\n", ""), "partly occupied"
+    ),
+    "a tetrahedral site that names no element": (
+        cif(("T1 0 0 0",)).replace("_atom_site_type_symbol\n", ""), "begins with no element"
+    ),
     "partly occupied": (cif(("Mg1 Mg 0 0 0 0.9",), columns=("occupancy",)), "partly occupied"),
     "occupancy 3": (cif(("Mg1 Mg 0 0 0 3",), columns=("occupancy",)), "more than 1"),
     "occupancy of words": (cif(("Mg1 Mg 0 0 0 full",), columns=("occupancy",)), "not a number"),

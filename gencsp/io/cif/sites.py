@@ -166,6 +166,10 @@ def _element(block: Block, row: int, label: str, formula: Sequence[str]) -> str:
                 f"site {label} of {block.where} is of type '{text}', which is not an element."
             )
         return symbol
+    if re.search(r"[A-Za-z]\d*\s*[+,/]\s*[\d.]*[A-Za-z]", label):
+        raise StructureFileError(
+            f"{block.where} has partly occupied sites (label '{label}'): give an ordered crystal."
+        )
     found = _LABEL.match(label)
     known = tuple(formula) or tuple(
         symbol
@@ -190,7 +194,9 @@ def _symbol(letters: str, *, whole: bool = False, known: Sequence[str] = ()) -> 
         known: elements to choose from where both readings of a label are possible.
     """
     both, first = letters.title(), letters[0].upper()
-    possible = [s for s in ((both,) if whole else (both, first)) if s in _ELEMENTS | ISOTOPES]
+    # T in a label is a tetrahedral site more often than tritium.
+    elements = _ELEMENTS | (ISOTOPES if whole else {"D"})
+    possible = [s for s in ((both,) if whole else (both, first)) if s in elements]
     fitting = [s for s in possible if s in known]
     return next(iter(fitting or possible), None)
 

@@ -192,7 +192,7 @@ def _by_name(block: Block) -> Iterator[gemmi.SpaceGroup]:
 
 
 def _table(symbol: str, block: Block) -> gemmi.SpaceGroup | None:
-    plain = re.sub(r"[ :(]*[12SZHRszhr]?\)?$", "", symbol.replace("_", " ").strip())
+    plain = re.sub(r"(?:[:(]\s*[12]|[ :(]*[SZHRszhr])\)?$", "", symbol.replace("_", " ").strip())
     alpha, gamma = (block.number(f"_cell_angle_{name}") or 0.0 for name in ("alpha", "gamma"))
     spaced = symbol.replace("_", " ").strip()
     # Of two words, such as P 2/b, gemmi knows those with the unique axis b.
@@ -221,7 +221,7 @@ def _extension(symbol: str, block: Block) -> str:
     """The origin ("1", "2") or axes ("H", "R") that the file says, in the symbol or beside it."""
     code = block.value("_space_group_it_coordinate_system_code").upper()
     setting = block.value("_symmetry_space_group_setting").upper()
-    suffix = re.search(r"(?::|\s|\()\s*([12SZHR])\)?$", symbol.upper().strip())
+    suffix = re.search(r"[:(]\s*([12SZHR])\)?$", symbol.upper().strip())
     if suffix is None:
         suffix = re.search(r"([SZHR])$", symbol.upper().strip())
     for text in ("" if suffix is None else suffix[1], code, setting):
