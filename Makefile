@@ -7,6 +7,7 @@
 #                       sanitizers (GCC on Linux)
 #   make test-clients   CrySPY, ase-ga and AGOX take our seeds; SevenNet, matgl, Quantum ESPRESSO and
 #                       GPAW compute; each in an environment of its own, made once and kept
+#   make test-damaged   1,000 damaged files through every reader, in limits of memory and time
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -16,7 +17,7 @@ export OMP_NUM_THREADS := 1
 # is none.
 BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: cycle docs test test-clients sanitize clean
+.PHONY: cycle docs test test-clients test-damaged sanitize clean
 
 cycle: .venv/installed
 	$(BIN)/gencsp cycle Li5Si2 --guests Li
@@ -34,6 +35,9 @@ docs: .venv/installed-test
 
 test-clients: .venv/installed-test
 	$(BIN)/pytest -m clients --durations=0
+
+test-damaged: .venv/installed-test
+	$(BIN)/python tests/io/mutations.py 1000
 
 SANITIZED := build/sanitize
 # Python has to start with the runtimes of the sanitizers. It keeps memory until its end on purpose,

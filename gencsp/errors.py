@@ -93,3 +93,7 @@ class PluginError(GencspError, RuntimeError):
 
 class SourceError(GencspError, RuntimeError):
     """A database on the web that cannot be reached, refuses the key, or answers in another form."""
+
+
+class UnreadableResultWarning(UserWarning):
+    """A result of another code that cannot be read, and is left out."""

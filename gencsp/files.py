@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import json
 import os
 import re
@@ -16,32 +15,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gencsp.errors import StoreError, StructureFileError
-
-#: Bytes to which one file may expand: a hundred times all crystals that ship with gencsp.
-MOST_EXPANDED = 2**30
-
-
-def expanded(path: Path, most: int | None = None) -> bytes:
-    """The content of a gzipped file, up to a limit: a few kB may expand to any size.
-
-    Args:
-        path: the file.
-        most: bytes; ``None`` for :data:`MOST_EXPANDED`.
-
-    Raises:
-        StructureFileError: it expands to more.
-        OSError, EOFError, zlib.error: it cannot be read, ends too early, or is damaged.
-    """
-    limit = MOST_EXPANDED if most is None else most
-    with gzip.open(path) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise StructureFileError(
-            f"{path} expands to more than {limit / 2**20:g} MB: expand it yourself if you trust it."
-        )
-    return content
-
+from gencsp.errors import StoreError
 
 #: What commands wrote into a folder, by the name of each set of files.
 OUTPUTS = ".gencsp-outputs.json"

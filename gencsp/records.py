@@ -32,6 +32,7 @@ MOVE: Final = "move"
 ORIGIN: Final = "origin"
 PROPOSED_SPACE_GROUP: Final = "proposed_space_group"
 HOST_ATOMS: Final = "host_atoms"
+READING_NOTE: Final = "reading_note"
 # What came of it.
 OUTCOME: Final = "outcome"
 REASON: Final = "reason"
@@ -101,6 +102,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "1 to 230; relaxation may leave it.", "propose, search"),
     Key(HOST_ATOMS, "integer", "", "How many atoms, the first ones, are those of the host that "
         "was completed.", "propose, cycle, refine"),
+    Key(READING_NOTE, "text", "", "What a reader took for something else, such as deuterium for "
+        "hydrogen; absent where it took all as it stands.", "every command that reads files"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "
         "(see `gencsp.minimise.Outcome`).", "relax, hull, search, cycle, refine"),
     Key(REASON, "text", "", "What the outcome does not say, such as the constraint that cannot be "

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gencsp.cli.console import (
+    SHOWN,
     complain,
+    end,
     print_structures,
     require_folder,
     say,
@@ -33,10 +35,9 @@ def import_results(
 ) -> None:
     """Read what another code found; seeds are traced back to the structures that they were."""
     from gencsp import records
-    from gencsp.exporters import get_exporter
 
     require_folder(out)
-    found = list(get_exporter(code).read_results(folder))
+    found, unreadable = _read(code, folder)
     for atoms in found:
         records.name_space_group(atoms)
         if atoms.calc is not None:
@@ -50,6 +51,25 @@ def import_results(
     from_seeds = sum(records.PARENTS in atoms.info for atoms in found)
     say(f"{from_seeds} of {len(found)} structures come from seeds")
     say_all(said)
+    for reason in unreadable[:SHOWN]:
+        complain(f"left out: {reason}")
+    if len(unreadable) > SHOWN:
+        complain(f"left out: {len(unreadable) - SHOWN} more that cannot be read.")
+    end(len(unreadable))
+
+
+def _read(code: str, folder: Path) -> tuple[list[Atoms], list[str]]:
+    """The results of a code, and why others cannot be read."""
+    import warnings
+
+    from gencsp.errors import UnreadableResultWarning
+    from gencsp.exporters import get_exporter
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UnreadableResultWarning)
+        found = list(get_exporter(code).read_results(folder))
+    return found, [str(warning.message) for warning in said]
 
 
 def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:

@@ -12,7 +12,6 @@ import io
 import json
 import math
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,8 @@ from typing import Any
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
-from gencsp.files import csv_cell, expanded, one_line, storage_errors
+from gencsp.files import csv_cell, one_line, storage_errors
+from gencsp.io.content import decode, read_bytes
 from gencsp.shipped import shipped_bytes
 
 #: The model whose table ships with gencsp.
@@ -30,6 +30,8 @@ DEFAULT_MODEL = "chgnet-0.3.0"
 
 _KNOWN = frozenset(ELEMENTS)
 _PLAIN = re.compile(r"([A-Z][a-z]?)(\d*)")
+#: A symbol, with an oxidation state and properties.
+_SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?(?:,.*)?")
 _PLAIN_FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*)+")
 
 
@@ -92,7 +94,8 @@ def read_references(path: Path, *, model: str | None = None) -> HullEntries:
     A CSV file has the columns ``formula`` and ``energy_per_atom`` (eV/atom) and, where wanted,
     ``source_id`` and ``space_group``; lines before the columns that start with ``#`` may say
     ``# model: NAME``. In JSON, corrections count towards the energy, and ``parameters.model`` or
-    ``data.model`` may name the model. Entries with elements that gencsp does not know are left out.
+    ``data.model`` may name the model. Species with oxidation states, such as Mg2+, are their
+    elements. Entries with elements that gencsp does not know are left out.
 
     Args:
         path: the file.
@@ -104,11 +107,7 @@ def read_references(path: Path, *, model: str | None = None) -> HullEntries:
         HullReferenceError: no model is named, or another one than ``model``.
     """
     where = str(path)
-    try:
-        content = expanded(path) if path.suffix == ".gz" else path.read_bytes()
-        text = content.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise StructureFileError(f"{where} cannot be read ({error}).") from error
+    text = decode(read_bytes(path))
     if not text.strip():
         raise StructureFileError(f"{where} is empty: it must hold hull entries.")
     json_like = ".json" in path.suffixes or text.lstrip()[0] in "[{"
@@ -151,7 +150,7 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
     for number, item in enumerate(items, start=1):
         try:
             named.update(_named_models(item))
-            counts = {str(k): float(v) for k, v in item["composition"].items()}
+            counts = _elements(item["composition"])
             energy = float(item["energy"]) + _correction(item)
             per_atom = energy / sum(counts.values())
             entries.append((_composition(counts), per_atom, str(item.get("entry_id") or ""), 0))
@@ -160,6 +159,17 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
                 f"entry {number} of {where} is not a pymatgen ComputedEntry ({repr(error)[:200]})."
             ) from error
     return _references(entries, _agreed_model(named, model, where), {}, where)
+
+
+def _elements(species: Mapping[str, float]) -> dict[str, float]:
+    """Amounts by element: pymatgen also writes Mg2+, Fe2.5+ and Fe3+,spin=5, and D for H."""
+    counts: dict[str, float] = {}
+    for name, amount in species.items():
+        found = _SPECIES.fullmatch(str(name))
+        symbol = str(name) if found is None else found[1]
+        symbol = "H" if symbol in ("D", "T") else symbol
+        counts[symbol] = counts.get(symbol, 0.0) + float(amount)
+    return counts
 
 
 def _named_models(item: Mapping[str, Any]) -> Iterator[str]:

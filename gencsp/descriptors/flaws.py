@@ -31,6 +31,9 @@ MAX_VOLUME_PER_ATOM = 1000.0
 #: Å, of the shortest lattice vector: an atom is no closer to its own image than to another atom.
 MIN_LATTICE_VECTOR = CLOSEST
 
+#: An occupancy from here on is 1 with its rounding, such as 0.9999.
+FULL = 0.995
+
 # Least distances as shares of the sum of two covalent radii. They differ on purpose, by how the
 # structure is used next.
 #: Structures of proposers.
@@ -174,10 +177,14 @@ def too_sparse(
 
 
 def _partly_occupied(atoms: Atoms) -> bool:
-    """By the occupancies that ASE reads from CIF files."""
+    """By the occupancies that ASE reads from CIF files: shares by site and element.
+
+    Anything else under this name, such as one number for the structure, says nothing of sites.
+    """
     occupancies = atoms.info.get("occupancy")
     sites = occupancies.values() if isinstance(occupancies, dict) else ()
-    return any(share < 1 for site in sites if isinstance(site, dict) for share in site.values())
+    shares = [share for site in sites if isinstance(site, dict) for share in site.values()]
+    return any(isinstance(share, int | float) and share < FULL for share in shares)
 
 
 def _too_close(atoms: Atoms, limits: Limits) -> bool:

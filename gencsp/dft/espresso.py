@@ -22,8 +22,8 @@ from gencsp.dft.base import (
     settings_digest,
 )
 from gencsp.dft.running import run_folder
-from gencsp.errors import DftError, StructureFileError
-from gencsp.io.structures import READING_ERRORS
+from gencsp.errors import DftError
+from gencsp.io.content import parsing
 
 INPUT, OUTPUT = "espresso.pwi", "espresso.pwo"
 
@@ -114,12 +114,10 @@ class Espresso(ConfiguredCode):
     def read(self, folder: Path, *, level: str) -> CalculationResult:  # noqa: ARG002
         """Of a relaxation the last structure; not converged ones say so."""
         path = folder / OUTPUT
-        try:
+        with parsing(str(path)):
             text = path.read_text(encoding="utf-8", errors="replace")
             atoms = ase.io.read(path, format="espresso-out", index=-1)
             energy = float(atoms.get_potential_energy())
-        except READING_ERRORS as error:
-            raise StructureFileError(f"{path} cannot be read ({_reason(error)}).") from error
         problem = ""
         if "convergence NOT achieved" in text:
             problem = "the electrons did not converge"
@@ -167,7 +165,3 @@ def _said(folder: Path) -> str:
 
     path = folder / STDOUT
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -20,8 +20,8 @@ from gencsp.dft.base import (
 )
 from gencsp.dft.espresso import kpoints
 from gencsp.dft.running import run_folder
-from gencsp.errors import DftError, StructureFileError
-from gencsp.io.structures import READING_ERRORS
+from gencsp.errors import DftError
+from gencsp.io.content import parsing
 
 PROGRAM = "run_gpaw.py"
 
@@ -80,7 +80,7 @@ class Gpaw(ConfiguredCode):
     def read(self, folder: Path, *, level: str) -> CalculationResult:  # noqa: ARG002
         """What the program wrote."""
         path = folder / self.done
-        try:
+        with parsing(str(path)):
             left = json.loads(path.read_text(encoding="utf-8"))
             atoms = ase.io.read(folder / "end.extxyz")
             energy = float(left["energy"])
@@ -91,8 +91,6 @@ class Gpaw(ConfiguredCode):
                 stress=np.array(left["stress"]),
             )
             return CalculationResult(atoms=atoms, energy=energy, problem=str(left["problem"]))
-        except READING_ERRORS as error:
-            raise StructureFileError(f"{path} cannot be read ({error!r}).") from error
 
 
 def _text(path: Path) -> str:

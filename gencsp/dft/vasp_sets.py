@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
-from xml.etree.ElementTree import ParseError
 
 from ase import Atoms
 from pydantic import Field
@@ -19,8 +18,8 @@ from gencsp.dft.base import (
     settings_digest,
     starting_moments,
 )
-from gencsp.errors import DftError, ProgramError, StructureFileError
-from gencsp.io.structures import READING_ERRORS
+from gencsp.errors import DftError, ProgramError
+from gencsp.io.content import parsing
 from gencsp.programs.launch import find_program, program_variables
 from gencsp.similarity.matching import as_structure
 
@@ -137,20 +136,13 @@ class Vasp(ConfiguredCode):
         from pymatgen.io.vasp.outputs import Vasprun
 
         path = folder / self.done
-        try:
-            with warnings.catch_warnings():
-                # Of POTCARs that are the user's, and of what custodian will have seen.
-                warnings.simplefilter("ignore")
-                run = Vasprun(
-                    str(path), parse_potcar_file=False, parse_dos=False, parse_eigen=False
-                )
-                structure = run.final_structure
-                energy: float | None = float(run.final_energy)
-                if level == LEVELS["relax"]:
-                    energy = _corrected(run)
-                converged = bool(run.converged)
-        except (*READING_ERRORS, ParseError) as error:
-            raise StructureFileError(f"{path} cannot be read ({error!r}).") from error
+        with parsing(str(path)):
+            run = Vasprun(str(path), parse_potcar_file=False, parse_dos=False, parse_eigen=False)
+            structure = run.final_structure
+            energy: float | None = float(run.final_energy)
+            if level == LEVELS["relax"]:
+                energy = _corrected(run)
+            converged = bool(run.converged)
         atoms = Atoms(
             structure.atomic_numbers,
             scaled_positions=structure.frac_coords,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.programs import CALCULATOR, program
-from gencsp.exporters.results import Found
+from gencsp.exporters.results import Found, attempt
+from gencsp.io.pools import Failure
 from gencsp.io.structures import write_extxyz
 
 #: The key under which a candidate carries the name of its seed.
@@ -37,7 +39,7 @@ def _write(batch: Batch, folder: Path) -> list[str]:
     return ["seeds.extxyz"] * len(seeds)
 
 
-def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
     databases = sorted(folder.glob("*.db"))
     if not databases:
         raise StructureFileError(f"there is no database of AGOX in {folder}.")
@@ -53,7 +55,7 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
         for row in rows:
             if row[0] in steps:
                 continue
-            yield _found(row, path.stem, sources, makers, seeds)
+            yield from attempt(path, partial(_found, row, path.stem, sources, makers, seeds))
 
 
 def _found(
@@ -96,6 +98,6 @@ class Agox(SeedExporter):
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _write(batch, folder)
 
-    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _find(folder, seeds)

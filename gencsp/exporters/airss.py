@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations_with_replacement
 from pathlib import Path
 
 from ase import Atoms
-from ase.geometry import cell_to_cellpar, cellpar_to_cell
+from ase.geometry import cell_to_cellpar
 
 from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter, SeedStructure
 from gencsp.exporters.cells import wrap
 from gencsp.exporters.origin import SeedMap
-from gencsp.exporters.results import Found
+from gencsp.exporters.results import Found, attempt
+from gencsp.io.content import decode, read_bytes
+from gencsp.io.pools import Failure
+from gencsp.io.res import parse_res, split_res
 from gencsp.symmetry.refinement import space_group
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
@@ -131,40 +135,25 @@ def write_res(atoms: Atoms, name: str, *, energy: float, pressure: float = 0.0) 
     return "\n".join([*lines, "END"]) + "\n"
 
 
-def read_res(text: str, *, where: str) -> tuple[str, float, Atoms]:
-    """Name, enthalpy (eV per cell) and structure of a ``.res`` file.
-
-    Raises:
-        StructureFileError: it is not one.
-    """
-    name, energy, cell = "", 0.0, None
-    symbols, places = [], []
-    for line in text.splitlines():
-        words = line.split()
-        if not words or words[0] in ("REM", "LATT", "ZERR"):
-            continue
-        if words[0] == "TITL":
-            name, energy = words[1], float(words[4])
-        elif words[0] == "CELL":
-            cell = cellpar_to_cell([float(x) for x in words[2:8]])
-        elif words[0] == "END":
-            break
-        elif words[0] != "SFAC":
-            symbols.append(words[0])
-            places.append([float(x) for x in words[2:5]])
-    if not name or cell is None or not symbols:
-        raise StructureFileError(f"{where} is not a .res file of AIRSS.")
-    return name, energy, Atoms(symbols, scaled_positions=places, cell=cell, pbc=True)
-
-
-def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
     for place in RESULTS:
         for path in sorted((folder / place).glob("*.res")):
-            name, energy, atoms = read_res(path.read_text(), where=str(path))
-            # A relaxed seed keeps its name, now and then with an ending of its own.
-            tag = _TAG.match(name)
-            seed = tag[1] if tag is not None and seeds.find(tag[1]) else None
-            yield Found(atoms=atoms, name=name, energy=energy, seed=seed)
+            try:
+                parts = split_res(decode(read_bytes(path)))
+            except StructureFileError as error:
+                yield Failure(str(path), str(error))
+                continue
+            # A file may be packed: cryan and users join many into one.
+            for part in parts:
+                yield from attempt(path, partial(_result, part, path, seeds))
+
+
+def _result(text: str, path: Path, seeds: SeedMap) -> Found:
+    found = parse_res(text, where=str(path))
+    # A relaxed seed keeps its name, now and then with an ending of its own.
+    tag = _TAG.match(found.name)
+    seed = tag[1] if tag is not None and seeds.find(tag[1]) else None
+    return Found(atoms=found.atoms, name=found.name, energy=found.enthalpy, seed=seed)
 
 
 class Airss(SeedExporter):
@@ -187,6 +176,6 @@ class Airss(SeedExporter):
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _write(batch, folder)
 
-    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _find(folder, seeds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.programs import CALCULATOR, program
-from gencsp.exporters.results import Found
+from gencsp.exporters.results import Found, attempt
+from gencsp.io.pools import Failure
 
 DATABASE = "gadb.db"
 
@@ -40,7 +42,7 @@ def _write(batch: Batch, folder: Path) -> list[str]:
     return [DATABASE] * len(batch.seeds)
 
 
-def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
     path = folder / DATABASE
     if not path.exists():
         raise StructureFileError(f"there is no {DATABASE} in {folder}.")
@@ -49,7 +51,7 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
     except sqlite3.Error as error:
         raise StructureFileError(f"{path} is not a database of ase-ga ({error}).") from error
     for row in rows:
-        yield _found(row, seeds)
+        yield from attempt(path, partial(_found, row, seeds))
 
 
 def _found(row: Any, seeds: SeedMap) -> Found:
@@ -83,6 +85,6 @@ class AseGa(SeedExporter):
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _write(batch, folder)
 
-    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _find(folder, seeds)

@@ -16,6 +16,7 @@ from gencsp.exporters.folder import new_folder
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.results import Found, read_back
 from gencsp.exporters.selection import Batch, LeftOut, Rules, SeedStructure, choose
+from gencsp.io.pools import Failure
 from gencsp.plugins import Configured, Registry
 
 __all__ = ["Batch", "ExportReport", "Exporter", "LeftOut", "Rules", "SeedExporter", "SeedStructure"]
@@ -114,8 +115,8 @@ class SeedExporter(Configured):
         """Write seeds and deck of a batch; returns for each seed the file that holds it."""
         raise NotImplementedError
 
-    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
-        """What a folder holds once the code has run in it."""
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
+        """What a folder holds once the code has run in it; a failure for what cannot be read."""
         raise NotImplementedError
 
     def next_step(self, batch: Batch) -> str:

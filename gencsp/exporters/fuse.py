@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import ase.io
@@ -14,7 +15,8 @@ from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter
 from gencsp.exporters.cells import wrap
 from gencsp.exporters.origin import SeedMap
-from gencsp.exporters.results import Found
+from gencsp.exporters.results import Found, attempt
+from gencsp.io.pools import Failure
 
 SEEDS = "reference_structures"
 
@@ -104,26 +106,29 @@ def _deck(batch: Batch) -> str:
     )
 
 
-def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
     rows = _read_table(folder)
     # FUSE numbers the initial population from 0, in the order of the table that we wrote, less the
     # seeds that it refused: those it has deleted.
     kept = [r.seed for r in seeds.seeds if (folder / r.file).exists()]
     for name, energy in rows:
         path = folder / "structures" / name
-        if energy >= _FAILED or not path.exists():
-            continue
-        kind, _, number = path.stem.partition("-")
-        place = int(number)
-        seeded = kind == "I" and place < len(kept)
-        (atoms,) = ase.io.read(path, index=":")
-        yield Found(
-            atoms=atoms,
-            name=path.stem,
-            energy=energy * len(atoms),
-            seed=kept[place] if seeded else None,
-            origin="seed" if seeded else "initial" if kind == "I" else "search",
-        )
+        if energy < _FAILED and path.exists():
+            yield from attempt(path, partial(_result, path, energy, kept))
+
+
+def _result(path: Path, energy: float, kept: Sequence[str]) -> Found:
+    kind, _, number = path.stem.partition("-")
+    place = int(number)
+    seeded = kind == "I" and place < len(kept)
+    (atoms,) = ase.io.read(path, index=":")
+    return Found(
+        atoms=atoms,
+        name=path.stem,
+        energy=energy * len(atoms),
+        seed=kept[place] if seeded else None,
+        origin="seed" if seeded else "initial" if kind == "I" else "search",
+    )
 
 
 def _read_table(folder: Path) -> list[tuple[str, float]]:
@@ -151,6 +156,6 @@ class Fuse(SeedExporter):
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _write(batch, folder)
 
-    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _find(folder, seeds)

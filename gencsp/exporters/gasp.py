@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.poscar import read_poscars, write_poscar
-from gencsp.exporters.results import Found
+from gencsp.exporters.results import Found, attempt
+from gencsp.io.pools import Failure
 
 #: Structures in the first population of GASP's own default.
 FIRST_POPULATION = 28
@@ -68,7 +70,7 @@ def _deck(batch: Batch) -> str:
     )
 
 
-def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
     runs = [path for path in sorted(folder.glob("garun*")) if (path / "run_data").exists()]
     if not runs:
         raise StructureFileError(f"there is no folder garun with a file run_data in {folder}.")
@@ -77,17 +79,22 @@ def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
     sources = _read_sources(folder)
     for number, energy in energies.items():
         path = run / f"POSCAR.{number}"
-        if not path.exists():
-            continue
-        _, atoms = next(read_poscars(path.read_text(), where=str(path)))
-        source = sources.get(number)
-        yield Found(
-            atoms=atoms,
-            name=str(number),
-            energy=energy,
-            seed=None if source is None else seeds.of_file(source),
-            origin="" if source is None else "file",
-        )
+        if path.exists():
+            yield from attempt(path, partial(_result, path, number, energy, sources, seeds))
+
+
+def _result(
+    path: Path, number: int, energy: float, sources: Mapping[int, str], seeds: SeedMap
+) -> Found:
+    _, atoms = next(read_poscars(path.read_text(), where=str(path)))
+    source = sources.get(number)
+    return Found(
+        atoms=atoms,
+        name=str(number),
+        energy=energy,
+        seed=None if source is None else seeds.of_file(source),
+        origin="" if source is None else "file",
+    )
 
 
 def _read_energies(path: Path) -> dict[int, float]:
@@ -128,6 +135,6 @@ class Gasp(SeedExporter):
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _write(batch, folder)
 
-    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _find(folder, seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isfinite
@@ -11,9 +12,11 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
-from gencsp.errors import StructureFileError
+from gencsp.errors import StructureFileError, UnreadableResultWarning
 from gencsp.exporters.origin import SeedMap, read_map
-from gencsp.io.structures import READING_ERRORS
+from gencsp.io.content import parsing
+from gencsp.io.crystals import check_crystal
+from gencsp.io.pools import Failure
 from gencsp.provenance import Provenance, Stage
 
 
@@ -37,16 +40,17 @@ class Found:
 
 
 def read_back(
-    folder: Path, *, code: str, find: Callable[[Path, SeedMap], Iterator[Found]]
+    folder: Path, *, code: str, find: Callable[[Path, SeedMap], Iterator[Found | Failure]]
 ) -> Iterator[Atoms]:
     """Structures that ``find`` finds in a folder, with provenance.
 
     ``structure_id`` is the code and the code's own name; ``parents`` the id of the seed, where it
     is known; ``proposer`` and ``model`` those of the seed, else the code; ``origin`` what the code
-    says.
+    says. A result that cannot be read, or is no crystal, is left out with a warning
+    (:class:`~gencsp.errors.UnreadableResultWarning`), which names its file.
 
     Raises:
-        StructureFileError: there are no results, or they cannot be read.
+        StructureFileError: there are no results, or none that can be read.
     """
     if not folder.is_dir():
         raise StructureFileError(f"there is no folder {folder}.")
@@ -55,20 +59,52 @@ def read_back(
         raise StructureFileError(
             f"{folder} is an export for {seeds.code}: read it with --from {seeds.code}."
         )
-    count = 0
-    try:
-        for found in find(folder, seeds):
-            count += 1
-            yield _with_provenance(found, code, seeds)
-    except StructureFileError:
-        raise
-    except READING_ERRORS as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise StructureFileError(
-            f"the results of {code} in {folder} cannot be read ({reason})."
-        ) from error
+    count, failures = 0, list[Failure]()
+    for found in _each(find(folder, seeds), code, folder, seeds):
+        if isinstance(found, Failure):
+            warnings.warn(found.reason, UnreadableResultWarning, stacklevel=2)
+            failures.append(found)
+            continue
+        count += 1
+        yield found
+    if count == 0 and failures:
+        raise StructureFileError(failures[0].reason)
     if count == 0:
         raise StructureFileError(f"{folder} holds no results of {code}: has it been run there?")
+
+
+def _each(
+    results: Iterator[Found | Failure], code: str, folder: Path, seeds: SeedMap
+) -> Iterator[Atoms | Failure]:
+    while True:
+        with parsing(f"the results of {code} in {folder}"):
+            found = next(results, None)
+        if found is None:
+            return
+        if isinstance(found, Failure):
+            yield found
+            continue
+        where = f"result {found.name} of {code} in {folder}"
+        try:
+            with parsing(where):
+                atoms = _with_provenance(found, code, seeds)
+                check_crystal(atoms, where)
+        except StructureFileError as error:
+            yield Failure(where, str(error))
+            continue
+        yield atoms
+
+
+def attempt(path: Path, read: Callable[[], Found | None]) -> Iterator[Found | Failure]:
+    """The result of one file, or why it cannot be read: other files are read all the same."""
+    try:
+        with parsing(str(path)):
+            found = read()
+    except StructureFileError as error:
+        yield Failure(str(path), str(error))
+        return
+    if found is not None:
+        yield found
 
 
 def _with_provenance(found: Found, code: str, seeds: SeedMap) -> Atoms:

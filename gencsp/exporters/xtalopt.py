@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from gencsp.errors import StructureFileError
 from gencsp.exporters.base import Batch, Rules, SeedExporter
 from gencsp.exporters.origin import SeedMap
 from gencsp.exporters.poscar import read_poscars, write_poscar
-from gencsp.exporters.results import Found
+from gencsp.exporters.results import Found, attempt
+from gencsp.io.pools import Failure
 
 #: Optimised, similar to another one, and kept by an objective: the states of finished structures.
 FINISHED = (0, 10, 14)
@@ -79,10 +81,9 @@ def _deck(batch: Batch, files: list[str]) -> str:
     )
 
 
-def _find(folder: Path, seeds: SeedMap) -> Iterator[Found]:
+def _find(folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
     for state in sorted(folder.glob("**/structure.state")):
-        if (found := _read_structure(state, seeds)) is not None:
-            yield found
+        yield from attempt(state, partial(_read_structure, state, seeds))
 
 
 def _read_structure(state: Path, seeds: SeedMap) -> Found | None:
@@ -138,6 +139,6 @@ class Xtalopt(SeedExporter):
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _write(batch, folder)
 
-    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found]:
+    def find_results(self, folder: Path, seeds: SeedMap) -> Iterator[Found | Failure]:
         """See :class:`~gencsp.exporters.base.SeedExporter`."""
         return _find(folder, seeds)

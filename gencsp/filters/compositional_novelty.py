@@ -8,7 +8,6 @@ reduced formula that counts, not the set of its elements. The default reference 
 from __future__ import annotations
 
 import gzip
-import zlib
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -18,8 +17,8 @@ from pydantic import Field
 
 from gencsp.composition import Composition
 from gencsp.errors import CompositionError, StructureFileError
-from gencsp.files import expanded
 from gencsp.filters.base import ConfiguredFilter, Verdict
+from gencsp.io.content import decode, read_bytes
 from gencsp.shipped import shipped_bytes
 
 
@@ -59,11 +58,7 @@ def reference_formulas(path: Path | None = None) -> frozenset[str]:
     if path is None:
         known = gzip.decompress(shipped_bytes("reference_formulas.txt.gz"))
         return frozenset(known.decode().split())
-    try:
-        content = expanded(path) if path.suffix == ".gz" else path.read_bytes()
-        text = content.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise StructureFileError(f"the formulas {path} cannot be read ({error}).") from error
+    text = decode(read_bytes(path))
     try:
         keys = frozenset(Composition.parse(line).formula_key for line in text.split())
     except CompositionError as error:

@@ -8,7 +8,6 @@ Source: MatterGen's evaluator (``frac_novel_structures``). What makes two struct
 from __future__ import annotations
 
 import io
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -24,12 +23,11 @@ from pydantic import Field
 
 from gencsp.composition import Composition
 from gencsp.errors import StructureFileError
-from gencsp.files import expanded
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.filters.compositional_novelty import reference_formulas
 from gencsp.filters.matching import Candidate, Matching, same
+from gencsp.io.content import decode, parsing, read_bytes
 from gencsp.io.packed import PackedStructures
-from gencsp.io.structures import READING_ERRORS
 from gencsp.shipped import open_shipped
 
 
@@ -106,12 +104,10 @@ def _key(numbers: np.ndarray) -> str:
 
 
 def _read(path: Path) -> list[Atoms]:
-    try:
+    with parsing(f"the reference {path}"):
         if path.suffix == ".gz":
             # ASE seeks in the compressed stream, which takes quadratic time.
-            text = expanded(path).decode("utf-8")
+            text = decode(read_bytes(path))
             kind = filetype(path.with_suffix("").name, read=False)
             return list(ase.io.read(io.StringIO(text), index=":", format=kind))
         return list(ase.io.read(path, index=":"))
-    except (*READING_ERRORS, zlib.error) as error:
-        raise StructureFileError(f"the reference {path} cannot be read ({error}).") from error

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-import ase.db
 import ase.io
 import numpy as np
 from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
-from ase.io.formats import UnknownFileTypeError, filetype
 
-from gencsp.descriptors.flaws import Flaw, find_flaws
-from gencsp.errors import StructureFileError, WrongTypeError
+from gencsp.errors import WrongTypeError
 from gencsp.files import one_line, write_whole
+from gencsp.io.pools import sources
 from gencsp.records import (
     DECOMPOSITION_ENERGY,
     ENERGY_MODEL,
@@ -29,46 +24,24 @@ from gencsp.records import (
 )
 from gencsp.similarity.matching import as_structure
 from gencsp.store.base import writable
-from gencsp.store.digests import check_database
-from gencsp.store.disk import DATABASE, read_row
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifWriter
-
-#: What ASE's readers raise at a file that is not what it seems.
-READING_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    StopIteration,
-    SyntaxError,
-    TypeError,
-    UnknownFileTypeError,
-    ValueError,
-    sqlite3.Error,
-)
 
 
 def read_structures(paths: Iterable[Path | str]) -> list[Atoms]:
     """Read crystals from files of any format that ASE knows, and from folders.
 
     Files may be gzipped (``.gz``). Of a folder that holds a run its ``run.db`` is read, of another
-    one every file, by name. Structures keep their ``info``.
+    one every file, by name, but for hidden ones. Structures keep their ``info``. Use
+    :func:`gencsp.io.pools.read_pool` to go on past what cannot be read.
 
     Raises:
         StructureFileError: a file is missing, empty or unreadable, or holds a structure that is
             not a fully periodic, ordered crystal.
     """
-    structures: list[Atoms] = []
-    for path in paths:
-        structures.extend(_read_one(Path(path)))
-    return structures
+    return [atoms for source in sources(paths) for atoms in source.load()]
 
 
 def name_of(atoms: Atoms, index: int) -> str:
@@ -133,12 +106,16 @@ _TENSORS = ("stress", "virial")
 
 def _for_extxyz(atoms: Atoms) -> Atoms:
     copy = writable(atoms)
+    # ASE's writer refuses names that are those of its calculator's results: those count.
+    results = {} if copy.calc is None else copy.calc.results
+    for name in results:
+        copy.arrays.pop(name, None)
     copy.info = {
         " ".join(key.splitlines()): " ".join(value.splitlines())
         if isinstance(value, str)
         else value
         for key, value in copy.info.items()
-        if _fits_extxyz(key, value)
+        if key not in results and _fits_extxyz(key, value)
     }
     for name, values in list(copy.arrays.items()):
         broken = values.dtype.kind == "U" and any(len(v.split()) != 1 for v in values.flat)
@@ -173,57 +150,6 @@ def _symmetrised(atoms: Atoms, symprec: float, angle_tolerance: float) -> CifWri
         return CifWriter(structure, symprec=symprec, angle_tolerance=angle_tolerance)
     except SymmetryUndeterminedError:
         return CifWriter(structure)
-
-
-def _read_one(path: Path) -> list[Atoms]:
-    if path.is_dir() and (path / DATABASE).exists():
-        path = path / DATABASE
-    if not path.exists():
-        raise StructureFileError(f"there is no file {path}.")
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
-        if not files:
-            raise StructureFileError(f"{path} is a folder without files.")
-        return read_structures(files)
-    if path.stat().st_size == 0:
-        raise StructureFileError(f"{path} is empty.")
-    try:
-        structures = _parse(path)
-    except READING_ERRORS as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise StructureFileError(f"{path} cannot be read as structures ({reason}).") from error
-    if not structures:
-        raise StructureFileError(f"{path} holds no structures.")
-    for number, atoms in enumerate(structures, start=1):
-        check_crystal(atoms, f"structure {number} of {path}")
-    return structures
-
-
-def _parse(path: Path) -> list[Atoms]:
-    if path.suffix == ".db":
-        check_database(path)
-        return [read_row(row) for row in ase.db.connect(path, type="db").select(sort="id")]
-    if path.suffix == ".gz":
-        # ASE seeks in the compressed stream, which takes quadratic time.
-        text = gzip.decompress(path.read_bytes()).decode()
-        kind = filetype(path.with_suffix("").name, read=False)
-        return list(ase.io.read(io.StringIO(text), index=":", format=kind))
-    return list(ase.io.read(path, index=":"))
-
-
-def check_crystal(atoms: Atoms, where: str) -> None:
-    """Raise ``StructureFileError`` unless ``atoms`` is a fully periodic, ordered crystal."""
-    flaws = find_flaws(atoms)
-    if Flaw.NO_ATOMS in flaws:
-        raise StructureFileError(f"{where} holds no atoms.")
-    if Flaw.NOT_FINITE in flaws:
-        raise StructureFileError(f"{where} has positions or a cell that are not numbers.")
-    if Flaw.NOT_PERIODIC in flaws or Flaw.NO_VOLUME in flaws:
-        raise StructureFileError(
-            f"{where} is not a crystal: it needs three lattice vectors and periodicity along each."
-        )
-    if Flaw.PARTLY_OCCUPIED in flaws:
-        raise StructureFileError(f"{where} has partly occupied sites: give an ordered crystal.")
 
 
 def atoms_of(given: Iterable[Atoms] | Atoms, *, what: str = "structures") -> Iterator[Atoms]:

@@ -289,10 +289,14 @@ def read_row(row: Any) -> Atoms:
     Of a row that gencsp did not write, ``info`` holds the key-value pairs.
     """
     atoms: Atoms = row.toatoms()
-    atoms.info = dict(row.data.get("info", row.key_value_pairs))
-    for name, values in row.data.get("arrays", {}).items():
-        atoms.arrays.pop(name, None)
-        atoms.set_array(name, np.asarray(values))
+    info, arrays = (row.data.get(key) for key in ("info", "arrays"))
+    # Other programs keep what they like under these names.
+    atoms.info = dict(info if isinstance(info, Mapping) else row.key_value_pairs)
+    for name, values in (arrays if isinstance(arrays, Mapping) else {}).items():
+        array = np.asarray(values)
+        if array.ndim and len(array) == len(atoms) and name not in ("numbers", "positions"):
+            atoms.arrays.pop(name, None)
+            atoms.set_array(name, array)
     return atoms
 
 

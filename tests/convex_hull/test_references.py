@@ -9,9 +9,11 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from pymatgen.core import Composition as Decorated
+from pymatgen.core import Species
 from pymatgen.entries.computed_entries import ComputedEntry, ConstantEnergyAdjustment
 
-import gencsp.files
+import gencsp.io.content
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull.entries import DEFAULT_MODEL, read_references, shipped_references
 from gencsp.convex_hull.hull import Hull
@@ -127,6 +129,38 @@ def test_json_energies_are_pymatgens_with_corrections(tmp_path: Path) -> None:
     assert found[-1].entry_id == "x-1"
 
 
+def test_species_with_oxidation_states_are_their_elements(tmp_path: Path) -> None:
+    """pymatgen's own entries of decorated structures; dropped, MgO would lie 2.85 eV below."""
+    spin = Species("O", -2, spin=1)
+    species: list[tuple[dict[str | Species, float], float]] = [
+        ({"Mg": 1}, -1.5),
+        ({"O": 2}, -9.8),
+        ({"Mg2+": 1, "O2-": 1}, -12.1),
+        ({"Fe2+": 1, "Fe3+": 2, "O2-": 4}, -49.0),
+        ({"Fe2.5+": 2, spin: 3}, -30.0),
+        ({"D": 2, "O0+": 1}, -14.0),
+    ]
+    entries = [ComputedEntry(Decorated(counts), energy) for counts, energy in species]
+    path = tmp_path / "entries.json"
+    path.write_text(json.dumps([{**e.as_dict(), "parameters": {"model": "m"}} for e in entries]))
+    found = [entry.composition for entry in read_references(path).entries]
+    formulas = ("Mg", "O2", "MgO", "Fe3O4", "Fe2O3", "H2O")
+    assert found == [Composition.parse(formula) for formula in formulas]
+    hull = Hull.load(path)
+    assert hull.decomposition_energy(Composition.parse("MgO"), -6.05) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+@pytest.mark.parametrize("packed", [False, True])
+def test_marks_of_the_encoding_hide_no_model(mark: bytes, packed: bool, tmp_path: Path) -> None:
+    content = mark + b"# model: m\r\nformula,energy_per_atom\r\nMg,-1.5\r\nO,-4.9\r\n"
+    path = tmp_path / ("entries.csv.gz" if packed else "entries.csv")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    assert read_references(path).model == "m"
+    with pytest.raises(HullReferenceError, match="made with m and the energies with chgnet"):
+        Hull.load(path).require_model("chgnet-0.3.0")
+
+
 def test_json_of_two_models_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "entries.json"
     entries = [
@@ -177,10 +211,10 @@ def _is_element(composition: Composition) -> bool:
 def test_a_small_file_that_expands_to_a_large_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
 ) -> None:
-    monkeypatch.setattr(gencsp.files, "MOST_EXPANDED", 2**20)
+    monkeypatch.setattr(gencsp.io.content, "MAX_BYTES", 2**20)
     bomb = tmp_path / "bomb.extxyz.gz"
     bomb.write_bytes(gzip.compress(b"0" * 2**21))
-    with pytest.raises(StructureFileError, match="expands to more than 1 MB"):
+    with pytest.raises(StructureFileError, match="is larger than 1 MB"):
         read(bomb)
     for damaged in (b"\x1f\x8b\x08 no gzip at all", gzip.compress(b"Si\n" * 99)[:-12]):
         bomb.write_bytes(damaged)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pools import same_crystal
 from strict_formats import strict_poscars, strict_res
 
-from gencsp.exporters.airss import read_res, write_res
+from gencsp.exporters.airss import write_res
 from gencsp.exporters.cells import regular, resized
 from gencsp.exporters.poscar import read_poscars, write_poscar
+from gencsp.io.res import parse_res
 
 
 @st.composite
@@ -62,7 +63,9 @@ def test_text_keeps_the_crystal(atoms: Atoms, energy: float) -> None:
     assert (title, again) == ("EA1 title", "EA1 title")
     res = write_res(made, "x-1", energy=energy)
     fields, from_res = strict_res(res)
-    name, value, back = read_res(res, where="here")
+    found = parse_res(res, where="here")
+    name, value, back = found.name, found.enthalpy, found.atoms
+    assert value is not None
     assert name == fields["name"] == "x-1"
     np.testing.assert_allclose([value, float(fields["energy"])], energy, atol=1e-8)
     for one in (by_rules, by_us):

@@ -14,7 +14,7 @@ from pools import NAMES, alloys, same_crystal
 from typer.testing import CliRunner
 
 from gencsp.cli import app
-from gencsp.errors import StructureFileError
+from gencsp.errors import StructureFileError, UnreadableResultWarning
 from gencsp.exporters import exporter_names, get_exporter
 from gencsp.exporters.origin import MAP
 from gencsp.io.structures import read_structures, write_extxyz
@@ -97,9 +97,38 @@ def test_damaged_results(code: str, noise: bytes, folder: Path) -> None:
     RUNS[code](folder)
     (folder / DAMAGED[code]).write_bytes(noise)
     result = RUNNER.invoke(app, ["import", str(folder), "--from", code])
-    assert result.exit_code == 2, result.output
-    assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr
+    if code in ONE_FILE_EACH:
+        # The damaged one is named, the others are there.
+        assert result.exit_code == 1, result.output
+        assert DAMAGED[code] in result.stderr
+        assert ase.io.read("imported/imported.extxyz", index=":")
+    else:
+        assert result.exit_code == 2, result.output
+        assert result.stderr.count("\n") == 1
+
+
+#: Codes that write a file for each result: a damaged one is no fault of the others.
+ONE_FILE_EACH = ("airss", "gasp", "xtalopt")
+
+
+def test_packed_results_are_all_imported_and_a_bad_one_is_named(folder: Path) -> None:
+    get_exporter("airss").write(alloys(3), folder)
+    RUNS["airss"](folder)
+    good = sorted((folder / "good_castep").glob("*.res"))
+    packed = "".join(path.read_text() for path in good)
+    for path in good:
+        path.unlink()
+    (folder / "good_castep" / "packed.res").write_text(packed)
+    first = packed.partition("END")[0] + "END\n"
+    words = first.splitlines()[0].split()
+    stars = first.replace(" ".join(words[:5]), " ".join([*words[:4], "********"]), 1)
+    assert stars != first
+    (folder / "good_castep" / "stars.res").write_text(stars)
+    with pytest.warns(UnreadableResultWarning, match=r"stars\.res is '\*+', no number") as said:
+        found = list(get_exporter("airss").read_results(folder))
+    assert len(found) == len(good)
+    assert len(said) == 1
 
 
 def test_uspex_that_dropped_a_seed_leaves_origins_open(folder: Path) -> None:

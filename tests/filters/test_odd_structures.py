@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gencsp.filters import filter_names, get_filter
-from gencsp.io.structures import check_crystal
+from gencsp.io.crystals import check_crystal
 
 NAMES = sorted(set(filter_names()) - {"hull_energy"})
 

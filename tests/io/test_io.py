@@ -113,7 +113,7 @@ def test_missing_folder_and_molecule(tmp_path: Path) -> None:
     with pytest.raises(StructureFileError, match="folder without files"):
         read_structures([tmp_path])
     ase.io.write(tmp_path / "water.xyz", molecule("H2O"))
-    with pytest.raises(StructureFileError, match=r"structure 1 of .* not a crystal"):
+    with pytest.raises(StructureFileError, match=r"water\.xyz:0 is not a crystal"):
         read_structures([tmp_path / "water.xyz"])
 
 
