@@ -187,6 +187,7 @@ def main() -> None:
             "moments": f"{EARLY:.0%} at a uniformly drawn time within the length of the run left "
             f"alone, counted from the start of the process; the others up to {LATER} s after the "
             f"database has grown for the n-th time, n drawn from 1 to {GROWTHS}",
+            "kills of a case": "those noted in the folder by earlier calls count too",
             "kills of one run": f"at most {KILLS}, then it is left to end",
             "equal": "ranked.extxyz byte by byte; positions, cell and info of the structures of "
             "every trial, or of every task of the cycle",

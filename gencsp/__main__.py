@@ -41,15 +41,20 @@ class Ending:
         self._since = 0.0
 
     def watch(self) -> None:
-        """Look after signals from now on."""
+        """Look after signals from now on, but for those that the program began with ignored.
+
+        A shell ignores Ctrl-C for what it runs in the background.
+        """
         for number in ENDING:
-            signal.signal(number, self._asked)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._asked)
         sys.unraisablehook = self._dropped
 
     def close(self) -> None:
         """Let signals end the program silently: everything has been said and written."""
         for number in ENDING:
-            signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
 
     def leave(self, sentence: str = "") -> NoReturn:
         """End the program with the status of a signal, and say so if nobody has."""

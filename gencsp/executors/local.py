@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
@@ -165,7 +166,6 @@ class LocalProcesses(Executor):
 
     def _serve(self) -> None:
         """What each thread does: pass calls to its worker, one at a time."""
-        # Workers begin with these signals held back, as their thread has them.
         _hold_back(signal.SIG_BLOCK)
         worker: _Worker | None = None
         while (item := self._calls.get()) is not None:
@@ -221,6 +221,11 @@ class LocalProcesses(Executor):
         process = self._context.Process(target=_work, args=(theirs, self._watched), name=_NAME)
         # Starting is not made for several threads at once.
         with self._lock:
+            if hasattr(signal, "pthread_sigmask"):
+                # Starting it with the first worker would let the signals through again.
+                resource_tracker.ensure_running()
+            # The worker begins as the thread that starts it: with these signals held back.
+            _hold_back(signal.SIG_BLOCK)
             process.start()
         theirs.close()
         return _Worker(process, ours)

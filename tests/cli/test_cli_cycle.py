@@ -112,7 +112,9 @@ def test_bad_input(tmp_path: Path, arguments: list[str], says: str) -> None:
 
 
 INTERRUPTED = """
-import sys, time
+import signal, sys, time
+# A job in the background of a script begins with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 sys.path[:0] = {path!r}
 import test_cli_cycle, gencsp.runs.cycle, cheap_parts

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 #: A search on a worker that says "here" when it has come as far as is asked.
 SEARCH = """
-import sys
+import signal, sys
+# A job in the background of a script begins with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {path!r}
 
 def here():
@@ -130,6 +132,8 @@ DROPPED = """
 import os, signal, time
 from gencsp.__main__ import Ending
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Finaliser:
     def __del__(self):
         os.kill(os.getpid(), signal.{name})
@@ -158,6 +162,7 @@ IMPATIENT = """
 import signal, time
 import gencsp.__main__ as program
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 program.PATIENCE = 0.0
 ending = program.Ending()
 ending.watch()
@@ -177,9 +182,10 @@ def test_a_signal_that_comes_later_ends_the_program_at_once() -> None:
 
 def test_other_commands_say_that_they_stopped(tmp_path: Path) -> None:
     script = (
-        "import sys, gencsp.io.structures as io\n"
+        "import signal, sys, gencsp.io.structures as io\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def read(paths):\n"
-        "    import signal; signal.raise_signal(signal.SIGINT)\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
         "io.read_structures = read\n"
         "sys.argv = ['gencsp', 'hull', 'none.cif']\n"
         "from gencsp.__main__ import main; main()\n"
@@ -187,3 +193,16 @@ def test_other_commands_say_that_they_stopped(tmp_path: Path) -> None:
     run = [sys.executable, "-c", script]
     done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "gencsp: stopped.\n")
+
+
+def test_a_signal_that_the_shell_ignores_stays_ignored() -> None:
+    script = (
+        "import signal\n"
+        "from gencsp.__main__ import Ending\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "ending = Ending(); ending.watch()\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "print(ending.signal)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("None\n", "")

@@ -190,7 +190,9 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, name: str) -> N
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+# A job in the background of a script begins with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{path!r}]
 from test_local import sleep
 from gencsp.executors import LocalProcesses
@@ -225,6 +227,7 @@ def test_interrupt_of_the_whole_group_is_quiet(tmp_path: Path, ready: str) -> No
 
 UNNOTICED = """
 import signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{path!r}]
 from test_local import sleep
 from gencsp.executors import LocalProcesses
@@ -268,6 +271,27 @@ def test_a_signal_that_does_not_wake_the_waiting_thread_ends_its_wait(
     parent = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert parent.stdout.endswith("stopped\n"), parent.stderr
     assert parent.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="what Linux tells of threads")
+def test_signals_are_left_to_the_thread_that_waits() -> None:
+    with LocalProcesses(2) as pool:
+        workers = {pool.submit(sleep, 0.1) for _ in range(2)}
+        pids = {worker.result() for worker in workers}
+        threads = [f"/proc/self/task/{thread.native_id}/status" for thread in pool._threads]
+        assert len(threads) == 2
+        for status in threads:
+            assert {signal.SIGINT, signal.SIGTERM} <= signals(status, "SigBlk")
+        for pid in pids:
+            assert signal.SIGINT in signals(f"/proc/{pid}/status", "SigIgn")
+            assert signals(f"/proc/{pid}/status", "SigBlk") == set()
+
+
+def signals(status: str, name: str) -> set[int]:
+    """Those that a process or thread blocks or ignores."""
+    (line,) = [one for one in Path(status).read_text().splitlines() if one.startswith(name)]
+    mask = int(line.split()[1], 16)
+    return {number + 1 for number in range(64) if mask >> number & 1}
 
 
 UNGUARDED = """
