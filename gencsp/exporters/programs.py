@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from gencsp.errors import ExportError
+
 #: The calculator of every such program: one file to change.
 CALCULATOR = '''"""The calculator of this search: change it as you like."""
 
@@ -27,11 +29,11 @@ def program(name: str, *, pressure: float = 0.0) -> str:
         pressure: GPa, under which it relaxes; for programs that can.
 
     Raises:
-        ValueError: this program cannot.
+        ExportError: this program cannot.
     """
     text = (
         files("gencsp.exporters").joinpath("templates", f"{name}.txt").read_text(encoding="utf-8")
     )
     if pressure and _PRESSURE not in text:
-        raise ValueError(f"{name} relaxes at no pressure")
+        raise ExportError(f"{name} relaxes without pressure: leave --pressure out.")
     return text.replace(_PRESSURE, f"PRESSURE = {pressure!r}  # GPa")

@@ -111,7 +111,7 @@ class Batch:
     composition: Composition
     seeds: tuple[SeedStructure, ...]
     home: Path
-    pressure: float = 0.0
+    pressure: float
 
     @property
     def units(self) -> tuple[int, ...]:

@@ -10,8 +10,14 @@ from gencsp.descriptors.flaws import MAX_VOLUME_PER_ATOM, MIN_VOLUME_PER_ATOM, L
 #: What a crystal of a database must keep: spglib and neighbour lists fail on cells beyond these.
 CRYSTAL = Limits(volume_per_atom=(MIN_VOLUME_PER_ATOM, MAX_VOLUME_PER_ATOM))
 
+
+class OddAnswer(Exception):
+    """A value of an answer that cannot be; it becomes a :class:`~gencsp.errors.SourceError`."""
+
+
 #: What is raised where an answer is not of the form that it should have.
 ODD = (
+    OddAnswer,
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -51,14 +57,14 @@ def finite(value: object) -> float:
 
     Raises:
         TypeError: it is neither number nor text.
-        ValueError: the text is no number, or the number is not finite.
+        OddAnswer, ValueError: the text is no number, or the number is not finite.
         OverflowError: a whole number that is too large.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"a {type(value).__name__} where a number is due")
     number = float(value)
     if not isfinite(number):
-        raise ValueError("a number that is not finite")
+        raise OddAnswer("a number that is not finite")
     return number
 
 
@@ -67,11 +73,11 @@ def text_of(value: object) -> str:
 
     Raises:
         TypeError: it is neither.
-        ValueError: it has no place in a table, or cannot be written in UTF-8.
+        OddAnswer: it has no place in a table, or cannot be written in UTF-8.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(f"a {type(value).__name__} where a name is due")
     text = str(value)
     if not (text == "" or text.isprintable()) or len(text) > _LONGEST:
-        raise ValueError("a name that cannot be printed")
+        raise OddAnswer("a name that cannot be printed")
     return text

@@ -24,7 +24,7 @@ from gencsp.deck import MOST_ATOMS
 from gencsp.descriptors.flaws import find_flaws
 from gencsp.errors import CompositionError, SourceError
 from gencsp.provenance import Provenance, Stage
-from gencsp.sources.answers import CRYSTAL, ODD, finite, listed, object_of, text_of
+from gencsp.sources.answers import CRYSTAL, ODD, OddAnswer, finite, listed, object_of, text_of
 from gencsp.sources.web import Web
 
 ENDPOINT = "https://api.materialsproject.org"
@@ -168,7 +168,7 @@ def _entry(document: Mapping[str, Any], model: str) -> HullEntry:
     try:
         group = finite(object_of(document.get("symmetry") or {}).get("number") or 0)
         if not 0 <= group <= 230:
-            raise ValueError(f"there is no space group {group:g}")
+            raise OddAnswer(f"there is no space group {group:g}")
         return HullEntry(
             composition=Composition.from_counts(object_of(document["composition"])),
             energy_per_atom=finite(document["energy_per_atom"]),
@@ -215,7 +215,7 @@ def _atoms(structure: Mapping[str, Any]) -> Atoms:
     """
     sites = [object_of(site) for site in listed(structure["sites"])]
     if not 0 < len(sites) <= MOST_ATOMS:
-        raise ValueError(f"{len(sites)} atoms")
+        raise OddAnswer(f"{len(sites)} atoms")
     atoms = Atoms(
         [_symbol(listed(site["species"])) for site in sites],
         scaled_positions=np.array([site["abc"] for site in sites], dtype=float),
@@ -224,7 +224,7 @@ def _atoms(structure: Mapping[str, Any]) -> Atoms:
     )
     flaws = find_flaws(atoms, CRYSTAL)
     if flaws:
-        raise ValueError(", ".join(map(str, flaws)))
+        raise OddAnswer(", ".join(map(str, flaws)))
     return atoms
 
 
@@ -232,7 +232,7 @@ def _symbol(species: Sequence[Any]) -> str:
     (kind,) = (object_of(one) for one in species)
     symbol = text_of(kind["element"])
     if symbol not in ELEMENTS or abs(finite(kind["occu"]) - 1) > 1e-6:
-        raise ValueError("a site that is not one atom of a known element")
+        raise OddAnswer("a site that is not one atom of a known element")
     return symbol
 
 

@@ -21,6 +21,7 @@ from hishel.httpx import CacheTransport
 
 from gencsp.deck import Count, NonNegative, Seconds, check_fields
 from gencsp.errors import SourceError
+from gencsp.sources.answers import OddAnswer
 
 #: Statuses that may be others at the next try: too many requests, and a server in trouble.
 _PASSING = (429, 500, 502, 503, 504)
@@ -241,7 +242,7 @@ def _json_object(content: bytes, host: str) -> dict[str, Any]:
         raise SourceError(f"{host} did not answer with text.") from error
     except RecursionError as error:
         raise SourceError(f"{host} did not answer with JSON (nested too deeply).") from error
-    except ValueError as error:
+    except (OddAnswer, ValueError) as error:
         raise SourceError(f"{host} did not answer with JSON ({error}).") from error
     if not isinstance(answer, dict):
         what = "a list" if isinstance(answer, list) else "a single value"
@@ -250,7 +251,7 @@ def _json_object(content: bytes, host: str) -> dict[str, Any]:
 
 
 def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"'{constant}' is no number of JSON")
+    raise OddAnswer(f"'{constant}' is no number of JSON")
 
 
 def _address(text: str) -> httpx.URL:
