@@ -7,7 +7,8 @@
 #                       sanitizers (GCC on Linux)
 #   make test-clients   CrySPY, ase-ga and AGOX take our seeds; SevenNet, matgl, Quantum ESPRESSO and
 #                       GPAW compute; each in an environment of its own, made once and kept
-#   make test-damaged   1,000 damaged files through every reader, in limits of memory and time
+#   make test-damaged   1,000 damaged files through every reader, in limits of memory and time;
+#                       390 damaged copies of a run
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -38,6 +39,7 @@ test-clients: .venv/installed-test
 
 test-damaged: .venv/installed-test
 	$(BIN)/python tests/io/mutations.py 1000
+	GENCSP_DAMAGED_COPIES=30 $(BIN)/pytest -n 0 tests/store/test_damage.py
 
 SANITIZED := build/sanitize
 # Python has to start with the runtimes of the sanitizers. It keeps memory until its end on purpose,

@@ -60,6 +60,7 @@ NO_SETTINGS = {
     "TrialResult": "what came of a trial; a failed one has no energy, which is not a number",
     "SeedStructure": "a structure as it is handed to another code",
     "Found": "a structure as another code left it",
+    "RunEntry": "a line of a run's database",
     "Tools": "what moves are handed by the search",
     "Framework": "a crystal without its species",
     "Candidate": "a crystal and what it is compared by",

@@ -41,9 +41,9 @@ from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull.entries import DEFAULT_MODEL, HullEntry, shipped_references
 from gencsp.convex_hull.hull import Hull
 from gencsp.minimise.result import Relaxed
-from gencsp.potentials.call import relax
 from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.call import propose
+from gencsp.runs.relaxing import relax
 from gencsp.symmetry.refinement import space_group
 
 #: eV/atom: a structure is the table's phase or as good where its formation energy is at most so far

@@ -181,12 +181,13 @@ def test_a_signal_that_comes_later_ends_the_program_at_once() -> None:
 
 
 def test_other_commands_say_that_they_stopped(tmp_path: Path) -> None:
+    (tmp_path / "none.cif").touch()
     script = (
-        "import signal, sys, gencsp.io.structures as io\n"
+        "import signal, sys, gencsp.io.pools as io\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def read(paths):\n"
         "    signal.raise_signal(signal.SIGINT)\n"
-        "io.read_structures = read\n"
+        "io.sources = read\n"
         "sys.argv = ['gencsp', 'hull', 'none.cif']\n"
         "from gencsp.__main__ import main; main()\n"
     )

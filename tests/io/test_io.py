@@ -83,7 +83,7 @@ def test_cif_is_symmetrised(tmp_path: Path) -> None:
         ("noise.extxyz", b"two\natoms\n", "cannot be read"),
         ("short.extxyz", b'4\nLattice="1 0 0 0 1 0 0 0 1"\nH 0 0 0\n', "cannot be read"),
         ("bytes.xyz", bytes(range(256)) * 4, "cannot be read"),
-        ("noise.db", b"not a database" * 99, "cannot be read"),
+        ("noise.db", b"not a database" * 99, "is no database"),
         ("noise.cif.gz", b"not gzip", "cannot be read"),
         ("POSCAR", b"Si\n1.0\n", "cannot be read"),
         ("what.ever", b"?", "cannot be read"),

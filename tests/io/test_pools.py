@@ -74,7 +74,7 @@ BAD = {
         '{"1": {"numbers": {"__ndarray__": [[2000000000], "int64", [1]]}}, "ids": [1]}',
         "2000000000 numbers"
     ),
-    "noise.db": ("no database" * 99, "cannot be read"),
+    "noise.db": ("no database" * 99, "is no database"),
     "noise.zip": ("no archive", "cannot be read"),
     "noise.cif.gz": ("not packed", "cannot be read"),
     "noise.traj": ("- of UlmASE-Trajectory", "cannot be read"),

@@ -11,7 +11,7 @@ from ase.build import bulk, make_supercell
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import gencsp
-from gencsp.errors import ExportError, RequestError, StoreError
+from gencsp.errors import DeckError, ExportError, StoreError
 
 
 def with_energy(atoms: Atoms, name: str, energy: float) -> Atoms:
@@ -57,7 +57,7 @@ def test_dedup_says_what_is_the_same() -> None:
     assert names(gencsp.dedup(pool(), prototypes=True)) == {"oxide": 4, "blende": 1}
     apart = names(gencsp.dedup(pool(), same_energy=0.06))
     assert apart == {"oxide": 1, "blende": 1, "rattled": 2, "wide": 1}
-    with pytest.raises(RequestError, match="same_energy"):
+    with pytest.raises(DeckError, match="same_energy"):
         gencsp.dedup(pool(), same_energy=-1.0)
 
 

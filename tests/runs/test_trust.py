@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from gencsp.errors import TrustError
 from gencsp.executors.named import Dask
 from gencsp.plugins import Configured
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.settings import DECK, save_deck, saved_deck
+from gencsp.runs.settings import CHECKSUM, DECK, save_deck, saved_deck
 from gencsp.runs.trust import executed, remember, resumed_deck
 from gencsp.searches.moves.rattle import Rattle
 
@@ -109,7 +110,7 @@ def test_a_run_of_ones_own_goes_on_until_its_files_change(run: Path) -> None:
     moved = run.parent.with_name("elsewhere")
     shutil.copytree(run.parent, moved)
     text = (moved / "run" / DECK).read_text()
-    (moved / "run" / DECK).write_text(text.replace(str(run.parent), str(moved)))
+    _write(moved / "run" / DECK, json.loads(text.replace(str(run.parent), str(moved))))
     with pytest.raises(TrustError):
         resumed_deck(moved / "run")
 
@@ -119,8 +120,15 @@ def _foreign(folder: Path, **settings: Any) -> Path:
     folder.mkdir(exist_ok=True)
     save_deck(SearchDeck.make(formula="TiO2", seeds=()), folder)
     deck = json.loads((folder / DECK).read_text())
-    (folder / DECK).write_text(json.dumps({**deck, **settings}))
+    _write(folder / DECK, {**deck, **settings})
     return folder
+
+
+def _write(file: Path, settings: dict[str, Any]) -> None:
+    """A deck with its checksum, which anybody can compute: it finds damage, not malice."""
+    settings.pop(CHECKSUM)
+    text = json.dumps(settings, sort_keys=True)
+    file.write_text(json.dumps({**settings, CHECKSUM: sha256(text.encode()).hexdigest()}))
 
 
 @pytest.fixture

@@ -124,16 +124,15 @@ def _with_time(text: str, where: str) -> tuple[gemmi.Op, int]:
 
 def _operation(text: str, where: str) -> gemmi.Op:
     plain = text.strip().strip("'\"").lower().replace(" ", "")
+    wrong = StructureFileError(f"'{text[:40]}' of {where} is not a symmetry operation.")
+    if set(re.sub(r"[\d+\-*/.,]", "", plain)) - set("xyz"):
+        raise wrong
     try:
-        if set(re.sub(r"[\d+\-*/.,]", "", plain)) - set("xyz"):
-            raise ValueError
         op = gemmi.Op(plain)
-        if abs(round(np.linalg.det(np.array(op.rot) / op.DEN))) != 1:
-            raise ValueError
     except (ValueError, RuntimeError) as error:
-        raise StructureFileError(
-            f"'{text[:40]}' of {where} is not a symmetry operation."
-        ) from error
+        raise wrong from error
+    if abs(round(np.linalg.det(np.array(op.rot) / op.DEN))) != 1:
+        raise wrong
     return op
 
 
