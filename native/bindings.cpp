@@ -105,12 +105,11 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
             std::copy(result.virial.begin(), result.virial.end(), &virial[9 * b]);
         });
     }
-    return nb::make_tuple(to_numpy(std::move(status), {count}),
-                          to_numpy(std::move(energy), {count}), to_numpy(std::move(site), {atoms}),
-                          to_numpy(std::move(force), {atoms, 3}),
-                          to_numpy(std::move(virial), {count, 3, 3}),
-                          to_numpy(std::move(magmom), {magmoms ? atoms : 0}),
-                          to_numpy(std::move(closest), {count}));
+    return nb::make_tuple(
+        to_numpy(std::move(status), {count}), to_numpy(std::move(energy), {count}),
+        to_numpy(std::move(site), {atoms}), to_numpy(std::move(force), {atoms, 3}),
+        to_numpy(std::move(virial), {count, 3, 3}),
+        to_numpy(std::move(magmom), {magmoms ? atoms : 0}), to_numpy(std::move(closest), {count}));
 }
 
 // A Python function that worker threads call, one at a time; what it raises is kept for the caller.
