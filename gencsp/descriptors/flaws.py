@@ -138,7 +138,10 @@ def cell_flaws(cell: Array, limits: Limits, *, n_atoms: int = 0) -> tuple[Flaw, 
         limits: what counts as a flaw.
         n_atoms: atoms in the cell.
     """
-    volume = abs(float(np.linalg.det(cell)))
+    with np.errstate(over="ignore"):
+        volume = abs(float(np.linalg.det(cell)))
+    if not np.isfinite(volume):
+        return (Flaw.NOT_FINITE,)
     if volume < limits.least_volume:
         return (Flaw.NO_VOLUME,)
     found = []

@@ -86,6 +86,14 @@ def test_unless_asked_only_numbers_periodicity_and_whole_atoms_count(flaw: Flaw)
     assert find_flaws(FLAWED[flaw]()) == (() if flaw in asked_for else (flaw,))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("limits", [Limits(), STRICT])
+def test_a_volume_beyond_all_numbers_is_none(limits: Limits) -> None:
+    """Each number is finite, and what follows from them is not; without a warning."""
+    atoms = Atoms("H", cell=np.eye(3) * 1e200, pbc=True)
+    assert find_flaws(atoms, limits) == (Flaw.NOT_FINITE,)
+
+
 def test_distances_of_pairs_stand_in_place_of_the_share() -> None:
     atoms = salt()
     nearest = 2.8

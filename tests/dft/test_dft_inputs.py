@@ -371,6 +371,8 @@ def test_vasp_needs_potcars(tmp_path: Path) -> None:
         list(campaign.run(command=["true"]))
 
 
+# The POTCARs of this test are no real ones.
+@pytest.mark.filterwarnings("ignore:POTCAR data with symbol", "ignore:No POTCAR file")
 def test_vasp_under_custodian_and_back(tmp_path: Path) -> None:
     """A stand-in leaves a vasprun.xml of VASP itself, from ASE's own tests."""
     if not VASPRUN.exists():
