@@ -113,16 +113,16 @@ def find_flaws(atoms: Atoms, limits: Limits = _SOUND) -> tuple[Flaw, ...]:
     if limits.known_elements and not np.isin(atoms.numbers, _NUMBERS).all():
         found.append(Flaw.UNKNOWN_ELEMENT)
     finite = is_finite(atoms)
-    if not finite:
+    of_cell = cell_flaws(atoms.cell.array, limits, n_atoms=len(atoms)) if finite else ()
+    if not finite or Flaw.NOT_FINITE in of_cell:
         found.append(Flaw.NOT_FINITE)
     if not atoms.pbc.all():
         found.append(Flaw.NOT_PERIODIC)
-    of_cell = cell_flaws(atoms.cell.array, limits, n_atoms=len(atoms)) if finite else ()
     if Flaw.NO_VOLUME in of_cell:
         found.append(Flaw.NO_VOLUME)
     if _partly_occupied(atoms):
         found.append(Flaw.PARTLY_OCCUPIED)
-    if len(atoms) == 0 or not finite or Flaw.NO_VOLUME in of_cell:
+    if len(atoms) == 0 or not finite or {Flaw.NOT_FINITE, Flaw.NO_VOLUME} & set(of_cell):
         return tuple(found)
     found += of_cell
     if _too_close(atoms, limits):
