@@ -17,6 +17,10 @@ that was not found comes again in the next round, after all others had the first
 what share was found, by number of elements and size, and after how many relaxations.
 
 Everything that is drawn depends on the formula and the round alone.
+
+``references_found.jsonl.gz`` beside this file is the checkpoint so far, without the energies of the
+table: unpacked as ``found.jsonl`` in the folder, ``search`` goes on from it. None of it is in the
+shipped hull yet.
 """
 
 from __future__ import annotations
