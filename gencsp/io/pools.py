@@ -1,8 +1,9 @@
 """Pools of structures of any size as a stream of sources, each parsed only when it is needed.
 
 Whatever is wrong with one file, member of an archive, frame or row is a fault of that source alone:
-its ``load`` says what, and the others are read. :func:`read_pool` reads all at once and keeps the
-reasons; :func:`gencsp.io.structures.read_structures` is strict and stops at the first fault.
+its ``load`` says what, and the others are read. :func:`gencsp.io.reading.read_pool` reads all at
+once and keeps the reasons; :func:`gencsp.io.structures.read_structures` is strict and stops at the
+first fault.
 """
 
 from __future__ import annotations
@@ -121,27 +122,6 @@ class Unreadable:
     def load(self) -> Sequence[Atoms]:
         """See :class:`~gencsp.io.pools.PoolMember`."""
         raise StructureFileError(self.reason)
-
-
-def read_pool(paths: Iterable[Path | str]) -> tuple[list[Atoms], list[Failure]]:
-    """Every structure of files, archives, databases and folders, and what could not be read.
-
-    Raises:
-        StructureFileError: there is no such file or folder, or nothing in it can be read.
-    """
-    structures: list[Atoms] = []
-    failures: list[Failure] = []
-    for source in sources(paths):
-        try:
-            structures.extend(source.load())
-        except StructureFileError as error:
-            failures.append(Failure(source.name, str(error)))
-    if not structures:
-        if len(failures) == 1:
-            raise StructureFileError(failures[0].reason)
-        first = f": {failures[0].reason}" if failures else "."
-        raise StructureFileError(f"none of {len(failures)} sources can be read{first}")
-    return structures, failures
 
 
 def sources(paths: Iterable[Path | str]) -> Iterator[PoolMember]:
@@ -365,6 +345,5 @@ __all__ = [
     "InText",
     "PoolMember",
     "Unreadable",
-    "read_pool",
     "sources",
 ]

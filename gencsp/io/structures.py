@@ -35,7 +35,7 @@ def read_structures(paths: Iterable[Path | str]) -> list[Atoms]:
 
     Files may be gzipped (``.gz``). Of a folder that holds a run its ``run.db`` is read, of another
     one every file, by name, but for hidden ones. Structures keep their ``info``. Use
-    :func:`gencsp.io.pools.read_pool` to go on past what cannot be read.
+    :func:`gencsp.io.reading.read_pool` to go on past what cannot be read.
 
     Raises:
         StructureFileError: a file is missing, empty or unreadable, or holds a structure that is
