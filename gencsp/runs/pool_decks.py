@@ -12,17 +12,16 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from gencsp.deck import (
-    CellAtoms,
     Count,
     Cutoff,
     Deck,
     NonNegative,
-    Pressure,
     Seconds,
     Spacing,
     Symprec,
 )
 from gencsp.errors import DeckError
+from gencsp.exporters.deck import SeedSettings
 from gencsp.runs.fields import (
     EngineSetting,
     FmaxSetting,
@@ -108,20 +107,10 @@ class DedupDeck(Deck):
     out: OutSetting = Path("deduplicated")
 
 
-class SeedsDeck(Deck):
+class SeedsDeck(SeedSettings):
     """Settings of ``gencsp export``."""
 
     to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, cryspy, ...")
-    formula: str | None = Field(
-        None, description="Composition to hand over, of a pool with several."
-    )
-    atoms: CellAtoms | None = Field(None, description="Atoms in every cell.")
-    fit: bool = Field(
-        False, description="Make supercells, or take primitive cells, to reach that number."
-    )
-    pressure: Pressure | None = Field(
-        None, description="Of the search, GPa; that of the pool if not given."
-    )
 
 
 class ReferencesDeck(Deck):

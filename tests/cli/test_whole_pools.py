@@ -22,6 +22,14 @@ from gencsp.cli import app
 from gencsp.cli.console import PARTLY
 
 EMT = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"
+#: Commands that take a pool, with what else they need here.
+ON_POOLS = [
+    ("relax", "--potential", "emt.py", "--workers", "1"),
+    ("hull", "--potential", "emt.py", "--hull", "emt.csv"),
+    ("dedup",),
+    ("filter", "--filters", "distances", "--workers", "1", "--no-plots"),
+    ("export", "seeds", "--to", "airss"),
+]
 #: A crystal whose only site is half occupied.
 DISORDERED = """data_x
 _cell_length_a 3.6
@@ -134,13 +142,7 @@ ODD = ["[/foo]", "[red]x", "<script>alert(1)</script>", "=1+1", "@x", "a\nb", "a
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ("relax", "--potential", "emt.py", "--workers", "1"),
-        ("hull", "--potential", "emt.py", "--hull", "emt.csv"),
-        ("dedup",),
-        ("filter", "--filters", "distances", "--workers", "1", "--no-plots"),
-        ("export", "seeds", "--to", "airss"),
-    ],
+    ON_POOLS,
     ids=lambda words: words[0],
 )
 def test_ids_of_others_are_text(words: tuple[str, ...]) -> None:
@@ -184,14 +186,7 @@ UNREAD = ("disordered.cif", "empty.cif", "noise.cif", "exploded.extxyz")
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ("relax", "--potential", "emt.py", "--workers", "1"),
-        ("hull", "--potential", "emt.py", "--hull", "emt.csv"),
-        ("dedup",),
-        ("filter", "--filters", "distances", "--workers", "1", "--no-plots"),
-        ("export", "seeds", "--to", "airss"),
-        ("dft write", "campaign", "--code", "gpaw"),
-    ],
+    [*ON_POOLS, ("dft write", "campaign", "--code", "gpaw")],
     ids=lambda words: words[0],
 )
 def test_bad_files_do_not_end_the_others(words: tuple[str, ...]) -> None:
