@@ -40,6 +40,8 @@ COLUMNS = (
     "source_id",
 )
 Row = dict[str, str]
+#: eV/atom: two relaxations of a crystal into one minimum differ by less.
+ONE_MINIMUM = 1e-3
 
 
 @dataclass(slots=True)
@@ -57,7 +59,13 @@ class ReferenceTable:
                 yield source_id
 
     def add(self, line: Mapping[str, Any], source: str, source_id: str) -> None:
-        """Add what one line of a checkpoint says, in place of a former row of the same id."""
+        """Add what one line of a checkpoint says, unless its crystal was lower before.
+
+        Soft crystals may end in several minima, by how far rounding takes them.
+        """
+        former = float(self.rows.get(source_id, {}).get("energy_per_atom", "inf"))
+        if former < line["energy_per_atom"] - ONE_MINIMUM:
+            return
         atoms = Atoms(
             line["numbers"], scaled_positions=line["fractional"], cell=line["cell"], pbc=True
         )

@@ -243,6 +243,11 @@ def test_a_table_grows_by_what_is_new_and_keeps_what_it_has(queue: Path, tmp_pat
     assert grown.rows["found-OMg"]["formula"] == "MgO"
     assert grown.crystals.keys() == {"salt", "found-OMg"}
     assert grown.crystals["found-OMg"].get_volume() == pytest.approx(27)
+    # Of two relaxations of one crystal the lower counts, whichever was first.
+    merge(grown, [], [found | {"energy_per_atom": -5.4}])
+    assert grown.rows["found-OMg"]["energy_per_atom"] == "-5.500000"
+    merge(grown, [], [found | {"energy_per_atom": -5.6}])
+    assert grown.rows["found-OMg"]["energy_per_atom"] == "-5.600000"
 
 
 def test_an_energy_without_its_crystal_is_relaxed_again_and_last() -> None:
