@@ -35,6 +35,9 @@ STALE = {
     "energy_model": "other-1",
     "energy_digest": "0" * 12,
     "decomposition_energy": -9.0,
+    "decomposition": "1.000 of another hull",
+    "has_reference": False,
+    "reference_phase": "another crystal",
     "space_group": "P1",
     "space_group_number": 1,
 }
