@@ -61,7 +61,7 @@ def _binary(found: SystemHull) -> Figure:
     axes.plot(share, energies, "-o", color=LINE, markersize=5, label="stable")
     lowest = min(zip(energies, share, strict=True))[1]
     for phase, x in zip(stable, share, strict=True):
-        side = "center" if x in (0, 1, lowest) else "right" if x < lowest else "left"
+        side: Side = "center" if x in (0, 1, lowest) else "right" if x < lowest else "left"
         _name(axes, phase, x, phase.formation_energy, side, below=side == "center")
     if others:
         axes.plot(
@@ -90,10 +90,11 @@ def _ternary(found: SystemHull) -> Figure:
             axes.plot(*line.T, "-", color=LINE, linewidth=0.8)
     stable, others = _split(found.phases)
     if others:
-        places = _places(found, others)
+        across, up = _places(found, others).T
         above = [1000 * phase.decomposition_energy for phase in others]
         dots = axes.scatter(
-            *places.T,
+            across,
+            up,
             c=above,
             cmap="viridis_r",
             marker="x",
@@ -105,9 +106,11 @@ def _ternary(found: SystemHull) -> Figure:
     axes.plot(*_places(found, stable).T, "o", color=STABLE, markersize=5)
     for phase, (x, y) in zip(stable, _places(found, stable).tolist(), strict=True):
         first, second, third = found.shares(phase.entry)
-        side = "left" if not first else "right" if not second else "center"
         beside = first + second > 0 and third > 0
-        _name(axes, phase, x, y, side if beside else "center", below=third == 0)
+        side: Side = "center"
+        if beside and not (first and second):
+            side = "right" if first else "left"
+        _name(axes, phase, x, y, side, below=third == 0)
     axes.set_title(f"{'-'.join(found.elements)}, {found.model}", fontsize="medium")
     return figure
 

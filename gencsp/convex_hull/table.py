@@ -12,6 +12,9 @@ from gencsp.symmetry.refinement import symbol_of
 
 _KNOWN = frozenset(ELEMENTS)
 _PART = re.compile(r"([A-Z][a-z]?)(\d*)")
+_SYMBOLS = re.compile(r"(?:[A-Z][a-z]?)+")
+#: Numbers that are zero, or follow neither a symbol nor a bracket.
+_ODD_NUMBER = re.compile(r"(?<!\d)0|(?<![A-Za-z0-9)])\d")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 _PLAIN = r"(?:[A-Z][a-z]?(?:[1-9]\d*)?)+"
 _PLAIN_FORMULA = re.compile(_PLAIN)
@@ -144,10 +147,14 @@ def systems_of(formulas: Sequence[str]) -> list[str]:
     if not formulas:
         return []
     # Without its digits a formula is one text for all formulas of these elements in this order.
-    letters = "\n".join(formulas).translate(_NO_DIGITS).split("\n")
+    together = "\n".join(formulas)
+    letters = together.translate(_NO_DIGITS).split("\n")
     names = {one: _known_system(one) for one in set(letters)}
-    plain = map(_PLAIN_FORMULA.fullmatch, formulas)
-    return [names[one] if match else "" for match, one in zip(plain, letters, strict=True)]
+    systems = [names[one] for one in letters]
+    if _ODD_NUMBER.search(together):
+        plain = map(_PLAIN_FORMULA.fullmatch, formulas)
+        systems = [name if match else "" for name, match in zip(systems, plain, strict=True)]
+    return systems
 
 
 def system_name(elements: Iterable[str]) -> str:
@@ -173,6 +180,9 @@ def plain_formula(formula: str) -> str:
 
 
 def _known_system(letters: str) -> str:
+    if not _SYMBOLS.fullmatch(letters):
+        return ""
     symbols = _SYMBOL.findall(letters)
-    known = _KNOWN.issuperset(symbols) and len(set(symbols)) == len(symbols)
-    return system_name(symbols) if known else ""
+    inside = frozenset(symbols)
+    known = len(inside) == len(symbols) and inside <= _KNOWN
+    return "-".join(sorted(symbols)) if known else ""

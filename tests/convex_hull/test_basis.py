@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -195,9 +197,10 @@ def test_crystals_that_ship_are_those_of_their_rows(formula: str) -> None:
 def test_no_crystal_is_guessed() -> None:
     lowest = Hull.load().references(Composition.parse("NaCl"))[0]
     assert reference_crystal(lowest) is not None
-    mine = {"composition": lowest.composition, "energy_per_atom": -4.0, "space_group": 225}
-    assert reference_crystal(HullEntry(**mine, model=lowest.model, entry_id="mine")) is None
-    assert reference_crystal(HullEntry(**mine, model="other", entry_id=lowest.entry_id)) is None
+    mine = replace(lowest, entry_id="mine")
+    assert [reference_crystal(mine), reference_crystal(replace(lowest, model="other"))] == [
+        None
+    ] * 2
     # The stackings of an element have one energy, and several of them one space group.
     stackings = [
         one
