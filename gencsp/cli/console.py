@@ -289,7 +289,7 @@ def write_results(
     *,
     also: Callable[[Path], Sequence[str]] | None = None,
 ) -> list[str]:
-    """Write ``folder/name.extxyz`` and a symmetrised CIF each in ``folder/cif``.
+    """Write ``folder/name.extxyz`` and ``.csv``, and a symmetrised CIF each in ``folder/cif``.
 
     They take the place of what the command wrote there before. Duplicates and structures whose
     relaxation failed get no CIF.
@@ -305,11 +305,13 @@ def write_results(
     """
     from gencsp import records
     from gencsp.io.structures import write_cif, write_extxyz
+    from gencsp.io.tables import write_table
 
     written, pool = 0, f"{name}.extxyz"
     with replace_outputs(folder, name) as new:
         if structures:
             write_extxyz(new / pool, structures)
+            write_table(new / f"{name}.csv", structures)
         for number, atoms in enumerate(structures, start=1):
             info = atoms.info
             if info.get(records.DUPLICATE_OF) or records.failed(info):
@@ -318,7 +320,7 @@ def write_results(
             write_cif(new / "cif" / f"{number:03d}-{identity}.cif", atoms)
             written += 1
         more = [] if also is None else list(also(new))
-    said = [f"wrote {len(structures)} structures to {folder / pool}"]
+    said = [f"wrote {len(structures)} structures to {folder / pool} and {name}.csv"]
     if not structures:
         said = ["there is no structure to write"]
     if written:

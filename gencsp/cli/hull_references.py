@@ -78,9 +78,9 @@ def show_formula(formula: str, hull: Hull, out: Path) -> None:
     name = file_name(found.composition.formula)
 
     def tables(new: Path) -> list[str]:
-        _write_csv(new / f"{name}.csv", found.phases)
-        _write_json(new / f"{name}.json", found)
-        return [f"wrote the table to {out / f'{name}.csv'} and {name}.json"]
+        _write_csv(new / f"{name}-phases.csv", found.phases)
+        _write_json(new / f"{name}-phases.json", found)
+        return [f"wrote the table to {out / f'{name}-phases.csv'} and {name}-phases.json"]
 
     said = write_results(out, name, known, also=tables)
     _print_phases(found.phases, ["" if one is None else "written" for one in crystals])

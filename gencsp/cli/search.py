@@ -83,9 +83,8 @@ def status(
     found = run_status(folder)
     say(str(found))
     if found.best_id:
-        say(f"lowest: {_with_unit(found.best_shown)}, {found.space_group}, {found.best_id}")
-        if found.reference:
-            say(f"reference at its composition: {found.reference}")
+        what = (_with_unit(found.best_shown), found.space_group, found.best_id, found.phase)
+        say(f"lowest: {', '.join(filter(None, what))}")
     print_failures(found.failures)
 
 

@@ -27,8 +27,7 @@ class RunStatus:
         best_id: of the structure that has it; empty where there is none.
         best_shown: that energy as tables show it, see
             :func:`gencsp.records.shown_decomposition_energy`.
-        reference: what tables show of a reference at its composition, see
-            :func:`gencsp.records.shown_reference`.
+        phase: ``= NAME`` of the reference phase that it is; empty where it is none.
         space_group: of that structure.
         failures: by reason.
     """
@@ -37,7 +36,7 @@ class RunStatus:
     best: float
     best_id: str
     best_shown: str
-    reference: str
+    phase: str
     space_group: str
     failures: Mapping[str, int]
 
@@ -115,7 +114,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
         "best": float(best.get("decomposition_energy", "nan")),
         "best_id": str(best.get("structure_id", "")),
         "best_shown": shown_decomposition_energy(best),
-        "reference": shown_reference(best),
+        "phase": shown_reference(best) if best.get("reference_phase") else "",
         "space_group": str(best.get("space_group", "")),
         "failures": failures,
     }, Counter(str(one["stage"]) for one in structures if "stage" in one)

@@ -134,7 +134,7 @@ def test_a_formula_shows_its_polymorphs_and_writes_the_crystals_that_are_known()
     result = RUNNER.invoke(app, ["hull", "--show", "TiO2", "--out", "shown"])
     assert result.exit_code == 0, result.output
     found = gencsp.hull_of_formula("O4Ti2")
-    assert [r["source_id"] for r in rows("shown/TiO2.csv")] == [
+    assert [r["source_id"] for r in rows("shown/TiO2-phases.csv")] == [
         phase.entry.entry_id for phase in found.phases
     ]
     energies = [phase.decomposition_energy for phase in found.phases]
@@ -245,6 +245,16 @@ def test_results_say_what_they_stand_on_in_every_form(monkeypatch: pytest.Monkey
     atoms = ase.io.read("hull/hull.extxyz")
     assert atoms.info["decomposition"] == "0.750 MgO2 Pa-3 + 0.250 Mg P6_3/mmc"
     assert not atoms.info["has_reference"]
+    (row,) = rows("hull/hull.csv")
+    assert float(row["decomposition_energy"]) == pytest.approx(atoms.info["decomposition_energy"])
+    assert row["decomposition"] == "0.750 MgO2 Pa-3 + 0.250 Mg P6_3/mmc"
+    assert (row["rank"], row["formula"], row["atoms"], row["has_reference"]) == (
+        "1",
+        "MgO",
+        "2",
+        "False",
+    )
+    assert "reference_phase" not in row
     assert atoms.info["decomposition_energy"] < -3
     cif = next(Path("hull/cif").iterdir()).read_text()
     assert f"# decomposition_energy = {atoms.info['decomposition_energy']} (no reference)" in cif
