@@ -8,11 +8,13 @@ import pickle
 from pathlib import Path
 
 import pytest
+from ase import Atoms
 from ase.spacegroup import Spacegroup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull import crystals
 from gencsp.convex_hull.entries import HullEntry, read_references, shipped_references
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.phases import Phases
@@ -154,3 +156,28 @@ def test_space_groups_have_the_symbols_of_their_standard_settings() -> None:
         assert symbol_of(number).replace("_", "") == Spacegroup(number).symbol.replace(" ", "")
     with pytest.raises(RequestError, match="no space group 231"):
         symbol_of(231)
+
+
+def test_nothing_is_made_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps loading and look-ups quick: no entry of another system, no crystal."""
+    made: list[str] = []
+    whole = EntryTable.__getitem__
+
+    def counted(table: EntryTable, index: int) -> HullEntry:
+        made.append(table.formulas[index])
+        return whole(table, index)
+
+    monkeypatch.setattr(EntryTable, "__getitem__", counted)
+    monkeypatch.setattr("gencsp.convex_hull.crystals.open_shipped", None)  # nothing may be read
+    crystals._shipped.cache_clear()
+    hull = Hull.load()
+    assert len(made) == 1  # to see whose model it is
+    salt = Atoms("NaCl", cell=[9, 9, 9], pbc=True)
+    below = hull.decomposition_energy(Composition.of(salt), 0.0)
+    assert hull.basis(salt, 0.0).has_reference
+    assert below > 0
+    assert all(set(Composition.parse(one).elements) <= {"Na", "Cl"} for one in made[1:])
+    several = len(made)
+    assert hull.decomposition_energy(Composition.parse("Na2Cl"), 0.0) > 0
+    assert len(made) == several
+    crystals._shipped.cache_clear()
