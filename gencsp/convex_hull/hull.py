@@ -155,29 +155,28 @@ class Hull:
     def phase_of(self, atoms: Atoms, energy_per_atom: float) -> HullEntry | None:
         """The reference phase that a structure is; ``None`` where it is none that is known.
 
-        A reference phase is looked at where its energy is within ``SAME_ENERGY`` of the
-        structure's, its crystal is known (:func:`gencsp.convex_hull.crystals.reference_crystal`)
-        and that is the same crystal (:func:`gencsp.similarity.same_crystal`). Of several the one of
-        the structure's space group counts, and then the one of the nearest energy.
+        It is one whose energy is within ``SAME_ENERGY`` of the structure's, and whose crystal is
+        known (:func:`gencsp.convex_hull.crystals.reference_crystal`) and the same
+        (:func:`gencsp.similarity.same_crystal`). Of several the one of the structure's space group
+        counts, and then the one of the nearest energy.
 
         Args:
-            atoms: a crystal.
+            atoms: a crystal; what is none is no reference phase.
             energy_per_atom: its energy by the hull's own model, eV/atom.
         """
-        found = [
-            entry
+        if atoms.cell.rank < 3 or not atoms.pbc.all():
+            return None
+        near = [
+            (abs(entry.energy_per_atom - energy_per_atom), entry)
             for entry in self.references(Composition.of(atoms))
-            if abs(entry.energy_per_atom - energy_per_atom) <= SAME_ENERGY
-            and (crystal := reference_crystal(entry)) is not None
-            and same_crystal(atoms, crystal)
         ]
-        if len(found) < 2:
-            return found[0] if found else None
-        group = space_group(atoms).number
-        return min(
-            found,
-            key=lambda e: (e.space_group != group, abs(e.energy_per_atom - energy_per_atom)),
-        )
+        near = [one for one in near if one[0] <= SAME_ENERGY]
+        group = space_group(atoms).number if len(near) > 1 else 0
+        for _, entry in sorted(near, key=lambda one: (one[1].space_group != group, one[0])):
+            crystal = reference_crystal(entry)
+            if crystal is not None and same_crystal(atoms, crystal):
+                return entry
+        return None
 
     def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
         """What the decomposition energy of a structure stands on.

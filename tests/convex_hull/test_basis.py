@@ -175,6 +175,18 @@ def test_of_several_the_one_of_the_space_group_and_then_of_the_energy(
     assert judged(salt.copy(), -3.9975, Hull(known, model=MODEL)) == "= MgO Fm-3m (near)"
 
 
+def test_what_is_no_crystal_is_no_reference_phase(
+    hull: Hull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salt = bulk("MgO", "rocksalt", a=4.21)
+    crystals(monkeypatch, {"salt": salt})
+    slab = salt.copy()
+    slab.pbc = (True, True, False)
+    assert judged(slab, -4.0, hull) == "yes"
+    molecule = Atoms("MgO", positions=[[0, 0, 0], [0, 0, 1.8]])
+    assert judged(molecule, -4.0, hull) == "yes"
+
+
 @pytest.mark.parametrize("formula", ["NaCl", "MgO", "TiO2", "GaAs"])
 def test_crystals_that_ship_are_those_of_their_rows(formula: str) -> None:
     composition = Composition.parse(formula)
