@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +48,8 @@ def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
         figures = draw_hull(found, new / system)
     _print_phases(found.phases)
     say(
-        f"{len(found.stable)} stable phases and {len(found.phases) - len(found.stable)} up to "
-        f"{1000 * within:g} meV/atom above the hull, of {found.count} references of {system}, "
-        f"{found.model}"
+        f"{len(found.stable)} stable phases; {len(found.phases)} references on the hull or up to "
+        f"{1000 * within:g} meV/atom above it, of {found.count} of {system}, {found.model}"
     )
     say(f"wrote the table to {out / f'{system}.csv'} and {system}.json")
     if figures:
@@ -67,6 +66,7 @@ def show_formula(formula: str, hull: Hull, out: Path) -> None:
     """
     from gencsp.api import hull_of_formula
     from gencsp.convex_hull.crystals import reference_crystal
+    from gencsp.records import STRUCTURE_ID
 
     found = hull_of_formula(formula, hull=hull)
     crystals = [reference_crystal(phase.entry) for phase in found.phases]
@@ -83,7 +83,7 @@ def show_formula(formula: str, hull: Hull, out: Path) -> None:
         return [f"wrote the table to {out / f'{name}-phases.csv'} and {name}-phases.json"]
 
     said = write_results(out, name, known, also=tables)
-    _print_phases(found.phases, ["" if one is None else "written" for one in crystals])
+    _print_phases(found.phases, {str(atoms.info[STRUCTURE_ID]) for atoms in known})
     say(_verdict(found))
     say_all(said)
 
@@ -108,28 +108,39 @@ def _described(atoms: Atoms, phase: Phase) -> Atoms:
     return atoms
 
 
-def _print_phases(phases: Sequence[Phase], structures: Sequence[str] | None = None) -> None:
-    right = ("E_f (eV/atom)", "E_d (eV/atom)")
-    titles = ("formula", "space group", *right, "", "source", "id")
-    table = table_of(*titles, *(() if structures is None else ("structure",)), right=right)
-    for number, phase in enumerate(phases[:SHOWN]):
-        entry = phase.entry
+def _print_phases(phases: Sequence[Phase], written: Collection[str] | None = None) -> None:
+    """The table, one line for what is mostly one crystal from several sources.
+
+    Args:
+        phases: all of them.
+        written: ids of those whose crystals are written; ``None`` for no such column.
+    """
+    from gencsp.convex_hull.system import alike
+
+    right = ("E_f (eV/atom)", "E_d (eV/atom)", "alike")
+    titles = ("formula", "space group", *right[:2], "", "source", "id", right[2])
+    table = table_of(*titles, *(() if written is None else ("structure",)), right=right)
+    groups = alike(phases)
+    for first, *others in groups[:SHOWN]:
+        entry = first.entry
         cells = [
             entry.composition.reduced.formula,
             f"{entry.symbol} ({entry.space_group})" if entry.space_group else "",
-            f"{phase.formation_energy:.4f}",
-            f"{phase.decomposition_energy:.4f}",
-            "stable" if phase.stable else "",
+            f"{first.formation_energy:.4f}",
+            f"{first.decomposition_energy:.4f}",
+            "stable" if first.stable else "",
             entry.source,
             entry.entry_id,
+            f"+{len(others)}" if others else "",
         ]
-        if structures is not None:
+        if written is not None:
+            known = any(phase.entry.entry_id in written for phase in (first, *others))
             missing = f"structure not shipped ({entry.origin or 'source unknown'})"
-            cells.append(structures[number] or missing)
+            cells.append("written" if known else missing)
         add_row(table, *cells)
     print_table(table)
-    if len(phases) > SHOWN:
-        say(f"... and {len(phases) - SHOWN} more in the files.")
+    if len(groups) > SHOWN:
+        say(f"... and {len(groups) - SHOWN} more in the files.")
 
 
 def _write_csv(path: Path, phases: Sequence[Phase]) -> None:

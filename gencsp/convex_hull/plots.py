@@ -54,7 +54,7 @@ def draw_hull(found: SystemHull, path: Path) -> list[Path]:
 
 def _binary(found: SystemHull) -> Figure:
     figure, axes = _figure(5.5, 4.0)
-    stable, others = _split(found.phases)
+    stable, others = found.stable, _unstable(found)
     share = [found.shares(phase.entry)[1] for phase in stable]
     energies = [phase.formation_energy for phase in stable]
     axes.axhline(0.0, color="0.7", linewidth=0.8)
@@ -88,7 +88,7 @@ def _ternary(found: SystemHull) -> Figure:
         for ends in combinations(facet, 2):
             line = np.array([found.shares(entry) for entry in ends]) @ CORNERS
             axes.plot(*line.T, "-", color=LINE, linewidth=0.8)
-    stable, others = _split(found.phases)
+    stable, others = found.stable, _unstable(found)
     if others:
         across, up = _places(found, others).T
         above = [1000 * phase.decomposition_energy for phase in others]
@@ -115,10 +115,8 @@ def _ternary(found: SystemHull) -> Figure:
     return figure
 
 
-def _split(phases: Sequence[Phase]) -> tuple[list[Phase], list[Phase]]:
-    """The lowest phase of each formula on the hull, and those above the hull."""
-    stable = {phase.entry.composition.reduced: phase for phase in phases if phase.stable}
-    return list(stable.values()), [phase for phase in phases if not phase.stable]
+def _unstable(found: SystemHull) -> list[Phase]:
+    return [phase for phase in found.phases if not phase.stable]
 
 
 def _places(found: SystemHull, phases: Sequence[Phase]) -> NDArray[np.float64]:

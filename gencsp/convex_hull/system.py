@@ -14,6 +14,9 @@ from gencsp.errors import CompositionError, HullReferenceError, RequestError
 
 #: A phase nearer to the hull than this, eV/atom, is on it: far below what relaxations differ by.
 ON_HULL = 1e-6
+#: Phases of one formula and space group within this, eV/atom, are mostly one crystal from several
+#: sources.
+ALIKE = 1e-3
 #: Phases of a system that are listed lie at most this far above the hull, eV/atom.
 WITHIN = 0.05
 
@@ -81,7 +84,11 @@ class SystemHull:
     @property
     def stable(self) -> tuple[Phase, ...]:
         """The phases on the hull, one for each formula."""
-        return tuple(phase for phase in self.phases if phase.stable)
+        stable: dict[Composition, Phase] = {}
+        for phase in self.phases:
+            if phase.stable:
+                stable.setdefault(phase.entry.composition.reduced, phase)
+        return tuple(stable.values())
 
     def shares(self, entry: HullEntry) -> tuple[float, ...]:
         """Share of atoms of each element of the system in a phase."""
@@ -175,6 +182,28 @@ def hull_of_elements(hull: Hull, elements: Iterable[str], *, within: float = WIT
         facets=hull.facets(system),
         count=len(phases),
     )
+
+
+def alike(phases: Iterable[Phase]) -> list[list[Phase]]:
+    """Phases in groups that are mostly one crystal each, for tables that are read.
+
+    Those of a group have one formula and space group, and energies within ``ALIKE`` of the first.
+    Groups stand in the order of their first members.
+    """
+    groups: list[list[Phase]] = []
+    last: dict[tuple[Composition, int], list[Phase]] = {}
+    for phase in phases:
+        key = (phase.entry.composition.reduced, phase.entry.space_group)
+        group = last.get(key) if phase.entry.space_group else None
+        if group is None or abs(_apart(phase, group[0])) > ALIKE:
+            last[key] = group = []
+            groups.append(group)
+        group.append(phase)
+    return groups
+
+
+def _apart(one: Phase, other: Phase) -> float:
+    return one.entry.energy_per_atom - other.entry.energy_per_atom
 
 
 def hull_of_composition(hull: Hull, composition: Composition) -> FormulaHull:
