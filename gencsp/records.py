@@ -42,6 +42,9 @@ ENTHALPY_PER_ATOM: Final = "enthalpy_per_atom"
 ENERGY_MODEL: Final = "energy_model"
 ENERGY_DIGEST: Final = "energy_digest"
 DECOMPOSITION_ENERGY: Final = "decomposition_energy"
+DECOMPOSITION: Final = "decomposition"
+HAS_REFERENCE: Final = "has_reference"
+REFERENCE_PHASE: Final = "reference_phase"
 SPACE_GROUP: Final = "space_group"
 SPACE_GROUP_NUMBER: Final = "space_group_number"
 DUPLICATE_OF: Final = "duplicate_of"
@@ -119,6 +122,14 @@ KEYS: Final[tuple[Key, ...]] = (
         "digits.", "relax, hull, search, cycle, refine"),
     Key(DECOMPOSITION_ENERGY, "number", "eV/atom", "Energy less that of the phases that the hull "
         "references decompose into at this composition; negative below the hull.", _EVALUATED),
+    Key(DECOMPOSITION, "text", "", "These phases, the largest share first: of each its share of "
+        "the atoms, formula and, where it is known, space group, such as `0.667 Li2O Fm-3m + 0.333 "
+        "SiO2 P3_121`.", _EVALUATED),
+    Key(HAS_REFERENCE, "boolean", "", "Whether a hull reference has this very composition. Without "
+        f"one a `{DECOMPOSITION_ENERGY}` below -0.005 eV/atom mostly says that a phase is missing "
+        "from the hull; tables show it as `no reference`.", _EVALUATED),
+    Key(REFERENCE_PHASE, "text", "", "Hull reference that is this crystal: formula, space group, "
+        "source and id; absent where it is none whose crystal is known.", _EVALUATED),
     Key(SPACE_GROUP, "text", "", "Hermann-Mauguin symbol of the space group.",
         f"{_EVALUATED}, propose, refine"),
     Key(SPACE_GROUP_NUMBER, "integer", "", "1 to 230.", f"{_EVALUATED}, propose, refine"),
@@ -157,6 +168,9 @@ EVALUATION_KEYS: Final = frozenset(
         ENERGY_MODEL,
         ENERGY_DIGEST,
         DECOMPOSITION_ENERGY,
+        DECOMPOSITION,
+        HAS_REFERENCE,
+        REFERENCE_PHASE,
         SPACE_GROUP,
         SPACE_GROUP_NUMBER,
     }
@@ -176,11 +190,37 @@ class SymmetryTolerance:
         check_fields(self)
 
 
+#: A decomposition energy below this, eV/atom, is not shown as a number where no hull reference has
+#: the composition: by so little may a new phase stand out of the hull, by more a missing one does.
+NO_REFERENCE_BELOW: Final = -0.005
+#: What is shown in its place.
+NO_REFERENCE: Final = "no reference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a decomposition energy stands on.
+
+    Attributes:
+        decomposition: the phases that it is taken against, see :data:`DECOMPOSITION`.
+        has_reference: whether a reference has this very composition.
+        phase: the reference phase that the structure is; empty where it is none that is known.
+    """
+
+    decomposition: str
+    has_reference: bool
+    phase: str = ""
+
+
 class Reference(Protocol):
     """A hull of known phases that gives decomposition energies."""
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
         """Energy above the hull in eV/atom, negative below it."""
+        ...
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
+        """What that decomposition energy stands on."""
         ...
 
 
@@ -302,19 +342,60 @@ def write_energy(atoms: Atoms, energy: float, *, model: str, digest: str = "") -
 
 
 def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
-    """Set ``decomposition_energy`` (eV/atom) where there is an ``energy_per_atom``.
+    """Set ``decomposition_energy`` (eV/atom), and what it stands on, where there is an energy.
 
-    The caller has made sure that one model made both energies.
+    What it stands on is ``decomposition``, ``has_reference`` and ``reference_phase``. The caller
+    has made sure that one model made both energies.
 
     Raises:
         HullReferenceError: no reference for one of the elements.
     """
-    atoms.info.pop(DECOMPOSITION_ENERGY, None)
+    for key in (DECOMPOSITION_ENERGY, DECOMPOSITION, HAS_REFERENCE, REFERENCE_PHASE):
+        atoms.info.pop(key, None)
     energy = number(atoms.info, ENERGY_PER_ATOM)
-    if energy is not None:
-        atoms.info[DECOMPOSITION_ENERGY] = float(
-            reference.decomposition_energy(Composition.of(atoms), energy)
-        )
+    if energy is None:
+        return
+    above = float(reference.decomposition_energy(Composition.of(atoms), energy))
+    basis = reference.basis(atoms, energy)
+    atoms.info[DECOMPOSITION_ENERGY] = above
+    atoms.info[HAS_REFERENCE] = basis.has_reference
+    for key, text in ((DECOMPOSITION, basis.decomposition), (REFERENCE_PHASE, basis.phase)):
+        if text:
+            atoms.info[key] = text
+
+
+def lacks_reference(info: Mapping[str, Any]) -> bool:
+    """Whether a decomposition energy is so low because no reference has the composition.
+
+    It is below ``NO_REFERENCE_BELOW``, and it is known that there is none. Where a reference has
+    the composition a negative energy is a lower polymorph, by the potential.
+    """
+    energy = number(info, DECOMPOSITION_ENERGY)
+    if energy is None or energy >= NO_REFERENCE_BELOW or HAS_REFERENCE not in info:
+        return False
+    return _is_false(info[HAS_REFERENCE])
+
+
+def shown_decomposition_energy(info: Mapping[str, Any]) -> str:
+    """As tables show it: eV/atom to a tenth of a meV, "no reference", or nothing."""
+    energy = number(info, DECOMPOSITION_ENERGY)
+    if lacks_reference(info):
+        return NO_REFERENCE
+    return "" if energy is None else f"{energy:.4f}"
+
+
+def shown_reference(info: Mapping[str, Any]) -> str:
+    """As tables show it: ``= NAME`` of the reference phase that it is, or whether there is one."""
+    if info.get(REFERENCE_PHASE):
+        return f"= {info[REFERENCE_PHASE]}"
+    if HAS_REFERENCE not in info:
+        return ""
+    return "none" if _is_false(info[HAS_REFERENCE]) else "yes"
+
+
+def _is_false(value: object) -> bool:
+    """Whether a boolean is false, also as files and databases write it."""
+    return str(value).lower() in ("false", "f", "0")
 
 
 def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance | None = None) -> None:

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import gencsp.shipped
+from gencsp.convex_hull import crystals
 from gencsp.convex_hull.crystals import shipped_crystals
 from gencsp.convex_hull.entries import shipped_references
 from gencsp.diffusion.joint.model import load_joint_model
@@ -77,6 +78,7 @@ def test_a_table_that_was_changed(package: Path, name: str) -> None:
 def test_crystals_for_references_of_ones_own(package: Path) -> None:
     assert next(shipped_crystals(["Li"]))
     changed(package / "data" / "reference_structures.npz")
+    crystals._shipped.cache_clear()  # they are read once
     with pytest.raises(WeightsError, match="was changed"):
         next(shipped_crystals(["Li"]))
 

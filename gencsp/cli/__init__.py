@@ -84,7 +84,7 @@ LATE = {
     ),
     "hull": (
         "gencsp.cli.hull:hull",
-        "Decomposition energies of structures as they are, from CHGNet or another potential.",
+        "Decomposition energies of structures as they are, or the phases of a system: Li-Si.",
     ),
     "filter": (
         "gencsp.cli.filter:filter_pools",

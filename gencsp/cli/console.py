@@ -188,11 +188,14 @@ def require_file(file: Path) -> None:
 def print_structures(structures: Sequence[Atoms]) -> None:
     """The table of structures that every command ends in, from what stands in their ``info``."""
     right = ("", "E_d (eV/atom)")
-    left = ("space group", "formula", "stage", "parents", "id", "note")
+    basis = _basis_titles(structures)
+    left = ("space group", "formula", "stage", "parents", "id", *basis, "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        add_row(table, str(number), *_cells(atoms))
+        *cells, note = _cells(atoms)
+        add_row(table, str(number), *cells, *_basis_cells(atoms)[: len(basis)], note)
     print_table(table)
+    _explain_missing(structures)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")
 
@@ -201,7 +204,6 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
     from gencsp import records
 
     info = atoms.info
-    energy = records.number(info, records.DECOMPOSITION_ENERGY)
     note = f"= {info[records.DUPLICATE_OF]}" if info.get(records.DUPLICATE_OF) else ""
     group = ""
     if records.SPACE_GROUP in info:
@@ -211,7 +213,7 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
     if info.get(records.REASON):
         note = ": ".join(filter(None, (note, str(info[records.REASON]))))
     return (
-        "" if energy is None else f"{energy:.4f}",
+        records.shown_decomposition_energy(info),
         group,
         atoms.get_chemical_formula(mode="hill", empirical=False),
         str(info.get(records.STAGE, "")),
@@ -219,6 +221,32 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
         str(info.get(records.STRUCTURE_ID, "")),
         note,
     )
+
+
+def _basis_titles(structures: Sequence[Atoms]) -> tuple[str, ...]:
+    """The columns that say what decomposition energies stand on, where there are any."""
+    from gencsp import records
+
+    there = any(records.HAS_REFERENCE in atoms.info for atoms in structures)
+    return ("decomposes into", "reference") if there else ()
+
+
+def _basis_cells(atoms: Atoms) -> tuple[str, str]:
+    from gencsp import records
+
+    return str(atoms.info.get(records.DECOMPOSITION, "")), records.shown_reference(atoms.info)
+
+
+def _explain_missing(structures: Sequence[Atoms]) -> None:
+    """Say what "no reference" in the table means."""
+    from gencsp import records
+
+    count = sum(records.lacks_reference(atoms.info) for atoms in structures)
+    if count:
+        say(
+            f"{records.NO_REFERENCE}: {count} of {len(structures)} structures lie below the hull "
+            f"at a composition of which it knows no phase; their E_d stands in the files alone."
+        )
 
 
 def table_of(*titles: str, right: Sequence[str] = ()) -> Table:
@@ -261,7 +289,7 @@ def write_results(
     *,
     also: Callable[[Path], Sequence[str]] | None = None,
 ) -> list[str]:
-    """Write ``folder/name.extxyz`` and a symmetrised CIF each in ``folder/cif``.
+    """Write ``folder/name.extxyz`` and ``.csv``, and a symmetrised CIF each in ``folder/cif``.
 
     They take the place of what the command wrote there before. Duplicates and structures whose
     relaxation failed get no CIF.
@@ -277,11 +305,13 @@ def write_results(
     """
     from gencsp import records
     from gencsp.io.structures import write_cif, write_extxyz
+    from gencsp.io.tables import write_table
 
     written, pool = 0, f"{name}.extxyz"
     with replace_outputs(folder, name) as new:
         if structures:
             write_extxyz(new / pool, structures)
+            write_table(new / f"{name}.csv", structures)
         for number, atoms in enumerate(structures, start=1):
             info = atoms.info
             if info.get(records.DUPLICATE_OF) or records.failed(info):
@@ -290,7 +320,7 @@ def write_results(
             write_cif(new / "cif" / f"{number:03d}-{identity}.cif", atoms)
             written += 1
         more = [] if also is None else list(also(new))
-    said = [f"wrote {len(structures)} structures to {folder / pool}"]
+    said = [f"wrote {len(structures)} structures to {folder / pool} and {name}.csv"]
     if not structures:
         said = ["there is no structure to write"]
     if written:

@@ -83,7 +83,8 @@ def status(
     found = run_status(folder)
     say(str(found))
     if found.best_id:
-        say(f"lowest: {found.best:.4f} eV/atom, {found.space_group}, {found.best_id}")
+        what = (_with_unit(found.best_shown), found.space_group, found.best_id, found.phase)
+        say(f"lowest: {', '.join(filter(None, what))}")
     print_failures(found.failures)
 
 
@@ -120,10 +121,16 @@ def _watch(run: Search) -> None:
 
 
 def _show(bars: Bars, line: TaskID, step: SearchProgress) -> None:
-    best = "nothing yet" if step.best is None else f"best {step.best:.4f} eV/atom"
+    best = f"best {_with_unit(step.best_shown)}" if step.best_shown else "nothing yet"
     counts = f"{step.new} crystals, {step.records} new minima, {step.per_minute:.0f} trials/min"
     note = f"{best}, {counts}"
     bars.update(line, completed=step.done, total=step.total, note=note)
+
+
+def _with_unit(energy: str) -> str:
+    from gencsp import records
+
+    return energy if energy == records.NO_REFERENCE else f"{energy} eV/atom"
 
 
 def _name_skipped(run: Search) -> None:

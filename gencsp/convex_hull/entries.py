@@ -12,14 +12,16 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull.table import EntryTable, HullEntry, plain_formula, systems_of
 from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
 from gencsp.files import csv_cell, one_line, storage_errors
 from gencsp.io.content import decode, read_bytes
@@ -28,30 +30,23 @@ from gencsp.shipped import shipped_bytes
 #: The model whose table ships with gencsp.
 DEFAULT_MODEL = "chgnet-0.3.0"
 
+__all__ = [
+    "DEFAULT_MODEL",
+    "HullEntries",
+    "HullEntry",
+    "read_references",
+    "shipped_references",
+    "write_entries",
+]
+
+T = TypeVar("T")
+
+#: What is read of a table.
+_COLUMNS = ("formula", "energy_per_atom", "source_id", "space_group", "source")
+
 _KNOWN = frozenset(ELEMENTS)
-_PLAIN = re.compile(r"([A-Z][a-z]?)(\d*)")
 #: A symbol, with an oxidation state and properties.
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?(?:,.*)?")
-_PLAIN_FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*)+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HullEntry:
-    """A phase and its energy.
-
-    Attributes:
-        composition: any multiple of its reduced formula.
-        energy_per_atom: eV/atom.
-        model: what made the energy, such as "chgnet-0.3.0".
-        entry_id: where the phase comes from; empty where that is not known.
-        space_group: international number; 0 where it is not known.
-    """
-
-    composition: Composition
-    energy_per_atom: float
-    model: str
-    entry_id: str = ""
-    space_group: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +60,7 @@ class HullEntries:
         protocol: how they were made, as the file's header says it.
     """
 
-    entries: tuple[HullEntry, ...]
+    entries: Sequence[HullEntry]
     model: str
     weights: str
     protocol: Mapping[str, str]
@@ -92,10 +87,10 @@ def read_references(path: Path, *, model: str | None = None) -> HullEntries:
     """Entries from a file: JSON (a list of pymatgen ``ComputedEntry``) or CSV, also gzipped.
 
     A CSV file has the columns ``formula`` and ``energy_per_atom`` (eV/atom) and, where wanted,
-    ``source_id`` and ``space_group``; lines before the columns that start with ``#`` may say
-    ``# model: NAME``. In JSON, corrections count towards the energy, and ``parameters.model`` or
-    ``data.model`` may name the model. Species with oxidation states, such as Mg2+, are their
-    elements. Entries with elements that gencsp does not know are left out.
+    ``source_id``, ``space_group`` and ``source``; others are passed over. Lines before the columns
+    that start with ``#`` may say ``# model: NAME``. In JSON, corrections count towards the energy,
+    and ``parameters.model`` or ``data.model`` may name the model. Species with oxidation states,
+    such as Mg2+, are their elements. Entries with elements that gencsp does not know are left out.
 
     Args:
         path: the file.
@@ -121,19 +116,82 @@ def _parse_csv(text: str, model: str | None, where: str) -> HullEntries:
         key, _, value = lines.pop(0).lstrip("# ").partition(":")
         header[key.strip()] = value.strip()
     name = _agreed_model({header["model"]} if "model" in header else set(), model, where)
-    rows = csv.DictReader(lines)
-    if not {"formula", "energy_per_atom"} <= set(rows.fieldnames or ()):
+    columns = _columns(lines, where)
+    formulas, systems = _formulas(columns["formula"], where)
+    energies = _read(columns["energy_per_atom"], float, where)
+    groups = _read(columns["space_group"], _whole, where)
+    table = EntryTable(
+        formulas=list(compress(formulas, systems)),
+        systems=list(compress(systems, systems)),
+        energies=list(compress(energies, systems)),
+        groups=list(compress(groups, systems)),
+        ids=list(compress(columns["source_id"], systems)),
+        origins=list(compress(columns["source"], systems)),
+        model=name,
+    )
+    return _checked(table, name, header, where)
+
+
+def _columns(lines: list[str], where: str) -> dict[str, Sequence[str]]:
+    """The columns that are read, by name; of those that a table lacks, empty cells."""
+    commas = lines[0].count(",") if lines else 0
+    plain = all(line.count(",") == commas and '"' not in line for line in lines)
+    if plain and commas:
+        # As the csv module reads it, without a list for each of tens of thousands of rows.
+        cells = ",".join(lines).split(",")
+        columns = {cells[k]: cells[k + commas + 1 :: commas + 1] for k in range(commas + 1)}
+    else:
+        columns = _quoted_columns(lines, where)
+    if not {"formula", "energy_per_atom"} <= columns.keys():
         raise StructureFileError(f"{where} needs the columns formula and energy_per_atom.")
-    entries = []
-    for number, row in enumerate(rows, start=1):
+    empty = [""] * len(columns["formula"])
+    return {name: columns.get(name, empty) for name in _COLUMNS}
+
+
+def _quoted_columns(lines: list[str], where: str) -> dict[str, list[str]]:
+    """All columns of a table with quotes, blank lines or rows that lack their last cells."""
+    try:
+        rows = [row for row in csv.reader(lines) if row]
+    except csv.Error as error:
+        raise StructureFileError(f"{where} is not a table in CSV ({error}).") from error
+    names = rows.pop(0) if rows else []
+    return {name: [row[k] if k < len(row) else "" for row in rows] for k, name in enumerate(names)}
+
+
+def _read(cells: Sequence[str], read: Callable[[str], T], where: str) -> list[T]:
+    try:
+        return list(map(read, cells))
+    except (ValueError, OverflowError):
+        pass
+    for number, cell in enumerate(cells, start=1):
         try:
-            composition = _composition(row["formula"])
-            energy = float(row["energy_per_atom"])
-            group = int(row.get("space_group") or 0)
-        except (TypeError, ValueError) as error:
+            read(cell)
+        except (ValueError, OverflowError) as error:
             raise StructureFileError(f"entry {number} of {where} is not valid ({error})") from error
-        entries.append((composition, energy, row.get("source_id") or "", group))
-    return _references(entries, name, header, where)
+    raise AssertionError("what cannot be read at once cannot be read one by one")
+
+
+def _whole(cell: str) -> int:
+    return int(cell or 0)
+
+
+def _formulas(cells: Sequence[str], where: str) -> tuple[list[str], list[str]]:
+    """Plain formulas and their systems; empty for those with an element gencsp does not know."""
+    formulas, systems = list(cells), systems_of(cells)
+    others = [k for k, system in enumerate(systems) if not system]
+    plain = _read([cells[k] for k in others], _formula, where)
+    for k, formula, system in zip(others, plain, systems_of(plain), strict=True):
+        formulas[k], systems[k] = formula, system
+    return formulas, systems
+
+
+def _formula(formula: str) -> str:
+    try:
+        return plain_formula(formula)
+    except CompositionError as error:
+        if "is not an element that gencsp knows" in str(error):
+            return ""
+        raise
 
 
 def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
@@ -145,7 +203,7 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
         items = list(items.values())
     if not isinstance(items, list):
         raise StructureFileError(f"{where} must hold a list of pymatgen ComputedEntry.")
-    entries = []
+    entries: list[tuple[Composition, float, str]] = []
     named: set[str] = set()
     for number, item in enumerate(items, start=1):
         try:
@@ -153,12 +211,19 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
             counts = _elements(item["composition"])
             energy = float(item["energy"]) + _correction(item)
             per_atom = energy / sum(counts.values())
-            entries.append((_composition(counts), per_atom, str(item.get("entry_id") or ""), 0))
+            if counts.keys() <= _KNOWN:
+                composition = Composition.from_counts(counts)
+                entries.append((composition, per_atom, str(item.get("entry_id") or "")))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise StructureFileError(
                 f"entry {number} of {where} is not a pymatgen ComputedEntry ({repr(error)[:200]})."
             ) from error
-    return _references(entries, _agreed_model(named, model, where), {}, where)
+    name = _agreed_model(named, model, where)
+    made = tuple(
+        HullEntry(composition=composition, energy_per_atom=energy, model=name, entry_id=identity)
+        for composition, energy, identity in entries
+    )
+    return _checked(made, name, {}, where)
 
 
 def _elements(species: Mapping[str, float]) -> dict[str, float]:
@@ -186,28 +251,6 @@ def _correction(item: Mapping[str, Any]) -> float:
     return sum(float(part["value"]) for part in item.get("energy_adjustments") or ())
 
 
-def _composition(formula: str | Mapping[str, float]) -> Composition | None:
-    """``None`` for a formula with an element that gencsp does not know."""
-    if isinstance(formula, str):
-        # Plain formulas, all of the shipped table, are read ten times faster than by parsing.
-        parts = _PLAIN.findall(formula) if _PLAIN_FORMULA.fullmatch(formula) else []
-        counts: Mapping[str, float] = {symbol: int(n or 1) for symbol, n in parts}
-        if not parts or len(counts) < len(parts):
-            return _parsed(formula)
-    else:
-        counts = formula
-    return Composition.from_counts(counts) if counts.keys() <= _KNOWN else None
-
-
-def _parsed(formula: str) -> Composition | None:
-    try:
-        return Composition.parse(formula)
-    except CompositionError as error:
-        if "is not an element that gencsp knows" in str(error):
-            return None
-        raise
-
-
 def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
     models = named | ({stated} if stated else set())
     if not models:
@@ -224,33 +267,24 @@ def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
     return models.pop()
 
 
-def _references(
-    rows: list[tuple[Composition | None, float, str, int]],
-    model: str,
-    header: Mapping[str, str],
-    where: str,
+def _checked(
+    entries: Sequence[HullEntry], model: str, header: Mapping[str, str], where: str
 ) -> HullEntries:
-    entries = tuple(
-        HullEntry(
-            composition=composition,
-            energy_per_atom=energy,
-            model=model,
-            entry_id=source,
-            space_group=group,
-        )
-        for composition, energy, source, group in rows
-        if composition is not None
-    )
     if not entries:
         raise StructureFileError(f"{where} holds no hull entries.")
-    for entry in entries:
-        if not math.isfinite(entry.energy_per_atom):
-            raise StructureFileError(
-                f"{where} has an energy of {entry.composition} that is not a finite number."
-            )
+    energies = entries.energies if isinstance(entries, EntryTable) else _energies(entries)
+    if not all(map(math.isfinite, energies)):
+        wrong = next(e for e in entries if not math.isfinite(e.energy_per_atom))
+        raise StructureFileError(
+            f"{where} has an energy of {wrong.composition} that is not a finite number."
+        )
     return HullEntries(
         entries=entries, model=model, weights=header.get("weights", ""), protocol=dict(header)
     )
+
+
+def _energies(entries: Iterable[HullEntry]) -> list[float]:
+    return [entry.energy_per_atom for entry in entries]
 
 
 def write_entries(
@@ -275,11 +309,11 @@ def write_entries(
     for key, value in {"model": models.pop(), **(header or {})}.items():
         text.write(f"# {key}: {one_line(value)}\n")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["formula", "energy_per_atom", "source_id", "space_group"])
+    rows.writerow(_COLUMNS)
     for entry in sorted(entries, key=lambda e: (e.composition.formula, e.energy_per_atom)):
         energy = f"{entry.energy_per_atom:.6f}"
-        identity = csv_cell(entry.entry_id)
-        rows.writerow([entry.composition.formula, energy, identity, entry.space_group])
+        origin = (csv_cell(entry.entry_id), entry.space_group, csv_cell(entry.source))
+        rows.writerow([entry.composition.formula, energy, *origin])
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.new")

@@ -50,6 +50,8 @@ from gencsp.store.disk import DATABASE, read_row
 
 #: What systems and programs leave in folders beside structures.
 _NO_STRUCTURES = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+#: Tables and figures, as commands write them beside their structures.
+_TABLES = frozenset((".csv", ".pdf", ".png", ".svg"))
 
 
 class Failure(NamedTuple):
@@ -128,8 +130,9 @@ def sources(paths: Iterable[Path | str]) -> Iterator[PoolMember]:
     """The pieces of pools, in order.
 
     Pools are files of any format that ASE knows, databases, zip archives of such files, and
-    folders of all these, of which hidden files are passed over. Of a folder that holds a run its
-    ``run.db`` is read. Text is handed on as it is, and parsed by ``load``.
+    folders of all these, of which hidden files, tables (.csv) and figures are passed over. Of a
+    folder that holds a run its ``run.db`` is read. Text is handed on as it is, and parsed by
+    ``load``.
 
     Raises:
         StructureFileError: there is no such file or folder.
@@ -156,6 +159,7 @@ def _folder(path: Path) -> Iterator[PoolMember]:
     with parsing(str(path)):
         inside = [path / DATABASE] if (path / DATABASE).exists() else sorted(path.iterdir())
         files = [entry for entry in inside if entry.is_file() and not _hidden(entry)]
+        files = [entry for entry in files if entry.suffix.lower() not in _TABLES]
     if not files:
         raise StructureFileError(f"{path} is a folder without files.")
     for entry in files:

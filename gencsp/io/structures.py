@@ -15,12 +15,17 @@ from gencsp.errors import WrongTypeError
 from gencsp.files import one_line, write_whole
 from gencsp.io.pools import sources
 from gencsp.records import (
+    DECOMPOSITION,
     DECOMPOSITION_ENERGY,
     ENERGY_MODEL,
     ENERGY_PER_ATOM,
+    HAS_REFERENCE,
+    NO_REFERENCE,
     PARENTS,
+    REFERENCE_PHASE,
     STAGE,
     STRUCTURE_ID,
+    lacks_reference,
 )
 from gencsp.similarity.matching import as_structure
 from gencsp.store.base import writable
@@ -92,13 +97,30 @@ def write_cif(
     """
     written = _symmetrised(atoms, symprec, angle_tolerance)
     identity = "".join(
-        f"# {key} = {one_line(atoms.info[key])}\n" for key in _IN_CIF if key in atoms.info
+        f"# {key} = {one_line(_in_cif(key, atoms))}\n" for key in _IN_CIF if key in atoms.info
     )
     return write_whole(Path(path), lambda file: file.write(f"{identity}{written}"))
 
 
 #: What a CIF says in comments.
-_IN_CIF = (STRUCTURE_ID, STAGE, PARENTS, ENERGY_PER_ATOM, ENERGY_MODEL, DECOMPOSITION_ENERGY)
+_IN_CIF = (
+    STRUCTURE_ID,
+    STAGE,
+    PARENTS,
+    ENERGY_PER_ATOM,
+    ENERGY_MODEL,
+    DECOMPOSITION_ENERGY,
+    DECOMPOSITION,
+    HAS_REFERENCE,
+    REFERENCE_PHASE,
+)
+
+
+def _in_cif(key: str, atoms: Atoms) -> object:
+    lacks = key == DECOMPOSITION_ENERGY and lacks_reference(atoms.info)
+    return f"{atoms.info[key]} ({NO_REFERENCE})" if lacks else atoms.info[key]
+
+
 #: What ASE's reader of extxyz takes from ``info`` for the header, and for tensors of nine numbers.
 _HEADER = ("Lattice", "Properties", "pbc")
 _TENSORS = ("stress", "virial")

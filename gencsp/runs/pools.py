@@ -13,7 +13,16 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.errors import HullReferenceError
+from gencsp.convex_hull.hull import Hull
+from gencsp.convex_hull.system import (
+    WITHIN,
+    FormulaHull,
+    SystemHull,
+    elements_of,
+    hull_of_composition,
+    hull_of_elements,
+)
+from gencsp.errors import HullReferenceError, RequestError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.exporters import ExportReport, get_exporter
 from gencsp.filters import Funnel, Judged, judge_pool
@@ -21,7 +30,7 @@ from gencsp.filters.deck import LOOKED_AT, FilterDeck
 from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.potentials.base import Engine, Evaluation
-from gencsp.runs.objects import open_hull
+from gencsp.runs.objects import hull_part, open_hull
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
 from gencsp.runs.relaxing import engine_of
 from gencsp.similarity.grouping import Grouping, lowest_first
@@ -43,7 +52,9 @@ def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: A
         Copies, in the order given, with tags, moments, arrays, constraints and ``info`` of the
         input; what an earlier run wrote there of energies and outcomes is taken away first.
         A structure that cannot be evaluated, such as a slab, has its ``outcome`` and no energy; one
-        whose elements the references lack has its energy, and the ``reason``.
+        whose elements the references lack has its energy, and the ``reason``. ``decomposition``,
+        ``has_reference`` and ``reference_phase`` in ``info`` say what a decomposition energy stands
+        on (:mod:`gencsp.records`).
 
     Raises:
         DeckError: an unknown setting, or one out of range.
@@ -64,6 +75,53 @@ def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: A
             except HullReferenceError as error:
                 atoms.info[records.REASON] = str(error)
     return judged
+
+
+def hull_of_system(
+    system: str, *, within: float = WITHIN, hull: Path | str | Hull | None = None
+) -> SystemHull:
+    """The stable phases of a chemical system, and those just above its hull.
+
+    :func:`gencsp.convex_hull.plots.draw_hull` draws it.
+
+    Args:
+        system: two elements or more, such as ``Li-Si``; the order is that of the axes.
+        within: how far above the hull phases are listed, eV/atom.
+        hull: a file of entries, or a :class:`~gencsp.convex_hull.hull.Hull`; ``None`` for the
+            references that ship with gencsp.
+
+    Raises:
+        CompositionError: an element that gencsp does not know, or one that is written twice.
+        RequestError: fewer than two elements, or ``within`` is negative.
+        StructureFileError: the file cannot be read.
+        HullReferenceError: no reference for one of the elements, or entries of several models.
+    """
+    if not within >= 0:
+        raise RequestError(f"within is {within:g}: give the eV/atom above the hull, 0 or more.")
+    elements = elements_of(system)
+    return hull_of_elements(_given_hull(hull), elements, within=within)
+
+
+def hull_of_formula(formula: str, *, hull: Path | str | Hull | None = None) -> FormulaHull:
+    """The reference phases of a formula, lowest first, and whether the lowest is stable.
+
+    :func:`gencsp.convex_hull.crystals.reference_crystal` gives the crystals that are known.
+
+    Args:
+        formula: such as ``SiO2``.
+        hull: as in :func:`hull_of_system`.
+
+    Raises:
+        CompositionError: the formula cannot be read.
+        StructureFileError: the file cannot be read.
+        HullReferenceError: no reference of the formula, or for one of its elements.
+    """
+    composition = Composition.parse(formula)
+    return hull_of_composition(_given_hull(hull), composition)
+
+
+def _given_hull(hull: Path | str | Hull | None) -> Hull:
+    return open_hull(hull_part(Path(hull) if isinstance(hull, str) else hull))
 
 
 def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine) -> None:

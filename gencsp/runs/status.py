@@ -11,6 +11,7 @@ from typing import Any
 
 from gencsp.errors import StoreError
 from gencsp.provenance import Stage
+from gencsp.records import shown_decomposition_energy, shown_reference
 from gencsp.runs.settings import saved_deck
 from gencsp.store.digests import read_summary
 from gencsp.store.disk import DATABASE, read_manifest
@@ -24,6 +25,9 @@ class RunStatus:
         finished: finished tasks, by what they do: ``trial`` in a search, the stages in a cycle.
         best: lowest decomposition energy, eV/atom; not a number where there is none.
         best_id: of the structure that has it; empty where there is none.
+        best_shown: that energy as tables show it, see
+            :func:`gencsp.records.shown_decomposition_energy`.
+        phase: ``= NAME`` of the reference phase that it is; empty where it is none.
         space_group: of that structure.
         failures: by reason.
     """
@@ -31,6 +35,8 @@ class RunStatus:
     finished: Mapping[str, int]
     best: float
     best_id: str
+    best_shown: str
+    phase: str
     space_group: str
     failures: Mapping[str, int]
 
@@ -107,6 +113,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
         "finished": Counter(entry.task.partition("-")[0] for entry in entries),
         "best": float(best.get("decomposition_energy", "nan")),
         "best_id": str(best.get("structure_id", "")),
+        "best_shown": shown_decomposition_energy(best),
+        "phase": shown_reference(best) if best.get("reference_phase") else "",
         "space_group": str(best.get("space_group", "")),
         "failures": failures,
     }, Counter(str(one["stage"]) for one in structures if "stage" in one)

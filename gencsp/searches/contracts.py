@@ -12,6 +12,7 @@ from gencsp.convex_hull.entries import HullEntry
 from gencsp.minimise.result import Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Proposer
+from gencsp.records import Basis
 
 Made_co = TypeVar("Made_co", covariant=True)
 
@@ -48,6 +49,10 @@ class HullReference(Protocol):
         Raises:
             HullReferenceError: no reference for one of the elements.
         """
+        ...
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
+        """What that E_d stands on."""
         ...
 
 

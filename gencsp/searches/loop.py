@@ -295,6 +295,7 @@ class Search:
             records=sum(ledger.records.values()),
             best=None if best is None else float(best.info[records.DECOMPOSITION_ENERGY]),
             best_id="" if best is None else str(best.info[records.STRUCTURE_ID]),
+            best_shown="" if best is None else records.shown_decomposition_energy(best.info),
             failures=ledger.failures,
             per_minute=60 * self._fresh / self.elapsed if self.elapsed else 0.0,
             result=result,

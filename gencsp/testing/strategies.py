@@ -10,6 +10,7 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.plugins import Configured
+from gencsp.records import Basis
 from gencsp.searches.ledger import Ledger
 from gencsp.searches.moves.base import Move
 from gencsp.searches.settings import SearchSettings
@@ -28,6 +29,9 @@ class _ZeroHull:
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:  # noqa: ARG002
         return energy_per_atom
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:  # noqa: ARG002
+        return Basis(decomposition="", has_reference=True)
 
 
 def strategy_context(

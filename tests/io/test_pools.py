@@ -122,6 +122,17 @@ def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
     assert (len(structures), failures) == (2, [])
 
 
+def test_tables_and_figures_beside_structures_are_passed_over(tmp_path: Path) -> None:
+    for name in ("hull.csv", "Li-Si.PDF", "Li-Si.png", "Li-Si.svg"):
+        (tmp_path / name).write_text("no structure")
+    (tmp_path / "a.cif").write_text(GOOD)
+    structures, failures = read_pool([tmp_path])
+    assert (len(structures), failures) == (1, [])
+    # Named by itself such a file is not passed over.
+    _, failures = read_pool([tmp_path, tmp_path / "hull.csv"])
+    assert [failure.name for failure in failures] == [str(tmp_path / "hull.csv")]
+
+
 def test_members_of_archives_in_any_encoding(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("latin.cif", ("# Ångström\n" + GOOD).encode("latin-1"))
