@@ -30,6 +30,7 @@ from reference_queue import Queued, examine, ordered, read_queue, write_queue
 from reference_sources import from_amcsd, from_extxyz, from_oqmd_icsd, from_standard_elements
 from reference_table import (
     ReferenceTable,
+    drop_implausible,
     merge,
     read_failed,
     read_table,
@@ -157,9 +158,10 @@ def export(checkpoint: Path, found: Iterable[Path], data: Path, failed: Path) ->
     former = read_failed(failed)
     relaxed = open_checkpoint(checkpoint, settings)
     searched = [line for path in found for line in _lines(path)]
-    write_failed(failed, former | merge(table, relaxed, searched))
+    new = merge(table, relaxed, searched) | drop_implausible(table)
+    write_failed(failed, former | new)
     write_table(table, data, settings)
-    write_cards(table, data, settings, read_failed(failed))
+    write_cards(table, data, settings, former | new)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

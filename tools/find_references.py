@@ -10,14 +10,14 @@ at zero) and writes the formulas that lie on its hull and have a row in none of 
 in the queue of ``build_references.py``: ``missing.csv``, in the order in which users meet them.
 ``search`` gives each a short search, in rounds (``ROUNDS``): structures are proposed in blocks,
 relaxed as the references are, and the search of a formula ends with the first block that holds one
-whose formation energy is within ``CLOSE`` of the table's or below. Only its formation energy is
-taken from the table; the structures are gencsp's own. One line a formula is appended to
-``found.jsonl`` as it ends; killed and started again it goes on and does nothing twice. A formula
-that was not found comes again in the next round, after all others had the first. ``report``
-records what share was found, by number of elements and size, and after how many relaxations, and
-writes ``references_found.jsonl.gz`` beside this file, with which ``search`` goes on on any machine:
-what was searched, without structures and without the energies of the table. The structures enter
-the shipped hull by ``build_references.py export``.
+whose formation energy is within ``CLOSE`` of the table's or below, if not by more than ``HOLE``.
+Only its formation energy is taken from the table; the structures are gencsp's own. One line a
+formula is appended to ``found.jsonl`` as it ends; killed and started again it goes on and does
+nothing twice. A formula that was not found comes again in the next round, after all others had the
+first. ``report`` records what share was found, by number of elements and size, and after how many
+relaxations, and writes ``references_found.jsonl.gz`` beside this file: what was searched, without
+structures and without the energies of the table, so that ``search`` goes on with it on any machine.
+The structures enter the shipped hull by ``build_references.py export``.
 
 Everything that is drawn depends on the formula and the round alone.
 """
@@ -54,6 +54,8 @@ CLOSE = 0.02
 #: What was searched so far, for those who go on.
 KEPT = Path(__file__).with_name("references_found.jsonl.gz")
 RECORD = Path(__file__).parents[1] / "benchmarks" / "results" / "reference_search.json"
+#: eV/atom: a structure so far below the table's is a hole of the potential, and no crystal.
+HOLE = 0.3
 #: Atoms up to which structures are proposed: those of the score model's training.
 MAX_ATOMS = 20
 
@@ -237,9 +239,11 @@ def search_one(
             relaxations += 1
             if not result.converged:
                 continue
+            above = elements.decomposition_energy(composition, result.energy_per_atom) - energy
+            if above < -HOLE:
+                continue
             if best is None or result.energy_per_atom < best.energy_per_atom:
                 best = result
-            above = elements.decomposition_energy(composition, result.energy_per_atom) - energy
             if found_at is None and above <= CLOSE:
                 found_at = relaxations
         if found_at is not None:

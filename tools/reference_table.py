@@ -25,6 +25,7 @@ from pymatgen.core import Composition as PymatgenComposition
 from reference_queue import Queued
 from reference_sources import FOUND, LICENCES, SHIPPED
 
+from gencsp.composition import Composition
 from gencsp.io.packed import PackedStructures, pack
 from gencsp.minimise.result import Relaxed
 from gencsp.symmetry.refinement import space_group
@@ -40,6 +41,9 @@ COLUMNS = (
     "source_id",
 )
 Row = dict[str, str]
+#: eV/atom: no compound has a formation energy outside (ThF4 has -4.4, and what lies far above its
+#: elements is nothing that a hull needs): there a potential has left what it was trained on.
+PLAUSIBLE = (-6.0, 1.0)
 #: eV/atom: two relaxations of a crystal into one minimum differ by less.
 ONE_MINIMUM = 1e-3
 
@@ -158,12 +162,30 @@ def merge(
     return failed
 
 
-def write_table(table: ReferenceTable, folder: Path, protocol: Mapping[str, Any]) -> None:
-    """Write the table and its crystals, in an order that does not depend on that of the work.
+def drop_implausible(table: ReferenceTable) -> dict[str, str]:
+    """Take out rows whose formation energy is not ``PLAUSIBLE``; returns why, by their id."""
+    formulas = {row["formula"]: Composition.parse(row["formula"]) for row in table.rows.values()}
+    elements: dict[str, float] = {}
+    for row in table.rows.values():
+        symbols = formulas[row["formula"]].elements
+        if len(symbols) == 1:
+            energy = float(row["energy_per_atom"])
+            elements[symbols[0]] = min(energy, elements.get(symbols[0], energy))
+    dropped = {}
+    for source_id, row in list(table.rows.items()):
+        formula = formulas[row["formula"]]
+        if not elements.keys() >= set(formula.elements):
+            continue
+        parts = sum(n * elements[symbol] for symbol, n in formula.counts) / formula.size
+        if not PLAUSIBLE[0] <= float(row["energy_per_atom"]) - parts <= PLAUSIBLE[1]:
+            dropped[source_id] = "implausible formation energy"
+            del table.rows[source_id]
+            table.crystals.pop(source_id, None)
+    return dropped
 
-    Raises:
-        ValueError: an element has no reference.
-    """
+
+def write_table(table: ReferenceTable, folder: Path, protocol: Mapping[str, Any]) -> None:
+    """Write the table and its crystals, in an order that does not depend on that of the work."""
     rows = sorted(
         table.rows.values(),
         key=lambda r: (r["formula"], float(r["energy_per_atom"]), r["source_id"]),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,7 @@ from ase.data import atomic_numbers
 
 from gencsp import records
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.convex_hull.entries import HullEntry, shipped_references
-from gencsp.convex_hull.phases import Phases
+from gencsp.convex_hull.entries import DEFAULT_MODEL, HullEntry
 from gencsp.errors import CompositionError
 from gencsp.io.packed import PackedStructures
 from gencsp.io.structures import name_of
@@ -32,21 +32,18 @@ if TYPE_CHECKING:
 SETTINGS = RelaxSettings(fmax=0.05, steps=500)
 
 
-#: Ids of the crystals that ship, by their numbers; :func:`make_references` keeps them.
+#: Ids of the crystals that ship as OQMD has them, by their place; :func:`make_references` keeps
+#: them.
+_AS_IN_OQMD = "oqmd-icsd-{}"
 _NUMBERED = re.compile(r"oqmd-icsd-(\d+)")
-#: Crystals of entries kept in memory.
-CACHED = 512
-#: Relaxations of one crystal differ by less, eV/atom.
-ONE_ENERGY = 1e-3
 
 
 def reference_crystal(entry: HullEntry) -> Atoms | None:
     """The crystal of a reference phase; ``None`` where none is shipped.
 
-    The only way to them: nothing is read before the first call, and then the structures of one
-    formula alone are made. Known are the OQMD-ICSD crystals of at most 20 atoms, as the database
-    has them: those that :func:`make_references` relaxed by their number, those of the shipped table
-    by formula and space group, where all crystals of both are one.
+    The only way to them: nothing is read before the first call. Known are relaxed crystals of the
+    shipped table, by the ids of their rows, and those that :func:`make_references` was given by
+    :func:`shipped_crystals`. A potential of a user's own relaxes them a little further.
 
     Args:
         entry: of the shipped table, or made by :func:`make_references`.
@@ -54,77 +51,50 @@ def reference_crystal(entry: HullEntry) -> Atoms | None:
     Returns:
         A copy, with ``structure_id`` (the entry's id) in ``info``.
     """
-    found = _crystal(entry)
-    return None if found is None else found.copy()
-
-
-@lru_cache(maxsize=CACHED)
-def _crystal(entry: HullEntry) -> Atoms | None:
+    place = _phases().places.get(entry.entry_id)
     number = _NUMBERED.fullmatch(entry.entry_id)
-    if number:
-        packed = _shipped()
-        atoms = packed[int(number[1])] if int(number[1]) < len(packed) else None
-        known = atoms is not None and Composition.of(atoms) == entry.composition.reduced
-        return _named(atoms, entry) if known and atoms is not None else None
-    if not _is_told_apart(entry):
+    if place is not None:
+        atoms = _phases().packed[place]
+    elif number and int(number[1]) < len(_as_in_oqmd()):
+        atoms = _as_in_oqmd()[int(number[1])]
+    else:
         return None
-    alike = [
-        atoms
-        for atoms in _of_formula(entry.composition)
-        if space_group(atoms, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE).number
-        == entry.space_group
-    ]
-    if not alike or not all(same_crystal(alike[0], other) for other in alike[1:]):
+    if Composition.of(atoms) != entry.composition.reduced:
         return None
-    return _named(alike[0], entry)
-
-
-def _named(atoms: Atoms, entry: HullEntry) -> Atoms:
     atoms.info[records.STRUCTURE_ID] = entry.entry_id
     return atoms
 
 
-def _is_told_apart(entry: HullEntry) -> bool:
-    """Whether formula and space group say which row of the shipped table an entry is.
+@dataclass(frozen=True, slots=True)
+class _Crystals:
+    """Crystals by the ids of their rows in the shipped table."""
 
-    Rows of several energies are several crystals; stackings of an element, of which the standard
-    crystals have several in one space group, may have one energy. Ids of other tables say nothing
-    of the crystals that ship.
-    """
-    own = _shipped_phases().of_formula(entry.composition)
-    alike = [one for one in own if one.space_group == entry.space_group]
-    if entry not in alike:
-        return False
-    energies = [one.energy_per_atom for one in alike]
-    standard = [one for one in alike if one.entry_id.startswith("standard-")]
-    return max(energies) - min(energies) < ONE_ENERGY and len(standard) < 2
+    places: dict[str, int]
+    packed: PackedStructures
 
 
 @cache
-def _shipped_phases() -> Phases:
-    return Phases(shipped_references().entries)
+def _phases() -> _Crystals:
+    """Reference phases of the shipped table, relaxed with its model."""
+    with open_shipped(f"hull_phases_{DEFAULT_MODEL}.npz") as file:
+        arrays = dict(np.load(file, allow_pickle=False))
+    ids = arrays.pop("source_id").tolist()
+    return _Crystals({name: n for n, name in enumerate(ids)}, PackedStructures(arrays))
 
 
 @cache
-def _shipped() -> PackedStructures:
+def _as_in_oqmd() -> PackedStructures:
+    """OQMD-ICSD crystals of at most 20 atoms, as the database has them, stable or not."""
     with open_shipped("reference_structures.npz") as file:
         return PackedStructures(dict(np.load(file, allow_pickle=False)))
 
 
-def _of_formula(composition: Composition) -> Iterator[Atoms]:
-    """The shipped crystals of a reduced formula."""
-    packed = _shipped()
-    begins = packed.ends - packed.sizes
-    units = packed.sizes // composition.reduced.size
-    matches = packed.sizes == units * composition.reduced.size
-    for symbol, n in composition.reduced.counts:
-        there = np.add.reduceat(packed.numbers == atomic_numbers[symbol], begins, dtype=np.int64)
-        matches &= there == units * n
-    return (packed[int(number)] for number in np.flatnonzero(matches))
-
-
 def shipped_crystals(elements: Sequence[str]) -> Iterator[Atoms]:
-    """The OQMD-ICSD crystals that ship with gencsp, of a chemical system and its sub-systems.
+    """The crystals that ship with gencsp, of a chemical system and its sub-systems.
+
+    First the phases of the shipped hull, relaxed with its model; then OQMD-ICSD crystals that are
+    none of these, most of them further above the hull: with another potential or under pressure
+    they may be stable.
 
     Raises:
         CompositionError: an element that gencsp does not know.
@@ -132,13 +102,38 @@ def shipped_crystals(elements: Sequence[str]) -> Iterator[Atoms]:
     for symbol in elements:
         if symbol not in ELEMENTS:
             raise CompositionError(f"'{symbol}' is not an element that gencsp knows.")
-    inside = {atomic_numbers[symbol] for symbol in elements}
-    packed = _shipped()
-    for number in range(len(packed)):
-        if set(packed.species(number).tolist()) <= inside:
-            atoms = packed[number]
-            atoms.info[records.STRUCTURE_ID] = f"oqmd-icsd-{number}"
-            yield atoms
+    inside = frozenset(atomic_numbers[symbol] for symbol in elements)
+    phases = _phases()
+    names = list(phases.places)
+    given: dict[tuple[Composition, int], list[Atoms]] = {}
+    for place in _of_system(phases.packed, inside):
+        atoms = phases.packed[place]
+        given.setdefault(_kind(atoms), []).append(atoms)
+        yield _named(atoms, names[place])
+    for place in _of_system(_as_in_oqmd(), inside):
+        atoms = _as_in_oqmd()[place]
+        if not any(same_crystal(atoms, other) for other in given.get(_kind(atoms), ())):
+            yield _named(atoms, _AS_IN_OQMD.format(place))
+
+
+def _of_system(packed: PackedStructures, inside: frozenset[int]) -> Iterator[int]:
+    """Places of the crystals that have no other elements."""
+    known = np.isin(packed.numbers, list(inside))
+    begins = packed.ends - packed.sizes
+    whole = np.add.reduceat(known, begins, dtype=np.int64) == packed.sizes
+    return (int(place) for place in np.flatnonzero(whole))
+
+
+def _kind(atoms: Atoms) -> tuple[Composition, int]:
+    """What crystals must share to be the same."""
+    group = space_group(atoms, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE)
+    return Composition.of(atoms).reduced, group.number
+
+
+def _named(atoms: Atoms, name: str) -> Atoms:
+    named = atoms.copy()
+    named.info[records.STRUCTURE_ID] = name
+    return named
 
 
 def make_references(

@@ -12,9 +12,10 @@ from ase.build import bulk
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull import hull as hull_module
-from gencsp.convex_hull.crystals import reference_crystal
-from gencsp.convex_hull.entries import HullEntry, shipped_references
+from gencsp.convex_hull.crystals import reference_crystal, shipped_crystals
+from gencsp.convex_hull.entries import HullEntry
 from gencsp.convex_hull.hull import Hull
+from gencsp.potentials.chgnet.select import get_engine
 from gencsp.similarity import same_crystal
 from gencsp.symmetry.refinement import space_group
 
@@ -207,26 +208,51 @@ def test_crystals_that_ship_are_those_of_their_rows(formula: str) -> None:
 
 
 def test_no_crystal_is_guessed() -> None:
-    lowest = Hull.load().references(Composition.parse("NaCl"))[0]
-    assert reference_crystal(lowest) is not None
-    mine = replace(lowest, entry_id="mine")
-    assert [reference_crystal(mine), reference_crystal(replace(lowest, model="other"))] == [
-        None
-    ] * 2
-    # The stackings of an element have one energy, and several of them one space group.
-    stackings = [
+    lowest = next(
         one
-        for one in shipped_references().entries
-        if one.composition.formula == "Ac" and one.space_group == 194
+        for one in Hull.load().references(Composition.parse("NaCl"))
+        if one.source == "OQMD-ICSD"
+    )
+    assert reference_crystal(lowest) is not None
+    assert reference_crystal(replace(lowest, entry_id="mine")) is None
+    other = Composition.parse("LiF")
+    assert reference_crystal(replace(lowest, composition=other)) is None
+
+
+def test_every_row_of_a_source_that_allows_it_has_its_crystal_at_its_energy() -> None:
+    """The stackings of an element, too, of which several have one energy and space group."""
+    rows = list(Hull.load().inside(["Ac", "Na", "Cl", "Li", "Si"]))
+    held_back = {"Materials Project", "OQMD", "AMCSD"}
+    crystals = [reference_crystal(one) for one in rows]
+    assert [one.entry_id for one, crystal in zip(rows, crystals, strict=True) if not crystal] == [
+        one.entry_id for one in rows if one.source in held_back
     ]
-    assert len(stackings) == 2
-    assert [reference_crystal(one) for one in stackings] == [None, None]
+    known = [(one, crystal) for one, crystal in zip(rows, crystals, strict=True) if crystal]
+    assert len([one for one, _ in known if one.composition.formula == "Ac"]) > 2
+    evaluations = get_engine().evaluate([crystal for _, crystal in known])
+    for (one, crystal), found in zip(known, evaluations, strict=True):
+        assert found.energy / len(crystal) == pytest.approx(one.energy_per_atom, abs=2e-3)
+
+
+def test_crystals_of_a_system_are_given_once_and_the_phases_of_the_hull_first() -> None:
+    given = list(shipped_crystals(["Si", "O"]))
+    assert {s for atoms in given for s in atoms.get_chemical_symbols()} == {"Si", "O"}
+    names = [str(atoms.info["structure_id"]) for atoms in given]
+    assert len(set(names)) == len(names)
+    unstable = [name.startswith("oqmd-icsd-") for name in names]
+    assert unstable == sorted(unstable)
+    assert 0 < sum(unstable) < len(unstable)
+    hull = [atoms for atoms, far in zip(given, unstable, strict=True) if not far]
+    for atoms, far in zip(given, unstable, strict=True):
+        assert not far or not any(same_crystal(atoms, phase) for phase in hull)
 
 
 def test_crystals_of_our_own_references_go_by_their_number() -> None:
-    from gencsp.convex_hull.crystals import shipped_crystals
-
-    given = next(a for a in shipped_crystals(["Na", "Cl"]) if len(set(a.symbols)) == 2)
+    given = next(
+        atoms
+        for atoms in shipped_crystals(["Si", "O"])
+        if str(atoms.info["structure_id"]).startswith("oqmd-icsd-")
+    )
     name = str(given.info["structure_id"])
     made = HullEntry(
         composition=Composition.of(given), energy_per_atom=-3.0, model="x", entry_id=name

@@ -169,7 +169,8 @@ def test_nothing_is_made_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(EntryTable, "__getitem__", counted)
     monkeypatch.setattr("gencsp.convex_hull.crystals.open_shipped", None)  # nothing may be read
-    crystals._shipped.cache_clear()
+    crystals._phases.cache_clear()
+    crystals._as_in_oqmd.cache_clear()
     hull = Hull.load()
     assert len(made) == 1  # to see whose model it is
     salt = Atoms("NaCl", cell=[9, 9, 9], pbc=True)
@@ -180,4 +181,5 @@ def test_nothing_is_made_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     several = len(made)
     assert hull.decomposition_energy(Composition.parse("Na2Cl"), 0.0) > 0
     assert len(made) == several
-    crystals._shipped.cache_clear()
+    crystals._phases.cache_clear()
+    crystals._as_in_oqmd.cache_clear()

@@ -27,6 +27,7 @@ from reference_sources import (
 from reference_table import (
     COLUMNS,
     ReferenceTable,
+    drop_implausible,
     merge,
     read_failed,
     read_table,
@@ -272,3 +273,19 @@ def test_the_table_of_what_converged_is_one_that_the_hull_reads(
     found = read_references(tmp_path / f"references_{MODEL}.csv.gz")
     assert (found.model, found.weights) == (MODEL, protocol()["digest"])
     assert {str(entry.composition) for entry in found.entries} == {"NaCl", "MgO"}
+
+
+def test_what_lies_beyond_all_compounds_is_no_reference() -> None:
+    table = ReferenceTable()
+    atoms = {"numbers": [11, 17], "cell": np.eye(3) * 4, "fractional": [[0, 0, 0], [0.5] * 3]}
+    for name, formula, energy in (
+        ("sodium", "Na", -1.3), ("chlorine", "Cl", -1.8), ("higher chlorine", "Cl", -0.9),
+        ("salt", "NaCl", -3.3), ("hole", "NaCl", -7.6), ("hill", "NaCl", -0.5),
+        ("of an element that is not there", "LiF", -99.0),
+    ):  # fmt: skip
+        line = {"formula": formula, "energy_per_atom": energy, "space_group": 1, **atoms}
+        table.add(line, OQMD_ICSD, name)
+    dropped = drop_implausible(table)
+    assert dropped == dict.fromkeys(("hole", "hill"), "implausible formation energy")
+    assert not dropped.keys() & (table.rows.keys() | table.crystals.keys())
+    assert len(table.rows) == len(table.crystals) == 5

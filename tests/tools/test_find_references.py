@@ -65,6 +65,12 @@ def test_stable_formulas_without_a_row_are_listed(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_hole_of_the_potential_is_not_found() -> None:
+    """As CeYIn2 at -23 eV/atom: whatever lies that far below the table is passed over."""
+    line = search_one("MgO", -1.0, QUICK, element_hull(), seed=0)
+    assert (line["accepted"], line["energy_per_atom"]) == (False, None)
+
+
 @pytest.mark.parametrize(("shift", "accepted"), [(0.0, True), (-0.5, False)])
 def test_a_structure_as_good_as_the_table_ends_the_search(shift: float, accepted: bool) -> None:
     """Rock salt, relaxed by hand, gives the formation energy that is to be reached."""
