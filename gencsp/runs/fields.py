@@ -16,7 +16,9 @@ PressureSetting = Annotated[Pressure, Field(description="Pressure, GPa.")]
 EngineSetting = Annotated[EngineName, Field(description="Engine that runs CHGNet.")]
 PotentialSetting = Annotated[
     PotentialField,
-    Field(description="Potential: chgnet[:MODEL], sevennet, matgl:FOLDER, FILE.py[:FUNCTION], ..."),
+    Field(
+        description="Potential: chgnet[:MODEL or FILE], sevennet[:MODEL], FILE.py[:FUNCTION], ..."
+    ),
 ]
 HullSetting = Annotated[
     HullField,

@@ -53,7 +53,7 @@ class NativeEngine:
     """CHGNet by the C++ extension; satisfies :class:`gencsp.potentials.base.Engine`.
 
     Args:
-        model: which CHGNet weights.
+        model: which CHGNet weights, by name or loaded.
         isa: instruction set, one of :func:`instruction_sets`; by default ``GENCSP_ISA`` from the
             environment, else the best that this processor has.
 
@@ -64,10 +64,13 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, model: ModelName = "0.3.0", *, isa: str | None = None) -> None:
-        weights = load_weights(model)
+    def __init__(
+        self, model: ModelName | CHGNetWeights = "0.3.0", *, isa: str | None = None
+    ) -> None:
+        weights = model if isinstance(model, CHGNetWeights) else load_weights(model)
         self.model = weights.model
         self.digest = weights.digest
+        self.elements = weights.elements
         wanted = os.environ.get("GENCSP_ISA", "") if isa is None else isa
         if wanted and wanted not in instruction_sets():
             raise EngineError(
