@@ -98,6 +98,10 @@ LATE = {
         "gencsp.cli.export:export",
         "Write a pool as seeds of another code, with a minimal deck and a map of their origins.",
     ),
+    "second-opinion": (
+        "gencsp.cli.second_opinion:second_opinion_of_pool",
+        "Relax the best structures of a pool with another potential, and rank them again.",
+    ),
     "references": (
         "gencsp.cli.references:references",
         "Relax reference crystals of a chemical system with a potential, for --hull.",

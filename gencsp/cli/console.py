@@ -186,22 +186,40 @@ def require_file(file: Path) -> None:
 
 
 def print_structures(structures: Sequence[Atoms]) -> None:
-    """The table of structures that every command ends in, from what stands in their ``info``."""
-    right = ("", "E_d (eV/atom)")
+    """The table of structures that every command ends in, from what stands in their ``info``.
+
+    Where none has a decomposition energy, energies stand in its place, or enthalpies.
+    """
+    title, key = _energy_column(structures)
+    right = ("", title)
     left = ("space group", "formula", "stage", "parents", "id", "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        add_row(table, str(number), *_cells(atoms))
+        add_row(table, str(number), *_cells(atoms, key))
     print_table(table)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")
 
 
-def _cells(atoms: Atoms) -> tuple[str, ...]:
+def _energy_column(structures: Sequence[Atoms]) -> tuple[str, str]:
+    """Title of the column of energies, and the key of ``info`` that it shows."""
+    from gencsp import records
+
+    def some(key: str) -> bool:
+        return any(records.number(atoms.info, key) is not None for atoms in structures)
+
+    if some(records.DECOMPOSITION_ENERGY) or not some(records.ENERGY_PER_ATOM):
+        return "E_d (eV/atom)", records.DECOMPOSITION_ENERGY
+    if some(records.ENTHALPY_PER_ATOM):
+        return "H (eV/atom)", records.ENTHALPY_PER_ATOM
+    return "E (eV/atom)", records.ENERGY_PER_ATOM
+
+
+def _cells(atoms: Atoms, energy_key: str) -> tuple[str, ...]:
     from gencsp import records
 
     info = atoms.info
-    energy = records.number(info, records.DECOMPOSITION_ENERGY)
+    energy = records.number(info, energy_key)
     note = f"= {info[records.DUPLICATE_OF]}" if info.get(records.DUPLICATE_OF) else ""
     group = ""
     if records.SPACE_GROUP in info:

@@ -92,11 +92,12 @@ def get_potential(
 
     Args:
         given: ``NAME`` or ``NAME:MODEL`` of :func:`potential_names`, such as ``chgnet:r2scan``,
-            ``chgnet:FILE`` (weights of your own), ``sevennet`` or ``matgl:FOLDER``; a table with ``name`` and options; ``FILE.py`` or
-            ``FILE.py:FUNCTION`` for a file with a function that returns an ASE calculator
-            (``calculator`` if not named); or ``package.module:FUNCTION`` for one that can be
-            imported. Also an ASE calculator, a function that returns one, or an object as
-            :class:`~gencsp.potentials.base.Engine` describes.
+            ``chgnet:FILE`` (weights of your own), ``sevennet`` or ``matgl:FOLDER``; a table with
+            ``name`` and options; ``FILE.py`` or ``FILE.py:FUNCTION`` for a file with a function
+            that returns an ASE calculator (``calculator`` if not named); or
+            ``package.module:FUNCTION`` for one that can be imported. Also an ASE calculator, a
+            function that returns one, or an object as :class:`~gencsp.potentials.base.Engine`
+            describes.
         engine: which of gencsp's engines runs CHGNet.
         device: a torch device.
 

@@ -38,7 +38,7 @@ from gencsp.runs.fields import (
     ThreadsSetting,
     WeightsSetting,
 )
-from gencsp.runs.objects import Named
+from gencsp.runs.objects import Named, PotentialField
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
 D = TypeVar("D", bound=Deck)
@@ -122,6 +122,20 @@ class SeedsDeck(Deck):
     pressure: Pressure | None = Field(
         None, description="Of the search, GPa; that of the pool if not given."
     )
+
+
+class SecondOpinionDeck(Deck):
+    """Settings of ``gencsp second-opinion``."""
+
+    potential: PotentialField = Field(
+        description="The other potential, such as sevennet or chgnet:r2scan."
+    )
+    top: Count = Field(10, description="How many structures it ranks.")
+    fmax: FmaxSetting = 0.1
+    steps: StepsSetting = 200
+    pressure: PressureSetting = 0.0
+    engine: EngineSetting = "auto"
+    out: OutSetting = Path("second_opinion")
 
 
 class ReferencesDeck(Deck):

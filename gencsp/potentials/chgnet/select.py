@@ -50,7 +50,7 @@ def get_engine(
     """
     if model not in get_args(ModelName):
         raise EngineError(f"there is no model '{model}': use {', '.join(get_args(ModelName))}.")
-    return _cached(name, model, device)
+    return _make(name, model, device)
 
 
 def engine_of_weights(
@@ -66,15 +66,15 @@ def engine_of_weights(
         raise EngineError(f"there is no engine '{name}': use {', '.join(get_args(EngineName))}.")
     if name == "native" and device not in (None, "cpu"):
         raise EngineError(f"the native engine has no device '{device}': use the torch engine.")
-    return _make(name, weights, device)
+    return _loaded(name, weights, device)
 
 
 @lru_cache(maxsize=8)
-def _cached(name: EngineName, model: ModelName, device: str | None) -> Engine:
+def _make(name: EngineName, model: ModelName, device: str | None) -> Engine:
     return engine_of_weights(model, name, device=device)
 
 
-def _make(name: EngineName, model: ModelName | CHGNetWeights, device: str | None) -> Engine:
+def _loaded(name: EngineName, model: ModelName | CHGNetWeights, device: str | None) -> Engine:
     if name == "native" or (name == "auto" and device is None):
         native, problem = _import_native()
         if native is not None:

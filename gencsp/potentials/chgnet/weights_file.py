@@ -1,8 +1,8 @@
 """CHGNet's weights from a user's file: fine-tuned, or trained anew in the same architecture.
 
-A file is one of three: a state dictionary in safetensors; a checkpoint as chgnet's ``Trainer`` saves
-it; or what ``torch.save`` makes of ``CHGNet.as_dict()`` or of a state dictionary. The last two are
-read with ``weights_only=True``, so that no file is ever executed.
+A file is one of three: a state dictionary in safetensors; a checkpoint as chgnet's ``Trainer``
+saves it; or what ``torch.save`` makes of ``CHGNet.as_dict()`` or of a state dictionary. The last
+two are read with ``weights_only=True``, so that no file is ever executed.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ def test_numbers_are_those_of_chgnet_with_these_weights(
     assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=2e-4)
     np.testing.assert_allclose(found.forces, atoms.get_forces(), atol=2e-3)
     np.testing.assert_allclose(found.stress, atoms.get_stress(), atol=2e-4)
+    assert found.magmoms is not None
     np.testing.assert_allclose(found.magmoms, atoms.get_magnetic_moments(), atol=1e-3)
     assert abs(found.energy - published.energy) > 0.01
 
