@@ -18,12 +18,17 @@ from ase.build import bulk
 from gencsp.potentials import get_potential
 from gencsp.minimise import RelaxSettings
 
-name, = sys.argv[1:]
+name, *weights = sys.argv[1:]
 potential = get_potential(name)
+if weights:
+    from sevenn.calculator import SevenNetCalculator
+    calculator = SevenNetCalculator(weights[0], device="cpu", modal=(weights + [None])[1])
+else:
+    calculator = potential.calculator
 salt = bulk("NaCl", "rocksalt", a=5.6)
 salt.rattle(0.05, seed=1)
 (found,) = potential.evaluate([salt])
-salt.calc = potential.calculator
+salt.calc = calculator
 strained = salt.copy()
 step = 1e-3
 energies = []
@@ -47,9 +52,9 @@ print(json.dumps({
 """
 
 
-def compared(place: Path, folder: Path, name: str) -> dict[str, Any]:
+def compared(place: Path, folder: Path, *words: str) -> dict[str, Any]:
     (folder / "compare.py").write_text(COMPARE)
-    said = run(place, folder, "python", "compare.py", name).splitlines()[-1]
+    said = run(place, folder, "python", "compare.py", *words).splitlines()[-1]
     found: dict[str, Any] = json.loads(said)
     return found
 
@@ -64,11 +69,32 @@ def check(found: dict[str, Any]) -> None:
 
 def test_sevennet(tmp_path: Path) -> None:
     place = environment("sevennet", "sevenn==0.13.0", layered=True)
-    found = compared(place, tmp_path, "sevennet")
+    found = compared(place, tmp_path, "sevennet", "7net-0")
     assert found["model"] == "sevennet-7net-0"
     check(found)
     assert found["outcome"] == "converged"
     assert found["lattice"] == pytest.approx(5.69, abs=0.08)  # PBE: 5.69 Å
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "weights"),
+    [
+        ("sevennet:l3i5", "sevennet-7net-l3i5", ("7net-l3i5",)),
+        ("sevennet:mf-0", "sevennet-7net-mf-0-PBE", ("7net-mf-0", "PBE")),
+        (
+            "sevennet:model=mf-0,modal=R2SCAN",
+            "sevennet-7net-mf-0-R2SCAN",
+            ("7net-mf-0", "R2SCAN"),
+        ),
+    ],
+)
+def test_other_sevennets_by_name(
+    tmp_path: Path, name: str, model: str, weights: tuple[str, ...]
+) -> None:
+    place = environment("sevennet", "sevenn==0.13.0", layered=True)
+    found = compared(place, tmp_path, name, *weights)
+    assert found["model"] == model
+    check(found)
 
 
 def test_sevennet_as_a_second_opinion(tmp_path: Path) -> None:
