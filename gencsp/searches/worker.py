@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
 from gencsp.deck import Displacement, Seed, check_fields
@@ -130,7 +129,6 @@ def run_trials(context: TrialContext, jobs: Sequence[TrialTask]) -> TaskOutput:
                 if key in start.info:
                     atoms.info[key] = start.info[key]
             atoms.info[records.STAGE] = str(Stage.RELAXED)
-            _drop_forces(atoms)
             results[place] = Finished(
                 structures=(atoms,) if is_finite(atoms) else (),
                 failures={} if result.converged else {str(result.outcome): 1},
@@ -185,12 +183,6 @@ def _start(context: TrialContext, job: TrialTask) -> Atoms | None:
         ):
             return _labelled(child, job, context.seed)
     return None
-
-
-def _drop_forces(atoms: Atoms) -> None:
-    """Keep the energy alone: nobody reads the forces at minima, and they double the file."""
-    energy = atoms.calc.results.get("energy") if atoms.calc is not None else None
-    atoms.calc = None if energy is None else SinglePointCalculator(atoms, energy=float(energy))
 
 
 def _labelled(atoms: Atoms, job: TrialTask, seed: int) -> Atoms:

@@ -107,7 +107,7 @@ class TorchEngine:
 
         def evaluate(crystals: Crystals) -> Values:
             with _threads(workers):
-                return self.compute(crystals)
+                return self.compute(crystals, magmoms=True)
 
         results = relax_in_flight(
             structures,
