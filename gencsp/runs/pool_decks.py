@@ -111,7 +111,7 @@ class DedupDeck(Deck):
 class SeedsDeck(Deck):
     """Settings of ``gencsp export``."""
 
-    to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, cryspy, ...")
+    to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, ...; or dataset.")
     formula: str | None = Field(
         None, description="Composition to hand over, of a pool with several."
     )

@@ -136,3 +136,61 @@ def test_matgl(tmp_path: Path) -> None:
     found = compared(place, tmp_path, "matgl:small")
     assert str(found["model"]).startswith("matgl-small-")
     check(found)
+
+
+READ = """
+import json, sys
+import numpy as np
+from pymatgen.core import Structure
+from matgl.config import DEFAULT_ELEMENTS
+from matgl.ext.pymatgen import Structure2Graph
+from matgl.graph.data import MGLDataset
+
+content = json.load(open(sys.argv[1]))
+data = MGLDataset(
+    structures=[Structure.from_dict(one) for one in content["structures"]],
+    labels=content["labels"],
+    converter=Structure2Graph(element_types=DEFAULT_ELEMENTS, cutoff=5.0),
+    root="cache",
+    save_cache=False,
+)
+graph, lattice, state, labels = data[0]
+print(json.dumps({key: np.asarray(labels[key]).tolist() for key in labels}))
+"""
+
+LABEL = """
+import json
+import gencsp, matgl
+from ase.build import bulk
+from gencsp.minimise import RelaxSettings
+from gencsp.potentials import get_potential
+from matgl.ext.ase import PESCalculator
+
+salt = bulk("NaCl", "rocksalt", a=5.6)
+salt.rattle(0.05, seed=1)
+potential = get_potential("matgl:small")
+(one,) = potential.relax([salt], RelaxSettings(steps=0))
+one.atoms.info["energy_model"] = potential.model
+gencsp.export([one.atoms], "data", to="dataset")
+salt.calc = PESCalculator(matgl.load_model("small"), stress_unit="GPa")
+energy, stress = float(salt.get_potential_energy()), salt.get_stress(voigt=False).tolist()
+print(json.dumps([energy, salt.get_forces().tolist(), stress]))
+"""
+
+
+def test_matgl_reads_a_data_set(tmp_path: Path) -> None:
+    """Energies in eV, forces in eV/Å, stresses in GPa with the sign of its own potentials."""
+    place = environment("matgl", "matgl==4.1.2", layered=True)
+    (tmp_path / "make.py").write_text(MATGL)
+    run(place, tmp_path, "python", "make.py", "small")
+    (tmp_path / "read.py").write_text(READ)
+    (tmp_path / "label.py").write_text(LABEL)
+    said = run(place, tmp_path, "python", "label.py").splitlines()[-1]
+    energy, forces, stress = json.loads(said)
+    found = run(place, tmp_path, "python", "read.py", "data/matgl_train.json").splitlines()[-1]
+    read = json.loads(found)
+    assert read["energies"] == pytest.approx(energy, abs=1e-4)
+    for ours, theirs in zip(read["forces"], forces, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
+    for ours, theirs in zip(read["stresses"], stress, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-3)
