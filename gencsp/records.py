@@ -47,6 +47,7 @@ SPACE_GROUP_NUMBER: Final = "space_group_number"
 DUPLICATE_OF: Final = "duplicate_of"
 COPIES: Final = "copies"
 ORDER_FLIPS: Final = "order_flips"
+MAGNETIC_ORDER: Final = "magnetic_order"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
 FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
@@ -130,6 +131,9 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(ORDER_FLIPS, "text", "", "Ids, joined by `;`, of structures of the same composition whose "
         "order with this one is another by a second potential; absent where there is none.",
         "search, cycle and second-opinion, in second_opinion.extxyz"),
+    Key(MAGNETIC_ORDER, "text", "", "Order of the magnetic moments that the calculation starts "
+        "from: ferromagnetic, antiferromagnetic or ferrimagnetic; absent where none was asked for.",
+        "dft write, dft read"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),

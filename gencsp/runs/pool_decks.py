@@ -163,6 +163,9 @@ class DftDeck(Deck):
     )
     pressure: PressureSetting = 0.0
     top: Count | None = Field(None, description="The first so many only.")
+    magnetic_orders: Count | None = Field(
+        None, description="Most magnetic orders to start each magnetic structure from."
+    )
 
 
 def deck_of_call(kind: type[D], settings: dict[str, Any], *of_command: str) -> D:
