@@ -189,8 +189,8 @@ def test_matgl_reads_a_data_set(tmp_path: Path) -> None:
     energy, forces, stress = json.loads(said)
     found = run(place, tmp_path, "python", "read.py", "data/matgl_train.json").splitlines()[-1]
     read = json.loads(found)
-    assert read["energies"] == pytest.approx(energy, abs=1e-4)
-    for ours, theirs in zip(read["forces"], forces, strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-4)
-    for ours, theirs in zip(read["stresses"], stress, strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-3)
+    assert read["energies"] == pytest.approx(energy, abs=1e-6)
+    # The model is untrained: its numbers are small, and none of them zero.
+    assert abs(stress[0][0]) > 1e-3
+    for ours, theirs in zip([*read["forces"], *read["stresses"]], [*forces, *stress], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-8)
