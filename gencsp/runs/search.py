@@ -13,6 +13,7 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.errors import RequestError, StructureFileError
 from gencsp.io.pools import sources
 from gencsp.io.structures import read_structures
+from gencsp.minimise.watching import PathFolder
 from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
 from gencsp.proposers import proposer_names
@@ -45,6 +46,10 @@ from gencsp.store import DiskStore, Manifest, MemoryStore, Store
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+
+#: Where paths of relaxations are, in the folder of the run.
+PATHS = "paths"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +153,9 @@ class Plan:
                 fixed_cell=space.cell is not None,
             ),
             separations=self.settings.separations,
+            keep_paths=self.deck.keep_paths,
         )
+        paths = PathFolder(folder(self.deck) / PATHS) if self.deck.keep_paths else None
         return Search(
             self.settings,
             strategy=self.strategy,
@@ -156,7 +163,12 @@ class Plan:
             background=self.background,
             context=context,
             ledger=self.ledger,
-            runner=TaskRunner(store, executor, prepare=self.ledger.price),
+            runner=TaskRunner(
+                store,
+                executor,
+                prepare=self.ledger.price,
+                keep_path=None if paths is None else paths.keep,
+            ),
             stop=stop_rules(self.deck),
         )
 
@@ -181,6 +193,8 @@ def open_search(
         ExecutorError: the executor cannot start.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
+    if in_memory and deck.keep_paths:
+        raise RequestError("paths are kept in the folder of the run: give 'out'.")
     plan = Plan.of(deck, strategy=strategy)
     with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
