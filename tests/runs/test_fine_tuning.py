@@ -99,6 +99,11 @@ def test_search_export_fine_tune_references_search(
         assert atoms.info["energy_per_atom"] == pytest.approx(float(said_by_chgnet["e"]), abs=1e-4)
         np.testing.assert_allclose(atoms.get_forces(), said_by_chgnet["f"], atol=2e-3)
         assert atoms.info["decomposition_energy"] > -0.05
+    # From elsewhere, and without --trust: weights are data, and nothing of them is executed.
+    (tmp_path / "elsewhere").mkdir()
+    with monkeypatch.context() as moved:
+        moved.chdir(tmp_path / "elsewhere")
+        run("resume", tmp_path / "second", "--budget", 4)
     (judged,) = gencsp.hull(found[0], potential="chgnet:tuned.pth.tar", hull=tmp_path / "tuned.csv")
     assert judged.info["decomposition_energy"] == pytest.approx(
         found[0].info["decomposition_energy"], abs=1e-5

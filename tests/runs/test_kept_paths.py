@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -16,14 +17,14 @@ from gencsp.errors import RequestError, StoreError
 from gencsp.exporters.dataset import DatasetReport
 from gencsp.io.structures import read_structures
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "potential": EMT(), "hull": "none", "seeds": [], "workers": 1, "atoms": 4, "budget": 4,
     "seed": 2, "steps": 40,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("how", [{}, {"keep_symmetry": True, "rattle": 0.05}])
-def test_a_path_leads_from_the_start_to_the_result(tmp_path: Path, how: dict[str, object]) -> None:
+def test_a_path_leads_from_the_start_to_the_result(tmp_path: Path, how: dict[str, Any]) -> None:
     found = gencsp.search("CuAu", **SETTINGS, **how, keep_paths=True, out=tmp_path)
     assert found
     for atoms in found:

@@ -252,7 +252,7 @@ class NativeEngine:
         """The result with the name of the model and, where it has energies, magnetic moments."""
         calculator = result.atoms.calc
         if calculator is not None:
-            # One forward pass, about a third of an evaluation.
+            # One forward pass: 0.4 of an evaluation, about a hundredth of a relaxation.
             calculator.results["magmoms"] = self._moments(result.atoms)
         return result.made_by(self.model, self.digest)
 
