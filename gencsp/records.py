@@ -49,6 +49,8 @@ SPACE_GROUP: Final = "space_group"
 SPACE_GROUP_NUMBER: Final = "space_group_number"
 DUPLICATE_OF: Final = "duplicate_of"
 COPIES: Final = "copies"
+ORDER_FLIPS: Final = "order_flips"
+MAGNETIC_ORDER: Final = "magnetic_order"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
 FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
@@ -137,6 +139,12 @@ KEYS: Final[tuple[Key, ...]] = (
         "absent where there is none.", "search, cycle, refine"),
     Key(COPIES, "integer", "", "How many structures of the pools are this crystal, itself "
         "included.", "dedup"),
+    Key(ORDER_FLIPS, "text", "", "Ids, joined by `;`, of structures of the same composition whose "
+        "order with this one is another by a second potential; absent where there is none.",
+        "search, cycle and second-opinion, in second_opinion.extxyz"),
+    Key(MAGNETIC_ORDER, "text", "", "Order of the magnetic moments that the calculation starts "
+        "from: ferromagnetic, antiferromagnetic or ferrimagnetic; absent where none was asked for.",
+        "dft write, dft read"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),
@@ -176,7 +184,7 @@ EVALUATION_KEYS: Final = frozenset(
     }
 )
 #: What else holds of a structure only until its atoms move; so do all keys of filters.
-_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, ENERGY_ABOVE_HULL})
+_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, ENERGY_ABOVE_HULL, ORDER_FLIPS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,12 +424,14 @@ def number(info: Mapping[str, Any], key: str) -> float | None:
 
 
 def ranking_energy(info: Mapping[str, Any]) -> float | None:
-    """The value by which tables are sorted: decomposition energy or else energy, eV/atom.
+    """The value by which tables are sorted, eV/atom.
 
-    ``None`` where there is neither.
+    It is the decomposition energy; where there is none, the enthalpy; or else the energy. The last
+    two compare structures of one composition alone. ``None`` where there is none of the three.
     """
-    value = number(info, DECOMPOSITION_ENERGY)
-    return number(info, ENERGY_PER_ATOM) if value is None else value
+    keys = (DECOMPOSITION_ENERGY, ENTHALPY_PER_ATOM, ENERGY_PER_ATOM)
+    found = (number(info, key) for key in keys)
+    return next((value for value in found if value is not None), None)
 
 
 def failed(info: Mapping[str, Any]) -> bool:
@@ -429,14 +439,16 @@ def failed(info: Mapping[str, Any]) -> bool:
     return str(info.get(OUTCOME, "converged")) != "converged"
 
 
-def results_first(atoms: Atoms) -> tuple[bool, bool, bool, float]:
+def results_first(atoms: Atoms) -> tuple[bool, bool, bool, str, float]:
     """A key to sort by: the lowest first, then what has no energy, and failures at the end.
 
     Structures with a decomposition energy come before those with an energy alone, which is no
-    energy above a hull.
+    energy above a hull: these come composition by composition, and the lowest of each first.
     """
     energy, above = ranking_energy(atoms.info), number(atoms.info, DECOMPOSITION_ENERGY)
-    return failed(atoms.info), above is None, energy is None, energy or 0.0
+    alone = above is None and energy is not None
+    formula = Composition.of(atoms).formula_key if alone else ""
+    return failed(atoms.info), above is None, energy is None, formula, energy or 0.0
 
 
 #: The keys by their names.

@@ -16,7 +16,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp.composition import Composition
-from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
 from gencsp.records import Basis
@@ -73,7 +73,12 @@ class CheapRelaxerMaker:
     def __call__(self) -> Relaxer:
         note(self.log, f"made relaxer {os.getpid()}")
 
-        def relax(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        def relax(
+            structures: Iterable[Atoms],
+            settings: RelaxSettings,
+            *,
+            on_path: PathCallback | None = None,  # noqa: ARG001
+        ) -> Iterator[Relaxed]:
             # Out of order, as a batch in flight hands them over.
             for index, atoms in reversed(list(enumerate(structures))):
                 note(self.log, f"relaxed {atoms.info['structure_id']}")
@@ -98,13 +103,18 @@ class DeadlyRelaxerMaker:
     def __call__(self) -> Relaxer:
         relax = CheapRelaxerMaker(self.log)()
 
-        def deadly(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        def deadly(
+            structures: Iterable[Atoms],
+            settings: RelaxSettings,
+            *,
+            on_path: PathCallback | None = None,
+        ) -> Iterator[Relaxed]:
             given = list(structures)
             if any(atoms.info["structure_id"] == self.victim for atoms in given):
                 note(self.log, "begun")
                 if self.log.read_text().split().count("begun") <= self.times:
                     os.kill(os.getpid(), signal.SIGKILL)
-            return relax(given, settings)
+            return relax(given, settings, on_path=on_path)
 
         return deadly
 

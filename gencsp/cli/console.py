@@ -186,13 +186,17 @@ def require_file(file: Path) -> None:
 
 
 def print_structures(structures: Sequence[Atoms]) -> None:
-    """The table of structures that every command ends in, from what stands in their ``info``."""
-    right = ("", "E_d (eV/atom)")
+    """The table of structures that every command ends in, from what stands in their ``info``.
+
+    Where none has a decomposition energy, energies stand in its place, or enthalpies.
+    """
+    title, key = _energy_column(structures)
+    right = ("", title)
     basis = _basis_titles(structures)
     left = ("space group", "formula", "stage", "parents", "id", *basis, "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        *cells, note = _cells(atoms)
+        *cells, note = _cells(atoms, key)
         add_row(table, str(number), *cells, *_basis_cells(atoms)[: len(basis)], note)
     print_table(table)
     _explain_missing(structures)
@@ -200,7 +204,21 @@ def print_structures(structures: Sequence[Atoms]) -> None:
         say(f"... and {len(structures) - SHOWN} more in the files.")
 
 
-def _cells(atoms: Atoms) -> tuple[str, ...]:
+def _energy_column(structures: Sequence[Atoms]) -> tuple[str, str]:
+    """Title of the column of energies, and the key of ``info`` that it shows."""
+    from gencsp import records
+
+    def some(key: str) -> bool:
+        return any(records.number(atoms.info, key) is not None for atoms in structures)
+
+    if some(records.DECOMPOSITION_ENERGY) or not some(records.ENERGY_PER_ATOM):
+        return "E_d (eV/atom)", records.DECOMPOSITION_ENERGY
+    if some(records.ENTHALPY_PER_ATOM):
+        return "H (eV/atom)", records.ENTHALPY_PER_ATOM
+    return "E (eV/atom)", records.ENERGY_PER_ATOM
+
+
+def _cells(atoms: Atoms, energy_key: str) -> tuple[str, ...]:
     from gencsp import records
 
     info = atoms.info
@@ -213,7 +231,7 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
     if info.get(records.REASON):
         note = ": ".join(filter(None, (note, str(info[records.REASON]))))
     return (
-        records.shown_decomposition_energy(info),
+        _shown_energy(info, energy_key),
         group,
         atoms.get_chemical_formula(mode="hill", empirical=False),
         str(info.get(records.STAGE, "")),
@@ -221,6 +239,15 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
         str(info.get(records.STRUCTURE_ID, "")),
         note,
     )
+
+
+def _shown_energy(info: dict[str, Any], key: str) -> str:
+    from gencsp import records
+
+    if key == records.DECOMPOSITION_ENERGY:
+        return records.shown_decomposition_energy(info)
+    energy = records.number(info, key)
+    return "" if energy is None else f"{energy:.4f}"
 
 
 def _basis_titles(structures: Sequence[Atoms]) -> tuple[str, ...]:

@@ -32,16 +32,17 @@ def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
     from gencsp.errors import HullReferenceError
-    from gencsp.runs.objects import open_hull
+    from gencsp.runs.objects import optional_hull
     from gencsp.runs.relaxing import engine_of, relax_settings, relaxed_by
 
     require_folder(deck.out)
     settings = relax_settings(deck)
     engine = engine_of(deck, {})
-    reference = open_hull(deck.hull)
+    reference = optional_hull(deck.hull)
     why = ""
     try:
-        reference.require_model(engine.model)
+        if reference is not None:
+            reference.require_model(engine.model)
     except HullReferenceError as error:
         why = str(error)
     pool = read_pool(files)
@@ -49,7 +50,7 @@ def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
         task = bars.add_task("relax", total=len(pool.structures), note="")
         for result in relaxed_by(engine, pool.structures, settings, deck.workers):
             atoms = records.record(result)
-            if not why:
+            if reference is not None and not why:
                 _judge(atoms, reference)
             relaxed.append(atoms)
             bars.advance(task)

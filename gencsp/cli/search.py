@@ -146,6 +146,8 @@ def _report(run: Search, folder: Path) -> None:
     structures = run.ranking()
     said = write_results(folder, "ranked", structures)
     print_structures(structures)
+    if run.ledger.hull is None:
+        say("no hull: ranked by enthalpy per atom, which compares structures of one composition")
     say(f"stopped: {run.stopped}")
     _print_sources(run)
     _print_learned(run)

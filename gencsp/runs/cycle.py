@@ -7,8 +7,9 @@ from contextlib import contextmanager, nullcontext
 
 from gencsp.composition import Composition
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.potentials.base import require_elements
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.objects import carried, chosen, open_hull
+from gencsp.runs.objects import NO_HULL, carried, chosen, optional_hull
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
@@ -28,19 +29,26 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
         WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
+        PotentialError: the potential is missing, or was not made for one of the elements.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
-    hull = open_hull(deck.hull)
-    hull.require_elements(settings.composition.elements)
+    hull = optional_hull(deck.hull)
+    elements = settings.composition.elements
+    if hull is not None:
+        hull.require_elements(elements)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
         relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
-        models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
-        hull.require_model(models["potential"])
+        models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
+        if hull is not None:
+            hull.require_model(models["potential"])
         manifest = cycle_manifest(
-            settings, proposer=str(chosen(deck.proposer)), hull=hull.digest, **models
+            settings,
+            proposer=str(chosen(deck.proposer)),
+            hull=NO_HULL if hull is None else hull.digest,
+            **models,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
             yield Cycle(
@@ -76,13 +84,17 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
 
 
 def _identify_models(
-    proposer: NamedProposer, inpainter: NamedProposer, relaxer: NamedRelaxer
+    proposer: NamedProposer,
+    inpainter: NamedProposer,
+    relaxer: NamedRelaxer,
+    elements: tuple[str, ...],
 ) -> dict[str, str]:
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.diffusion.positions.model import load_score_model
 
     proposer()
     potential = relaxer.load()
+    require_elements(potential, elements)
     score_model = load_score_model(inpainter.weights)
     return {
         "score_model": score_model.digest,

@@ -183,6 +183,9 @@ class SearchDeck(Deck):
     rattle: Displacement = Field(
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
+    keep_paths: bool = Field(
+        False, description="Keep the path of every relaxation, as ASE's trajectories in paths/."
+    )
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None

@@ -16,11 +16,11 @@ PressureSetting = Annotated[Pressure, Field(description="Pressure, GPa.")]
 EngineSetting = Annotated[EngineName, Field(description="Engine that runs CHGNet.")]
 PotentialSetting = Annotated[
     PotentialField,
-    Field(description="Potential: chgnet[:MODEL], sevennet, matgl:FOLDER, FILE.py[:FUNCTION], ..."),
+    Field(description="Potential: chgnet[:MODEL|FILE], sevennet[:MODEL], FILE.py[:FUNCTION], ..."),
 ]
 HullSetting = Annotated[
     HullField,
-    Field(description="File of hull entries made with this potential; ours if not given."),
+    Field(description="Hull entries made with this potential, or none; ours if not given."),
 ]
 SeedSetting = Annotated[Seed, Field(description="Seed of every random choice.")]
 InpaintingsSetting = Annotated[

@@ -37,7 +37,7 @@ from gencsp.runs.fields import (
     ThreadsSetting,
     WeightsSetting,
 )
-from gencsp.runs.objects import Named
+from gencsp.runs.objects import Named, PotentialField
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
 D = TypeVar("D", bound=Deck)
@@ -110,7 +110,21 @@ class DedupDeck(Deck):
 class SeedsDeck(SeedSettings):
     """Settings of ``gencsp export``."""
 
-    to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, cryspy, ...")
+    to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, ...; or dataset.")
+
+
+class SecondOpinionDeck(Deck):
+    """Settings of ``gencsp second-opinion``."""
+
+    potential: PotentialField = Field(
+        description="The other potential, such as sevennet or chgnet:r2scan."
+    )
+    top: Count = Field(10, description="How many structures it ranks.")
+    fmax: FmaxSetting = 0.1
+    steps: StepsSetting = 200
+    pressure: PressureSetting = 0.0
+    engine: EngineSetting = "auto"
+    out: OutSetting = Path("second_opinion")
 
 
 class ReferencesDeck(Deck):
@@ -138,6 +152,9 @@ class DftDeck(Deck):
     )
     pressure: PressureSetting = 0.0
     top: Count | None = Field(None, description="The first so many only.")
+    magnetic_orders: Count | None = Field(
+        None, description="Most magnetic orders to start each magnetic structure from."
+    )
 
 
 def deck_of_call(kind: type[D], settings: dict[str, Any], *of_command: str) -> D:

@@ -25,10 +25,12 @@ from gencsp.convex_hull.system import (
 from gencsp.errors import HullReferenceError, RequestError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.exporters import ExportReport, get_exporter
+from gencsp.exporters.dataset import NAME, Dataset, DatasetReport
 from gencsp.filters import Funnel, Judged, judge_pool
 from gencsp.filters.deck import LOOKED_AT, FilterDeck
 from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
+from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine, Evaluation
 from gencsp.runs.objects import hull_part, open_hull
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
@@ -239,13 +241,17 @@ def export(
     *,
     to: str | Mapping[str, Any],
     **settings: Any,
-) -> ExportReport:
-    """Write structures as seeds of another code, with a minimal deck and a map of their origins.
+) -> ExportReport | DatasetReport:
+    """Write structures as seeds of another code, or as a data set to train potentials on.
+
+    Seeds come with a minimal deck and a map of their origins. A data set, see
+    :mod:`gencsp.exporters.dataset`, needs energies, forces and stresses of one model.
 
     Args:
-        structures: of one composition, or of several with ``formula``.
+        structures: of one composition, or of several with ``formula``; for a data set of any.
         folder: a new or empty one.
-        to: the code, one of :func:`gencsp.exporters.exporter_names`, with or without options.
+        to: the code, one of :func:`gencsp.exporters.exporter_names`, or "dataset", with or without
+            options.
         settings: ``formula``, ``atoms``, ``fit`` and ``pressure``, fields of
             :class:`~gencsp.runs.pool_decks.SeedsDeck`, where each is described.
 
@@ -255,11 +261,14 @@ def export(
     Raises:
         DeckError: an unknown setting, or one out of range.
         ExportError: there is no such code, nothing can be handed over, or the structures have
-            several compositions or pressures.
+            several compositions or pressures; for a data set, energies of several models.
         CompositionError: ``formula`` cannot be read.
         StoreError: the folder holds something, cannot be written, or is full.
     """
     deck = deck_of_call(SeedsDeck, {"to": to, **settings})
+    dataset = dataset_of(deck)
+    if dataset is not None:
+        return dataset.write(atoms_of(structures), folder)
     return get_exporter(deck.to).write(
         atoms_of(structures),
         folder,
@@ -268,3 +277,20 @@ def export(
         fit=deck.fit,
         pressure=deck.pressure,
     )
+
+
+def dataset_of(deck: SeedsDeck) -> Dataset | None:
+    """The data set that a deck of seeds asks for; ``None`` where it names a code.
+
+    Raises:
+        DeckError: an option that a data set does not have.
+        RequestError: a setting that is for seeds.
+    """
+    choice = Choice.read(deck.to)
+    if choice.name != NAME:
+        return None
+    for setting in ("formula", "atoms", "fit", "pressure"):
+        if setting in deck.given:
+            raise RequestError(f"a data set has no '{setting}': it is for seeds, leave it out.")
+    options = {"model": choice.value} if choice.value else choice.options
+    return Dataset.from_options(options)

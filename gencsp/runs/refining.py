@@ -12,8 +12,9 @@ from gencsp.composition import Composition
 from gencsp.errors import GencspError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
+from gencsp.potentials.base import require_elements
 from gencsp.provenance import Provenance, Stage
-from gencsp.runs.objects import carried, chosen, open_hull
+from gencsp.runs.objects import carried, chosen, optional_hull
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, require_weights, run_executor
 from gencsp.runs.pool_decks import RefineDeck, deck_of_call
 from gencsp.searches.cycle import Cycle
@@ -24,6 +25,7 @@ from gencsp.store.base import portable
 
 if TYPE_CHECKING:
     from gencsp.convex_hull.hull import Hull
+    from gencsp.potentials.base import Engine
 
 
 def refine(
@@ -47,8 +49,9 @@ def refine(
             made, or a :class:`~gencsp.convex_hull.hull.Hull`.
 
     Returns:
-        The refined structures that converged, of each composition by decomposition energy; their
-        ``parents`` are the ids of the structures given, or their places where they have none.
+        The refined structures that converged, of each composition by decomposition energy, or
+        without a hull by enthalpy per atom; their ``parents`` are the ids of the structures given,
+        or their places where they have none.
 
     Raises:
         DeckError: an unknown setting, or one out of range.
@@ -86,15 +89,17 @@ def refine_pool(
         GencspError: as :func:`refine`; what is wrong with one composition, if it is with all.
     """
     require_weights(deck.weights)
-    reference = open_hull(deck.hull)
+    reference = optional_hull(deck.hull)
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
-    reference.require_model(relaxer.load().model)
+    potential = relaxer.load()
+    if reference is not None:
+        reference.require_model(potential.model)
     numbered = _as_relaxed(structures)
     names = {str(start.info[records.STRUCTURE_ID]): name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
         groups.setdefault(Composition.of(start).alphabetical, []).append(start)
-    plans, errors = _plans(groups, deck, reference)
+    plans, errors = _plans(groups, deck, reference, potential)
     if errors and not plans:
         raise next(iter(errors.values()))
     refined: list[Atoms] = []
@@ -130,14 +135,19 @@ def refine_pool(
 
 
 def _plans(
-    groups: Mapping[Composition, Sequence[Atoms]], deck: RefineDeck, reference: Hull
+    groups: Mapping[Composition, Sequence[Atoms]],
+    deck: RefineDeck,
+    reference: Hull | None,
+    potential: Engine,
 ) -> tuple[list[CycleSettings], dict[Composition, GencspError]]:
     """What to do for each composition, and why nothing can be done for others."""
     plans: list[CycleSettings] = []
     errors: dict[Composition, GencspError] = {}
     for composition, group in groups.items():
         try:
-            reference.require_elements(composition.elements)
+            require_elements(potential, composition.elements)
+            if reference is not None:
+                reference.require_elements(composition.elements)
             plan = CycleSettings(
                 composition=composition,
                 guests=deck.guests,

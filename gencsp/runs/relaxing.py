@@ -25,7 +25,13 @@ from gencsp.potentials.registry import get_potential
 from gencsp.provenance import Stage
 from gencsp.records import write_change
 from gencsp.runs.objects import Carried
-from gencsp.runs.pool_decks import HullDeck, ReferencesDeck, RelaxDeck, deck_of_call
+from gencsp.runs.pool_decks import (
+    HullDeck,
+    ReferencesDeck,
+    RelaxDeck,
+    SecondOpinionDeck,
+    deck_of_call,
+)
 
 if TYPE_CHECKING:
     from gencsp.potentials.base import Engine
@@ -121,7 +127,9 @@ def relax_settings(deck: RelaxDeck) -> RelaxSettings:
     )
 
 
-def engine_of(deck: RelaxDeck | HullDeck | ReferencesDeck, settings: Mapping[str, Any]) -> Engine:
+def engine_of(
+    deck: RelaxDeck | HullDeck | ReferencesDeck | SecondOpinionDeck, settings: Mapping[str, Any]
+) -> Engine:
     """The potential of a deck.
 
     Args:

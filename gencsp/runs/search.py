@@ -13,11 +13,13 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.errors import RequestError, StructureFileError
 from gencsp.io.pools import sources
 from gencsp.io.structures import read_structures
+from gencsp.minimise.watching import PathFolder
 from gencsp.plugins import Choice
+from gencsp.potentials.base import require_elements
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.objects import Carried, Named, Structures, carried, chosen, open_hull
+from gencsp.runs.objects import NO_HULL, Carried, Named, Structures, carried, chosen, optional_hull
 from gencsp.runs.parts import (
     NamedProposer,
     NamedRelaxer,
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+#: Where paths of relaxations are, in the folder of the run.
+PATHS = "paths"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A search put together from its deck, before it has a store and an executor.
@@ -53,7 +59,8 @@ class Plan:
     Attributes:
         deck: the settings.
         settings: what the deck says about the search itself.
-        hull: the references; in a chemical system it grows with the search.
+        hull: the references; in a chemical system it grows with the search. ``None`` where energies
+            alone are to be compared.
         ledger: judges the results.
         seeds: sources of seed structures.
         background: the proposer of the other structures without parents.
@@ -62,7 +69,7 @@ class Plan:
 
     deck: SearchDeck
     settings: SearchSettings
-    hull: Hull
+    hull: Hull | None
     ledger: Ledger
     seeds: tuple[StartSource, ...]
     background: ProposerStarts
@@ -103,6 +110,7 @@ class Plan:
         Raises:
             WeightsError, EngineError, HullReferenceError: a model is missing, or another one made
                 the references.
+            PotentialError: the potential was not made for one of the elements.
         """
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerStarts)]
@@ -114,14 +122,16 @@ class Plan:
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
         relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential))
-        models = executor.submit(_identify_models, makers, model, relaxer).result()
-        self.hull.require_model(models["potential"])
+        elements = self.settings.space.elements
+        models = executor.submit(_identify_models, makers, model, relaxer, elements).result()
+        if self.hull is not None:
+            self.hull.require_model(models["potential"])
         return search_manifest(
             self.settings,
             self.strategy,
             self.seeds,
             self.background,
-            hull=self.hull.digest,
+            hull=NO_HULL if self.hull is None else self.hull.digest,
             sampler=self.deck.sampler,
             options=_own_options([*makers, relaxer]),
             **models,
@@ -143,7 +153,9 @@ class Plan:
                 fixed_cell=space.cell is not None,
             ),
             separations=self.settings.separations,
+            keep_paths=self.deck.keep_paths,
         )
+        paths = PathFolder(folder(self.deck) / PATHS) if self.deck.keep_paths else None
         return Search(
             self.settings,
             strategy=self.strategy,
@@ -151,7 +163,12 @@ class Plan:
             background=self.background,
             context=context,
             ledger=self.ledger,
-            runner=TaskRunner(store, executor, prepare=self.ledger.price),
+            runner=TaskRunner(
+                store,
+                executor,
+                prepare=self.ledger.price,
+                keep_path=None if paths is None else paths.keep,
+            ),
             stop=stop_rules(self.deck),
         )
 
@@ -176,6 +193,8 @@ def open_search(
         ExecutorError: the executor cannot start.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
+    if in_memory and deck.keep_paths:
+        raise RequestError("paths are kept in the folder of the run: give 'out'.")
     plan = Plan.of(deck, strategy=strategy)
     with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
@@ -189,20 +208,28 @@ def open_search(
             yield plan.search(store, executor)
 
 
-def search_hull(deck: SearchDeck, space: Space) -> Hull:
+def search_hull(deck: SearchDeck, space: Space) -> Hull | None:
     """The hull of a deck, checked to hold a reference for every element of the space.
 
     Raises:
         HullReferenceError: no reference for an element.
-        RequestError: a chemical system under pressure, with references at zero pressure.
+        RequestError: a chemical system under pressure, with references at zero pressure; or one
+            without any.
     """
+    if deck.hull == NO_HULL and space.variable:
+        raise RequestError(
+            f"without a hull only energies of one composition compare: give a formula, or make "
+            f"references with 'gencsp references {'-'.join(space.elements)} --potential ...' for "
+            f"--hull."
+        )
     if space.variable and space.pressure != 0 and deck.hull is None:
         raise RequestError(
             "enthalpies of different compositions compare on a hull at their own pressure alone: "
             "give its entries with --hull, or search one composition."
         )
-    hull = open_hull(deck.hull)
-    hull.require_elements(space.elements)
+    hull = optional_hull(deck.hull)
+    if hull is not None:
+        hull.require_elements(space.elements)
     return hull
 
 
@@ -313,12 +340,16 @@ def _own_options(makers: Sequence[object]) -> str | None:
 
 
 def _identify_models(
-    makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
+    makers: list[ProposerMaker],
+    model: ShippedScoreModel | None,
+    relaxer: NamedRelaxer,
+    elements: tuple[str, ...],
 ) -> dict[str, str]:
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     for make in makers:
         make()
     potential = relaxer.load()
+    require_elements(potential, elements)
     return {
         "score_model": "" if model is None else model().digest,
         "engine": potential.name,

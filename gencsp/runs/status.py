@@ -6,9 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from gencsp import records
 from gencsp.errors import StoreError
 from gencsp.provenance import Stage
 from gencsp.records import shown_decomposition_energy, shown_reference
@@ -23,7 +25,8 @@ class RunStatus:
 
     Attributes:
         finished: finished tasks, by what they do: ``trial`` in a search, the stages in a cycle.
-        best: lowest decomposition energy, eV/atom; not a number where there is none.
+        best: lowest decomposition energy, or enthalpy where there is no hull, eV/atom; not a number
+            where there is none.
         best_id: of the structure that has it; empty where there is none.
         best_shown: that energy as tables show it, see
             :func:`gencsp.records.shown_decomposition_energy`.
@@ -107,11 +110,12 @@ def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
     for entry in entries:
         failures.update(json.loads(entry.failures))
     judged = [one for one in structures if one.get("outcome") == "converged"]
-    judged = [one for one in judged if "decomposition_energy" in one]
-    best = min(judged, key=lambda one: float(one["decomposition_energy"]), default={})
+    energies = [(records.ranking_energy(one), one) for one in judged]
+    found = [(energy, one) for energy, one in energies if energy is not None]
+    lowest, best = min(found, key=itemgetter(0), default=(float("nan"), {}))
     return {
         "finished": Counter(entry.task.partition("-")[0] for entry in entries),
-        "best": float(best.get("decomposition_energy", "nan")),
+        "best": lowest,
         "best_id": str(best.get("structure_id", "")),
         "best_shown": shown_decomposition_energy(best),
         "phase": shown_reference(best) if best.get("reference_phase") else "",

@@ -68,7 +68,7 @@ class Cycle:
         inpainter: makes the proposer that completes frameworks (it is given a host).
         relaxer: makes the relaxer.
         hull: reference of the decomposition energies; the energies of its phases and those of the
-            relaxer must come from the same model.
+            relaxer must come from the same model. ``None`` for a ranking by enthalpy alone.
         store: where everything is kept.
         executor: where tasks run; may be replaced where one was lost.
 
@@ -84,7 +84,7 @@ class Cycle:
         proposer: ProposerMaker,
         inpainter: ProposerMaker,
         relaxer: RelaxerMaker,
-        hull: HullReference,
+        hull: HullReference | None,
         store: Store,
         executor: Executor,
     ) -> None:
@@ -135,7 +135,7 @@ class Cycle:
             yield progress
 
     def ranking(self) -> list[Atoms]:
-        """The converged structures that the store holds, by decomposition energy.
+        """The converged structures that the store holds, by decomposition energy or enthalpy.
 
         ``duplicate_of`` in ``info`` marks those that are the same crystal as a better one, by its
         ``structure_id``.
@@ -144,7 +144,7 @@ class Cycle:
             atoms
             for stage in (Stage.RELAXED, Stage.REFINED)
             for atoms in self._structures(stage)
-            if records.DECOMPOSITION_ENERGY in atoms.info
+            if records.ranking_energy(atoms.info) is not None
         )
 
     def failures(self) -> Counter[str]:
@@ -207,8 +207,9 @@ class Cycle:
         del self._under_way[task]
 
     def _judged(self, finished: Finished) -> Finished:
-        for atoms in finished.structures:
-            records.write_decomposition_energy(atoms, self.hull)
+        if self.hull is not None:
+            for atoms in finished.structures:
+                records.write_decomposition_energy(atoms, self.hull)
         return finished
 
     def _generate(self) -> dict[str, Call]:

@@ -22,7 +22,8 @@ class Ledger:
     """Judges relaxed structures in the order of the trials, and counts them.
 
     Args:
-        hull: gives decomposition energies.
+        hull: gives decomposition energies; ``None`` where there are to be none, and structures of
+            one composition are compared by their enthalpy alone.
         live: the same hull where it grows with the search, in a chemical system; else ``None``.
         duplicates: finds crystals that were seen before.
         targets: known crystals to recognise.
@@ -42,7 +43,7 @@ class Ledger:
     def __init__(
         self,
         *,
-        hull: HullReference,
+        hull: HullReference | None,
         live: LiveHull | None = None,
         duplicates: Duplicates | None = None,
         targets: tuple[Atoms, ...] = (),
@@ -65,13 +66,15 @@ class Ledger:
     def price(self, finished: Finished) -> Finished:
         """Write the decomposition energy E_d (eV/atom) into structures, before they are stored.
 
-        It is taken against the reference phases, not against a hull that grows.
+        It is taken against the reference phases, not against a hull that grows. Without a hull
+        nothing is written.
 
         Raises:
             HullReferenceError: no reference for one of the elements.
         """
-        for atoms in finished.structures:
-            records.write_decomposition_energy(atoms, self.hull)
+        if self.hull is not None:
+            for atoms in finished.structures:
+                records.write_decomposition_energy(atoms, self.hull)
         return finished
 
     def fitness(self, atoms: Atoms) -> float:

@@ -293,7 +293,7 @@ class Search:
             relaxed=ledger.relaxed,
             new=sum(ledger.new.values()),
             records=sum(ledger.records.values()),
-            best=None if best is None else float(best.info[records.DECOMPOSITION_ENERGY]),
+            best=None if best is None else records.ranking_energy(best.info),
             best_id="" if best is None else str(best.info[records.STRUCTURE_ID]),
             best_shown="" if best is None else records.shown_decomposition_energy(best.info),
             failures=ledger.failures,

@@ -19,7 +19,8 @@ class SearchProgress:
         relaxed: relaxations among them.
         new: different crystals.
         records: new minima, see :class:`~gencsp.searches.trial.TrialResult`.
-        best: decomposition energy of the lowest structure, eV/atom; ``None`` while there is none.
+        best: decomposition energy of the lowest structure, or its enthalpy where there is no hull,
+            eV/atom; ``None`` while there is none.
         best_id: its id.
         best_shown: that energy as tables show it, see
             :func:`gencsp.records.shown_decomposition_energy`; empty while there is none.

@@ -1,4 +1,4 @@
-"""The ranking of structures by decomposition energy, with duplicates marked."""
+"""The ranking of structures of one composition by energy, with duplicates marked."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ from gencsp.similarity import deduplicate
 
 
 def rank(structures: Iterable[Atoms]) -> list[Atoms]:
-    """Order by E_d, and mark duplicates by :func:`mark_duplicate`.
+    """Order by E_d, or enthalpy without it, and mark duplicates by :func:`mark_duplicate`.
 
     A duplicate is the same crystal as a better-ranked structure of about its energy
     (:func:`gencsp.similarity.deduplicate`).
 
     Args:
-        structures: with provenance and ``decomposition_energy`` (eV/atom) in ``info``.
+        structures: with provenance and what :func:`gencsp.records.ranking_energy` reads in
+            ``info``; all of them with a decomposition energy, or none.
     """
     ordered = sorted(
         structures,
         key=lambda atoms: (
-            atoms.info[records.DECOMPOSITION_ENERGY],
+            _energy(atoms),
             atoms.info[records.STRUCTURE_ID],
         ),
     )
-    energies = [float(atoms.info[records.DECOMPOSITION_ENERGY]) for atoms in ordered]
+    energies = [_energy(atoms) for atoms in ordered]
     for first, *others in deduplicate(ordered, energies=energies):
         mark_duplicate(ordered[first], "")
         for other in others:
             mark_duplicate(ordered[other], str(ordered[first].info[records.STRUCTURE_ID]))
     return ordered
+
+
+def _energy(atoms: Atoms) -> float:
+    energy = records.ranking_energy(atoms.info)
+    assert energy is not None, "what has none is not ranked"
+    return energy
 
 
 def mark_duplicate(atoms: Atoms, original: str) -> None:

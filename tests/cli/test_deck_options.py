@@ -28,6 +28,7 @@ GIVEN = {
     "separations": "Si-O=1.5", "seeds": "pool.extxyz:2", "seed_share": "0.25",
     "background": "score", "sampler": "thorough", "moves": "rattle:most=0.3,strain",
     "ahead": "5", "batch": "2", "executor": "dask", "minimiser": "fire", "rattle": "0.1",
+    "keep_paths": None,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 import gencsp
 from gencsp.errors import DeckError, ExportError, StoreError
+from gencsp.exporters import ExportReport
 
 
 def with_energy(atoms: Atoms, name: str, energy: float) -> Atoms:
@@ -71,6 +72,7 @@ def test_dedup_copies_and_names_by_place() -> None:
 
 def test_export_hands_over_the_composition_that_was_named(tmp_path: Path) -> None:
     report = gencsp.export(pool(), tmp_path / "seeds", to="airss", formula="NaCl")
+    assert isinstance(report, ExportReport)
     hopper = sorted((tmp_path / "seeds" / "hopper").iterdir())
     assert len(hopper) == len(report.seeds) == 4
     # AIRSS's own format: sites after the SFAC line, the energy of the cell in the title.
@@ -90,8 +92,10 @@ def energy(atoms: Atoms) -> float:
 def test_export_of_one_size(tmp_path: Path) -> None:
     some = [atoms for atoms in pool() if "Na" in atoms.symbols]
     report = gencsp.export(some, tmp_path / "two", to="airss", atoms=2)
+    assert isinstance(report, ExportReport)
     assert len(report.seeds) == 3
     report = gencsp.export(some, tmp_path / "four", to="airss", atoms=4, fit=True)
+    assert isinstance(report, ExportReport)
     assert len(report.seeds) == 4
 
 
