@@ -123,9 +123,10 @@ KEYS: Final[tuple[Key, ...]] = (
         f"{_EVALUATED}, propose, refine"),
     Key(SPACE_GROUP_NUMBER, "integer", "", "1 to 230.", f"{_EVALUATED}, propose, refine"),
     Key(DUPLICATE_OF, "text", "", "Id of a better-ranked structure that is the same crystal; "
-        "absent where there is none.", "search, cycle, refine"),
-    Key(COPIES, "integer", "", "How many structures of the pools are this crystal, itself "
-        "included.", "dedup"),
+        "absent where there is none.", "search, cycle, refine, and `gencsp relax`"),
+    Key(COPIES, "integer", "", "How many structures of the run or the pools are this crystal, "
+        "itself included; absent from duplicates.", "dedup, search, cycle, refine, and "
+        "`gencsp relax`"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),
@@ -162,7 +163,7 @@ EVALUATION_KEYS: Final = frozenset(
     }
 )
 #: What else holds of a structure only until its atoms move; so do all keys of filters.
-_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, ENERGY_ABOVE_HULL})
+_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, COPIES, ENERGY_ABOVE_HULL})
 
 
 @dataclass(frozen=True, slots=True)

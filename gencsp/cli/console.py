@@ -185,13 +185,36 @@ def require_file(file: Path) -> None:
     require_folder(file.parent)
 
 
+def print_ranked(structures: Sequence[Atoms], *, everything: bool) -> None:
+    """The table of the crystals of a run, each once, with how often it was found.
+
+    Args:
+        structures: best first, duplicates marked by ``duplicate_of``.
+        everything: show the duplicates, too.
+    """
+    from gencsp import records
+
+    crystals = [atoms for atoms in structures if not atoms.info.get(records.DUPLICATE_OF)]
+    print_structures(structures if everything else crystals)
+    found = len(structures) - sum(records.failed(atoms.info) for atoms in structures)
+    unique = sum(not records.failed(atoms.info) for atoms in crystals)
+    if unique < found:
+        hint = "" if everything else " (--all shows the duplicates)"
+        say(f"{unique} crystals in {found} structures{hint}")
+
+
 def print_structures(structures: Sequence[Atoms]) -> None:
     """The table of structures that every command ends in, from what stands in their ``info``."""
-    right = ("", "E_d (eV/atom)")
+    from gencsp import records
+
+    counted = any(records.COPIES in atoms.info for atoms in structures)
+    right = ("", "E_d (eV/atom)") + (("found",) if counted else ())
     left = ("space group", "formula", "stage", "parents", "id", "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        add_row(table, str(number), *_cells(atoms))
+        energy, *others = _cells(atoms)
+        found = (str(atoms.info.get(records.COPIES, "")),) if counted else ()
+        add_row(table, str(number), energy, *found, *others)
     print_table(table)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")

@@ -12,7 +12,7 @@ from gencsp.cli.console import (
     StageBars,
     complain,
     print_failures,
-    print_structures,
+    print_ranked,
     progress_bars,
     require_folder,
     say,
@@ -20,6 +20,7 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.options import AllOption
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.runs.decks import CycleDeck
 
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 
 
 @deck_options(CycleDeck, more_names={"n": ("-n",)})
-def cycle(*, deck: CycleDeck, second: SecondOption = None, top: TopOption = 10) -> None:
+def cycle(
+    *,
+    deck: CycleDeck,
+    second: SecondOption = None,
+    top: TopOption = 10,
+    everything: AllOption = False,
+) -> None:
     """Search crystal structures of a composition: generate, relax, refine, inpaint.
 
     The same command goes on with a run that was stopped.
@@ -40,7 +47,7 @@ def cycle(*, deck: CycleDeck, second: SecondOption = None, top: TopOption = 10) 
     try:
         with open_cycle(deck) as search:
             _watch(search)
-            _report(search, deck.folder)
+            _report(search, deck.folder, everything=everything)
             show_second_opinion(
                 search.ranking(),
                 other,
@@ -62,10 +69,10 @@ def _watch(search: Cycle) -> None:
             stages.show(step)
 
 
-def _report(search: Cycle, folder: Path) -> None:
+def _report(search: Cycle, folder: Path, *, everything: bool) -> None:
     structures = search.ranking()
     said = write_results(folder, "ranked", structures)
-    print_structures(structures)
+    print_ranked(structures, everything=everything)
     if search.guest_choice is not None:
         say(f"guests: {search.guest_choice.reason}")
     print_failures(search.failures())

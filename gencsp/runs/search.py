@@ -153,6 +153,7 @@ class Plan:
             ledger=self.ledger,
             runner=TaskRunner(store, executor, prepare=self.ledger.price),
             stop=stop_rules(self.deck),
+            same=self.deck.same,
         )
 
 

@@ -91,10 +91,10 @@ class Ledger:
         judging it was interrupted.
         """
         found = tasks.usable(finished.structures)
-        duplicate_of = ""
+        seen_as = ""
         for atoms in found:
             self._look_for_target(atoms)
-            duplicate_of = self.duplicates.add(atoms, float(atoms.info[records.ENTHALPY_PER_ATOM]))
+            seen_as = self.duplicates.add(atoms, float(atoms.info[records.ENTHALPY_PER_ATOM]))
         self.failures.update(finished.failures)
         self.moves[move] += 1
         if finished.structures or finished.failures.keys() - {tasks.NO_CHILD}:
@@ -105,7 +105,7 @@ class Ledger:
             return TrialResult(number=number, move=move, failure=failure)
         (atoms,) = found
         self.converged[move] += 1
-        if not duplicate_of:
+        if not seen_as:
             self.new[move] += 1
         record = self._enter(atoms)
         if record:
@@ -116,7 +116,7 @@ class Ledger:
             move=move,
             atoms=atoms,
             fitness=self.fitness(atoms),
-            duplicate_of=duplicate_of,
+            seen_as=seen_as,
             record=record,
         )
 
