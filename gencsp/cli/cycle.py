@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, sho
 from gencsp.runs.decks import CycleDeck
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from gencsp.searches.cycle import Cycle
 
 
@@ -47,9 +50,10 @@ def cycle(
     try:
         with open_cycle(deck) as search:
             _watch(search)
-            _report(search, deck.folder, everything=everything)
+            structures = search.ranking()
+            _report(search, structures, deck.folder, everything=everything)
             show_second_opinion(
-                search.ranking(),
+                structures,
                 other,
                 top=top,
                 settings=search.settings.relax,
@@ -69,8 +73,7 @@ def _watch(search: Cycle) -> None:
             stages.show(step)
 
 
-def _report(search: Cycle, folder: Path, *, everything: bool) -> None:
-    structures = search.ranking()
+def _report(search: Cycle, structures: Sequence[Atoms], folder: Path, *, everything: bool) -> None:
     said = write_results(folder, "ranked", structures)
     print_ranked(structures, everything=everything)
     if search.guest_choice is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, sho
 from gencsp.runs.decks import SearchDeck
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -105,9 +107,10 @@ def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: 
         with open_search(deck) as run:
             _name_skipped(run)
             _watch(run)
-            _report(run, folder(deck), everything=everything)
+            structures = run.ranking()
+            _report(run, structures, folder(deck), everything=everything)
             show_second_opinion(
-                run.ranking(),
+                structures,
                 other,
                 top=top,
                 settings=run.settings.relax,
@@ -143,8 +146,7 @@ def _name_skipped(run: Search) -> None:
             complain(f"{pool.name} holds no seed for this search: the others make up for it.")
 
 
-def _report(run: Search, folder: Path, *, everything: bool) -> None:
-    structures = run.ranking()
+def _report(run: Search, structures: Sequence[Atoms], folder: Path, *, everything: bool) -> None:
     said = write_results(folder, "ranked", structures)
     print_ranked(structures, everything=everything)
     say(f"stopped: {run.stopped}")

@@ -24,8 +24,8 @@ class Ledger:
     Args:
         hull: gives decomposition energies.
         live: the same hull where it grows with the search, in a chemical system; else ``None``.
-        duplicates: finds crystals that were seen before.
-        targets: known crystals to recognise.
+        duplicates: finds families of crystals that were seen before.
+        targets: known crystals to recognise, by pymatgen's matcher at its defaults.
 
     Attributes:
         best: the structure of lowest fitness so far; ``None`` before there is one.
@@ -35,7 +35,8 @@ class Ledger:
         failures: trials and proposals without a result, by reason.
         moves: number of trials by move.
         converged: number of converged trials by move.
-        new: number of trials by move whose crystal had not been seen before.
+        new: number of trials by move whose crystal, or another of its family, had not been seen
+            before.
         records: number of trials by move that were a new minimum.
     """
 

@@ -9,10 +9,13 @@ from typing import Any
 from ase import Atoms
 
 from gencsp import records
+from gencsp.composition import Composition
 from gencsp.deck import Same
+from gencsp.similarity.fingerprint import fingerprint
 from gencsp.similarity.index import Match
+from gencsp.similarity.neighbours import NearestVectors
 from gencsp.similarity.rules import CRYSTAL, FAMILY
-from gencsp.similarity.tolerances import SETTLED
+from gencsp.similarity.tolerances import DOUBT_ENERGY, DOUBT_FINGERPRINT, SETTLED
 
 #: Relaxes structures tightly: for each where it ended and its energy in eV/atom, or ``None``.
 Tighten = Callable[[Sequence[Atoms]], Sequence[tuple[Atoms, float] | None]]
@@ -108,14 +111,25 @@ class Grouping:
                 self.matches[place] = Match(compared[match.index], match.distance)
 
     def doubtful(self) -> list[int]:
-        """Places of the firsts of groups that are of one family with another first."""
-        index = FAMILY.index(scale=self._scale)
-        firsts = [place for place, match in enumerate(self.matches) if match is None]
-        families: dict[int, list[int]] = {}
-        for number, place in enumerate(firsts):
-            match = index.add(self.structures[place], self.energies[place])
-            families.setdefault(number if match is None else match.index, []).append(place)
-        return sorted(place for family in families.values() if len(family) > 1 for place in family)
+        """Places of the firsts of groups that may be the same crystal as another first.
+
+        Their fingerprints and energies are near; the matcher is not asked, since it compares no
+        supercell that was not relaxed to the end with the cell it is made of.
+        """
+        seen: dict[Composition, tuple[NearestVectors, list[int]]] = {}
+        found: set[int] = set()
+        for place, match in enumerate(self.matches):
+            if match is not None:
+                continue
+            atoms = self.structures[place]
+            vectors, places = seen.setdefault(Composition.of(atoms), (NearestVectors(), []))
+            vector = fingerprint(atoms)
+            near = [places[number] for number in vectors.within(vector, DOUBT_FINGERPRINT)[0]]
+            alike = [other for other in near if self._energies_alike(place, other)]
+            found.update(alike, [place] if alike else [])
+            vectors.add(vector)
+            places.append(place)
+        return sorted(found)
 
     def groups(self) -> dict[int, list[int]]:
         """Places of the structures in the order of adding, by the place of the first of each."""
@@ -139,6 +153,11 @@ class Grouping:
         while (match := self.matches[place]) is not None:
             place = match.index
         return place
+
+    def _energies_alike(self, one: int, other: int) -> bool:
+        """Whether the energies are near, as far as both are known."""
+        first, second = self.energies[one], self.energies[other]
+        return first is None or second is None or abs(first - second) <= DOUBT_ENERGY
 
     def _comparable(self, atoms: Atoms) -> float | None:
         """Its energy, if it is of the same potential as those before; eV/atom."""

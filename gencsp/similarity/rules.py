@@ -7,11 +7,12 @@ group I-42d likewise, and cubic and orthorhombic CaTiO3 by tilts of their octahe
 - :data:`CRYSTAL`: the same crystal. Atoms, distances and energies agree closely.
 - :data:`FAMILY`: a crystal together with its small distortions, by the matcher's defaults.
 
-Two structures of one family that are not clearly the same crystal may be two phases, or one phase
-that was not relaxed to the end. What they are shows when both are relaxed tightly and compared by
-:data:`CRYSTAL` again. So :data:`gencsp.deck.Same` has three choices: ``family``, ``close`` (the
-same crystal, of structures as they are) and ``tight`` (what is in doubt is relaxed first).
-``benchmarks/polymorphs.py`` measures all three.
+Two structures that are near each other but not clearly the same crystal may be two phases, or one
+phase that was not relaxed to the end. What they are shows when both are relaxed tightly and
+compared by :data:`CRYSTAL` again. So :data:`gencsp.deck.Same` has three choices: ``family``,
+``close`` (the same crystal, of structures as they are) and ``tight`` (what is in doubt is relaxed
+first; see :meth:`gencsp.similarity.grouping.Grouping.settle`). ``benchmarks/polymorphs.py``
+measures all three.
 """
 
 from __future__ import annotations

@@ -11,11 +11,16 @@ from __future__ import annotations
 SAME_DISPLACEMENT = 0.03
 #: Fingerprints of one crystal are no further apart, in units of (V/N)^(1/3): the matcher's
 #: displacements do not feel a strain of the cell, and distances between atoms do.
-SAME_FINGERPRINT = 0.03
+SAME_FINGERPRINT = 0.02
 #: Energies of one crystal are no further apart, eV/atom.
 SAME_ENERGY = 2e-3
-#: Structures of which it is in doubt whether they are one crystal are relaxed to these forces,
-#: eV/Å, and compared again.
+
+# In doubt whether one crystal: what a loose relaxation can leave of two copies.
+#: Fingerprints are no further apart, in units of (V/N)^(1/3); nor are those of one family.
+DOUBT_FINGERPRINT = 0.15
+#: Energies are no further apart, eV/atom.
+DOUBT_ENERGY = 0.02
+#: Such structures are relaxed to these forces, eV/Å, and compared again.
 TIGHT_FMAX = 2e-3
 #: Steps that such a relaxation may take.
 TIGHT_STEPS = 1000
