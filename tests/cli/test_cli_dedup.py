@@ -114,4 +114,4 @@ def test_what_is_in_doubt_is_relaxed_if_asked_for(
         result = RUNNER.invoke(app, ["dedup", "pool.extxyz", "--same", same, *potential])
         assert result.exit_code == 0, result.output
         assert f"{unique} unique of 2 structures" in result.output
-    assert groups(Path("deduplicated")) == {"pool.extxyz#0": "1", "pool.extxyz#1": "1"}
+    assert groups(Path("deduplicated")) == {"pool.extxyz:0": "1", "pool.extxyz:1": "1"}

