@@ -231,7 +231,8 @@ def _polytype(species: tuple[str, str], a: float, layers: str) -> Atoms:
 
 
 def _stacking(species: tuple[str, str], a: float, apart: float, layers: Sequence[str]) -> Atoms:
-    places, symbols = [], []
+    places: list[tuple[float, float, float]] = []
+    symbols: list[str] = []
     for number, layer in enumerate(layers):
         x, y = _SHIFTS[layer[0]]
         z = number / len(layers)

@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -269,7 +270,7 @@ def copies(
     }
     for value in SCAN:
         rule = SameRule(displacement=value, fingerprint=FAMILY.fingerprint, energy=CRYSTAL.energy)
-        rules[f"displacement {value}"] = lambda i, j, rule=rule: given.same(i, j, rule)
+        rules[f"displacement {value}"] = partial(given.same, rule=rule)
     groups = [space_group(one.atoms).number for one in loose]
     rows = []
     for i, j in pairs(loose):
@@ -312,8 +313,8 @@ def grouped(loose: Sequence[Crystal], tight: Sequence[Crystal]) -> dict[str, Any
     ends = Comparison(tight)
     firsts: list[int] = []
     for k in order:
-        same = (f for f in firsts if tight[f].formula == tight[k].formula)
-        if not any(ends.same_end(f, k) for f in same):
+        alike = (f for f in firsts if tight[f].formula == tight[k].formula)
+        if not any(ends.same_end(f, k) for f in alike):
             firsts.append(k)
     by_place = {id(loose[k].atoms): k for k in order}
     spent: list[int] = []
@@ -328,7 +329,7 @@ def grouped(loose: Sequence[Crystal], tight: Sequence[Crystal]) -> dict[str, Any
     for same in ("family", "close", "tight"):
         total = 0
         for formula in formulas:
-            grouping = Grouping(same=same)  # type: ignore[arg-type]
+            grouping = Grouping(same=same)
             for k in order:
                 if loose[k].formula == formula:
                     grouping.add(str(k), loose[k].atoms, loose[k].energy)

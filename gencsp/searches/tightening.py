@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 
 from ase import Atoms
 
@@ -63,7 +64,9 @@ class TightRelaxations:
         refusals: tuple[type[BaseException], ...] = (*lost_errors(), RuntimeError)
         try:
             futures = {
-                name: executor.submit(relax_tightly, self.relaxer, _bare(atoms), self.settings)
+                name: executor.submit(
+                    partial(relax_tightly, self.relaxer, _bare(atoms), self.settings)
+                )
                 for name, atoms in zip(names, structures, strict=True)
                 if name not in self._forms
             }
