@@ -184,7 +184,7 @@ class Comparison:
     def same(self, i: int, j: int, rule: SameRule) -> bool:
         """Whether a rule takes one for the other."""
         return (
-            self.energy(i, j) <= rule.energy
+            (rule.energy is None or self.energy(i, j) <= rule.energy)
             and self.distance(i, j) <= rule.fingerprint
             and self.fits(i, j, rule.displacement)
         )

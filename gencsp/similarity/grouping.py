@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -31,7 +32,7 @@ class Grouping:
         same: what counts as the same, see :mod:`gencsp.similarity.rules`; "tight" is as "close"
             until :meth:`settle`.
         same_energy: different if the energies are further apart than this, eV/atom; ``None`` for
-            the rule's own.
+            the rule's own, and for prototypes not to compare energies.
         scale: whether the same at another volume is the same.
         prototypes: whether the same with other species is the same; then it is families that are
             grouped, since the same prototype of other species has other distances.
@@ -57,6 +58,8 @@ class Grouping:
     ) -> None:
         self.same: Same = "family" if prototypes else same
         rule = FAMILY if self.same == "family" else CRYSTAL
+        if prototypes:  # energies of other species say nothing
+            rule = replace(rule, energy=None)
         self._scale = scale
         self._index = rule.index(same_energy=same_energy, scale=scale, species_blind=prototypes)
         self._model: str | None = None

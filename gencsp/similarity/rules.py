@@ -38,11 +38,12 @@ class SameRule:
             have one cell and volume, in units of (V/N)^(1/3): pymatgen's ``stol``.
         fingerprint: farthest that the fingerprints may lie apart, in the same units.
         energy: furthest that the energies may lie apart, eV/atom; only where both are known.
+            ``None`` does not compare them.
     """
 
     displacement: float
     fingerprint: float
-    energy: float
+    energy: float | None
 
     def index(
         self,
