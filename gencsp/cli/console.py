@@ -200,7 +200,8 @@ def print_ranked(structures: Sequence[Atoms], *, everything: bool) -> None:
     unique = sum(not records.failed(atoms.info) for atoms in crystals)
     if unique < found:
         hint = "" if everything else " (--all shows the duplicates)"
-        say(f"{unique} crystals in {found} structures{hint}")
+        noun = "crystal" if unique == 1 else "crystals"
+        say(f"{unique} {noun} in {found} structures{hint}")
 
 
 def print_structures(structures: Sequence[Atoms]) -> None:

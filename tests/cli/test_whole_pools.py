@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ase.db
 import ase.io
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -85,6 +86,21 @@ def test_a_larger_search_leaves_no_files_of_the_smaller_one() -> None:
     whole = run(*words, *parts, "--budget", "8", "--all").stdout
     copies = [atoms for atoms in ranked if "duplicate_of" in atoms.info]
     assert all(f"= {atoms.info['duplicate_of']}" in whole for atoms in copies)
+
+
+def test_relaxed_copies_are_one_crystal() -> None:
+    copper = bulk("Cu", cubic=True)
+    copy = copper.copy()
+    copy.rattle(0.05, rng=np.random.default_rng(2))
+    ase.io.write("pool.extxyz", [copper, copy])
+    words = ("relax", "pool.extxyz", "--potential", "emt.py", "--workers", "1")
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "1 crystal in 2 structures (--all shows the duplicates)" in done.stdout
+    assert len(cifs("relaxed")) == 1
+    first, second = ase.io.read("relaxed/relaxed.extxyz", ":")
+    assert first.info["copies"] == 2
+    assert second.info["duplicate_of"]
 
 
 def _each_crystal_stands_once(table: str, ranked: list[Atoms]) -> None:
