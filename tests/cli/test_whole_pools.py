@@ -188,7 +188,8 @@ def test_ids_of_others_are_text(words: tuple[str, ...]) -> None:
     ase.io.write("copper.cif", bulk("Cu"))
     made = ("references", "Cu", "--no-shipped", "--also", "copper.cif", "--potential", "emt.py")
     run(*made, "--out", "emt.csv")
-    result = run(words[0], "pool.traj", *words[1:])
+    everything = ("--all",) if words[0] == "relax" else ()
+    result = run(words[0], "pool.traj", *words[1:], *everything)
     assert result.exit_code == 0, result.output
     if words[0] != "filter":
         for said in ("[/foo]", "[red]x", "<script>") if words[0] in ("relax", "hull") else ():
