@@ -136,9 +136,10 @@ KEYS: Final[tuple[Key, ...]] = (
         f"{_EVALUATED}, propose, refine"),
     Key(SPACE_GROUP_NUMBER, "integer", "", "1 to 230.", f"{_EVALUATED}, propose, refine"),
     Key(DUPLICATE_OF, "text", "", "Id of a better-ranked structure that is the same crystal; "
-        "absent where there is none.", "search, cycle, refine"),
-    Key(COPIES, "integer", "", "How many structures of the pools are this crystal, itself "
-        "included.", "dedup"),
+        "absent where there is none.", "search, cycle, refine, and `gencsp relax`"),
+    Key(COPIES, "integer", "", "How many structures of the run or the pools are this crystal, "
+        "itself included; absent from duplicates.", "dedup, search, cycle, refine, and "
+        "`gencsp relax`"),
     Key(ORDER_FLIPS, "text", "", "Ids, joined by `;`, of structures of the same composition whose "
         "order with this one is another by a second potential; absent where there is none.",
         "search, cycle and second-opinion, in second_opinion.extxyz"),
@@ -184,7 +185,7 @@ EVALUATION_KEYS: Final = frozenset(
     }
 )
 #: What else holds of a structure only until its atoms move; so do all keys of filters.
-_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, ENERGY_ABOVE_HULL, ORDER_FLIPS})
+_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, COPIES, ENERGY_ABOVE_HULL, ORDER_FLIPS})
 
 
 @dataclass(frozen=True, slots=True)

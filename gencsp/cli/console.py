@@ -185,19 +185,43 @@ def require_file(file: Path) -> None:
     require_folder(file.parent)
 
 
+def print_ranked(structures: Sequence[Atoms], *, everything: bool) -> None:
+    """The table of the crystals of a run, each once, with how often it was found.
+
+    Args:
+        structures: best first, duplicates marked by ``duplicate_of``.
+        everything: show the duplicates, too.
+    """
+    from gencsp import records
+
+    crystals = [atoms for atoms in structures if not atoms.info.get(records.DUPLICATE_OF)]
+    print_structures(structures if everything else crystals)
+    found = len(structures) - sum(records.failed(atoms.info) for atoms in structures)
+    unique = sum(not records.failed(atoms.info) for atoms in crystals)
+    if unique < found:
+        hint = "" if everything else " (--all shows the duplicates)"
+        noun = "crystal" if unique == 1 else "crystals"
+        say(f"{unique} {noun} in {found} structures{hint}")
+
+
 def print_structures(structures: Sequence[Atoms]) -> None:
     """The table of structures that every command ends in, from what stands in their ``info``.
 
     Where none has a decomposition energy, energies stand in its place, or enthalpies.
     """
+    from gencsp import records
+
     title, key = _energy_column(structures)
-    right = ("", title)
+    counted = any(records.COPIES in atoms.info for atoms in structures)
+    right = ("", title) + (("found",) if counted else ())
     basis = _basis_titles(structures)
     left = ("space group", "formula", "stage", "parents", "id", *basis, "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        *cells, note = _cells(atoms, key)
-        add_row(table, str(number), *cells, *_basis_cells(atoms)[: len(basis)], note)
+        energy, *others, note = _cells(atoms, key)
+        found = (str(atoms.info.get(records.COPIES, "")),) if counted else ()
+        stands_on = _basis_cells(atoms)[: len(basis)]
+        add_row(table, str(number), energy, *found, *others, *stands_on, note)
     print_table(table)
     _explain_missing(structures)
     if len(structures) > SHOWN:

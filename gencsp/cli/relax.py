@@ -10,14 +10,14 @@ from gencsp.cli.console import (
     end,
     kept_on_interrupt,
     print_failures,
-    print_structures,
+    print_ranked,
     progress_bars,
     require_folder,
     say_all,
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
-from gencsp.cli.options import FilesArgument
+from gencsp.cli.options import AllOption, FilesArgument
 from gencsp.cli.reading import read_pool
 from gencsp.runs.pool_decks import RelaxDeck
 
@@ -28,12 +28,18 @@ if TYPE_CHECKING:
 
 
 @deck_options(RelaxDeck)
-def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
+def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = False) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
     from gencsp.errors import HullReferenceError
     from gencsp.runs.objects import optional_hull
-    from gencsp.runs.relaxing import engine_of, relax_settings, relaxed_by
+    from gencsp.runs.relaxing import (
+        engine_of,
+        mark_relaxed,
+        relax_settings,
+        relaxed_by,
+        tighten_by,
+    )
 
     require_folder(deck.out)
     settings = relax_settings(deck)
@@ -57,10 +63,11 @@ def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
             speed = bars.tasks[task].speed
             bars.update(task, note=f"{speed:.2f} structures/s" if speed else "")
     relaxed.sort(key=records.results_first)
+    mark_relaxed(relaxed, deck.same, tighten_by(engine, settings, deck.workers))
     said = write_results(deck.out, "relaxed", relaxed)
     if why:
         complain(f"no decomposition energies: {why}")
-    print_structures(relaxed)
+    print_ranked(relaxed, everything=everything)
     failures = [str(a.info[records.OUTCOME]) for a in relaxed if records.failed(a.info)]
     print_failures(counted(failures))
     pool.complain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from gencsp.cli.console import (
     add_row,
     complain,
     print_failures,
-    print_structures,
+    print_ranked,
     print_table,
     progress_bars,
     require_folder,
@@ -22,11 +23,13 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.options import AllOption
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.runs.decks import SearchDeck
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -44,7 +47,12 @@ NAMED = 5
     none={"seeds": "--no-seeds"},
 )
 def search(
-    context: typer.Context, *, deck: SearchDeck, second: SecondOption = None, top: TopOption = 10
+    context: typer.Context,
+    *,
+    deck: SearchDeck,
+    second: SecondOption = None,
+    top: TopOption = 10,
+    everything: AllOption = False,
 ) -> None:
     """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
 
@@ -53,7 +61,7 @@ def search(
     if deck.method == "cycle":
         search_by_cycle(context, deck)
         return
-    _run(deck, second=second, top=top)
+    _run(deck, second=second, top=top, everything=everything)
 
 
 def resume(
@@ -67,11 +75,13 @@ def resume(
             "--trust", help="Execute what the files of the folder name, whoever wrote them."
         ),
     ] = False,
+    everything: AllOption = False,
 ) -> None:
     """Go on with a search that was stopped, or that is to have a larger budget."""
     from gencsp.runs.trust import resumed_deck
 
-    _run(resumed_deck(folder, trust=trust, budget=budget, minutes=minutes, workers=workers))
+    deck = resumed_deck(folder, trust=trust, budget=budget, minutes=minutes, workers=workers)
+    _run(deck, everything=everything)
 
 
 def status(
@@ -88,7 +98,7 @@ def status(
     print_failures(found.failures)
 
 
-def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
+def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: int = 10) -> None:
     from gencsp.runs.search import open_search
     from gencsp.runs.settings import folder
 
@@ -98,9 +108,10 @@ def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
         with open_search(deck) as run:
             _name_skipped(run)
             _watch(run)
-            _report(run, folder(deck))
+            structures = run.ranking()
+            _report(run, structures, folder(deck), everything=everything)
             show_second_opinion(
-                run.ranking(),
+                structures,
                 other,
                 top=top,
                 settings=run.settings.relax,
@@ -142,10 +153,9 @@ def _name_skipped(run: Search) -> None:
             complain(f"{pool.name} holds no seed for this search: the others make up for it.")
 
 
-def _report(run: Search, folder: Path) -> None:
-    structures = run.ranking()
+def _report(run: Search, structures: Sequence[Atoms], folder: Path, *, everything: bool) -> None:
     said = write_results(folder, "ranked", structures)
-    print_structures(structures)
+    print_ranked(structures, everything=everything)
     if run.ledger.hull is None:
         say("no hull: ranked by enthalpy per atom, which compares structures of one composition")
     say(f"stopped: {run.stopped}")

@@ -41,7 +41,9 @@ class Opinion:
         first_rank, second_rank: among the structures of the same composition, from 1; 0 where the
             second failed.
         outcome: of the second relaxation.
-        same: the second relaxation stayed in the same crystal.
+        same: the second relaxation stayed in the same family of crystals, by pymatgen's matcher at
+            its defaults: one crystal by two potentials may differ by as much as two phases of a
+            family by one.
         flips: ids of the structures whose order with this one flips: each potential puts another
             one of the two lower, by more than :data:`ORDERED`.
         atoms: where the second relaxation ended.
@@ -91,7 +93,7 @@ def second_opinion(
 
     Args:
         structures: ranked, with ``energy_per_atom`` or ``enthalpy_per_atom`` (eV/atom) in ``info``;
-            duplicates (``duplicate_of``) are skipped.
+            duplicates (``duplicate_of``) are skipped, by whatever rule they were marked.
         potential: the other one.
         top: how many are judged.
         settings: how to relax, those of the search; ``None`` for the defaults.

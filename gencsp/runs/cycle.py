@@ -59,6 +59,7 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
                 hull=hull,
                 store=store,
                 executor=executor,
+                same=deck.same,
             )
 
 

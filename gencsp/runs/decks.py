@@ -34,6 +34,7 @@ from gencsp.runs.fields import (
     PotentialSetting,
     PressureSetting,
     ProcessesSetting,
+    SameSetting,
     SeedSetting,
     StepsSetting,
     WeightsSetting,
@@ -74,6 +75,7 @@ class CycleDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
 
     @property
     def folder(self) -> Path:
@@ -189,6 +191,7 @@ class SearchDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gencsp.deck import Count, EngineName, Fmax, Natural, Pressure, Seed, Workers
+from gencsp.deck import Count, EngineName, Fmax, Natural, Pressure, Same, Seed, Workers
 from gencsp.runs.objects import HullField, PotentialField
 
 FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds this, eV/Å.")]
@@ -28,6 +28,13 @@ InpaintingsSetting = Annotated[
 ]
 KeepInpaintedSetting = Annotated[
     bool, Field(description="Keep the symmetry of inpainted structures while they relax.")
+]
+SameSetting = Annotated[
+    Same,
+    Field(
+        description="What counts as the same crystal: close (little differs), tight (what is in "
+        "doubt is relaxed tightly first) or family (with small distortions)."
+    ),
 ]
 WeightsSetting = Annotated[
     Path | None, Field(description="Score-model weights; ours if not given.")

@@ -32,6 +32,7 @@ from gencsp.runs.fields import (
     PotentialSetting,
     PressureSetting,
     ProcessesSetting,
+    SameSetting,
     SeedSetting,
     StepsSetting,
     ThreadsSetting,
@@ -63,6 +64,7 @@ class RelaxDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
     out: OutSetting = Path("relaxed")
 
 
@@ -83,6 +85,7 @@ class RefineDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
     out: OutSetting = Path("refined")
 
 
@@ -99,11 +102,17 @@ class HullDeck(Deck):
 class DedupDeck(Deck):
     """Settings of ``gencsp dedup``."""
 
+    same: SameSetting = "close"
     same_energy: NonNegative | None = Field(
         None, description="Different if energies are further apart than this, eV/atom."
     )
     scale: bool = Field(True, description="The same at another volume is the same.")
-    prototypes: bool = Field(False, description="The same with other species is the same.")
+    prototypes: bool = Field(
+        False, description="The same with other species is the same; groups families."
+    )
+    workers: ThreadsSetting = 2
+    engine: EngineSetting = "auto"
+    potential: PotentialSetting = "chgnet"
     out: OutSetting = Path("deduplicated")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,12 @@ from gencsp.filters import Funnel, Judged, judge_pool
 from gencsp.filters.deck import LOOKED_AT, FilterDeck
 from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
+from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine, Evaluation
 from gencsp.runs.objects import hull_part, open_hull
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
-from gencsp.runs.relaxing import engine_of
+from gencsp.runs.relaxing import engine_of, tighten_by
 from gencsp.similarity.grouping import Grouping, lowest_first
 from gencsp.store.base import writable
 
@@ -213,8 +215,10 @@ def dedup(
     Args:
         structures: crystals, or one of them; ``energy_per_atom`` in ``info`` is their energy.
         report: called after each structure with how many were compared, and how many are distinct.
-        settings: ``same_energy``, ``scale`` and ``prototypes``, fields of
-            :class:`~gencsp.runs.pool_decks.DedupDeck`, where each is described.
+        settings: ``same``, ``same_energy``, ``scale`` and ``prototypes``, fields of
+            :class:`~gencsp.runs.pool_decks.DedupDeck`, where each is described; with
+            ``same="tight"`` also ``workers``, ``engine`` and ``potential``, see
+            :func:`gencsp.relax`.
 
     Returns:
         Copies, the lowest in energy first (in the order given where there are no energies), with
@@ -224,15 +228,41 @@ def dedup(
     Raises:
         DeckError: an unknown setting, or one out of range.
         StructureFileError: one of the structures is no crystal.
+        PotentialError, EngineError: with ``same="tight"``: the engine is not available.
     """
     deck = deck_of_call(DedupDeck, settings, "out")
-    grouping = Grouping(same_energy=deck.same_energy, scale=deck.scale, prototypes=deck.prototypes)
+    grouping, settle = grouping_of(deck, settings)
     pool = [(name_of(atoms, n), atoms) for n, atoms in enumerate(atoms_of(structures))]
     for done, (name, atoms) in enumerate(lowest_first(pool), start=1):
         grouping.add(name, atoms)
         if report is not None:
             report(done, len(grouping))
+    settle()
     return grouping.unique()
+
+
+def grouping_of(
+    deck: DedupDeck, settings: Mapping[str, Any]
+) -> tuple[Grouping, Callable[[], None]]:
+    """An empty grouping, and what settles the doubtful once all structures are in it.
+
+    Args:
+        deck: the settings, checked.
+        settings: as they were given, see :func:`.relaxing.engine_of`.
+
+    Raises:
+        PotentialError, EngineError, WeightsError: a potential is needed, and not there.
+    """
+    grouping = Grouping(
+        same=deck.same,
+        same_energy=deck.same_energy,
+        scale=deck.scale,
+        prototypes=deck.prototypes,
+    )
+    if grouping.same != "tight":
+        return grouping, lambda: None
+    tighten = tighten_by(engine_of(deck, settings), RelaxSettings(), deck.workers)
+    return grouping, partial(grouping.settle, tighten)
 
 
 def export(

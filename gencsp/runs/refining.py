@@ -117,6 +117,7 @@ def refine_pool(
                 hull=reference,
                 store=store,
                 executor=executor,
+                same=deck.same,
             )
             for progress in cycle.irun(begin=Stage.FRAMEWORK):
                 if report is not None:

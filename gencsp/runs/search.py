@@ -170,6 +170,7 @@ class Plan:
                 keep_path=None if paths is None else paths.keep,
             ),
             stop=stop_rules(self.deck),
+            same=self.deck.same,
         )
 
 

@@ -147,7 +147,7 @@ def _outcome(number: int, move: str, seed: int) -> TrialResult:
         decomposition_energy=energy,
     )
     twin = f"s{number // 2:05d}" if chance < 0.4 and number else ""
-    return TrialResult(number=number, move=move, atoms=atoms, fitness=energy, duplicate_of=twin)
+    return TrialResult(number=number, move=move, atoms=atoms, fitness=energy, seen_as=twin)
 
 
 def _check_learned(move_stats: list[MoveStats], who: str) -> None:

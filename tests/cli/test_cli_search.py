@@ -73,6 +73,8 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
     assert f"{ranked[0].info['decomposition_energy']:.4f}" in best
     unique = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
     assert len(list((folder / "cif").iterdir())) == len(unique)
+    assert "found" in header
+    assert sum(atoms.info["copies"] for atoms in unique) == len(ranked)
     assert "stopped: the budget of 20 trials was used" in first.stdout
     assert "share now" in first.stdout
     assert "skipped 1 seeds of mine, wrong composition or size: 0 (Li3Si)" in first.stderr

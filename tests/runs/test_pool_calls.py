@@ -43,7 +43,9 @@ def names(structures: list[Atoms]) -> dict[str, int]:
 
 def test_dedup_keeps_the_lowest_of_each_crystal() -> None:
     seen: list[tuple[int, int]] = []
-    kept = gencsp.dedup(pool(), report=lambda done, distinct: seen.append((done, distinct)))
+    kept = gencsp.dedup(
+        pool(), same_energy=1.0, report=lambda done, distinct: seen.append((done, distinct))
+    )
     assert names(kept) == {"oxide": 1, "blende": 1, "rattled": 3}
     assert [atoms.info["structure_id"] for atoms in kept] == ["oxide", "blende", "rattled"]
     assert [done for done, _ in seen] == [1, 2, 3, 4, 5]
@@ -54,10 +56,12 @@ def test_dedup_keeps_the_lowest_of_each_crystal() -> None:
 
 
 def test_dedup_says_what_is_the_same() -> None:
-    assert names(gencsp.dedup(pool(), scale=False))["rattled"] == 2
+    assert names(gencsp.dedup(pool(), scale=False, same_energy=1.0))["rattled"] == 2
     assert names(gencsp.dedup(pool(), prototypes=True)) == {"oxide": 4, "blende": 1}
     apart = names(gencsp.dedup(pool(), same_energy=0.06))
     assert apart == {"oxide": 1, "blende": 1, "rattled": 2, "wide": 1}
+    assert names(gencsp.dedup(pool())) == names(gencsp.dedup(pool(), same_energy=0.002))
+    assert names(gencsp.dedup(pool(), same="family", same_energy=1.0))["rattled"] == 3
     with pytest.raises(DeckError, match="same_energy"):
         gencsp.dedup(pool(), same_energy=-1.0)
 
