@@ -204,11 +204,9 @@ def write_table(table: ReferenceTable, folder: Path, protocol: Mapping[str, Any]
     content = gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0)
     (folder / f"references_{model}.csv.gz").write_bytes(content)
     ids = [row["source_id"] for row in rows if row["source_id"] in table.crystals]
-    np.savez_compressed(
-        folder / f"hull_phases_{model}.npz",
-        source_id=np.array(ids, dtype=np.str_),
-        **pack([table.crystals[source_id] for source_id in ids]),
-    )
+    crystals: dict[str, Any] = pack([table.crystals[source_id] for source_id in ids])
+    crystals["source_id"] = np.array(ids, dtype=np.str_)
+    np.savez_compressed(folder / f"hull_phases_{model}.npz", **crystals)
 
 
 def read_failed(path: Path) -> dict[str, str]:

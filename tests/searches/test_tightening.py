@@ -11,7 +11,7 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp.executors import ThisProcess
-from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.searches.contracts import Relaxer
 from gencsp.searches.tightening import TightRelaxations, tight_settings
@@ -24,7 +24,13 @@ class Maker:
     given: list[tuple[str, RelaxSettings]] = field(default_factory=list, hash=False, compare=False)
 
     def __call__(self) -> Relaxer:
-        def relax(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        def relax(
+            structures: Iterable[Atoms],
+            settings: RelaxSettings,
+            *,
+            on_path: PathCallback | None = None,
+        ) -> Iterator[Relaxed]:
+            assert on_path is None
             for index, atoms in enumerate(structures):
                 self.given.append((str(atoms.info["structure_id"]), settings))
                 assert set(atoms.info) == {"structure_id"}
