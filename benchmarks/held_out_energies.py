@@ -82,8 +82,9 @@ def main() -> None:
 
 
 def unique(crystals: Sequence[Atoms]) -> list[Atoms]:
-    """The first crystal of each ``material_id``."""
-    return list({str(atoms.info["material_id"]): atoms for atoms in reversed(crystals)}.values())
+    """The first crystal of each ``material_id``, of those whose formation energy is known."""
+    known = [atoms for atoms in reversed(crystals) if "formation_energy_per_atom" in atoms.info]
+    return list({str(atoms.info["material_id"]): atoms for atoms in known}.values())
 
 
 def on_their_hull(crystals: Sequence[Atoms], energies: Path) -> np.ndarray:

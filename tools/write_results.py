@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tables_of_cards
+import tables_of_hull
 import tables_of_models
 import tables_of_relaxation
 import tables_of_searches
@@ -32,6 +33,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **tables_of_searches.TABLES,
     **tables_of_relaxation.TABLES,
     **tables_of_cards.TABLES,
+    **tables_of_hull.TABLES,
 }
 TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 DEFINITION = re.compile(r'^\[([^\]]+)\]: (\S+\.json) "(.+)"$', re.MULTILINE)

@@ -8,9 +8,9 @@ import find_phases
 import numpy as np
 import pytest
 from ase import Atoms
-from find_phases import TOO_HIGH, search, search_one
+from find_phases import OTHER, TOO_HIGH, search, search_one
 from reference_checkpoint import protocol
-from reference_sources import FOUND, OQMD_ICSD
+from reference_sources import AMCSD, FOUND, OQMD_ICSD
 from reference_table import ReferenceTable, read_table, write_table
 
 from gencsp.composition import Composition
@@ -38,6 +38,8 @@ def data(tmp_path: Path) -> Path:
     table.add(row("NaCl", -3.4, 225), OQMD_ICSD, "salt")
     table.add(row("KNbO3", -8.05, 221, 160), OQMD_ICSD, "cubic since it was relaxed")
     table.add(row("MgO", -5.9, 194), FOUND, "high")
+    table.add(row("CaO", -6.0, 225), AMCSD, "without its crystal")
+    table.add(row("CaO", -5.9, 221), AMCSD, "without its crystal, too")
     write_table(table, tmp_path, protocol())
     return tmp_path
 
@@ -52,7 +54,13 @@ def test_phases_that_the_table_lacks_are_searched_once(
         asked.append((formula, group))
         if formula == "KNbO3":
             return None
-        energy = {"NaCl": -3.4 + 2 * TOO_HIGH, "MgO": -5.9 + TOO_HIGH / 2, "LiF": 5.0}[formula]
+        energy = {
+            ("NaCl", 221): -3.4 + 2 * TOO_HIGH,
+            ("MgO", 225): -5.9 + TOO_HIGH / 2,
+            ("CaO", 225): -6.0 + OTHER / 2,
+            ("CaO", 221): -5.9 + 2 * OTHER,
+            ("LiF", 225): 5.0,
+        }[formula, group]
         return Relaxed(
             index=0, atoms=salt, energy=2 * energy, enthalpy=2 * energy, fmax=0.0,
             stress=np.zeros(6), steps=1, outcome=Outcome.CONVERGED,
@@ -62,17 +70,21 @@ def test_phases_that_the_table_lacks_are_searched_once(
     wanted = [("NaCl", 225), ("NaCl", 221), ("KNbO3", 160), ("KNbO3", 38), ("MgO", 225)]
     checkpoint = tmp_path / "phases.jsonl"
     search(wanted, data, checkpoint)
-    search([*wanted, ("LiF", 225), ("MoAl22", 136)], data, checkpoint)  # the last: too many atoms
-    assert asked == [("NaCl", 221), ("KNbO3", 38), ("MgO", 225), ("LiF", 225)]
+    wanted += [("CaO", 225), ("CaO", 221), ("LiF", 225)]
+    search([*wanted, ("MoAl22", 136)], data, checkpoint)  # the last: too many atoms
+    assert asked == [("NaCl", 221), ("KNbO3", 38), ("MgO", 225), *wanted[-3:]]
     lines = [json.loads(line) for line in checkpoint.read_text().splitlines()[1:]]
     assert {line["source_id"]: line["accepted"] for line in lines} == {
         "found-NaCl-221": False,  # too far above rock salt
         "found-KNbO3-38": False,  # nothing kept the space group
         "found-MgO-225": True,
+        "found-CaO-225": True,
+        "found-CaO-221": False,  # another crystal than the one whose energy is known
         "found-LiF-225": True,  # nothing else is known of it
     }
     assert read_table(data, DEFAULT_MODEL).rows.keys() == {
-        "salt", "cubic since it was relaxed", "high"
+        "salt", "cubic since it was relaxed", "high", "without its crystal",
+        "without its crystal, too",
     }  # fmt: skip
 
 
