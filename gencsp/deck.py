@@ -18,7 +18,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen, Unit
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gencsp.errors import DeckError, GencspError, RequestError, WrongTypeError
 
@@ -279,3 +279,22 @@ def first_problem(error: ValidationError) -> tuple[str, str, str, object]:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     return key, first["type"], first["msg"][0].lower() + first["msg"][1:], first["input"]
+
+
+class SeedSettings(Deck):
+    """What is handed over to another code; the meaning of each stands in its description.
+
+    It stands here for the decks of the command and of the programs, of which the first must not
+    load what the second needs.
+    """
+
+    formula: str | None = Field(
+        None, description="Composition to hand over, of a pool with several."
+    )
+    atoms: CellAtoms | None = Field(None, description="Atoms in every cell.")
+    fit: bool = Field(
+        False, description="Make supercells, or take primitive cells, to reach that number."
+    )
+    pressure: Pressure | None = Field(
+        None, description="Of the search, GPa; that of the pool if not given."
+    )

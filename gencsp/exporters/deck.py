@@ -1,4 +1,4 @@
-"""Decks of an export: what is handed over, and the settings of a program in ``seeds/``."""
+"""The deck of an export: the settings of a program in ``seeds/``."""
 
 from __future__ import annotations
 
@@ -6,24 +6,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gencsp.deck import CellAtoms, Deck, Pressure
+from gencsp.deck import SeedSettings
 from gencsp.exporters.base import EXPORTERS, ExportReport
 from gencsp.io.structures import read_structures
-
-
-class SeedSettings(Deck):
-    """What is handed over, whatever the code; the meaning of each stands in its description."""
-
-    formula: str | None = Field(
-        None, description="Composition to hand over, of a pool with several."
-    )
-    atoms: CellAtoms | None = Field(None, description="Atoms in every cell.")
-    fit: bool = Field(
-        False, description="Make supercells, or take primitive cells, to reach that number."
-    )
-    pressure: Pressure | None = Field(
-        None, description="Of the search, GPa; that of the pool if not given."
-    )
 
 
 class ExportDeck(SeedSettings):

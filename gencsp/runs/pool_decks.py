@@ -17,11 +17,11 @@ from gencsp.deck import (
     Deck,
     NonNegative,
     Seconds,
+    SeedSettings,
     Spacing,
     Symprec,
 )
 from gencsp.errors import DeckError
-from gencsp.exporters.deck import SeedSettings
 from gencsp.runs.fields import (
     EngineSetting,
     FmaxSetting,
