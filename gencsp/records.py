@@ -7,7 +7,7 @@ gencsp's file format. :data:`KEYS` says of each what it holds, in which unit, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
@@ -39,9 +39,12 @@ REASON: Final = "reason"
 STEPS: Final = "steps"
 ENERGY_PER_ATOM: Final = "energy_per_atom"
 ENTHALPY_PER_ATOM: Final = "enthalpy_per_atom"
+PRESSURE: Final = "pressure"
+VOLUME_PER_ATOM: Final = "volume_per_atom"
 ENERGY_MODEL: Final = "energy_model"
 ENERGY_DIGEST: Final = "energy_digest"
 DECOMPOSITION_ENERGY: Final = "decomposition_energy"
+DECOMPOSITION_ENTHALPY: Final = "decomposition_enthalpy"
 SPACE_GROUP: Final = "space_group"
 SPACE_GROUP_NUMBER: Final = "space_group_number"
 DUPLICATE_OF: Final = "duplicate_of"
@@ -80,6 +83,7 @@ class Key:
 _ANY = "every call that makes or changes structures"
 _EVALUATED = "relax, hull, search, cycle, refine, import, dft read, fetch"
 _RELAXED = "relax, search, cycle, refine"
+_COMPARED = "relax, hull, search, cycle, refine, import, dft read"
 
 #: Every key, in the order in which the documentation shows them.
 KEYS: Final[tuple[Key, ...]] = (
@@ -111,14 +115,22 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(STEPS, "integer", "", "Steps that the minimiser took.", _RELAXED),
     Key(ENERGY_PER_ATOM, "number", "eV/atom", "Potential energy.", _EVALUATED),
     Key(ENTHALPY_PER_ATOM, "number", "eV/atom", "Potential energy and pressure times volume, at "
-        "the pressure of the relaxation.", _RELAXED),
+        f"the pressure `{PRESSURE}`.", _COMPARED),
+    Key(PRESSURE, "number", "GPa", "External pressure that the structure was relaxed, evaluated or "
+        "proposed at.", f"propose, {_COMPARED}"),
+    Key(VOLUME_PER_ATOM, "number", "Å³/atom", "Volume of the cell per atom, at that pressure.",
+        _COMPARED),
     Key(ENERGY_MODEL, "text", "", "Potential and weights, or level of theory, that made the "
         "energies, such as `chgnet-0.3.0`. Energies of different models are never compared.",
         _EVALUATED),
     Key(ENERGY_DIGEST, "text", "", "Short hash of the weights of that potential, 12 hexadecimal "
         "digits.", "relax, hull, search, cycle, refine"),
     Key(DECOMPOSITION_ENERGY, "number", "eV/atom", "Energy less that of the phases that the hull "
-        "references decompose into at this composition; negative below the hull.", _EVALUATED),
+        "references decompose into at this composition; negative below the hull. At zero pressure "
+        "alone.", _EVALUATED),
+    Key(DECOMPOSITION_ENTHALPY, "number", "eV/atom", "The same under pressure: enthalpy less that "
+        f"of phases that were relaxed at the same `{PRESSURE}`; in place of "
+        f"`{DECOMPOSITION_ENERGY}`.", _COMPARED),
     Key(SPACE_GROUP, "text", "", "Hermann-Mauguin symbol of the space group.",
         f"{_EVALUATED}, propose, refine"),
     Key(SPACE_GROUP_NUMBER, "integer", "", "1 to 230.", f"{_EVALUATED}, propose, refine"),
@@ -154,9 +166,12 @@ EVALUATION_KEYS: Final = frozenset(
         STEPS,
         ENERGY_PER_ATOM,
         ENTHALPY_PER_ATOM,
+        PRESSURE,
+        VOLUME_PER_ATOM,
         ENERGY_MODEL,
         ENERGY_DIGEST,
         DECOMPOSITION_ENERGY,
+        DECOMPOSITION_ENTHALPY,
         SPACE_GROUP,
         SPACE_GROUP_NUMBER,
     }
@@ -177,10 +192,14 @@ class SymmetryTolerance:
 
 
 class Reference(Protocol):
-    """A hull of known phases that gives decomposition energies."""
+    """A hull of known phases that gives decomposition energies, or enthalpies at its pressure."""
+
+    def require_pressure(self, pressure: float) -> None:
+        """Raise ``HullReferenceError`` unless the references are at this pressure, GPa."""
+        ...
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
-        """Energy above the hull in eV/atom, negative below it."""
+        """Energy above the hull in eV/atom, negative below it; of enthalpies under pressure."""
         ...
 
 
@@ -223,6 +242,11 @@ class Ended(Protocol):
         ...
 
     @property
+    def pressure(self) -> float:
+        """External pressure of the relaxation, GPa."""
+        ...
+
+    @property
     def energy_model(self) -> str:
         """Potential that made the energy."""
         ...
@@ -238,8 +262,9 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
 
     Results of an earlier run or another model are removed first. Always written are
     ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` and
-    ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``space_group`` and
-    ``space_group_number``; where there is one, ``reason``.
+    ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``pressure`` (GPa),
+    ``volume_per_atom`` (Å³/atom), ``space_group`` and ``space_group_number``; where there is one,
+    ``reason``.
     """
     atoms = result.atoms
     clear_results(atoms, moved=True)
@@ -249,7 +274,7 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
         atoms.info[REASON] = result.reason
     if result.converged:
         write_energy(atoms, result.energy, model=result.energy_model, digest=result.energy_digest)
-        atoms.info[ENTHALPY_PER_ATOM] = float(result.enthalpy) / len(atoms)
+        write_enthalpy(atoms, result.enthalpy, pressure=result.pressure)
         name_space_group(atoms, tolerance)
     return atoms
 
@@ -301,20 +326,42 @@ def write_energy(atoms: Atoms, energy: float, *, model: str, digest: str = "") -
             atoms.info[key] = value
 
 
-def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
-    """Set ``decomposition_energy`` (eV/atom) where there is an ``energy_per_atom``.
+def write_enthalpy(atoms: Atoms, enthalpy: float, *, pressure: float) -> None:
+    """Set ``enthalpy_per_atom`` (eV/atom), ``pressure`` (GPa) and ``volume_per_atom`` (Å³/atom).
 
-    The caller has made sure that one model made both energies.
+    Args:
+        atoms: changed in place.
+        enthalpy: of the whole cell, eV.
+        pressure: GPa.
+    """
+    atoms.info[ENTHALPY_PER_ATOM] = float(enthalpy) / len(atoms)
+    atoms.info[PRESSURE] = float(pressure)
+    atoms.info[VOLUME_PER_ATOM] = float(atoms.cell.volume) / len(atoms)
+
+
+def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
+    """Set ``decomposition_energy``, or under pressure ``decomposition_enthalpy`` (eV/atom).
+
+    Nothing is set where there is no ``energy_per_atom``, or no ``enthalpy_per_atom``. The caller
+    has made sure that one model made both energies.
 
     Raises:
-        HullReferenceError: no reference for one of the elements.
+        HullReferenceError: no reference for one of the elements, or references at another pressure
+            than that of the structure.
     """
-    atoms.info.pop(DECOMPOSITION_ENERGY, None)
-    energy = number(atoms.info, ENERGY_PER_ATOM)
-    if energy is not None:
-        atoms.info[DECOMPOSITION_ENERGY] = float(
-            reference.decomposition_energy(Composition.of(atoms), energy)
-        )
+    for key in (DECOMPOSITION_ENERGY, DECOMPOSITION_ENTHALPY):
+        atoms.info.pop(key, None)
+    pressure = number(atoms.info, PRESSURE) or 0.0
+    given, written = (
+        (ENTHALPY_PER_ATOM, DECOMPOSITION_ENTHALPY)
+        if pressure
+        else (ENERGY_PER_ATOM, DECOMPOSITION_ENERGY)
+    )
+    energy = number(atoms.info, given)
+    if energy is None:
+        return
+    reference.require_pressure(pressure)
+    atoms.info[written] = float(reference.decomposition_energy(Composition.of(atoms), energy))
 
 
 def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance | None = None) -> None:
@@ -334,13 +381,36 @@ def number(info: Mapping[str, Any], key: str) -> float | None:
     return value if isfinite(value) else None
 
 
-def ranking_energy(info: Mapping[str, Any]) -> float | None:
-    """The value by which tables are sorted: decomposition energy or else energy, eV/atom.
-
-    ``None`` where there is neither.
-    """
+def above_hull(info: Mapping[str, Any]) -> float | None:
+    """The decomposition energy, or under pressure enthalpy, eV/atom; ``None`` without either."""
     value = number(info, DECOMPOSITION_ENERGY)
-    return number(info, ENERGY_PER_ATOM) if value is None else value
+    return number(info, DECOMPOSITION_ENTHALPY) if value is None else value
+
+
+def ranking_energy(info: Mapping[str, Any]) -> float | None:
+    """The value by which tables are sorted, eV/atom.
+
+    The decomposition energy or else the energy; under pressure the decomposition enthalpy or else
+    the enthalpy. ``None`` where there is none of them.
+    """
+    value = above_hull(info)
+    if value is not None:
+        return value
+    return number(info, ENTHALPY_PER_ATOM if number(info, PRESSURE) else ENERGY_PER_ATOM)
+
+
+def stated_pressure(info: Mapping[str, Any]) -> float | None:
+    """The pressure that a structure was relaxed, evaluated or proposed at, GPa.
+
+    ``None`` where nothing says so. What another program calls ``pressure``, such as a rest of
+    stress in a unit of its own, does not count: structures of gencsp have a ``stage``.
+    """
+    return number(info, PRESSURE) if STAGE in info else None
+
+
+def pressures(structures: Iterable[Atoms]) -> set[float]:
+    """All pressures of structures, GPa, see :func:`stated_pressure`; 0 where none is stated."""
+    return {stated_pressure(atoms.info) or 0.0 for atoms in structures}
 
 
 def failed(info: Mapping[str, Any]) -> bool:
@@ -354,7 +424,7 @@ def results_first(atoms: Atoms) -> tuple[bool, bool, bool, float]:
     Structures with a decomposition energy come before those with an energy alone, which is no
     energy above a hull.
     """
-    energy, above = ranking_energy(atoms.info), number(atoms.info, DECOMPOSITION_ENERGY)
+    energy, above = ranking_energy(atoms.info), above_hull(atoms.info)
     return failed(atoms.info), above is None, energy is None, energy or 0.0
 
 

@@ -31,9 +31,12 @@ STALE = {
     "steps": 99,
     "energy_per_atom": -99.0,
     "enthalpy_per_atom": -99.0,
+    "pressure": 7.0,
+    "volume_per_atom": 99.0,
     "energy_model": "other-1",
     "energy_digest": "0" * 12,
     "decomposition_energy": -9.0,
+    "decomposition_enthalpy": -9.0,
     "space_group": "P1",
     "space_group_number": 1,
 }
@@ -139,7 +142,11 @@ def test_the_hull_judges_each_structure_alone() -> None:
     assert first["energy_model"] == "chgnet-0.3.0"
     assert abs(first["decomposition_energy"]) < 0.5
     assert judged[0].get_potential_energy() / 2 == pytest.approx(first["energy_per_atom"])
-    assert {"outcome", "reason", "steps", "enthalpy_per_atom"}.isdisjoint(first)
+    assert {"outcome", "reason", "steps", "decomposition_enthalpy"}.isdisjoint(first)
+    # A pressure that is not gencsp's own is none.
+    assert first["pressure"] == 0
+    assert first["enthalpy_per_atom"] == first["energy_per_atom"]
+    assert first["volume_per_atom"] == pytest.approx(4.0**3 / 8)
     assert first["duplicate_of"] == "x"  # the crystal is where it was
     assert second["outcome"] == "not periodic in three directions"
     assert "energy_per_atom" not in second
@@ -169,6 +176,9 @@ def test_filters_keep_what_they_are_given() -> None:
 
 def test_a_decomposition_energy_needs_an_energy() -> None:
     class Zero:
+        def require_pressure(self, pressure: float) -> None:
+            assert pressure == 0
+
         def decomposition_energy(self, composition: object, energy_per_atom: float) -> float:
             assert composition == Composition.parse("Si")
             return energy_per_atom

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -19,7 +20,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gencsp.errors import GencspError, StoreError
+from gencsp.errors import GencspError, ReferenceWarning, StoreError
 from gencsp.files import file_name, one_line, replace_outputs
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see :meth:`click.Command.invoke`."""
         try:
-            return super().invoke(ctx)
+            with _references_in_words():
+                return super().invoke(ctx)
         except GencspError as error:
             complain(str(error))
             # Errors of input are ValueErrors as well.
@@ -83,6 +85,23 @@ class Commands(TyperGroup):
             # Of a command that has nothing to say about how to go on.
             complain("stopped.")
             raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _references_in_words() -> Iterator[None]:
+    """Say what is wrong with hull references as a sentence, not as Python shows warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ReferenceWarning)
+        show = warnings.showwarning
+
+        def say_or_show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, ReferenceWarning):
+                complain(str(message))
+            else:
+                show(message, category, *where)
+
+        warnings.showwarning = say_or_show
+        yield
 
 
 def complain(sentence: str) -> None:
@@ -120,6 +139,24 @@ class StageBars:
         note = f"{step.structures} structures" + (f", {failed} failed" if failed else "")
         task = self.tasks[step.stage]
         self.bars.update(task, completed=step.done, total=step.total, note=note)
+
+
+@contextmanager
+def reference_bar() -> Iterator[Callable[[int, int], None]]:
+    """What draws a bar while hull references are relaxed; it ends with the last of them."""
+    with progress_bars() as bars:
+
+        def show(done: int, total: int) -> None:
+            if not bars.tasks:
+                bars.add_task("hull", note="references at this pressure", total=total)
+            task = bars.task_ids[0]
+            bars.update(task, completed=done)
+            if done == total:
+                # Other bars follow, and only one display can be there at a time.
+                bars.stop()
+                bars.remove_task(task)
+
+        yield show
 
 
 class _Bars(Bars):
@@ -186,22 +223,55 @@ def require_file(file: Path) -> None:
 
 
 def print_structures(structures: Sequence[Atoms]) -> None:
-    """The table of structures that every command ends in, from what stands in their ``info``."""
-    right = ("", "E_d (eV/atom)")
+    """The table of structures that every command ends in, from what stands in their ``info``.
+
+    Structures under pressure have their decomposition enthalpy there, with enthalpy, volume and
+    pressure beside it.
+    """
+    from gencsp import records
+
+    pressed = records.pressures(structures) - {0.0} and any(
+        records.VOLUME_PER_ATOM in atoms.info for atoms in structures
+    )
+    right = ("", *(_PRESSED if pressed else ("E_d (eV/atom)",)))
     left = ("space group", "formula", "stage", "parents", "id", "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        add_row(table, str(number), *_cells(atoms))
+        columns = _pressed_cells(atoms.info) if pressed else (_text(atoms.info),)
+        add_row(table, str(number), *columns, *_cells(atoms))
     print_table(table)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")
+
+
+#: Columns of structures under pressure.
+_PRESSED = ("H_d (eV/atom)", "H (eV/atom)", "V (Å³/atom)", "P (GPa)")
+
+
+def _text(info: Mapping[str, Any]) -> str:
+    from gencsp import records
+
+    value = records.above_hull(info)
+    return "" if value is None else f"{value:.4f}"
+
+
+def _pressed_cells(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Decomposition enthalpy, enthalpy, volume and pressure."""
+    from gencsp import records
+
+    keys = (records.ENTHALPY_PER_ATOM, records.VOLUME_PER_ATOM, records.PRESSURE)
+    values = [records.number(info, key) for key in keys]
+    rest = [
+        "" if value is None else format(value, form)
+        for value, form in zip(values, (".4f", ".3f", "g"), strict=True)
+    ]
+    return (_text(info), *rest)
 
 
 def _cells(atoms: Atoms) -> tuple[str, ...]:
     from gencsp import records
 
     info = atoms.info
-    energy = records.number(info, records.DECOMPOSITION_ENERGY)
     note = f"= {info[records.DUPLICATE_OF]}" if info.get(records.DUPLICATE_OF) else ""
     group = ""
     if records.SPACE_GROUP in info:
@@ -211,7 +281,6 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
     if info.get(records.REASON):
         note = ": ".join(filter(None, (note, str(info[records.REASON]))))
     return (
-        "" if energy is None else f"{energy:.4f}",
         group,
         atoms.get_chemical_formula(mode="hill", empirical=False),
         str(info.get(records.STAGE, "")),

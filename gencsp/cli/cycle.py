@@ -14,6 +14,7 @@ from gencsp.cli.console import (
     print_failures,
     print_structures,
     progress_bars,
+    reference_bar,
     require_folder,
     say,
     say_all,
@@ -38,7 +39,7 @@ def cycle(*, deck: CycleDeck, second: SecondOption = None, top: TopOption = 10) 
     require_folder(deck.folder)
     other = potential_of(second)
     try:
-        with open_cycle(deck) as search:
+        with reference_bar() as bar, open_cycle(deck, report=bar) as search:
             _watch(search)
             _report(search, deck.folder)
             show_second_opinion(

@@ -12,6 +12,7 @@ from gencsp.cli.console import (
     print_failures,
     print_structures,
     progress_bars,
+    reference_bar,
     require_folder,
     say_all,
     write_results,
@@ -32,19 +33,28 @@ def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
     from gencsp.errors import HullReferenceError
-    from gencsp.runs.objects import open_hull
+    from gencsp.runs.references import hull_at, systems_of
     from gencsp.runs.relaxing import engine_of, relax_settings, relaxed_by
 
     require_folder(deck.out)
     settings = relax_settings(deck)
     engine = engine_of(deck, {})
-    reference = open_hull(deck.hull)
+    pool = read_pool(files)
+    with reference_bar() as bar:
+        reference = hull_at(
+            deck.pressure,
+            deck.hull,
+            systems_of(pool.structures),
+            deck.potential,
+            lambda: engine,
+            workers=deck.workers,
+            report=bar,
+        )
     why = ""
     try:
         reference.require_model(engine.model)
     except HullReferenceError as error:
         why = str(error)
-    pool = read_pool(files)
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool.structures), note="")
         for result in relaxed_by(engine, pool.structures, settings, deck.workers):

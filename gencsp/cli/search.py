@@ -15,6 +15,7 @@ from gencsp.cli.console import (
     print_structures,
     print_table,
     progress_bars,
+    reference_bar,
     require_folder,
     say,
     say_all,
@@ -94,7 +95,7 @@ def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
     require_folder(folder(deck))
     other = potential_of(second)
     try:
-        with open_search(deck) as run:
+        with reference_bar() as bar, open_search(deck, report=bar) as run:
             _name_skipped(run)
             _watch(run)
             _report(run, folder(deck))

@@ -20,13 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.deck import Pressure, check
 from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
-from gencsp.files import csv_cell, one_line, storage_errors
+from gencsp.files import csv_cell, one_line, write_whole
 from gencsp.io.content import decode, read_bytes
 from gencsp.shipped import shipped_bytes
 
 #: The model whose table ships with gencsp.
 DEFAULT_MODEL = "chgnet-0.3.0"
+
+#: Columns of a file: without pressure, and under it.
+ENERGY, ENTHALPY = "energy_per_atom", "enthalpy_per_atom"
+#: GPa by which one pressure may differ from another that is the same but for rounding.
+SAME_PRESSURE = 1e-4
 
 _KNOWN = frozenset(ELEMENTS)
 _PLAIN = re.compile(r"([A-Z][a-z]?)(\d*)")
@@ -37,14 +43,16 @@ _PLAIN_FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*)+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HullEntry:
-    """A phase and its energy.
+    """A phase and its energy, or under pressure its enthalpy.
 
     Attributes:
         composition: any multiple of its reduced formula.
-        energy_per_atom: eV/atom.
+        energy_per_atom: eV/atom; of an entry under pressure the enthalpy.
         model: what made the energy, such as "chgnet-0.3.0".
         entry_id: where the phase comes from; empty where that is not known.
         space_group: international number; 0 where it is not known.
+        pressure: that the phase was relaxed at, GPa.
+        volume_per_atom: at that pressure, Å³/atom; ``None`` where it is not known.
     """
 
     composition: Composition
@@ -52,23 +60,27 @@ class HullEntry:
     model: str
     entry_id: str = ""
     space_group: int = 0
+    pressure: float = 0.0
+    volume_per_atom: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HullEntries:
-    """Entries of one model.
+    """Entries of one model, at one pressure.
 
     Attributes:
         entries: one or several for each formula (polymorphs).
         model: what made their energies.
         weights: short hash of the model's weights; empty where it is not known.
         protocol: how they were made, as the file's header says it.
+        pressure: that the phases were relaxed at, GPa.
     """
 
     entries: tuple[HullEntry, ...]
     model: str
     weights: str
     protocol: Mapping[str, str]
+    pressure: float = 0.0
 
 
 @cache
@@ -85,17 +97,19 @@ def shipped_references(model: str = DEFAULT_MODEL) -> HullEntries:
             f"that model."
         )
     text = gzip.decompress(shipped_bytes(name)).decode("utf-8")
-    return _parse_csv(text, model, "the shipped table")
+    return parse_entries(text, model, "the shipped table")
 
 
 def read_references(path: Path, *, model: str | None = None) -> HullEntries:
     """Entries from a file: JSON (a list of pymatgen ``ComputedEntry``) or CSV, also gzipped.
 
     A CSV file has the columns ``formula`` and ``energy_per_atom`` (eV/atom) and, where wanted,
-    ``source_id`` and ``space_group``; lines before the columns that start with ``#`` may say
-    ``# model: NAME``. In JSON, corrections count towards the energy, and ``parameters.model`` or
-    ``data.model`` may name the model. Species with oxidation states, such as Mg2+, are their
-    elements. Entries with elements that gencsp does not know are left out.
+    ``source_id``, ``space_group`` and ``volume_per_atom`` (Å³/atom); lines before the columns that
+    start with ``#`` may say ``# model: NAME``. A file of phases under pressure says
+    ``# pressure: 25`` (GPa) there and has ``enthalpy_per_atom`` in place of the energy. In JSON,
+    corrections count towards the energy, ``parameters.model`` or ``data.model`` may name the model,
+    and the pressure is zero. Species with oxidation states, such as Mg2+, are their elements.
+    Entries with elements that gencsp does not know are left out.
 
     Args:
         path: the file.
@@ -103,7 +117,8 @@ def read_references(path: Path, *, model: str | None = None) -> HullEntries:
             contradict the file.
 
     Raises:
-        StructureFileError: the file is missing, empty or unreadable.
+        StructureFileError: the file is missing, empty or unreadable, or has a pressure and no
+            enthalpies, or enthalpies and no pressure.
         HullReferenceError: no model is named, or another one than ``model``.
     """
     where = str(path)
@@ -111,29 +126,56 @@ def read_references(path: Path, *, model: str | None = None) -> HullEntries:
     if not text.strip():
         raise StructureFileError(f"{where} is empty: it must hold hull entries.")
     json_like = ".json" in path.suffixes or text.lstrip()[0] in "[{"
-    return _parse_json(text, model, where) if json_like else _parse_csv(text, model, where)
+    return _parse_json(text, model, where) if json_like else parse_entries(text, model, where)
 
 
-def _parse_csv(text: str, model: str | None, where: str) -> HullEntries:
+def parse_entries(text: str, model: str | None, where: str) -> HullEntries:
+    """Entries from the text of a CSV file, see :func:`read_references`."""
     lines = text.splitlines()
     header: dict[str, str] = {}
     while lines and lines[0].startswith("#"):
         key, _, value = lines.pop(0).lstrip("# ").partition(":")
         header[key.strip()] = value.strip()
     name = _agreed_model({header["model"]} if "model" in header else set(), model, where)
+    pressure = _pressure(header.get("pressure", "0"), where)
     rows = csv.DictReader(lines)
-    if not {"formula", "energy_per_atom"} <= set(rows.fieldnames or ()):
-        raise StructureFileError(f"{where} needs the columns formula and energy_per_atom.")
+    columns = set(rows.fieldnames or ())
+    column = ENTHALPY if pressure else ENERGY
+    if not pressure and ENTHALPY in columns and ENERGY not in columns:
+        raise StructureFileError(
+            f"{where} has the column {ENTHALPY} and does not say at which pressure: add a first "
+            f"line '# pressure: GPa'."
+        )
+    if not {"formula", column} <= columns:
+        at = f", because it is of {pressure:g} GPa" if pressure else ""
+        raise StructureFileError(f"{where} needs the columns formula and {column}{at}.")
     entries = []
     for number, row in enumerate(rows, start=1):
         try:
             composition = _composition(row["formula"])
-            energy = float(row["energy_per_atom"])
+            energy = float(row[column])
             group = int(row.get("space_group") or 0)
+            volume = float(row["volume_per_atom"]) if row.get("volume_per_atom") else None
         except (TypeError, ValueError) as error:
             raise StructureFileError(f"entry {number} of {where} is not valid ({error})") from error
-        entries.append((composition, energy, row.get("source_id") or "", group))
-    return _references(entries, name, header, where)
+        entries.append((composition, energy, row.get("source_id") or "", group, volume))
+    return _references(entries, name, header, where, pressure)
+
+
+def _pressure(text: str, where: str) -> float:
+    try:
+        pressure = float(text)
+        check("pressure", pressure, Pressure)
+    except ValueError as error:  # RequestError is one
+        raise StructureFileError(
+            f"the pressure of {where} is '{text[:40]}': give a number of GPa."
+        ) from error
+    return pressure
+
+
+def same_pressure(one: float, other: float) -> bool:
+    """Whether two pressures, GPa, are the same but for rounding."""
+    return abs(one - other) < SAME_PRESSURE
 
 
 def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
@@ -153,7 +195,8 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
             counts = _elements(item["composition"])
             energy = float(item["energy"]) + _correction(item)
             per_atom = energy / sum(counts.values())
-            entries.append((_composition(counts), per_atom, str(item.get("entry_id") or ""), 0))
+            identity = str(item.get("entry_id") or "")
+            entries.append((_composition(counts), per_atom, identity, 0, None))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise StructureFileError(
                 f"entry {number} of {where} is not a pymatgen ComputedEntry ({repr(error)[:200]})."
@@ -225,10 +268,11 @@ def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
 
 
 def _references(
-    rows: list[tuple[Composition | None, float, str, int]],
+    rows: list[tuple[Composition | None, float, str, int, float | None]],
     model: str,
     header: Mapping[str, str],
     where: str,
+    pressure: float = 0.0,
 ) -> HullEntries:
     entries = tuple(
         HullEntry(
@@ -237,8 +281,10 @@ def _references(
             model=model,
             entry_id=source,
             space_group=group,
+            pressure=pressure,
+            volume_per_atom=volume,
         )
-        for composition, energy, source, group in rows
+        for composition, energy, source, group, volume in rows
         if composition is not None
     )
     if not entries:
@@ -249,40 +295,61 @@ def _references(
                 f"{where} has an energy of {entry.composition} that is not a finite number."
             )
     return HullEntries(
-        entries=entries, model=model, weights=header.get("weights", ""), protocol=dict(header)
+        entries=entries,
+        model=model,
+        weights=header.get("weights", ""),
+        protocol=dict(header),
+        pressure=pressure,
     )
 
 
 def write_entries(
     path: Path, entries: Sequence[HullEntry], *, header: Mapping[str, str] | None = None
 ) -> Path:
-    """Write entries of one model, whole or not at all; returns the path.
+    """Write entries of one model and pressure, whole or not at all; returns the path.
 
     Args:
         path: where to.
-        entries: all of one model.
+        entries: all of one model and pressure.
         header: more lines for the head of the file, such as the weights and how they were made.
 
     Raises:
-        HullReferenceError: entries of several models, or none.
+        HullReferenceError: entries of several models or pressures, or none.
         StoreError: it cannot be written, or there is no space left.
     """
+    text = entries_text(entries, header=header)
+    return write_whole(path, lambda file: file.write(text))
+
+
+def entries_text(entries: Sequence[HullEntry], *, header: Mapping[str, str] | None = None) -> str:
+    """The text of a CSV file of entries, see :func:`write_entries`."""
     models = {entry.model for entry in entries}
     if len(models) != 1:
         found = ", ".join(sorted(models)) or "none"
         raise HullReferenceError(f"a file of hull entries holds those of one model, not: {found}.")
+    pressures = {entry.pressure for entry in entries}
+    if len(pressures) != 1:
+        found = ", ".join(f"{one:g}" for one in sorted(pressures))
+        raise HullReferenceError(
+            f"a file of hull entries holds those at one pressure, not: {found} GPa."
+        )
+    (pressure,) = pressures
+    at = {"pressure": repr(pressure)} if pressure else {}
     text = io.StringIO()
-    for key, value in {"model": models.pop(), **(header or {})}.items():
+    for key, value in {"model": models.pop(), **at, **(header or {})}.items():
         text.write(f"# {key}: {one_line(value)}\n")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["formula", "energy_per_atom", "source_id", "space_group"])
+    energies = ENTHALPY if pressure else ENERGY
+    rows.writerow(["formula", energies, "source_id", "space_group", "volume_per_atom"])
     for entry in sorted(entries, key=lambda e: (e.composition.formula, e.energy_per_atom)):
-        energy = f"{entry.energy_per_atom:.6f}"
-        identity = csv_cell(entry.entry_id)
-        rows.writerow([entry.composition.formula, energy, identity, entry.space_group])
-    with storage_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.new")
-        aside.write_text(text.getvalue(), encoding="utf-8")
-        aside.replace(path)
-    return path
+        volume = "" if entry.volume_per_atom is None else f"{entry.volume_per_atom:.4f}"
+        rows.writerow(
+            [
+                entry.composition.formula,
+                f"{entry.energy_per_atom:.6f}",
+                csv_cell(entry.entry_id),
+                entry.space_group,
+                volume,
+            ]
+        )
+    return text.getvalue()

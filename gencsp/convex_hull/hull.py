@@ -19,7 +19,13 @@ from pymatgen.core import Composition as PymatgenComposition
 from scipy.optimize import linprog
 
 from gencsp.composition import Composition
-from gencsp.convex_hull.entries import DEFAULT_MODEL, HullEntry, read_references, shipped_references
+from gencsp.convex_hull.entries import (
+    DEFAULT_MODEL,
+    HullEntry,
+    read_references,
+    same_pressure,
+    shipped_references,
+)
 from gencsp.errors import HullReferenceError
 
 if TYPE_CHECKING:
@@ -58,13 +64,17 @@ class Hull:
     Args:
         entries: reference phases; of several with one reduced formula the lowest counts.
         model: what made the energies, such as "chgnet-0.3.0".
+        pressure: that the phases were relaxed at, GPa. Under pressure all energies here, also those
+            that are given to the methods, are enthalpies, and E_d is a decomposition enthalpy.
 
     Raises:
-        HullReferenceError: an entry was made by another model, or there are none.
+        HullReferenceError: an entry was made by another model or at another pressure, or there are
+            none.
     """
 
-    def __init__(self, entries: Iterable[HullEntry], *, model: str) -> None:
+    def __init__(self, entries: Iterable[HullEntry], *, model: str, pressure: float = 0.0) -> None:
         self.model = model
+        self.pressure = pressure
         self._references: dict[Composition, HullEntry] = {}
         for entry in entries:
             self._check(entry)
@@ -94,7 +104,7 @@ class Hull:
             references = shipped_references(model or DEFAULT_MODEL)
         else:
             references = read_references(path, model=model)
-        return cls(references.entries, model=references.model)
+        return cls(references.entries, model=references.model, pressure=references.pressure)
 
     def __len__(self) -> int:
         """Number of reference formulas."""
@@ -102,11 +112,13 @@ class Hull:
 
     @property
     def digest(self) -> str:
-        """Short hash of model and references, 12 hexadecimal digits."""
+        """Short hash of model, pressure and references, 12 hexadecimal digits."""
         lines = sorted(
             f"{sorted(key.counts)} {entry.energy_per_atom!r}"
             for key, entry in self._references.items()
         )
+        if self.pressure:
+            lines.append(f"{self.pressure!r} GPa")
         return hashlib.sha256("\n".join([self.model, *lines]).encode()).hexdigest()[:12]
 
     def require_model(self, model: str) -> None:
@@ -115,6 +127,15 @@ class Hull:
             raise HullReferenceError(
                 f"the hull references were made with {self.model} and the energies with {model}: "
                 f"give an entries file made with {model}."
+            )
+
+    def require_pressure(self, pressure: float) -> None:
+        """Raise ``HullReferenceError`` unless the references are at this pressure, GPa."""
+        if not same_pressure(pressure, self.pressure):
+            raise HullReferenceError(
+                f"the hull references are at {self.pressure:g} GPa and the structures at "
+                f"{pressure:g} GPa: leave them out for references made at {pressure:g} GPa, or "
+                f"make a file of them with 'gencsp references SYSTEM --pressure {pressure:g}'."
             )
 
     def require_elements(self, elements: Iterable[str]) -> None:
@@ -186,7 +207,7 @@ class Hull:
         """
         gone = {formula.reduced for formula in formulas}
         kept = [entry for key, entry in self._references.items() if key not in gone]
-        return Hull(kept, model=self.model)
+        return Hull(kept, model=self.model, pressure=self.pressure)
 
     def stable(self, elements: Iterable[str]) -> tuple[HullEntry, ...]:
         """The reference phases on the hull of a chemical system and its sub-systems.
@@ -203,6 +224,11 @@ class Hull:
             raise HullReferenceError(
                 f"{entry.composition} was made with {entry.model}, the hull with {self.model}: "
                 f"energies of different models must not be mixed."
+            )
+        if not same_pressure(entry.pressure, self.pressure):
+            raise HullReferenceError(
+                f"{entry.composition} is at {entry.pressure:g} GPa, the hull at "
+                f"{self.pressure:g} GPa: enthalpies at different pressures must not be mixed."
             )
 
     def _point(self, composition: Composition) -> _Point:

@@ -16,9 +16,12 @@ from gencsp.files import one_line, write_whole
 from gencsp.io.pools import sources
 from gencsp.records import (
     DECOMPOSITION_ENERGY,
+    DECOMPOSITION_ENTHALPY,
     ENERGY_MODEL,
     ENERGY_PER_ATOM,
+    ENTHALPY_PER_ATOM,
     PARENTS,
+    PRESSURE,
     STAGE,
     STRUCTURE_ID,
 )
@@ -98,7 +101,17 @@ def write_cif(
 
 
 #: What a CIF says in comments.
-_IN_CIF = (STRUCTURE_ID, STAGE, PARENTS, ENERGY_PER_ATOM, ENERGY_MODEL, DECOMPOSITION_ENERGY)
+_IN_CIF = (
+    STRUCTURE_ID,
+    STAGE,
+    PARENTS,
+    ENERGY_PER_ATOM,
+    ENERGY_MODEL,
+    DECOMPOSITION_ENERGY,
+    PRESSURE,
+    ENTHALPY_PER_ATOM,
+    DECOMPOSITION_ENTHALPY,
+)
 #: What ASE's reader of extxyz takes from ``info`` for the header, and for tensors of nine numbers.
 _HEADER = ("Lattice", "Properties", "pbc")
 _TENSORS = ("stress", "virial")

@@ -6,17 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.objects import carried, chosen, open_hull
+from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.references import hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
 
 
 @contextmanager
-def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
+def open_cycle(
+    deck: CycleDeck, *, in_memory: bool = False, report: ReferenceReport | None = None
+) -> Iterator[Cycle]:
     """A cycle ready to run or to continue: inputs are checked, models found, the folder locked.
 
     All errors of the inputs are found before anything is written to the folder.
@@ -24,6 +28,8 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
     Args:
         deck: the settings.
         in_memory: write nothing, whatever the deck says of a folder.
+        report: called with how many hull references were relaxed at the pressure of the cycle, and
+            of how many; they are kept for later runs.
 
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
@@ -31,12 +37,20 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
-    hull = open_hull(deck.hull)
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    hull = hull_at(
+        deck.pressure,
+        deck.hull,
+        [settings.composition.elements],
+        relaxer.potential,
+        relaxer.load,
+        workers=deck.workers,
+        report=report,
+    )
     hull.require_elements(settings.composition.elements)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
-        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
         models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
         hull.require_model(models["potential"])
         manifest = cycle_manifest(

@@ -10,9 +10,11 @@ from typing import Any
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import GPa
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import HullReferenceError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.exporters import ExportReport, get_exporter
@@ -21,23 +23,34 @@ from gencsp.filters.deck import LOOKED_AT, FilterDeck
 from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.potentials.base import Engine, Evaluation
-from gencsp.runs.objects import open_hull
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
+from gencsp.runs.references import common_pressure, hull_at, systems_of
 from gencsp.runs.relaxing import engine_of
 from gencsp.similarity.grouping import Grouping, lowest_first
 from gencsp.store.base import writable
 
 
-def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: Any) -> list[Atoms]:
+def hull(
+    structures: Iterable[Atoms] | Atoms,
+    *,
+    workers: int = 1,
+    on_reference: ReferenceReport | None = None,
+    **settings: Any,
+) -> list[Atoms]:
     """Decomposition energies of structures as they are, by a potential and without relaxation.
+
+    Under pressure these are decomposition enthalpies, on a hull of references at the same pressure.
 
     Args:
         structures: crystals, or one of them.
         workers: CPU threads.
+        on_reference: called with how many hull references were relaxed at a pressure, and of how
+            many.
         settings: fields of :class:`~gencsp.runs.pool_decks.HullDeck`, where each is described:
-            ``engine``; ``potential``, by name, an ASE calculator, a function that returns one, or
-            an object (see :func:`gencsp.potentials.get_potential`); ``hull``, a file of entries
-            that this potential made, or a :class:`~gencsp.convex_hull.hull.Hull`.
+            ``pressure``, by default that under which the structures were relaxed; ``engine``;
+            ``potential``, by name, an ASE calculator, a function that returns one, or an object
+            (see :func:`gencsp.potentials.get_potential`); ``hull``, a file of entries that this
+            potential made, or a :class:`~gencsp.convex_hull.hull.Hull`.
 
     Returns:
         Copies, in the order given, with tags, moments, arrays, constraints and ``info`` of the
@@ -48,16 +61,27 @@ def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: A
     Raises:
         DeckError: an unknown setting, or one out of range.
         PotentialError, EngineError: the engine is not available.
-        HullReferenceError: the references were made by another potential.
+        HullReferenceError: the references were made by another potential, or at another pressure.
+        RequestError: the structures were relaxed at several pressures, and ``pressure`` chooses
+            none.
     """
     deck = deck_of_call(HullDeck, {"workers": workers, **settings}, "out")
-    reference = open_hull(deck.hull)
     model = engine_of(deck, settings)
-    reference.require_model(model.model)
     judged = [writable(atoms) for atoms in atoms_of(structures)]
+    pressure = common_pressure(judged) if deck.pressure is None else deck.pressure
+    reference = hull_at(
+        pressure,
+        deck.hull,
+        systems_of(judged),
+        deck.potential,
+        lambda: model,
+        workers=deck.workers,
+        report=on_reference,
+    )
+    reference.require_model(model.model)
     evaluations = model.evaluate(judged, workers=deck.workers)
     for atoms, evaluation in zip(judged, evaluations, strict=True):
-        _write_evaluation(atoms, evaluation, model)
+        _write_evaluation(atoms, evaluation, model, pressure)
         if evaluation.failure is None:
             try:
                 records.write_decomposition_energy(atoms, reference)
@@ -66,7 +90,7 @@ def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: A
     return judged
 
 
-def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine) -> None:
+def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine, pressure: float) -> None:
     """Set what a potential says of a structure as it is, in place of what was said before."""
     records.clear_results(atoms)
     atoms.calc = None
@@ -77,6 +101,8 @@ def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine) -> No
         atoms, energy=evaluation.energy, forces=evaluation.forces, stress=evaluation.stress
     )
     records.write_energy(atoms, evaluation.energy, model=model.model, digest=model.digest)
+    enthalpy = evaluation.energy + pressure * GPa * atoms.cell.volume
+    records.write_enthalpy(atoms, enthalpy, pressure=pressure)
     records.name_space_group(atoms)
 
 

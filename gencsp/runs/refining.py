@@ -9,13 +9,15 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import GencspError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
 from gencsp.provenance import Provenance, Stage
-from gencsp.runs.objects import carried, chosen, open_hull
+from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, require_weights, run_executor
 from gencsp.runs.pool_decks import RefineDeck, deck_of_call
+from gencsp.runs.references import hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.progress import CycleProgress
 from gencsp.searches.settings import CycleSettings
@@ -77,19 +79,30 @@ def refine_pool(
     deck: RefineDeck,
     *,
     report: Callable[[CycleProgress], None] | None = None,
+    on_reference: ReferenceReport | None = None,
 ) -> Refinement:
     """As :func:`refine`, and the reasons of what did not come through.
 
     A composition that cannot be refined, such as one without the guests, does not end the others.
+    ``on_reference`` is called with how many hull references were relaxed at the pressure of the
+    deck, and of how many.
 
     Raises:
         GencspError: as :func:`refine`; what is wrong with one composition, if it is with all.
     """
     require_weights(deck.weights)
-    reference = open_hull(deck.hull)
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
-    reference.require_model(relaxer.load().model)
     numbered = _as_relaxed(structures)
+    reference = hull_at(
+        deck.pressure,
+        deck.hull,
+        {Composition.of(start).elements for _, start in numbered},
+        relaxer.potential,
+        relaxer.load,
+        workers=deck.workers,
+        report=on_reference,
+    )
+    reference.require_model(relaxer.load().model)
     names = {str(start.info[records.STRUCTURE_ID]): name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:

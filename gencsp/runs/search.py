@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gencsp.convex_hull.hull import Hull
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import RequestError, StructureFileError
 from gencsp.io.pools import sources
 from gencsp.io.structures import read_structures
@@ -17,7 +18,7 @@ from gencsp.plugins import Choice
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.objects import Carried, Named, Structures, carried, chosen, open_hull
+from gencsp.runs.objects import Carried, Named, Structures, carried, chosen
 from gencsp.runs.parts import (
     NamedProposer,
     NamedRelaxer,
@@ -26,6 +27,7 @@ from gencsp.runs.parts import (
     require_weights,
     run_executor,
 )
+from gencsp.runs.references import hull_at
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules, weighted
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.runs.trust import remember
@@ -69,14 +71,20 @@ class Plan:
     strategy: Strategy
 
     @classmethod
-    def of(cls, deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Self:
+    def of(
+        cls,
+        deck: SearchDeck,
+        *,
+        strategy: StrategyMaker | None = None,
+        report: ReferenceReport | None = None,
+    ) -> Self:
         """Load all parts that a deck names; raises what :func:`open_search` does."""
         settings = search_settings(deck)
         for name in deck.moves or ():
             # Also where this method uses no moves, so that a misspelt name is reported.
             MOVES.configure(name)
         require_weights(deck.weights)
-        hull = search_hull(deck, settings.space)
+        hull = search_hull(deck, settings.space, report=report)
         ledger = Ledger(
             hull=hull,
             live=hull if settings.space.variable else None,
@@ -158,7 +166,11 @@ class Plan:
 
 @contextmanager
 def open_search(
-    deck: SearchDeck, *, strategy: StrategyMaker | None = None, in_memory: bool = False
+    deck: SearchDeck,
+    *,
+    strategy: StrategyMaker | None = None,
+    in_memory: bool = False,
+    report: ReferenceReport | None = None,
 ) -> Iterator[Search]:
     """A search ready to run or to continue: inputs are checked, models found, the folder locked.
 
@@ -168,6 +180,8 @@ def open_search(
         deck: the settings.
         strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
         in_memory: write nothing, whatever the deck says of a folder.
+        report: called with how many hull references were relaxed at the pressure of the search, and
+            of how many; they are kept for later searches.
 
     Raises:
         CompositionError, RequestError: settings are invalid or contradict each other.
@@ -176,7 +190,7 @@ def open_search(
         ExecutorError: the executor cannot start.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
-    plan = Plan.of(deck, strategy=strategy)
+    plan = Plan.of(deck, strategy=strategy, report=report)
     with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
         if in_memory:
@@ -189,19 +203,22 @@ def open_search(
             yield plan.search(store, executor)
 
 
-def search_hull(deck: SearchDeck, space: Space) -> Hull:
+def search_hull(deck: SearchDeck, space: Space, *, report: ReferenceReport | None = None) -> Hull:
     """The hull of a deck, checked to hold a reference for every element of the space.
 
     Raises:
-        HullReferenceError: no reference for an element.
-        RequestError: a chemical system under pressure, with references at zero pressure.
+        HullReferenceError: no reference for an element, or references at another pressure.
     """
-    if space.variable and space.pressure != 0 and deck.hull is None:
-        raise RequestError(
-            "enthalpies of different compositions compare on a hull at their own pressure alone: "
-            "give its entries with --hull, or search one composition."
-        )
-    hull = open_hull(deck.hull)
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    hull = hull_at(
+        space.pressure,
+        deck.hull,
+        [space.elements],
+        relaxer.potential,
+        relaxer.load,
+        workers=deck.workers,
+        report=report,
+    )
     hull.require_elements(space.elements)
     return hull
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gencsp import records
 from gencsp.errors import StoreError
 from gencsp.provenance import Stage
 from gencsp.runs.settings import saved_deck
@@ -101,11 +102,13 @@ def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
     for entry in entries:
         failures.update(json.loads(entry.failures))
     judged = [one for one in structures if one.get("outcome") == "converged"]
-    judged = [one for one in judged if "decomposition_energy" in one]
-    best = min(judged, key=lambda one: float(one["decomposition_energy"]), default={})
+    heights = [records.above_hull(one) for one in judged]
+    ranked = [(h, n) for n, h in enumerate(heights) if h is not None]
+    lowest, place = min(ranked, default=(float("nan"), -1))
+    best = judged[place] if ranked else {}
     return {
         "finished": Counter(entry.task.partition("-")[0] for entry in entries),
-        "best": float(best.get("decomposition_energy", "nan")),
+        "best": lowest,
         "best_id": str(best.get("structure_id", "")),
         "space_group": str(best.get("space_group", "")),
         "failures": failures,

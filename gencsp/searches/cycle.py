@@ -144,7 +144,7 @@ class Cycle:
             atoms
             for stage in (Stage.RELAXED, Stage.REFINED)
             for atoms in self._structures(stage)
-            if records.DECOMPOSITION_ENERGY in atoms.info
+            if records.above_hull(atoms.info) is not None
         )
 
     def failures(self) -> Counter[str]:

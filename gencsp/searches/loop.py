@@ -293,7 +293,7 @@ class Search:
             relaxed=ledger.relaxed,
             new=sum(ledger.new.values()),
             records=sum(ledger.records.values()),
-            best=None if best is None else float(best.info[records.DECOMPOSITION_ENERGY]),
+            best=None if best is None else records.above_hull(best.info),
             best_id="" if best is None else str(best.info[records.STRUCTURE_ID]),
             failures=ledger.failures,
             per_minute=60 * self._fresh / self.elapsed if self.elapsed else 0.0,

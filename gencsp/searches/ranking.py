@@ -17,21 +17,24 @@ def rank(structures: Iterable[Atoms]) -> list[Atoms]:
     (:func:`gencsp.similarity.deduplicate`).
 
     Args:
-        structures: with provenance and ``decomposition_energy`` (eV/atom) in ``info``.
+        structures: with provenance and ``decomposition_energy``, or under pressure
+            ``decomposition_enthalpy`` (eV/atom), in ``info``.
     """
     ordered = sorted(
-        structures,
-        key=lambda atoms: (
-            atoms.info[records.DECOMPOSITION_ENERGY],
-            atoms.info[records.STRUCTURE_ID],
-        ),
+        structures, key=lambda atoms: (_above_hull(atoms), atoms.info[records.STRUCTURE_ID])
     )
-    energies = [float(atoms.info[records.DECOMPOSITION_ENERGY]) for atoms in ordered]
+    energies = [_above_hull(atoms) for atoms in ordered]
     for first, *others in deduplicate(ordered, energies=energies):
         mark_duplicate(ordered[first], "")
         for other in others:
             mark_duplicate(ordered[other], str(ordered[first].info[records.STRUCTURE_ID]))
     return ordered
+
+
+def _above_hull(atoms: Atoms) -> float:
+    value = records.above_hull(atoms.info)
+    assert value is not None, "structures without E_d are not ranked"
+    return value
 
 
 def mark_duplicate(atoms: Atoms, original: str) -> None:

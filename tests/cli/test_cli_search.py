@@ -41,7 +41,7 @@ DRIVERS = Path(gencsp.__file__).parent.parent / "drivers"
 
 
 @contextmanager
-def open_cheap_search(deck: SearchDeck) -> Iterator[Search]:
+def open_cheap_search(deck: SearchDeck, **_: object) -> Iterator[Search]:
     assert isinstance(deck.method, str)
     settings = search_settings(deck)
     wrong = Atoms("Li3Si", positions=np.eye(4, 3) * 2, cell=[9] * 3, pbc=True)
@@ -131,7 +131,7 @@ def test_the_cycle_is_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Options of searches become those of the cycle; the budget is shared with the inpaintings."""
     decks: list[CycleDeck] = []
 
-    def opened(deck: CycleDeck) -> NoReturn:
+    def opened(deck: CycleDeck, **_: object) -> NoReturn:
         decks.append(deck)
         raise KeyboardInterrupt
 
