@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.under_pressure import ReferenceReport
@@ -11,7 +12,7 @@ from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
-from gencsp.runs.references import hull_at
+from gencsp.runs.references import hull_at, likely_volume
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
@@ -19,7 +20,7 @@ from gencsp.store import DiskStore, MemoryStore
 
 @contextmanager
 def open_cycle(
-    deck: CycleDeck, *, in_memory: bool = False, report: ReferenceReport | None = None
+    deck: CycleDeck, *, in_memory: bool = False, on_reference: ReferenceReport | None = None
 ) -> Iterator[Cycle]:
     """A cycle ready to run or to continue: inputs are checked, models found, the folder locked.
 
@@ -28,8 +29,8 @@ def open_cycle(
     Args:
         deck: the settings.
         in_memory: write nothing, whatever the deck says of a folder.
-        report: called with how many hull references were relaxed at the pressure of the cycle, and
-            of how many; they are kept for later runs.
+        on_reference: called with how many hull references were relaxed at the pressure of the
+            cycle, and of how many; they are kept for later runs.
 
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
@@ -45,9 +46,12 @@ def open_cycle(
         relaxer.potential,
         relaxer.load,
         workers=deck.workers,
-        report=report,
+        report=on_reference,
     )
     hull.require_elements(settings.composition.elements)
+    if deck.pressure:
+        volume = likely_volume(hull, settings.composition)
+        settings = replace(settings, volume_per_atom=volume)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from ase import Atoms
 
 from gencsp import records
-from gencsp.composition import ELEMENTS
+from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull.entries import same_pressure
 from gencsp.convex_hull.under_pressure import ReferenceReport, default_cache, references_at
 from gencsp.errors import RequestError
+from gencsp.proposers.crystals.compression import volume_under
 from gencsp.runs.objects import Carried, open_hull
 
 if TYPE_CHECKING:
@@ -75,6 +76,25 @@ def hull_at(
         report=report,
     )
     return Hull(found.entries, model=found.model, pressure=found.pressure)
+
+
+def likely_volume(hull: Hull, composition: Composition) -> float:
+    """Volume per atom of a composition at the pressure of a hull, Å³/atom.
+
+    The smaller one of the equation of state's (:func:`.compression.volume_under`) and the mean
+    volume of what the references decompose into: phases that become stable under pressure are
+    denser than those that are only compressed. Both, and this choice, are measured in
+    ``benchmarks/results/pressure.json``.
+
+    Raises:
+        HullReferenceError: no reference for one of the elements.
+    """
+    predicted = volume_under(composition, hull.pressure)
+    products = hull.decomposition(composition)
+    known = [(p.fraction, p.entry.volume_per_atom) for p in products]
+    if any(volume is None for _, volume in known):
+        return predicted
+    return min(predicted, sum(share * (volume or 0.0) for share, volume in known))
 
 
 def common_pressure(structures: Iterable[Atoms]) -> float:

@@ -33,6 +33,7 @@ def refine(
     *,
     workers: int = 1,
     report: Callable[[CycleProgress], None] | None = None,
+    on_reference: ReferenceReport | None = None,
     **settings: Any,
 ) -> list[Atoms]:
     """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
@@ -41,6 +42,8 @@ def refine(
         structures: relaxed crystals, of one composition or several, or one of them.
         workers: processes of one thread each.
         report: called after each step.
+        on_reference: called with how many hull references were relaxed at the pressure of the run,
+            and of how many.
         settings: fields of :class:`~gencsp.runs.pool_decks.RefineDeck`, where each is described,
             such as ``guests=["Li"]`` (without it, for each composition the species with the
             broadest local environments) and ``inpaintings=3``. ``potential`` is a name, an ASE
@@ -59,7 +62,7 @@ def refine(
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
     deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, "out")
-    return refine_pool(structures, deck, report=report).structures
+    return refine_pool(structures, deck, report=report, on_reference=on_reference).structures
 
 
 class Refinement(NamedTuple):

@@ -27,7 +27,7 @@ from gencsp.runs.parts import (
     require_weights,
     run_executor,
 )
-from gencsp.runs.references import hull_at
+from gencsp.runs.references import hull_at, likely_volume
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules, weighted
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.runs.trust import remember
@@ -76,7 +76,7 @@ class Plan:
         deck: SearchDeck,
         *,
         strategy: StrategyMaker | None = None,
-        report: ReferenceReport | None = None,
+        on_reference: ReferenceReport | None = None,
     ) -> Self:
         """Load all parts that a deck names; raises what :func:`open_search` does."""
         settings = search_settings(deck)
@@ -84,7 +84,8 @@ class Plan:
             # Also where this method uses no moves, so that a misspelt name is reported.
             MOVES.configure(name)
         require_weights(deck.weights)
-        hull = search_hull(deck, settings.space, report=report)
+        hull = search_hull(deck, settings.space, on_reference=on_reference)
+        settings = _at_pressure(settings, hull)
         ledger = Ledger(
             hull=hull,
             live=hull if settings.space.variable else None,
@@ -170,7 +171,7 @@ def open_search(
     *,
     strategy: StrategyMaker | None = None,
     in_memory: bool = False,
-    report: ReferenceReport | None = None,
+    on_reference: ReferenceReport | None = None,
 ) -> Iterator[Search]:
     """A search ready to run or to continue: inputs are checked, models found, the folder locked.
 
@@ -180,8 +181,8 @@ def open_search(
         deck: the settings.
         strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
         in_memory: write nothing, whatever the deck says of a folder.
-        report: called with how many hull references were relaxed at the pressure of the search, and
-            of how many; they are kept for later searches.
+        on_reference: called with how many hull references were relaxed at the pressure of the
+            search, and of how many; they are kept for later searches.
 
     Raises:
         CompositionError, RequestError: settings are invalid or contradict each other.
@@ -190,7 +191,7 @@ def open_search(
         ExecutorError: the executor cannot start.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
-    plan = Plan.of(deck, strategy=strategy, report=report)
+    plan = Plan.of(deck, strategy=strategy, on_reference=on_reference)
     with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
         if in_memory:
@@ -203,7 +204,9 @@ def open_search(
             yield plan.search(store, executor)
 
 
-def search_hull(deck: SearchDeck, space: Space, *, report: ReferenceReport | None = None) -> Hull:
+def search_hull(
+    deck: SearchDeck, space: Space, *, on_reference: ReferenceReport | None = None
+) -> Hull:
     """The hull of a deck, checked to hold a reference for every element of the space.
 
     Raises:
@@ -217,10 +220,23 @@ def search_hull(deck: SearchDeck, space: Space, *, report: ReferenceReport | Non
         relaxer.potential,
         relaxer.load,
         workers=deck.workers,
-        report=report,
+        report=on_reference,
     )
     hull.require_elements(space.elements)
     return hull
+
+
+def _at_pressure(settings: SearchSettings, hull: Hull) -> SearchSettings:
+    """Settings with the volume of proposals that the references make likely.
+
+    In a chemical system, where each composition has its own, proposers predict it.
+    """
+    space = settings.space
+    given = space.cell is not None or space.volume_per_atom is not None
+    if given or space.variable or not space.pressure:
+        return settings
+    volume = likely_volume(hull, space.compositions[0][0])
+    return replace(settings, space=replace(space, volume_per_atom=volume))
 
 
 def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) -> StartSource:
