@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,15 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
+from ase.units import GPa
 from cheap_parts import cheap_cycle
 
 import gencsp
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.convex_hull.hull import Hull
+from gencsp.errors import HullReferenceError
 from gencsp.executors import ThisProcess
 from gencsp.provenance import Provenance, Stage
 from gencsp.runs.relaxing import relax
@@ -194,6 +199,38 @@ def test_a_decomposition_energy_needs_an_energy() -> None:
         "energy_model": "m",
         "decomposition_energy": -4.0,
     }
+
+
+def test_under_pressure_enthalpies_are_compared_with_references_at_the_pressure() -> None:
+    entry = HullEntry(composition=Composition.parse("Si"), energy_per_atom=-3.0, model="m")
+    at_none = Hull([entry], model="m")
+    at_ten = Hull([replace(entry, pressure=10.0, energy_per_atom=-1.5)], model="m", pressure=10.0)
+    atoms = bulk("Si")
+    records.write_energy(atoms, -8.0, model="m")
+    records.write_enthalpy(atoms, -2.0, pressure=10.0)
+    with pytest.raises(HullReferenceError, match="at 0 GPa and the structures at 10 GPa"):
+        records.write_decomposition_energy(atoms, at_none)
+    records.write_decomposition_energy(atoms, at_ten)
+    assert atoms.info["decomposition_enthalpy"] == pytest.approx(0.5)
+    assert records.above_hull(atoms.info) == records.ranking_energy(atoms.info)
+    assert "decomposition_energy" not in atoms.info
+    records.write_enthalpy(atoms, -8.0, pressure=0.0)
+    records.write_decomposition_energy(atoms, at_none)
+    assert atoms.info["decomposition_energy"] == pytest.approx(-1.0)
+    assert "decomposition_enthalpy" not in atoms.info
+
+
+@pytest.mark.parametrize("pressure", [0.0, 12.5, -3.0])
+def test_a_result_knows_its_pressure(pressure: float) -> None:
+    (result,) = relax([bulk("NaCl", "rocksalt", a=5.5)], pressure=pressure, fmax=0.01)
+    assert result.converged
+    assert result.pressure == pressure
+    info = records.record(result).info
+    work = pressure * GPa * info["volume_per_atom"]
+    assert info["pressure"] == pressure
+    assert info["enthalpy_per_atom"] == pytest.approx(info["energy_per_atom"] + work)
+    # At the end the stress balances the pressure.
+    assert -result.stress[:3].mean() / GPa == pytest.approx(pressure, abs=0.3)
 
 
 def test_a_cycle_tells_generator_and_potential_apart() -> None:

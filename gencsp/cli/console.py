@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO
 
 import typer
 from rich.console import Console
@@ -94,11 +94,18 @@ def _references_in_words() -> Iterator[None]:
         warnings.simplefilter("always", ReferenceWarning)
         show = warnings.showwarning
 
-        def say_or_show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def say_or_show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if issubclass(category, ReferenceWarning):
                 complain(str(message))
             else:
-                show(message, category, *where)
+                show(message, category, filename, lineno, file, line)
 
         warnings.showwarning = say_or_show
         yield

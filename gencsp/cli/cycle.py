@@ -39,7 +39,7 @@ def cycle(*, deck: CycleDeck, second: SecondOption = None, top: TopOption = 10) 
     require_folder(deck.folder)
     other = potential_of(second)
     try:
-        with reference_bar() as bar, open_cycle(deck, report=bar) as search:
+        with reference_bar() as bar, open_cycle(deck, on_reference=bar) as search:
             _watch(search)
             _report(search, deck.folder)
             show_second_opinion(

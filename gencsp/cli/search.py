@@ -95,7 +95,7 @@ def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
     require_folder(folder(deck))
     other = potential_of(second)
     try:
-        with reference_bar() as bar, open_search(deck, report=bar) as run:
+        with reference_bar() as bar, open_search(deck, on_reference=bar) as run:
             _name_skipped(run)
             _watch(run)
             _report(run, folder(deck))

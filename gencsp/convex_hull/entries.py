@@ -268,7 +268,7 @@ def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
 
 
 def _references(
-    rows: list[tuple[Composition | None, float, str, int, float | None]],
+    rows: Sequence[tuple[Composition | None, float, str, int, float | None]],
     model: str,
     header: Mapping[str, str],
     where: str,

@@ -94,4 +94,5 @@ class Relaxed:
     def pressure(self) -> float:
         """External pressure, GPa: what is no energy of the enthalpy, over the volume."""
         # Rounded so that 25 GPa is 25.0 and no neighbour of it.
-        return round((self.enthalpy - self.energy) / self.atoms.cell.volume / GPa, 6) + 0.0
+        work = float((self.enthalpy - self.energy) / self.atoms.cell.volume / GPa)
+        return round(work, 6) + 0.0
