@@ -221,7 +221,8 @@ def solve(shares: Array, logs: Array) -> Array:
     coefficients: Array = np.zeros(shares.shape[1])
     for _ in range(20):
         weighed = shares * weights[:, None]
-        coefficients = np.linalg.solve(weighed.T @ shares + np.diag(penalty), weighed.T @ logs)
+        gram = weighed.T @ shares + np.diag(penalty)
+        coefficients = np.asarray(np.linalg.solve(gram, weighed.T @ logs), dtype=np.float64)
         residuals = np.abs(logs - shares @ coefficients)
         weights = np.asarray(1 / np.maximum(1, residuals / HUBER), dtype=np.float64)
     return coefficients
