@@ -34,7 +34,7 @@ from gencsp.proposers import propose
 from gencsp.runs.relaxing import relax
 from gencsp.similarity import StructureIndex, deduplicate, fingerprint
 from gencsp.similarity.index import CANDIDATES, RADIUS
-from gencsp.similarity.tolerances import SAME_ENERGY
+from gencsp.similarity.tolerances import FAMILY_ENERGY
 
 #: So many distinct crystals.
 Draw = Callable[[int, np.random.Generator], list[Atoms]]
@@ -85,7 +85,7 @@ def compare(structures: Sequence[Atoms], energies: Sequence[float] | None) -> di
     matcher = StructureMatcher()
     pymatgens = [as_structure(atoms) for atoms in structures]
     vectors = [fingerprint(atoms) for atoms in structures]
-    index = StructureIndex(same_energy=None if energies is None else SAME_ENERGY)
+    index = StructureIndex(same_energy=None if energies is None else FAMILY_ENERGY)
     leaders: dict[Any, list[int]] = defaultdict(list)
     ours: list[tuple[int, int]] = []
     truth, found, far = 0, 0, 0
@@ -93,7 +93,7 @@ def compare(structures: Sequence[Atoms], energies: Sequence[float] | None) -> di
         match = index.add(atoms, None if energies is None else energies[j])
         same = []
         for i in leaders[Composition.of(atoms)]:
-            alike = energies is None or abs(energies[i] - energies[j]) <= SAME_ENERGY
+            alike = energies is None or abs(energies[i] - energies[j]) <= FAMILY_ENERGY
             if alike and matcher.fit(pymatgens[i], pymatgens[j]):
                 same.append(i)
         if same:
@@ -257,7 +257,7 @@ def save(options: argparse.Namespace, part: str, results: dict[str, Any]) -> Non
         "truth": "pymatgen's StructureMatcher at its defaults: recall is the share of structures "
         "that it finds among the first members of its groups, and so does the index; precision "
         "the share of the index's duplicates that it fits onto their first member",
-        "index": {"radius": RADIUS, "candidates": CANDIDATES, "same_energy": SAME_ENERGY},
+        "index": {"radius": RADIUS, "candidates": CANDIDATES, "same_energy": FAMILY_ENERGY},
         "relaxed": f"proposals of the proposer 'random', each relaxed with CHGNet (fmax 0.1 eV/Å) "
         f"as it is and rattled by 0.1 Å; {dict(RELAXED)} are the most atoms",
         "growth": f"one structure in {COPIES} is distinct as drawn, all are rattled (0.02 Å), "

@@ -33,7 +33,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from gencsp.convex_hull.entries import shipped_references
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.measure.record import record
-from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.search import Plan
@@ -87,7 +87,12 @@ def _timed(
     return iter(done)
 
 
-def _unrelaxed(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+def _unrelaxed(
+    structures: Iterable[Atoms],
+    settings: RelaxSettings,
+    *,
+    on_path: PathCallback | None = None,  # noqa: ARG001
+) -> Iterator[Relaxed]:
     for index, atoms in enumerate(structures):
         done = atoms.copy()
         number = int(str(atoms.info["structure_id"])[1:])

@@ -7,6 +7,7 @@ import sys
 import gencsp
 from gencsp.errors import GencspError
 from gencsp.io.structures import write_cif, write_extxyz
+from gencsp.records import shown_decomposition_energy
 from gencsp.runs.decks import CycleDeck
 from gencsp.searches.progress import CycleProgress
 
@@ -19,9 +20,10 @@ def main(path: str) -> None:
     deck = CycleDeck.read(path)
     ranking = gencsp.cycle(deck, out=deck.folder, report=show)
     pool = write_extxyz(deck.folder / "ranked.extxyz", ranking)
+    print("E_d (eV/atom)  space group, stage, id, parents")
     for info in (atoms.info for atoms in ranking):
         print(
-            f"{info['decomposition_energy']:8.4f} eV/atom  {info['space_group']:12} "
+            f"{shown_decomposition_energy(info):>13}  {info['space_group']:12} "
             f"{info['stage']:8} {info['structure_id']:8} from {info.get('parents', '')} "
             f"{'(duplicate)' if 'duplicate_of' in info else ''}"
         )

@@ -28,6 +28,8 @@ __all__ = [
     "export",
     "filter",
     "hull",
+    "hull_of_formula",
+    "hull_of_system",
     "propose",
     "refine",
     "relax",

@@ -50,6 +50,9 @@ Minutes = Annotated[float, Gt(0), Le(1e7), Unit("min")]
 #: Engines that run CHGNet; "auto" takes the native one where it is there.
 EngineName = Literal["auto", "native", "torch"]
 
+#: What counts as the same crystal, see :mod:`gencsp.similarity.rules`.
+Same = Literal["tight", "close", "family"]
+
 #: Largest force of a relaxed structure.
 Fmax = Annotated[float, Gt(0), Unit("eV/Å")]
 #: Beyond the bound, twice that in the centre of Jupiter, cores overlap and no potential here means

@@ -45,10 +45,15 @@ ENERGY_MODEL: Final = "energy_model"
 ENERGY_DIGEST: Final = "energy_digest"
 DECOMPOSITION_ENERGY: Final = "decomposition_energy"
 DECOMPOSITION_ENTHALPY: Final = "decomposition_enthalpy"
+DECOMPOSITION: Final = "decomposition"
+HAS_REFERENCE: Final = "has_reference"
+REFERENCE_PHASE: Final = "reference_phase"
 SPACE_GROUP: Final = "space_group"
 SPACE_GROUP_NUMBER: Final = "space_group_number"
 DUPLICATE_OF: Final = "duplicate_of"
 COPIES: Final = "copies"
+ORDER_FLIPS: Final = "order_flips"
+MAGNETIC_ORDER: Final = "magnetic_order"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
 FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
@@ -131,13 +136,29 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(DECOMPOSITION_ENTHALPY, "number", "eV/atom", "The same under pressure: enthalpy less that "
         f"of phases that were relaxed at the same `{PRESSURE}`; in place of "
         f"`{DECOMPOSITION_ENERGY}`.", _COMPARED),
+    Key(DECOMPOSITION, "text", "", "These phases, the largest share first: of each its share of "
+        "the atoms, formula and, where it is known, space group, such as `0.667 Li2O Fm-3m + 0.333 "
+        "SiO2 P3_121`.", _EVALUATED),
+    Key(HAS_REFERENCE, "boolean", "", "Whether a hull reference has this very composition. Without "
+        f"one a `{DECOMPOSITION_ENERGY}` or `{DECOMPOSITION_ENTHALPY}` below -0.005 eV/atom mostly "
+        "says that a phase is missing from the hull; tables show it as `no reference`.",
+        _EVALUATED),
+    Key(REFERENCE_PHASE, "text", "", "Hull reference that is this crystal: formula, space group, "
+        "source and id; absent where it is none whose crystal is known.", _EVALUATED),
     Key(SPACE_GROUP, "text", "", "Hermann-Mauguin symbol of the space group.",
         f"{_EVALUATED}, propose, refine"),
     Key(SPACE_GROUP_NUMBER, "integer", "", "1 to 230.", f"{_EVALUATED}, propose, refine"),
     Key(DUPLICATE_OF, "text", "", "Id of a better-ranked structure that is the same crystal; "
-        "absent where there is none.", "search, cycle, refine"),
-    Key(COPIES, "integer", "", "How many structures of the pools are this crystal, itself "
-        "included.", "dedup"),
+        "absent where there is none.", "search, cycle, refine, and `gencsp relax`"),
+    Key(COPIES, "integer", "", "How many structures of the run or the pools are this crystal, "
+        "itself included; absent from duplicates.", "dedup, search, cycle, refine, and "
+        "`gencsp relax`"),
+    Key(ORDER_FLIPS, "text", "", "Ids, joined by `;`, of structures of the same composition whose "
+        "order with this one is another by a second potential; absent where there is none.",
+        "search, cycle and second-opinion, in second_opinion.extxyz"),
+    Key(MAGNETIC_ORDER, "text", "", "Order of the magnetic moments that the calculation starts "
+        "from: ferromagnetic, antiferromagnetic or ferrimagnetic; absent where none was asked for.",
+        "dft write, dft read"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),
@@ -172,12 +193,15 @@ EVALUATION_KEYS: Final = frozenset(
         ENERGY_DIGEST,
         DECOMPOSITION_ENERGY,
         DECOMPOSITION_ENTHALPY,
+        DECOMPOSITION,
+        HAS_REFERENCE,
+        REFERENCE_PHASE,
         SPACE_GROUP,
         SPACE_GROUP_NUMBER,
     }
 )
 #: What else holds of a structure only until its atoms move; so do all keys of filters.
-_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, ENERGY_ABOVE_HULL})
+_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, COPIES, ENERGY_ABOVE_HULL, ORDER_FLIPS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +215,28 @@ class SymmetryTolerance:
         check_fields(self)
 
 
+#: A decomposition energy below this, eV/atom, is not shown as a number where no hull reference has
+#: the composition: by so little may a new phase stand out of the hull, by more a missing one does.
+NO_REFERENCE_BELOW: Final = -0.005
+#: What is shown in its place.
+NO_REFERENCE: Final = "no reference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a decomposition energy stands on.
+
+    Attributes:
+        decomposition: the phases that it is taken against, see :data:`DECOMPOSITION`.
+        has_reference: whether a reference has this very composition.
+        phase: the reference phase that the structure is; empty where it is none that is known.
+    """
+
+    decomposition: str
+    has_reference: bool
+    phase: str = ""
+
+
 class Reference(Protocol):
     """A hull of known phases that gives decomposition energies, or enthalpies at its pressure."""
 
@@ -200,6 +246,10 @@ class Reference(Protocol):
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
         """Energy above the hull in eV/atom, negative below it; of enthalpies under pressure."""
+        ...
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
+        """What that decomposition energy stands on."""
         ...
 
 
@@ -342,6 +392,7 @@ def write_enthalpy(atoms: Atoms, enthalpy: float, *, pressure: float) -> None:
 def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
     """Set ``decomposition_energy``, or under pressure ``decomposition_enthalpy`` (eV/atom).
 
+    What it stands on is set with it: ``decomposition``, ``has_reference`` and ``reference_phase``.
     Nothing is set where there is no ``energy_per_atom``, or no ``enthalpy_per_atom``. The caller
     has made sure that one model made both energies.
 
@@ -349,7 +400,13 @@ def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
         HullReferenceError: no reference for one of the elements, or references at another pressure
             than that of the structure.
     """
-    for key in (DECOMPOSITION_ENERGY, DECOMPOSITION_ENTHALPY):
+    for key in (
+        DECOMPOSITION_ENERGY,
+        DECOMPOSITION_ENTHALPY,
+        DECOMPOSITION,
+        HAS_REFERENCE,
+        REFERENCE_PHASE,
+    ):
         atoms.info.pop(key, None)
     pressure = number(atoms.info, PRESSURE) or 0.0
     given, written = (
@@ -361,7 +418,47 @@ def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
     if energy is None:
         return
     reference.require_pressure(pressure)
-    atoms.info[written] = float(reference.decomposition_energy(Composition.of(atoms), energy))
+    above = float(reference.decomposition_energy(Composition.of(atoms), energy))
+    basis = reference.basis(atoms, energy)
+    atoms.info[written] = above
+    atoms.info[HAS_REFERENCE] = basis.has_reference
+    for key, text in ((DECOMPOSITION, basis.decomposition), (REFERENCE_PHASE, basis.phase)):
+        if text:
+            atoms.info[key] = text
+
+
+def lacks_reference(info: Mapping[str, Any]) -> bool:
+    """Whether a decomposition energy or enthalpy is so low because of a missing reference.
+
+    It is below ``NO_REFERENCE_BELOW``, and it is known that no reference has the composition. Where
+    one has, a negative energy is a lower polymorph, by the potential.
+    """
+    energy = above_hull(info)
+    if energy is None or energy >= NO_REFERENCE_BELOW or HAS_REFERENCE not in info:
+        return False
+    return _is_false(info[HAS_REFERENCE])
+
+
+def shown_decomposition_energy(info: Mapping[str, Any]) -> str:
+    """As tables show it: eV/atom to a tenth of a meV, "no reference", or nothing."""
+    energy = above_hull(info)
+    if lacks_reference(info):
+        return NO_REFERENCE
+    return "" if energy is None else f"{energy:.4f}"
+
+
+def shown_reference(info: Mapping[str, Any]) -> str:
+    """As tables show it: ``= NAME`` of the reference phase that it is, or whether there is one."""
+    if info.get(REFERENCE_PHASE):
+        return f"= {info[REFERENCE_PHASE]}"
+    if HAS_REFERENCE not in info:
+        return ""
+    return "none" if _is_false(info[HAS_REFERENCE]) else "yes"
+
+
+def _is_false(value: object) -> bool:
+    """Whether a boolean is false, also as files and databases write it."""
+    return str(value).lower() in ("false", "f", "0")
 
 
 def name_space_group(atoms: Atoms, tolerance: SymmetryTolerance | None = None) -> None:
@@ -390,13 +487,16 @@ def above_hull(info: Mapping[str, Any]) -> float | None:
 def ranking_energy(info: Mapping[str, Any]) -> float | None:
     """The value by which tables are sorted, eV/atom.
 
-    The decomposition energy or else the energy; under pressure the decomposition enthalpy or else
-    the enthalpy. ``None`` where there is none of them.
+    It is the decomposition energy, or under pressure the decomposition enthalpy; where there is
+    none, the enthalpy; or else the energy, which under pressure does not count. The last two
+    compare structures of one composition alone. ``None`` where there is none of them.
     """
     value = above_hull(info)
-    if value is not None:
-        return value
-    return number(info, ENTHALPY_PER_ATOM if number(info, PRESSURE) else ENERGY_PER_ATOM)
+    if value is None:
+        value = number(info, ENTHALPY_PER_ATOM)
+    if value is None and not number(info, PRESSURE):
+        value = number(info, ENERGY_PER_ATOM)
+    return value
 
 
 def stated_pressure(info: Mapping[str, Any]) -> float | None:
@@ -418,14 +518,16 @@ def failed(info: Mapping[str, Any]) -> bool:
     return str(info.get(OUTCOME, "converged")) != "converged"
 
 
-def results_first(atoms: Atoms) -> tuple[bool, bool, bool, float]:
+def results_first(atoms: Atoms) -> tuple[bool, bool, bool, str, float]:
     """A key to sort by: the lowest first, then what has no energy, and failures at the end.
 
     Structures with a decomposition energy come before those with an energy alone, which is no
-    energy above a hull.
+    energy above a hull: these come composition by composition, and the lowest of each first.
     """
     energy, above = ranking_energy(atoms.info), above_hull(atoms.info)
-    return failed(atoms.info), above is None, energy is None, energy or 0.0
+    alone = above is None and energy is not None
+    formula = Composition.of(atoms).formula_key if alone else ""
+    return failed(atoms.info), above is None, energy is None, formula, energy or 0.0
 
 
 #: The keys by their names.

@@ -16,9 +16,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp.composition import Composition
-from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.result import Outcome, PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
+from gencsp.records import Basis
 from gencsp.searches.contracts import Relaxer
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings
@@ -72,7 +73,12 @@ class CheapRelaxerMaker:
     def __call__(self) -> Relaxer:
         note(self.log, f"made relaxer {os.getpid()}")
 
-        def relax(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        def relax(
+            structures: Iterable[Atoms],
+            settings: RelaxSettings,
+            *,
+            on_path: PathCallback | None = None,  # noqa: ARG001
+        ) -> Iterator[Relaxed]:
             # Out of order, as a batch in flight hands them over.
             for index, atoms in reversed(list(enumerate(structures))):
                 note(self.log, f"relaxed {atoms.info['structure_id']}")
@@ -97,13 +103,18 @@ class DeadlyRelaxerMaker:
     def __call__(self) -> Relaxer:
         relax = CheapRelaxerMaker(self.log)()
 
-        def deadly(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        def deadly(
+            structures: Iterable[Atoms],
+            settings: RelaxSettings,
+            *,
+            on_path: PathCallback | None = None,
+        ) -> Iterator[Relaxed]:
             given = list(structures)
             if any(atoms.info["structure_id"] == self.victim for atoms in given):
                 note(self.log, "begun")
                 if self.log.read_text().split().count("begun") <= self.times:
                     os.kill(os.getpid(), signal.SIGKILL)
-            return relax(given, settings)
+            return relax(given, settings, on_path=on_path)
 
         return deadly
 
@@ -141,6 +152,10 @@ class CheapHull:
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
         assert composition.size == 3
         return energy_per_atom + 1.0
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
+        assert energy_per_atom == atoms.info["energy_per_atom"]
+        return Basis(decomposition="1.000 elements", has_reference=True)
 
 
 class Backwards(Executor):

@@ -106,7 +106,7 @@ def story(search: Search) -> list[tuple[object, ...]]:
             r.number,
             r.move,
             repr(r.fitness),
-            r.duplicate_of,
+            r.seen_as,
             r.record,
             r.failure,
             None if r.atoms is None else r.atoms.info.get("parents"),

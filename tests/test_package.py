@@ -22,6 +22,8 @@ VERBS = {
     "search",
     "cycle",
     "hull",
+    "hull_of_formula",
+    "hull_of_system",
     "filter",
     "dedup",
     "export",

@@ -24,6 +24,7 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.errors import HullReferenceError
 from gencsp.executors import ThisProcess
 from gencsp.provenance import Provenance, Stage
+from gencsp.records import Basis
 from gencsp.runs.relaxing import relax
 from gencsp.store import MemoryStore
 
@@ -42,6 +43,9 @@ STALE = {
     "energy_digest": "0" * 12,
     "decomposition_energy": -9.0,
     "decomposition_enthalpy": -9.0,
+    "decomposition": "1.000 of another hull",
+    "has_reference": False,
+    "reference_phase": "another crystal",
     "space_group": "P1",
     "space_group_number": 1,
 }
@@ -90,7 +94,7 @@ def test_every_constant_is_in_the_table_once() -> None:
     public = {k: v for k, v in vars(records).items() if k.isupper() and k[0] != "_"}
     constants = {value for value in public.values() if isinstance(value, str)}
     assert len(names) == len(set(names))
-    assert constants - {records.FILTER_PREFIX} <= set(names)
+    assert constants - {records.FILTER_PREFIX, records.NO_REFERENCE} <= set(names)
     assert set(Provenance.__dataclass_fields__) <= set(names)
     assert set(records.EVALUATION_KEYS) == set(STALE)
 
@@ -188,6 +192,11 @@ def test_a_decomposition_energy_needs_an_energy() -> None:
             assert composition == Composition.parse("Si")
             return energy_per_atom
 
+        def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
+            return Basis(
+                decomposition=f"1.000 {atoms.symbols[0]}", has_reference=energy_per_atom < 0
+            )
+
     atoms = bulk("Si")
     atoms.info["decomposition_energy"] = -9.0
     records.write_decomposition_energy(atoms, Zero())
@@ -198,6 +207,8 @@ def test_a_decomposition_energy_needs_an_energy() -> None:
         "energy_per_atom": -4.0,
         "energy_model": "m",
         "decomposition_energy": -4.0,
+        "decomposition": "1.000 Si",
+        "has_reference": True,
     }
 
 

@@ -126,6 +126,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "NamedProposer": {"name": "random"},
     "CycleDeck": {"formula": "TiO2"},
     "SeedsDeck": {"to": "airss"},
+    "SecondOpinionDeck": {"potential": "chgnet:r2scan"},
     "ReferencesDeck": {"system": "Li-Si"},
     "DftDeck": {"code": "gpaw"},
     "ExportDeck": {"pool": ["pool.extxyz"], "folder": "seeds"},

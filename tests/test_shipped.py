@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import gencsp.shipped
-from gencsp.convex_hull.crystals import shipped_crystals
+from gencsp.convex_hull.crystals import _as_in_oqmd, _phases, shipped_crystals
 from gencsp.convex_hull.entries import shipped_references
 from gencsp.diffusion.joint.model import load_joint_model
 from gencsp.diffusion.positions.model import load_score_model
@@ -34,6 +34,7 @@ WEIGHTS = {"score": load_score_model, "pigen": load_joint_model}
 #: What reads each table, without the cache in front of it.
 TABLES: dict[str, Callable[[], Any]] = {
     "references_chgnet-0.3.0.csv.gz": shipped_references.__wrapped__,
+    "hull_phases_chgnet-0.3.0.npz": _phases.__wrapped__,
     "reference_formulas.txt.gz": reference_formulas.__wrapped__,
     "reference_structures.npz": reference_structures.__wrapped__,
     "pair_potential.npz": shipped_potential.__wrapped__,
@@ -77,10 +78,13 @@ def test_a_table_that_was_changed(package: Path, name: str) -> None:
 
 
 def test_crystals_for_references_of_ones_own(package: Path) -> None:
-    assert next(shipped_crystals(["Li"]))
-    changed(package / "data" / "reference_structures.npz")
-    with pytest.raises(WeightsError, match="was changed"):
-        next(shipped_crystals(["Li"]))
+    assert list(shipped_crystals(["Li"]))
+    for name in ("reference_structures.npz", "hull_phases_chgnet-0.3.0.npz"):
+        _as_in_oqmd.cache_clear()  # they are read once
+        _phases.cache_clear()
+        changed(package / "data" / name)
+        with pytest.raises(WeightsError, match=f"{name} was changed"):
+            list(shipped_crystals(["Li"]))
 
 
 def tampered(source: Path, path: Path, **metadata: str) -> Path:

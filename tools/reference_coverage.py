@@ -1,16 +1,11 @@
 """How many stable compounds have a reference of the hull.
 
-    python tools/reference_coverage.py --energies formation.csv.gz --stable stable.txt \\
-        --tables gencsp/data/references_chgnet-0.3.0.csv.gz tools/references_growing.csv.gz \\
-        --out coverage.json
+    python tools/reference_coverage.py MP_FORMATION_ENERGIES.csv.gz [--table FORMER.csv.gz]
 
 The energies are a table of formulas and formation energies (``formula``, ``e_form_per_atom`` in
 eV/atom, elements at zero). A formula is stable where its lowest energy lies on the hull of that
 table, by pymatgen's phase diagram of its chemical system (:class:`gencsp.convex_hull.hull.Hull`).
-Of the formulas in random order (``--seed``) the first ``--number`` stable ones are the sample, kept
-in ``--stable`` so that a growing table is always asked about the same ones. With ``--everyday``
-also how many formulas of a CSV file (``formula``, ``space_group``) have a reference, and in how
-many of them one has that space group. Writes JSON.
+Of the formulas in random order (``--seed``) the first ``--number`` stable ones are the sample.
 """
 
 from __future__ import annotations
@@ -18,52 +13,59 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import json
 import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.convex_hull.entries import HullEntry
+from gencsp.convex_hull.entries import DEFAULT_MODEL, HullEntry
 from gencsp.convex_hull.hull import Hull
 from gencsp.errors import CompositionError
+from gencsp.measure.record import record
+from gencsp.measure.statistics import WILSON, share
 
 Key = Composition
 #: Formula to the space groups of its converged references.
 Phases = dict[Key, set[int]]
 
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "gencsp" / "data" / f"references_{DEFAULT_MODEL}.csv.gz"
+RECORD = ROOT / "benchmarks" / "results" / "hull_coverage.json"
 #: eV/atom: as far above the hull rounding may put a phase that is on it.
 ON_HULL = 1e-6
 
 
 def main() -> None:
     options = _parser().parse_args()
-    if not options.stable.exists():
-        names = draw_stable(options.energies, options.number, options.seed)
-        options.stable.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    sample = [Composition.parse(name) for name in options.stable.read_text("utf-8").split()]
-    tables: list[Phases] = [read_phases(path) for path in options.tables]
-    facts: dict[str, Any] = {}
-    phases: Phases = {}
-    for path, table in zip(options.tables, tables, strict=True):
-        for formula, groups in table.items():
-            phases.setdefault(formula, set()).update(groups)
-        facts[f"up to {path.name}"] = {"formulas": len(phases), "stable": coverage(sample, phases)}
-        if options.everyday is not None:
-            facts[f"up to {path.name}"]["everyday"] = everyday(options.everyday, phases)
-    options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    names = draw_stable(options.energies, options.number, options.seed)
+    sample = [Composition.parse(name) for name in names]
+    phases = read_phases(options.table)
+    results = {"formulas with a reference": len(phases), "stable": coverage(sample, phases)}
+    record(
+        options.out,
+        measured="how many of the compounds that are stable in the Materials Project have a "
+        "reference of the shipped hull",
+        sample_size={"stable compounds": len(sample)},
+        seed=options.seed,
+        intervals=(WILSON,),
+        protocol={
+            "stable": "on the hull of the Materials Project's formation energies (MP2020-corrected "
+            "PBE), lowest of each formula",
+            "data": options.energies.name,
+            "table": options.table.name,
+        },
+        results=results,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--energies", type=Path, required=True)
-    parser.add_argument("--stable", type=Path, required=True, help="the sample; made where missing")
-    parser.add_argument("--tables", type=Path, nargs="+", required=True, help="counted one by one")
-    parser.add_argument("--everyday", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="JSON")
+    parser.add_argument("energies", type=Path)
+    parser.add_argument("--table", type=Path, default=TABLE, help="references, as they ship")
+    parser.add_argument("--out", type=Path, default=RECORD)
     parser.add_argument("--number", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     return parser
@@ -118,36 +120,14 @@ def read_phases(path: Path) -> Phases:
 
 
 def coverage(sample: Iterable[Composition], phases: Phases) -> dict[str, Any]:
-    """Of a sample those that have a reference: all, and by number of elements."""
+    """Of a sample the share that has a reference: all, and by number of elements."""
     counts: dict[str, list[int]] = {}
     for composition in sample:
         covered = composition.reduced in phases
         for group in ("all", f"{len(composition.elements)} elements"):
             have, of = counts.setdefault(group, [0, 0])
             counts[group] = [have + covered, of + 1]
-    return {group: f"{have} of {of}" for group, (have, of) in sorted(counts.items())}
-
-
-def everyday(path: Path, phases: Phases) -> dict[str, Any]:
-    """Of known compounds those without a reference, and without one of their space group."""
-    rows = list(_rows(path))
-    missing = [row["formula"] for row in rows if not _groups(row, phases)]
-    other = [row["formula"] for row in rows if _groups(row, phases) and not _known(row, phases)]
-    return {
-        "compounds": len(rows),
-        "with a reference": len(rows) - len(missing),
-        "with their phase": len(rows) - len(missing) - len(other),
-        "without a reference": missing,
-        "without their phase": other,
-    }
-
-
-def _groups(row: dict[str, str], phases: Phases) -> set[int]:
-    return phases.get(Composition.parse(row["formula"]).reduced, set())
-
-
-def _known(row: dict[str, str], phases: Phases) -> bool:
-    return int(row["space_group"]) in _groups(row, phases)
+    return {group: share(have, of) for group, (have, of) in sorted(counts.items())}
 
 
 def _rows(path: Path) -> Iterable[dict[str, str]]:

@@ -2,7 +2,8 @@
 
 What users meet first comes first: every polymorph of the everyday formulas, then one crystal for
 each formula that has no reference, those on their source's hull before the others, then other
-polymorphs, and last what repeats a formula and space group that is there already. Within each part
+polymorphs, then what repeats a formula and space group that is there already, and last what has a
+row but no crystal. Within each part
 elements come before binaries, before ternaries of common elements, before the rest, and small cells
 before large ones.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,11 @@ def examine(candidates: Iterable[Candidate], max_atoms: int) -> Iterator[Queued]
 
 
 def ordered(
-    queued: Iterable[Queued], *, known: Iterable[tuple[Key, int]], first: frozenset[Key]
+    queued: Iterable[Queued],
+    *,
+    known: Iterable[tuple[Key, int]],
+    first: frozenset[Key],
+    have_row: Collection[str] = (),
 ) -> list[Queued]:
     """The order in which to relax.
 
@@ -66,6 +71,7 @@ def ordered(
         queued: the candidates, in any order.
         known: formula and space group of the references that are there already.
         first: formulas that come before all others.
+        have_row: ids of candidates whose energies are there, and whose crystals are not.
     """
     phases = set(known)
     formulas = {formula for formula, _ in phases}
@@ -73,7 +79,9 @@ def ordered(
     for item in sorted(queued, key=_preference):
         formula = item.formula.reduced
         phase = (formula, item.space_group)
-        if phase in phases:
+        if item.candidate.source_id in have_row:
+            part = 5
+        elif phase in phases:
             part = 4
         elif formula in first:
             part = 0

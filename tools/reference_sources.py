@@ -19,6 +19,7 @@ import oqmd_icsd
 import spglib
 from ase import Atoms
 from ase.io.extxyz import read_xyz
+from standard_elements import standard_elements
 
 from gencsp.composition import ELEMENTS
 
@@ -27,9 +28,21 @@ OQMD_ICSD = "OQMD-ICSD"
 MATERIALS_PROJECT = "Materials Project"
 OQMD = "OQMD"
 AMCSD = "AMCSD"
-LICENCES = {OQMD_ICSD: CC_BY, MATERIALS_PROJECT: CC_BY, OQMD: CC_BY, AMCSD: amcsd.LICENCE}
+STANDARD = "standard elements"
+#: Crystals that gencsp found itself, by short searches of formulas that no source has.
+FOUND = "found by gencsp"
+LICENCES = {
+    STANDARD: CC_BY,
+    OQMD_ICSD: CC_BY,
+    MATERIALS_PROJECT: CC_BY,
+    OQMD: CC_BY,
+    AMCSD: amcsd.LICENCE,
+    FOUND: CC_BY,
+}
 #: Sources whose relaxed crystals may be passed on.
-SHIPPED = frozenset({OQMD_ICSD})
+SHIPPED = frozenset({STANDARD, OQMD_ICSD, FOUND})
+#: Atoms of the elements' crystals, which are all taken: few but large (S, P, B, Mn).
+MAX_ELEMENT_ATOMS = 60
 #: Å: a cell is made primitive where spglib finds a smaller one at this tolerance.
 PRIMITIVE = 0.01
 
@@ -39,7 +52,7 @@ class Candidate:
     """A crystal to relax.
 
     Attributes:
-        source: a key of ``LICENCES``.
+        source: a key of ``LICENCES``, other than ``FOUND``.
         source_id: the name of the entry in its source, unique over all sources.
         atoms: in a primitive cell.
         stability: how far above its own source's hull, eV/atom; ``None`` where it has none.
@@ -51,11 +64,21 @@ class Candidate:
     stability: float | None
 
 
+def from_standard_elements() -> Iterator[Candidate]:
+    """Crystals of the elements that databases may lack."""
+    for source_id, atoms in standard_elements():
+        yield Candidate(STANDARD, source_id, primitive(atoms), None)
+
+
 def from_oqmd_icsd(path: Path | None, within: float) -> Iterator[Candidate]:
-    """OQMD's crystals of ICSD origin at most ``within`` eV/atom above OQMD's own hull."""
+    """OQMD's crystals of ICSD origin at most ``within`` eV/atom above OQMD's own hull.
+
+    Of the elements all that are not too large, since there is no hull without them.
+    """
     seen: set[str] = set()
     for crystal in oqmd_icsd.crystals(path):
-        if crystal.stability <= within and crystal.source_id not in seen:
+        element = len(crystal.formula.elements) == 1 and len(crystal.numbers) <= MAX_ELEMENT_ATOMS
+        if (element or crystal.stability <= within) and crystal.source_id not in seen:
             seen.add(crystal.source_id)
             atoms = Atoms(
                 crystal.numbers, scaled_positions=crystal.fractional, cell=crystal.cell, pbc=True

@@ -1,4 +1,12 @@
-"""One line for each relaxed crystal, and the table and crystals that are made of the lines."""
+"""The shipped table of hull references and the file of their crystals: read, merged, written.
+
+The table, ``references_<model>.csv.gz``, has one row a crystal, all polymorphs kept: ``formula``,
+``energy_per_atom`` (eV/atom), ``volume_per_atom`` (Å³/atom), ``space_group`` (spglib at 0.1 Å and
+10 degrees) and ``space_group_start``, that before the relaxation, ``n_atoms`` in the primitive
+cell, ``source`` and ``source_id``. The crystals, relaxed,
+are in ``hull_phases_<model>.npz`` for the sources in ``SHIPPED``, packed by :mod:`gencsp.io.packed`
+with their ``source_id`` beside them.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +14,19 @@ import csv
 import gzip
 import io
 import json
-from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from pymatgen.core import Composition as PymatgenComposition
-from reference_queue import Queued, read_queue
-from reference_sources import LICENCES, SHIPPED
+from reference_queue import Queued
+from reference_sources import FOUND, LICENCES, SHIPPED
 
+from gencsp.composition import Composition
+from gencsp.io.packed import PackedStructures, pack
 from gencsp.minimise.result import Relaxed
 from gencsp.symmetry.refinement import space_group
 
@@ -27,142 +39,181 @@ COLUMNS = (
     "n_atoms",
     "source",
     "source_id",
-    "stability",
-    "outcome",
-    "steps",
-    "fmax",
 )
+Row = dict[str, str]
+#: eV/atom: no compound has a formation energy outside (ThF4 has -4.4, and what lies far above its
+#: elements is nothing that a hull needs): there a potential has left what it was trained on.
+PLAUSIBLE = (-6.0, 1.0)
+#: eV/atom: two relaxations of a crystal into one minimum differ by less.
+ONE_MINIMUM = 1e-3
 
-CARD = """\
-# More hull references: {model}, growing
 
-Crystals relaxed with {model} for the hull, from more sources than the shipped table holds
-(`gencsp/data/references_{model}.csv.gz`), and not yet merged into it: the work goes on. Made by
-`tools/relax_references.py`; the order in which it relaxes is in `tools/reference_queue.py`.
+@dataclass(slots=True)
+class ReferenceTable:
+    """Rows of the table and relaxed crystals, both by ``source_id``."""
 
-| source | licence | relaxed so far | queued |
-|---|---|---|---|
-{sources}
+    header: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+    crystals: dict[str, Atoms] = field(default_factory=dict)
 
-| | |
-|---|---|
-| weights | {digest} |
-| relaxation | {minimiser}, fmax {fmax} eV/Å, at most {steps} steps, starting symmetry not imposed |
-| formulas with a converged row | {formulas} |
-| outcomes | {outcomes} |
+    def whole(self) -> Iterator[str]:
+        """Ids of the rows that need no further relaxation: crystals are there, or may not be."""
+        for source_id, row in self.rows.items():
+            if source_id in self.crystals or row["source"] not in SHIPPED:
+                yield source_id
 
-`references_growing.csv.gz`, one row a crystal, also those that did not converge (no energy, and the
-reason in `outcome`): `formula`; `energy_per_atom` (eV/atom); `volume_per_atom` (Å³/atom);
-`space_group` after and `space_group_start` before the relaxation (spglib at 0.1 Å and 10 degrees);
-`n_atoms` in the primitive cell; `source` and `source_id`; `stability` (distance to the hull of the
-source, eV/atom; OQMD's without the phase itself); `outcome`; `steps`; `fmax` (eV/Å).
-`references_growing.npz` holds the relaxed crystals of {shipped} alone.
+    def add(self, line: Mapping[str, Any], source: str, source_id: str) -> None:
+        """Add what one line of a checkpoint says, unless its crystal was lower before.
 
-These are references of a hull, not training data: formulas that are held out from training are
-among them, and `Hull.without` takes one out. CHGNet was trained on Materials Project data, so its
-energies here are in-sample.
-"""
-
-#: Steps that an edge of a cell is divided into in the file of crystals.
-GRID = 65536
+        Soft crystals may end in several minima, by how far rounding takes them.
+        """
+        former = float(self.rows.get(source_id, {}).get("energy_per_atom", "inf"))
+        if former < line["energy_per_atom"] - ONE_MINIMUM:
+            return
+        atoms = Atoms(
+            line["numbers"], scaled_positions=line["fractional"], cell=line["cell"], pbc=True
+        )
+        name, _ = PymatgenComposition(line["formula"]).get_integer_formula_and_factor()
+        self.rows[source_id] = {
+            "formula": name,
+            "energy_per_atom": f"{line['energy_per_atom']:.6f}",
+            "volume_per_atom": f"{atoms.get_volume() / len(atoms):.3f}",
+            "space_group": str(line["space_group"]),
+            "space_group_start": str(line.get("space_group_start", "")),
+            "n_atoms": str(len(atoms)),
+            "source": source,
+            "source_id": source_id,
+        }
+        if source in SHIPPED:
+            self.crystals[source_id] = atoms
 
 
 def record(item: Queued, result: Relaxed) -> dict[str, Any]:
-    """What is kept of a relaxation; energies and space group only where it converged.
+    """What is kept of a relaxation; crystal and energy only where it converged.
 
-    Energies are in eV/atom, volumes in Å³/atom, fmax in eV/Å; ``cell`` in Å and ``fractional`` are
-    those of the relaxed crystal, its atoms in the order of ``numbers``.
+    Energies are in eV/atom, fmax in eV/Å; ``cell`` in Å and ``fractional`` are those of the relaxed
+    crystal, its atoms in the order of ``numbers``.
     """
-    atoms, converged = result.atoms, result.converged
-    return {
+    line = {
         "source": item.candidate.source,
         "source_id": item.candidate.source_id,
         "formula": item.formula.formula,
-        "n_atoms": len(atoms),
         "space_group_start": item.space_group,
-        "space_group": space_group(atoms).number if converged else None,
-        "energy_per_atom": round(result.energy_per_atom, 7) if converged else None,
-        "volume_per_atom": round(atoms.get_volume() / len(atoms), 5) if converged else None,
         "outcome": str(result.outcome),
         "steps": result.steps,
         "fmax": round(result.fmax, 5) if np.isfinite(result.fmax) else None,
-        "stability": item.candidate.stability,
-        "numbers": atoms.numbers.tolist() if converged else None,
-        "cell": np.round(atoms.cell.array, 6).tolist() if converged else None,
-        "fractional": np.round(atoms.get_scaled_positions(), 6).tolist() if converged else None,
+    }
+    return line | crystal_line(result) if result.converged else line
+
+
+def crystal_line(result: Relaxed) -> dict[str, Any]:
+    """Energy, space group and crystal of a relaxation that converged."""
+    atoms = result.atoms
+    return {
+        "space_group": space_group(atoms).number,
+        "energy_per_atom": round(result.energy_per_atom, 7),
+        "numbers": atoms.numbers.tolist(),
+        "cell": np.round(atoms.cell.array, 6).tolist(),
+        "fractional": np.round(atoms.get_scaled_positions(), 6).tolist(),
     }
 
 
-def export(checkpoint: Path, queue: Path, folder: Path) -> dict[str, Any]:
-    """Write ``references_growing`` into ``folder``: ``.csv.gz``, ``.npz`` and the card, ``.md``.
+def read_table(folder: Path, model: str) -> ReferenceTable:
+    """The table and crystals in ``folder``; an empty table where there is none."""
+    table = ReferenceTable()
+    path = folder / f"references_{model}.csv.gz"
+    if not path.exists():
+        return table
+    lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
+    while lines[0].startswith("#"):
+        key, _, value = lines.pop(0).lstrip("# ").partition(": ")
+        table.header[key] = value
+    table.rows = {row["source_id"]: row for row in csv.DictReader(lines)}
+    crystals = folder / f"hull_phases_{model}.npz"
+    if crystals.exists():
+        with np.load(crystals, allow_pickle=False) as file:
+            packed, ids = PackedStructures(dict(file)), file["source_id"].tolist()
+        table.crystals = {source_id: packed[n] for n, source_id in enumerate(ids)}
+    return table
 
-    The table holds every crystal so far, those that did not converge with the reason; the second
-    file the relaxed crystals of the sources in ``SHIPPED``. Both depend on the lines of the
-    checkpoint, not on their order. Returns how far the work is.
+
+def merge(
+    table: ReferenceTable,
+    relaxed: Iterable[Mapping[str, Any]],
+    found: Iterable[Mapping[str, Any]],
+) -> dict[str, str]:
+    """Add what checkpoints hold to a table; returns why crystals are not in it, by their id.
+
+    Args:
+        table: what is there already.
+        relaxed: lines of ``build_references.py relax``.
+        found: lines of ``find_references.py`` and ``find_phases.py``, of which the accepted ones
+            are added.
     """
-    first, *lines = checkpoint.read_text(encoding="utf-8").splitlines()
-    records: list[dict[str, Any]] = sorted(
-        ({**line, "formula": _name(line["formula"])} for line in map(json.loads, lines)),
-        key=lambda line: (line["formula"], line["energy_per_atom"] or 0.0, line["source_id"]),
+    failed: dict[str, str] = {}
+    for line in relaxed:
+        if line["outcome"] == "converged":
+            table.add(line, line["source"], line["source_id"])
+        else:
+            failed[line["source_id"]] = line["outcome"]
+    for line in found:
+        if line["accepted"]:
+            table.add(line, FOUND, line.get("source_id", f"found-{line['formula']}"))
+    return failed
+
+
+def drop_implausible(table: ReferenceTable) -> dict[str, str]:
+    """Take out rows whose formation energy is not ``PLAUSIBLE``; returns why, by their id."""
+    formulas = {row["formula"]: Composition.parse(row["formula"]) for row in table.rows.values()}
+    elements: dict[str, float] = {}
+    for row in table.rows.values():
+        symbols = formulas[row["formula"]].elements
+        if len(symbols) == 1:
+            energy = float(row["energy_per_atom"])
+            elements[symbols[0]] = min(energy, elements.get(symbols[0], energy))
+    dropped = {}
+    for source_id, row in list(table.rows.items()):
+        formula = formulas[row["formula"]]
+        if not elements.keys() >= set(formula.elements):
+            continue
+        parts = sum(n * elements[symbol] for symbol, n in formula.counts) / formula.size
+        if not PLAUSIBLE[0] <= float(row["energy_per_atom"]) - parts <= PLAUSIBLE[1]:
+            dropped[source_id] = "implausible formation energy"
+            del table.rows[source_id]
+            table.crystals.pop(source_id, None)
+    return dropped
+
+
+def write_table(table: ReferenceTable, folder: Path, protocol: Mapping[str, Any]) -> None:
+    """Write the table and its crystals, in an order that does not depend on that of the work."""
+    rows = sorted(
+        table.rows.values(),
+        key=lambda r: (r["formula"], float(r["energy_per_atom"]), r["source_id"]),
     )
-    _write_table(folder / "references_growing.csv.gz", json.loads(first), records)
-    ships = [r for r in records if r["outcome"] == "converged" and r["source"] in SHIPPED]
-    _write_crystals(folder / "references_growing.npz", ships)
-    facts = {
-        "queued": dict(Counter(item.candidate.source for item in read_queue(queue))),
-        "done": dict(Counter(r["source"] for r in records)),
-        "outcomes": dict(Counter(r["outcome"] for r in records)),
-        "formulas": len({r["formula"] for r in records if r["outcome"] == "converged"}),
-    }
-    (folder / "references_growing.md").write_text(_card(json.loads(first), facts), encoding="utf-8")
-    return facts
-
-
-def _card(protocol: dict[str, Any], facts: dict[str, Any]) -> str:
-    done, queued = facts["done"], facts["queued"]
-    sources = "\n".join(
-        f"| {source} | {licence} | {done.get(source, 0)} | {queued.get(source, 0)} |"
-        for source, licence in LICENCES.items()
-    )
-    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in sorted(facts["outcomes"].items()))
-    facts = {**facts, "sources": sources, "outcomes": outcomes}
-    return CARD.format(**protocol, **facts, shipped=", ".join(sorted(SHIPPED)))
-
-
-def _name(formula: str) -> str:
-    return str(PymatgenComposition(formula).get_integer_formula_and_factor()[0])
-
-
-def _write_table(path: Path, protocol: dict[str, Any], records: list[dict[str, Any]]) -> None:
-    """Header lines, then CSV; gzipped without a time, so that equal tables are equal files."""
+    model = protocol["model"]
+    header = {"weights" if key == "digest" else key: value for key, value in protocol.items()}
+    sources = {row["source"] for row in rows}
+    header |= {f"licence of {s}": licence for s, licence in LICENCES.items() if s in sources}
     text = io.StringIO()
-    for name, value in protocol.items():
-        text.write(f"# {'weights' if name == 'digest' else name}: {value}\n")
-    for source, licence in LICENCES.items():
-        text.write(f"# licence of {source}: {licence}\n")
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    for name, value in header.items():
+        text.write(f"# {name}: {value}\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(_rounded, records))
-    path.write_bytes(gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0))
+    writer.writerows(rows)
+    # Without a time, so that equal tables are equal files.
+    content = gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0)
+    (folder / f"references_{model}.csv.gz").write_bytes(content)
+    ids = [row["source_id"] for row in rows if row["source_id"] in table.crystals]
+    crystals: dict[str, Any] = pack([table.crystals[source_id] for source_id in ids])
+    crystals["source_id"] = np.array(ids, dtype=np.str_)
+    np.savez_compressed(folder / f"hull_phases_{model}.npz", **crystals)
 
 
-def _rounded(line: dict[str, Any]) -> dict[str, Any]:
-    digits = {"energy_per_atom": 6, "volume_per_atom": 3, "stability": 4, "fmax": 4}
-    numbers = {name: f"{line[name]:.{n}f}" for name, n in digits.items() if line[name] is not None}
-    return {**line, **numbers}
+def read_failed(path: Path) -> dict[str, str]:
+    """Why crystals have no row, by their id; nothing where there is no file."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def _write_crystals(path: Path, records: list[dict[str, Any]]) -> None:
-    """Arrays of all crystals in one row: ``source_id`` (n,), ``size`` (n,) atoms of each, ``cell``
-    (n, 3, 3) in Å, ``number`` (atoms,), and ``fractional`` (atoms, 3) in units of 1/65536."""
-    places = np.concatenate(
-        [np.zeros((0, 3)), *(np.array(r["fractional"]).reshape(-1, 3) for r in records)]
-    )
-    np.savez_compressed(
-        path,
-        source_id=np.array([r["source_id"] for r in records], dtype=np.str_),
-        size=np.array([r["n_atoms"] for r in records], dtype=np.uint16),
-        cell=np.array([r["cell"] for r in records], dtype=np.float32).reshape(-1, 3, 3),
-        number=np.array([z for r in records for z in r["numbers"]], dtype=np.uint8),
-        fractional=(np.round(places * GRID).astype(np.int64) % GRID).astype(np.uint16),
-    )
+def write_failed(path: Path, failed: Mapping[str, str]) -> None:
+    """Write what :func:`read_failed` reads."""
+    path.write_text(json.dumps(failed, indent=0, sort_keys=True) + "\n", "utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from record_values import number, of_with_interval, results, span, table
+from record_values import number, of_with_interval, percent, percents, results, span, table
 from scipy.stats import binomtest
 
 #: Proposers of ``ground_states.json`` as the tables call them.
@@ -160,6 +160,32 @@ def duplicates() -> str:
     return table(("structures", "TiO2 alone", "known crystals"), rows)
 
 
+def polymorphs() -> str:
+    found = results("polymorphs")
+    known, every = found["published polymorphs"], found["copies, all formulas"]
+    others = found["copies, other formulas"]
+    rows = []
+    for rule in ("family", "close", "tight"):
+        apart = known["kept_apart"][rule]
+        copies = [part["rules"][rule] for part in (every, others)]
+        rows.append(
+            (
+                f"`{rule}`",
+                of_with_interval(apart),
+                *(f"{percent(one['recall'])} % ({percents(one['recall'])})" for one in copies),
+                f"{percent(copies[0]['precision'])} % ({percents(copies[0]['precision'])})",
+            )
+        )
+    head = (
+        "`--same`",
+        "published polymorphs kept apart",
+        "pairs of copies of one crystal found",
+        "the same, formulas that chose no threshold",
+        "pairs taken for one crystal that are",
+    )
+    return table(head, rows)
+
+
 def symmetry() -> str:
     titles = {
         "unconditional": "unconditional",
@@ -191,5 +217,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "searches compared": searches_compared,
     "search overhead": search_overhead,
     "duplicates": duplicates,
+    "polymorphs": polymorphs,
     "symmetry": symmetry,
 }

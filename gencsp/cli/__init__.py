@@ -84,7 +84,7 @@ LATE = {
     ),
     "hull": (
         "gencsp.cli.hull:hull",
-        "Decomposition energies of structures as they are, from CHGNet or another potential.",
+        "Decomposition energies of structures as they are, or the phases of a system: Li-Si.",
     ),
     "filter": (
         "gencsp.cli.filter:filter_pools",
@@ -96,7 +96,11 @@ LATE = {
     ),
     "export": (
         "gencsp.cli.export:export",
-        "Write a pool as seeds of another code, with a minimal deck and a map of their origins.",
+        "Write a pool as seeds of another code, or as a data set to train potentials on.",
+    ),
+    "second-opinion": (
+        "gencsp.cli.second_opinion:second_opinion_of_pool",
+        "Relax the best structures of a pool with another potential, and rank them again.",
     ),
     "references": (
         "gencsp.cli.references:references",

@@ -229,50 +229,71 @@ def require_file(file: Path) -> None:
     require_folder(file.parent)
 
 
+def print_ranked(structures: Sequence[Atoms], *, everything: bool) -> None:
+    """The table of the crystals of a run, each once, with how often it was found.
+
+    Args:
+        structures: best first, duplicates marked by ``duplicate_of``.
+        everything: show the duplicates, too.
+    """
+    from gencsp import records
+
+    crystals = [atoms for atoms in structures if not atoms.info.get(records.DUPLICATE_OF)]
+    print_structures(structures if everything else crystals)
+    found = len(structures) - sum(records.failed(atoms.info) for atoms in structures)
+    unique = sum(not records.failed(atoms.info) for atoms in crystals)
+    if unique < found:
+        hint = "" if everything else " (--all shows the duplicates)"
+        noun = "crystal" if unique == 1 else "crystals"
+        say(f"{unique} {noun} in {found} structures{hint}")
+
+
 def print_structures(structures: Sequence[Atoms]) -> None:
     """The table of structures that every command ends in, from what stands in their ``info``.
 
     Structures under pressure have their decomposition enthalpy there, with enthalpy, volume and
-    pressure beside it.
+    pressure beside it. At zero pressure, where none has a decomposition energy, energies stand in
+    its place, or enthalpies.
     """
     from gencsp import records
 
-    pressed = records.pressures(structures) - {0.0} and any(
-        records.VOLUME_PER_ATOM in atoms.info for atoms in structures
-    )
-    right = ("", *(_PRESSED if pressed else ("E_d (eV/atom)",)))
-    left = ("space group", "formula", "stage", "parents", "id", "note")
+    columns = _energy_columns(structures)
+    counted = any(records.COPIES in atoms.info for atoms in structures)
+    right = ("", *columns, *(("found",) if counted else ()))
+    basis = _basis_titles(structures)
+    left = ("space group", "formula", "stage", "parents", "id", *basis, "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        columns = _pressed_cells(atoms.info) if pressed else (_text(atoms.info),)
-        add_row(table, str(number), *columns, *_cells(atoms))
+        energies = [_shown_energy(atoms.info, key) for key in columns.values()]
+        *others, note = _cells(atoms)
+        found = (str(atoms.info.get(records.COPIES, "")),) if counted else ()
+        stands_on = _basis_cells(atoms)[: len(basis)]
+        add_row(table, str(number), *energies, *found, *others, *stands_on, note)
     print_table(table)
+    _explain_missing(structures)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")
 
 
-#: Columns of structures under pressure.
-_PRESSED = ("H_d (eV/atom)", "H (eV/atom)", "V (Å³/atom)", "P (GPa)")
-
-
-def _text(info: Mapping[str, Any]) -> str:
+def _energy_columns(structures: Sequence[Atoms]) -> dict[str, str]:
+    """Titles of the columns of energies, and the keys of ``info`` that they show."""
     from gencsp import records
 
-    value = records.above_hull(info)
-    return "" if value is None else f"{value:.4f}"
+    def some(key: str) -> bool:
+        return any(records.number(atoms.info, key) is not None for atoms in structures)
 
-
-def _pressed_cells(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """Decomposition enthalpy, enthalpy, volume and pressure."""
-    from gencsp import records
-
-    keys = (records.ENTHALPY_PER_ATOM, records.VOLUME_PER_ATOM, records.PRESSURE)
-    values = [records.number(info, key) for key in keys]
-    rest = [
-        "" if value is None else format(value, form)
-        for value, form in zip(values, (".4f", ".3f", "g"), strict=True)
-    ]
-    return (_text(info), *rest)
+    if records.pressures(structures) - {0.0} and some(records.VOLUME_PER_ATOM):
+        return {
+            "H_d (eV/atom)": records.DECOMPOSITION_ENTHALPY,
+            "H (eV/atom)": records.ENTHALPY_PER_ATOM,
+            "V (Å³/atom)": records.VOLUME_PER_ATOM,
+            "P (GPa)": records.PRESSURE,
+        }
+    if some(records.DECOMPOSITION_ENERGY) or not some(records.ENERGY_PER_ATOM):
+        return {"E_d (eV/atom)": records.DECOMPOSITION_ENERGY}
+    if some(records.ENTHALPY_PER_ATOM):
+        return {"H (eV/atom)": records.ENTHALPY_PER_ATOM}
+    return {"E (eV/atom)": records.ENERGY_PER_ATOM}
 
 
 def _cells(atoms: Atoms) -> tuple[str, ...]:
@@ -295,6 +316,46 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
         str(info.get(records.STRUCTURE_ID, "")),
         note,
     )
+
+
+def _shown_energy(info: Mapping[str, Any], key: str) -> str:
+    from gencsp import records
+
+    if key in (records.DECOMPOSITION_ENERGY, records.DECOMPOSITION_ENTHALPY):
+        # Of either, whichever there is: one table may hold structures at zero and other pressures.
+        return records.shown_decomposition_energy(info)
+    form = {records.VOLUME_PER_ATOM: ".3f", records.PRESSURE: "g"}.get(key, ".4f")
+    value = records.number(info, key)
+    return "" if value is None else format(value, form)
+
+
+def _basis_titles(structures: Sequence[Atoms]) -> tuple[str, ...]:
+    """The columns that say what decomposition energies stand on, where there are any."""
+    from gencsp import records
+
+    there = any(records.HAS_REFERENCE in atoms.info for atoms in structures)
+    return ("decomposes into", "reference") if there else ()
+
+
+def _basis_cells(atoms: Atoms) -> tuple[str, str]:
+    from gencsp import records
+
+    return str(atoms.info.get(records.DECOMPOSITION, "")), records.shown_reference(atoms.info)
+
+
+def _explain_missing(structures: Sequence[Atoms]) -> None:
+    """Say what "no reference" in the table means."""
+    from gencsp import records
+
+    lacking = [atoms.info for atoms in structures if records.lacks_reference(atoms.info)]
+    if lacking:
+        pressed = any(records.DECOMPOSITION_ENTHALPY in info for info in lacking)
+        symbol = "H_d" if pressed else "E_d"
+        say(
+            f"{records.NO_REFERENCE}: {len(lacking)} of {len(structures)} structures lie below the "
+            f"hull at a composition of which it knows no phase; their {symbol} "
+            f"stands in the files alone."
+        )
 
 
 def table_of(*titles: str, right: Sequence[str] = ()) -> Table:
@@ -337,7 +398,7 @@ def write_results(
     *,
     also: Callable[[Path], Sequence[str]] | None = None,
 ) -> list[str]:
-    """Write ``folder/name.extxyz`` and a symmetrised CIF each in ``folder/cif``.
+    """Write ``folder/name.extxyz`` and ``.csv``, and a symmetrised CIF each in ``folder/cif``.
 
     They take the place of what the command wrote there before. Duplicates and structures whose
     relaxation failed get no CIF.
@@ -353,11 +414,13 @@ def write_results(
     """
     from gencsp import records
     from gencsp.io.structures import write_cif, write_extxyz
+    from gencsp.io.tables import write_table
 
     written, pool = 0, f"{name}.extxyz"
     with replace_outputs(folder, name) as new:
         if structures:
             write_extxyz(new / pool, structures)
+            write_table(new / f"{name}.csv", structures)
         for number, atoms in enumerate(structures, start=1):
             info = atoms.info
             if info.get(records.DUPLICATE_OF) or records.failed(info):
@@ -366,7 +429,7 @@ def write_results(
             write_cif(new / "cif" / f"{number:03d}-{identity}.cif", atoms)
             written += 1
         more = [] if also is None else list(also(new))
-    said = [f"wrote {len(structures)} structures to {folder / pool}"]
+    said = [f"wrote {len(structures)} structures to {folder / pool} and {name}.csv"]
     if not structures:
         said = ["there is no structure to write"]
     if written:

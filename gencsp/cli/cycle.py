@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from gencsp.cli.console import (
     StageBars,
     complain,
     print_failures,
-    print_structures,
+    print_ranked,
     progress_bars,
     reference_bar,
     require_folder,
@@ -21,15 +22,24 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.options import AllOption
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.runs.decks import CycleDeck
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from gencsp.searches.cycle import Cycle
 
 
 @deck_options(CycleDeck, more_names={"n": ("-n",)})
-def cycle(*, deck: CycleDeck, second: SecondOption = None, top: TopOption = 10) -> None:
+def cycle(
+    *,
+    deck: CycleDeck,
+    second: SecondOption = None,
+    top: TopOption = 10,
+    everything: AllOption = False,
+) -> None:
     """Search crystal structures of a composition: generate, relax, refine, inpaint.
 
     The same command goes on with a run that was stopped.
@@ -41,9 +51,10 @@ def cycle(*, deck: CycleDeck, second: SecondOption = None, top: TopOption = 10) 
     try:
         with reference_bar() as bar, open_cycle(deck, on_reference=bar) as search:
             _watch(search)
-            _report(search, deck.folder)
+            structures = search.ranking()
+            _report(search, structures, deck.folder, everything=everything)
             show_second_opinion(
-                search.ranking(),
+                structures,
                 other,
                 top=top,
                 settings=search.settings.relax,
@@ -63,10 +74,9 @@ def _watch(search: Cycle) -> None:
             stages.show(step)
 
 
-def _report(search: Cycle, folder: Path) -> None:
-    structures = search.ranking()
+def _report(search: Cycle, structures: Sequence[Atoms], folder: Path, *, everything: bool) -> None:
     said = write_results(folder, "ranked", structures)
-    print_structures(structures)
+    print_ranked(structures, everything=everything)
     if search.guest_choice is not None:
         say(f"guests: {search.guest_choice.reason}")
     print_failures(search.failures())

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 def dedup(*, pools: PoolsArgument, deck: DedupDeck) -> None:
     """Group the structures that are the same crystal; keep one of each, the lowest in energy."""
     from gencsp.io.structures import name_of
-    from gencsp.similarity.grouping import Grouping, lowest_first
+    from gencsp.runs.pools import grouping_of
+    from gencsp.similarity.grouping import lowest_first
 
     require_folder(deck.out)
-    grouping = Grouping(same_energy=deck.same_energy, scale=deck.scale, prototypes=deck.prototypes)
+    grouping, settle = grouping_of(deck, {})
     read = read_pool(pools)
     read.complain()
     pool = lowest_first([(name_of(atoms, n), atoms) for n, atoms in enumerate(read.structures)])
@@ -44,6 +45,8 @@ def dedup(*, pools: PoolsArgument, deck: DedupDeck) -> None:
             grouping.add(name, atoms)
             compared.append(atoms)
             bars.update(task, advance=1, note=f"{len(grouping)} unique")
+        settle()
+        bars.update(task, note=f"{len(grouping)} unique")
     _write(deck.out, grouping)
     _print(grouping)
     say(f"wrote {len(grouping)} structures to {deck.out / 'unique.extxyz'}")

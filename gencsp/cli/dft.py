@@ -22,7 +22,7 @@ from gencsp.cli.console import (
 from gencsp.cli.options import HullOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ase import Atoms
 
@@ -107,6 +107,7 @@ def read(
         out, "dft", found, also=lambda new: [_write_entries(new, out, found)] if found else []
     )
     print_structures(found)
+    say_all(_lowest_orders(found))
     for job, why in without:
         complain(f"{job.folder} ({job.structure_id}): {why}")
     say_all(said)
@@ -122,6 +123,28 @@ def _judge(atoms: Atoms, reference: Hull) -> None:
         records.write_decomposition_energy(atoms, reference)
     except HullReferenceError as error:
         atoms.info[records.REASON] = str(error)
+
+
+def _lowest_orders(found: Sequence[Atoms]) -> Iterator[str]:
+    """Which magnetic order of each structure came out lowest."""
+    from gencsp import records
+
+    groups: dict[str, list[Atoms]] = {}
+    for atoms in found:
+        if records.MAGNETIC_ORDER in atoms.info:
+            source = str(atoms.info[records.PARENTS]).rpartition("-")[0]
+            groups.setdefault(source, []).append(atoms)
+    for source, orders in groups.items():
+        if len(orders) < 2:
+            continue
+        orders.sort(key=lambda atoms: float(atoms.info[records.ENERGY_PER_ATOM]))
+        energies = [float(atoms.info[records.ENERGY_PER_ATOM]) for atoms in orders]
+        first = orders[0].info
+        yield (
+            f"{source}: the lowest of {len(orders)} magnetic orders started "
+            f"{first[records.MAGNETIC_ORDER]} ({first[records.STRUCTURE_ID]}), "
+            f"{energies[1] - energies[0]:.4f} eV/atom below the next"
+        )
 
 
 def _write_entries(new: Path, out: Path, found: Sequence[Atoms]) -> str:

@@ -26,6 +26,7 @@ def write(
     from gencsp import records
     from gencsp.dft import write_campaign
     from gencsp.dft.base import Calculation
+    from gencsp.dft.magnetic import with_orders
     from gencsp.plugins import Choice
 
     calculation = Calculation(
@@ -37,7 +38,10 @@ def write(
         for atoms in pool.structures
         if not atoms.info.get(records.DUPLICATE_OF) and not records.failed(atoms.info)
     ]
-    campaign = write_campaign(wanted[: deck.top], folder, str(Choice.read(deck.code)), calculation)
+    chosen = wanted[: deck.top]
+    if deck.magnetic_orders is not None:
+        chosen = with_orders(chosen, most=deck.magnetic_orders)
+    campaign = write_campaign(chosen, folder, str(Choice.read(deck.code)), calculation)
     say(f"wrote {len(campaign.jobs)} calculations to {folder}, level of theory {campaign.level}")
     say(f"next: gencsp dft run {shlex.quote(str(folder))}, here or where the code is installed")
     if len(wanted) < len(pool.structures):

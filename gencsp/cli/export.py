@@ -1,4 +1,4 @@
-"""``gencsp export``: seeds for another CSP code from a pool."""
+"""``gencsp export``: seeds for another CSP code from a pool, or a data set for training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import SHOWN, add_row, end, print_table, say, table_of
+from gencsp.cli.console import SHOWN, add_row, complain, end, print_table, say, table_of
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import FilesArgument
 from gencsp.cli.reading import read_pool
@@ -15,6 +15,7 @@ from gencsp.runs.pool_decks import SeedsDeck
 
 if TYPE_CHECKING:
     from gencsp.exporters import ExportReport
+    from gencsp.exporters.dataset import DatasetReport
 
 
 @deck_options(SeedsDeck, argument="")
@@ -24,15 +25,35 @@ def export(
     folder: Annotated[Path, typer.Argument(help="New folder for the seeds.", metavar="DIR")],
     deck: SeedsDeck,
 ) -> None:
-    """Write a pool as seeds of another code, with a minimal deck and a map of their origins."""
+    """Write a pool as seeds of another code, or as a data set to train potentials on."""
     from gencsp.api import export as call
-    from gencsp.exporters import get_exporter
+    from gencsp.exporters import ExportReport, get_exporter
+    from gencsp.runs.pools import dataset_of
 
-    get_exporter(deck.to)  # a code that does not exist is told before files are read
+    if dataset_of(deck) is None:
+        get_exporter(deck.to)  # a code that does not exist is told before files are read
     found = read_pool(pool)
-    _show(call(found.structures, folder, **deck.model_dump()))
+    report = call(found.structures, folder, **deck.given)
+    if isinstance(report, ExportReport):
+        _show(report)
+    else:
+        _show_dataset(report)
     found.complain()
     end(len(found.unreadable))
+
+
+def _show_dataset(report: DatasetReport) -> None:
+    say(f"wrote {report.train} structures to train on, with energies of {report.model}")
+    if report.valid:
+        say(f"wrote {report.valid} structures to validate on")
+    else:
+        complain(
+            "there is nothing to validate on: whole compositions are held back, and there is one; "
+            "--to dataset:split=structure takes single structures."
+        )
+    for reason, n in report.left_out.items():
+        say(f"left out: {n} {reason}")
+    say(f"next: read the files in {report.folder} with MACE, CHGNet or matgl")
 
 
 def _show(report: ExportReport) -> None:

@@ -18,4 +18,7 @@ PoolsArgument = Annotated[
         metavar="POOLS",
     ),
 ]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Show duplicates in the table, too; the files have them.")
+]
 HullOption = Annotated[Path | None, typer.Option("--hull", help="Hull entries of your own.")]

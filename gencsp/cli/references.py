@@ -31,6 +31,7 @@ def references(*, deck: ReferencesDeck) -> None:
     from gencsp.convex_hull.crystals import make_references, shipped_crystals
     from gencsp.convex_hull.entries import HullEntry, write_entries
     from gencsp.minimise import RelaxSettings
+    from gencsp.potentials.base import require_elements
     from gencsp.runs.relaxing import engine_of
 
     settings = RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure)
@@ -38,6 +39,7 @@ def references(*, deck: ReferencesDeck) -> None:
     elements = deck.system.split("-")
     crystals = list(shipped_crystals(elements)) if deck.shipped else []
     model = engine_of(deck, {})
+    require_elements(model, elements)
     also = read_pool(deck.also) if deck.also else None
     crystals += also.structures if also else []
     unreadable = also.unreadable if also else []

@@ -6,7 +6,7 @@ from gencsp.cli.console import (
     StageBars,
     complain,
     end,
-    print_structures,
+    print_ranked,
     progress_bars,
     reference_bar,
     require_folder,
@@ -14,13 +14,13 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
-from gencsp.cli.options import FilesArgument
+from gencsp.cli.options import AllOption, FilesArgument
 from gencsp.cli.reading import read_pool
 from gencsp.runs.pool_decks import RefineDeck
 
 
 @deck_options(RefineDeck)
-def refine(*, files: FilesArgument, deck: RefineDeck) -> None:
+def refine(*, files: FilesArgument, deck: RefineDeck, everything: AllOption = False) -> None:
     """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
     from gencsp.runs.refining import refine_pool
 
@@ -30,7 +30,7 @@ def refine(*, files: FilesArgument, deck: RefineDeck) -> None:
         stages = StageBars(bars)
         refined, left_out = refine_pool(pool.structures, deck, report=stages.show, on_reference=bar)
     said = write_results(deck.out, "refined", refined)
-    print_structures(refined)
+    print_ranked(refined, everything=everything)
     for name, reason in left_out.items():
         complain(f"left out: {name}: {reason}")
     pool.complain()

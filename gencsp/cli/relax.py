@@ -10,7 +10,7 @@ from gencsp.cli.console import (
     end,
     kept_on_interrupt,
     print_failures,
-    print_structures,
+    print_ranked,
     progress_bars,
     reference_bar,
     require_folder,
@@ -18,7 +18,7 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
-from gencsp.cli.options import FilesArgument
+from gencsp.cli.options import AllOption, FilesArgument
 from gencsp.cli.reading import read_pool
 from gencsp.runs.pool_decks import RelaxDeck
 
@@ -29,19 +29,25 @@ if TYPE_CHECKING:
 
 
 @deck_options(RelaxDeck)
-def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
+def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = False) -> None:
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
     from gencsp.errors import HullReferenceError
-    from gencsp.runs.references import hull_at, systems_of
-    from gencsp.runs.relaxing import engine_of, relax_settings, relaxed_by
+    from gencsp.runs.references import optional_hull_at, systems_of
+    from gencsp.runs.relaxing import (
+        engine_of,
+        mark_relaxed,
+        relax_settings,
+        relaxed_by,
+        tighten_by,
+    )
 
     require_folder(deck.out)
     settings = relax_settings(deck)
     engine = engine_of(deck, {})
     pool = read_pool(files)
     with reference_bar() as bar:
-        reference = hull_at(
+        reference = optional_hull_at(
             deck.pressure,
             deck.hull,
             systems_of(pool.structures),
@@ -52,24 +58,26 @@ def relax(*, files: FilesArgument, deck: RelaxDeck) -> None:
         )
     why = ""
     try:
-        reference.require_model(engine.model)
+        if reference is not None:
+            reference.require_model(engine.model)
     except HullReferenceError as error:
         why = str(error)
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool.structures), note="")
         for result in relaxed_by(engine, pool.structures, settings, deck.workers):
             atoms = records.record(result)
-            if not why:
+            if reference is not None and not why:
                 _judge(atoms, reference)
             relaxed.append(atoms)
             bars.advance(task)
             speed = bars.tasks[task].speed
             bars.update(task, note=f"{speed:.2f} structures/s" if speed else "")
     relaxed.sort(key=records.results_first)
+    mark_relaxed(relaxed, deck.same, tighten_by(engine, settings, deck.workers))
     said = write_results(deck.out, "relaxed", relaxed)
     if why:
         complain(f"no decomposition energies: {why}")
-    print_structures(relaxed)
+    print_ranked(relaxed, everything=everything)
     failures = [str(a.info[records.OUTCOME]) for a in relaxed if records.failed(a.info)]
     print_failures(counted(failures))
     pool.complain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from gencsp.cli.console import (
     add_row,
     complain,
     print_failures,
-    print_structures,
+    print_ranked,
     print_table,
     progress_bars,
     reference_bar,
@@ -23,11 +24,13 @@ from gencsp.cli.console import (
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.options import AllOption
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.runs.decks import SearchDeck
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -45,7 +48,12 @@ NAMED = 5
     none={"seeds": "--no-seeds"},
 )
 def search(
-    context: typer.Context, *, deck: SearchDeck, second: SecondOption = None, top: TopOption = 10
+    context: typer.Context,
+    *,
+    deck: SearchDeck,
+    second: SecondOption = None,
+    top: TopOption = 10,
+    everything: AllOption = False,
 ) -> None:
     """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
 
@@ -54,7 +62,7 @@ def search(
     if deck.method == "cycle":
         search_by_cycle(context, deck)
         return
-    _run(deck, second=second, top=top)
+    _run(deck, second=second, top=top, everything=everything)
 
 
 def resume(
@@ -68,11 +76,13 @@ def resume(
             "--trust", help="Execute what the files of the folder name, whoever wrote them."
         ),
     ] = False,
+    everything: AllOption = False,
 ) -> None:
     """Go on with a search that was stopped, or that is to have a larger budget."""
     from gencsp.runs.trust import resumed_deck
 
-    _run(resumed_deck(folder, trust=trust, budget=budget, minutes=minutes, workers=workers))
+    deck = resumed_deck(folder, trust=trust, budget=budget, minutes=minutes, workers=workers)
+    _run(deck, everything=everything)
 
 
 def status(
@@ -84,11 +94,12 @@ def status(
     found = run_status(folder)
     say(str(found))
     if found.best_id:
-        say(f"lowest: {found.best:.4f} eV/atom, {found.space_group}, {found.best_id}")
+        what = (_with_unit(found.best_shown), found.space_group, found.best_id, found.phase)
+        say(f"lowest: {', '.join(filter(None, what))}")
     print_failures(found.failures)
 
 
-def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
+def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: int = 10) -> None:
     from gencsp.runs.search import open_search
     from gencsp.runs.settings import folder
 
@@ -98,9 +109,10 @@ def _run(deck: SearchDeck, *, second: str | None = None, top: int = 10) -> None:
         with reference_bar() as bar, open_search(deck, on_reference=bar) as run:
             _name_skipped(run)
             _watch(run)
-            _report(run, folder(deck))
+            structures = run.ranking()
+            _report(run, structures, folder(deck), everything=everything)
             show_second_opinion(
-                run.ranking(),
+                structures,
                 other,
                 top=top,
                 settings=run.settings.relax,
@@ -121,10 +133,16 @@ def _watch(run: Search) -> None:
 
 
 def _show(bars: Bars, line: TaskID, step: SearchProgress) -> None:
-    best = "nothing yet" if step.best is None else f"best {step.best:.4f} eV/atom"
+    best = f"best {_with_unit(step.best_shown)}" if step.best_shown else "nothing yet"
     counts = f"{step.new} crystals, {step.records} new minima, {step.per_minute:.0f} trials/min"
     note = f"{best}, {counts}"
     bars.update(line, completed=step.done, total=step.total, note=note)
+
+
+def _with_unit(energy: str) -> str:
+    from gencsp import records
+
+    return energy if energy == records.NO_REFERENCE else f"{energy} eV/atom"
 
 
 def _name_skipped(run: Search) -> None:
@@ -136,10 +154,11 @@ def _name_skipped(run: Search) -> None:
             complain(f"{pool.name} holds no seed for this search: the others make up for it.")
 
 
-def _report(run: Search, folder: Path) -> None:
-    structures = run.ranking()
+def _report(run: Search, structures: Sequence[Atoms], folder: Path, *, everything: bool) -> None:
     said = write_results(folder, "ranked", structures)
-    print_structures(structures)
+    print_ranked(structures, everything=everything)
+    if run.ledger.hull is None:
+        say("no hull: ranked by enthalpy per atom, which compares structures of one composition")
     say(f"stopped: {run.stopped}")
     _print_sources(run)
     _print_learned(run)

@@ -26,8 +26,10 @@ SHARED = (
     "engine",
     "potential",
     "hull",
+    "same",
     "second",
     "top",
+    "everything",
 )
 #: Options that mean something else there, and are translated.
 TRANSLATED = ("method", "budget", "seeds")

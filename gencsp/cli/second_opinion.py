@@ -1,4 +1,4 @@
-"""``--second-opinion``: the best structures of a search, ranked again by another potential."""
+"""``gencsp second-opinion`` and ``--second-opinion``: the best, ranked by another potential."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import add_row, print_table, progress_bars, say, table_of
+from gencsp.cli.console import (
+    add_row,
+    end,
+    print_table,
+    progress_bars,
+    require_folder,
+    say,
+    table_of,
+)
+from gencsp.cli.deck_options import deck_options
+from gencsp.cli.options import FilesArgument
+from gencsp.cli.reading import read_pool
 from gencsp.files import csv_cell, replace_outputs
+from gencsp.runs.pool_decks import SecondOpinionDeck
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -39,6 +51,40 @@ def potential_of(name: str | None) -> Engine | None:
     return None if name is None else get_potential(name)
 
 
+@deck_options(SecondOpinionDeck, argument="")
+def second_opinion_of_pool(*, files: FilesArgument, deck: SecondOpinionDeck) -> None:
+    """Relax the best structures of a pool with another potential, and rank them again."""
+    from gencsp import records
+    from gencsp.errors import RequestError
+    from gencsp.minimise import RelaxSettings
+    from gencsp.runs.relaxing import engine_of
+
+    require_folder(deck.out)
+    potential = engine_of(deck, {})
+    pool = read_pool(files)
+    judged = sorted(
+        (
+            atoms
+            for atoms in pool.structures
+            if records.number(atoms.info, records.ENERGY_PER_ATOM) is not None
+            and not records.failed(atoms.info)
+        ),
+        key=records.results_first,
+    )
+    models = sorted({str(atoms.info.get(records.ENERGY_MODEL, "")) for atoms in judged})
+    if not judged:
+        raise RequestError("none of the structures has an energy: relax them first.")
+    if len(models) > 1:
+        raise RequestError(
+            f"the energies of the pool are of different models ({', '.join(models)}): give the "
+            f"structures of one."
+        )
+    settings = RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure)
+    show_second_opinion(judged, potential, top=deck.top, settings=settings, folder=deck.out)
+    pool.complain()
+    end(len(pool.unreadable))
+
+
 def show_second_opinion(
     structures: Sequence[Atoms],
     potential: Engine | None,
@@ -50,7 +96,6 @@ def show_second_opinion(
     """Rank again, print the table, and write ``second_opinion.csv`` and the structures."""
     if potential is None or not structures:
         return
-    from gencsp import records
     from gencsp.io.structures import write_extxyz
     from gencsp.potentials.second_opinion import second_opinion
 
@@ -63,11 +108,10 @@ def show_second_opinion(
             settings=settings,
             report=lambda done: bars.update(task, completed=done),
         )
-    for opinion in opinions:
-        opinion.atoms.info[records.STRUCTURE_ID] = opinion.structure_id
+    relaxed = [opinion.write() for opinion in opinions]
     with replace_outputs(folder, "second_opinion") as new:
         _write(new / "second_opinion.csv", opinions)
-        write_extxyz(new / "second_opinion.extxyz", [o.atoms for o in opinions])
+        write_extxyz(new / "second_opinion.extxyz", relaxed)
     _print(opinions, potential.model)
     say(f"wrote the second opinion to {folder / 'second_opinion.csv'}")
 
@@ -75,14 +119,16 @@ def show_second_opinion(
 def _print(opinions: Sequence[Opinion], model: str) -> None:
     say(f"second opinion by {model}, eV/atom above the lowest of each composition:")
     right = ("", "was", "second", "first")
-    table = table_of(*right, "formula", "id", "disagree", right=right)
+    table = table_of(*right, "order", "formula", "id", "disagree", right=right)
     for one in opinions:
         ranks = (str(one.second_rank or "-"), str(one.first_rank))
         energies = (f"{one.second:.4f}", f"{one.first:.4f}")
-        add_row(table, *ranks, *energies, one.formula, one.structure_id, one.disagreement)
+        flips = "flips" if one.flips else ""
+        add_row(table, *ranks, *energies, flips, one.formula, one.structure_id, one.disagreement)
     print_table(table)
     disagreeing = sum(bool(one.disagreement) for one in opinions)
-    say(f"the two disagree about {disagreeing} of {len(opinions)}")
+    flipping = sum(bool(one.flips) for one in opinions)
+    say(f"the two disagree about {disagreeing} of {len(opinions)}; the order of {flipping} flips")
 
 
 def _write(path: Path, opinions: Sequence[Opinion]) -> None:
@@ -98,6 +144,7 @@ def _write(path: Path, opinions: Sequence[Opinion]) -> None:
                 "first",
                 "same",
                 "disagreement",
+                "flips",
             ]
         )
         for o in opinions:
@@ -105,5 +152,6 @@ def _write(path: Path, opinions: Sequence[Opinion]) -> None:
                 [
                     csv_cell(o.structure_id), o.formula, o.second_rank, o.first_rank,
                     f"{o.second:.6f}", f"{o.first:.6f}", int(o.same), csv_cell(o.disagreement),
+                    csv_cell(";".join(o.flips)),
                 ]
             )  # fmt: skip

@@ -12,14 +12,16 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull.table import EntryTable, HullEntry, plain_formula, systems_of
 from gencsp.deck import Pressure, check
 from gencsp.errors import CompositionError, HullReferenceError, StructureFileError
 from gencsp.files import csv_cell, one_line, write_whole
@@ -34,34 +36,26 @@ ENERGY, ENTHALPY = "energy_per_atom", "enthalpy_per_atom"
 #: GPa by which one pressure may differ from another that is the same but for rounding.
 SAME_PRESSURE = 1e-4
 
+__all__ = [
+    "DEFAULT_MODEL",
+    "HullEntries",
+    "HullEntry",
+    "entries_text",
+    "parse_entries",
+    "read_references",
+    "same_pressure",
+    "shipped_references",
+    "write_entries",
+]
+
+T = TypeVar("T")
+
+#: What else than formula and energy is read of a table, in the order in which it is written.
+_MORE = ("source_id", "space_group", "source", "volume_per_atom")
+
 _KNOWN = frozenset(ELEMENTS)
-_PLAIN = re.compile(r"([A-Z][a-z]?)(\d*)")
 #: A symbol, with an oxidation state and properties.
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?(?:,.*)?")
-_PLAIN_FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*)+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HullEntry:
-    """A phase and its energy, or under pressure its enthalpy.
-
-    Attributes:
-        composition: any multiple of its reduced formula.
-        energy_per_atom: eV/atom; of an entry under pressure the enthalpy.
-        model: what made the energy, such as "chgnet-0.3.0".
-        entry_id: where the phase comes from; empty where that is not known.
-        space_group: international number; 0 where it is not known.
-        pressure: that the phase was relaxed at, GPa.
-        volume_per_atom: at that pressure, Å³/atom; ``None`` where it is not known.
-    """
-
-    composition: Composition
-    energy_per_atom: float
-    model: str
-    entry_id: str = ""
-    space_group: int = 0
-    pressure: float = 0.0
-    volume_per_atom: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +70,7 @@ class HullEntries:
         pressure: that the phases were relaxed at, GPa.
     """
 
-    entries: tuple[HullEntry, ...]
+    entries: Sequence[HullEntry]
     model: str
     weights: str
     protocol: Mapping[str, str]
@@ -104,12 +98,12 @@ def read_references(path: Path, *, model: str | None = None) -> HullEntries:
     """Entries from a file: JSON (a list of pymatgen ``ComputedEntry``) or CSV, also gzipped.
 
     A CSV file has the columns ``formula`` and ``energy_per_atom`` (eV/atom) and, where wanted,
-    ``source_id``, ``space_group`` and ``volume_per_atom`` (Å³/atom); lines before the columns that
-    start with ``#`` may say ``# model: NAME``. A file of phases under pressure says
-    ``# pressure: 25`` (GPa) there and has ``enthalpy_per_atom`` in place of the energy. In JSON,
-    corrections count towards the energy, ``parameters.model`` or ``data.model`` may name the model,
-    and the pressure is zero. Species with oxidation states, such as Mg2+, are their elements.
-    Entries with elements that gencsp does not know are left out.
+    ``source_id``, ``space_group``, ``source`` and ``volume_per_atom`` (Å³/atom); others are passed
+    over. Lines before the columns that start with ``#`` may say ``# model: NAME``. A file of phases
+    under pressure says ``# pressure: 25`` (GPa) there and has ``enthalpy_per_atom`` in place of the
+    energy. In JSON, corrections count towards the energy, ``parameters.model`` or ``data.model``
+    may name the model, and the pressure is zero. Species with oxidation states, such as Mg2+, are
+    their elements. Entries with elements that gencsp does not know are left out.
 
     Args:
         path: the file.
@@ -138,28 +132,109 @@ def parse_entries(text: str, model: str | None, where: str) -> HullEntries:
         header[key.strip()] = value.strip()
     name = _agreed_model({header["model"]} if "model" in header else set(), model, where)
     pressure = _pressure(header.get("pressure", "0"), where)
-    rows = csv.DictReader(lines)
-    columns = set(rows.fieldnames or ())
-    column = ENTHALPY if pressure else ENERGY
+    energy = ENTHALPY if pressure else ENERGY
+    columns = _columns(lines, where)
+    _require_columns(columns, pressure, where)
+    formulas, systems = _formulas(columns["formula"], where)
+    energies = _read(columns[energy], float, where)
+    groups = _read(columns["space_group"], _whole, where)
+    volumes = _volumes(columns["volume_per_atom"], where)
+    table = EntryTable(
+        formulas=list(compress(formulas, systems)),
+        systems=list(compress(systems, systems)),
+        energies=list(compress(energies, systems)),
+        groups=list(compress(groups, systems)),
+        ids=list(compress(columns["source_id"], systems)),
+        origins=list(compress(columns["source"], systems)),
+        volumes=list(compress(volumes, systems)),
+        model=name,
+        pressure=pressure,
+    )
+    return _checked(table, name, header, where, pressure)
+
+
+def _columns(lines: list[str], where: str) -> Mapping[str, Sequence[str]]:
+    """The columns by name; of those of :data:`_MORE` that a table lacks, empty cells."""
+    commas = lines[0].count(",") if lines else 0
+    plain = all(line.count(",") == commas and '"' not in line for line in lines)
+    if plain and commas:
+        # As the csv module reads it, without a list for each of tens of thousands of rows.
+        cells = ",".join(lines).split(",")
+        columns = {cells[k]: cells[k + commas + 1 :: commas + 1] for k in range(commas + 1)}
+    else:
+        columns = _quoted_columns(lines, where)
+    empty = [""] * len(next(iter(columns.values()), ()))
+    return dict.fromkeys(_MORE, empty) | columns
+
+
+def _require_columns(columns: Mapping[str, Sequence[str]], pressure: float, where: str) -> None:
+    needed = ENTHALPY if pressure else ENERGY
     if not pressure and ENTHALPY in columns and ENERGY not in columns:
         raise StructureFileError(
             f"{where} has the column {ENTHALPY} and does not say at which pressure: add a first "
             f"line '# pressure: GPa'."
         )
-    if not {"formula", column} <= columns:
+    if not {"formula", needed} <= columns.keys():
         at = f", because it is of {pressure:g} GPa" if pressure else ""
-        raise StructureFileError(f"{where} needs the columns formula and {column}{at}.")
-    entries = []
-    for number, row in enumerate(rows, start=1):
+        raise StructureFileError(f"{where} needs the columns formula and {needed}{at}.")
+
+
+def _quoted_columns(lines: list[str], where: str) -> dict[str, list[str]]:
+    """All columns of a table with quotes, blank lines or rows that lack their last cells."""
+    try:
+        rows = [row for row in csv.reader(lines) if row]
+    except csv.Error as error:
+        raise StructureFileError(f"{where} is not a table in CSV ({error}).") from error
+    names = rows.pop(0) if rows else []
+    return {name: [row[k] if k < len(row) else "" for row in rows] for k, name in enumerate(names)}
+
+
+def _read(cells: Sequence[str], read: Callable[[str], T], where: str) -> list[T]:
+    try:
+        return list(map(read, cells))
+    except (ValueError, OverflowError):
+        pass
+    for number, cell in enumerate(cells, start=1):
         try:
-            composition = _composition(row["formula"])
-            energy = float(row[column])
-            group = int(row.get("space_group") or 0)
-            volume = float(row["volume_per_atom"]) if row.get("volume_per_atom") else None
-        except (TypeError, ValueError) as error:
+            read(cell)
+        except (ValueError, OverflowError) as error:
             raise StructureFileError(f"entry {number} of {where} is not valid ({error})") from error
-        entries.append((composition, energy, row.get("source_id") or "", group, volume))
-    return _references(entries, name, header, where, pressure)
+    raise AssertionError("what cannot be read at once cannot be read one by one")
+
+
+def _whole(cell: str) -> int:
+    return int(cell or 0)
+
+
+def _volumes(cells: Sequence[str], where: str) -> list[float | None]:
+    # Most tables have none, and it takes no time to see that.
+    return _read(cells, _volume, where) if any(cells) else [None] * len(cells)
+
+
+def _volume(cell: str) -> float | None:
+    volume = float(cell) if cell else None
+    if volume is not None and not 0 < volume < math.inf:
+        raise ValueError(f"a volume of {cell} Å³/atom")
+    return volume
+
+
+def _formulas(cells: Sequence[str], where: str) -> tuple[list[str], list[str]]:
+    """Plain formulas and their systems; empty for those with an element gencsp does not know."""
+    formulas, systems = list(cells), systems_of(cells)
+    others = [k for k, system in enumerate(systems) if not system]
+    plain = _read([cells[k] for k in others], _formula, where)
+    for k, formula, system in zip(others, plain, systems_of(plain), strict=True):
+        formulas[k], systems[k] = formula, system
+    return formulas, systems
+
+
+def _formula(formula: str) -> str:
+    try:
+        return plain_formula(formula)
+    except CompositionError as error:
+        if "is not an element that gencsp knows" in str(error):
+            return ""
+        raise
 
 
 def _pressure(text: str, where: str) -> float:
@@ -187,7 +262,7 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
         items = list(items.values())
     if not isinstance(items, list):
         raise StructureFileError(f"{where} must hold a list of pymatgen ComputedEntry.")
-    entries = []
+    entries: list[tuple[Composition, float, str]] = []
     named: set[str] = set()
     for number, item in enumerate(items, start=1):
         try:
@@ -195,13 +270,19 @@ def _parse_json(text: str, model: str | None, where: str) -> HullEntries:
             counts = _elements(item["composition"])
             energy = float(item["energy"]) + _correction(item)
             per_atom = energy / sum(counts.values())
-            identity = str(item.get("entry_id") or "")
-            entries.append((_composition(counts), per_atom, identity, 0, None))
+            if counts.keys() <= _KNOWN:
+                composition = Composition.from_counts(counts)
+                entries.append((composition, per_atom, str(item.get("entry_id") or "")))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise StructureFileError(
                 f"entry {number} of {where} is not a pymatgen ComputedEntry ({repr(error)[:200]})."
             ) from error
-    return _references(entries, _agreed_model(named, model, where), {}, where)
+    name = _agreed_model(named, model, where)
+    made = tuple(
+        HullEntry(composition=composition, energy_per_atom=energy, model=name, entry_id=identity)
+        for composition, energy, identity in entries
+    )
+    return _checked(made, name, {}, where)
 
 
 def _elements(species: Mapping[str, float]) -> dict[str, float]:
@@ -229,28 +310,6 @@ def _correction(item: Mapping[str, Any]) -> float:
     return sum(float(part["value"]) for part in item.get("energy_adjustments") or ())
 
 
-def _composition(formula: str | Mapping[str, float]) -> Composition | None:
-    """``None`` for a formula with an element that gencsp does not know."""
-    if isinstance(formula, str):
-        # Plain formulas, all of the shipped table, are read ten times faster than by parsing.
-        parts = _PLAIN.findall(formula) if _PLAIN_FORMULA.fullmatch(formula) else []
-        counts: Mapping[str, float] = {symbol: int(n or 1) for symbol, n in parts}
-        if not parts or len(counts) < len(parts):
-            return _parsed(formula)
-    else:
-        counts = formula
-    return Composition.from_counts(counts) if counts.keys() <= _KNOWN else None
-
-
-def _parsed(formula: str) -> Composition | None:
-    try:
-        return Composition.parse(formula)
-    except CompositionError as error:
-        if "is not an element that gencsp knows" in str(error):
-            return None
-        raise
-
-
 def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
     models = named | ({stated} if stated else set())
     if not models:
@@ -267,33 +326,21 @@ def _agreed_model(named: set[str], stated: str | None, where: str) -> str:
     return models.pop()
 
 
-def _references(
-    rows: Sequence[tuple[Composition | None, float, str, int, float | None]],
+def _checked(
+    entries: Sequence[HullEntry],
     model: str,
     header: Mapping[str, str],
     where: str,
     pressure: float = 0.0,
 ) -> HullEntries:
-    entries = tuple(
-        HullEntry(
-            composition=composition,
-            energy_per_atom=energy,
-            model=model,
-            entry_id=source,
-            space_group=group,
-            pressure=pressure,
-            volume_per_atom=volume,
-        )
-        for composition, energy, source, group, volume in rows
-        if composition is not None
-    )
     if not entries:
         raise StructureFileError(f"{where} holds no hull entries.")
-    for entry in entries:
-        if not math.isfinite(entry.energy_per_atom):
-            raise StructureFileError(
-                f"{where} has an energy of {entry.composition} that is not a finite number."
-            )
+    energies = entries.energies if isinstance(entries, EntryTable) else _energies(entries)
+    if not all(map(math.isfinite, energies)):
+        wrong = next(e for e in entries if not math.isfinite(e.energy_per_atom))
+        raise StructureFileError(
+            f"{where} has an energy of {wrong.composition} that is not a finite number."
+        )
     return HullEntries(
         entries=entries,
         model=model,
@@ -301,6 +348,10 @@ def _references(
         protocol=dict(header),
         pressure=pressure,
     )
+
+
+def _energies(entries: Iterable[HullEntry]) -> list[float]:
+    return [entry.energy_per_atom for entry in entries]
 
 
 def write_entries(
@@ -340,16 +391,10 @@ def entries_text(entries: Sequence[HullEntry], *, header: Mapping[str, str] | No
         text.write(f"# {key}: {one_line(value)}\n")
     rows = csv.writer(text, lineterminator="\n")
     energies = ENTHALPY if pressure else ENERGY
-    rows.writerow(["formula", energies, "source_id", "space_group", "volume_per_atom"])
+    rows.writerow(["formula", energies, *_MORE])
     for entry in sorted(entries, key=lambda e: (e.composition.formula, e.energy_per_atom)):
+        energy = f"{entry.energy_per_atom:.6f}"
+        origin = (csv_cell(entry.entry_id), entry.space_group, csv_cell(entry.source))
         volume = "" if entry.volume_per_atom is None else f"{entry.volume_per_atom:.4f}"
-        rows.writerow(
-            [
-                entry.composition.formula,
-                f"{entry.energy_per_atom:.6f}",
-                csv_cell(entry.entry_id),
-                entry.space_group,
-                volume,
-            ]
-        )
+        rows.writerow([entry.composition.formula, energy, *origin, volume])
     return text.getvalue()

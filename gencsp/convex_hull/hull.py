@@ -3,55 +3,41 @@
 The decomposition energy is that of CHGGen (Methods, "MP phase diagram"): E_d = E_s − Σᵢ xᵢ Eᵢ, with
 E_s the energy per atom of a structure and xᵢ, Eᵢ the share of atoms in, and energy per atom of,
 each phase that the references decompose into at its composition. The references are fixed and the
-structure is not one of them, so E_d may be negative.
+structure is not one of them, so E_d may be negative. At a composition without any reference a
+negative E_d mostly says that a phase is missing, so :meth:`Hull.basis` says what it stands on.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-import numpy as np
-from pymatgen.core import Composition as PymatgenComposition
-from scipy.optimize import linprog
+from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.crystals import reference_crystal
+from gencsp.convex_hull.diagram import Diagram, Point, Product, by_programme
 from gencsp.convex_hull.entries import (
     DEFAULT_MODEL,
-    HullEntry,
     read_references,
     same_pressure,
     shipped_references,
 )
+from gencsp.convex_hull.phases import Phases
+from gencsp.convex_hull.table import EntryTable, HullEntry
 from gencsp.errors import HullReferenceError
-
-if TYPE_CHECKING:
-    from pymatgen.analysis.phase_diagram import PhaseDiagram
+from gencsp.records import Basis
+from gencsp.similarity import same_crystal
+from gencsp.similarity.tolerances import SAME_ENERGY
+from gencsp.symmetry.refinement import space_group
 
 #: Elements up to which a whole phase diagram is built. The facets of a hull grow exponentially
 #: with its dimension: from ten elements or so on a diagram takes minutes, then forever.
 LARGEST_DIAGRAM = 6
-#: Shares of atoms below this are rounding.
-TRACE = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A phase that a composition decomposes into, and the share of all atoms in it."""
-
-    entry: HullEntry
-    fraction: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """The hull at one composition: energy in eV/atom and the phases there."""
-
-    energy: float
-    products: tuple[Product, ...]
+NO_ENTRIES = "a hull needs reference entries, and there are none."
 
 
 class Hull:
@@ -62,30 +48,34 @@ class Hull:
     a time, when it is first needed, and kept.
 
     Args:
-        entries: reference phases; of several with one reduced formula the lowest counts.
+        entries: reference phases; of several with one reduced formula (polymorphs) the lowest is
+            on the hull or next to it.
         model: what made the energies, such as "chgnet-0.3.0".
         pressure: that the phases were relaxed at, GPa. Under pressure all energies here, also those
             that are given to the methods, are enthalpies, and E_d is a decomposition enthalpy.
+        phases: the reference phases where they are sorted already, in place of ``entries``.
 
     Raises:
         HullReferenceError: an entry was made by another model or at another pressure, or there are
             none.
     """
 
-    def __init__(self, entries: Iterable[HullEntry], *, model: str, pressure: float = 0.0) -> None:
+    def __init__(
+        self,
+        entries: Iterable[HullEntry],
+        *,
+        model: str,
+        pressure: float = 0.0,
+        phases: Phases | None = None,
+    ) -> None:
         self.model = model
         self.pressure = pressure
-        self._references: dict[Composition, HullEntry] = {}
-        for entry in entries:
-            self._check(entry)
-            _keep_lower(self._references, entry)
-        if not self._references:
-            raise HullReferenceError("a hull needs reference entries, and there are none.")
-        self._live = dict(self._references)
-        self._points: dict[Composition, _Point] = {}
-        self._live_points: dict[Composition, _Point] = {}
-        self._diagrams: dict[frozenset[str], PhaseDiagram] = {}
-        self._live_diagrams: dict[frozenset[str], PhaseDiagram] = {}
+        self._phases = Phases(self._checked(entries)) if phases is None else phases
+        self._added: dict[Composition, HullEntry] = {}
+        self._points: dict[Composition, Point] = {}
+        self._live_points: dict[Composition, Point] = {}
+        self._diagrams: dict[frozenset[str], Diagram] = {}
+        self._live_diagrams: dict[frozenset[str], Diagram] = {}
 
     @classmethod
     def load(cls, path: Path | None = None, *, model: str | None = None) -> Self:
@@ -108,15 +98,16 @@ class Hull:
 
     def __len__(self) -> int:
         """Number of reference formulas."""
-        return len(self._references)
+        return len(self._phases.lowest())
 
     @property
     def digest(self) -> str:
-        """Short hash of model, pressure and references, 12 hexadecimal digits."""
-        lines = sorted(
-            f"{sorted(key.counts)} {entry.energy_per_atom!r}"
-            for key, entry in self._references.items()
-        )
+        """Short hash of model, pressure and references, 12 hexadecimal digits.
+
+        Of a formula the lowest phase counts, on which decomposition energies depend.
+        """
+        lowest = self._phases.lowest().items()
+        lines = sorted(f"{list(counts)} {float(energy)!r}" for counts, energy in lowest)
         if self.pressure:
             lines.append(f"{self.pressure!r} GPa")
         return hashlib.sha256("\n".join([self.model, *lines]).encode()).hexdigest()[:12]
@@ -143,7 +134,9 @@ class Hull:
 
         It builds no phase diagram, so it is quick.
         """
-        _require(elements, self._references, self.model)
+        missing = sorted(s for s in set(elements) if not self.references(Composition(((s, 1),))))
+        if missing:
+            raise self._lacks(missing)
 
     def decomposition_energy(
         self, composition: Composition, energy_per_atom: float, *, model: str | None = None
@@ -170,6 +163,66 @@ class Hull:
         """
         return self._point(composition).products
 
+    def references(self, composition: Composition) -> tuple[HullEntry, ...]:
+        """The reference phases of a formula (its polymorphs), lowest first; none where none is."""
+        return self._phases.of_formula(composition)
+
+    def inside(self, elements: Iterable[str]) -> tuple[HullEntry, ...]:
+        """All reference phases of a chemical system and its sub-systems, polymorphs included.
+
+        Raises:
+            HullReferenceError: no reference for one of the elements.
+        """
+        system = tuple(elements)
+        self.require_elements(system)
+        return tuple(chain.from_iterable(self._phases.inside(system)))
+
+    def phase_of(self, atoms: Atoms, energy_per_atom: float) -> HullEntry | None:
+        """The reference phase that a structure is; ``None`` where it is none that is known.
+
+        It is one whose energy is within ``SAME_ENERGY`` of the structure's, and whose crystal is
+        known (:func:`gencsp.convex_hull.crystals.reference_crystal`) and the same
+        (:func:`gencsp.similarity.same_crystal`). Of several the one of the structure's space group
+        counts, and then the one of the nearest energy. The crystals are those at zero pressure,
+        scaled to the volume of the structure: under pressure a phase whose cell or positions change
+        much besides is not recognised.
+
+        Args:
+            atoms: a crystal; what is none is no reference phase.
+            energy_per_atom: its energy by the hull's own model, eV/atom; under pressure enthalpy.
+        """
+        if atoms.cell.rank < 3 or not atoms.pbc.all():
+            return None
+        near = [
+            (abs(entry.energy_per_atom - energy_per_atom), entry)
+            for entry in self.references(Composition.of(atoms))
+        ]
+        near = [one for one in near if one[0] <= SAME_ENERGY]
+        group = space_group(atoms).number if len(near) > 1 else 0
+        for _, entry in sorted(near, key=lambda one: (one[1].space_group != group, one[0])):
+            crystal = reference_crystal(entry)
+            if crystal is not None and same_crystal(atoms, crystal):
+                return entry
+        return None
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
+        """What the decomposition energy of a structure stands on.
+
+        Args:
+            atoms: a crystal.
+            energy_per_atom: its energy by the hull's own model, eV/atom; under pressure enthalpy.
+
+        Raises:
+            HullReferenceError: no reference for one of the elements.
+        """
+        composition = Composition.of(atoms)
+        phase = self.phase_of(atoms, energy_per_atom)
+        return Basis(
+            decomposition=" + ".join(map(str, self.decomposition(composition))),
+            has_reference=bool(self.references(composition)),
+            phase="" if phase is None else phase.label,
+        )
+
     def energy_above(self, composition: Composition, energy_per_atom: float) -> float:
         """Energy above the live hull, eV/atom.
 
@@ -190,13 +243,16 @@ class Hull:
             HullReferenceError: it was made by another model.
         """
         self._check(entry)
-        if not _keep_lower(self._live, entry):
+        key = entry.composition.reduced
+        known = [*self.references(key)[:1], *filter(None, [self._added.get(key)])]
+        if any(one.energy_per_atom <= entry.energy_per_atom for one in known):
             return False
+        self._added[key] = entry
         elements = set(entry.composition.elements)
         for system in [s for s in self._live_diagrams if elements <= s]:
             del self._live_diagrams[system]
-        for key in [k for k in self._live_points if elements <= set(k.elements)]:
-            del self._live_points[key]
+        for point in [k for k in self._live_points if elements <= set(k.elements)]:
+            del self._live_points[point]
         return True
 
     def without(self, formulas: Iterable[Composition]) -> Hull:
@@ -205,9 +261,11 @@ class Hull:
         Raises:
             HullReferenceError: nothing would be left.
         """
-        gone = {formula.reduced for formula in formulas}
-        kept = [entry for key, entry in self._references.items() if key not in gone]
-        return Hull(kept, model=self.model, pressure=self.pressure)
+        phases = self._phases.without(formulas)
+        less = type(self)((), model=self.model, pressure=self.pressure, phases=phases)
+        if next(iter(less._phases), None) is None:
+            raise HullReferenceError(NO_ENTRIES)
+        return less
 
     def stable(self, elements: Iterable[str]) -> tuple[HullEntry, ...]:
         """The reference phases on the hull of a chemical system and its sub-systems.
@@ -215,9 +273,20 @@ class Hull:
         Raises:
             HullReferenceError: no reference for one of the elements.
         """
-        system = Composition(tuple((symbol, 1) for symbol in elements))
-        entries = self._diagram(system, live=False).stable_entries
-        return tuple(sorted((e.attribute for e in entries), key=lambda e: e.composition.formula))
+        stable = self._diagram(elements, live=False).stable()
+        return tuple(sorted(stable, key=lambda entry: entry.composition.formula))
+
+    def facets(self, elements: Iterable[str]) -> tuple[tuple[HullEntry, ...], ...]:
+        """The phases at the corners of each facet of the hull of a chemical system.
+
+        None for more than ``LARGEST_DIAGRAM`` elements, of which no whole hull is built.
+
+        Raises:
+            HullReferenceError: no reference for one of the elements.
+        """
+        system = frozenset(elements)
+        small = len(system) <= LARGEST_DIAGRAM
+        return tuple(self._diagram(system, live=False).facets()) if small else ()
 
     def _check(self, entry: HullEntry) -> None:
         if entry.model != self.model:
@@ -231,102 +300,49 @@ class Hull:
                 f"{self.pressure:g} GPa: enthalpies at different pressures must not be mixed."
             )
 
-    def _point(self, composition: Composition) -> _Point:
+    def _checked(self, entries: Iterable[HullEntry]) -> Sequence[HullEntry]:
+        if isinstance(entries, EntryTable):
+            if len(entries):
+                self._check(entries[0])  # it holds those of one model and pressure
+        else:
+            entries = list(entries)
+            for entry in entries:
+                self._check(entry)
+        if not entries:
+            raise HullReferenceError(NO_ENTRIES)
+        return entries
+
+    def _point(self, composition: Composition) -> Point:
         key = composition.reduced
         if key not in self._points:
             self._points[key] = self._found(composition, live=False)
         return self._points[key]
 
-    def _found(self, composition: Composition, *, live: bool) -> _Point:
+    def _found(self, composition: Composition, *, live: bool) -> Point:
         if len(composition.elements) <= LARGEST_DIAGRAM:
-            return _at(self._diagram(composition, live=live), composition)
-        entries = self._live if live else self._references
-        system = frozenset(composition.elements)
-        return _by_programme(_inside(system, entries, self.model), composition)
+            return self._diagram(composition.elements, live=live).at(composition)
+        return by_programme(self._lowest(composition.elements, live=live), composition)
 
-    def _diagram(self, composition: Composition, *, live: bool) -> PhaseDiagram:
-        system = frozenset(composition.elements)
+    def _diagram(self, elements: Iterable[str], *, live: bool) -> Diagram:
+        system = frozenset(elements)
         diagrams = self._live_diagrams if live else self._diagrams
         if system not in diagrams:
-            entries = self._live if live else self._references
-            diagrams[system] = _build(system, entries, self.model)
+            diagrams[system] = Diagram(self._lowest(system, live=live))
         return diagrams[system]
 
+    def _lowest(self, elements: Iterable[str], *, live: bool) -> list[HullEntry]:
+        """The lowest phase of each formula of a chemical system and its sub-systems."""
+        system = frozenset(elements)
+        lowest = {own[0].composition.reduced: own[0] for own in self._phases.inside(system)}
+        if live:
+            lowest |= {k: e for k, e in self._added.items() if system.issuperset(k.elements)}
+        missing = sorted(s for s in system if Composition(((s, 1),)) not in lowest)
+        if missing:
+            raise self._lacks(missing)
+        return list(lowest.values())
 
-def _keep_lower(entries: dict[Composition, HullEntry], entry: HullEntry) -> bool:
-    key = entry.composition.reduced
-    if key in entries and entries[key].energy_per_atom <= entry.energy_per_atom:
-        return False
-    entries[key] = entry
-    return True
-
-
-def _require(elements: Iterable[str], entries: dict[Composition, HullEntry], model: str) -> None:
-    missing = sorted(s for s in set(elements) if Composition(((s, 1),)) not in entries)
-    if missing:
-        raise HullReferenceError(
-            f"the hull references of {model} hold no {' and no '.join(missing)}: add the element "
-            f"to the entries file, or use the references that ship with gencsp."
+    def _lacks(self, elements: Sequence[str]) -> HullReferenceError:
+        return HullReferenceError(
+            f"the hull references of {self.model} hold no {' and no '.join(elements)}: add the "
+            f"element to the entries file, or use the references that ship with gencsp."
         )
-
-
-def _inside(
-    system: frozenset[str], entries: dict[Composition, HullEntry], model: str
-) -> list[HullEntry]:
-    """The phases of a chemical system and its sub-systems."""
-    _require(system, entries, model)
-    return [e for key, e in entries.items() if system.issuperset(key.elements)]
-
-
-def _build(
-    system: frozenset[str], entries: dict[Composition, HullEntry], model: str
-) -> PhaseDiagram:
-    # Half of the time that importing this module would take goes into this one.
-    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
-
-    inside = _inside(system, entries, model)
-    return PhaseDiagram(
-        [
-            PDEntry(
-                PymatgenComposition(dict(e.composition.counts)),
-                e.energy_per_atom * e.composition.size,
-                attribute=e,
-            )
-            for e in inside
-        ]
-    )
-
-
-def _at(diagram: PhaseDiagram, composition: Composition) -> _Point:
-    shares = diagram.get_decomposition(PymatgenComposition(dict(composition.counts)))
-    products = sorted(
-        (Product(entry.attribute, float(share)) for entry, share in shares.items()),
-        key=lambda product: -product.fraction,
-    )
-    energy = sum(product.fraction * product.entry.energy_per_atom for product in products)
-    return _Point(energy, tuple(products))
-
-
-def _by_programme(entries: list[HullEntry], composition: Composition) -> _Point:
-    """The hull at one composition, by linear programming.
-
-    Of all mixtures of phases that add up to the composition, the one of lowest energy, as each
-    phase's share of the atoms.
-    """
-    elements = composition.elements
-    size = composition.size
-    wanted = np.array([dict(composition.counts)[symbol] / size for symbol in elements])
-    shares = np.array(
-        [
-            [dict(e.composition.counts).get(s, 0) / e.composition.size for e in entries]
-            for s in elements
-        ]
-    )
-    energies = np.array([e.energy_per_atom for e in entries])
-    solved = linprog(energies, A_eq=shares, b_eq=wanted, bounds=(0, None), method="highs")
-    # The elements are among the phases, so there always is a solution.
-    products = sorted(
-        (Product(e, float(x)) for e, x in zip(entries, solved.x, strict=True) if x > TRACE),
-        key=lambda product: -product.fraction,
-    )
-    return _Point(float(solved.fun), tuple(products))

@@ -23,6 +23,7 @@ from gencsp.files import new_folder
 from gencsp.io.structures import name_of
 from gencsp.plugins import Choice
 from gencsp.provenance import Provenance, Stage
+from gencsp.store.base import portable_results
 
 MANIFEST = "gencsp-dft.json"
 
@@ -37,11 +38,13 @@ class PreparedCalculation:
         folder: relative to the campaign.
         structure_id: of the structure in the pool, or its place there.
         provenance: as the pool had it.
+        magnetic_order: from which it starts; empty where none was asked for.
     """
 
     folder: str
     structure_id: str
     provenance: Mapping[str, Any] | None = None
+    magnetic_order: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +164,7 @@ def write_campaign(
                 folder=f"{len(jobs) + 1:04d}",
                 structure_id=ids[number],
                 provenance=_provenance(atoms),
+                magnetic_order=str(atoms.info.get(records.MAGNETIC_ORDER, "")),
             )
             place = aside / job.folder
             place.mkdir(parents=True)
@@ -270,5 +274,9 @@ def _with_provenance(
     records.write_energy(atoms, result.energy, model=campaign.level)
     enthalpy = result.energy + campaign.pressure * GPa * atoms.cell.volume
     records.write_enthalpy(atoms, enthalpy, pressure=campaign.pressure)
-    atoms.calc = SinglePointCalculator(atoms, energy=result.energy)
+    if job.magnetic_order:
+        atoms.info[records.MAGNETIC_ORDER] = job.magnetic_order
+    # Its energy may be corrected; forces and stress of a composition do not feel that.
+    said = {k: v for k, v in portable_results(found).items() if k != "energy"}
+    atoms.calc = SinglePointCalculator(atoms, energy=result.energy, **said)
     return atoms

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+from ase.units import GPa
 from pydantic import Field
 from pymatgen.core import SETTINGS
 
@@ -152,6 +156,15 @@ class Vasp(ConfiguredCode):
         if energy is None:
             problem = "not computed as the Materials Project would"
             return CalculationResult(atoms=atoms, energy=float("nan"), problem=problem)
+        last = run.ionic_steps[-1]
+        if "forces" in last and "stress" in last:
+            atoms.calc = SinglePointCalculator(
+                atoms,
+                energy=energy,
+                forces=np.array(last["forces"]),
+                # VASP's stress is in kbar, and positive under compression.
+                stress=full_3x3_to_voigt_6_stress(-0.1 * GPa * np.array(last["stress"])),
+            )
         return CalculationResult(
             atoms=atoms, energy=energy, problem="" if converged else "not converged"
         )

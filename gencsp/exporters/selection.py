@@ -312,17 +312,23 @@ def _size(
 
 
 def _as_seed(atoms: Atoms, *, name: str, id: str) -> SeedStructure:
-    energy = None
-    if isinstance(atoms.calc, SinglePointCalculator):
-        energy = atoms.calc.results.get("energy")
-        energy = float(energy) if energy is not None and np.isfinite(energy) else None
     return SeedStructure(
         name=name,
         atoms=atoms,
         structure_id=id,
-        energy=energy,
+        energy=_energy(atoms),
         provenance=Provenance.read(atoms),
     )
+
+
+def _energy(atoms: Atoms) -> float | None:
+    """eV per cell: a calculator's result, or else what stands in ``info``, as of a CSV or CIF."""
+    if isinstance(atoms.calc, SinglePointCalculator):
+        energy = atoms.calc.results.get("energy")
+        if energy is not None and np.isfinite(energy):
+            return float(energy)
+    per_atom = records.number(atoms.info, records.ENERGY_PER_ATOM)
+    return None if per_atom is None else per_atom * len(atoms)
 
 
 def _fitted(

@@ -5,7 +5,8 @@ the filter's, and :mod:`gencsp.filters.summary` counts survivors at all four. Th
 with CHGNet and takes the energy from DFT; here both come from CHGNet, and so do the references
 (``gencsp/data/references_chgnet-0.3.0.md``), so that they are on one footing. S (stable) of
 MatterGen's S.U.N. is the same at 100 meV/atom. The distance is the decomposition energy of
-:mod:`gencsp.convex_hull.hull`: negative for what lies below the known phases.
+:mod:`gencsp.convex_hull.hull`: negative for what lies below the known phases. Where none of these
+has the composition, the note of a negative value says "no reference".
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.minimise.settings import Minimiser, RelaxSettings
 from gencsp.potentials.base import Engine
 from gencsp.potentials.chgnet.select import get_engine
+from gencsp.records import NO_REFERENCE, NO_REFERENCE_BELOW
 from gencsp.store.base import portable
 
 
@@ -50,20 +52,23 @@ class HullEnergy(ConfiguredFilter):
 
         Raises:
             StructureFileError, HullReferenceError: the entries cannot be read, or were made by
-                another model than the one that relaxes.
+                another model than the one that relaxes, or at a pressure.
             EngineError: the potential is not available.
         """
         window = (-np.inf, self.threshold)
         hull = load_hull(self.entries)
         hull.require_model(self.model_name())
+        hull.require_pressure(0.0)
         energy, reason = self.relaxed_energy(atoms)
         if reason:
             return self.verdict(float("nan"), window, reason)
+        composition = Composition.of(atoms)
         try:
-            above = hull.decomposition_energy(Composition.of(atoms), energy)
+            above = hull.decomposition_energy(composition, energy)
         except HullReferenceError as error:
             return self.verdict(float("nan"), window, str(error))
-        return self.verdict(above, window)
+        lacks = above < NO_REFERENCE_BELOW and not hull.references(composition)
+        return self.verdict(above, window, NO_REFERENCE if lacks else "")
 
     @abstractmethod
     def model_name(self) -> str:

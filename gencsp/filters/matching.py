@@ -4,7 +4,8 @@ Source: Zeni et al., Nature 639, 624 (2025), and the evaluator published with it
 crystals of one reduced formula are one if
 
 - they have the same space group (at 0.1 Å) and pymatgen's ``StructureMatcher`` maps one onto the
-  other, at its default tolerances as gencsp's own (``gencsp.similarity.STANDARD``); or
+  other, at its default tolerances (``gencsp.similarity.STANDARD``, looser than gencsp's own
+  rule of one crystal, :mod:`gencsp.similarity.rules`); or
 - they are so when elements that can replace each other share their sites: elements whose atomic
   radii differ by at most 30 % of their mean and whose electronegativities (Pauling) by at most 1
   (after Hume-Rothery). One of the two is then compared as such a disordered crystal.

@@ -1,8 +1,9 @@
 """Pools of structures of any size as a stream of sources, each parsed only when it is needed.
 
 Whatever is wrong with one file, member of an archive, frame or row is a fault of that source alone:
-its ``load`` says what, and the others are read. :func:`read_pool` reads all at once and keeps the
-reasons; :func:`gencsp.io.structures.read_structures` is strict and stops at the first fault.
+its ``load`` says what, and the others are read. :func:`gencsp.io.reading.read_pool` reads all at
+once and keeps the reasons; :func:`gencsp.io.structures.read_structures` is strict and stops at the
+first fault.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ from gencsp.store.disk import DATABASE, read_row
 
 #: What systems and programs leave in folders beside structures.
 _NO_STRUCTURES = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+#: Tables and figures, as commands write them beside their structures.
+_TABLES = frozenset((".csv", ".pdf", ".png", ".svg"))
 
 
 class Failure(NamedTuple):
@@ -123,33 +126,13 @@ class Unreadable:
         raise StructureFileError(self.reason)
 
 
-def read_pool(paths: Iterable[Path | str]) -> tuple[list[Atoms], list[Failure]]:
-    """Every structure of files, archives, databases and folders, and what could not be read.
-
-    Raises:
-        StructureFileError: there is no such file or folder, or nothing in it can be read.
-    """
-    structures: list[Atoms] = []
-    failures: list[Failure] = []
-    for source in sources(paths):
-        try:
-            structures.extend(source.load())
-        except StructureFileError as error:
-            failures.append(Failure(source.name, str(error)))
-    if not structures:
-        if len(failures) == 1:
-            raise StructureFileError(failures[0].reason)
-        first = f": {failures[0].reason}" if failures else "."
-        raise StructureFileError(f"none of {len(failures)} sources can be read{first}")
-    return structures, failures
-
-
 def sources(paths: Iterable[Path | str]) -> Iterator[PoolMember]:
     """The pieces of pools, in order.
 
     Pools are files of any format that ASE knows, databases, zip archives of such files, and
-    folders of all these, of which hidden files are passed over. Of a folder that holds a run its
-    ``run.db`` is read. Text is handed on as it is, and parsed by ``load``.
+    folders of all these, of which hidden files, tables (.csv) and figures are passed over. Of a
+    folder that holds a run its ``run.db`` is read. Text is handed on as it is, and parsed by
+    ``load``.
 
     Raises:
         StructureFileError: there is no such file or folder.
@@ -176,6 +159,7 @@ def _folder(path: Path) -> Iterator[PoolMember]:
     with parsing(str(path)):
         inside = [path / DATABASE] if (path / DATABASE).exists() else sorted(path.iterdir())
         files = [entry for entry in inside if entry.is_file() and not _hidden(entry)]
+        files = [entry for entry in files if entry.suffix.lower() not in _TABLES]
     if not files:
         raise StructureFileError(f"{path} is a folder without files.")
     for entry in files:
@@ -365,6 +349,5 @@ __all__ = [
     "InText",
     "PoolMember",
     "Unreadable",
-    "read_pool",
     "sources",
 ]

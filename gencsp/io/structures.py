@@ -15,15 +15,20 @@ from gencsp.errors import WrongTypeError
 from gencsp.files import one_line, write_whole
 from gencsp.io.pools import sources
 from gencsp.records import (
+    DECOMPOSITION,
     DECOMPOSITION_ENERGY,
     DECOMPOSITION_ENTHALPY,
     ENERGY_MODEL,
     ENERGY_PER_ATOM,
     ENTHALPY_PER_ATOM,
+    HAS_REFERENCE,
+    NO_REFERENCE,
     PARENTS,
     PRESSURE,
+    REFERENCE_PHASE,
     STAGE,
     STRUCTURE_ID,
+    lacks_reference,
 )
 from gencsp.similarity.matching import as_structure
 from gencsp.store.base import writable
@@ -38,7 +43,7 @@ def read_structures(paths: Iterable[Path | str]) -> list[Atoms]:
 
     Files may be gzipped (``.gz``). Of a folder that holds a run its ``run.db`` is read, of another
     one every file, by name, but for hidden ones. Structures keep their ``info``. Use
-    :func:`gencsp.io.pools.read_pool` to go on past what cannot be read.
+    :func:`gencsp.io.reading.read_pool` to go on past what cannot be read.
 
     Raises:
         StructureFileError: a file is missing, empty or unreadable, or holds a structure that is
@@ -95,7 +100,7 @@ def write_cif(
     """
     written = _symmetrised(atoms, symprec, angle_tolerance)
     identity = "".join(
-        f"# {key} = {one_line(atoms.info[key])}\n" for key in _IN_CIF if key in atoms.info
+        f"# {key} = {one_line(_in_cif(key, atoms))}\n" for key in _IN_CIF if key in atoms.info
     )
     return write_whole(Path(path), lambda file: file.write(f"{identity}{written}"))
 
@@ -111,7 +116,18 @@ _IN_CIF = (
     PRESSURE,
     ENTHALPY_PER_ATOM,
     DECOMPOSITION_ENTHALPY,
+    DECOMPOSITION,
+    HAS_REFERENCE,
+    REFERENCE_PHASE,
 )
+
+
+def _in_cif(key: str, atoms: Atoms) -> object:
+    above = key in (DECOMPOSITION_ENERGY, DECOMPOSITION_ENTHALPY)
+    lacks = above and lacks_reference(atoms.info)
+    return f"{atoms.info[key]} ({NO_REFERENCE})" if lacks else atoms.info[key]
+
+
 #: What ASE's reader of extxyz takes from ``info`` for the header, and for tensors of nine numbers.
 _HEADER = ("Lattice", "Properties", "pbc")
 _TENSORS = ("stress", "virial")

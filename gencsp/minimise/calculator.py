@@ -121,40 +121,69 @@ def _numbers(calculator: Calculator, atoms: Atoms, *, need_stress: bool) -> Numb
 
 
 def _evaluate(evaluate: Callable[[Atoms], Numbers | Outcome], crystals: Crystals) -> Values:
-    """Values of a batch that holds a single crystal."""
-    n, cell = len(crystals.numbers), crystals.cells[0]
-    if not (np.isfinite(cell).all() and np.isfinite(crystals.positions).all()):
-        return _failed(n, Outcome.NOT_FINITE)
-    if too_dense(crystals.cells, crystals.sizes)[0]:
-        return _failed(n, Outcome.EXPLODED)
-    i, distances = primitive_neighbor_list(
-        "id", (True, True, True), cell, crystals.positions, NEIGHBOUR_CUTOFF
+    return checked_values(lambda batch: [evaluate(atoms) for atoms in batch], crystals)
+
+
+def checked_values(
+    evaluate: Callable[[list[Atoms]], list[Numbers | Outcome]], crystals: Crystals
+) -> Values:
+    """Values of a batch, of which ``evaluate`` is given the crystals that it can make sense of.
+
+    Crystals that have fallen apart or together, and results that are not finite, become failures.
+    """
+    batch = crystals.as_atoms()
+    found: list[Numbers | Outcome] = []
+    closest: list[float] = []
+    for one, atoms in enumerate(batch):
+        verdict, distance = _verdict(atoms, crystals, one)
+        found.append(verdict)
+        closest.append(distance)
+    sound = [k for k, verdict in enumerate(found) if verdict is _SOUND]
+    if sound:
+        for k, numbers in zip(sound, evaluate([batch[k] for k in sound]), strict=True):
+            found[k] = _finite(numbers)
+    nan = np.nan
+    failed = [one if isinstance(one, Outcome) else None for one in found]
+    numbers_of = [
+        (nan, np.full((len(atoms), 3), nan), np.full((3, 3), nan))
+        if isinstance(one, Outcome)
+        else one
+        for one, atoms in zip(found, batch, strict=True)
+    ]
+    return Values(
+        np.array([energy for energy, _, _ in numbers_of]),
+        np.concatenate([forces for _, forces, _ in numbers_of]),
+        np.stack([stress for _, _, stress in numbers_of]),
+        np.array([nan if why else d for why, d in zip(failed, closest, strict=True)]),
+        failed,
     )
-    if len(np.unique(i)) < n:
-        return _failed(n, Outcome.ISOLATED)
-    if too_sparse(crystals.cells, crystals.sizes)[0]:
-        return _failed(n, Outcome.EXPLODED)
-    found = evaluate(Atoms(crystals.numbers, crystals.positions, cell=cell, pbc=True))
+
+
+#: Stands for a crystal that is to be evaluated.
+_SOUND = Outcome.CONVERGED
+
+
+def _verdict(atoms: Atoms, crystals: Crystals, one: int) -> tuple[Outcome, float]:
+    """Whether crystal ``one`` of a batch can be evaluated, and its shortest distance in Å."""
+    cell, size = crystals.cells[one : one + 1], crystals.sizes[one : one + 1]
+    if not (np.isfinite(cell).all() and np.isfinite(atoms.positions).all()):
+        return Outcome.NOT_FINITE, np.nan
+    if too_dense(cell, size)[0]:
+        return Outcome.EXPLODED, np.nan
+    i, distances = primitive_neighbor_list(
+        "id", (True, True, True), cell[0], atoms.positions, NEIGHBOUR_CUTOFF
+    )
+    if len(np.unique(i)) < len(atoms):
+        return Outcome.ISOLATED, np.nan
+    if too_sparse(cell, size)[0]:
+        return Outcome.EXPLODED, np.nan
+    return _SOUND, float(distances.min())
+
+
+def _finite(found: Numbers | Outcome) -> Numbers | Outcome:
     if isinstance(found, Outcome):
-        return _failed(n, found)
+        return found
     energy, forces, stress = found
     if not (np.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all()):
-        return _failed(n, Outcome.NOT_FINITE)
-    return Values(
-        np.array([energy]),
-        np.array(forces),
-        np.array(stress)[None],
-        np.array([distances.min()]),
-        [None],
-    )
-
-
-def _failed(n: int, outcome: Outcome) -> Values:
-    nan = np.nan
-    return Values(
-        np.array([nan]),
-        np.full((n, 3), nan),
-        np.full((1, 3, 3), nan),
-        np.array([nan]),
-        [outcome],
-    )
+        return Outcome.NOT_FINITE
+    return energy, np.array(forces), np.array(stress)

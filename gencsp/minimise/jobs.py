@@ -30,6 +30,7 @@ class Place:
     forces: FloatArray
     stress: FloatArray
     closest: float
+    magmoms: FloatArray | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ def place_of(
         forces=values.forces[rows].copy(),
         stress=values.stresses[i],
         closest=float(values.closest[i]),
+        magmoms=None if values.magmoms is None else values.magmoms[rows].copy(),
     )
 
 
@@ -99,7 +101,7 @@ def dead_end(job: Relaxation, crystals: Crystals, i: int, outcome: Outcome) -> R
 
 
 def structure_at(job: Relaxation, place: Place) -> Atoms:
-    """The structure at a point of its path, with energy, forces and stress there."""
+    """The structure at a point of its path, with energy, forces, stress and moments there."""
     atoms = _moved(job, place.cell, place.positions)
     stress = np.asarray(full_3x3_to_voigt_6_stress(place.stress))
     atoms.calc = SinglePointCalculator(
@@ -108,6 +110,7 @@ def structure_at(job: Relaxation, place: Place) -> Atoms:
         free_energy=place.energy,
         forces=place.forces,
         stress=stress,
+        **({} if place.magmoms is None else {"magmoms": place.magmoms}),
     )
     return atoms
 

@@ -47,7 +47,8 @@ class Relaxed:
         index: position of the structure in the input.
         atoms: where it ended; carries the info, arrays (tags, moments, charges and the user's own)
             and constraints of the input and, where energies are finite, a
-            ``SinglePointCalculator`` with energy, forces and stress.
+            ``SinglePointCalculator`` with energy, forces, stress and, of CHGNet, the magnitudes of
+            magnetic moments (``magmoms``, μ_B).
         energy: potential energy of the cell, eV (NaN where it could not be evaluated).
         enthalpy: energy + pressure x volume, eV.
         fmax: largest generalised force at the end, eV/Å (ASE's convergence measure).

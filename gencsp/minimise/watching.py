@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.io.trajectory import Trajectory, TrajectoryWriter
 
 from gencsp.errors import RequestError
+from gencsp.files import file_name, storage_errors
 from gencsp.minimise.result import PathCallback, StepCallback
 from gencsp.store.base import writable
 
@@ -81,6 +82,32 @@ class Trajectories:
         if self._many():
             return path / f"{index:04d}.traj"
         return path
+
+
+class PathFolder:
+    """Keeps paths in a folder, ``ID.traj`` each, as trajectories that ASE reads.
+
+    Args:
+        folder: made when the first path is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(self, structure_id: str, path: Sequence[Atoms]) -> None:
+        """Write one path, whole or not at all.
+
+        Raises:
+            StoreError: it cannot be written, or there is no space left.
+        """
+        file = self.folder / f"{file_name(structure_id)}.traj"
+        aside = file.with_name(f".{file.name}.new")
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with Trajectory(str(aside), "w") as trajectory:
+                for atoms in path:
+                    trajectory.write(writable(atoms))
+            aside.replace(file)
 
 
 class Log:

@@ -23,14 +23,23 @@ class AseEngine:
         calculator: with energy, forces and stress.
         model: what the hull calls it, such as "sevennet-7net-0".
         digest: short hash of what makes its numbers.
+        elements: that it was made for; ``None`` where it does not say.
     """
 
     name = "ase"
 
-    def __init__(self, calculator: Calculator, *, model: str, digest: str) -> None:
+    def __init__(
+        self,
+        calculator: Calculator,
+        *,
+        model: str,
+        digest: str,
+        elements: frozenset[str] | None = None,
+    ) -> None:
         self.calculator = calculator
         self.model = model
         self.digest = digest
+        self.elements = elements
 
     def evaluate(
         self,

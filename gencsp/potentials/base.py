@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.errors import PotentialError
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.minimise.settings import RelaxSettings
 
@@ -49,11 +50,13 @@ class Evaluation:
 
 @runtime_checkable
 class Engine(Protocol):
-    """An implementation of CHGNet that evaluates and relaxes many structures.
+    """A potential that evaluates and relaxes many structures.
 
-    ``name`` says which one it is ("native" or "torch"), ``model`` which weights it runs (such as
-    "chgnet-0.3.0") and ``digest`` is a short hash of them, 12 hexadecimal digits, that goes into
-    the provenance of energies.
+    ``name`` says what computes it ("native" or "torch" for CHGNet, "ase" for calculators),
+    ``model`` which weights it runs (such as "chgnet-0.3.0") and ``digest`` is a short hash of them,
+    12 hexadecimal digits, that goes into the provenance of energies. One that also has
+    ``elements``, a set of symbols, is refused for others before the work begins, see
+    :func:`require_elements`.
     """
 
     name: str
@@ -88,3 +91,17 @@ class Engine(Protocol):
         constraints cannot be held, is returned with the reason and does not end the stream.
         """
         ...
+
+
+def require_elements(potential: Engine, elements: Iterable[str]) -> None:
+    """Find out whether a potential was made for all of these elements, where it says so.
+
+    Raises:
+        PotentialError: it was not.
+    """
+    known: Collection[str] | None = getattr(potential, "elements", None)
+    missing = [] if known is None else sorted(set(elements) - set(known))
+    if missing:
+        raise PotentialError(
+            f"{potential.model} was not made for {' and '.join(missing)}: take another potential."
+        )

@@ -48,4 +48,5 @@ def _load(model: str) -> AseEngine:
     digest = digest_of(potential)
     calculator = PESCalculator(potential, stress_unit="eV/A3")
     name = Path(model).name
-    return AseEngine(calculator, model=f"matgl-{name}-{digest}", digest=digest)
+    elements = frozenset(map(str, potential.model.element_types))
+    return AseEngine(calculator, model=f"matgl-{name}-{digest}", digest=digest, elements=elements)

@@ -6,7 +6,9 @@ The plug-in of a potential holds its options and makes an engine of them; see
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -86,15 +88,16 @@ def get_potential(
     engine: Literal["auto", "native", "torch"] = "auto",
     device: str | None = None,
 ) -> Engine:
-    """A potential, loaded once for each name and options.
+    """A potential, loaded once for each name and options, and again where its file has changed.
 
     Args:
         given: ``NAME`` or ``NAME:MODEL`` of :func:`potential_names`, such as ``chgnet:r2scan``,
-            ``sevennet`` or ``matgl:FOLDER``; a table with ``name`` and options; ``FILE.py`` or
-            ``FILE.py:FUNCTION`` for a file with a function that returns an ASE calculator
-            (``calculator`` if not named); or ``package.module:FUNCTION`` for one that can be
-            imported. Also an ASE calculator, a function that returns one, or an object as
-            :class:`~gencsp.potentials.base.Engine` describes.
+            ``chgnet:FILE`` (weights of your own), ``sevennet`` or ``matgl:FOLDER``; a table with
+            ``name`` and options; ``FILE.py`` or ``FILE.py:FUNCTION`` for a file with a function
+            that returns an ASE calculator (``calculator`` if not named); or
+            ``package.module:FUNCTION`` for one that can be imported. Also an ASE calculator, a
+            function that returns one, or an object as :class:`~gencsp.potentials.base.Engine`
+            describes.
         engine: which of gencsp's engines runs CHGNet.
         device: a torch device.
 
@@ -107,7 +110,8 @@ def get_potential(
         from gencsp.potentials.own import from_object
 
         return from_object(given)
-    return _made(Choice.read(given), PotentialContext(engine=engine, device=device))
+    choice = Choice.read(given)
+    return _made(choice, PotentialContext(engine=engine, device=device), _state_of_files(choice))
 
 
 def is_potential(given: object) -> bool:
@@ -133,8 +137,22 @@ def potential_choice(given: str | Mapping[str, Any] | Choice) -> tuple[Choice, P
     return choice, "plug-in"
 
 
+def _state_of_files(choice: Choice) -> tuple[tuple[int, int], ...]:
+    """Time and size of the files that a choice names: a potential trained anew is loaded anew."""
+    found = []
+    for text in (choice.name, choice.value, *choice.options.values()):
+        with suppress(OSError, ValueError):  # no file, or no name of one
+            about = os.stat(text) if isinstance(text, str) and text else None
+            if about is not None:
+                found.append((about.st_mtime_ns, about.st_size))
+    return tuple(found)
+
+
 @lru_cache(maxsize=8)
-def _made(choice: Choice, context: PotentialContext) -> Engine:
+def _made(
+    choice: Choice, context: PotentialContext, state_of_files: tuple[tuple[int, int], ...]
+) -> Engine:
+    del state_of_files  # tells apart what is kept
     from gencsp.potentials.own import from_file, from_import
 
     choice, kind = potential_choice(choice)

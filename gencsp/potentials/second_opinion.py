@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Two potentials disagree about a structure whose place above the lowest of its composition differs
 #: by more than this, eV/atom: a usual limit for metastable phases.
 TOLERANCE = 0.025
+#: The order of two structures is certain to a potential where their energies differ by more than
+#: this, eV/atom: relaxations to 0.1 eV/Å end within it of their minimum.
+ORDERED = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,11 @@ class Opinion:
         first_rank, second_rank: among the structures of the same composition, from 1; 0 where the
             second failed.
         outcome: of the second relaxation.
-        same: the second relaxation stayed in the same crystal.
+        same: the second relaxation stayed in the same family of crystals, by pymatgen's matcher at
+            its defaults: one crystal by two potentials may differ by as much as two phases of a
+            family by one.
+        flips: ids of the structures whose order with this one flips: each potential puts another
+            one of the two lower, by more than :data:`ORDERED`.
         atoms: where the second relaxation ended.
     """
 
@@ -50,6 +57,7 @@ class Opinion:
     second_rank: int
     outcome: Outcome
     same: bool
+    flips: tuple[str, ...]
     atoms: Atoms
 
     @property
@@ -64,6 +72,14 @@ class Opinion:
             return f"{self.second - self.first:+.3f} eV/atom"
         return ""
 
+    def write(self) -> Atoms:
+        """Its id and ``order_flips`` into ``info`` of the relaxed structure; returns that."""
+        self.atoms.info[records.STRUCTURE_ID] = self.structure_id
+        self.atoms.info.pop(records.ORDER_FLIPS, None)
+        if self.flips:
+            self.atoms.info[records.ORDER_FLIPS] = ";".join(self.flips)
+        return self.atoms
+
 
 def second_opinion(
     structures: Sequence[Atoms],
@@ -77,7 +93,7 @@ def second_opinion(
 
     Args:
         structures: ranked, with ``energy_per_atom`` or ``enthalpy_per_atom`` (eV/atom) in ``info``;
-            duplicates (``duplicate_of``) are skipped.
+            duplicates (``duplicate_of``) are skipped, by whatever rule they were marked.
         potential: the other one.
         top: how many are judged.
         settings: how to relax, those of the search; ``None`` for the defaults.
@@ -132,11 +148,20 @@ def _opinions(
             second_rank=again.get(k, 0),
             outcome=ends[k][0],
             same=k in judged and same_crystal(chosen[k], ends[k][1]),
+            flips=tuple(name_of(chosen[j], j) for j in members if _flip(first, judged, k, j)),
             atoms=ends[k][1],
         )
         for k in members
     ]
     return sorted(made, key=lambda o: (o.second_rank == 0, o.second_rank, o.first_rank))
+
+
+def _flip(first: Mapping[int, float], second: Mapping[int, float], one: int, other: int) -> bool:
+    """Whether each potential puts another one of two structures lower."""
+    if one not in second or other not in second:
+        return False
+    before, after = first[one] - first[other], second[one] - second[other]
+    return before * after < 0 and min(abs(before), abs(after)) > ORDERED
 
 
 def _first(atoms: Atoms) -> float | None:

@@ -43,7 +43,8 @@ def search(
 
     Returns:
         The structures that converged, best first; ``duplicate_of`` in ``info`` marks those that
-        are the same crystal as a better one.
+        are the same crystal as a better one, and ``copies`` says of the others how many there are;
+        ``same`` says what counts as the same.
 
     Raises:
         DeckError: an unknown setting, or one out of range.
@@ -81,7 +82,8 @@ def cycle(
 
     Returns:
         The structures that converged, best first; ``duplicate_of`` in ``info`` marks those that
-        are the same crystal as a better one.
+        are the same crystal as a better one, and ``copies`` says of the others how many there are;
+        ``same`` says what counts as the same.
 
     Raises:
         DeckError: an unknown setting, or one out of range.

@@ -9,10 +9,11 @@ from dataclasses import replace
 from gencsp.composition import Composition
 from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.potentials.base import require_elements
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.objects import carried, chosen
+from gencsp.runs.objects import NO_HULL, carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
-from gencsp.runs.references import hull_at, likely_volume
+from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
@@ -35,30 +36,37 @@ def open_cycle(
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
         WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
+        PotentialError: the potential is missing, or was not made for one of the elements.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
+    elements = settings.composition.elements
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
-    hull = hull_at(
+    hull = optional_hull_at(
         deck.pressure,
         deck.hull,
-        [settings.composition.elements],
+        [elements],
         relaxer.potential,
         relaxer.load,
         workers=deck.workers,
         report=on_reference,
     )
-    hull.require_elements(settings.composition.elements)
-    if deck.pressure:
+    if hull is not None:
+        hull.require_elements(elements)
+    if hull is not None and deck.pressure:
         volume = likely_volume(hull, settings.composition)
         settings = replace(settings, volume_per_atom=volume)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
-        models = executor.submit(_identify_models, proposer, inpainter, relaxer).result()
-        hull.require_model(models["potential"])
+        models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
+        if hull is not None:
+            hull.require_model(models["potential"])
         manifest = cycle_manifest(
-            settings, proposer=str(chosen(deck.proposer)), hull=hull.digest, **models
+            settings,
+            proposer=str(chosen(deck.proposer)),
+            hull=NO_HULL if hull is None else hull.digest,
+            **models,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
             yield Cycle(
@@ -69,6 +77,7 @@ def open_cycle(
                 hull=hull,
                 store=store,
                 executor=executor,
+                same=deck.same,
             )
 
 
@@ -94,13 +103,17 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
 
 
 def _identify_models(
-    proposer: NamedProposer, inpainter: NamedProposer, relaxer: NamedRelaxer
+    proposer: NamedProposer,
+    inpainter: NamedProposer,
+    relaxer: NamedRelaxer,
+    elements: tuple[str, ...],
 ) -> dict[str, str]:
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.diffusion.positions.model import load_score_model
 
     proposer()
     potential = relaxer.load()
+    require_elements(potential, elements)
     score_model = load_score_model(inpainter.weights)
     return {
         "score_model": score_model.digest,

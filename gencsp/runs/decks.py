@@ -34,6 +34,7 @@ from gencsp.runs.fields import (
     PotentialSetting,
     PressureSetting,
     ProcessesSetting,
+    SameSetting,
     SeedSetting,
     StepsSetting,
     WeightsSetting,
@@ -74,6 +75,7 @@ class CycleDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
 
     @property
     def folder(self) -> Path:
@@ -189,9 +191,13 @@ class SearchDeck(Deck):
     rattle: Displacement = Field(
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
+    keep_paths: bool = Field(
+        False, description="Keep the path of every relaxation, as ASE's trajectories in paths/."
+    )
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gencsp.deck import Count, EngineName, Fmax, Natural, Pressure, Seed, Workers
+from gencsp.deck import Count, EngineName, Fmax, Natural, Pressure, Same, Seed, Workers
 from gencsp.runs.objects import HullField, PotentialField
 
 FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds this, eV/Å.")]
@@ -16,11 +16,11 @@ PressureSetting = Annotated[Pressure, Field(description="Pressure, GPa.")]
 EngineSetting = Annotated[EngineName, Field(description="Engine that runs CHGNet.")]
 PotentialSetting = Annotated[
     PotentialField,
-    Field(description="Potential: chgnet[:MODEL], sevennet, matgl:FOLDER, FILE.py[:FUNCTION], ..."),
+    Field(description="Potential: chgnet[:MODEL|FILE], sevennet[:MODEL], FILE.py[:FUNCTION], ..."),
 ]
 HullSetting = Annotated[
     HullField,
-    Field(description="File of hull entries made with this potential; ours if not given."),
+    Field(description="Hull entries made with this potential, or none; ours if not given."),
 ]
 SeedSetting = Annotated[Seed, Field(description="Seed of every random choice.")]
 InpaintingsSetting = Annotated[
@@ -28,6 +28,13 @@ InpaintingsSetting = Annotated[
 ]
 KeepInpaintedSetting = Annotated[
     bool, Field(description="Keep the symmetry of inpainted structures while they relax.")
+]
+SameSetting = Annotated[
+    Same,
+    Field(
+        description="What counts as the same crystal: close (little differs), tight (what is in "
+        "doubt is relaxed tightly first) or family (with small distortions)."
+    ),
 ]
 WeightsSetting = Annotated[
     Path | None, Field(description="Score-model weights; ours if not given.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 #: A plug-in by name: text such as ``rattle`` or ``rattle:most=0.3``, or a table with ``name`` and
 #: its options.
 Named = str | dict[str, Any]
+
+#: What stands in the place of hull references where there are to be none.
+NoHull: TypeAlias = Literal["none"]
+NO_HULL: NoHull = "none"
 
 #: What Python raises at an object that cannot be pickled.
 _UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError, RecursionError, RuntimeError)
@@ -227,9 +231,13 @@ def _cell(value: Any) -> Any:
 def hull_part(value: Any) -> Any:
     """Hull references as a deck holds them: a file of entries, ``None`` for ours, or packed.
 
+    ``"none"`` stands for no hull at all.
+
     Raises:
         WrongTypeError: it is none.
     """
+    if value == NO_HULL or value == Path(NO_HULL):
+        return NO_HULL
     if value is None or isinstance(value, Path) or _by_name(value):
         return value
     from gencsp.convex_hull.hull import Hull
@@ -237,19 +245,35 @@ def hull_part(value: Any) -> Any:
     if isinstance(value, Hull):
         return Carried.of(value)
     raise WrongTypeError(
-        f"hull is {_what(value)}: give a file of entries, a gencsp.convex_hull.Hull, or None for "
-        f"the references that ship with gencsp."
+        f"hull is {_what(value)}: give a file of entries, a gencsp.convex_hull.Hull, None for the "
+        f"references that ship with gencsp, or 'none' for no hull."
     )
 
 
-def open_hull(given: Path | Carried | None) -> Hull:
-    """The hull that a deck names or holds.
+#: Hull references as a deck holds them, see :func:`hull_part`.
+HullGiven: TypeAlias = Path | NoHull | Carried | None
+
+
+def optional_hull(given: HullGiven) -> Hull | None:
+    """The hull that a deck names or holds; ``None`` where it says that there is none.
 
     Raises:
         StructureFileError, HullReferenceError: as :meth:`gencsp.convex_hull.hull.Hull.load`.
     """
+    return None if given == NO_HULL else open_hull(given)
+
+
+def open_hull(given: HullGiven) -> Hull:
+    """The hull that a deck names or holds.
+
+    Raises:
+        StructureFileError, HullReferenceError: as :meth:`gencsp.convex_hull.hull.Hull.load`.
+        RequestError: the deck says that there is none.
+    """
     from gencsp.convex_hull.hull import Hull
 
+    if given == NO_HULL:
+        raise RequestError("decomposition energies need a hull: leave out --hull none.")
     if not isinstance(given, Carried):
         return Hull.load(given)
     hull: Hull = given.open()
@@ -290,7 +314,7 @@ Lattice = tuple[Vector, Vector, Vector]
 #: Fields of decks that take objects beside names.
 PotentialField = Annotated[Named | Carried, BeforeValidator(potential_part)]
 ProposerField = Annotated[Named | Carried, BeforeValidator(proposer_part)]
-HullField = Annotated[Path | Carried | None, BeforeValidator(hull_part)]
+HullField = Annotated[Path | NoHull | Carried | None, BeforeValidator(hull_part)]
 SeedsField = Annotated[tuple[Named | Carried, ...], BeforeValidator(_seeds)]
 #: A structure file, or vectors; a structure or a cell in memory becomes those.
 CellField = Annotated[Path | Lattice | None, BeforeValidator(_cell)]

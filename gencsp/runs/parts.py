@@ -18,7 +18,7 @@ from gencsp.diffusion.batch import ScoreModel
 from gencsp.errors import WeightsError
 from gencsp.executors import ThisProcess
 from gencsp.executors.named import open_executor
-from gencsp.minimise.result import Relaxed
+from gencsp.minimise.result import PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine
@@ -95,9 +95,13 @@ class NamedRelaxer:
 
 
 def _relax(
-    engine: Engine, structures: Iterable[Atoms], settings: RelaxSettings
+    engine: Engine,
+    structures: Iterable[Atoms],
+    settings: RelaxSettings,
+    *,
+    on_path: PathCallback | None = None,
 ) -> Iterator[Relaxed]:
-    return engine.relax(structures, settings, workers=1)
+    return engine.relax(structures, settings, workers=1, on_path=on_path)
 
 
 @dataclass(frozen=True, slots=True)

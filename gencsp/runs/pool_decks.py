@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from gencsp.deck import (
-    CellAtoms,
     Count,
     Cutoff,
     Deck,
@@ -23,6 +22,7 @@ from gencsp.deck import (
     Symprec,
 )
 from gencsp.errors import DeckError
+from gencsp.exporters.deck import SeedSettings
 from gencsp.runs.fields import (
     EngineSetting,
     FmaxSetting,
@@ -33,12 +33,13 @@ from gencsp.runs.fields import (
     PotentialSetting,
     PressureSetting,
     ProcessesSetting,
+    SameSetting,
     SeedSetting,
     StepsSetting,
     ThreadsSetting,
     WeightsSetting,
 )
-from gencsp.runs.objects import Named
+from gencsp.runs.objects import Named, PotentialField
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
 D = TypeVar("D", bound=Deck)
@@ -64,6 +65,7 @@ class RelaxDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
     out: OutSetting = Path("relaxed")
 
 
@@ -84,6 +86,7 @@ class RefineDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    same: SameSetting = "tight"
     out: OutSetting = Path("refined")
 
 
@@ -103,28 +106,38 @@ class HullDeck(Deck):
 class DedupDeck(Deck):
     """Settings of ``gencsp dedup``."""
 
+    same: SameSetting = "close"
     same_energy: NonNegative | None = Field(
         None, description="Different if energies are further apart than this, eV/atom."
     )
     scale: bool = Field(True, description="The same at another volume is the same.")
-    prototypes: bool = Field(False, description="The same with other species is the same.")
+    prototypes: bool = Field(
+        False, description="The same with other species is the same; groups families."
+    )
+    workers: ThreadsSetting = 2
+    engine: EngineSetting = "auto"
+    potential: PotentialSetting = "chgnet"
     out: OutSetting = Path("deduplicated")
 
 
-class SeedsDeck(Deck):
+class SeedsDeck(SeedSettings):
     """Settings of ``gencsp export``."""
 
-    to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, cryspy, ...")
-    formula: str | None = Field(
-        None, description="Composition to hand over, of a pool with several."
+    to: Named = Field(description="Code: airss, uspex, calypso, xtalopt, ...; or dataset.")
+
+
+class SecondOpinionDeck(Deck):
+    """Settings of ``gencsp second-opinion``."""
+
+    potential: PotentialField = Field(
+        description="The other potential, such as sevennet or chgnet:r2scan."
     )
-    atoms: CellAtoms | None = Field(None, description="Atoms in every cell.")
-    fit: bool = Field(
-        False, description="Make supercells, or take primitive cells, to reach that number."
-    )
-    pressure: Pressure | None = Field(
-        None, description="Of the search, GPa; that of the pool if not given."
-    )
+    top: Count = Field(10, description="How many structures it ranks.")
+    fmax: FmaxSetting = 0.1
+    steps: StepsSetting = 200
+    pressure: PressureSetting = 0.0
+    engine: EngineSetting = "auto"
+    out: OutSetting = Path("second_opinion")
 
 
 class ReferencesDeck(Deck):
@@ -153,6 +166,9 @@ class DftDeck(Deck):
     )
     pressure: PressureSetting = 0.0
     top: Count | None = Field(None, description="The first so many only.")
+    magnetic_orders: Count | None = Field(
+        None, description="Most magnetic orders to start each magnetic structure from."
+    )
 
 
 def deck_of_call(kind: type[D], settings: dict[str, Any], *of_command: str) -> D:

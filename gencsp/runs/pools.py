@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,31 @@ from ase.units import GPa
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.hull import Hull
+from gencsp.convex_hull.system import (
+    WITHIN,
+    FormulaHull,
+    SystemHull,
+    elements_of,
+    hull_of_composition,
+    hull_of_elements,
+)
 from gencsp.convex_hull.under_pressure import ReferenceReport
-from gencsp.errors import HullReferenceError
+from gencsp.errors import HullReferenceError, RequestError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.exporters import ExportReport, get_exporter
+from gencsp.exporters.dataset import NAME, Dataset, DatasetReport
 from gencsp.filters import Funnel, Judged, judge_pool
 from gencsp.filters.deck import LOOKED_AT, FilterDeck
 from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
+from gencsp.minimise.settings import RelaxSettings
+from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine, Evaluation
+from gencsp.runs.objects import hull_part, open_hull
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
 from gencsp.runs.references import common_pressure, hull_at, systems_of
-from gencsp.runs.relaxing import engine_of
+from gencsp.runs.relaxing import engine_of, tighten_by
 from gencsp.similarity.grouping import Grouping, lowest_first
 from gencsp.store.base import writable
 
@@ -56,7 +70,9 @@ def hull(
         Copies, in the order given, with tags, moments, arrays, constraints and ``info`` of the
         input; what an earlier run wrote there of energies and outcomes is taken away first.
         A structure that cannot be evaluated, such as a slab, has its ``outcome`` and no energy; one
-        whose elements the references lack has its energy, and the ``reason``.
+        whose elements the references lack has its energy, and the ``reason``. ``decomposition``,
+        ``has_reference`` and ``reference_phase`` in ``info`` say what a decomposition energy stands
+        on (:mod:`gencsp.records`).
 
     Raises:
         DeckError: an unknown setting, or one out of range.
@@ -88,6 +104,53 @@ def hull(
             except HullReferenceError as error:
                 atoms.info[records.REASON] = str(error)
     return judged
+
+
+def hull_of_system(
+    system: str, *, within: float = WITHIN, hull: Path | str | Hull | None = None
+) -> SystemHull:
+    """The stable phases of a chemical system, and those just above its hull.
+
+    :func:`gencsp.convex_hull.plots.draw_hull` draws it.
+
+    Args:
+        system: two elements or more, such as ``Li-Si``; the order is that of the axes.
+        within: how far above the hull phases are listed, eV/atom.
+        hull: a file of entries, or a :class:`~gencsp.convex_hull.hull.Hull`; ``None`` for the
+            references that ship with gencsp.
+
+    Raises:
+        CompositionError: an element that gencsp does not know, or one that is written twice.
+        RequestError: fewer than two elements, or ``within`` is negative.
+        StructureFileError: the file cannot be read.
+        HullReferenceError: no reference for one of the elements, or entries of several models.
+    """
+    if not within >= 0:
+        raise RequestError(f"within is {within:g}: give the eV/atom above the hull, 0 or more.")
+    elements = elements_of(system)
+    return hull_of_elements(_given_hull(hull), elements, within=within)
+
+
+def hull_of_formula(formula: str, *, hull: Path | str | Hull | None = None) -> FormulaHull:
+    """The reference phases of a formula, lowest first, and whether the lowest is stable.
+
+    :func:`gencsp.convex_hull.crystals.reference_crystal` gives the crystals that are known.
+
+    Args:
+        formula: such as ``SiO2``.
+        hull: as in :func:`hull_of_system`.
+
+    Raises:
+        CompositionError: the formula cannot be read.
+        StructureFileError: the file cannot be read.
+        HullReferenceError: no reference of the formula, or for one of its elements.
+    """
+    composition = Composition.parse(formula)
+    return hull_of_composition(_given_hull(hull), composition)
+
+
+def _given_hull(hull: Path | str | Hull | None) -> Hull:
+    return open_hull(hull_part(Path(hull) if isinstance(hull, str) else hull))
 
 
 def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine, pressure: float) -> None:
@@ -179,8 +242,10 @@ def dedup(
     Args:
         structures: crystals, or one of them; ``energy_per_atom`` in ``info`` is their energy.
         report: called after each structure with how many were compared, and how many are distinct.
-        settings: ``same_energy``, ``scale`` and ``prototypes``, fields of
-            :class:`~gencsp.runs.pool_decks.DedupDeck`, where each is described.
+        settings: ``same``, ``same_energy``, ``scale`` and ``prototypes``, fields of
+            :class:`~gencsp.runs.pool_decks.DedupDeck`, where each is described; with
+            ``same="tight"`` also ``workers``, ``engine`` and ``potential``, see
+            :func:`gencsp.relax`.
 
     Returns:
         Copies, the lowest in energy first (in the order given where there are no energies), with
@@ -190,15 +255,41 @@ def dedup(
     Raises:
         DeckError: an unknown setting, or one out of range.
         StructureFileError: one of the structures is no crystal.
+        PotentialError, EngineError: with ``same="tight"``: the engine is not available.
     """
     deck = deck_of_call(DedupDeck, settings, "out")
-    grouping = Grouping(same_energy=deck.same_energy, scale=deck.scale, prototypes=deck.prototypes)
+    grouping, settle = grouping_of(deck, settings)
     pool = [(name_of(atoms, n), atoms) for n, atoms in enumerate(atoms_of(structures))]
     for done, (name, atoms) in enumerate(lowest_first(pool), start=1):
         grouping.add(name, atoms)
         if report is not None:
             report(done, len(grouping))
+    settle()
     return grouping.unique()
+
+
+def grouping_of(
+    deck: DedupDeck, settings: Mapping[str, Any]
+) -> tuple[Grouping, Callable[[], None]]:
+    """An empty grouping, and what settles the doubtful once all structures are in it.
+
+    Args:
+        deck: the settings, checked.
+        settings: as they were given, see :func:`.relaxing.engine_of`.
+
+    Raises:
+        PotentialError, EngineError, WeightsError: a potential is needed, and not there.
+    """
+    grouping = Grouping(
+        same=deck.same,
+        same_energy=deck.same_energy,
+        scale=deck.scale,
+        prototypes=deck.prototypes,
+    )
+    if grouping.same != "tight":
+        return grouping, lambda: None
+    tighten = tighten_by(engine_of(deck, settings), RelaxSettings(), deck.workers)
+    return grouping, partial(grouping.settle, tighten)
 
 
 def export(
@@ -207,13 +298,17 @@ def export(
     *,
     to: str | Mapping[str, Any],
     **settings: Any,
-) -> ExportReport:
-    """Write structures as seeds of another code, with a minimal deck and a map of their origins.
+) -> ExportReport | DatasetReport:
+    """Write structures as seeds of another code, or as a data set to train potentials on.
+
+    Seeds come with a minimal deck and a map of their origins. A data set, see
+    :mod:`gencsp.exporters.dataset`, needs energies, forces and stresses of one model.
 
     Args:
-        structures: of one composition, or of several with ``formula``.
+        structures: of one composition, or of several with ``formula``; for a data set of any.
         folder: a new or empty one.
-        to: the code, one of :func:`gencsp.exporters.exporter_names`, with or without options.
+        to: the code, one of :func:`gencsp.exporters.exporter_names`, or "dataset", with or without
+            options.
         settings: ``formula``, ``atoms``, ``fit`` and ``pressure``, fields of
             :class:`~gencsp.runs.pool_decks.SeedsDeck`, where each is described.
 
@@ -223,11 +318,14 @@ def export(
     Raises:
         DeckError: an unknown setting, or one out of range.
         ExportError: there is no such code, nothing can be handed over, or the structures have
-            several compositions or pressures.
+            several compositions or pressures; for a data set, energies of several models.
         CompositionError: ``formula`` cannot be read.
         StoreError: the folder holds something, cannot be written, or is full.
     """
     deck = deck_of_call(SeedsDeck, {"to": to, **settings})
+    dataset = dataset_of(deck)
+    if dataset is not None:
+        return dataset.write(atoms_of(structures), folder)
     return get_exporter(deck.to).write(
         atoms_of(structures),
         folder,
@@ -236,3 +334,20 @@ def export(
         fit=deck.fit,
         pressure=deck.pressure,
     )
+
+
+def dataset_of(deck: SeedsDeck) -> Dataset | None:
+    """The data set that a deck of seeds asks for; ``None`` where it names a code.
+
+    Raises:
+        DeckError: an option that a data set does not have.
+        RequestError: a setting that is for seeds.
+    """
+    choice = Choice.read(deck.to)
+    if choice.name != NAME:
+        return None
+    for setting in ("formula", "atoms", "fit", "pressure"):
+        if setting in deck.given:
+            raise RequestError(f"a data set has no '{setting}': it is for seeds, leave it out.")
+    options = {"model": choice.value} if choice.value else choice.options
+    return Dataset.from_options(options)

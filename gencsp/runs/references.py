@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ase import Atoms
@@ -14,7 +13,7 @@ from gencsp.convex_hull.entries import same_pressure
 from gencsp.convex_hull.under_pressure import ReferenceReport, default_cache, references_at
 from gencsp.errors import RequestError
 from gencsp.proposers.crystals.compression import volume_under
-from gencsp.runs.objects import Carried, open_hull
+from gencsp.runs.objects import NO_HULL, Carried, HullGiven, open_hull
 
 if TYPE_CHECKING:
     from gencsp.convex_hull.hull import Hull
@@ -30,7 +29,7 @@ def systems_of(structures: Iterable[Atoms]) -> set[tuple[str, ...]]:
 
 def hull_at(
     pressure: float,
-    given: Path | Carried | None,
+    given: HullGiven,
     systems: Iterable[Iterable[str]],
     potential: str | Choice | Carried | dict[str, object],
     load: Callable[[], Engine],
@@ -57,6 +56,7 @@ def hull_at(
     Raises:
         StructureFileError, HullReferenceError: as :func:`~gencsp.runs.objects.open_hull`; also
             entries at another pressure.
+        RequestError: the deck says that there is no hull.
         PotentialError, EngineError, WeightsError: as ``load``.
     """
     from gencsp.convex_hull.hull import Hull
@@ -76,6 +76,22 @@ def hull_at(
         report=report,
     )
     return Hull(found.entries, model=found.model, pressure=found.pressure)
+
+
+def optional_hull_at(
+    pressure: float,
+    given: HullGiven,
+    systems: Iterable[Iterable[str]],
+    potential: str | Choice | Carried | dict[str, object],
+    load: Callable[[], Engine],
+    *,
+    workers: int = 1,
+    report: ReferenceReport | None = None,
+) -> Hull | None:
+    """As :func:`hull_at`; ``None`` where the deck says that there is no hull."""
+    if given == NO_HULL:
+        return None
+    return hull_at(pressure, given, systems, potential, load, workers=workers, report=report)
 
 
 def likely_volume(hull: Hull, composition: Composition) -> float:

@@ -13,11 +13,12 @@ from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import GencspError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
+from gencsp.potentials.base import require_elements
 from gencsp.provenance import Provenance, Stage
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, require_weights, run_executor
 from gencsp.runs.pool_decks import RefineDeck, deck_of_call
-from gencsp.runs.references import hull_at
+from gencsp.runs.references import optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.progress import CycleProgress
 from gencsp.searches.settings import CycleSettings
@@ -26,6 +27,7 @@ from gencsp.store.base import portable
 
 if TYPE_CHECKING:
     from gencsp.convex_hull.hull import Hull
+    from gencsp.potentials.base import Engine
 
 
 def refine(
@@ -52,8 +54,9 @@ def refine(
             made, or a :class:`~gencsp.convex_hull.hull.Hull`.
 
     Returns:
-        The refined structures that converged, of each composition by decomposition energy; their
-        ``parents`` are the ids of the structures given, or their places where they have none.
+        The refined structures that converged, of each composition by decomposition energy, or
+        without a hull by enthalpy per atom; their ``parents`` are the ids of the structures given,
+        or their places where they have none.
 
     Raises:
         DeckError: an unknown setting, or one out of range.
@@ -95,22 +98,24 @@ def refine_pool(
     """
     require_weights(deck.weights)
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    potential = relaxer.load()
     numbered = _as_relaxed(structures)
-    reference = hull_at(
+    reference = optional_hull_at(
         deck.pressure,
         deck.hull,
         {Composition.of(start).elements for _, start in numbered},
         relaxer.potential,
-        relaxer.load,
+        lambda: potential,
         workers=deck.workers,
         report=on_reference,
     )
-    reference.require_model(relaxer.load().model)
+    if reference is not None:
+        reference.require_model(potential.model)
     names = {str(start.info[records.STRUCTURE_ID]): name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
         groups.setdefault(Composition.of(start).alphabetical, []).append(start)
-    plans, errors = _plans(groups, deck, reference)
+    plans, errors = _plans(groups, deck, reference, potential)
     if errors and not plans:
         raise next(iter(errors.values()))
     refined: list[Atoms] = []
@@ -128,6 +133,7 @@ def refine_pool(
                 hull=reference,
                 store=store,
                 executor=executor,
+                same=deck.same,
             )
             for progress in cycle.irun(begin=Stage.FRAMEWORK):
                 if report is not None:
@@ -146,14 +152,19 @@ def refine_pool(
 
 
 def _plans(
-    groups: Mapping[Composition, Sequence[Atoms]], deck: RefineDeck, reference: Hull
+    groups: Mapping[Composition, Sequence[Atoms]],
+    deck: RefineDeck,
+    reference: Hull | None,
+    potential: Engine,
 ) -> tuple[list[CycleSettings], dict[Composition, GencspError]]:
     """What to do for each composition, and why nothing can be done for others."""
     plans: list[CycleSettings] = []
     errors: dict[Composition, GencspError] = {}
     for composition, group in groups.items():
         try:
-            reference.require_elements(composition.elements)
+            require_elements(potential, composition.elements)
+            if reference is not None:
+                reference.require_elements(composition.elements)
             plan = CycleSettings(
                 composition=composition,
                 guests=deck.guests,

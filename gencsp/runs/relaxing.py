@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
-from gencsp.io.structures import atoms_of
+from gencsp import records
+from gencsp.deck import Same
+from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.result import Relaxed, StepCallback
 from gencsp.minimise.settings import RelaxSettings
@@ -25,7 +27,17 @@ from gencsp.potentials.registry import get_potential
 from gencsp.provenance import Stage
 from gencsp.records import write_change
 from gencsp.runs.objects import Carried
-from gencsp.runs.pool_decks import HullDeck, ReferencesDeck, RelaxDeck, deck_of_call
+from gencsp.runs.pool_decks import (
+    DedupDeck,
+    HullDeck,
+    ReferencesDeck,
+    RelaxDeck,
+    SecondOpinionDeck,
+    deck_of_call,
+)
+from gencsp.searches.tightening import Form, tight_settings
+from gencsp.similarity.grouping import Grouping, Tighten, mark_duplicates
+from gencsp.store.base import writable
 
 if TYPE_CHECKING:
     from gencsp.potentials.base import Engine
@@ -88,7 +100,7 @@ def relax(
         EngineError: the engine is not available.
         WeightsError: the weights are not there.
     """
-    deck = deck_of_call(RelaxDeck, {"workers": workers, **settings}, "hull", "out")
+    deck = deck_of_call(RelaxDeck, {"workers": workers, **settings}, "hull", "same", "out")
     given: Iterable[Atoms] = atoms_of(structures)
     engine = engine_of(deck, settings)
     how = relax_settings(deck)
@@ -121,7 +133,10 @@ def relax_settings(deck: RelaxDeck) -> RelaxSettings:
     )
 
 
-def engine_of(deck: RelaxDeck | HullDeck | ReferencesDeck, settings: Mapping[str, Any]) -> Engine:
+def engine_of(
+    deck: RelaxDeck | HullDeck | ReferencesDeck | SecondOpinionDeck | DedupDeck,
+    settings: Mapping[str, Any],
+) -> Engine:
     """The potential of a deck.
 
     Args:
@@ -136,6 +151,44 @@ def engine_of(deck: RelaxDeck | HullDeck | ReferencesDeck, settings: Mapping[str
     if isinstance(given, Carried):
         given = given.open()
     return get_potential(given, engine=deck.engine)
+
+
+def tighten_by(engine: Engine, settings: RelaxSettings, workers: int) -> Tighten:
+    """Relaxes tightly what may be the same crystal; see :data:`.grouping.Tighten`.
+
+    Args:
+        engine: the potential.
+        settings: how the structures were relaxed; constraints on them are kept.
+        workers: CPU threads.
+    """
+
+    def tighten(structures: Sequence[Atoms]) -> list[Form]:
+        forms: list[Form] = [None] * len(structures)
+        starts = [writable(atoms) for atoms in structures]
+        for result in engine.relax(starts, tight_settings(settings), workers=workers):
+            if result.converged:
+                energy = float(result.enthalpy) / len(result.atoms)
+                forms[result.index] = result.atoms, energy
+        return forms
+
+    return tighten
+
+
+def mark_relaxed(ordered: Sequence[Atoms], same: Same, tighten: Tighten) -> None:
+    """Mark which relaxed structures are the same crystal as a better one.
+
+    Args:
+        ordered: best first; those that converged get ``duplicate_of`` or ``copies`` in ``info``.
+        same: what counts as the same crystal.
+        tighten: relaxes tightly what may be the same.
+    """
+    grouping = Grouping(same=same)
+    for number, atoms in enumerate(ordered):
+        enthalpy = records.number(atoms.info, records.ENTHALPY_PER_ATOM)
+        if enthalpy is not None and not records.failed(atoms.info):
+            grouping.add(name_of(atoms, number), atoms, enthalpy)
+    grouping.settle(tighten)
+    mark_duplicates(grouping)
 
 
 def relaxed_by(

@@ -14,11 +14,13 @@ from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import RequestError, StructureFileError
 from gencsp.io.pools import sources
 from gencsp.io.structures import read_structures
+from gencsp.minimise.watching import PathFolder
 from gencsp.plugins import Choice
+from gencsp.potentials.base import require_elements
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.objects import Carried, Named, Structures, carried, chosen
+from gencsp.runs.objects import NO_HULL, Carried, Named, Structures, carried, chosen
 from gencsp.runs.parts import (
     NamedProposer,
     NamedRelaxer,
@@ -27,7 +29,7 @@ from gencsp.runs.parts import (
     require_weights,
     run_executor,
 )
-from gencsp.runs.references import hull_at, likely_volume
+from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules, weighted
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.runs.trust import remember
@@ -48,6 +50,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+#: Where paths of relaxations are, in the folder of the run.
+PATHS = "paths"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A search put together from its deck, before it has a store and an executor.
@@ -55,7 +61,8 @@ class Plan:
     Attributes:
         deck: the settings.
         settings: what the deck says about the search itself.
-        hull: the references; in a chemical system it grows with the search.
+        hull: the references; in a chemical system it grows with the search. ``None`` where energies
+            alone are to be compared.
         ledger: judges the results.
         seeds: sources of seed structures.
         background: the proposer of the other structures without parents.
@@ -64,7 +71,7 @@ class Plan:
 
     deck: SearchDeck
     settings: SearchSettings
-    hull: Hull
+    hull: Hull | None
     ledger: Ledger
     seeds: tuple[StartSource, ...]
     background: ProposerStarts
@@ -112,6 +119,7 @@ class Plan:
         Raises:
             WeightsError, EngineError, HullReferenceError: a model is missing, or another one made
                 the references.
+            PotentialError: the potential was not made for one of the elements.
         """
         sources = (*self.seeds, self.background)
         makers = [source.make for source in sources if isinstance(source, ProposerStarts)]
@@ -123,14 +131,16 @@ class Plan:
         )
         model = ShippedScoreModel(self.deck.weights) if scored else None
         relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential))
-        models = executor.submit(_identify_models, makers, model, relaxer).result()
-        self.hull.require_model(models["potential"])
+        elements = self.settings.space.elements
+        models = executor.submit(_identify_models, makers, model, relaxer, elements).result()
+        if self.hull is not None:
+            self.hull.require_model(models["potential"])
         return search_manifest(
             self.settings,
             self.strategy,
             self.seeds,
             self.background,
-            hull=self.hull.digest,
+            hull=NO_HULL if self.hull is None else self.hull.digest,
             sampler=self.deck.sampler,
             options=_own_options([*makers, relaxer]),
             **models,
@@ -152,7 +162,9 @@ class Plan:
                 fixed_cell=space.cell is not None,
             ),
             separations=self.settings.separations,
+            keep_paths=self.deck.keep_paths,
         )
+        paths = PathFolder(folder(self.deck) / PATHS) if self.deck.keep_paths else None
         return Search(
             self.settings,
             strategy=self.strategy,
@@ -160,8 +172,14 @@ class Plan:
             background=self.background,
             context=context,
             ledger=self.ledger,
-            runner=TaskRunner(store, executor, prepare=self.ledger.price),
+            runner=TaskRunner(
+                store,
+                executor,
+                prepare=self.ledger.price,
+                keep_path=None if paths is None else paths.keep,
+            ),
             stop=stop_rules(self.deck),
+            same=self.deck.same,
         )
 
 
@@ -191,6 +209,8 @@ def open_search(
         ExecutorError: the executor cannot start.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
+    if in_memory and deck.keep_paths:
+        raise RequestError("paths are kept in the folder of the run: give 'out'.")
     plan = Plan.of(deck, strategy=strategy, on_reference=on_reference)
     with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
@@ -206,14 +226,21 @@ def open_search(
 
 def search_hull(
     deck: SearchDeck, space: Space, *, on_reference: ReferenceReport | None = None
-) -> Hull:
+) -> Hull | None:
     """The hull of a deck, checked to hold a reference for every element of the space.
 
     Raises:
         HullReferenceError: no reference for an element, or references at another pressure.
+        RequestError: a chemical system without any references.
     """
+    if deck.hull == NO_HULL and space.variable:
+        raise RequestError(
+            f"without a hull only energies of one composition compare: give a formula, or make "
+            f"references with 'gencsp references {'-'.join(space.elements)} --potential ...' for "
+            f"--hull."
+        )
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
-    hull = hull_at(
+    hull = optional_hull_at(
         space.pressure,
         deck.hull,
         [space.elements],
@@ -222,18 +249,20 @@ def search_hull(
         workers=deck.workers,
         report=on_reference,
     )
-    hull.require_elements(space.elements)
+    if hull is not None:
+        hull.require_elements(space.elements)
     return hull
 
 
-def _at_pressure(settings: SearchSettings, hull: Hull) -> SearchSettings:
+def _at_pressure(settings: SearchSettings, hull: Hull | None) -> SearchSettings:
     """Settings with the volume of proposals that the references make likely.
 
-    In a chemical system, where each composition has its own, proposers predict it.
+    Without references, and in a chemical system, where each composition has its own, proposers
+    predict it.
     """
     space = settings.space
     given = space.cell is not None or space.volume_per_atom is not None
-    if given or space.variable or not space.pressure:
+    if hull is None or given or space.variable or not space.pressure:
         return settings
     volume = likely_volume(hull, space.compositions[0][0])
     return replace(settings, space=replace(space, volume_per_atom=volume))
@@ -346,12 +375,16 @@ def _own_options(makers: Sequence[object]) -> str | None:
 
 
 def _identify_models(
-    makers: list[ProposerMaker], model: ShippedScoreModel | None, relaxer: NamedRelaxer
+    makers: list[ProposerMaker],
+    model: ShippedScoreModel | None,
+    relaxer: NamedRelaxer,
+    elements: tuple[str, ...],
 ) -> dict[str, str]:
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     for make in makers:
         make()
     potential = relaxer.load()
+    require_elements(potential, elements)
     return {
         "score_model": "" if model is None else model().digest,
         "engine": potential.name,

@@ -6,12 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from gencsp import records
 from gencsp.errors import StoreError
 from gencsp.provenance import Stage
+from gencsp.records import shown_decomposition_energy, shown_reference
 from gencsp.runs.settings import saved_deck
 from gencsp.store.digests import read_summary
 from gencsp.store.disk import DATABASE, read_manifest
@@ -23,8 +25,12 @@ class RunStatus:
 
     Attributes:
         finished: finished tasks, by what they do: ``trial`` in a search, the stages in a cycle.
-        best: lowest decomposition energy, eV/atom; not a number where there is none.
+        best: lowest decomposition energy, or enthalpy where there is no hull, eV/atom; not a number
+            where there is none.
         best_id: of the structure that has it; empty where there is none.
+        best_shown: that energy as tables show it, see
+            :func:`gencsp.records.shown_decomposition_energy`.
+        phase: ``= NAME`` of the reference phase that it is; empty where it is none.
         space_group: of that structure.
         failures: by reason.
     """
@@ -32,6 +38,8 @@ class RunStatus:
     finished: Mapping[str, int]
     best: float
     best_id: str
+    best_shown: str
+    phase: str
     space_group: str
     failures: Mapping[str, int]
 
@@ -102,14 +110,15 @@ def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
     for entry in entries:
         failures.update(json.loads(entry.failures))
     judged = [one for one in structures if one.get("outcome") == "converged"]
-    heights = [records.above_hull(one) for one in judged]
-    ranked = [(h, n) for n, h in enumerate(heights) if h is not None]
-    lowest, place = min(ranked, default=(float("nan"), -1))
-    best = judged[place] if ranked else {}
+    energies = [(records.ranking_energy(one), one) for one in judged]
+    found = [(energy, one) for energy, one in energies if energy is not None]
+    lowest, best = min(found, key=itemgetter(0), default=(float("nan"), {}))
     return {
         "finished": Counter(entry.task.partition("-")[0] for entry in entries),
         "best": lowest,
         "best_id": str(best.get("structure_id", "")),
+        "best_shown": shown_decomposition_energy(best),
+        "phase": shown_reference(best) if best.get("reference_phase") else "",
         "space_group": str(best.get("space_group", "")),
         "failures": failures,
     }, Counter(str(one["stage"]) for one in structures if "stage" in one)

@@ -9,9 +9,10 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.entries import HullEntry
-from gencsp.minimise.result import Relaxed
+from gencsp.minimise.result import PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Proposer
+from gencsp.records import Basis
 
 Made_co = TypeVar("Made_co", covariant=True)
 
@@ -19,8 +20,14 @@ Made_co = TypeVar("Made_co", covariant=True)
 class Relaxer(Protocol):
     """Relaxes a stream of structures; a failure is a result with its reason, not an exception."""
 
-    def __call__(self, structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
-        """Yield the relaxed structures as they finish."""
+    def __call__(
+        self,
+        structures: Iterable[Atoms],
+        settings: RelaxSettings,
+        *,
+        on_path: PathCallback | None = None,
+    ) -> Iterator[Relaxed]:
+        """Yield the relaxed structures as they finish; ``on_path`` is told the path of each."""
         ...
 
 
@@ -52,6 +59,10 @@ class HullReference(Protocol):
         Raises:
             HullReferenceError: no reference for one of the elements.
         """
+        ...
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
+        """What that E_d stands on."""
         ...
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from ase import Atoms
 
 from gencsp import records
-from gencsp.deck import check
+from gencsp.deck import Same, check
 from gencsp.executors.lost import lost_errors
 from gencsp.executors.waiting import wait_for_one
 from gencsp.minimise.settings import RelaxSettings
@@ -23,9 +23,10 @@ from gencsp.provenance import Stage
 from gencsp.searches import tasks
 from gencsp.searches.contracts import HullReference, ProposerMaker, RelaxerMaker
 from gencsp.searches.progress import CycleProgress
-from gencsp.searches.ranking import rank
+from gencsp.searches.ranking import duplicates_in, rank
 from gencsp.searches.runner import worker_error
 from gencsp.searches.settings import CycleSettings
+from gencsp.searches.tightening import TightRelaxations
 from gencsp.store.base import Finished, Store
 from gencsp.symmetry.hosts import GuestChoice, choose_guests
 
@@ -68,9 +69,10 @@ class Cycle:
         inpainter: makes the proposer that completes frameworks (it is given a host).
         relaxer: makes the relaxer.
         hull: reference of the decomposition energies; the energies of its phases and those of the
-            relaxer must come from the same model.
+            relaxer must come from the same model. ``None`` for a ranking by enthalpy alone.
         store: where everything is kept.
         executor: where tasks run; may be replaced where one was lost.
+        same: what counts as the same crystal in the ranking, see :mod:`gencsp.similarity.rules`.
 
     Attributes:
         guests: the guests, once they are known.
@@ -84,9 +86,10 @@ class Cycle:
         proposer: ProposerMaker,
         inpainter: ProposerMaker,
         relaxer: RelaxerMaker,
-        hull: HullReference,
+        hull: HullReference | None,
         store: Store,
         executor: Executor,
+        same: Same = "tight",
     ) -> None:
         self.settings = settings
         self.proposer = proposer
@@ -95,6 +98,8 @@ class Cycle:
         self.hull = hull
         self.store = store
         self.executor = executor
+        self.same = same
+        self._tight = TightRelaxations(relaxer, settings.relax)
         self.guests: tuple[str, ...] | None = settings.guests
         self.guest_choice: GuestChoice | None = None
         self._now: _StageRun | None = None
@@ -135,17 +140,29 @@ class Cycle:
             yield progress
 
     def ranking(self) -> list[Atoms]:
-        """The converged structures that the store holds, by decomposition energy.
+        """The converged structures that the store holds, by decomposition energy or enthalpy.
 
         ``duplicate_of`` in ``info`` marks those that are the same crystal as a better one, by its
-        ``structure_id``.
+        ``structure_id``, in the store too; the others have the number of their ``copies``.
+        Structures of which it is in doubt whether they are one crystal are relaxed tightly for
+        that, where ``same`` says so (:meth:`gencsp.similarity.grouping.Grouping.settle`).
+
+        Raises:
+            WorkerError: the executor lost its workers, or takes no more tasks.
+            StoreError: the store cannot be written or is full.
         """
-        return rank(
-            atoms
-            for stage in (Stage.RELAXED, Stage.REFINED)
-            for atoms in self._structures(stage)
-            if records.above_hull(atoms.info) is not None
+        ranked = rank(
+            (
+                atoms
+                for stage in (Stage.RELAXED, Stage.REFINED)
+                for atoms in self._structures(stage)
+                if records.ranking_energy(atoms.info) is not None
+            ),
+            same=self.same,
+            tighten=partial(self._tight.on, self.executor),
         )
+        self.store.mark(records.DUPLICATE_OF, duplicates_in(ranked))
+        return ranked
 
     def failures(self) -> Counter[str]:
         """How many structures failed, by reason, over all stages."""
@@ -207,8 +224,9 @@ class Cycle:
         del self._under_way[task]
 
     def _judged(self, finished: Finished) -> Finished:
-        for atoms in finished.structures:
-            records.write_decomposition_energy(atoms, self.hull)
+        if self.hull is not None:
+            for atoms in finished.structures:
+                records.write_decomposition_energy(atoms, self.hull)
         return finished
 
     def _generate(self) -> dict[str, Call]:

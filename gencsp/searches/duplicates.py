@@ -1,4 +1,9 @@
-"""Whether a crystal was seen before."""
+"""Whether a search has seen a crystal, or one of its family, before.
+
+A search is guided by families (:data:`gencsp.similarity.rules.FAMILY`): while it runs, structures
+are relaxed too loosely to tell a phase from its small distortions, and a step from one to the other
+is no discovery. Which structures are the same crystal is decided when the run is ranked.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,14 @@ from typing import Protocol
 from ase import Atoms
 
 from gencsp import records
-from gencsp.similarity import StructureIndex
-from gencsp.similarity.tolerances import SAME_ENERGY
+from gencsp.similarity.rules import FAMILY
 
 
 class Duplicates(Protocol):
-    """Remembers crystals."""
+    """Remembers families of crystals."""
 
     def add(self, atoms: Atoms, energy: float) -> str:
-        """Remember a crystal; returns the id of an earlier one that is the same, or an empty text.
+        """Remember a crystal; returns the id of an earlier one of its family, or an empty text.
 
         Args:
             atoms: a crystal with a ``structure_id``.
@@ -25,13 +29,10 @@ class Duplicates(Protocol):
 
 
 class IndexedDuplicates:
-    """Compares formula, fingerprint, then by pymatgen's ``StructureMatcher`` at its defaults.
-
-    Structures whose energies differ by more than ``SAME_ENERGY`` are different.
-    """
+    """Compares formula, fingerprint, energy, then by pymatgen's matcher at its defaults."""
 
     def __init__(self) -> None:
-        self._index = StructureIndex(same_energy=SAME_ENERGY)
+        self._index = FAMILY.index()
         self._names: list[str] = []
 
     def add(self, atoms: Atoms, energy: float) -> str:

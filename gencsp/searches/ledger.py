@@ -22,10 +22,11 @@ class Ledger:
     """Judges relaxed structures in the order of the trials, and counts them.
 
     Args:
-        hull: gives decomposition energies.
+        hull: gives decomposition energies; ``None`` where there are to be none, and structures of
+            one composition are compared by their enthalpy alone.
         live: the same hull where it grows with the search, in a chemical system; else ``None``.
-        duplicates: finds crystals that were seen before.
-        targets: known crystals to recognise.
+        duplicates: finds families of crystals that were seen before.
+        targets: known crystals to recognise, by pymatgen's matcher at its defaults.
 
     Attributes:
         best: the structure of lowest fitness so far; ``None`` before there is one.
@@ -35,14 +36,15 @@ class Ledger:
         failures: trials and proposals without a result, by reason.
         moves: number of trials by move.
         converged: number of converged trials by move.
-        new: number of trials by move whose crystal had not been seen before.
+        new: number of trials by move whose crystal, or another of its family, had not been seen
+            before.
         records: number of trials by move that were a new minimum.
     """
 
     def __init__(
         self,
         *,
-        hull: HullReference,
+        hull: HullReference | None,
         live: LiveHull | None = None,
         duplicates: Duplicates | None = None,
         targets: tuple[Atoms, ...] = (),
@@ -65,13 +67,15 @@ class Ledger:
     def price(self, finished: Finished) -> Finished:
         """Write E_d (eV/atom) into structures, before they are stored; an enthalpy under pressure.
 
-        It is taken against the reference phases, not against a hull that grows.
+        It is taken against the reference phases, not against a hull that grows. Without a hull
+        nothing is written.
 
         Raises:
             HullReferenceError: no reference for one of the elements, or at another pressure.
         """
-        for atoms in finished.structures:
-            records.write_decomposition_energy(atoms, self.hull)
+        if self.hull is not None:
+            for atoms in finished.structures:
+                records.write_decomposition_energy(atoms, self.hull)
         return finished
 
     def fitness(self, atoms: Atoms) -> float:
@@ -91,10 +95,10 @@ class Ledger:
         judging it was interrupted.
         """
         found = tasks.usable(finished.structures)
-        duplicate_of = ""
+        seen_as = ""
         for atoms in found:
             self._look_for_target(atoms)
-            duplicate_of = self.duplicates.add(atoms, float(atoms.info[records.ENTHALPY_PER_ATOM]))
+            seen_as = self.duplicates.add(atoms, float(atoms.info[records.ENTHALPY_PER_ATOM]))
         self.failures.update(finished.failures)
         self.moves[move] += 1
         if finished.structures or finished.failures.keys() - {tasks.NO_CHILD}:
@@ -105,7 +109,7 @@ class Ledger:
             return TrialResult(number=number, move=move, failure=failure)
         (atoms,) = found
         self.converged[move] += 1
-        if not duplicate_of:
+        if not seen_as:
             self.new[move] += 1
         record = self._enter(atoms)
         if record:
@@ -116,7 +120,7 @@ class Ledger:
             move=move,
             atoms=atoms,
             fitness=self.fitness(atoms),
-            duplicate_of=duplicate_of,
+            seen_as=seen_as,
             record=record,
         )
 

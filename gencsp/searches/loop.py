@@ -19,16 +19,18 @@ from functools import partial
 from ase import Atoms
 
 from gencsp import records
+from gencsp.deck import Same
 from gencsp.errors import PluginError, StoreError
 from gencsp.searches.ledger import Ledger
 from gencsp.searches.moves.base import Move
 from gencsp.searches.progress import SearchProgress
 from gencsp.searches.randomness import task_generator
-from gencsp.searches.ranking import mark_duplicate
+from gencsp.searches.ranking import duplicates_in, mark_ranked
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.settings import SearchSettings
 from gencsp.searches.starts import PoolStarts, ProposerStarts, StartSource, StartSupply
 from gencsp.searches.stop import StopRules
+from gencsp.searches.tightening import TightRelaxations
 from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, Strategy, Trial, TrialResult
 from gencsp.searches.worker import TrialContext, TrialTask, run_trials
 from gencsp.store.base import Finished
@@ -46,6 +48,7 @@ class Search:
         ledger: judges the results.
         runner: runs tasks and stores their results.
         stop: when to end; may be replaced, to go on with a larger budget for example.
+        same: what counts as the same crystal in the ranking, see :mod:`gencsp.similarity.rules`.
 
     Attributes:
         results: of all finished trials, in the order of their numbers.
@@ -67,6 +70,7 @@ class Search:
         ledger: Ledger,
         runner: TaskRunner,
         stop: StopRules,
+        same: Same = "tight",
     ) -> None:
         self.settings = settings
         self.strategy = strategy
@@ -74,6 +78,7 @@ class Search:
         self.ledger = ledger
         self.runner = runner
         self.stop = stop
+        self.same = same
         self.supply = StartSupply(
             seeds,
             background,
@@ -86,6 +91,7 @@ class Search:
         self.results: list[TrialResult] = []
         self.stopped = ""
         self.elapsed = 0.0
+        self._tight = TightRelaxations(context.relaxer, context.relax)
         self._clock = 0.0
         self._fresh = 0
         # The state of the run: each trial goes from one of these to the next, in whole steps, so
@@ -257,21 +263,27 @@ class Search:
     def ranking(self) -> list[Atoms]:
         """The relaxed structures by fitness, best first.
 
-        Of each crystal the lowest is the original; ``duplicate_of`` in ``info`` of the others is
-        its ``structure_id``.
+        Of each crystal the lowest is the original, with the number of ``copies`` in ``info``;
+        ``duplicate_of`` of the others is its ``structure_id``, in the store too. Structures of
+        which it is in doubt whether they are one crystal are relaxed tightly for that, where
+        ``same`` says so (:meth:`gencsp.similarity.grouping.Grouping.settle`).
+
+        Raises:
+            WorkerError: the executor lost its workers, or takes no more tasks.
+            StoreError: the store cannot be written or is full.
         """
         found = [r for r in self.results if r.atoms is not None]
         fitness = {r.number: self.ledger.fitness(_atoms(r)) for r in found}
         found.sort(key=lambda r: (fitness[r.number], r.number))
-        originals: dict[str, str] = {}
-        ranked = []
-        for result in found:
-            atoms = _atoms(result)
-            own = str(atoms.info[records.STRUCTURE_ID])
-            crystal = result.duplicate_of or own
-            original = originals.setdefault(crystal, own)
-            mark_duplicate(atoms, "" if original == own else original)
-            ranked.append(atoms)
+        ranked = [_atoms(result) for result in found]
+        mark_ranked(
+            ranked,
+            [float(atoms.info[records.ENTHALPY_PER_ATOM]) for atoms in ranked],
+            same=self.same,
+            tighten=partial(self._tight.on, self.runner.executor),
+        )
+        self.runner.keep()
+        self.runner.store.mark(records.DUPLICATE_OF, duplicates_in(ranked))
         return ranked
 
     def _check_same(self, number: int, name: str, finished: Finished) -> None:
@@ -293,8 +305,9 @@ class Search:
             relaxed=ledger.relaxed,
             new=sum(ledger.new.values()),
             records=sum(ledger.records.values()),
-            best=None if best is None else records.above_hull(best.info),
+            best=None if best is None else records.ranking_energy(best.info),
             best_id="" if best is None else str(best.info[records.STRUCTURE_ID]),
+            best_shown="" if best is None else records.shown_decomposition_energy(best.info),
             failures=ledger.failures,
             per_minute=60 * self._fresh / self.elapsed if self.elapsed else 0.0,
             result=result,

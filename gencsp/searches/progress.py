@@ -19,8 +19,11 @@ class SearchProgress:
         relaxed: relaxations among them.
         new: different crystals.
         records: new minima, see :class:`~gencsp.searches.trial.TrialResult`.
-        best: decomposition energy of the lowest structure, eV/atom; ``None`` while there is none.
+        best: decomposition energy of the lowest structure, or its enthalpy where there is no hull,
+            eV/atom; ``None`` while there is none.
         best_id: its id.
+        best_shown: that energy as tables show it, see
+            :func:`gencsp.records.shown_decomposition_energy`; empty while there is none.
         failures: what failed, by reason.
         per_minute: trials finished per minute of this session, see
             :attr:`gencsp.searches.loop.Search.elapsed`.
@@ -34,6 +37,7 @@ class SearchProgress:
     records: int
     best: float | None
     best_id: str
+    best_shown: str
     failures: Mapping[str, int]
     per_minute: float
     result: TrialResult | None

@@ -1,49 +1,72 @@
-"""The ranking of structures by decomposition energy, with duplicates marked."""
+"""The ranking of structures by energy, with duplicates marked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ase import Atoms
 
 from gencsp import records
-from gencsp.similarity import deduplicate
+from gencsp.deck import Same
+from gencsp.similarity.grouping import Grouping, Tighten, mark_duplicates
 
 
-def rank(structures: Iterable[Atoms]) -> list[Atoms]:
-    """Order by E_d, and mark duplicates by :func:`mark_duplicate`.
-
-    A duplicate is the same crystal as a better-ranked structure of about its energy
-    (:func:`gencsp.similarity.deduplicate`).
+def rank(
+    structures: Iterable[Atoms], *, same: Same = "tight", tighten: Tighten | None = None
+) -> list[Atoms]:
+    """Order by E_d, or enthalpy without it, and mark duplicates by :func:`mark_ranked`.
 
     Args:
-        structures: with provenance and ``decomposition_energy``, or under pressure
-            ``decomposition_enthalpy`` (eV/atom), in ``info``.
+        structures: with provenance and what :func:`gencsp.records.ranking_energy` reads in
+            ``info``; all of them with a decomposition energy (under pressure enthalpy), or none.
+        same: what counts as the same crystal.
+        tighten: see :func:`mark_ranked`.
     """
     ordered = sorted(
-        structures, key=lambda atoms: (_above_hull(atoms), atoms.info[records.STRUCTURE_ID])
+        structures,
+        key=lambda atoms: (
+            _energy(atoms),
+            atoms.info[records.STRUCTURE_ID],
+        ),
     )
-    energies = [_above_hull(atoms) for atoms in ordered]
-    for first, *others in deduplicate(ordered, energies=energies):
-        mark_duplicate(ordered[first], "")
-        for other in others:
-            mark_duplicate(ordered[other], str(ordered[first].info[records.STRUCTURE_ID]))
+    mark_ranked(ordered, [_energy(atoms) for atoms in ordered], same=same, tighten=tighten)
     return ordered
 
 
-def _above_hull(atoms: Atoms) -> float:
-    value = records.above_hull(atoms.info)
-    assert value is not None, "structures without E_d are not ranked"
-    return value
+def _energy(atoms: Atoms) -> float:
+    energy = records.ranking_energy(atoms.info)
+    assert energy is not None, "what has none is not ranked"
+    return energy
 
 
-def mark_duplicate(atoms: Atoms, original: str) -> None:
-    """Set ``duplicate_of`` in ``info``, or take it away.
+def mark_ranked(
+    ordered: Sequence[Atoms],
+    energies: Sequence[float],
+    *,
+    same: Same,
+    tighten: Tighten | None = None,
+) -> None:
+    """Mark duplicates: ``duplicate_of`` in ``info`` is the best structure of the same crystal.
+
+    The best has the number of ``copies`` instead, itself included. Marks of before are taken away.
 
     Args:
-        atoms: changed in place.
-        original: ``structure_id`` of a better structure that is the same crystal; else empty.
+        ordered: best first, with a ``structure_id``; their ``info`` is changed.
+        energies: eV/atom, one for each.
+        same: what counts as the same crystal, see :mod:`gencsp.similarity.rules`.
+        tighten: relaxes tightly what may be the same crystal; without it "tight" is as "close".
     """
-    atoms.info.pop(records.DUPLICATE_OF, None)
-    if original:
-        atoms.info[records.DUPLICATE_OF] = original
+    grouping = Grouping(same=same)
+    for atoms, energy in zip(ordered, energies, strict=True):
+        grouping.add(str(atoms.info[records.STRUCTURE_ID]), atoms, energy)
+    if tighten is not None:
+        grouping.settle(tighten)
+    mark_duplicates(grouping)
+
+
+def duplicates_in(ranked: Iterable[Atoms]) -> dict[str, str]:
+    """For the id of each structure that of the one it duplicates; empty where there is none."""
+    return {
+        str(atoms.info[records.STRUCTURE_ID]): str(atoms.info.get(records.DUPLICATE_OF, ""))
+        for atoms in ranked
+    }

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
+from ase import Atoms
+
 from gencsp.errors import WorkerError
 from gencsp.executors.lost import lost_errors
 from gencsp.executors.waiting import wait_for_one
@@ -21,10 +23,12 @@ class TaskOutput:
     Attributes:
         results: one for each task that was submitted together.
         seconds: wall time by stage; it is shown and never stored.
+        paths: of relaxations, where they are kept, by the id of the structure that each leads to.
     """
 
     results: tuple[Finished, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    paths: Mapping[str, Sequence[Atoms]] = field(default_factory=dict)
 
 
 #: Seconds for which results may wait for others, so that many short tasks cost one transaction.
@@ -52,17 +56,25 @@ class TaskRunner:
             by the next process, with the same outcome.
         executor: any ``concurrent.futures.Executor``.
         prepare: changes a result before it is stored.
+        keep_path: keeps a path under the id of its structure, before the result is stored, so that
+            no stored result lacks its path; that of a result which is computed again is the same.
 
     Attributes:
         seconds: wall time of the workers by stage, of this session.
     """
 
     def __init__(
-        self, store: Store, executor: Executor, *, prepare: Callable[[Finished], Finished]
+        self,
+        store: Store,
+        executor: Executor,
+        *,
+        prepare: Callable[[Finished], Finished],
+        keep_path: Callable[[str, Sequence[Atoms]], None] | None = None,
     ) -> None:
         self.executor = executor
         self.store = store
         self.prepare = prepare
+        self.keep_path = keep_path
         self.seconds: Counter[str] = Counter()
         self._ready = store.load()
         self._found = frozenset(self._ready)
@@ -157,6 +169,9 @@ class TaskRunner:
     def _take(self, future: Future[TaskOutput]) -> None:
         """Make the results of a call available, and then remove it from those under way."""
         output, call = future.result(), self._under_way[future]
+        if self.keep_path is not None:
+            for structure_id, frames in output.paths.items():
+                self.keep_path(structure_id, frames)
         for task, result in zip(call.tasks, output.results, strict=True):
             finished = self.prepare(result)
             self._ready.setdefault(task, finished)

@@ -41,7 +41,7 @@ class TrialResult:
         atoms: relaxed, with provenance and energies in ``info``; ``None`` where nothing converged.
         fitness: eV/atom, the lower the better: the enthalpy of a search at one composition, the
             distance to the live hull of one in a chemical system; infinite where nothing converged.
-        duplicate_of: id of an earlier structure that is the same crystal; else empty.
+        seen_as: id of an earlier structure of the same family of crystals; empty where it is new.
         record: whether it is lower than all before it: the lowest of its composition, or in a
             chemical system a new vertex of the live hull.
         failure: why there is no structure; else empty.
@@ -51,14 +51,14 @@ class TrialResult:
     move: str
     atoms: Atoms | None = None
     fitness: float = float("inf")
-    duplicate_of: str = ""
+    seen_as: str = ""
     record: bool = False
     failure: str = ""
 
     @property
     def new(self) -> bool:
-        """Whether it is a crystal that the search had not seen before."""
-        return self.atoms is not None and not self.duplicate_of
+        """Whether the search had seen neither this crystal nor one of its family before."""
+        return self.atoms is not None and not self.seen_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

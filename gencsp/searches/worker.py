@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from gencsp import records
 from gencsp.deck import Displacement, Seed, check_fields
@@ -57,6 +57,7 @@ class TrialContext:
         tools: what moves may use.
         separations: least distances of pairs of elements, in place of those that follow from
             the covalent radii.
+        keep_paths: hand over the path of every relaxation.
     """
 
     seed: Seed
@@ -67,6 +68,7 @@ class TrialContext:
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     tools: Tools
     separations: LeastDistances = field(default_factory=LeastDistances)
+    keep_paths: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -120,8 +122,9 @@ def run_trials(context: TrialContext, jobs: Sequence[TrialTask]) -> TaskOutput:
     relaxing = time.perf_counter()
     starts = [(k, atoms) for k, atoms in enumerate(made) if atoms is not None]
     results: list[Finished] = [Finished(failures={tasks.NO_CHILD: 1}) for _ in jobs]
+    paths = _Paths() if context.keep_paths else None
     if starts:
-        relaxed = _relax(context, [atoms for _, atoms in starts])
+        relaxed = _relax(context, [atoms for _, atoms in starts], paths)
         judging = time.perf_counter()
         for result in relaxed:
             place, start = starts[result.index]
@@ -130,7 +133,8 @@ def run_trials(context: TrialContext, jobs: Sequence[TrialTask]) -> TaskOutput:
                 if key in start.info:
                     atoms.info[key] = start.info[key]
             atoms.info[records.STAGE] = str(Stage.RELAXED)
-            _drop_forces(atoms)
+            if paths is not None:
+                paths.name(result)
             results[place] = Finished(
                 structures=(atoms,) if is_finite(atoms) else (),
                 failures={} if result.converged else {str(result.outcome): 1},
@@ -139,16 +143,48 @@ def run_trials(context: TrialContext, jobs: Sequence[TrialTask]) -> TaskOutput:
         judging = time.perf_counter()
     ended = time.perf_counter()
     seconds = {"move": relaxing - begun, "relax": judging - relaxing, "symmetry": ended - judging}
-    return TaskOutput(results=tuple(results), seconds=seconds)
+    named = {} if paths is None else paths.named
+    return TaskOutput(results=tuple(results), seconds=seconds, paths=named)
 
 
-def _relax(context: TrialContext, starts: Sequence[Atoms]) -> list[Relaxed]:
+class _Paths:
+    """Paths of some relaxations, by the places of their starts and then by the ids of structures.
+
+    Attributes:
+        named: frames by the id of the structure that they lead to, each with energy, forces and
+            stress, and in ``info`` the model of the energy.
+    """
+
+    def __init__(self) -> None:
+        self.named: dict[str, tuple[Atoms, ...]] = {}
+        self._frames: dict[int, list[Atoms]] = {}
+
+    def add(self, index: int, frames: list[Atoms]) -> None:
+        """Go on with the path of a start."""
+        self._frames.setdefault(index, []).extend(portable(frame) for frame in frames)
+
+    def name(self, result: Relaxed) -> None:
+        """Name the path of a result, whose structure has its id."""
+        frames = self._frames.pop(result.index, [])
+        for frame in frames:
+            if frame.calc is not None:
+                energy = float(frame.calc.results["energy"])
+                records.write_energy(
+                    frame, energy, model=result.energy_model, digest=result.energy_digest
+                )
+        if frames:
+            self.named[str(result.atoms.info[records.STRUCTURE_ID])] = tuple(frames)
+
+
+def _relax(context: TrialContext, starts: Sequence[Atoms], paths: _Paths | None) -> list[Relaxed]:
     """Relax with or without the symmetry of the start, or one after the other.
 
     Forces of a symmetric crystal have its symmetry: without a push it relaxes to the nearest
     stationary point of its group, saddle or minimum.
     """
     relaxer = tasks.cached_make(context.relaxer)
+    if paths is not None:
+        relaxer = partial(relaxer, on_path=paths.add)
     if not context.rattle:
         return list(relaxer(starts, context.relax))
     free = replace(context.relax, keep_symmetry=False)
@@ -156,6 +192,11 @@ def _relax(context: TrialContext, starts: Sequence[Atoms]) -> list[Relaxed]:
         return list(relaxer([_rattled(context, atoms) for atoms in starts], free))
     done = {result.index: result for result in relaxer(starts, context.relax)}
     again = [index for index, result in done.items() if result.converged]
+    if paths is not None:
+        relaxer = partial(
+            tasks.cached_make(context.relaxer),
+            on_path=lambda place, frames: paths.add(again[place], frames),
+        )
     for result in relaxer([_rattled(context, done[index].atoms) for index in again], free):
         index = again[result.index]
         done[index] = replace(result, index=index, steps=done[index].steps + result.steps)
@@ -185,12 +226,6 @@ def _start(context: TrialContext, job: TrialTask) -> Atoms | None:
         ):
             return _labelled(child, job, context.seed)
     return None
-
-
-def _drop_forces(atoms: Atoms) -> None:
-    """Keep the energy alone: nobody reads the forces at minima, and they double the file."""
-    energy = atoms.calc.results.get("energy") if atoms.calc is not None else None
-    atoms.calc = None if energy is None else SinglePointCalculator(atoms, energy=float(energy))
 
 
 def _labelled(atoms: Atoms, job: TrialTask, seed: int) -> Atoms:

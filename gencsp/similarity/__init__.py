@@ -1,4 +1,7 @@
-"""Which crystals are the same or alike: fingerprints, an index of neighbours, deduplication."""
+"""Which crystals are the same or alike: fingerprints, an index of neighbours, deduplication.
+
+:mod:`~gencsp.similarity.rules` says what counts as the same crystal.
+"""
 
 from __future__ import annotations
 

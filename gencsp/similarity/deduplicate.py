@@ -8,7 +8,7 @@ from ase import Atoms
 
 from gencsp.errors import RequestError
 from gencsp.similarity.index import StructureIndex
-from gencsp.similarity.tolerances import SAME_ENERGY
+from gencsp.similarity.tolerances import FAMILY_ENERGY
 
 
 def deduplicate(
@@ -25,7 +25,7 @@ def deduplicate(
     Args:
         structures: the pool; those that should represent their groups come first.
         index: an empty index with settings of its own; ``None`` for the defaults, and with
-            energies ``same_energy=SAME_ENERGY``.
+            energies ``same_energy=FAMILY_ENERGY``, which groups families.
         energies: eV/atom, one for each structure; compared if the index has ``same_energy``.
 
     Returns:
@@ -36,7 +36,7 @@ def deduplicate(
         StructureFileError: a structure is no crystal.
     """
     if index is None:
-        index = StructureIndex(same_energy=None if energies is None else SAME_ENERGY)
+        index = StructureIndex(same_energy=None if energies is None else FAMILY_ENERGY)
     if len(index):
         raise RequestError("the index holds structures already: give an empty one.")
     groups: dict[int, list[int]] = {}

@@ -50,7 +50,9 @@ class Tolerances:
         check_fields(self)
 
 
-#: pymatgen's defaults: what gencsp calls the same crystal wherever nothing else is said.
+#: pymatgen's defaults: those of published match rates and of MatterGen's filters, and of what
+#: counts as one family in gencsp (:data:`gencsp.similarity.rules.FAMILY`). α and β quartz are the
+#: same by them; to tell such phases apart takes :data:`gencsp.similarity.rules.CRYSTAL`.
 STANDARD = Tolerances()
 #: Those of the match rates of CDVAE (Xie et al., ICLR 2022) and DiffCSP (Jiao et al., NeurIPS
 #: 2023): for comparisons with published numbers alone.
@@ -88,7 +90,8 @@ def structure_matcher(
 def same_crystal(one: Atoms, other: Atoms, *, tolerances: Tolerances = STANDARD) -> bool:
     """Whether two structures are the same crystal, whatever cells they are given in.
 
-    As with pymatgen's ``StructureMatcher().fit(one, other)``, which is not quite symmetric.
+    As with pymatgen's ``StructureMatcher().fit(one, other)``, which is not quite symmetric; at its
+    defaults it takes a phase and its small distortions for one, see :data:`STANDARD`.
 
     Args:
         one: a crystal, periodic in three directions.

@@ -175,6 +175,7 @@ def _entry(document: Mapping[str, Any], model: str) -> HullEntry:
             model=model,
             entry_id=_name(document["material_id"]),
             space_group=int(group),
+            source="Materials Project",
         )
     except ODD as error:
         raise SourceError(

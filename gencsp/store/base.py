@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 Scalar = str | int | float | bool
 Manifest = Mapping[str, Scalar | Sequence[Scalar] | None]
 
+#: Key of ``info`` by which structures are marked.
+IDENTITY = "structure_id"
+
 _KEPT_RESULTS = ("energy", "forces", "stress", "magmoms")
 
 
@@ -69,6 +72,21 @@ class Store(Protocol):
         """Ids of the finished tasks, sorted."""
         ...
 
+    def mark(self, key: str, marks: Mapping[str, str]) -> None:
+        """Set a text in ``info`` of structures, or take it away; all of them at once, or none.
+
+        It is for what is known only once other tasks have finished, such as ``duplicate_of``.
+
+        Args:
+            key: of the text.
+            marks: the text by ``structure_id``; empty to take it away. Structures that are not
+                named stay as they are.
+
+        Raises:
+            StoreError: it cannot be written, or there is no space left.
+        """
+        ...
+
     def close(self) -> None:
         """Release the store for another writer; it cannot be used afterwards."""
         ...
@@ -90,6 +108,13 @@ def portable(atoms: Atoms) -> Atoms:
     if results:
         copy.calc = SinglePointCalculator(copy, **results)
     return copy
+
+
+def set_mark(info: dict[str, Any], key: str, mark: str) -> None:
+    """Set a text in ``info`` (changed in place), or take it away where it is empty."""
+    info.pop(key, None)
+    if mark:
+        info[key] = mark
 
 
 def writable(atoms: Atoms) -> Atoms:

@@ -150,6 +150,34 @@ def add(connection: sqlite3.Connection, run: RunEntry, entries: list[TaskEntry])
     return joined
 
 
+def replace(
+    connection: sqlite3.Connection, run: RunEntry, entries: Mapping[str, TaskEntry], rows: set[int]
+) -> tuple[RunEntry, dict[str, TaskEntry]]:
+    """Write the digests of tasks again of which rows have changed, in the same transaction.
+
+    Args:
+        connection: that changed the rows, and has not committed yet.
+        run: the entry of the run.
+        entries: those of all finished tasks.
+        rows: ids of the rows that changed.
+
+    Returns:
+        The new entry of the run, and the new ones of those tasks.
+    """
+    changed: dict[str, TaskEntry] = {}
+    total = int(run.total, 16)
+    for task, old in entries.items():
+        if rows.isdisjoint(old.ids):
+            continue
+        new = TaskEntry.of(connection, task, json.loads(old.failures), list(old.ids))
+        connection.execute("UPDATE gencsp_tasks SET digest = ? WHERE task = ?", (new.digest, task))
+        total ^= int(old.digest, 16) ^ int(new.digest, 16)
+        changed[task] = new
+    after = RunEntry(run.about, run.digest, run.tasks, f"{total:064x}")
+    connection.execute("UPDATE gencsp_run SET total = ?", (after.total,))
+    return after, changed
+
+
 def is_run(connection: sqlite3.Connection) -> bool:
     """Whether gencsp wrote a database."""
     return any(_has_table(connection, table) for table in ("gencsp_run", "gencsp_tasks"))

@@ -16,7 +16,7 @@ from ase import Atoms
 
 from gencsp.errors import StoreError
 from gencsp.files import storage_errors
-from gencsp.store.base import Finished, Manifest, portable
+from gencsp.store.base import IDENTITY, Finished, Manifest, portable
 from gencsp.store.digests import (
     MANIFEST_KEY,
     RunEntry,
@@ -30,8 +30,9 @@ from gencsp.store.digests import (
     read_entries,
     read_run,
     reading,
+    replace,
 )
-from gencsp.store.rows import write_row
+from gencsp.store.rows import mark_row, write_row
 
 DATABASE = "run.db"
 LOCK = "run.lock"
@@ -108,6 +109,35 @@ class DiskStore:
         known.update((entry.task, entry) for entry in entries)
         self._uncertain = False
 
+    def mark(self, key: str, marks: Mapping[str, str]) -> None:
+        """See :class:`~gencsp.store.base.Store`.
+
+        Raises:
+            DamageError: the rows are not what was written: new digests would hide that.
+        """
+        known, differing = self._known(), self._differing(key, marks)
+        if not differing:
+            return
+        with storage_errors(self.folder), damage_errors(self.path):
+            self._require_same_file()
+            self._uncertain = True
+            try:
+                connection = self._open_for_writing()
+                changed = [e for e in known.values() if not differing.keys().isdisjoint(e.ids)]
+                check_rows(connection, self.path, changed)
+                for row, mark in differing.items():
+                    mark_row(self._db, row, key, mark)
+                run, entries = replace(connection, self._run, known, set(differing))
+                connection.commit()
+            except BaseException:
+                _let_go(self._db)
+                self._require_same_file()
+                raise
+            self._require_same_file()
+        self._run = run
+        known.update(entries)
+        self._uncertain = False
+
     def get(self, task: str) -> Finished | None:
         """See :class:`~gencsp.store.base.Store`."""
         entry = self._known().get(task)
@@ -144,6 +174,17 @@ class DiskStore:
                 connection.execute("PRAGMA journal_mode = TRUNCATE")
             self._db.connection = connection
         found: sqlite3.Connection = self._db.connection
+        return found
+
+    def _differing(self, key: str, marks: Mapping[str, str]) -> dict[int, str]:
+        """Rows that are not marked so yet, with what they should be marked by."""
+        found: dict[int, str] = {}
+        with storage_errors(self.folder), reading(self.path) as connection:
+            for row, text in connection.execute("SELECT id, key_value_pairs FROM systems"):
+                pairs = json.loads(text)
+                name = str(pairs.get(IDENTITY, ""))
+                if name in marks and pairs.get(key, "") != marks[name]:
+                    found[row] = marks[name]
         return found
 
     def _known(self) -> dict[str, TaskEntry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gencsp.store.base import Finished, Manifest, portable
+from gencsp.store.base import IDENTITY, Finished, Manifest, portable, set_mark
 
 
 class MemoryStore:
@@ -35,6 +35,14 @@ class MemoryStore:
     def tasks(self) -> list[str]:
         """See :class:`~gencsp.store.base.Store`."""
         return sorted(self._finished)
+
+    def mark(self, key: str, marks: Mapping[str, str]) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
+        for finished in self._finished.values():
+            for atoms in finished.structures:
+                name = str(atoms.info.get(IDENTITY, ""))
+                if name in marks:
+                    set_mark(atoms.info, key, marks[name])
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -12,7 +12,7 @@ import ase.db.core
 from ase import Atoms
 from ase.db.row import AtomsRow
 
-from gencsp.store.base import portable_arrays, portable_info, portable_results
+from gencsp.store.base import portable_arrays, portable_info, portable_results, set_mark
 
 #: Per-atom arrays that ASE's databases have columns for, by the same names.
 _COLUMNS = ("initial_charges", "initial_magmoms", "masses", "momenta", "tags")
@@ -29,6 +29,15 @@ def write_row(db: Any, task: str, atoms: Atoms) -> int:
         data["arrays"] = {k: v.tolist() if v.dtype.kind == "U" else v for k, v in arrays.items()}
     written = _row(atoms, {"task": task} | _searchable(info), arrays)
     return int(db.write(written, data=data))
+
+
+def mark_row(db: Any, row: int, key: str, mark: str) -> None:
+    """Set a text in the ``info`` and the key-value pairs of a row; empty to take it away."""
+    db.change_count = 0
+    info = dict(db.get(id=row).data["info"])
+    set_mark(info, key, mark)
+    pairs = {key: mark} if mark else {}
+    db.update(row, delete_keys=[key], data={"info": info}, **pairs)
 
 
 def _row(atoms: Atoms, pairs: dict[str, Any], arrays: Mapping[str, Any]) -> AtomsRow:

@@ -10,6 +10,7 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.plugins import Configured
+from gencsp.records import Basis
 from gencsp.searches.ledger import Ledger
 from gencsp.searches.moves.base import Move
 from gencsp.searches.settings import SearchSettings
@@ -31,6 +32,9 @@ class _ZeroHull:
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:  # noqa: ARG002
         return energy_per_atom
+
+    def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:  # noqa: ARG002
+        return Basis(decomposition="", has_reference=True)
 
 
 def strategy_context(
@@ -146,7 +150,7 @@ def _outcome(number: int, move: str, seed: int) -> TrialResult:
         decomposition_energy=energy,
     )
     twin = f"s{number // 2:05d}" if chance < 0.4 and number else ""
-    return TrialResult(number=number, move=move, atoms=atoms, fitness=energy, duplicate_of=twin)
+    return TrialResult(number=number, move=move, atoms=atoms, fitness=energy, seen_as=twin)
 
 
 def _check_learned(move_stats: list[MoveStats], who: str) -> None:

@@ -244,7 +244,9 @@ def test_the_whole_cycle_and_its_driver(here: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     ranked = ase.io.read(here / "a" / "ranked.extxyz", ":")
-    assert f"{ranked[0].info['decomposition_energy']:.4f} eV/atom" in done.stdout
+    # Rock salt lies far below these elements, and they are the whole of this hull.
+    assert ranked[0].info["decomposition_energy"] < -1
+    assert f"no reference  {ranked[0].info['space_group']} " in done.stdout
     assert (here / "a" / "best.cif").exists()
     refused = subprocess.run(
         [sys.executable, driver, "none.toml"], capture_output=True, text=True, check=False

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.spacegroup import crystal
 from typer.testing import CliRunner
 
 from gencsp.cli import app
@@ -56,10 +57,10 @@ def test_keeps_the_lowest_in_energy() -> None:
         atoms.info |= {"structure_id": name, "energy_per_atom": energy}
         structures.append(atoms)
     ase.io.write("pool.extxyz", structures)
-    assert RUNNER.invoke(app, ["dedup", "pool.extxyz"]).exit_code == 0
+    assert RUNNER.invoke(app, ["dedup", "pool.extxyz", "--same-energy", "0.2"]).exit_code == 0
     assert groups(Path("deduplicated")) == {"low": "1", "high": "1"}
     assert ase.io.read("deduplicated/unique.extxyz").info["structure_id"] == "low"
-    RUNNER.invoke(app, ["dedup", "pool.extxyz", "--same-energy", "0.01"])
+    RUNNER.invoke(app, ["dedup", "pool.extxyz"])
     assert groups(Path("deduplicated")) == {"low": "1", "high": "2"}
 
 
@@ -77,3 +78,40 @@ def test_refuses_where_nothing_can_be_read(pool: Path) -> None:
         result = RUNNER.invoke(app, ["dedup", given])
         assert result.exit_code == 2
         assert "gencsp: " in result.stderr
+
+
+def test_polymorphs_stay_apart_unless_families_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """β-cristobalite and its tilted form (Wright and Leadbetter, 1975)."""
+    monkeypatch.chdir(tmp_path)
+    for name, x in (("cubic", 0.0), ("tilted", 0.0896)):
+        atoms = crystal(
+            ["Si", "O"],
+            [(0, 0, 0), (x, 0.25, 0.125)],
+            spacegroup=122,
+            cellpar=[5.042, 5.042, 7.131, 90, 90, 90],
+        )
+        ase.io.write(f"{name}.cif", atoms)
+    for words, unique in (((), 2), (("--same", "close"), 2), (("--same", "family"), 1)):
+        result = RUNNER.invoke(app, ["dedup", "cubic.cif", "tilted.cif", *words])
+        assert result.exit_code == 0, result.output
+        assert f"{unique} unique of 2 structures" in result.output
+
+
+def test_what_is_in_doubt_is_relaxed_if_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two displaced crystals of copper that relax into the same one; EMT is the potential."""
+    monkeypatch.chdir(tmp_path)
+    Path("emt.py").write_text("from ase.calculators.emt import EMT as calculator\n")
+    whole = bulk("Cu", cubic=True)
+    moved = whole.copy()
+    moved.rattle(0.08, rng=np.random.default_rng(1))
+    ase.io.write("pool.extxyz", [whole, moved])
+    potential = ("--potential", "emt.py:calculator", "--workers", "1")
+    for same, unique in (("close", 2), ("tight", 1)):
+        result = RUNNER.invoke(app, ["dedup", "pool.extxyz", "--same", same, *potential])
+        assert result.exit_code == 0, result.output
+        assert f"{unique} unique of 2 structures" in result.output
+    assert groups(Path("deduplicated")) == {"pool.extxyz:0": "1", "pool.extxyz:1": "1"}

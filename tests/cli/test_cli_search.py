@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from gencsp.composition import Composition
 from gencsp.errors import ExecutorError, GencspError, RequestError
 from gencsp.executors import ThisProcess
 from gencsp.executors.named import open_executor
+from gencsp.records import Basis
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.settings import folder, save_deck, saved_deck, search_settings, stop_rules
 from gencsp.runs.strategies import named_strategy, strategy_context
@@ -71,6 +73,8 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
     assert f"{ranked[0].info['decomposition_energy']:.4f}" in best
     unique = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
     assert len(list((folder / "cif").iterdir())) == len(unique)
+    assert "found" in header
+    assert sum(atoms.info["copies"] for atoms in unique) == len(ranked)
     assert "stopped: the budget of 20 trials was used" in first.stdout
     assert "share now" in first.stdout
     assert "skipped 1 seeds of mine, wrong composition or size: 0 (Li3Si)" in first.stderr
@@ -252,6 +256,36 @@ def test_resume_and_status(tmp_path: Path) -> None:
         refused = RUNNER.invoke(app, [command, str(tmp_path)])
         assert refused.exit_code == 2
         assert "holds no search" in refused.stderr
+
+
+@pytest.mark.usefixtures("cheap")
+def test_far_below_a_hull_without_a_reference_no_number_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CheapHull, "decomposition_energy", lambda _, __, energy: energy - 9.0)
+    basis = Basis(decomposition="0.667 Si + 0.333 Li", has_reference=False)
+    monkeypatch.setattr(CheapHull, "basis", lambda _, __, ___: basis)
+    done = RUNNER.invoke(app, [*ARGUMENTS, "--budget", "6"])
+    assert done.exit_code == 0, done.output
+    assert "best no reference," in " ".join(done.stderr.split())
+    assert "structures lie below the hull at a composition of which it knows no phase" in (
+        done.stdout
+    )
+    where = tmp_path / "runs" / "LiSi2-random-5"
+    stored = ase.io.read(where / "run.db", ":")
+    stored = [atoms for atoms in stored if "decomposition_energy" in atoms.info]
+    assert stored
+    for atoms in stored:
+        assert atoms.info["decomposition_energy"] < -5
+        assert atoms.info["decomposition"] == basis.decomposition
+        assert atoms.info["has_reference"] is False
+        assert f"{atoms.info['decomposition_energy']:.4f}" not in done.output
+    save_deck(SearchDeck.make(formula="LiSi2", atoms=3, seed=5, budget=6), where)
+    status = RUNNER.invoke(app, ["status", str(where)])
+    assert "lowest: no reference, " in status.stdout
+    with (where / "ranked.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["has_reference"] for row in rows] == ["False"] * len(stored)
 
 
 def test_a_saved_deck_finds_its_files_from_anywhere(

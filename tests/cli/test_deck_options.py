@@ -22,12 +22,14 @@ GIVEN = {
     "formula": "LiSi2", "guests": "Li,Na", "atoms": "12", "n": "7", "inpaintings": "2",
     "seed": "3", "workers": "1", "out": "there", "proposer": "random", "weights": "w",
     "fmax": "0.2", "steps": "9", "pressure": "5", "keep_symmetry": None, "engine": "torch",
-    "potential": "chgnet:r2scan", "hull": "h.csv", "airss": "a.cell", "method": "genetic",
-    "budget": "8", "minutes": "2.5", "patience": "4", "target": "t.cif", "units": "2,4",
+    "potential": "chgnet:r2scan", "hull": "h.csv", "same": "family", "airss": "a.cell",
+    "method": "genetic", "budget": "8", "minutes": "2.5", "patience": "4", "target": "t.cif",
+    "units": "2,4",
     "cell": "c.cif", "volume": "15", "volume_spread": "0.2", "space_groups": "195,225",
     "separations": "Si-O=1.5", "seeds": "pool.extxyz:2", "seed_share": "0.25",
     "background": "score", "sampler": "thorough", "moves": "rattle:most=0.3,strain",
     "ahead": "5", "batch": "2", "executor": "dask", "minimiser": "fire", "rattle": "0.1",
+    "keep_paths": None,
 }  # fmt: skip
 
 

@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase.db
 import ase.io
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -22,6 +24,14 @@ from gencsp.cli import app
 from gencsp.cli.console import PARTLY
 
 EMT = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"
+#: Commands that take a pool, with what else they need here.
+ON_POOLS = [
+    ("relax", "--potential", "emt.py", "--workers", "1"),
+    ("hull", "--potential", "emt.py", "--hull", "emt.csv"),
+    ("dedup",),
+    ("filter", "--filters", "distances", "--workers", "1", "--no-plots"),
+    ("export", "seeds", "--to", "airss"),
+]
 #: A crystal whose only site is half occupied.
 DISORDERED = """data_x
 _cell_length_a 3.6
@@ -80,6 +90,43 @@ def test_a_larger_search_leaves_no_files_of_the_smaller_one() -> None:
     assert f"wrote {len(distinct)} symmetrised CIF files" in done.stdout
     assert len(cifs("run")) == len(distinct) + 1
     assert Path("run/cif/mine.txt").read_text() == "mine"
+    _each_crystal_stands_once(done.stdout, ranked)
+    whole = run(*words, *parts, "--budget", "8", "--all").stdout
+    copies = [atoms for atoms in ranked if "duplicate_of" in atoms.info]
+    assert all(f"= {atoms.info['duplicate_of']}" in whole for atoms in copies)
+
+
+def test_relaxed_copies_are_one_crystal() -> None:
+    copper = bulk("Cu", cubic=True)
+    copy = copper.copy()
+    copy.rattle(0.05, rng=np.random.default_rng(2))
+    ase.io.write("pool.extxyz", [copper, copy])
+    words = ("relax", "pool.extxyz", "--potential", "emt.py", "--workers", "1")
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "1 crystal in 2 structures (--all shows the duplicates)" in done.stdout
+    assert len(cifs("relaxed")) == 1
+    first, second = ase.io.read("relaxed/relaxed.extxyz", ":")
+    assert first.info["copies"] == 2
+    assert second.info["duplicate_of"]
+
+
+def _each_crystal_stands_once(table: str, ranked: list[Atoms]) -> None:
+    """In the table with how often it was found; the copies are marked in the store."""
+    copies = {
+        a.info["structure_id"]: a.info["duplicate_of"] for a in ranked if "duplicate_of" in a.info
+    }
+    distinct = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
+    assert copies
+    assert f"{len(distinct)} crystals in {len(ranked)} structures (--all shows" in table
+    for atoms in distinct:
+        (line,) = [
+            line for line in table.splitlines() if f" {atoms.info['structure_id']} " in f"{line} "
+        ]
+        assert line.split()[2] == str(atoms.info["copies"])
+    assert not any(f" {name} " in f"{line} " for name in copies for line in table.splitlines())
+    stored = ase.db.connect("run/run.db").select("duplicate_of")
+    assert {row.structure_id: row.duplicate_of for row in stored} == copies
 
 
 @pytest.mark.parametrize(
@@ -134,13 +181,7 @@ ODD = ["[/foo]", "[red]x", "<script>alert(1)</script>", "=1+1", "@x", "a\nb", "a
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ("relax", "--potential", "emt.py", "--workers", "1"),
-        ("hull", "--potential", "emt.py", "--hull", "emt.csv"),
-        ("dedup",),
-        ("filter", "--filters", "distances", "--workers", "1", "--no-plots"),
-        ("export", "seeds", "--to", "airss"),
-    ],
+    ON_POOLS,
     ids=lambda words: words[0],
 )
 def test_ids_of_others_are_text(words: tuple[str, ...]) -> None:
@@ -149,7 +190,8 @@ def test_ids_of_others_are_text(words: tuple[str, ...]) -> None:
     ase.io.write("copper.cif", bulk("Cu"))
     made = ("references", "Cu", "--no-shipped", "--also", "copper.cif", "--potential", "emt.py")
     run(*made, "--out", "emt.csv")
-    result = run(words[0], "pool.traj", *words[1:])
+    everything = ("--all",) if words[0] == "relax" else ()
+    result = run(words[0], "pool.traj", *words[1:], *everything)
     assert result.exit_code == 0, result.output
     if words[0] != "filter":
         for said in ("[/foo]", "[red]x", "<script>") if words[0] in ("relax", "hull") else ():
@@ -184,14 +226,7 @@ UNREAD = ("disordered.cif", "empty.cif", "noise.cif", "exploded.extxyz")
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ("relax", "--potential", "emt.py", "--workers", "1"),
-        ("hull", "--potential", "emt.py", "--hull", "emt.csv"),
-        ("dedup",),
-        ("filter", "--filters", "distances", "--workers", "1", "--no-plots"),
-        ("export", "seeds", "--to", "airss"),
-        ("dft write", "campaign", "--code", "gpaw"),
-    ],
+    [*ON_POOLS, ("dft write", "campaign", "--code", "gpaw")],
     ids=lambda words: words[0],
 )
 def test_bad_files_do_not_end_the_others(words: tuple[str, ...]) -> None:

@@ -35,7 +35,9 @@ def test_shipped_table_has_every_element_and_names_its_model() -> None:
     assert elements == set(ELEMENTS)
     assert references.model == DEFAULT_MODEL
     assert len(references.weights) == 12
-    assert references.protocol["licence"] == "CC-BY-4.0"
+    assert references.protocol["licence of OQMD-ICSD"] == "CC-BY-4.0"
+    licensed = {e.source for e in references.entries}
+    assert {f"licence of {source}" for source in licensed} <= references.protocol.keys()
     assert all(-20 < e.energy_per_atom < 1 for e in references.entries)
 
 

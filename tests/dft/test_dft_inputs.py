@@ -396,6 +396,11 @@ def test_vasp_under_custodian_and_back(tmp_path: Path) -> None:
     assert result.atoms.get_chemical_formula() == theirs.get_chemical_formula()
     np.testing.assert_allclose(result.atoms.cell.array, theirs.cell.array, atol=1e-6)
     assert result.energy == pytest.approx(theirs.get_potential_energy(), abs=0.05)
+    (kept,) = campaign.structures()  # by ASE's own reader of what VASP left
+    assert kept.get_potential_energy() == pytest.approx(result.energy)
+    np.testing.assert_allclose(kept.get_forces(), theirs.get_forces(), atol=1e-6)
+    np.testing.assert_allclose(kept.get_stress(), theirs.get_stress(), atol=1e-6)
+    assert np.abs(theirs.get_stress()).max() > 1e-4
     (place / "vasprun.xml").write_text("<modeling><half")
     ((_, result),) = campaign.results()
     assert "cannot be read" in str(result)

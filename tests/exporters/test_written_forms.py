@@ -271,3 +271,16 @@ def test_no_name_of_the_pool_reaches_the_code(code: str, tmp_path: Path) -> None
         assert path.name.replace("-", "").replace("_", "").replace(".", "").isalnum()
         if path.is_file() and path.name != MAP:
             assert b"rm -rf" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("pressure", [0.0, 20.0])
+def test_energy_of_a_pool_that_says_it_per_atom_alone(tmp_path: Path, pressure: float) -> None:
+    """As a CIF's pool or a database's: no calculator, and AIRSS ranks by what it reads."""
+    atoms = quartz()
+    atoms.calc = None
+    atoms.info |= {"structure_id": "q", "energy_per_atom": -7.5}
+    get_exporter("airss").write([atoms], tmp_path / "out", pressure=pressure)
+    (path,) = (tmp_path / "out" / "hopper").iterdir()
+    title, _ = strict_res(path.read_text())
+    work = pressure * atoms.get_volume() / 160.21766  # GPa Å³ in eV
+    assert float(title["energy"]) == pytest.approx(-7.5 * len(atoms) + work, abs=1e-4)

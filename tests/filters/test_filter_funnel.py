@@ -128,6 +128,21 @@ def test_hull_energy_says_why_not() -> None:
     assert "Po" in verdict.note
 
 
+def test_hull_energy_says_where_the_hull_knows_no_such_phase(tmp_path: Path) -> None:
+    salt = known()["MgO"]
+    notes = []
+    for compound in ("MgO", "MgO2"):
+        entries = tmp_path / f"{compound}.csv"
+        entries.write_text(
+            f"# model: chgnet-0.3.0\nformula,energy_per_atom\nMg,-1\nO,-1\n{compound},-1.5\n"
+        )
+        verdict = Sleepless(entries=entries).judge(salt)
+        assert verdict.passed
+        assert verdict.value < -2
+        notes.append(verdict.note)
+    assert notes == ["", "no reference"]
+
+
 def test_hull_energy_with_chgnet() -> None:
     """Rock salt MgO lies on the hull of CHGNet's own references; squeezed, it relaxes back."""
     judge = get_filter("hull_energy", {"threshold": 0.05}).judge

@@ -12,7 +12,7 @@ from gencsp.composition import Composition
 from gencsp.convex_hull.entries import read_references
 from gencsp.convex_hull.hull import Hull
 from gencsp.errors import StructureFileError
-from gencsp.io.pools import read_pool
+from gencsp.io.reading import read_pool
 
 #: The formulas of what is read, or a part of the reason why nothing is.
 EXPECTED: dict[str, list[str] | str] = {

@@ -19,7 +19,7 @@ from cif_texts import cif
 
 from gencsp.errors import StructureFileError
 from gencsp.io import content
-from gencsp.io.pools import read_pool
+from gencsp.io.reading import read_pool
 from gencsp.io.structures import read_structures, write_extxyz
 
 GOOD = cif(("Mg1 Mg 0 0 0", "O1 O .5 .5 .5"))
@@ -120,6 +120,17 @@ def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
         archive.writestr("b.cif", GOOD)
     structures, failures = read_pool([tmp_path])
     assert (len(structures), failures) == (2, [])
+
+
+def test_tables_and_figures_beside_structures_are_passed_over(tmp_path: Path) -> None:
+    for name in ("hull.csv", "Li-Si.PDF", "Li-Si.png", "Li-Si.svg"):
+        (tmp_path / name).write_text("no structure")
+    (tmp_path / "a.cif").write_text(GOOD)
+    structures, failures = read_pool([tmp_path])
+    assert (len(structures), failures) == (1, [])
+    # Named by itself such a file is not passed over.
+    _, failures = read_pool([tmp_path, tmp_path / "hull.csv"])
+    assert [failure.name for failure in failures] == [str(tmp_path / "hull.csv")]
 
 
 def test_members_of_archives_in_any_encoding(tmp_path: Path) -> None:
@@ -253,7 +264,7 @@ def test_databases_of_others_keep_what_they_like_in_data(tmp_path: Path) -> None
         db.write(bulk("Ge"))
     structures, (failure,) = read_pool([tmp_path / "a.db"])
     assert [str(atoms.symbols) for atoms in structures] == ["Si2", "Si2", "Ge2"]
-    assert structures[0].info == {"owner": "me"}
+    assert structures[0].info == {"owner": "me", "structure_id": "a.db:1"}
     assert structures[1].arrays["tags"].tolist() == [1, 2]
     assert "mine" not in structures[1].arrays
     assert failure.name.endswith("a.db:3")
@@ -263,3 +274,17 @@ def test_a_name_tells_the_format_before_the_content_does(tmp_path: Path) -> None
     (tmp_path / "a.vasp").write_text(poscar("CRYSTAL"))
     (tmp_path / "b.cif").write_text(GOOD.replace("data_x", "data_x\n_a\n;\nANIMSTEPS 2\n;"))
     assert [str(a.symbols) for a in read_structures([tmp_path])] == ["MgO", "MgO"]
+
+
+def test_every_structure_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """The file's alone where that is enough, with its folder or place where it is not."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        bulk("Si").write(tmp_path / folder / "si.cif")
+    named = bulk("Ge")
+    named.info["structure_id"] = "mine"
+    ase.io.write(tmp_path / "two.extxyz", [bulk("C"), named])
+    structures, _ = read_pool([tmp_path / "a", tmp_path / "b", tmp_path / "two.extxyz"])
+    a, b, first, second = (atoms.info["structure_id"] for atoms in structures)
+    assert (a, b) == (str(tmp_path / "a" / "si.cif"), str(tmp_path / "b" / "si.cif"))
+    assert (first, second) == ("two.extxyz:0", "mine")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import references_card
 from cards import described, held_out_list
 from jsonschema import Draft202012Validator
 from record_values import at
+from reference_sources import SHIPPED
 from safetensors import safe_open
 from shared_data import held_out_formulas
 
@@ -96,14 +98,21 @@ def test_card_of_the_filters_describes_the_tables() -> None:
 
 def test_card_of_the_references_describes_the_table() -> None:
     card = read(DATA / "references_chgnet-0.3.0.card.json")
-    (name,) = card["files"]
-    lines = gzip.decompress((DATA / name).read_bytes()).decode().splitlines()
+    table, crystals = sorted(card["files"], key=lambda name: name.endswith(".npz"))
+    lines = gzip.decompress((DATA / table).read_bytes()).decode().splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     sizes = [int(row["n_atoms"]) for row in rows]
     said = card["facts"]
     assert (said["rows"], said["formulas"]) == (len(rows), len({row["formula"] for row in rows}))
     assert (said["largest"], said["large"]) == (max(sizes), sum(size > 20 for size in sizes))
     assert f"# weights: {said['weights']}" in lines
+    sources = Counter(row["source"] for row in rows)
+    assert sources == {name: n["rows"] for name, n in said["sources"].items() if n["rows"]}
+    with np.load(DATA / crystals) as file:
+        ids, numbers = file["source_id"].tolist(), len(file["sizes"])
+    assert len(ids) == len(set(ids)) == numbers == said["crystals"]
+    by_id = {row["source_id"]: row["source"] for row in rows}
+    assert {by_id[source_id] for source_id in ids} <= SHIPPED
 
 
 def formulas_of_the_symmetry_prior() -> set[Composition]:
@@ -120,6 +129,7 @@ FITTED = {"symmetry_prior.json": formulas_of_the_symmetry_prior}
 #: what was fitted or computed and lists none; and what says which crystals are known.
 WITHOUT_FORMULAS = {"volume.json", "compression.json", "pair_potential.npz", "wyckoff.npz"}
 KNOWN = {
+    "hull_phases_chgnet-0.3.0.npz",
     "prototypes.npz",
     "reference_formulas.txt.gz",
     "reference_structures.npz",

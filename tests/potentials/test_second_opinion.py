@@ -13,6 +13,7 @@ from ase.calculators.emt import EMT
 from typer.testing import CliRunner
 
 from gencsp.cli import app
+from gencsp.io.structures import write_extxyz
 from gencsp.minimise import Outcome
 from gencsp.potentials import AseEngine
 from gencsp.potentials.second_opinion import second_opinion
@@ -66,6 +67,22 @@ def test_another_one_ranks_again() -> None:
     assert (opinions[0].second_rank, opinions[0].first_rank) == (1, 3)
     assert opinions[0].second == 0.0
     assert opinions[-1].disagreement == f"{opinions[-1].second - opinions[-1].first:+.3f} eV/atom"
+    # bcc comes before both; hcp and fcc stay as they are, or differ by less than is certain.
+    flips = {o.structure_id: set(o.flips) for o in opinions}
+    assert {"fcc", "hcp"} <= flips["bcc"]
+    assert "bcc" in flips["fcc"]
+    assert opinions[0].write().info["order_flips"].split(";") == list(opinions[0].flips)
+
+
+def test_an_order_that_nobody_is_certain_of_does_not_flip() -> None:
+    pool = judged()
+    del pool[1]
+    near = pool[0].info["energy_per_atom"]
+    for atoms, shift in zip(pool, (0.0, 0.001, 0.0015), strict=True):
+        atoms.info["energy_per_atom"] = near + shift
+    for one in second_opinion(pool, AseEngine(Shifted(), model="s", digest="")):
+        assert one.flips == ()
+        assert "order_flips" not in one.write().info
 
 
 def test_a_relaxation_that_fails_or_leaves_the_crystal() -> None:
@@ -108,3 +125,29 @@ def test_of_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= len(rows) <= 3
     assert {row["formula"] for row in rows} == {"Cu"}
     assert rows[0]["second_rank"] == "1"
+    assert "flips" in rows[0]
+
+
+def test_of_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    pool = judged()
+    write_extxyz("pool.extxyz", list(reversed(pool)))
+    (tmp_path / "own.py").write_text("from ase.calculators.emt import EMT as calculator\n")
+    command = ["second-opinion", "pool.extxyz", "--potential", "own.py"]
+    result = RUNNER.invoke(app, [*command, "--top", "2"])
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((tmp_path / "second_opinion" / "second_opinion.csv").open()))
+    assert [row["id"] for row in rows] == [
+        pool[0].info["structure_id"],
+        pool[2].info["structure_id"],
+    ]
+    pool[0].info["energy_model"] = "another"
+    write_extxyz("pool.extxyz", pool)
+    refused = RUNNER.invoke(app, command)
+    assert refused.exit_code == 2
+    assert "different models" in refused.output
+    write_extxyz("pool.extxyz", [bulk("Cu")])
+    refused = RUNNER.invoke(app, command)
+    assert refused.exit_code == 2
+    assert "relax them first" in refused.output

@@ -12,6 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 import gencsp
 from gencsp.errors import DeckError, ExportError, StoreError
+from gencsp.exporters import ExportReport
 
 
 def with_energy(atoms: Atoms, name: str, energy: float) -> Atoms:
@@ -42,7 +43,9 @@ def names(structures: list[Atoms]) -> dict[str, int]:
 
 def test_dedup_keeps_the_lowest_of_each_crystal() -> None:
     seen: list[tuple[int, int]] = []
-    kept = gencsp.dedup(pool(), report=lambda done, distinct: seen.append((done, distinct)))
+    kept = gencsp.dedup(
+        pool(), same_energy=1.0, report=lambda done, distinct: seen.append((done, distinct))
+    )
     assert names(kept) == {"oxide": 1, "blende": 1, "rattled": 3}
     assert [atoms.info["structure_id"] for atoms in kept] == ["oxide", "blende", "rattled"]
     assert [done for done, _ in seen] == [1, 2, 3, 4, 5]
@@ -53,10 +56,12 @@ def test_dedup_keeps_the_lowest_of_each_crystal() -> None:
 
 
 def test_dedup_says_what_is_the_same() -> None:
-    assert names(gencsp.dedup(pool(), scale=False))["rattled"] == 2
+    assert names(gencsp.dedup(pool(), scale=False, same_energy=1.0))["rattled"] == 2
     assert names(gencsp.dedup(pool(), prototypes=True)) == {"oxide": 4, "blende": 1}
     apart = names(gencsp.dedup(pool(), same_energy=0.06))
     assert apart == {"oxide": 1, "blende": 1, "rattled": 2, "wide": 1}
+    assert names(gencsp.dedup(pool())) == names(gencsp.dedup(pool(), same_energy=0.002))
+    assert names(gencsp.dedup(pool(), same="family", same_energy=1.0))["rattled"] == 3
     with pytest.raises(DeckError, match="same_energy"):
         gencsp.dedup(pool(), same_energy=-1.0)
 
@@ -71,6 +76,7 @@ def test_dedup_copies_and_names_by_place() -> None:
 
 def test_export_hands_over_the_composition_that_was_named(tmp_path: Path) -> None:
     report = gencsp.export(pool(), tmp_path / "seeds", to="airss", formula="NaCl")
+    assert isinstance(report, ExportReport)
     hopper = sorted((tmp_path / "seeds" / "hopper").iterdir())
     assert len(hopper) == len(report.seeds) == 4
     # AIRSS's own format: sites after the SFAC line, the energy of the cell in the title.
@@ -90,8 +96,10 @@ def energy(atoms: Atoms) -> float:
 def test_export_of_one_size(tmp_path: Path) -> None:
     some = [atoms for atoms in pool() if "Na" in atoms.symbols]
     report = gencsp.export(some, tmp_path / "two", to="airss", atoms=2)
+    assert isinstance(report, ExportReport)
     assert len(report.seeds) == 3
     report = gencsp.export(some, tmp_path / "four", to="airss", atoms=4, fit=True)
+    assert isinstance(report, ExportReport)
     assert len(report.seeds) == 4
 
 

@@ -23,7 +23,7 @@ from killing import run_and_kill
 
 from gencsp.errors import RequestError, StoreError
 from gencsp.executors import LocalProcesses, ThisProcess
-from gencsp.minimise.result import Relaxed
+from gencsp.minimise.result import PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.provenance import Provenance
 from gencsp.searches.contracts import Relaxer
@@ -340,10 +340,15 @@ class Watched:
     calls: list[tuple[bool, list[Atoms]]] = field(default_factory=list, hash=False)
 
     def __call__(self) -> Relaxer:
-        def relax(structures: Iterable[Atoms], settings: RelaxSettings) -> Iterator[Relaxed]:
+        def relax(
+            structures: Iterable[Atoms],
+            settings: RelaxSettings,
+            *,
+            on_path: PathCallback | None = None,
+        ) -> Iterator[Relaxed]:
             given = list(structures)
             self.calls.append((settings.keep_symmetry, [atoms.copy() for atoms in given]))
-            return CheapRelaxerMaker()()(given, settings)
+            return CheapRelaxerMaker()()(given, settings, on_path=on_path)
 
         return relax
 

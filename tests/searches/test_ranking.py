@@ -15,11 +15,11 @@ def _found(atoms: Atoms, name: str, energy: float) -> Atoms:
 
 def test_by_energy_and_of_equal_crystals_the_lowest_is_the_original() -> None:
     salt = bulk("NaCl", "rocksalt", a=5.6)
-    again = _found(salt.repeat((2, 1, 1)), "again", 0.005)
+    again = _found(salt.repeat((2, 1, 1)), "again", 0.0025)
     again.info["duplicate_of"] = "of an earlier ranking"
     first = _found(salt.copy(), "first", 0.001)
     first.info["duplicate_of"] = "of an earlier ranking"
-    other = _found(bulk("NaCl", "cesiumchloride", a=3.5), "other", 0.003)
+    other = _found(bulk("NaCl", "cesiumchloride", a=3.5), "other", 0.0015)
     apart = _found(salt.copy(), "too far in energy", 0.2)
     ranked = rank([apart, again, other, first])
     assert [atoms.info["structure_id"] for atoms in ranked] == [

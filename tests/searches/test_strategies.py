@@ -36,7 +36,7 @@ def result(number: int, fitness: float, move: str = RANDOM, *, duplicate: str = 
         move=move,
         atoms=point(fitness),
         fitness=fitness,
-        duplicate_of=duplicate,
+        seen_as=duplicate,
     )
 
 

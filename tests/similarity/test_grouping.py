@@ -38,7 +38,7 @@ def test_energies_of_files_choose_and_separate() -> None:
     pool = [("high", magnesia(-10.0)), ("low", magnesia(-12.5)), ("none", magnesia())]
     ordered = lowest_first(pool)
     assert [name for name, _ in ordered] == ["low", "high", "none"]
-    for same_energy, firsts in ((None, ["low"]), (0.01, ["low", "high"]), (2.0, ["low"])):
+    for same_energy, firsts in ((None, ["low", "high"]), (0.01, ["low", "high"]), (2.0, ["low"])):
         grouping = Grouping(same_energy=same_energy)
         for name, atoms in ordered:
             grouping.add(name, atoms)

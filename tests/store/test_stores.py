@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 from stored_crystals import MANIFEST, crystal, same
 
 from gencsp.composition import Composition
-from gencsp.errors import StoreError
+from gencsp.errors import DamageError, StoreError
 from gencsp.provenance import Provenance
 from gencsp.searches.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 from gencsp.store.disk import read_manifest
+from gencsp.store.recovery import check_run
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -84,6 +85,59 @@ def test_several_tasks_at_once(store: Store) -> None:
         assert all(map(same, finished.structures, kept.structures))
     assert [a.info["structure_id"] for a in everything["a"].structures] == ["r1"]
     assert [a.info["structure_id"] for a in everything["b"].structures] == ["r2", "r3"]
+
+
+def test_marks_are_set_changed_and_taken_away(store: Store) -> None:
+    info = {"nested": {"a": [1, 2.5]}, "note": "kept", "flag": True}
+    one, other, third = crystal(1), crystal(2), crystal(3)
+    one.info |= info
+    store.finish_all(
+        {
+            "a": Finished(structures=(one, other), failures={"lost": 1}),
+            "b": Finished(structures=(third,)),
+        }
+    )
+    before = store.load()
+    store.mark("duplicate_of", {"r2": "r1", "r3": "r1", "r1": "", "unknown": "r1"})
+    store.mark("duplicate_of", {"r3": ""})
+    after = store.load()
+    assert list(after) == ["a", "b"]
+    assert after["a"].failures == {"lost": 1}
+    marks = [a.info.get("duplicate_of") for f in after.values() for a in f.structures]
+    assert marks == [None, "r1", None]
+    for task in ("a", "b"):
+        for old, new in zip(before[task].structures, after[task].structures, strict=True):
+            new.info.pop("duplicate_of", None)
+            assert same(old, new)
+    store.finish("c", Finished(structures=(crystal(4),)))
+    assert store.tasks() == ["a", "b", "c"]
+
+
+def test_marked_rows_are_whole_and_searchable(tmp_path: Path) -> None:
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish("a", Finished(structures=(crystal(1), crystal(2))))
+        store.mark("duplicate_of", {"r2": "r1"})
+        written = (tmp_path / "run.db").stat().st_mtime_ns
+        store.mark("duplicate_of", {"r2": "r1", "r1": ""})  # as it is: nothing is written
+        assert (tmp_path / "run.db").stat().st_mtime_ns == written
+        store.finish("b", Finished(structures=(crystal(3),)))
+    assert check_run(tmp_path).is_whole
+    with DiskStore(tmp_path, MANIFEST) as again:
+        assert [a.info.get("duplicate_of") for a in again.load()["a"].structures] == [None, "r1"]
+    rows = list(ase.db.connect(tmp_path / "run.db").select(duplicate_of="r1"))
+    assert [row.structure_id for row in rows] == ["r2"]
+
+
+def test_marks_do_not_hide_damage(tmp_path: Path) -> None:
+    """New digests of rows that were changed by hand would make them sound."""
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish("a", Finished(structures=(crystal(1), crystal(2))))
+        with closing(sqlite3.connect(tmp_path / "run.db")) as connection:
+            connection.execute("UPDATE systems SET energy = 0 WHERE id = 1")
+            connection.commit()
+        with pytest.raises(DamageError):
+            store.mark("duplicate_of", {"r2": "r1"})
+    assert not check_run(tmp_path).is_whole
 
 
 def test_what_is_kept_is_a_copy(store: Store) -> None:

@@ -120,3 +120,31 @@ def test_operations_are_those_that_pymatgen_reads(text: str) -> None:
 def test_an_operation_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(amcsd.Unusable):
         amcsd._operation(text)
+
+
+@pytest.mark.parametrize(
+    ("formula", "missing"),
+    [
+        ("AlO3", True),  # gibbsite
+        ("GeN2F6", True),  # an ammonium salt
+        ("Be2BO4", True),  # hambergite
+        ("CaAlO2F2", True),
+        ("AlH3O3", False),
+        ("SiO2", False),
+        ("Fe3O4", False),
+        ("NaNO3", False),
+        ("TiN", False),
+        ("FeS2", False),
+        ("Au", False),
+    ],
+)
+def test_formulas_whose_hydrogen_must_be_missing(formula: str, missing: bool) -> None:
+    assert amcsd.lacks_hydrogen(Composition.parse(formula)) is missing
+
+
+def test_a_mineral_without_its_hydrogen_even_in_the_formula_is_counted(tmp_path: Path) -> None:
+    sites = [(0, 0, 0), (0.25, 0.25, 0.25), (0.75, 0.75, 0.75), (0.5, 0, 0)]
+    entry: Entry = ("Al O3", (4.0, 4.0, 4.0, 90, 90, 90), 1, ["Al", "O1", "O2", "O3"], sites, None)
+    left_out: Counter[str] = Counter()
+    assert list(amcsd.minerals(made(tmp_path / "amcsd.db", entry), left_out)) == []
+    assert left_out == {"hydrogen missing from sites and formula": 1}

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,15 @@ from find_references import (
     CLOSE,
     LIKELIEST,
     Block,
+    Missing,
     element_hull,
     list_missing,
-    report,
     search,
     search_one,
+    search_protocol,
     write_missing,
 )
+from reference_search_record import read_kept, report, write_report
 
 from gencsp.composition import Composition
 from gencsp.minimise import RelaxSettings
@@ -62,6 +65,12 @@ def test_stable_formulas_without_a_row_are_listed(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_hole_of_the_potential_is_not_found() -> None:
+    """As CeYIn2 at -23 eV/atom: whatever lies that far below the table is passed over."""
+    line = search_one("MgO", -1.0, QUICK, element_hull(), seed=0)
+    assert (line["accepted"], line["energy_per_atom"]) == (False, None)
+
+
 @pytest.mark.parametrize(("shift", "accepted"), [(0.0, True), (-0.5, False)])
 def test_a_structure_as_good_as_the_table_ends_the_search(shift: float, accepted: bool) -> None:
     """Rock salt, relaxed by hand, gives the formation energy that is to be reached."""
@@ -100,31 +109,51 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
 
 
-def test_what_was_found_is_counted_once_and_by_the_last_round() -> None:
-    def line(
-        formula: str, number: int, found_at: int | None, energy: float = -1.0
-    ) -> dict[str, object]:
-        return {
-            "formula": formula, "round": number, "accepted": found_at is not None,
-            "found_at": found_at, "relaxations": 4, "seconds": 1800.0, "table": -1.0,
-            "formation_energy": energy,
-        }  # fmt: skip
-
-    facts = report(
-        [
-            line("MgO", 0, None),
-            line("NaCl", 0, 1),
-            line("MgO", 1, 7, -1.2),
-            line("MgAl2O4", 0, None),
-        ]
-    )
-    assert (facts["all"]["found"], facts["all"]["of"]) == (2, 3)
-    assert facts["all"]["median relaxations where found"] == 4
-    low, high = facts["all"]["interval"]
-    np.testing.assert_allclose((low, high), (0.208, 0.939), atol=2e-3)  # Wilson, z = 1.96
-    assert facts["2 elements"]["found"] == facts["01-05 atoms in the formula"]["found"] == 2
-    assert facts["3 elements"] == {
-        "found": 0, "of": 1, "interval": [0.0, 0.793], "median relaxations where found": None
+def line(formula: str, number: int, found_at: int | None) -> dict[str, Any]:
+    return {
+        "formula": formula, "round": number, "accepted": found_at is not None,
+        "found_at": found_at, "relaxations": 8, "seconds": 1800.0, "table": -1.0,
+        "formation_energy": -1.01, "space_group": 225, "numbers": [12, 8],
     }  # fmt: skip
-    assert facts["suspect"] == ["MgO"]
+
+
+LINES = [line("MgO", 0, None), line("NaCl", 0, 1), line("MgO", 1, 7), line("MgAl2O4", 0, None)]
+
+
+def test_what_was_found_is_counted_once_and_by_the_last_round() -> None:
+    facts = report(LINES)
+    assert facts == report(LINES[::-1])
+    assert (facts["all"]["successes"], facts["all"]["trials"]) == (2, 3)
+    assert facts["all"]["median relaxations where found"] == 4
+    assert facts["all"]["within 4 relaxations"] == 1
+    low, high = facts["all"]["low"], facts["all"]["high"]
+    np.testing.assert_allclose((low, high), (0.208, 0.939), atol=2e-3)  # Wilson, z = 1.96
+    two, small = facts["2 elements"], facts["01-05 atoms in the formula"]
+    assert two["successes"] == small["successes"] == 2
+    assert facts["3 elements"]["successes"] == 0
+    assert facts["3 elements"]["median relaxations where found"] is None
     assert facts["processor hours"] == 1.5
+
+
+def test_what_was_searched_is_kept_without_the_energies_of_the_table(tmp_path: Path) -> None:
+    kept, settings = tmp_path / "kept.jsonl.gz", {"close": CLOSE, "max_atoms": 20}
+    assert read_kept(kept, settings) == []
+    write_report(LINES[:2], settings, kept, tmp_path / "record.json")
+    write_report(LINES[2:], settings, kept, tmp_path / "record.json")
+    lines = read_kept(kept, settings)
+    assert report(lines) == report(LINES)
+    assert json.loads((tmp_path / "record.json").read_text())["results"] == report(LINES)
+    told = gzip.decompress(kept.read_bytes()).decode()
+    assert not [word for word in ("table", "formation", "-1.0", "numbers") if word in told]
+    with pytest.raises(SystemExit, match="was made with"):
+        read_kept(kept, {"close": 0.05})
+
+
+def test_what_another_machine_has_searched_is_not_searched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("find_references.ROUNDS", (QUICK,))
+    write_missing(tmp_path / "missing.csv", [Missing(Composition.parse("MgO"), -99.0)])
+    write_report([line("MgO", 0, None)], search_protocol(), tmp_path / "kept", tmp_path / "r.json")
+    search(tmp_path, kept=tmp_path / "kept")
+    assert len((tmp_path / "found.jsonl").read_text().splitlines()) == 1  # the protocol

@@ -23,7 +23,7 @@ from gencsp.potentials.base import Evaluation, ModelName
 from gencsp.potentials.chgnet.batched_network import CHGNetwork, NetworkSettings
 from gencsp.potentials.chgnet.batched_parts import Part
 from gencsp.potentials.chgnet.graph import angle_counts, build_bond_graph, build_edges
-from gencsp.potentials.chgnet.weights import load_weights
+from gencsp.potentials.chgnet.weights import CHGNetWeights, load_weights
 
 #: Messages (directed edges and angles) in one pass. Each costs about 16 kB for the derivative, so
 #: this is 1 GB on a CPU; on a GPU as many as fit in half of its free memory.
@@ -43,7 +43,7 @@ class TorchEngine:
     rounding of the floating-point type: matrix products of other shapes may add in another order.
 
     Args:
-        model: which of chgnet's published weights.
+        model: which CHGNet weights, by name or loaded.
         device: such as "cpu" or "cuda:0"; ``None`` takes a GPU where there is one.
         dtype: float32 as chgnet, or float64 for tests of derivatives.
 
@@ -56,14 +56,15 @@ class TorchEngine:
 
     def __init__(
         self,
-        model: ModelName = "0.3.0",
+        model: ModelName | CHGNetWeights = "0.3.0",
         *,
         device: str | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.device = find_device(device)
-        weights = load_weights(model)
+        weights = model if isinstance(model, CHGNetWeights) else load_weights(model)
         self.model, self.digest = weights.model, weights.digest
+        self.elements = weights.elements
         self.dtype = dtype
         self._network = CHGNetwork(
             {name: torch.tensor(w).to(self.device, dtype) for name, w in weights.arrays.items()},
@@ -106,7 +107,7 @@ class TorchEngine:
 
         def evaluate(crystals: Crystals) -> Values:
             with _threads(workers):
-                return self.compute(crystals)
+                return self.compute(crystals, magmoms=True)
 
         results = relax_in_flight(
             structures,

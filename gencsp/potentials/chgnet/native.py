@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from ase import Atoms, units
 from ase.stress import voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
 
 from gencsp.deck import Workers, check
 from gencsp.descriptors import flaws
@@ -53,7 +54,7 @@ class NativeEngine:
     """CHGNet by the C++ extension; satisfies :class:`gencsp.potentials.base.Engine`.
 
     Args:
-        model: which CHGNet weights.
+        model: which CHGNet weights, by name or loaded.
         isa: instruction set, one of :func:`instruction_sets`; by default ``GENCSP_ISA`` from the
             environment, else the best that this processor has.
 
@@ -64,10 +65,13 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, model: ModelName = "0.3.0", *, isa: str | None = None) -> None:
-        weights = load_weights(model)
+    def __init__(
+        self, model: ModelName | CHGNetWeights = "0.3.0", *, isa: str | None = None
+    ) -> None:
+        weights = model if isinstance(model, CHGNetWeights) else load_weights(model)
         self.model = weights.model
         self.digest = weights.digest
+        self.elements = weights.elements
         wanted = os.environ.get("GENCSP_ISA", "") if isa is None else isa
         if wanted and wanted not in instruction_sets():
             raise EngineError(
@@ -182,7 +186,7 @@ class NativeEngine:
             trust_region = trust_region or minimiser.settings
         elif minimiser != FireOptions():
             evaluate = partial(self._values, workers=workers)
-            yield from relax_in_flight(
+            results = relax_in_flight(
                 structures,
                 settings,
                 evaluate,
@@ -190,6 +194,7 @@ class NativeEngine:
                 on_step=on_step,
                 on_path=on_path,
             )
+            yield from map(self._complete, results)
             return
         pool = _native.RelaxPool(
             self._model,
@@ -226,7 +231,7 @@ class NativeEngine:
                     alone = relax_one(
                         self._numbers, atoms, settings, index, on_step=on_step, on_path=on_path
                     )
-                    yield alone.made_by(self.model, self.digest)
+                    yield self._complete(alone)
                 else:
                     restraints, start = entered
                     start.set_constraint(atoms.constraints)
@@ -241,7 +246,29 @@ class NativeEngine:
             start = under_way.pop(index)
             if on_path is not None:
                 on_path(index, [frame_of(start, *frame) for frame in found["path"]])
-            yield relaxed(index, start, found).made_by(self.model, self.digest)
+            yield self._complete(relaxed(index, start, found))
+
+    def _complete(self, result: Relaxed) -> Relaxed:
+        """The result with the name of the model and, where it has energies, magnetic moments."""
+        calculator = result.atoms.calc
+        if calculator is not None:
+            # One forward pass: 0.4 of an evaluation, about a hundredth of a relaxation.
+            calculator.results["magmoms"] = self._moments(result.atoms)
+        return result.made_by(self.model, self.digest)
+
+    def _moments(self, atoms: Atoms) -> NDArray[np.float64]:
+        _, _, _, _, _, moments, _ = self._model.evaluate(
+            atoms.numbers.astype(np.int32),
+            atoms.positions.astype(np.float64),
+            atoms.cell.array[None].astype(np.float64),
+            atoms.pbc[None],
+            np.array([0, len(atoms)], dtype=np.int32),
+            forces=False,
+            magmoms=True,
+            merge=False,
+            workers=1,
+        )
+        return np.array(moments, dtype=np.float64)
 
     def _numbers(self, atoms: Atoms) -> Numbers | Outcome:
         """For relaxations by the minimisers in Python."""

@@ -7,11 +7,14 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from gencsp.deck import EngineName
 from gencsp.errors import EngineError
 from gencsp.potentials.base import Engine, ModelName
+
+if TYPE_CHECKING:
+    from gencsp.potentials.chgnet.weights import CHGNetWeights
 
 _NATIVE = "gencsp.potentials.chgnet.native"
 
@@ -45,17 +48,33 @@ def get_engine(
         EngineError: the engine, the model or the device is not there.
         WeightsError: the installed ``chgnet`` lacks the weights.
     """
-    if name not in get_args(EngineName):
-        raise EngineError(f"there is no engine '{name}': use {', '.join(get_args(EngineName))}.")
     if model not in get_args(ModelName):
         raise EngineError(f"there is no model '{model}': use {', '.join(get_args(ModelName))}.")
+    return _make(name, model, device)
+
+
+def engine_of_weights(
+    weights: ModelName | CHGNetWeights, name: EngineName = "auto", *, device: str | None = None
+) -> Engine:
+    """A new engine for weights by name, or for those of a user's file.
+
+    Raises:
+        EngineError: the engine or the device is not there.
+        WeightsError: the installed ``chgnet`` lacks the weights.
+    """
+    if name not in get_args(EngineName):
+        raise EngineError(f"there is no engine '{name}': use {', '.join(get_args(EngineName))}.")
     if name == "native" and device not in (None, "cpu"):
         raise EngineError(f"the native engine has no device '{device}': use the torch engine.")
-    return _make(name, model, device)
+    return _loaded(name, weights, device)
 
 
 @lru_cache(maxsize=8)
 def _make(name: EngineName, model: ModelName, device: str | None) -> Engine:
+    return engine_of_weights(model, name, device=device)
+
+
+def _loaded(name: EngineName, model: ModelName | CHGNetWeights, device: str | None) -> Engine:
     if name == "native" or (name == "auto" and device is None):
         native, problem = _import_native()
         if native is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from gencsp.errors import WeightsError
@@ -49,15 +50,18 @@ _EXPECTED: Mapping[str, object] = MappingProxyType(
 )
 
 
+_REMEDY = "install a chgnet release of the 0.4 series"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CHGNetWeights:
-    """The weights of one CHGNet version.
+    """The weights of a CHGNet.
 
     Attributes:
-        model: which one, such as "chgnet-0.3.0".
+        model: which one, such as "chgnet-0.3.0", or "chgnet-NAME-DIGEST" of a file NAME.
         arrays: float32 arrays by their names in chgnet's state dictionary.
         digest: 12 hexadecimal digits of the SHA-256 over all arrays' little-endian float32 bytes,
-            in the order of their sorted names.
+            in the order of their sorted names; of a file, over its cutoffs as well.
         atom_cutoff: of the atom graph, Å.
         bond_cutoff: of the bond graph, Å.
         envelope_power: exponent of the polynomial cutoff.
@@ -74,6 +78,12 @@ class CHGNetWeights:
     normed: bool
     readout_normed: bool
 
+    @property
+    def elements(self) -> frozenset[str]:
+        """The elements that it was made for."""
+        known = self.arrays["atom_embedding.embedding.weight"].shape[0]
+        return frozenset(chemical_symbols[1 : known + 1])
+
 
 @cache
 def load_weights(model: ModelName = "0.3.0") -> CHGNetWeights:
@@ -89,12 +99,7 @@ def load_weights(model: ModelName = "0.3.0") -> CHGNetWeights:
         )
     path = _package_folder() / "pretrained" / _FILES[model]
     state, settings = _read(path)
-    for key, value in _EXPECTED.items():
-        if settings.get(key, value) != value:
-            raise WeightsError(
-                f"{path} holds another architecture ({key} = {settings[key]!r}, not {value!r}): "
-                "install a chgnet release of the 0.4 series."
-            )
+    require_architecture(settings, path, remedy=_REMEDY)
     weights = CHGNetWeights(
         model=f"chgnet-{model}",
         arrays=MappingProxyType(state),
@@ -111,6 +116,25 @@ def load_weights(model: ModelName = "0.3.0") -> CHGNetWeights:
             f"published ones is {_DIGESTS[model]}: reinstall chgnet."
         )
     return weights
+
+
+def require_architecture(settings: Mapping[str, object], path: Path, *, remedy: str) -> None:
+    """Refuse the settings of a network that gencsp's engines do not implement.
+
+    Args:
+        settings: arguments of chgnet's ``CHGNet``; what is not there is taken to be as expected.
+        path: the file that they come from.
+        remedy: what to do, for the message.
+
+    Raises:
+        WeightsError: it is another architecture.
+    """
+    for key, value in _EXPECTED.items():
+        if settings.get(key, value) != value:
+            raise WeightsError(
+                f"{path} holds another architecture ({key} = {settings[key]!r}, not {value!r}): "
+                f"{remedy}."
+            )
 
 
 def digest_of(arrays: Mapping[str, NDArray[np.float32]]) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import json
 from collections import Counter
 from collections.abc import Iterable
 from itertools import permutations
@@ -12,12 +11,32 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from build_references import relax_queue
+from reference_checkpoint import open_checkpoint, protocol
 from reference_queue import examine, ordered, read_queue, write_queue
-from reference_sources import AMCSD, MATERIALS_PROJECT, OQMD_ICSD, Candidate, from_extxyz, primitive
-from reference_table import COLUMNS, export
-from relax_references import open_checkpoint, relax_queue
+from reference_sources import (
+    AMCSD,
+    FOUND,
+    MATERIALS_PROJECT,
+    OQMD,
+    OQMD_ICSD,
+    Candidate,
+    from_extxyz,
+    primitive,
+)
+from reference_table import (
+    COLUMNS,
+    ReferenceTable,
+    drop_implausible,
+    merge,
+    read_failed,
+    read_table,
+    write_failed,
+    write_table,
+)
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.entries import DEFAULT_MODEL as MODEL
 from gencsp.convex_hull.entries import read_references
 from gencsp.potentials.chgnet.select import get_engine
 from gencsp.runs.relaxing import relax
@@ -44,6 +63,14 @@ def order(
         first=frozenset(Composition.parse(f).reduced for f in first),
     )
     return [item.candidate.source_id for item in queue]
+
+
+def written(checkpoint: Path, folder: Path) -> dict[str, str]:
+    """Writes table and crystals of a checkpoint; returns what failed."""
+    table = ReferenceTable()
+    failed = merge(table, open_checkpoint(checkpoint, protocol()), [])
+    write_table(table, folder, protocol())
+    return failed
 
 
 @pytest.fixture
@@ -149,8 +176,8 @@ def test_killed_in_the_middle_of_a_line_it_goes_on_to_the_same_table(
     assert sorted(cut.read_text().splitlines()) == sorted(whole.read_text().splitlines())
     for checkpoint, name in ((whole, "a"), (cut, "b")):
         (tmp_path / name).mkdir()
-        export(checkpoint, queue, tmp_path / name)
-    for file in ("references_growing.csv.gz", "references_growing.npz"):
+        written(checkpoint, tmp_path / name)
+    for file in (f"references_{MODEL}.csv.gz", f"hull_phases_{MODEL}.npz"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     before = cut.read_bytes()
     relax_queue(queue, cut)
@@ -166,37 +193,75 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
 
 def test_rows_say_what_was_relaxed_and_where_it_went(queue: Path, tmp_path: Path) -> None:
     broken = Candidate(OQMD_ICSD, "atoms far apart", Atoms("Ar", cell=[30] * 3, pbc=True), 0.0)
-    items = [*read_queue(queue), *examine([broken], 200)]
-    write_queue(queue, items)
+    write_queue(queue, [*read_queue(queue), *examine([broken], 200)])
     checkpoint = tmp_path / "relaxed.jsonl"
     relax_queue(queue, checkpoint)
-    facts = export(checkpoint, queue, tmp_path)
-    assert facts["queued"] == facts["done"] == {OQMD_ICSD: 2, MATERIALS_PROJECT: 1, AMCSD: 1}
-    assert "| OQMD-ICSD | CC-BY-4.0 | 2 | 2 |" in (tmp_path / "references_growing.md").read_text()
-    table = tmp_path / "references_growing.csv.gz"
-    lines = gzip.decompress(table.read_bytes()).decode().splitlines()
-    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    failed = written(checkpoint, tmp_path)
+    assert failed == {"atoms far apart": "isolated atoms"}
+    write_failed(tmp_path / "failed.json", failed)
+    assert read_failed(tmp_path / "failed.json") == failed
+    text = gzip.decompress((tmp_path / f"references_{MODEL}.csv.gz").read_bytes()).decode()
+    assert f"# licence of {AMCSD}: " in text
+    assert f"# licence of {OQMD}: " not in text
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
     assert tuple(rows[0]) == COLUMNS
-    by_id = {row["source_id"]: row for row in rows}
-    assert by_id["atoms far apart"]["outcome"] == "isolated atoms"
-    assert by_id["atoms far apart"]["energy_per_atom"] == ""
+    assert {row["source_id"] for row in rows} == {"salt", "magnesia", "caesium chloride form"}
+    row = next(row for row in rows if row["source_id"] == "salt")
     (salt,) = relax([SALT], fmax=0.05, steps=500)
-    row = by_id["salt"]
     assert float(row["energy_per_atom"]) == pytest.approx(salt.energy_per_atom, abs=1e-6)
     assert float(row["volume_per_atom"]) == pytest.approx(salt.atoms.get_volume() / 2, abs=1e-3)
-    assert (row["formula"], row["space_group_start"], row["space_group"]) == ("NaCl", "225", "225")
-    assert float(row["fmax"]) < 0.05
-    # Only the crystals of a source that allows it are in the second file.
-    with np.load(tmp_path / "references_growing.npz") as crystals:
-        assert crystals["source_id"].tolist() == ["salt"]
-        atoms = Atoms(
-            crystals["number"],
-            scaled_positions=crystals["fractional"] / 65536,
-            cell=crystals["cell"][0],
-            pbc=True,
-        )
-    (again,) = get_engine().evaluate([atoms])
+    assert (row["formula"], row["space_group"], row["n_atoms"]) == ("NaCl", "225", "2")
+
+
+def test_crystals_of_sources_that_allow_it_are_passed_on_and_no_others(
+    queue: Path, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "relaxed.jsonl"
+    relax_queue(queue, checkpoint)
+    written(checkpoint, tmp_path)
+    table = read_table(tmp_path, MODEL)
+    assert table.crystals.keys() == {"salt"}
+    (salt,) = relax([SALT], fmax=0.05, steps=500)
+    (again,) = get_engine().evaluate([table.crystals["salt"]])
     assert again.energy / 2 == pytest.approx(salt.energy_per_atom, abs=1e-4)
+    # What may not be passed on needs no second relaxation for its crystal's sake.
+    assert set(table.whole()) == table.rows.keys()
+
+
+def test_a_table_grows_by_what_is_new_and_keeps_what_it_has(queue: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "relaxed.jsonl"
+    relax_queue(queue, checkpoint)
+    written(checkpoint, tmp_path)
+    table = read_table(tmp_path, MODEL)
+    relaxed = {"numbers": [12, 8], "cell": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}
+    relaxed |= {"fractional": [[0, 0, 0], [0.5, 0.5, 0.5]], "energy_per_atom": -5.5}
+    found = {"formula": "OMg", "space_group": 221, "accepted": True} | relaxed
+    merge(table, [], [found, found | {"formula": "OCa", "accepted": False}])
+    write_table(table, tmp_path, protocol())
+    grown = read_table(tmp_path, MODEL)
+    assert grown.rows.keys() == {"salt", "magnesia", "caesium chloride form", "found-OMg"}
+    assert grown.rows["found-OMg"]["source"] == FOUND
+    assert grown.rows["found-OMg"]["formula"] == "MgO"
+    assert grown.crystals.keys() == {"salt", "found-OMg"}
+    assert grown.crystals["found-OMg"].get_volume() == pytest.approx(27)
+    # Of two relaxations of one crystal the lower counts, whichever was first.
+    merge(grown, [], [found | {"energy_per_atom": -5.4}])
+    assert grown.rows["found-OMg"]["energy_per_atom"] == "-5.500000"
+    merge(grown, [], [found | {"energy_per_atom": -5.6}])
+    assert grown.rows["found-OMg"]["energy_per_atom"] == "-5.600000"
+
+
+def test_an_energy_without_its_crystal_is_relaxed_again_and_last() -> None:
+    found = candidates(
+        (OQMD_ICSD, "salt", SALT, 0.0),
+        (OQMD_ICSD, "other form", CSCL_LIKE, 0.0),
+        (OQMD_ICSD, "salt again", SALT, 0.0),
+    )
+    salt = Composition.parse("NaCl").reduced
+    order = ordered(
+        examine(found, 200), known=[(salt, 225)], first=frozenset(), have_row={"salt": None}
+    )
+    assert [q.candidate.source_id for q in order] == ["other form", "salt again", "salt"]
 
 
 def test_the_table_of_what_converged_is_one_that_the_hull_reads(
@@ -204,8 +269,23 @@ def test_the_table_of_what_converged_is_one_that_the_hull_reads(
 ) -> None:
     checkpoint = tmp_path / "relaxed.jsonl"
     relax_queue(queue, checkpoint)
-    export(checkpoint, queue, tmp_path)
-    found = read_references(tmp_path / "references_growing.csv.gz")
-    protocol = json.loads(checkpoint.read_text().splitlines()[0])
-    assert (found.model, found.weights) == (protocol["model"], protocol["digest"])
+    written(checkpoint, tmp_path)
+    found = read_references(tmp_path / f"references_{MODEL}.csv.gz")
+    assert (found.model, found.weights) == (MODEL, protocol()["digest"])
     assert {str(entry.composition) for entry in found.entries} == {"NaCl", "MgO"}
+
+
+def test_what_lies_beyond_all_compounds_is_no_reference() -> None:
+    table = ReferenceTable()
+    atoms = {"numbers": [11, 17], "cell": np.eye(3) * 4, "fractional": [[0, 0, 0], [0.5] * 3]}
+    for name, formula, energy in (
+        ("sodium", "Na", -1.3), ("chlorine", "Cl", -1.8), ("higher chlorine", "Cl", -0.9),
+        ("salt", "NaCl", -3.3), ("hole", "NaCl", -7.6), ("hill", "NaCl", -0.5),
+        ("of an element that is not there", "LiF", -99.0),
+    ):  # fmt: skip
+        line = {"formula": formula, "energy_per_atom": energy, "space_group": 1, **atoms}
+        table.add(line, OQMD_ICSD, name)
+    dropped = drop_implausible(table)
+    assert dropped == dict.fromkeys(("hole", "hill"), "implausible formation energy")
+    assert not dropped.keys() & (table.rows.keys() | table.crystals.keys())
+    assert len(table.rows) == len(table.crystals) == 5

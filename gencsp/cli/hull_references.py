@@ -1,0 +1,156 @@
+"""What ``gencsp hull`` says of the references themselves: of a system, or of a formula."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gencsp.cli.console import SHOWN, add_row, print_table, say, say_all, table_of, write_results
+from gencsp.files import csv_cell, file_name, replace_outputs
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from gencsp.convex_hull.hull import Hull
+    from gencsp.convex_hull.system import FormulaHull, Phase, SystemHull
+
+#: Columns of the CSV file; energies in eV/atom.
+COLUMNS = (
+    "formula",
+    "space_group",
+    "space_group_number",
+    "formation_energy",
+    "decomposition_energy",
+    "stable",
+    "decomposition",
+    "source",
+    "source_id",
+)
+
+
+def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
+    """List the phases of a chemical system, draw its hull, and write both.
+
+    Raises:
+        CompositionError, RequestError, HullReferenceError: as
+            :func:`gencsp.runs.pools.hull_of_system`.
+    """
+    from gencsp.api import hull_of_system
+    from gencsp.convex_hull.plots import draw_hull
+
+    found = hull_of_system(system, within=within, hull=hull)
+    with replace_outputs(out, f"hull of {system}") as new:
+        _write_csv(new / f"{system}.csv", found.phases)
+        _write_json(new / f"{system}.json", found)
+        figures = draw_hull(found, new / system)
+    _print_phases(found.phases)
+    say(
+        f"{len(found.stable)} stable phases; {len(found.phases)} references on the hull or up to "
+        f"{1000 * within:g} meV/atom above it, of {found.count} of {system}, {found.model}"
+    )
+    say(f"wrote the table to {out / f'{system}.csv'} and {system}.json")
+    if figures:
+        say(f"wrote the hull to {', '.join(str(out / file.name) for file in figures)}")
+    else:
+        say(f"no figure: the hull of {len(found.elements)} elements cannot be drawn in a plane.")
+
+
+def show_formula(formula: str, hull: Hull, out: Path) -> None:
+    """List the references of a formula, and write those crystals that are known.
+
+    Raises:
+        CompositionError, HullReferenceError: as :func:`gencsp.runs.pools.hull_of_formula`.
+    """
+    from gencsp.api import hull_of_formula
+    from gencsp.convex_hull.crystals import reference_crystal
+    from gencsp.records import STRUCTURE_ID
+
+    found = hull_of_formula(formula, hull=hull)
+    crystals = [reference_crystal(phase.entry) for phase in found.phases]
+    known = [
+        _described(atoms, phase)
+        for atoms, phase in zip(crystals, found.phases, strict=True)
+        if atoms is not None
+    ]
+    name = file_name(found.composition.formula)
+
+    def tables(new: Path) -> list[str]:
+        _write_csv(new / f"{name}-phases.csv", found.phases)
+        _write_json(new / f"{name}-phases.json", found)
+        return [f"wrote the table to {out / f'{name}-phases.csv'} and {name}-phases.json"]
+
+    said = write_results(out, name, known, also=tables)
+    _print_phases(found.phases, {str(atoms.info[STRUCTURE_ID]) for atoms in known})
+    say(_verdict(found))
+    say_all(said)
+
+
+def _verdict(found: FormulaHull) -> str:
+    lowest = found.lowest
+    if lowest.stable:
+        return f"lowest: {lowest.entry.label}, stable ({found.model})"
+    products = " + ".join(map(str, found.decomposition))
+    return (
+        f"lowest: {lowest.entry.label}, {1000 * lowest.decomposition_energy:.1f} meV/atom above "
+        f"the hull ({found.model}): it decomposes into {products}"
+    )
+
+
+def _described(atoms: Atoms, phase: Phase) -> Atoms:
+    """A crystal with its names. The energies of the table are those of the relaxed crystal."""
+    from gencsp import records
+
+    records.name_space_group(atoms)
+    atoms.info[records.REFERENCE_PHASE] = phase.entry.label
+    return atoms
+
+
+def _print_phases(phases: Sequence[Phase], written: Collection[str] | None = None) -> None:
+    """The table, one line for what is mostly one crystal from several sources.
+
+    Args:
+        phases: all of them.
+        written: ids of those whose crystals are written; ``None`` for no such column.
+    """
+    from gencsp.convex_hull.system import alike
+
+    right = ("E_f (eV/atom)", "E_d (eV/atom)", "alike")
+    titles = ("formula", "space group", *right[:2], "", "source", "id", right[2])
+    table = table_of(*titles, *(() if written is None else ("structure",)), right=right)
+    groups = alike(phases)
+    for first, *others in groups[:SHOWN]:
+        entry = first.entry
+        cells = [
+            entry.composition.reduced.formula,
+            f"{entry.symbol} ({entry.space_group})" if entry.space_group else "",
+            f"{first.formation_energy:.4f}",
+            f"{first.decomposition_energy:.4f}",
+            "stable" if first.stable else "",
+            entry.source,
+            entry.entry_id,
+            f"+{len(others)}" if others else "",
+        ]
+        if written is not None:
+            known = any(phase.entry.entry_id in written for phase in (first, *others))
+            missing = f"structure not shipped ({entry.origin or 'source unknown'})"
+            cells.append("written" if known else missing)
+        add_row(table, *cells)
+    print_table(table)
+    if len(groups) > SHOWN:
+        say(f"... and {len(groups) - SHOWN} more in the files.")
+
+
+def _write_csv(path: Path, phases: Sequence[Phase]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        for phase in phases:
+            row = phase.as_dict() | {"decomposition": " + ".join(map(str, phase.decomposition))}
+            table.writerow({key: csv_cell(row[key]) for key in COLUMNS})
+
+
+def _write_json(path: Path, found: SystemHull | FormulaHull) -> None:
+    path.write_text(json.dumps(found.as_dict(), indent=1) + "\n", encoding="utf-8")
