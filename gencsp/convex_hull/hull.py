@@ -31,7 +31,7 @@ from gencsp.convex_hull.table import EntryTable, HullEntry
 from gencsp.errors import HullReferenceError
 from gencsp.records import Basis
 from gencsp.similarity import same_crystal
-from gencsp.similarity.tolerances import SAME_ENERGY
+from gencsp.similarity.tolerances import FAMILY_ENERGY
 from gencsp.symmetry.refinement import space_group
 
 #: Elements up to which a whole phase diagram is built. The facets of a hull grow exponentially
@@ -180,7 +180,7 @@ class Hull:
     def phase_of(self, atoms: Atoms, energy_per_atom: float) -> HullEntry | None:
         """The reference phase that a structure is; ``None`` where it is none that is known.
 
-        It is one whose energy is within ``SAME_ENERGY`` of the structure's, and whose crystal is
+        It is one whose energy is within ``FAMILY_ENERGY`` of the structure's, and whose crystal is
         known (:func:`gencsp.convex_hull.crystals.reference_crystal`) and the same
         (:func:`gencsp.similarity.same_crystal`). Of several the one of the structure's space group
         counts, and then the one of the nearest energy. The crystals are those at zero pressure,
@@ -197,7 +197,7 @@ class Hull:
             (abs(entry.energy_per_atom - energy_per_atom), entry)
             for entry in self.references(Composition.of(atoms))
         ]
-        near = [one for one in near if one[0] <= SAME_ENERGY]
+        near = [one for one in near if one[0] <= FAMILY_ENERGY]
         group = space_group(atoms).number if len(near) > 1 else 0
         for _, entry in sorted(near, key=lambda one: (one[1].space_group != group, one[0])):
             crystal = reference_crystal(entry)

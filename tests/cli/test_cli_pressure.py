@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import ase.io
@@ -51,6 +52,7 @@ def test_relaxing_compares_enthalpies_at_the_pressure(folder: Path) -> None:
     for title in ("H_d (eV/atom)", "H (eV/atom)", "V (Å³/atom)", "P (GPa)"):
         assert title in header
     assert "E_d" not in header
+    assert header.index("P (GPa)") < header.index("space group") < header.index("decomposes into")
     run("references", "Cu-Au", *EMT, "--pressure", "20", "--out", "at20.csv")
     hull = Hull.load(folder / "at20.csv")
     assert hull.pressure == 20
@@ -68,6 +70,9 @@ def test_relaxing_compares_enthalpies_at_the_pressure(folder: Path) -> None:
     # The crystal that is a reference itself lies where the reference does.
     (copper,) = [a for a in structures if a.symbols.formula.count() == {"Au": 1, "Cu": 3}]
     assert copper.info["decomposition_enthalpy"] == pytest.approx(0, abs=2e-3)
+    assert copper.info["has_reference"] is True
+    assert copper.info["reference_phase"].startswith("AuCu3 Pm-3m (")
+    assert copper.info["decomposition"].startswith("1.000 AuCu3")
     cif = next((folder / "relaxed" / "cif").iterdir()).read_text()
     assert "# decomposition_enthalpy = " in cif
     assert "# pressure = 20.0" in cif
@@ -91,6 +96,31 @@ def test_files_of_references_at_another_pressure_are_refused(folder: Path) -> No
     (folder / "wrong.csv").write_text("# model: emt\n# pressure: nan\nformula,enthalpy_per_atom\n")
     _, said = run("relax", "pool.extxyz", *EMT, "--hull", "wrong.csv", status=2)
     assert "the pressure of wrong.csv is 'nan'" in said
+
+
+def test_without_a_hull_enthalpies_are_shown_alone(folder: Path) -> None:
+    shown, _ = run("relax", "pool.extxyz", *EMT, "--pressure", "20", "--hull", "none")
+    header, first, *_ = shown.splitlines()
+    structures = relaxed(folder)
+    assert not any(records.above_hull(atoms.info) for atoms in structures)
+    assert "decomposes into" not in header
+    assert first.split()[1] == f"{structures[0].info['enthalpy_per_atom']:.4f}"
+
+
+def test_the_phases_of_a_system_at_a_pressure(folder: Path) -> None:
+    said, _ = run("hull", "Cu-Au", *EMT, "--pressure", "20", "--within", "1", "--out", "system")
+    assert "at 20 GPa" in said
+    assert "H_d (eV/atom)" in said
+    with (folder / "system" / "Cu-Au.csv").open() as file:
+        listed = {row["source_id"]: row for row in csv.DictReader(file)}
+    run("references", "Cu-Au", *EMT, "--pressure", "20", "--out", "at20.csv")
+    hull = Hull.load(folder / "at20.csv")
+    for entry in hull.inside(["Cu", "Au"]):
+        above = hull.decomposition_energy(entry.composition, entry.energy_per_atom)
+        if above < 0.9:
+            assert float(listed[entry.entry_id]["decomposition_energy"]) == pytest.approx(
+                above, abs=2e-6
+            )
 
 
 def test_the_hull_takes_the_pressure_of_the_structures(folder: Path) -> None:

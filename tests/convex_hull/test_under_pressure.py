@@ -63,11 +63,12 @@ def test_enthalpies_and_volumes_are_those_of_the_minimum(
         return float(atoms.get_potential_energy() + PRESSURE * GPa * atoms.cell.volume)
 
     best = minimize_scalar(enthalpy, bounds=(3.0, 4.0), method="bounded", options={"xatol": 1e-7})
+    # With EMT another stacking is lower than fcc at this pressure, by a meV.
     copper = [e for e in kept[1].entries if e.composition.elements == ("Cu",)]
-    lowest = min(copper, key=lambda entry: entry.energy_per_atom)
-    assert lowest.energy_per_atom == pytest.approx(best.fun, abs=2e-4)
-    assert lowest.volume_per_atom == pytest.approx(best.x**3 / 4, rel=5e-3)
-    assert lowest.pressure == PRESSURE
+    cubic = min((e for e in copper if e.space_group == 225), key=lambda e: e.energy_per_atom)
+    assert cubic.energy_per_atom == pytest.approx(best.fun, abs=2e-4)
+    assert cubic.volume_per_atom == pytest.approx(best.x**3 / 4, rel=5e-3)
+    assert cubic.pressure == PRESSURE
 
 
 def test_they_are_relaxed_once(kept: tuple[Path, HullEntries, int]) -> None:
