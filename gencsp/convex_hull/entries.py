@@ -214,7 +214,7 @@ def _volumes(cells: Sequence[str], where: str) -> list[float | None]:
 def _volume(cell: str) -> float | None:
     volume = float(cell) if cell else None
     if volume is not None and not 0 < volume < math.inf:
-        raise ValueError(f"a volume of {cell} Å³/atom")
+        raise StructureFileError(f"a volume of {cell} Å³/atom")
     return volume
 
 

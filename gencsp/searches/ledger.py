@@ -138,7 +138,9 @@ class Ledger:
                         entry_id=str(atoms.info[records.STRUCTURE_ID]),
                     )
                 )
-            lowest = records.above_hull(atoms.info) or 0.0
+            above = records.above_hull(atoms.info)
+            assert above is not None, "a live hull has references"
+            lowest = above
         else:
             lowest = fitness
         record = (fitness if self.live is not None else fitness - self._best) < -NEW_MINIMUM
