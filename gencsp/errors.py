@@ -36,7 +36,7 @@ class EngineError(GencspError, RuntimeError):
 
 
 class HullReferenceError(GencspError, RuntimeError):
-    """Hull references that are missing for an element, or made by another model than the energy."""
+    """Hull references missing for an element, or of another model or pressure than the energy."""
 
 
 class StoreError(GencspError, RuntimeError):
@@ -93,6 +93,10 @@ class PluginError(GencspError, RuntimeError):
 
 class SourceError(GencspError, RuntimeError):
     """A database on the web that cannot be reached, refuses the key, or answers in another form."""
+
+
+class ReferenceWarning(UserWarning):
+    """Hull references at a pressure that lack some crystals, or that cannot be kept."""
 
 
 class UnreadableResultWarning(UserWarning):

@@ -25,6 +25,12 @@ _LOCK = ".gencsp-outputs.lock"
 LONGEST_NAME = 120
 
 
+def user_cache(name: str) -> Path:
+    """The folder of the user's cache for one purpose; it need not be there."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "gencsp" / name
+
+
 def write_whole(path: Path, write: Callable[[Any], object]) -> Path:
     """Write text beside its place and move it there, so that no half file is ever seen."""
     with storage_errors(path.parent):

@@ -7,7 +7,7 @@ gencsp's file format. :data:`KEYS` says of each what it holds, in which unit, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
@@ -39,9 +39,12 @@ REASON: Final = "reason"
 STEPS: Final = "steps"
 ENERGY_PER_ATOM: Final = "energy_per_atom"
 ENTHALPY_PER_ATOM: Final = "enthalpy_per_atom"
+PRESSURE: Final = "pressure"
+VOLUME_PER_ATOM: Final = "volume_per_atom"
 ENERGY_MODEL: Final = "energy_model"
 ENERGY_DIGEST: Final = "energy_digest"
 DECOMPOSITION_ENERGY: Final = "decomposition_energy"
+DECOMPOSITION_ENTHALPY: Final = "decomposition_enthalpy"
 DECOMPOSITION: Final = "decomposition"
 HAS_REFERENCE: Final = "has_reference"
 REFERENCE_PHASE: Final = "reference_phase"
@@ -85,6 +88,7 @@ class Key:
 _ANY = "every call that makes or changes structures"
 _EVALUATED = "relax, hull, search, cycle, refine, import, dft read, fetch"
 _RELAXED = "relax, search, cycle, refine"
+_COMPARED = "relax, hull, search, cycle, refine, import, dft read"
 
 #: Every key, in the order in which the documentation shows them.
 KEYS: Final[tuple[Key, ...]] = (
@@ -116,20 +120,29 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(STEPS, "integer", "", "Steps that the minimiser took.", _RELAXED),
     Key(ENERGY_PER_ATOM, "number", "eV/atom", "Potential energy.", _EVALUATED),
     Key(ENTHALPY_PER_ATOM, "number", "eV/atom", "Potential energy and pressure times volume, at "
-        "the pressure of the relaxation.", _RELAXED),
+        f"the pressure `{PRESSURE}`.", _COMPARED),
+    Key(PRESSURE, "number", "GPa", "External pressure that the structure was relaxed, evaluated or "
+        "proposed at.", f"propose, {_COMPARED}"),
+    Key(VOLUME_PER_ATOM, "number", "Å³/atom", "Volume of the cell per atom, at that pressure.",
+        _COMPARED),
     Key(ENERGY_MODEL, "text", "", "Potential and weights, or level of theory, that made the "
         "energies, such as `chgnet-0.3.0`. Energies of different models are never compared.",
         _EVALUATED),
     Key(ENERGY_DIGEST, "text", "", "Short hash of the weights of that potential, 12 hexadecimal "
         "digits.", "relax, hull, search, cycle, refine"),
     Key(DECOMPOSITION_ENERGY, "number", "eV/atom", "Energy less that of the phases that the hull "
-        "references decompose into at this composition; negative below the hull.", _EVALUATED),
+        "references decompose into at this composition; negative below the hull. At zero pressure "
+        "alone.", _EVALUATED),
+    Key(DECOMPOSITION_ENTHALPY, "number", "eV/atom", "The same under pressure: enthalpy less that "
+        f"of phases that were relaxed at the same `{PRESSURE}`; in place of "
+        f"`{DECOMPOSITION_ENERGY}`.", _COMPARED),
     Key(DECOMPOSITION, "text", "", "These phases, the largest share first: of each its share of "
         "the atoms, formula and, where it is known, space group, such as `0.667 Li2O Fm-3m + 0.333 "
         "SiO2 P3_121`.", _EVALUATED),
     Key(HAS_REFERENCE, "boolean", "", "Whether a hull reference has this very composition. Without "
-        f"one a `{DECOMPOSITION_ENERGY}` below -0.005 eV/atom mostly says that a phase is missing "
-        "from the hull; tables show it as `no reference`.", _EVALUATED),
+        f"one a `{DECOMPOSITION_ENERGY}` or `{DECOMPOSITION_ENTHALPY}` below -0.005 eV/atom mostly "
+        "says that a phase is missing from the hull; tables show it as `no reference`.",
+        _EVALUATED),
     Key(REFERENCE_PHASE, "text", "", "Hull reference that is this crystal: formula, space group, "
         "source and id; absent where it is none whose crystal is known.", _EVALUATED),
     Key(SPACE_GROUP, "text", "", "Hermann-Mauguin symbol of the space group.",
@@ -174,9 +187,12 @@ EVALUATION_KEYS: Final = frozenset(
         STEPS,
         ENERGY_PER_ATOM,
         ENTHALPY_PER_ATOM,
+        PRESSURE,
+        VOLUME_PER_ATOM,
         ENERGY_MODEL,
         ENERGY_DIGEST,
         DECOMPOSITION_ENERGY,
+        DECOMPOSITION_ENTHALPY,
         DECOMPOSITION,
         HAS_REFERENCE,
         REFERENCE_PHASE,
@@ -222,10 +238,14 @@ class Basis:
 
 
 class Reference(Protocol):
-    """A hull of known phases that gives decomposition energies."""
+    """A hull of known phases that gives decomposition energies, or enthalpies at its pressure."""
+
+    def require_pressure(self, pressure: float) -> None:
+        """Raise ``HullReferenceError`` unless the references are at this pressure, GPa."""
+        ...
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
-        """Energy above the hull in eV/atom, negative below it."""
+        """Energy above the hull in eV/atom, negative below it; of enthalpies under pressure."""
         ...
 
     def basis(self, atoms: Atoms, energy_per_atom: float) -> Basis:
@@ -272,6 +292,11 @@ class Ended(Protocol):
         ...
 
     @property
+    def pressure(self) -> float:
+        """External pressure of the relaxation, GPa."""
+        ...
+
+    @property
     def energy_model(self) -> str:
         """Potential that made the energy."""
         ...
@@ -287,8 +312,9 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
 
     Results of an earlier run or another model are removed first. Always written are
     ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` and
-    ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``space_group`` and
-    ``space_group_number``; where there is one, ``reason``.
+    ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``pressure`` (GPa),
+    ``volume_per_atom`` (Å³/atom), ``space_group`` and ``space_group_number``; where there is one,
+    ``reason``.
     """
     atoms = result.atoms
     clear_results(atoms, moved=True)
@@ -298,7 +324,7 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
         atoms.info[REASON] = result.reason
     if result.converged:
         write_energy(atoms, result.energy, model=result.energy_model, digest=result.energy_digest)
-        atoms.info[ENTHALPY_PER_ATOM] = float(result.enthalpy) / len(atoms)
+        write_enthalpy(atoms, result.enthalpy, pressure=result.pressure)
         name_space_group(atoms, tolerance)
     return atoms
 
@@ -350,23 +376,51 @@ def write_energy(atoms: Atoms, energy: float, *, model: str, digest: str = "") -
             atoms.info[key] = value
 
 
-def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
-    """Set ``decomposition_energy`` (eV/atom), and what it stands on, where there is an energy.
+def write_enthalpy(atoms: Atoms, enthalpy: float, *, pressure: float) -> None:
+    """Set ``enthalpy_per_atom`` (eV/atom), ``pressure`` (GPa) and ``volume_per_atom`` (Å³/atom).
 
-    What it stands on is ``decomposition``, ``has_reference`` and ``reference_phase``. The caller
+    Args:
+        atoms: changed in place.
+        enthalpy: of the whole cell, eV.
+        pressure: GPa.
+    """
+    atoms.info[ENTHALPY_PER_ATOM] = float(enthalpy) / len(atoms)
+    atoms.info[PRESSURE] = float(pressure)
+    atoms.info[VOLUME_PER_ATOM] = float(atoms.cell.volume) / len(atoms)
+
+
+def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
+    """Set ``decomposition_energy``, or under pressure ``decomposition_enthalpy`` (eV/atom).
+
+    What it stands on is set with it: ``decomposition``, ``has_reference`` and ``reference_phase``.
+    Nothing is set where there is no ``energy_per_atom``, or no ``enthalpy_per_atom``. The caller
     has made sure that one model made both energies.
 
     Raises:
-        HullReferenceError: no reference for one of the elements.
+        HullReferenceError: no reference for one of the elements, or references at another pressure
+            than that of the structure.
     """
-    for key in (DECOMPOSITION_ENERGY, DECOMPOSITION, HAS_REFERENCE, REFERENCE_PHASE):
+    for key in (
+        DECOMPOSITION_ENERGY,
+        DECOMPOSITION_ENTHALPY,
+        DECOMPOSITION,
+        HAS_REFERENCE,
+        REFERENCE_PHASE,
+    ):
         atoms.info.pop(key, None)
-    energy = number(atoms.info, ENERGY_PER_ATOM)
+    pressure = number(atoms.info, PRESSURE) or 0.0
+    given, written = (
+        (ENTHALPY_PER_ATOM, DECOMPOSITION_ENTHALPY)
+        if pressure
+        else (ENERGY_PER_ATOM, DECOMPOSITION_ENERGY)
+    )
+    energy = number(atoms.info, given)
     if energy is None:
         return
+    reference.require_pressure(pressure)
     above = float(reference.decomposition_energy(Composition.of(atoms), energy))
     basis = reference.basis(atoms, energy)
-    atoms.info[DECOMPOSITION_ENERGY] = above
+    atoms.info[written] = above
     atoms.info[HAS_REFERENCE] = basis.has_reference
     for key, text in ((DECOMPOSITION, basis.decomposition), (REFERENCE_PHASE, basis.phase)):
         if text:
@@ -374,12 +428,12 @@ def write_decomposition_energy(atoms: Atoms, reference: Reference) -> None:
 
 
 def lacks_reference(info: Mapping[str, Any]) -> bool:
-    """Whether a decomposition energy is so low because no reference has the composition.
+    """Whether a decomposition energy or enthalpy is so low because of a missing reference.
 
-    It is below ``NO_REFERENCE_BELOW``, and it is known that there is none. Where a reference has
-    the composition a negative energy is a lower polymorph, by the potential.
+    It is below ``NO_REFERENCE_BELOW``, and it is known that no reference has the composition. Where
+    one has, a negative energy is a lower polymorph, by the potential.
     """
-    energy = number(info, DECOMPOSITION_ENERGY)
+    energy = above_hull(info)
     if energy is None or energy >= NO_REFERENCE_BELOW or HAS_REFERENCE not in info:
         return False
     return _is_false(info[HAS_REFERENCE])
@@ -387,7 +441,7 @@ def lacks_reference(info: Mapping[str, Any]) -> bool:
 
 def shown_decomposition_energy(info: Mapping[str, Any]) -> str:
     """As tables show it: eV/atom to a tenth of a meV, "no reference", or nothing."""
-    energy = number(info, DECOMPOSITION_ENERGY)
+    energy = above_hull(info)
     if lacks_reference(info):
         return NO_REFERENCE
     return "" if energy is None else f"{energy:.4f}"
@@ -424,15 +478,39 @@ def number(info: Mapping[str, Any], key: str) -> float | None:
     return value if isfinite(value) else None
 
 
+def above_hull(info: Mapping[str, Any]) -> float | None:
+    """The decomposition energy, or under pressure enthalpy, eV/atom; ``None`` without either."""
+    value = number(info, DECOMPOSITION_ENERGY)
+    return number(info, DECOMPOSITION_ENTHALPY) if value is None else value
+
+
 def ranking_energy(info: Mapping[str, Any]) -> float | None:
     """The value by which tables are sorted, eV/atom.
 
-    It is the decomposition energy; where there is none, the enthalpy; or else the energy. The last
-    two compare structures of one composition alone. ``None`` where there is none of the three.
+    It is the decomposition energy, or under pressure the decomposition enthalpy; where there is
+    none, the enthalpy; or else the energy, which under pressure does not count. The last two
+    compare structures of one composition alone. ``None`` where there is none of them.
     """
-    keys = (DECOMPOSITION_ENERGY, ENTHALPY_PER_ATOM, ENERGY_PER_ATOM)
-    found = (number(info, key) for key in keys)
-    return next((value for value in found if value is not None), None)
+    value = above_hull(info)
+    if value is None:
+        value = number(info, ENTHALPY_PER_ATOM)
+    if value is None and not number(info, PRESSURE):
+        value = number(info, ENERGY_PER_ATOM)
+    return value
+
+
+def stated_pressure(info: Mapping[str, Any]) -> float | None:
+    """The pressure that a structure was relaxed, evaluated or proposed at, GPa.
+
+    ``None`` where nothing says so. What another program calls ``pressure``, such as a rest of
+    stress in a unit of its own, does not count: structures of gencsp have a ``stage``.
+    """
+    return number(info, PRESSURE) if STAGE in info else None
+
+
+def pressures(structures: Iterable[Atoms]) -> set[float]:
+    """All pressures of structures, GPa, see :func:`stated_pressure`; 0 where none is stated."""
+    return {stated_pressure(atoms.info) or 0.0 for atoms in structures}
 
 
 def failed(info: Mapping[str, Any]) -> bool:
@@ -446,7 +524,7 @@ def results_first(atoms: Atoms) -> tuple[bool, bool, bool, str, float]:
     Structures with a decomposition energy come before those with an energy alone, which is no
     energy above a hull: these come composition by composition, and the lowest of each first.
     """
-    energy, above = ranking_energy(atoms.info), number(atoms.info, DECOMPOSITION_ENERGY)
+    energy, above = ranking_energy(atoms.info), above_hull(atoms.info)
     alone = above is None and energy is not None
     formula = Composition.of(atoms).formula_key if alone else ""
     return failed(atoms.info), above is None, energy is None, formula, energy or 0.0

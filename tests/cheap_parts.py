@@ -146,6 +146,9 @@ def relaxed(index: int, atoms: Atoms, settings: RelaxSettings) -> Relaxed:
 
 
 class CheapHull:
+    def require_pressure(self, pressure: float) -> None:
+        assert pressure == 0
+
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
         assert composition.size == 3
         return energy_per_atom + 1.0

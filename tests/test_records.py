@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,15 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
+from ase.units import GPa
 from cheap_parts import cheap_cycle
 
 import gencsp
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.entries import HullEntry
+from gencsp.convex_hull.hull import Hull
+from gencsp.errors import HullReferenceError
 from gencsp.executors import ThisProcess
 from gencsp.provenance import Provenance, Stage
 from gencsp.records import Basis
@@ -32,9 +37,12 @@ STALE = {
     "steps": 99,
     "energy_per_atom": -99.0,
     "enthalpy_per_atom": -99.0,
+    "pressure": 7.0,
+    "volume_per_atom": 99.0,
     "energy_model": "other-1",
     "energy_digest": "0" * 12,
     "decomposition_energy": -9.0,
+    "decomposition_enthalpy": -9.0,
     "decomposition": "1.000 of another hull",
     "has_reference": False,
     "reference_phase": "another crystal",
@@ -143,7 +151,11 @@ def test_the_hull_judges_each_structure_alone() -> None:
     assert first["energy_model"] == "chgnet-0.3.0"
     assert abs(first["decomposition_energy"]) < 0.5
     assert judged[0].get_potential_energy() / 2 == pytest.approx(first["energy_per_atom"])
-    assert {"outcome", "reason", "steps", "enthalpy_per_atom"}.isdisjoint(first)
+    assert {"outcome", "reason", "steps", "decomposition_enthalpy"}.isdisjoint(first)
+    # A pressure that is not gencsp's own is none.
+    assert first["pressure"] == 0
+    assert first["enthalpy_per_atom"] == first["energy_per_atom"]
+    assert first["volume_per_atom"] == pytest.approx(4.0**3 / 8)
     assert first["duplicate_of"] == "x"  # the crystal is where it was
     assert second["outcome"] == "not periodic in three directions"
     assert "energy_per_atom" not in second
@@ -173,6 +185,9 @@ def test_filters_keep_what_they_are_given() -> None:
 
 def test_a_decomposition_energy_needs_an_energy() -> None:
     class Zero:
+        def require_pressure(self, pressure: float) -> None:
+            assert pressure == 0
+
         def decomposition_energy(self, composition: object, energy_per_atom: float) -> float:
             assert composition == Composition.parse("Si")
             return energy_per_atom
@@ -195,6 +210,38 @@ def test_a_decomposition_energy_needs_an_energy() -> None:
         "decomposition": "1.000 Si",
         "has_reference": True,
     }
+
+
+def test_under_pressure_enthalpies_are_compared_with_references_at_the_pressure() -> None:
+    entry = HullEntry(composition=Composition.parse("Si"), energy_per_atom=-3.0, model="m")
+    at_none = Hull([entry], model="m")
+    at_ten = Hull([replace(entry, pressure=10.0, energy_per_atom=-1.5)], model="m", pressure=10.0)
+    atoms = bulk("Si")
+    records.write_energy(atoms, -8.0, model="m")
+    records.write_enthalpy(atoms, -2.0, pressure=10.0)
+    with pytest.raises(HullReferenceError, match="at 0 GPa and the structures at 10 GPa"):
+        records.write_decomposition_energy(atoms, at_none)
+    records.write_decomposition_energy(atoms, at_ten)
+    assert atoms.info["decomposition_enthalpy"] == pytest.approx(0.5)
+    assert records.above_hull(atoms.info) == records.ranking_energy(atoms.info)
+    assert "decomposition_energy" not in atoms.info
+    records.write_enthalpy(atoms, -8.0, pressure=0.0)
+    records.write_decomposition_energy(atoms, at_none)
+    assert atoms.info["decomposition_energy"] == pytest.approx(-1.0)
+    assert "decomposition_enthalpy" not in atoms.info
+
+
+@pytest.mark.parametrize("pressure", [0.0, 12.5, -3.0])
+def test_a_result_knows_its_pressure(pressure: float) -> None:
+    (result,) = relax([bulk("NaCl", "rocksalt", a=5.5)], pressure=pressure, fmax=0.01)
+    assert result.converged
+    assert result.pressure == pressure
+    info = records.record(result).info
+    work = pressure * GPa * info["volume_per_atom"]
+    assert info["pressure"] == pressure
+    assert info["enthalpy_per_atom"] == pytest.approx(info["energy_per_atom"] + work)
+    # At the end the stress balances the pressure.
+    assert -result.stress[:3].mean() / GPa == pytest.approx(pressure, abs=0.3)
 
 
 def test_a_cycle_tells_generator_and_potential_apart() -> None:

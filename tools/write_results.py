@@ -24,6 +24,7 @@ from pathlib import Path
 import tables_of_cards
 import tables_of_hull
 import tables_of_models
+import tables_of_pressure
 import tables_of_relaxation
 import tables_of_searches
 from record_values import ROOT, quoted, read
@@ -34,6 +35,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **tables_of_relaxation.TABLES,
     **tables_of_cards.TABLES,
     **tables_of_hull.TABLES,
+    **tables_of_pressure.TABLES,
 }
 TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 DEFINITION = re.compile(r'^\[([^\]]+)\]: (\S+\.json) "(.+)"$', re.MULTILINE)

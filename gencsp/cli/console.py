@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO
 
 import typer
 from rich.console import Console
@@ -19,7 +20,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gencsp.errors import GencspError, StoreError
+from gencsp.errors import GencspError, ReferenceWarning, StoreError
 from gencsp.files import file_name, one_line, replace_outputs
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see :meth:`click.Command.invoke`."""
         try:
-            return super().invoke(ctx)
+            with _references_in_words():
+                return super().invoke(ctx)
         except GencspError as error:
             complain(str(error))
             # Errors of input are ValueErrors as well.
@@ -83,6 +85,30 @@ class Commands(TyperGroup):
             # Of a command that has nothing to say about how to go on.
             complain("stopped.")
             raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _references_in_words() -> Iterator[None]:
+    """Say what is wrong with hull references as a sentence, not as Python shows warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ReferenceWarning)
+        show = warnings.showwarning
+
+        def say_or_show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, ReferenceWarning):
+                complain(str(message))
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = say_or_show
+        yield
 
 
 def complain(sentence: str) -> None:
@@ -120,6 +146,24 @@ class StageBars:
         note = f"{step.structures} structures" + (f", {failed} failed" if failed else "")
         task = self.tasks[step.stage]
         self.bars.update(task, completed=step.done, total=step.total, note=note)
+
+
+@contextmanager
+def reference_bar() -> Iterator[Callable[[int, int], None]]:
+    """What draws a bar while hull references are relaxed; it ends with the last of them."""
+    with progress_bars() as bars:
+
+        def show(done: int, total: int) -> None:
+            if not bars.tasks:
+                bars.add_task("hull", note="references at this pressure", total=total)
+            task = bars.task_ids[0]
+            bars.update(task, completed=done)
+            if done == total:
+                # Other bars follow, and only one display can be there at a time.
+                bars.stop()
+                bars.remove_task(task)
+
+        yield show
 
 
 class _Bars(Bars):
@@ -207,42 +251,52 @@ def print_ranked(structures: Sequence[Atoms], *, everything: bool) -> None:
 def print_structures(structures: Sequence[Atoms]) -> None:
     """The table of structures that every command ends in, from what stands in their ``info``.
 
-    Where none has a decomposition energy, energies stand in its place, or enthalpies.
+    Structures under pressure have their decomposition enthalpy there, with enthalpy, volume and
+    pressure beside it. At zero pressure, where none has a decomposition energy, energies stand in
+    its place, or enthalpies.
     """
     from gencsp import records
 
-    title, key = _energy_column(structures)
+    columns = _energy_columns(structures)
     counted = any(records.COPIES in atoms.info for atoms in structures)
-    right = ("", title) + (("found",) if counted else ())
+    right = ("", *columns, *(("found",) if counted else ()))
     basis = _basis_titles(structures)
     left = ("space group", "formula", "stage", "parents", "id", *basis, "note")
     table = table_of(*right, *left, right=right)
     for number, atoms in enumerate(structures[:SHOWN], start=1):
-        energy, *others, note = _cells(atoms, key)
+        energies = [_shown_energy(atoms.info, key) for key in columns.values()]
+        *others, note = _cells(atoms)
         found = (str(atoms.info.get(records.COPIES, "")),) if counted else ()
         stands_on = _basis_cells(atoms)[: len(basis)]
-        add_row(table, str(number), energy, *found, *others, *stands_on, note)
+        add_row(table, str(number), *energies, *found, *others, *stands_on, note)
     print_table(table)
     _explain_missing(structures)
     if len(structures) > SHOWN:
         say(f"... and {len(structures) - SHOWN} more in the files.")
 
 
-def _energy_column(structures: Sequence[Atoms]) -> tuple[str, str]:
-    """Title of the column of energies, and the key of ``info`` that it shows."""
+def _energy_columns(structures: Sequence[Atoms]) -> dict[str, str]:
+    """Titles of the columns of energies, and the keys of ``info`` that they show."""
     from gencsp import records
 
     def some(key: str) -> bool:
         return any(records.number(atoms.info, key) is not None for atoms in structures)
 
+    if records.pressures(structures) - {0.0} and some(records.VOLUME_PER_ATOM):
+        return {
+            "H_d (eV/atom)": records.DECOMPOSITION_ENTHALPY,
+            "H (eV/atom)": records.ENTHALPY_PER_ATOM,
+            "V (Å³/atom)": records.VOLUME_PER_ATOM,
+            "P (GPa)": records.PRESSURE,
+        }
     if some(records.DECOMPOSITION_ENERGY) or not some(records.ENERGY_PER_ATOM):
-        return "E_d (eV/atom)", records.DECOMPOSITION_ENERGY
+        return {"E_d (eV/atom)": records.DECOMPOSITION_ENERGY}
     if some(records.ENTHALPY_PER_ATOM):
-        return "H (eV/atom)", records.ENTHALPY_PER_ATOM
-    return "E (eV/atom)", records.ENERGY_PER_ATOM
+        return {"H (eV/atom)": records.ENTHALPY_PER_ATOM}
+    return {"E (eV/atom)": records.ENERGY_PER_ATOM}
 
 
-def _cells(atoms: Atoms, energy_key: str) -> tuple[str, ...]:
+def _cells(atoms: Atoms) -> tuple[str, ...]:
     from gencsp import records
 
     info = atoms.info
@@ -255,7 +309,6 @@ def _cells(atoms: Atoms, energy_key: str) -> tuple[str, ...]:
     if info.get(records.REASON):
         note = ": ".join(filter(None, (note, str(info[records.REASON]))))
     return (
-        _shown_energy(info, energy_key),
         group,
         atoms.get_chemical_formula(mode="hill", empirical=False),
         str(info.get(records.STAGE, "")),
@@ -265,13 +318,15 @@ def _cells(atoms: Atoms, energy_key: str) -> tuple[str, ...]:
     )
 
 
-def _shown_energy(info: dict[str, Any], key: str) -> str:
+def _shown_energy(info: Mapping[str, Any], key: str) -> str:
     from gencsp import records
 
-    if key == records.DECOMPOSITION_ENERGY:
+    if key in (records.DECOMPOSITION_ENERGY, records.DECOMPOSITION_ENTHALPY):
+        # Of either, whichever there is: one table may hold structures at zero and other pressures.
         return records.shown_decomposition_energy(info)
-    energy = records.number(info, key)
-    return "" if energy is None else f"{energy:.4f}"
+    form = {records.VOLUME_PER_ATOM: ".3f", records.PRESSURE: "g"}.get(key, ".4f")
+    value = records.number(info, key)
+    return "" if value is None else format(value, form)
 
 
 def _basis_titles(structures: Sequence[Atoms]) -> tuple[str, ...]:
@@ -292,11 +347,14 @@ def _explain_missing(structures: Sequence[Atoms]) -> None:
     """Say what "no reference" in the table means."""
     from gencsp import records
 
-    count = sum(records.lacks_reference(atoms.info) for atoms in structures)
-    if count:
+    lacking = [atoms.info for atoms in structures if records.lacks_reference(atoms.info)]
+    if lacking:
+        pressed = any(records.DECOMPOSITION_ENTHALPY in info for info in lacking)
+        symbol = "H_d" if pressed else "E_d"
         say(
-            f"{records.NO_REFERENCE}: {count} of {len(structures)} structures lie below the hull "
-            f"at a composition of which it knows no phase; their E_d stands in the files alone."
+            f"{records.NO_REFERENCE}: {len(lacking)} of {len(structures)} structures lie below the "
+            f"hull at a composition of which it knows no phase; their {symbol} "
+            f"stands in the files alone."
         )
 
 

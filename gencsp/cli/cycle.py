@@ -15,6 +15,7 @@ from gencsp.cli.console import (
     print_failures,
     print_ranked,
     progress_bars,
+    reference_bar,
     require_folder,
     say,
     say_all,
@@ -48,7 +49,7 @@ def cycle(
     require_folder(deck.folder)
     other = potential_of(second)
     try:
-        with open_cycle(deck) as search:
+        with reference_bar() as bar, open_cycle(deck, on_reference=bar) as search:
             _watch(search)
             structures = search.ranking()
             _report(search, structures, deck.folder, everything=everything)

@@ -97,6 +97,7 @@ def read(
     reference = None if hull is None else Hull.load(hull)
     if reference is not None:
         reference.require_model(campaign.level)
+        reference.require_pressure(campaign.pressure)
     for atoms in found:
         records.name_space_group(atoms)
         if reference is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from gencsp.cli.console import (
     print_failures,
     print_structures,
     progress_bars,
+    reference_bar,
     require_folder,
     say_all,
     write_results,
@@ -58,6 +60,8 @@ def hull(
     deck: HullDeck,
 ) -> None:
     """Decomposition energies of structures as they are, or the phases of a system: Li-Si."""
+    from gencsp.composition import Composition
+    from gencsp.convex_hull.system import elements_of
     from gencsp.errors import RequestError
 
     given = files or []
@@ -65,9 +69,9 @@ def hull(
         raise RequestError("give structure files, or a system such as Li-Si, or --show FORMULA.")
     require_folder(deck.out)
     if show is not None:
-        show_formula(show, _references(deck), deck.out)
+        show_formula(show, _references(deck, Composition.parse(show).elements), deck.out)
     elif (system := _system(given)) is not None:
-        show_system(system, _references(deck), within, deck.out)
+        show_system(system, _references(deck, elements_of(system)), within, deck.out)
     else:
         _judge(given, deck)
 
@@ -91,12 +95,25 @@ def _system(given: list[Path]) -> str | None:
     return None
 
 
-def _references(deck: HullDeck) -> Hull:
-    """The hull that is looked at; of another potential than ours it must be given."""
+def _references(deck: HullDeck, elements: Iterable[str]) -> Hull:
+    """The hull that is looked at; at zero pressure one of another potential must be given."""
     from gencsp.runs.objects import open_hull
+    from gencsp.runs.references import hull_at
     from gencsp.runs.relaxing import engine_of
 
-    reference = open_hull(deck.hull)
+    if deck.pressure is None:
+        reference = open_hull(deck.hull)
+    else:
+        with reference_bar() as bar:
+            reference = hull_at(
+                deck.pressure,
+                deck.hull,
+                [elements],
+                deck.potential,
+                lambda: engine_of(deck, {}),
+                workers=deck.workers,
+                report=bar,
+            )
     if deck.potential != HullDeck.model_fields["potential"].default:
         reference.require_model(engine_of(deck, {}).model)
     return reference
@@ -105,20 +122,36 @@ def _references(deck: HullDeck) -> Hull:
 def _judge(files: list[Path], deck: HullDeck) -> None:
     from gencsp import records
     from gencsp.api import hull as call
-    from gencsp.runs.objects import open_hull
+    from gencsp.runs.references import common_pressure, hull_at, systems_of
     from gencsp.runs.relaxing import engine_of
 
-    reference, engine = open_hull(deck.hull), engine_of(deck, {})
+    engine, pool = engine_of(deck, {}), read_pool(files)
+    pressure = common_pressure(pool.structures) if deck.pressure is None else deck.pressure
+    with reference_bar() as bar:
+        reference = hull_at(
+            pressure,
+            deck.hull,
+            systems_of(pool.structures),
+            deck.potential,
+            lambda: engine,
+            workers=deck.workers,
+            report=bar,
+        )
     reference.require_model(engine.model)
-    pool = read_pool(files)
     with progress_bars() as bars:
         task = bars.add_task("evaluate", total=None, note=f"{len(pool.structures)} structures")
-        judged = call(pool.structures, potential=engine, hull=reference, workers=deck.workers)
+        judged = call(
+            pool.structures,
+            potential=engine,
+            hull=reference,
+            pressure=pressure,
+            workers=deck.workers,
+        )
         bars.update(task, total=1, completed=1)
     judged.sort(key=records.results_first)
     said = write_results(deck.out, "hull", judged)
     print_structures(judged)
-    without = [_reason(a.info) for a in judged if records.DECOMPOSITION_ENERGY not in a.info]
+    without = [_reason(a.info) for a in judged if records.above_hull(a.info) is None]
     print_failures(counted(without))
     pool.complain()
     say_all(said)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gencsp.convex_hull.hull import Hull
     from gencsp.convex_hull.system import FormulaHull, Phase, SystemHull
 
-#: Columns of the CSV file; energies in eV/atom.
+#: Columns of the CSV file; energies, or under pressure enthalpies, in eV/atom.
 COLUMNS = (
     "formula",
     "space_group",
@@ -46,10 +46,10 @@ def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
         _write_csv(new / f"{system}.csv", found.phases)
         _write_json(new / f"{system}.json", found)
         figures = draw_hull(found, new / system)
-    _print_phases(found.phases)
+    _print_phases(found.phases, pressed=bool(hull.pressure))
     say(
         f"{len(found.stable)} stable phases; {len(found.phases)} references on the hull or up to "
-        f"{1000 * within:g} meV/atom above it, of {found.count} of {system}, {found.model}"
+        f"{1000 * within:g} meV/atom above it, of {found.count} of {system}, {_made(hull)}"
     )
     say(f"wrote the table to {out / f'{system}.csv'} and {system}.json")
     if figures:
@@ -83,19 +83,25 @@ def show_formula(formula: str, hull: Hull, out: Path) -> None:
         return [f"wrote the table to {out / f'{name}-phases.csv'} and {name}-phases.json"]
 
     said = write_results(out, name, known, also=tables)
-    _print_phases(found.phases, {str(atoms.info[STRUCTURE_ID]) for atoms in known})
-    say(_verdict(found))
+    written = {str(atoms.info[STRUCTURE_ID]) for atoms in known}
+    _print_phases(found.phases, written, pressed=bool(hull.pressure))
+    say(_verdict(found, _made(hull)))
     say_all(said)
 
 
-def _verdict(found: FormulaHull) -> str:
+def _made(hull: Hull) -> str:
+    """What made the energies, or at which pressure the enthalpies."""
+    return f"{hull.model} at {hull.pressure:g} GPa" if hull.pressure else hull.model
+
+
+def _verdict(found: FormulaHull, made: str) -> str:
     lowest = found.lowest
     if lowest.stable:
-        return f"lowest: {lowest.entry.label}, stable ({found.model})"
+        return f"lowest: {lowest.entry.label}, stable ({made})"
     products = " + ".join(map(str, found.decomposition))
     return (
         f"lowest: {lowest.entry.label}, {1000 * lowest.decomposition_energy:.1f} meV/atom above "
-        f"the hull ({found.model}): it decomposes into {products}"
+        f"the hull ({made}): it decomposes into {products}"
     )
 
 
@@ -108,16 +114,20 @@ def _described(atoms: Atoms, phase: Phase) -> Atoms:
     return atoms
 
 
-def _print_phases(phases: Sequence[Phase], written: Collection[str] | None = None) -> None:
+def _print_phases(
+    phases: Sequence[Phase], written: Collection[str] | None = None, *, pressed: bool = False
+) -> None:
     """The table, one line for what is mostly one crystal from several sources.
 
     Args:
         phases: all of them.
         written: ids of those whose crystals are written; ``None`` for no such column.
+        pressed: they are phases under pressure, and enthalpies are compared.
     """
     from gencsp.convex_hull.system import alike
 
-    right = ("E_f (eV/atom)", "E_d (eV/atom)", "alike")
+    symbol = "H" if pressed else "E"
+    right = (f"{symbol}_f (eV/atom)", f"{symbol}_d (eV/atom)", "alike")
     titles = ("formula", "space group", *right[:2], "", "source", "id", right[2])
     table = table_of(*titles, *(() if written is None else ("structure",)), right=right)
     groups = alike(phases)

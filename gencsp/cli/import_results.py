@@ -84,6 +84,12 @@ def _judge(found: list[Atoms], model: str | None, entries: Path | None) -> None:
             "name it with --model, or let 'gencsp hull' evaluate the structures with CHGNet."
         )
         return
+    if entries is None and any(records.pressures(found)):
+        complain(
+            "no decomposition enthalpies: give references at the pressure of the run with --hull, "
+            "or let 'gencsp hull' evaluate the structures with CHGNet, which makes them."
+        )
+        return
     reference = Hull.load(entries)
     reference.require_model(model)
     try:

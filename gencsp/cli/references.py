@@ -34,7 +34,7 @@ def references(*, deck: ReferencesDeck) -> None:
     from gencsp.potentials.base import require_elements
     from gencsp.runs.relaxing import engine_of
 
-    settings = RelaxSettings(fmax=deck.fmax, steps=deck.steps)
+    settings = RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure)
     require_file(deck.out)
     elements = deck.system.split("-")
     crystals = list(shipped_crystals(elements)) if deck.shipped else []

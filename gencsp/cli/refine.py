@@ -8,6 +8,7 @@ from gencsp.cli.console import (
     end,
     print_ranked,
     progress_bars,
+    reference_bar,
     require_folder,
     say_all,
     write_results,
@@ -25,8 +26,9 @@ def refine(*, files: FilesArgument, deck: RefineDeck, everything: AllOption = Fa
 
     require_folder(deck.out)
     pool = read_pool(files)
-    with progress_bars() as bars:
-        refined, left_out = refine_pool(pool.structures, deck, report=StageBars(bars).show)
+    with reference_bar() as bar, progress_bars() as bars:
+        stages = StageBars(bars)
+        refined, left_out = refine_pool(pool.structures, deck, report=stages.show, on_reference=bar)
     said = write_results(deck.out, "refined", refined)
     print_ranked(refined, everything=everything)
     for name, reason in left_out.items():

@@ -12,6 +12,7 @@ from gencsp.cli.console import (
     print_failures,
     print_ranked,
     progress_bars,
+    reference_bar,
     require_folder,
     say_all,
     write_results,
@@ -32,7 +33,7 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
     from gencsp.errors import HullReferenceError
-    from gencsp.runs.objects import optional_hull
+    from gencsp.runs.references import optional_hull_at, systems_of
     from gencsp.runs.relaxing import (
         engine_of,
         mark_relaxed,
@@ -44,14 +45,23 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
     require_folder(deck.out)
     settings = relax_settings(deck)
     engine = engine_of(deck, {})
-    reference = optional_hull(deck.hull)
+    pool = read_pool(files)
+    with reference_bar() as bar:
+        reference = optional_hull_at(
+            deck.pressure,
+            deck.hull,
+            systems_of(pool.structures),
+            deck.potential,
+            lambda: engine,
+            workers=deck.workers,
+            report=bar,
+        )
     why = ""
     try:
         if reference is not None:
             reference.require_model(engine.model)
     except HullReferenceError as error:
         why = str(error)
-    pool = read_pool(files)
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool.structures), note="")
         for result in relaxed_by(engine, pool.structures, settings, deck.workers):

@@ -16,6 +16,7 @@ from gencsp.cli.console import (
     print_ranked,
     print_table,
     progress_bars,
+    reference_bar,
     require_folder,
     say,
     say_all,
@@ -105,7 +106,7 @@ def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: 
     require_folder(folder(deck))
     other = potential_of(second)
     try:
-        with open_search(deck) as run:
+        with reference_bar() as bar, open_search(deck, on_reference=bar) as run:
             _name_skipped(run)
             _watch(run)
             structures = run.ranking()

@@ -148,11 +148,12 @@ def make_references(
     Args:
         structures: reference crystals.
         potential: its name becomes the model of the entries.
-        settings: how to relax.
+        settings: how to relax, and at which pressure.
         workers: CPU threads, for engines that have them.
 
     Yields:
-        An entry for each crystal that converged, and the failed relaxation of every other.
+        In any order, an entry for each crystal that converged (of its enthalpy under pressure), and
+        the failed relaxation of every other.
     """
     crystals = list(structures)
     for result in potential.relax(crystals, settings, workers=workers):
@@ -162,8 +163,10 @@ def make_references(
         group = space_group(result.atoms, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE)
         yield HullEntry(
             composition=Composition.of(result.atoms),
-            energy_per_atom=result.energy_per_atom,
+            energy_per_atom=result.enthalpy_per_atom,
             model=potential.model,
             entry_id=name_of(crystals[result.index], result.index),
             space_group=group.number,
+            pressure=settings.pressure,
+            volume_per_atom=result.atoms.cell.volume / len(result.atoms),
         )

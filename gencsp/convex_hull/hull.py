@@ -20,13 +20,18 @@ from ase import Atoms
 from gencsp.composition import Composition
 from gencsp.convex_hull.crystals import reference_crystal
 from gencsp.convex_hull.diagram import Diagram, Point, Product, by_programme
-from gencsp.convex_hull.entries import DEFAULT_MODEL, read_references, shipped_references
+from gencsp.convex_hull.entries import (
+    DEFAULT_MODEL,
+    read_references,
+    same_pressure,
+    shipped_references,
+)
 from gencsp.convex_hull.phases import Phases
 from gencsp.convex_hull.table import EntryTable, HullEntry
 from gencsp.errors import HullReferenceError
 from gencsp.records import Basis
 from gencsp.similarity import same_crystal
-from gencsp.similarity.tolerances import SAME_ENERGY
+from gencsp.similarity.tolerances import FAMILY_ENERGY
 from gencsp.symmetry.refinement import space_group
 
 #: Elements up to which a whole phase diagram is built. The facets of a hull grow exponentially
@@ -46,16 +51,25 @@ class Hull:
         entries: reference phases; of several with one reduced formula (polymorphs) the lowest is
             on the hull or next to it.
         model: what made the energies, such as "chgnet-0.3.0".
+        pressure: that the phases were relaxed at, GPa. Under pressure all energies here, also those
+            that are given to the methods, are enthalpies, and E_d is a decomposition enthalpy.
         phases: the reference phases where they are sorted already, in place of ``entries``.
 
     Raises:
-        HullReferenceError: an entry was made by another model, or there are none.
+        HullReferenceError: an entry was made by another model or at another pressure, or there are
+            none.
     """
 
     def __init__(
-        self, entries: Iterable[HullEntry], *, model: str, phases: Phases | None = None
+        self,
+        entries: Iterable[HullEntry],
+        *,
+        model: str,
+        pressure: float = 0.0,
+        phases: Phases | None = None,
     ) -> None:
         self.model = model
+        self.pressure = pressure
         self._phases = Phases(self._checked(entries)) if phases is None else phases
         self._added: dict[Composition, HullEntry] = {}
         self._points: dict[Composition, Point] = {}
@@ -80,7 +94,7 @@ class Hull:
             references = shipped_references(model or DEFAULT_MODEL)
         else:
             references = read_references(path, model=model)
-        return cls(references.entries, model=references.model)
+        return cls(references.entries, model=references.model, pressure=references.pressure)
 
     def __len__(self) -> int:
         """Number of reference formulas."""
@@ -88,12 +102,14 @@ class Hull:
 
     @property
     def digest(self) -> str:
-        """Short hash of model and references, 12 hexadecimal digits.
+        """Short hash of model, pressure and references, 12 hexadecimal digits.
 
         Of a formula the lowest phase counts, on which decomposition energies depend.
         """
         lowest = self._phases.lowest().items()
         lines = sorted(f"{list(counts)} {float(energy)!r}" for counts, energy in lowest)
+        if self.pressure:
+            lines.append(f"{self.pressure!r} GPa")
         return hashlib.sha256("\n".join([self.model, *lines]).encode()).hexdigest()[:12]
 
     def require_model(self, model: str) -> None:
@@ -102,6 +118,15 @@ class Hull:
             raise HullReferenceError(
                 f"the hull references were made with {self.model} and the energies with {model}: "
                 f"give an entries file made with {model}."
+            )
+
+    def require_pressure(self, pressure: float) -> None:
+        """Raise ``HullReferenceError`` unless the references are at this pressure, GPa."""
+        if not same_pressure(pressure, self.pressure):
+            raise HullReferenceError(
+                f"the hull references are at {self.pressure:g} GPa and the structures at "
+                f"{pressure:g} GPa: leave them out for references made at {pressure:g} GPa, or "
+                f"make a file of them with 'gencsp references SYSTEM --pressure {pressure:g}'."
             )
 
     def require_elements(self, elements: Iterable[str]) -> None:
@@ -155,14 +180,16 @@ class Hull:
     def phase_of(self, atoms: Atoms, energy_per_atom: float) -> HullEntry | None:
         """The reference phase that a structure is; ``None`` where it is none that is known.
 
-        It is one whose energy is within ``SAME_ENERGY`` of the structure's, and whose crystal is
+        It is one whose energy is within ``FAMILY_ENERGY`` of the structure's, and whose crystal is
         known (:func:`gencsp.convex_hull.crystals.reference_crystal`) and the same
         (:func:`gencsp.similarity.same_crystal`). Of several the one of the structure's space group
-        counts, and then the one of the nearest energy.
+        counts, and then the one of the nearest energy. The crystals are those at zero pressure,
+        scaled to the volume of the structure: under pressure a phase whose cell or positions change
+        much besides is not recognised.
 
         Args:
             atoms: a crystal; what is none is no reference phase.
-            energy_per_atom: its energy by the hull's own model, eV/atom.
+            energy_per_atom: its energy by the hull's own model, eV/atom; under pressure enthalpy.
         """
         if atoms.cell.rank < 3 or not atoms.pbc.all():
             return None
@@ -170,7 +197,7 @@ class Hull:
             (abs(entry.energy_per_atom - energy_per_atom), entry)
             for entry in self.references(Composition.of(atoms))
         ]
-        near = [one for one in near if one[0] <= SAME_ENERGY]
+        near = [one for one in near if one[0] <= FAMILY_ENERGY]
         group = space_group(atoms).number if len(near) > 1 else 0
         for _, entry in sorted(near, key=lambda one: (one[1].space_group != group, one[0])):
             crystal = reference_crystal(entry)
@@ -183,7 +210,7 @@ class Hull:
 
         Args:
             atoms: a crystal.
-            energy_per_atom: its energy by the hull's own model, eV/atom.
+            energy_per_atom: its energy by the hull's own model, eV/atom; under pressure enthalpy.
 
         Raises:
             HullReferenceError: no reference for one of the elements.
@@ -234,7 +261,8 @@ class Hull:
         Raises:
             HullReferenceError: nothing would be left.
         """
-        less = type(self)((), model=self.model, phases=self._phases.without(formulas))
+        phases = self._phases.without(formulas)
+        less = type(self)((), model=self.model, pressure=self.pressure, phases=phases)
         if next(iter(less._phases), None) is None:
             raise HullReferenceError(NO_ENTRIES)
         return less
@@ -266,11 +294,16 @@ class Hull:
                 f"{entry.composition} was made with {entry.model}, the hull with {self.model}: "
                 f"energies of different models must not be mixed."
             )
+        if not same_pressure(entry.pressure, self.pressure):
+            raise HullReferenceError(
+                f"{entry.composition} is at {entry.pressure:g} GPa, the hull at "
+                f"{self.pressure:g} GPa: enthalpies at different pressures must not be mixed."
+            )
 
     def _checked(self, entries: Iterable[HullEntry]) -> Sequence[HullEntry]:
         if isinstance(entries, EntryTable):
             if len(entries):
-                self._check(entries[0])  # it holds those of one model
+                self._check(entries[0])  # it holds those of one model and pressure
         else:
             entries = list(entries)
             for entry in entries:

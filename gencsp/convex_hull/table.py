@@ -27,15 +27,17 @@ _NO_DIGITS = str.maketrans("", "", "0123456789")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HullEntry:
-    """A phase and its energy.
+    """A phase and its energy, or under pressure its enthalpy.
 
     Attributes:
         composition: any multiple of its reduced formula.
-        energy_per_atom: eV/atom.
+        energy_per_atom: eV/atom; of an entry under pressure the enthalpy.
         model: what made the energy, such as "chgnet-0.3.0".
         entry_id: where the phase comes from; empty where that is not known.
         space_group: international number; 0 where it is not known.
         source: the database or collection that ``entry_id`` is of; empty where that is not known.
+        pressure: that the phase was relaxed at, GPa.
+        volume_per_atom: at that pressure, Å³/atom; ``None`` where it is not known.
     """
 
     composition: Composition
@@ -44,6 +46,8 @@ class HullEntry:
     entry_id: str = ""
     space_group: int = 0
     source: str = ""
+    pressure: float = 0.0
+    volume_per_atom: float | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +72,7 @@ class HullEntry:
 
 
 class EntryTable(Sequence[HullEntry]):
-    """Entries of one model, held as columns.
+    """Entries of one model and pressure, held as columns.
 
     A hull looks at the phases of few chemical systems, and to make tens of thousands of objects
     takes a second: an entry becomes an object when it is asked for.
@@ -76,11 +80,13 @@ class EntryTable(Sequence[HullEntry]):
     Args:
         formulas: plain ones, such as ``Li5Si2``: known elements, each once, and whole numbers.
         systems: their chemical systems, see :func:`systems_of`.
-        energies: eV/atom.
+        energies: eV/atom; under pressure enthalpies.
         ids: see :attr:`HullEntry.entry_id`.
         groups: see :attr:`HullEntry.space_group`.
         origins: see :attr:`HullEntry.source`.
+        volumes: see :attr:`HullEntry.volume_per_atom`.
         model: what made the energies.
+        pressure: of all entries, GPa.
     """
 
     def __init__(
@@ -92,7 +98,9 @@ class EntryTable(Sequence[HullEntry]):
         ids: Sequence[str],
         groups: Sequence[int],
         origins: Sequence[str],
+        volumes: Sequence[float | None],
         model: str,
+        pressure: float = 0.0,
     ) -> None:
         self.formulas = formulas
         self.systems = systems
@@ -100,7 +108,9 @@ class EntryTable(Sequence[HullEntry]):
         self.ids = ids
         self.groups = groups
         self.origins = origins
+        self.volumes = volumes
         self.model = model
+        self.pressure = pressure
 
     def __len__(self) -> int:
         return len(self.formulas)
@@ -121,6 +131,8 @@ class EntryTable(Sequence[HullEntry]):
             entry_id=self.ids[index],
             space_group=self.groups[index],
             source=self.origins[index],
+            pressure=self.pressure,
+            volume_per_atom=self.volumes[index],
         )
 
     def __iter__(self) -> Iterator[HullEntry]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import GPa
 
 from gencsp import records
 from gencsp.composition import Composition
@@ -57,6 +58,7 @@ class Campaign:
         kind: "static" or "relax".
         jobs: one for each structure.
         left_out: ids of structures that the code cannot compute, and why.
+        pressure: at which structures are relaxed, GPa.
     """
 
     root: Path
@@ -65,6 +67,7 @@ class Campaign:
     kind: str
     jobs: tuple[PreparedCalculation, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    pressure: float = 0.0
 
     @property
     def code_name(self) -> str:
@@ -174,6 +177,7 @@ def write_campaign(
             kind=calculation.kind,
             jobs=tuple(jobs),
             left_out=tuple((ids[number], reason) for number, reason in reasons.items()),
+            pressure=calculation.pressure,
         )
         content = {"format": _FORMAT} | asdict(campaign) | {"root": None}
         (aside / MANIFEST).write_text(
@@ -220,6 +224,7 @@ def read_campaign(folder: Path) -> Campaign:
             level=content["level"],
             kind=content["kind"],
             jobs=tuple(PreparedCalculation(**job) for job in content["jobs"]),
+            pressure=float(content["pressure"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StructureFileError(
@@ -229,13 +234,15 @@ def read_campaign(folder: Path) -> Campaign:
 
 
 def entries(structures: Sequence[Atoms]) -> list[HullEntry]:
-    """Results as entries of a hull of their own level of theory."""
+    """Results as entries of a hull of their own level of theory; of enthalpies under pressure."""
     return [
         HullEntry(
             composition=Composition.of(atoms),
-            energy_per_atom=atoms.info[records.ENERGY_PER_ATOM],
+            energy_per_atom=atoms.info[records.ENTHALPY_PER_ATOM],
             model=atoms.info[records.ENERGY_MODEL],
             entry_id=str(atoms.info[records.STRUCTURE_ID]),
+            pressure=atoms.info[records.PRESSURE],
+            volume_per_atom=atoms.info[records.VOLUME_PER_ATOM],
         )
         for atoms in structures
     ]
@@ -265,6 +272,8 @@ def _with_provenance(
         stage=Stage.RELAXED,
     ).write(atoms)
     records.write_energy(atoms, result.energy, model=campaign.level)
+    enthalpy = result.energy + campaign.pressure * GPa * atoms.cell.volume
+    records.write_enthalpy(atoms, enthalpy, pressure=campaign.pressure)
     if job.magnetic_order:
         atoms.info[records.MAGNETIC_ORDER] = job.magnetic_order
     # Its energy may be corrected; forces and stress of a composition do not feel that.

@@ -160,6 +160,7 @@ class Airss(SeedExporter):
     """Seeds for AIRSS; see :class:`~gencsp.exporters.base.Exporter`."""
 
     name = "airss"
+    gives_enthalpies = True
     rules = Rules()
     start = (
         "run 'crud.pl -mpinp N' in the folder: it relaxes every seed in hopper/ with CASTEP on N "

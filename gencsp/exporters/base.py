@@ -104,12 +104,14 @@ class SeedExporter(Configured):
         rules: what the code accepts.
         start: how to start the code, in words.
         takes_pressure: its search can be under pressure, which the deck sets.
+        gives_enthalpies: what it says of structures under pressure are enthalpies, not energies.
     """
 
     kind: ClassVar[str] = "exporter"
     rules: ClassVar[Rules] = Rules()
     start: ClassVar[str]
     takes_pressure: ClassVar[bool] = True
+    gives_enthalpies: ClassVar[bool] = False
 
     def write_files(self, batch: Batch, folder: Path) -> list[str]:
         """Write seeds and deck of a batch; returns for each seed the file that holds it."""
@@ -165,7 +167,13 @@ class SeedExporter(Configured):
 
     def read_results(self, folder: Path | str) -> Iterator[Atoms]:
         """See :class:`Exporter`."""
-        yield from read_back(Path(folder), code=self.name, find=self.find_results)
+        yield from read_back(
+            Path(folder),
+            code=self.name,
+            find=self.find_results,
+            takes_pressure=self.takes_pressure,
+            gives_enthalpies=self.gives_enthalpies,
+        )
 
 
 #: All exporters, by name of their code.

@@ -111,6 +111,7 @@ class Calypso(SeedExporter):
     """Seeds for CALYPSO; see :class:`~gencsp.exporters.base.Exporter`."""
 
     name = "calypso"
+    gives_enthalpies = True
     rules = Rules()
     start = (
         "CALYPSO takes no seeds by itself: run 'python relax_seeds.py' in the folder (or relax "

@@ -99,6 +99,7 @@ class Cryspy(SeedExporter):
     """Seeds for CrySPY; see :class:`~gencsp.exporters.base.Exporter`."""
 
     name = "cryspy"
+    gives_enthalpies = True
     rules = Rules(same_size=True)
     start = (
         "pip install chgnet in CrySPY's environment, or put another calculator into "

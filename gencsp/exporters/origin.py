@@ -43,10 +43,19 @@ class SeedRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedMap:
-    """All seeds of an export, in order, and what was left out."""
+    """All seeds of an export, in order, and what was left out.
+
+    Attributes:
+        code: name of the exporter.
+        composition: reduced formula of the seeds.
+        pressure: of the search that they were written for, GPa.
+        seeds: in the order of the pool.
+        left_out: id of each structure that was not written, and why.
+    """
 
     code: str
     composition: str
+    pressure: float = 0.0
     seeds: tuple[SeedRecord, ...] = ()
     left_out: tuple[Mapping[str, str], ...] = ()
 
@@ -56,6 +65,7 @@ class SeedMap:
         return cls(
             code=code,
             composition=str(batch.composition),
+            pressure=batch.pressure,
             seeds=tuple(
                 SeedRecord(
                     seed=seed.name,
@@ -110,6 +120,7 @@ def read_map(folder: Path) -> SeedMap:
         return SeedMap(
             code=content["code"],
             composition=content["composition"],
+            pressure=float(content["pressure"]),
             seeds=tuple(_record(one) for one in content["seeds"]),
             left_out=tuple(content["left_out"]),
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import GPa
 
 from gencsp import records
 from gencsp.errors import StructureFileError, UnreadableResultWarning
@@ -40,7 +41,12 @@ class Found:
 
 
 def read_back(
-    folder: Path, *, code: str, find: Callable[[Path, SeedMap], Iterator[Found | Failure]]
+    folder: Path,
+    *,
+    code: str,
+    find: Callable[[Path, SeedMap], Iterator[Found | Failure]],
+    takes_pressure: bool = True,
+    gives_enthalpies: bool = False,
 ) -> Iterator[Atoms]:
     """Structures that ``find`` finds in a folder, with provenance.
 
@@ -48,6 +54,16 @@ def read_back(
     is known; ``proposer`` and ``model`` those of the seed, else the code; ``origin`` what the code
     says. A result that cannot be read, or is no crystal, is left out with a warning
     (:class:`~gencsp.errors.UnreadableResultWarning`), which names its file.
+
+    Results of an export under pressure have it in ``info`` (``pressure``, GPa), with
+    ``enthalpy_per_atom`` and ``volume_per_atom``; their calculator gives the energy.
+
+    Args:
+        folder: of the export.
+        code: that ran there.
+        find: finds its results.
+        takes_pressure: it relaxed at the pressure of the export; without, at none.
+        gives_enthalpies: its energies under pressure are enthalpies.
 
     Raises:
         StructureFileError: there are no results, or none that can be read.
@@ -66,6 +82,8 @@ def read_back(
             failures.append(found)
             continue
         count += 1
+        if takes_pressure and seeds.pressure:
+            _write_pressure(found, seeds.pressure, gives_enthalpies=gives_enthalpies)
         yield found
     if count == 0 and failures:
         raise StructureFileError(failures[0].reason)
@@ -105,6 +123,17 @@ def attempt(path: Path, read: Callable[[], Found | None]) -> Iterator[Found | Fa
         return
     if found is not None:
         yield found
+
+
+def _write_pressure(atoms: Atoms, pressure: float, *, gives_enthalpies: bool) -> None:
+    """Tell energy and enthalpy of a result apart, and set the pressure, GPa, in ``info``."""
+    atoms.info[records.PRESSURE] = pressure
+    if atoms.calc is None:
+        return
+    given, work = atoms.calc.results["energy"], pressure * GPa * atoms.cell.volume
+    energy = given - work if gives_enthalpies else given
+    atoms.calc = SinglePointCalculator(atoms, energy=energy)
+    records.write_enthalpy(atoms, energy + work, pressure=pressure)
 
 
 def _with_provenance(found: Found, code: str, seeds: SeedMap) -> Atoms:

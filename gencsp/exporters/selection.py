@@ -221,15 +221,20 @@ def choose(
 
 
 def pressure_of(pool: Sequence[Atoms]) -> float:
-    """The pressure under which structures were relaxed, GPa; 0 where none says so.
+    """The pressure under which structures were relaxed or proposed, GPa; 0 where none says so.
 
-    It is the part of the enthalpy that is not energy, over the volume.
+    Where ``pressure`` is not in ``info`` it is the part of the enthalpy that is not energy, over
+    the volume.
 
     Raises:
         ExportError: they were relaxed under different pressures.
     """
     found = []
     for atoms in pool:
+        stated = records.stated_pressure(atoms.info)
+        if stated is not None:
+            found.append(stated)
+            continue
         energy = atoms.info.get(records.ENERGY_PER_ATOM)
         enthalpy = atoms.info.get(records.ENTHALPY_PER_ATOM)
         if isinstance(energy, float) and isinstance(enthalpy, float):

@@ -136,6 +136,7 @@ class Uspex(SeedExporter):
     """Seeds for USPEX; see :class:`~gencsp.exporters.base.Exporter`."""
 
     name = "uspex"
+    gives_enthalpies = True
     rules = Rules()
     start = (
         "add your Specific/ folder and the commands of your machine to INPUT.txt, then start "

@@ -129,6 +129,7 @@ class Xtalopt(SeedExporter):
     """Seeds for XtalOpt; see :class:`~gencsp.exporters.base.Exporter`."""
 
     name = "xtalopt"
+    gives_enthalpies = True
     rules = Rules()
     start = (
         "set the POTCAR files and the command of VASP in xtalopt.in, then run 'xtalopt --cli' "

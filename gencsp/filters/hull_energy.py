@@ -52,12 +52,13 @@ class HullEnergy(ConfiguredFilter):
 
         Raises:
             StructureFileError, HullReferenceError: the entries cannot be read, or were made by
-                another model than the one that relaxes.
+                another model than the one that relaxes, or at a pressure.
             EngineError: the potential is not available.
         """
         window = (-np.inf, self.threshold)
         hull = load_hull(self.entries)
         hull.require_model(self.model_name())
+        hull.require_pressure(0.0)
         energy, reason = self.relaxed_energy(atoms)
         if reason:
             return self.verdict(float("nan"), window, reason)

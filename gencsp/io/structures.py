@@ -17,11 +17,14 @@ from gencsp.io.pools import sources
 from gencsp.records import (
     DECOMPOSITION,
     DECOMPOSITION_ENERGY,
+    DECOMPOSITION_ENTHALPY,
     ENERGY_MODEL,
     ENERGY_PER_ATOM,
+    ENTHALPY_PER_ATOM,
     HAS_REFERENCE,
     NO_REFERENCE,
     PARENTS,
+    PRESSURE,
     REFERENCE_PHASE,
     STAGE,
     STRUCTURE_ID,
@@ -110,6 +113,9 @@ _IN_CIF = (
     ENERGY_PER_ATOM,
     ENERGY_MODEL,
     DECOMPOSITION_ENERGY,
+    PRESSURE,
+    ENTHALPY_PER_ATOM,
+    DECOMPOSITION_ENTHALPY,
     DECOMPOSITION,
     HAS_REFERENCE,
     REFERENCE_PHASE,
@@ -117,7 +123,8 @@ _IN_CIF = (
 
 
 def _in_cif(key: str, atoms: Atoms) -> object:
-    lacks = key == DECOMPOSITION_ENERGY and lacks_reference(atoms.info)
+    above = key in (DECOMPOSITION_ENERGY, DECOMPOSITION_ENTHALPY)
+    lacks = above and lacks_reference(atoms.info)
     return f"{atoms.info[key]} ({NO_REFERENCE})" if lacks else atoms.info[key]
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 from ase import Atoms
+from ase.units import GPa
 from numpy.typing import NDArray
 
 
@@ -84,3 +85,15 @@ class Relaxed:
     def energy_per_atom(self) -> float:
         """eV/atom."""
         return self.energy / len(self.atoms)
+
+    @property
+    def enthalpy_per_atom(self) -> float:
+        """eV/atom."""
+        return self.enthalpy / len(self.atoms)
+
+    @property
+    def pressure(self) -> float:
+        """External pressure, GPa: what is no energy of the enthalpy, over the volume."""
+        # Rounded so that 25 GPa is 25.0 and no neighbour of it.
+        work = float((self.enthalpy - self.energy) / self.atoms.cell.volume / GPa)
+        return round(work, 6) + 0.0

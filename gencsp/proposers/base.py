@@ -43,11 +43,11 @@ class Request:
         n: how many structures.
         units: numbers of formula units allowed in a cell; one is drawn for each structure.
         cell: fixed cell; ``None`` draws one.
-        volume_per_atom: Å³/atom; ``None`` predicts it from the composition.
+        volume_per_atom: Å³/atom; ``None`` predicts it from composition and pressure.
         host: structure whose atoms stay (constrained by ``FixAtoms`` semantics); the proposer adds
             what is missing to reach the composition. ``None`` for none.
         space_groups: space-group numbers to draw from; ``None`` for the proposer's own choice.
-        pressure: GPa, for proposers that use it.
+        pressure: GPa, at which the volume is predicted.
     """
 
     composition: Composition

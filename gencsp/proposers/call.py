@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.cell import Cell
 from numpy.typing import ArrayLike
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.deck import CellAtoms, Count, Seed, Workers, check
 from gencsp.errors import WrongTypeError
@@ -62,9 +63,10 @@ def propose(
         host: structure whose atoms and cell stay, to be completed to the composition.
         units: formula units, as written, in a cell; ``None`` allows all numbers that fit.
         cell: fixed cell, or a structure that has it; ``None`` draws one.
-        volume: Å³/atom; ``None`` predicts it.
+        volume: Å³/atom; ``None`` predicts it, at the pressure.
         space_groups: number, or numbers to draw from, for proposers with symmetry.
-        pressure: GPa, for proposers that use it.
+        pressure: GPa; the crystals have the volume that is likely there. Those of ``pool`` and of
+            external generators stay as they are.
         options: of the proposer's own, such as ``{"separation": 0.5}``.
         context: settings that all proposers share, such as weights and sampler.
         workers: processes of one thread each; with one, this process does the work, as it always
@@ -103,7 +105,15 @@ def propose(
         made = _in_turn(maker, blocks, seed)
     else:
         made = _side_by_side((proposer, options, context), blocks, seed, workers)
-    return assign_ids(made, prefix=f"{composition}-{label_of(proposer)}-{seed}", seed=seed)
+    named = assign_ids(made, prefix=f"{composition}-{label_of(proposer)}-{seed}", seed=seed)
+    return _with_pressure(named, pressure) if pressure else named
+
+
+def _with_pressure(structures: Iterator[Atoms], pressure: float) -> Iterator[Atoms]:
+    """The same, which say what pressure they were proposed for."""
+    for atoms in structures:
+        atoms.info[records.PRESSURE] = float(pressure)
+        yield atoms
 
 
 def _blocks(proposer: ProposerGiven, request: Request) -> list[Request]:

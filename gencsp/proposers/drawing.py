@@ -9,7 +9,8 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.proposers.base import Request
-from gencsp.proposers.crystals.volume import predict_volume
+from gencsp.proposers.crystals.compression import volume_under
+from gencsp.proposers.crystals.lattice import scaled
 from gencsp.provenance import Provenance, Stage
 
 #: Formula units in the primitive cells of the crystals behind ``data/symmetry_prior.json``.
@@ -18,10 +19,30 @@ OTHER_UNITS = 0.002
 
 
 def volume_per_atom(request: Request) -> float:
-    """Volume per atom, Å³: the requested one, else predicted from the composition."""
+    """Volume per atom, Å³: the requested one, else predicted from composition and pressure."""
     if request.volume_per_atom is not None:
         return request.volume_per_atom
-    return predict_volume(request.composition).value
+    return volume_under(request.composition, request.pressure)
+
+
+def at_requested_volume(atoms: Atoms, request: Request) -> Atoms:
+    """Bring a crystal whose cell was generated to the volume of the request, in place.
+
+    A requested volume is met. Without one, under pressure, the cell shrinks from its own volume, at
+    no pressure, as :func:`~gencsp.proposers.crystals.compression.volume_under` says. A fixed cell
+    and that of a host stay.
+    """
+    if request.cell is not None or request.host is not None:
+        return atoms
+    volume = None
+    if request.volume_per_atom is not None:
+        volume = request.volume_per_atom * len(atoms)
+    elif request.pressure:
+        squeezed = volume_under(request.composition, request.pressure)
+        volume = atoms.cell.volume * squeezed / volume_under(request.composition, 0.0)
+    if volume is not None:
+        atoms.set_cell(scaled(atoms.cell, volume), scale_atoms=True)
+    return atoms
 
 
 def draw_units(units: Sequence[int], rng: np.random.Generator) -> int:

@@ -29,8 +29,12 @@ from gencsp.errors import RequestError
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
 from gencsp.proposers.checks import keeps_apart
-from gencsp.proposers.crystals.lattice import scaled
-from gencsp.proposers.drawing import assign_ids, draw_units, tag_proposal
+from gencsp.proposers.drawing import (
+    assign_ids,
+    at_requested_volume,
+    draw_units,
+    tag_proposal,
+)
 from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.options import DEFAULT_JOINT_SAMPLER, ModelOptions, changed
 from gencsp.proposers.score import with_guests
@@ -78,11 +82,7 @@ class JointProposer:
         def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
             starts = [_start(request, host, rng) for rng in batch]
             done = _sampled(self.model, starts, settings, batch, options)
-            if request.volume_per_atom is not None and free:
-                for atoms in done:
-                    volume = request.volume_per_atom * len(atoms)
-                    atoms.set_cell(scaled(atoms.cell, volume), scale_atoms=True)
-            return done
+            return [at_requested_volume(atoms, request) for atoms in done]
 
         yield from proposals(
             self,

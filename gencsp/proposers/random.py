@@ -34,8 +34,8 @@ class RandomProposer:
     """Random space group, Wyckoff sites, lattice and free coordinates at the predicted volume.
 
     Space groups are drawn evenly from those (of ``request.space_groups``) that can hold the
-    composition in a primitive cell of the drawn number of formula units. ``request.pressure`` is
-    not used: crystals have the volume at zero pressure unless one is given.
+    composition in a primitive cell of the drawn number of formula units. Under pressure the
+    predicted volume is that of :func:`~gencsp.proposers.crystals.compression.volume_under`.
 
     Args:
         attempts: most draws for each requested structure.

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ase import Atoms
 
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.deck import Deck
 from gencsp.errors import RequestError, WrongTypeError
 from gencsp.runs.cycle import open_cycle
@@ -23,6 +24,7 @@ def search(
     *,
     strategy: StrategyMaker | None = None,
     report: Callable[[SearchProgress], None] | None = None,
+    on_reference: ReferenceReport | None = None,
     **settings: Any,
 ) -> list[Atoms]:
     """Random search, basin hopping or genetic search: ``search("TiO2", method="hop", budget=50)``.
@@ -34,6 +36,8 @@ def search(
         place: a formula such as "TiO2", a chemical system such as "Ti-O", or a whole deck.
         strategy: makes a strategy of your own; ``None`` takes the one that ``method`` names.
         report: called after each trial.
+        on_reference: called with how many hull references were relaxed at the pressure of the run,
+            and of how many.
         settings: fields of :class:`~gencsp.runs.decks.SearchDeck`, where each is described; beside
             a deck they take the place of what it says.
 
@@ -47,7 +51,9 @@ def search(
         GencspError: as :func:`gencsp.runs.search.open_search`.
     """
     deck = _deck(SearchDeck, place, settings)
-    with open_search(deck, strategy=strategy, in_memory=deck.out is None) as run:
+    with open_search(
+        deck, strategy=strategy, in_memory=deck.out is None, on_reference=on_reference
+    ) as run:
         for progress in run.irun():
             if report is not None:
                 report(progress)
@@ -58,6 +64,7 @@ def cycle(
     formula: str | CycleDeck | None = None,
     *,
     report: Callable[[CycleProgress], None] | None = None,
+    on_reference: ReferenceReport | None = None,
     **settings: Any,
 ) -> list[Atoms]:
     """Generate, relax, refine, inpaint (CHGGen, Fig. 3): ``cycle("Li5Si2", n=20, guests=["Li"])``.
@@ -68,6 +75,8 @@ def cycle(
     Args:
         formula: such as "Li5Si2", or a whole deck.
         report: called after each step.
+        on_reference: called with how many hull references were relaxed at the pressure of the run,
+            and of how many.
         settings: fields of :class:`~gencsp.runs.decks.CycleDeck`, where each is described; beside a
             deck they take the place of what it says.
 
@@ -81,7 +90,7 @@ def cycle(
         GencspError: as :func:`gencsp.runs.cycle.open_cycle`.
     """
     deck = _deck(CycleDeck, formula, settings)
-    with open_cycle(deck, in_memory=deck.out is None) as run:
+    with open_cycle(deck, in_memory=deck.out is None, on_reference=on_reference) as run:
         for progress in run.irun():
             if report is not None:
                 report(progress)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.potentials.base import require_elements
 from gencsp.runs.decks import CycleDeck
-from gencsp.runs.objects import NO_HULL, carried, chosen, optional_hull
+from gencsp.runs.objects import NO_HULL, carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
 
 
 @contextmanager
-def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
+def open_cycle(
+    deck: CycleDeck, *, in_memory: bool = False, on_reference: ReferenceReport | None = None
+) -> Iterator[Cycle]:
     """A cycle ready to run or to continue: inputs are checked, models found, the folder locked.
 
     All errors of the inputs are found before anything is written to the folder.
@@ -25,6 +30,8 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
     Args:
         deck: the settings.
         in_memory: write nothing, whatever the deck says of a folder.
+        on_reference: called with how many hull references were relaxed at the pressure of the
+            cycle, and of how many; they are kept for later runs.
 
     Raises:
         CompositionError, RequestError: a formula, guests or counts that are invalid.
@@ -33,14 +40,25 @@ def open_cycle(deck: CycleDeck, *, in_memory: bool = False) -> Iterator[Cycle]:
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
-    hull = optional_hull(deck.hull)
     elements = settings.composition.elements
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    hull = optional_hull_at(
+        deck.pressure,
+        deck.hull,
+        [elements],
+        relaxer.potential,
+        relaxer.load,
+        workers=deck.workers,
+        report=on_reference,
+    )
     if hull is not None:
         hull.require_elements(elements)
+    if hull is not None and deck.pressure:
+        volume = likely_volume(hull, settings.composition)
+        settings = replace(settings, volume_per_atom=volume)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights)
     inpainter = NamedProposer(INPAINTER, deck.weights)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
-        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
         models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
         if hull is not None:
             hull.require_model(models["potential"])

@@ -101,11 +101,15 @@ class ProposeDeck(Deck):
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
-    volume: VolumePerAtom | None = Field(None, description="Å³/atom to propose at.")
+    volume: VolumePerAtom | None = Field(
+        None, description="Å³/atom to propose at; predicted at the pressure if not given."
+    )
     space_groups: Annotated[
         Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
     ] = Field(None, description="To propose in, by number.")
-    pressure: Pressure = Field(0.0, description="Pressure, GPa, for proposers that use it.")
+    pressure: Pressure = Field(
+        0.0, description="GPa; proposals have the volume that is likely at this pressure."
+    )
     proposer: ProposerField = Field(
         "mixed", description="Proposer, by name, or the TOML deck of an external generator."
     )
@@ -149,7 +153,9 @@ class SearchDeck(Deck):
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
-    volume: VolumePerAtom | None = Field(None, description="Å³/atom to propose at.")
+    volume: VolumePerAtom | None = Field(
+        None, description="Å³/atom to propose at; predicted at the pressure if not given."
+    )
     volume_spread: Fraction = Field(
         0.1, description="Fraction by which the volumes of random crystals spread."
     )

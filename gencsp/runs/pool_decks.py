@@ -16,6 +16,7 @@ from gencsp.deck import (
     Cutoff,
     Deck,
     NonNegative,
+    Pressure,
     Seconds,
     SeedSettings,
     Spacing,
@@ -92,6 +93,9 @@ class RefineDeck(Deck):
 class HullDeck(Deck):
     """Settings of ``gencsp hull``."""
 
+    pressure: Pressure | None = Field(
+        None, description="GPa; that under which the structures were relaxed if not given."
+    )
     workers: ThreadsSetting = 2
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
@@ -143,6 +147,7 @@ class ReferencesDeck(Deck):
     potential: PotentialSetting = "chgnet"
     also: tuple[Path, ...] = Field((), description="More crystals; again for more files.")
     shipped: bool = Field(True, description="Take the crystals that ship with gencsp.")
+    pressure: PressureSetting = 0.0
     fmax: FmaxSetting = 0.05
     steps: StepsSetting = 500
     workers: ThreadsSetting = 2

@@ -11,6 +11,7 @@ from typing import Any
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import GPa
 
 from gencsp import records
 from gencsp.composition import Composition
@@ -23,6 +24,7 @@ from gencsp.convex_hull.system import (
     hull_of_composition,
     hull_of_elements,
 )
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import HullReferenceError, RequestError
 from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.exporters import ExportReport, get_exporter
@@ -36,21 +38,33 @@ from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine, Evaluation
 from gencsp.runs.objects import hull_part, open_hull
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
+from gencsp.runs.references import common_pressure, hull_at, systems_of
 from gencsp.runs.relaxing import engine_of, tighten_by
 from gencsp.similarity.grouping import Grouping, lowest_first
 from gencsp.store.base import writable
 
 
-def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: Any) -> list[Atoms]:
+def hull(
+    structures: Iterable[Atoms] | Atoms,
+    *,
+    workers: int = 1,
+    on_reference: ReferenceReport | None = None,
+    **settings: Any,
+) -> list[Atoms]:
     """Decomposition energies of structures as they are, by a potential and without relaxation.
+
+    Under pressure these are decomposition enthalpies, on a hull of references at the same pressure.
 
     Args:
         structures: crystals, or one of them.
         workers: CPU threads.
+        on_reference: called with how many hull references were relaxed at a pressure, and of how
+            many.
         settings: fields of :class:`~gencsp.runs.pool_decks.HullDeck`, where each is described:
-            ``engine``; ``potential``, by name, an ASE calculator, a function that returns one, or
-            an object (see :func:`gencsp.potentials.get_potential`); ``hull``, a file of entries
-            that this potential made, or a :class:`~gencsp.convex_hull.hull.Hull`.
+            ``pressure``, by default that under which the structures were relaxed; ``engine``;
+            ``potential``, by name, an ASE calculator, a function that returns one, or an object
+            (see :func:`gencsp.potentials.get_potential`); ``hull``, a file of entries that this
+            potential made, or a :class:`~gencsp.convex_hull.hull.Hull`.
 
     Returns:
         Copies, in the order given, with tags, moments, arrays, constraints and ``info`` of the
@@ -63,16 +77,27 @@ def hull(structures: Iterable[Atoms] | Atoms, *, workers: int = 1, **settings: A
     Raises:
         DeckError: an unknown setting, or one out of range.
         PotentialError, EngineError: the engine is not available.
-        HullReferenceError: the references were made by another potential.
+        HullReferenceError: the references were made by another potential, or at another pressure.
+        RequestError: the structures were relaxed at several pressures, and ``pressure`` chooses
+            none.
     """
     deck = deck_of_call(HullDeck, {"workers": workers, **settings}, "out")
-    reference = open_hull(deck.hull)
     model = engine_of(deck, settings)
-    reference.require_model(model.model)
     judged = [writable(atoms) for atoms in atoms_of(structures)]
+    pressure = common_pressure(judged) if deck.pressure is None else deck.pressure
+    reference = hull_at(
+        pressure,
+        deck.hull,
+        systems_of(judged),
+        deck.potential,
+        lambda: model,
+        workers=deck.workers,
+        report=on_reference,
+    )
+    reference.require_model(model.model)
     evaluations = model.evaluate(judged, workers=deck.workers)
     for atoms, evaluation in zip(judged, evaluations, strict=True):
-        _write_evaluation(atoms, evaluation, model)
+        _write_evaluation(atoms, evaluation, model, pressure)
         if evaluation.failure is None:
             try:
                 records.write_decomposition_energy(atoms, reference)
@@ -128,7 +153,7 @@ def _given_hull(hull: Path | str | Hull | None) -> Hull:
     return open_hull(hull_part(Path(hull) if isinstance(hull, str) else hull))
 
 
-def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine) -> None:
+def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine, pressure: float) -> None:
     """Set what a potential says of a structure as it is, in place of what was said before."""
     records.clear_results(atoms)
     atoms.calc = None
@@ -139,6 +164,8 @@ def _write_evaluation(atoms: Atoms, evaluation: Evaluation, model: Engine) -> No
         atoms, energy=evaluation.energy, forces=evaluation.forces, stress=evaluation.stress
     )
     records.write_energy(atoms, evaluation.energy, model=model.model, digest=model.digest)
+    enthalpy = evaluation.energy + pressure * GPa * atoms.cell.volume
+    records.write_enthalpy(atoms, enthalpy, pressure=pressure)
     records.name_space_group(atoms)
 
 

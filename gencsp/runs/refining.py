@@ -9,14 +9,16 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import GencspError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
 from gencsp.potentials.base import require_elements
 from gencsp.provenance import Provenance, Stage
-from gencsp.runs.objects import carried, chosen, optional_hull
+from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, require_weights, run_executor
 from gencsp.runs.pool_decks import RefineDeck, deck_of_call
+from gencsp.runs.references import optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.progress import CycleProgress
 from gencsp.searches.settings import CycleSettings
@@ -33,6 +35,7 @@ def refine(
     *,
     workers: int = 1,
     report: Callable[[CycleProgress], None] | None = None,
+    on_reference: ReferenceReport | None = None,
     **settings: Any,
 ) -> list[Atoms]:
     """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
@@ -41,6 +44,8 @@ def refine(
         structures: relaxed crystals, of one composition or several, or one of them.
         workers: processes of one thread each.
         report: called after each step.
+        on_reference: called with how many hull references were relaxed at the pressure of the run,
+            and of how many.
         settings: fields of :class:`~gencsp.runs.pool_decks.RefineDeck`, where each is described,
             such as ``guests=["Li"]`` (without it, for each composition the species with the
             broadest local environments) and ``inpaintings=3``. ``potential`` is a name, an ASE
@@ -60,7 +65,7 @@ def refine(
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
     deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, "out")
-    return refine_pool(structures, deck, report=report).structures
+    return refine_pool(structures, deck, report=report, on_reference=on_reference).structures
 
 
 class Refinement(NamedTuple):
@@ -80,21 +85,32 @@ def refine_pool(
     deck: RefineDeck,
     *,
     report: Callable[[CycleProgress], None] | None = None,
+    on_reference: ReferenceReport | None = None,
 ) -> Refinement:
     """As :func:`refine`, and the reasons of what did not come through.
 
     A composition that cannot be refined, such as one without the guests, does not end the others.
+    ``on_reference`` is called with how many hull references were relaxed at the pressure of the
+    deck, and of how many.
 
     Raises:
         GencspError: as :func:`refine`; what is wrong with one composition, if it is with all.
     """
     require_weights(deck.weights)
-    reference = optional_hull(deck.hull)
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
     potential = relaxer.load()
+    numbered = _as_relaxed(structures)
+    reference = optional_hull_at(
+        deck.pressure,
+        deck.hull,
+        {Composition.of(start).elements for _, start in numbered},
+        relaxer.potential,
+        lambda: potential,
+        workers=deck.workers,
+        report=on_reference,
+    )
     if reference is not None:
         reference.require_model(potential.model)
-    numbered = _as_relaxed(structures)
     names = {str(start.info[records.STRUCTURE_ID]): name for name, start in numbered}
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:

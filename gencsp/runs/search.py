@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gencsp.convex_hull.hull import Hull
+from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import RequestError, StructureFileError
 from gencsp.io.pools import sources
 from gencsp.io.structures import read_structures
@@ -19,7 +20,7 @@ from gencsp.potentials.base import require_elements
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.objects import NO_HULL, Carried, Named, Structures, carried, chosen, optional_hull
+from gencsp.runs.objects import NO_HULL, Carried, Named, Structures, carried, chosen
 from gencsp.runs.parts import (
     NamedProposer,
     NamedRelaxer,
@@ -28,6 +29,7 @@ from gencsp.runs.parts import (
     require_weights,
     run_executor,
 )
+from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules, weighted
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.runs.trust import remember
@@ -76,14 +78,21 @@ class Plan:
     strategy: Strategy
 
     @classmethod
-    def of(cls, deck: SearchDeck, *, strategy: StrategyMaker | None = None) -> Self:
+    def of(
+        cls,
+        deck: SearchDeck,
+        *,
+        strategy: StrategyMaker | None = None,
+        on_reference: ReferenceReport | None = None,
+    ) -> Self:
         """Load all parts that a deck names; raises what :func:`open_search` does."""
         settings = search_settings(deck)
         for name in deck.moves or ():
             # Also where this method uses no moves, so that a misspelt name is reported.
             MOVES.configure(name)
         require_weights(deck.weights)
-        hull = search_hull(deck, settings.space)
+        hull = search_hull(deck, settings.space, on_reference=on_reference)
+        settings = _at_pressure(settings, hull)
         ledger = Ledger(
             hull=hull,
             live=hull if settings.space.variable else None,
@@ -176,7 +185,11 @@ class Plan:
 
 @contextmanager
 def open_search(
-    deck: SearchDeck, *, strategy: StrategyMaker | None = None, in_memory: bool = False
+    deck: SearchDeck,
+    *,
+    strategy: StrategyMaker | None = None,
+    in_memory: bool = False,
+    on_reference: ReferenceReport | None = None,
 ) -> Iterator[Search]:
     """A search ready to run or to continue: inputs are checked, models found, the folder locked.
 
@@ -186,6 +199,8 @@ def open_search(
         deck: the settings.
         strategy: makes a strategy of your own; ``None`` takes the one that the deck names.
         in_memory: write nothing, whatever the deck says of a folder.
+        on_reference: called with how many hull references were relaxed at the pressure of the
+            search, and of how many; they are kept for later searches.
 
     Raises:
         CompositionError, RequestError: settings are invalid or contradict each other.
@@ -196,7 +211,7 @@ def open_search(
     """
     if in_memory and deck.keep_paths:
         raise RequestError("paths are kept in the folder of the run: give 'out'.")
-    plan = Plan.of(deck, strategy=strategy)
+    plan = Plan.of(deck, strategy=strategy, on_reference=on_reference)
     with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = plan.check_models(executor)
         if in_memory:
@@ -209,13 +224,14 @@ def open_search(
             yield plan.search(store, executor)
 
 
-def search_hull(deck: SearchDeck, space: Space) -> Hull | None:
+def search_hull(
+    deck: SearchDeck, space: Space, *, on_reference: ReferenceReport | None = None
+) -> Hull | None:
     """The hull of a deck, checked to hold a reference for every element of the space.
 
     Raises:
-        HullReferenceError: no reference for an element.
-        RequestError: a chemical system under pressure, with references at zero pressure; or one
-            without any.
+        HullReferenceError: no reference for an element, or references at another pressure.
+        RequestError: a chemical system without any references.
     """
     if deck.hull == NO_HULL and space.variable:
         raise RequestError(
@@ -223,15 +239,33 @@ def search_hull(deck: SearchDeck, space: Space) -> Hull | None:
             f"references with 'gencsp references {'-'.join(space.elements)} --potential ...' for "
             f"--hull."
         )
-    if space.variable and space.pressure != 0 and deck.hull is None:
-        raise RequestError(
-            "enthalpies of different compositions compare on a hull at their own pressure alone: "
-            "give its entries with --hull, or search one composition."
-        )
-    hull = optional_hull(deck.hull)
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    hull = optional_hull_at(
+        space.pressure,
+        deck.hull,
+        [space.elements],
+        relaxer.potential,
+        relaxer.load,
+        workers=deck.workers,
+        report=on_reference,
+    )
     if hull is not None:
         hull.require_elements(space.elements)
     return hull
+
+
+def _at_pressure(settings: SearchSettings, hull: Hull | None) -> SearchSettings:
+    """Settings with the volume of proposals that the references make likely.
+
+    Without references, and in a chemical system, where each composition has its own, proposers
+    predict it.
+    """
+    space = settings.space
+    given = space.cell is not None or space.volume_per_atom is not None
+    if hull is None or given or space.variable or not space.pressure:
+        return settings
+    volume = likely_volume(hull, space.compositions[0][0])
+    return replace(settings, space=replace(space, volume_per_atom=volume))
 
 
 def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) -> StartSource:

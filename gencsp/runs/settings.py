@@ -21,7 +21,7 @@ from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice, Registry
 from gencsp.potentials.registry import POTENTIALS
 from gencsp.proposers.base import PROPOSERS
-from gencsp.proposers.crystals.volume import predict_volume
+from gencsp.proposers.crystals.compression import volume_under
 from gencsp.runs.airss import AirssDeck, read_airss
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named
@@ -237,7 +237,7 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
     else:
         units = deck.units or airss.units or composition.reduced.cell_units(deck.atoms)
     if cell is not None and deck.units is None and airss.units is None:
-        units = _units_that_fill(composition.reduced, cell, units)
+        units = _units_that_fill(composition.reduced, cell, units, pressure)
     return Space.fixed(
         composition,
         units=units,
@@ -249,10 +249,10 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
 
 
 def _units_that_fill(
-    composition: Composition, cell: Cell, units: tuple[int, ...]
+    composition: Composition, cell: Cell, units: tuple[int, ...], pressure: float
 ) -> tuple[int, ...]:
     """Numbers of formula units that bring a cell near the predicted volume."""
-    wanted = predict_volume(composition).value * composition.size
+    wanted = volume_under(composition, pressure) * composition.size
     near = tuple(u for u in units if 1 / CROWDING < cell.volume / (wanted * u) < CROWDING)
     if not near:
         raise RequestError(

@@ -47,7 +47,11 @@ RelaxerMaker = Maker[Relaxer]
 
 
 class HullReference(Protocol):
-    """Says how far above (or below) the known phases an energy lies."""
+    """Says how far above (or below) the known phases an energy lies, or an enthalpy."""
+
+    def require_pressure(self, pressure: float) -> None:
+        """Raise ``HullReferenceError`` unless the references are at this pressure, GPa."""
+        ...
 
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:
         """E_d in eV/atom, negative below the hull (CHGGen, Methods, "MP phase diagram").
@@ -66,6 +70,7 @@ class LiveHull(HullReference, Protocol):
     """A hull that grows with the search."""
 
     model: str
+    pressure: float
 
     def energy_above(self, composition: Composition, energy_per_atom: float) -> float:
         """Distance to the live hull in eV/atom, negative for what would lower it."""

@@ -242,6 +242,7 @@ class Cycle:
                     composition=settings.composition,
                     n=size,
                     units=tuple(settings.composition.units_within(settings.max_atoms)),
+                    volume_per_atom=settings.volume_per_atom,
                     pressure=settings.relax.pressure,
                 ),
                 seed=settings.seed,

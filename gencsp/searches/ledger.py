@@ -65,13 +65,13 @@ class Ledger:
         self._best = float("inf")
 
     def price(self, finished: Finished) -> Finished:
-        """Write the decomposition energy E_d (eV/atom) into structures, before they are stored.
+        """Write E_d (eV/atom) into structures, before they are stored; an enthalpy under pressure.
 
         It is taken against the reference phases, not against a hull that grows. Without a hull
         nothing is written.
 
         Raises:
-            HullReferenceError: no reference for one of the elements.
+            HullReferenceError: no reference for one of the elements, or at another pressure.
         """
         if self.hull is not None:
             for atoms in finished.structures:
@@ -134,10 +134,13 @@ class Ledger:
                         composition=Composition.of(atoms),
                         energy_per_atom=float(atoms.info[records.ENTHALPY_PER_ATOM]),
                         model=self.live.model,
+                        pressure=self.live.pressure,
                         entry_id=str(atoms.info[records.STRUCTURE_ID]),
                     )
                 )
-            lowest = float(atoms.info[records.DECOMPOSITION_ENERGY])
+            above = records.above_hull(atoms.info)
+            assert above is not None, "a live hull has references"
+            lowest = above
         else:
             lowest = fitness
         record = (fitness if self.live is not None else fitness - self._best) < -NEW_MINIMUM

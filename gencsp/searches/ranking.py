@@ -18,7 +18,7 @@ def rank(
 
     Args:
         structures: with provenance and what :func:`gencsp.records.ranking_energy` reads in
-            ``info``; all of them with a decomposition energy, or none.
+            ``info``; all of them with a decomposition energy (under pressure enthalpy), or none.
         same: what counts as the same crystal.
         tighten: see :func:`mark_ranked`.
     """

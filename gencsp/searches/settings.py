@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from gencsp.composition import Composition
-from gencsp.deck import CellAtoms, Count, Displacement, Fraction, Seed, Share, check_fields
+from gencsp.deck import (
+    CellAtoms,
+    Count,
+    Displacement,
+    Fraction,
+    Seed,
+    Share,
+    VolumePerAtom,
+    check_fields,
+)
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.errors import RequestError
 from gencsp.minimise.settings import RelaxSettings
@@ -94,6 +103,7 @@ class CycleSettings:
         relax: how to relax, both times.
         keep_symmetry: keep the symmetry of inpainted structures while they relax.
         tolerance: for the space groups of relaxed structures.
+        volume_per_atom: of generated structures, Å³/atom; ``None`` predicts it.
         chunk: structures in one task. A crash loses the tasks that run at the time. Results may
             differ in their last digits with it, since structures of a task share a batch; they do
             not depend on the number of workers.
@@ -108,6 +118,7 @@ class CycleSettings:
     relax: RelaxSettings = field(default_factory=RelaxSettings)
     keep_symmetry: bool = False
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
+    volume_per_atom: VolumePerAtom | None = None
     chunk: Count = 4
 
     def __post_init__(self) -> None:

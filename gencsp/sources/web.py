@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from hishel.httpx import CacheTransport
 
 from gencsp.deck import Count, NonNegative, Seconds, check_fields
 from gencsp.errors import SourceError
+from gencsp.files import user_cache
 from gencsp.sources.answers import OddAnswer
 
 #: Statuses that may be others at the next try: too many requests, and a server in trouble.
@@ -43,8 +43,7 @@ logging.getLogger("hishel").addHandler(logging.NullHandler())
 
 def default_cache() -> Path:
     """The default folder of the cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "gencsp" / "web"
+    return user_cache("web")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,9 @@ AHEAD = 4
 class _ZeroHull:
     """A hull at zero: fitness is the energy itself."""
 
+    def require_pressure(self, pressure: float) -> None:
+        """References of every pressure."""
+
     def decomposition_energy(self, composition: Composition, energy_per_atom: float) -> float:  # noqa: ARG002
         return energy_per_atom
 

@@ -29,7 +29,7 @@ BUDGET = 12
 
 
 @contextmanager
-def open_cheap_search(deck: SearchDeck) -> Iterator[Search]:
+def open_cheap_search(deck: SearchDeck, **_: object) -> Iterator[Search]:
     with DiskStore(folder(deck), manifest("random")) as store:
         yield cheap_search("random", store, ThisProcess(), stop=stop_rules(deck))
 

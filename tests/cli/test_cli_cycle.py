@@ -29,7 +29,7 @@ ARGUMENTS = ["cycle", "LiSi2", "--guests", "Li", "--atoms", "3", "--n", "6", "--
 
 
 @contextmanager
-def open_cheap_cycle(deck: CycleDeck) -> Iterator[Cycle]:
+def open_cheap_cycle(deck: CycleDeck, **_: object) -> Iterator[Cycle]:
     settings = cycle_settings(deck)
     with DiskStore(deck.folder, cycle_manifest(settings)) as store:
         yield cheap_cycle(store, ThisProcess(), settings=settings)

@@ -43,7 +43,7 @@ DRIVERS = Path(gencsp.__file__).parent.parent / "drivers"
 
 
 @contextmanager
-def open_cheap_search(deck: SearchDeck) -> Iterator[Search]:
+def open_cheap_search(deck: SearchDeck, **_: object) -> Iterator[Search]:
     assert isinstance(deck.method, str)
     settings = search_settings(deck)
     wrong = Atoms("Li3Si", positions=np.eye(4, 3) * 2, cell=[9] * 3, pbc=True)
@@ -109,7 +109,8 @@ def test_table_files_and_resume(tmp_path: Path, method: str) -> None:
         (["search", "LiSi2", "--separations", "Li-Si=far"], "separations"),
         (["search", "LiSi2", "--method", "hop", "--moves", "heredity"], "needs 2 parents"),
         (["search", "LiSi2", "--method", "hop", "--moves", "warp"], "no move 'warp'"),
-        (["search", "--system", "Li-Si", "--pressure", "10"], "--hull"),
+        (["search", "LiSi2", "--pressure", "nan"], "'pressure'"),
+        (["search", "LiSi2", "--pressure", "-1e5"], "'pressure'"),
         (["search", "--airss", "none.cell"], "cannot be read"),
         (["search", "LiSi2", "--minimiser", "warp"], "no minimiser 'warp': choose from fire"),
         (["search", "LiSi2", "--minimiser", "fire:rate=1"], "'fire' has no option 'rate'"),
@@ -135,7 +136,7 @@ def test_the_cycle_is_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Options of searches become those of the cycle; the budget is shared with the inpaintings."""
     decks: list[CycleDeck] = []
 
-    def opened(deck: CycleDeck) -> NoReturn:
+    def opened(deck: CycleDeck, **_: object) -> NoReturn:
         decks.append(deck)
         raise KeyboardInterrupt
 

@@ -38,7 +38,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any
     """The deck that a command opens."""
     decks: list[Deck] = []
 
-    def open_run(deck: Deck) -> NoReturn:
+    def open_run(deck: Deck, **_: object) -> NoReturn:
         decks.append(deck)
         raise KeyboardInterrupt
 

@@ -145,8 +145,8 @@ def test_a_formula_shows_its_polymorphs_and_writes_the_crystals_that_are_known()
     assert 0 < len(crystals) <= len(found.phases)
     for atoms in crystals:
         assert Composition.of(atoms) == Composition.parse("TiO2")
-        assert atoms.info["reference_phase"].endswith(f"{atoms.info['structure_id']})")
-        # They are not the relaxed crystals, whose energies the table has.
+        assert atoms.info["reference_phase"].endswith(f" {atoms.info['structure_id']})")
+        # They are rounded; the table has their energies.
         assert "energy_per_atom" not in atoms.info
     assert len(list(Path("shown/cif").iterdir())) == len(crystals)
     assert f"lowest: {found.lowest.entry.label}" in result.stdout

@@ -33,7 +33,7 @@ def cheap():
     from gencsp.store import DiskStore
 
     @contextmanager
-    def opened(deck):
+    def opened(deck, **_):
         with LocalProcesses(1) as pool, DiskStore(folder(deck), manifest("random")) as store:
             run = cheap_search("random", store, pool, stop=stop_rules(deck))
             steps = run.irun

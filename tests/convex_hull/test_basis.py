@@ -22,14 +22,16 @@ from gencsp.symmetry.refinement import space_group
 MODEL = "m"
 
 
-def entry(formula: str, energy: float, group: int = 0, name: str = "", **more: str) -> HullEntry:
+def entry(
+    formula: str, energy: float, group: int = 0, name: str = "", source: str = ""
+) -> HullEntry:
     return HullEntry(
         composition=Composition.parse(formula),
         energy_per_atom=energy,
         model=MODEL,
         space_group=group,
         entry_id=name,
-        **more,
+        source=source,
     )
 
 
@@ -95,6 +97,37 @@ def test_below_the_hull_without_a_reference_no_number_is_shown(
 def test_a_reference_that_is_missing_is_missing_however_a_file_says_it(written: object) -> None:
     assert records.lacks_reference({"decomposition_energy": -0.2, "has_reference": written})
     assert records.shown_reference({"has_reference": written}) == "none"
+
+
+def test_below_the_hull_of_a_pressure_without_a_reference_no_number_is_shown(hull: Hull) -> None:
+    entries = [replace(one, pressure=20.0) for one in hull.inside(["Mg", "O"])]
+    pressed = Hull(entries, model=MODEL, pressure=20.0)
+    atoms = Atoms("Mg3O", positions=np.eye(4, 3) * 2, cell=[9, 9, 9], pbc=True)
+    for enthalpy, shown in ((-2.52, "no reference"), (-2.5049, "-0.0049"), (-2.4, "0.1000")):
+        records.write_energy(atoms, -99.0, model=MODEL)
+        records.write_enthalpy(atoms, enthalpy * len(atoms), pressure=20.0)
+        records.write_decomposition_energy(atoms, pressed)
+        assert records.shown_decomposition_energy(atoms.info) == shown
+        assert records.lacks_reference(atoms.info) == (shown == "no reference")
+        assert atoms.info["decomposition"] == priced("Mg3O", -2.4, hull)["decomposition"]
+        assert atoms.info["has_reference"] is False
+
+
+def test_under_pressure_the_crystal_of_a_reference_is_scaled(
+    hull: Hull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crystals(monkeypatch, {"salt": bulk("MgO", "rocksalt", a=4.21)})
+    entries = [replace(one, pressure=100.0) for one in hull.inside(["Mg", "O"])]
+    pressed = Hull(entries, model=MODEL, pressure=100.0)
+
+    def judged_at(atoms: Atoms, enthalpy: float) -> str:
+        records.write_enthalpy(atoms, enthalpy * len(atoms), pressure=100.0)
+        # The energy of the reference: what is compared is the enthalpy.
+        return judged(atoms, -4.0, pressed)
+
+    assert judged_at(bulk("MgO", "rocksalt", a=3.7), -4.001) == "= MgO Fm-3m (AMCSD salt)"
+    assert judged_at(bulk("MgO", "rocksalt", a=3.7), -3.8) == "yes"
+    assert judged_at(bulk("MgO", "cesiumchloride", a=2.3), -4.001) == "yes"
 
 
 def test_energies_of_others_stay_numbers() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.convex_hull import crystals
-from gencsp.convex_hull.entries import HullEntry, read_references, shipped_references
+from gencsp.convex_hull.entries import HullEntry, read_references, shipped_references, write_entries
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.phases import Phases
 from gencsp.convex_hull.table import EntryTable, plain_formula, system_name, systems_of
@@ -59,7 +59,7 @@ def test_formulas_are_those_of_the_parser(written: list[str]) -> None:
         if system:  # it is taken as it stands
             table = EntryTable(
                 formulas=[formula], systems=[system], energies=[0.0], ids=[""], groups=[0],
-                origins=[""], model="m",
+                origins=[""], volumes=[None], model="m",
             )  # fmt: skip
             assert table[0].composition == expected
 
@@ -76,16 +76,34 @@ cells = st.text(st.characters(codec="ascii", exclude_characters="\r\n\x0b\x0c\x1
 @settings(deadline=None, max_examples=60)
 def test_cells_are_those_of_the_csv_module(rows: list[tuple[float, int, str, str]]) -> None:
     """With quotes and commas in the text and without them, which are read in different ways."""
-    from gencsp.convex_hull.entries import _parse_csv
+    from gencsp.convex_hull.entries import parse_entries
 
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["source", "energy_per_atom", "mine", "formula", "space_group", "source_id"])
     for energy, group, source, name in rows:
         table.writerow([source, repr(energy), "x", "MgO", group, name])
-    found = _parse_csv("# model: m\n" + text.getvalue(), None, "here").entries
+    found = parse_entries("# model: m\n" + text.getvalue(), None, "here").entries
     read = [(one.energy_per_atom, one.space_group, one.source, one.entry_id) for one in found]
     assert read == rows
+
+
+def test_volumes_and_the_pressure_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "entries.csv"
+    head = "# model: m\n# pressure: 25\nformula,enthalpy_per_atom,volume_per_atom\n"
+    path.write_text(head + "Mg,-1,13.5\nXx,-2,4\nO,-5,\n")
+    found = read_references(path)
+    assert found.pressure == 25
+    assert [(str(e.composition), e.pressure, e.volume_per_atom) for e in found.entries] == [
+        ("Mg", 25.0, 13.5),
+        ("O", 25.0, None),
+    ]
+    again = read_references(write_entries(tmp_path / "again.csv", found.entries))
+    assert list(again.entries) == list(found.entries)
+    for wrong in ("nan", "-3", "0", "inf", "large"):
+        path.write_text(head + f"Mg,-1,13.5\nO,-5,{wrong}\n")
+        with pytest.raises(StructureFileError, match="entry 2 of"):
+            read_references(path)
 
 
 def test_rows_may_lack_their_last_cells(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ruamel.yaml import YAML
 from strict_formats import block, key_values, strict_res, uspex_blocks
 from typer.testing import CliRunner
 
+import gencsp
 from gencsp import records
 from gencsp.cli import app
 from gencsp.errors import ExportError, RequestError
@@ -229,6 +230,16 @@ def test_the_pressure_of_the_pool(tmp_path: Path, code: str, asked: float | None
         assert found == pytest.approx(wanted)
     if code == "calypso":
         assert (f"PSTRESS = {10 * wanted:g}" in report.start) == (wanted > 0)
+
+
+def test_what_was_proposed_for_a_pressure_goes_to_a_search_at_it(tmp_path: Path) -> None:
+    proposed = list(gencsp.propose("SiO2", n=2, max_atoms=6, proposer="random", pressure=40.0))
+    get_exporter("uspex").write(proposed, tmp_path / "out")
+    assert pressure_of("uspex", tmp_path / "out") == 40
+    for atoms in proposed:  # of another program, which may mean anything by it
+        del atoms.info["stage"]
+    get_exporter("uspex").write(proposed, tmp_path / "other")
+    assert pressure_of("uspex", tmp_path / "other") == 0
 
 
 def test_a_pressure_that_the_pool_does_not_agree_on(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import ase.db
 import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.units import GPa
 from finished_runs import RUNS, calypso, relaxed, uspex, vasp5
 from pools import NAMES, alloys, same_crystal
 from typer.testing import CliRunner
@@ -204,6 +206,57 @@ def test_import_with_a_model_gives_hull_distances(finished: Path) -> None:
     refused = RUNNER.invoke(app, ["import", "run", "--from", "airss", "--model", "pbe", *options])
     assert refused.exit_code == 1
     assert "made with chgnet-0.3.0 and the energies with pbe" in refused.stderr
+
+
+@pytest.mark.parametrize("code", sorted(RUNS))
+def test_results_under_pressure_tell_energy_and_enthalpy_apart(tmp_path: Path, code: str) -> None:
+    def energies(pressure: float) -> dict[str, Atoms]:
+        folder = tmp_path / f"at{pressure:g}"
+        get_exporter(code).write(alloys(3), folder, pressure=pressure)
+        RUNS[code](folder)
+        return {a.info["structure_id"]: a for a in get_exporter(code).read_results(folder)}
+
+    at_none, pressed = energies(0.0), energies(16.0)
+    assert at_none.keys() == pressed.keys()
+    gives_energies = code in ("ase-ga", "gasp", "magus")
+    for name, atoms in pressed.items():
+        assert "pressure" not in at_none[name].info
+        if at_none[name].calc is None or code in ("agox", "fuse"):  # these relax at none
+            assert atoms.info.get("pressure", 0.0) == (0.0 if code in ("agox", "fuse") else 16.0)
+            continue
+        said = at_none[name].get_potential_energy()
+        work = 16.0 * GPa * atoms.cell.volume
+        energy = said if gives_energies else said - work
+        assert atoms.get_potential_energy() == pytest.approx(energy)
+        assert atoms.info["enthalpy_per_atom"] * len(atoms) == pytest.approx(energy + work)
+        assert atoms.info["volume_per_atom"] == pytest.approx(atoms.cell.volume / len(atoms))
+        assert atoms.info["pressure"] == 16.0
+
+
+def test_import_under_pressure_needs_references_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    get_exporter("airss").write(alloys(3), tmp_path / "run", pressure=16.0)
+    RUNS["airss"](tmp_path / "run")
+    command = ["import", "run", "--from", "airss", "--model", "chgnet-0.3.0"]
+    without = RUNNER.invoke(app, command)
+    assert without.exit_code == 0, without.output
+    assert "no decomposition enthalpies: give references at the pressure" in without.stderr
+    entries = tmp_path / "entries.csv"
+    entries.write_text("# model: chgnet-0.3.0\nformula,energy_per_atom\nCu,-4.0\nAu,-3.0\n")
+    refused = RUNNER.invoke(app, [*command, "--hull", "entries.csv"])
+    assert "references are at 0 GPa and the structures at 16 GPa" in refused.stderr
+    entries.write_text(
+        "# model: chgnet-0.3.0\n# pressure: 16\nformula,enthalpy_per_atom\nCu,-3.0\nAu,-2.0\n"
+    )
+    told = RUNNER.invoke(app, [*command, "--hull", "entries.csv"])
+    assert told.exit_code == 0, told.output
+    for atoms in ase.io.read("imported/imported.extxyz", ":"):
+        above = atoms.info["enthalpy_per_atom"] + 2.5
+        assert atoms.info["decomposition_enthalpy"] == pytest.approx(above)
+        assert "decomposition_energy" not in atoms.info
 
 
 def test_import_refuses(finished: Path) -> None:

@@ -127,7 +127,7 @@ def formulas_of_the_symmetry_prior() -> set[Composition]:
 #: Every table that ships: what was fitted and lists formulas, with how to read them;
 FITTED = {"symmetry_prior.json": formulas_of_the_symmetry_prior}
 #: what was fitted or computed and lists none; and what says which crystals are known.
-WITHOUT_FORMULAS = {"volume.json", "pair_potential.npz", "wyckoff.npz"}
+WITHOUT_FORMULAS = {"volume.json", "compression.json", "pair_potential.npz", "wyckoff.npz"}
 KNOWN = {
     "hull_phases_chgnet-0.3.0.npz",
     "prototypes.npz",
