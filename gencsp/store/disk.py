@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,24 +87,12 @@ class DiskStore:
         new = {task: kept for task, kept in results.items() if task not in known}
         if not new:
             return
-        with storage_errors(self.folder), damage_errors(self.path):
-            self._require_same_file()
-            # Ctrl-C may come after the tasks were written and before they are noted here.
-            self._uncertain = True
-            try:
-                connection = self._open_for_writing()
-                entries = []
-                for task, finished in new.items():
-                    ids = [write_row(self._db, task, atoms) for atoms in finished.structures]
-                    entries.append(TaskEntry.of(connection, task, finished.failures, ids))
-                run = add(connection, self._run, entries)
-                connection.commit()
-            except BaseException:
-                _let_go(self._db)
-                # Of a file that is gone SQLite says many things.
-                self._require_same_file()
-                raise
-            self._require_same_file()
+        with self._writing() as connection:
+            entries = []
+            for task, finished in new.items():
+                ids = [write_row(self._db, task, atoms) for atoms in finished.structures]
+                entries.append(TaskEntry.of(connection, task, finished.failures, ids))
+            run = add(connection, self._run, entries)
         self._run = run
         known.update((entry.task, entry) for entry in entries)
         self._uncertain = False
@@ -118,25 +106,33 @@ class DiskStore:
         known, differing = self._known(), self._differing(key, marks)
         if not differing:
             return
-        with storage_errors(self.folder), damage_errors(self.path):
-            self._require_same_file()
-            self._uncertain = True
-            try:
-                connection = self._open_for_writing()
-                changed = [e for e in known.values() if not differing.keys().isdisjoint(e.ids)]
-                check_rows(connection, self.path, changed)
-                for row, mark in differing.items():
-                    mark_row(self._db, row, key, mark)
-                run, entries = replace(connection, self._run, known, set(differing))
-                connection.commit()
-            except BaseException:
-                _let_go(self._db)
-                self._require_same_file()
-                raise
-            self._require_same_file()
+        with self._writing() as connection:
+            changed = [e for e in known.values() if not differing.keys().isdisjoint(e.ids)]
+            check_rows(connection, self.path, changed)
+            for row, mark in differing.items():
+                mark_row(self._db, row, key, mark)
+            run, entries = replace(connection, self._run, known, set(differing))
         self._run = run
         known.update(entries)
         self._uncertain = False
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: what is done inside is written as a whole, or not at all."""
+        with storage_errors(self.folder), damage_errors(self.path):
+            self._require_same_file()
+            # Ctrl-C may come after the rows were written and before they are noted here.
+            self._uncertain = True
+            try:
+                connection = self._open_for_writing()
+                yield connection
+                connection.commit()
+            except BaseException:
+                _let_go(self._db)
+                # Of a file that is gone SQLite says many things.
+                self._require_same_file()
+                raise
+            self._require_same_file()
 
     def get(self, task: str) -> Finished | None:
         """See :class:`~gencsp.store.base.Store`."""
