@@ -106,7 +106,7 @@ def _verdict(found: FormulaHull, made: str) -> str:
 
 
 def _described(atoms: Atoms, phase: Phase) -> Atoms:
-    """A crystal with its names. The energies of the table are those of the relaxed crystal."""
+    """A crystal with its names; it is rounded, and the table has its energy."""
     from gencsp import records
 
     records.name_space_group(atoms)
