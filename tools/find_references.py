@@ -10,7 +10,8 @@ at zero) and writes the formulas that lie on its hull and have a row in none of 
 in the queue of ``build_references.py``: ``missing.csv``, in the order in which users meet them.
 ``search`` gives each a short search, in rounds (``ROUNDS``): structures are proposed in blocks,
 relaxed as the references are, and the search of a formula ends with the first block that holds one
-whose formation energy is within ``CLOSE`` of the table's or below, if not by more than ``HOLE``.
+whose formation energy is within ``CLOSE`` of the table's or below, or of that which CHGNet may be
+expected to give the table's phase (``formation_offsets.py``), if not by more than ``HOLE`` below.
 Only its formation energy is taken from the table; the structures are gencsp's own. One line a
 formula is appended to ``found.jsonl`` as it ends; killed and started again it goes on and does
 nothing twice. A formula that was not found comes again in the next round, after all others had the
@@ -27,6 +28,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import hashlib
 import json
 import time
 from collections.abc import Iterable
@@ -34,6 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from formation_offsets import CLOSE, element_hull, offset_of, read_offsets
 from reference_checkpoint import FMAX, MINIMISER, STEPS, open_checkpoint, save_line
 from reference_coverage import ON_HULL, lowest_energies, read_phases
 from reference_queue import COMMON
@@ -41,16 +44,13 @@ from reference_search_record import read_kept, write_report
 from reference_table import crystal_line
 
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.convex_hull.entries import DEFAULT_MODEL, HullEntry, shipped_references
+from gencsp.convex_hull.entries import HullEntry
 from gencsp.convex_hull.hull import Hull
 from gencsp.minimise.result import Relaxed
 from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.call import propose
 from gencsp.runs.relaxing import relax
 
-#: eV/atom: a structure is the table's phase or as good where its formation energy is at most so far
-#: above.
-CLOSE = 0.02
 #: What was searched so far, for those who go on.
 KEPT = Path(__file__).with_name("references_found.jsonl.gz")
 RECORD = Path(__file__).parents[1] / "benchmarks" / "results" / "reference_search.json"
@@ -80,10 +80,32 @@ ROUNDS: tuple[tuple[Block, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A formula without a reference, and its formation energy in the table, eV/atom."""
+    """A formula without a reference.
+
+    Attributes:
+        formula: reduced.
+        energy: its formation energy in the table, eV/atom.
+        expected: the one that CHGNet may be expected to give the table's phase, eV/atom.
+    """
 
     formula: Composition
     energy: float
+    expected: float
+
+    def criterion(self, energy: float) -> str | None:
+        """Which formation energy a structure comes close enough to, if any.
+
+        Args:
+            energy: of formation by CHGNet, eV/atom.
+
+        Returns:
+            ``"table"``, or ``"expected"`` where it is the expected one alone, or ``None``.
+        """
+        if energy - self.energy < -HOLE:
+            return None
+        if energy - self.energy <= CLOSE:
+            return "table"
+        return "expected" if energy - self.expected <= CLOSE else None
 
 
 def main() -> None:
@@ -121,8 +143,9 @@ def list_missing(energies: Path, tables: Iterable[Path], queue: Path | None) -> 
         with gzip.open(queue, "rt", encoding="utf-8") as file:
             have.update(Composition.parse(json.loads(line)["formula"]).reduced for line in file)
     hull = _hull((c, e) for c, e in lowest.values())
+    offsets = read_offsets()
     found = [
-        Missing(composition, energy)
+        Missing(composition, energy, energy + offset_of(composition, offsets))
         for key, (composition, energy) in lowest.items()
         if len(composition.elements) > 1
         and key not in have
@@ -152,17 +175,24 @@ def _everyday_first(item: Missing) -> tuple[Any, ...]:
 
 
 def write_missing(path: Path, missing: Iterable[Missing]) -> None:
-    """CSV: ``formula``, ``e_form_per_atom`` (eV/atom)."""
+    """CSV: ``formula``, ``e_form_per_atom`` and ``expected`` (eV/atom)."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("formula", "e_form_per_atom"))
-        writer.writerows((m.formula.formula, m.energy) for m in missing)
+        writer.writerow(("formula", "e_form_per_atom", "expected"))
+        writer.writerows((m.formula.formula, m.energy, f"{m.expected:.6f}") for m in missing)
 
 
-def read_missing(path: Path) -> dict[str, float]:
-    """Formation energies in the table, eV/atom, by formula."""
+def read_missing(path: Path) -> list[Missing]:
+    """What :func:`write_missing` wrote."""
     with path.open(encoding="utf-8", newline="") as file:
-        return {row["formula"]: float(row["e_form_per_atom"]) for row in csv.DictReader(file)}
+        return [
+            Missing(
+                Composition.parse(row["formula"]),
+                float(row["e_form_per_atom"]),
+                float(row["expected"]),
+            )
+            for row in csv.DictReader(file)
+        ]
 
 
 def search_protocol() -> dict[str, Any]:
@@ -170,7 +200,9 @@ def search_protocol() -> dict[str, Any]:
     engine = get_engine()
     rounds = [[[block.proposer, block.n] for block in blocks] for blocks in ROUNDS]
     settings = {"model": engine.model, "digest": engine.digest, "fmax": FMAX, "steps": STEPS}
-    return settings | {"close": CLOSE, "max_atoms": MAX_ATOMS, "rounds": rounds}
+    offsets = hashlib.sha256(json.dumps(read_offsets()).encode()).hexdigest()[:12]
+    more = {"close": CLOSE, "offsets": offsets, "max_atoms": MAX_ATOMS, "rounds": rounds}
+    return settings | more
 
 
 def search(folder: Path, *, until: float = float("inf"), kept: Path | None = None) -> None:
@@ -186,52 +218,51 @@ def search(folder: Path, *, until: float = float("inf"), kept: Path | None = Non
         done += read_kept(kept, search_protocol())
     found = {line["formula"] for line in done if line["accepted"]}
     tried = {(line["formula"], line["round"]) for line in done}
-    missing = read_missing(folder / "missing.csv").items()
+    missing = read_missing(folder / "missing.csv")
     elements = element_hull()
     with (folder / "found.jsonl").open("a", encoding="utf-8") as out:
         for number, blocks in enumerate(ROUNDS):
-            for formula, energy in missing:
+            for item in missing:
+                formula = item.formula.formula
                 if formula in found or (formula, number) in tried:
                     continue
                 if time.monotonic() >= until:
                     return
-                line = search_one(formula, energy, blocks, elements, seed=number)
+                line = search_one(item, blocks, elements, seed=number)
                 save_line(out, {**line, "round": number}, sync=True)
                 if line["accepted"]:
                     found.add(formula)
 
 
-def element_hull() -> Hull:
-    """The elements alone, as the shipped references have them: E_d to it is a formation energy."""
-    entries = shipped_references().entries
-    return Hull((e for e in entries if len(e.composition.elements) == 1), model=DEFAULT_MODEL)
-
-
 def search_one(
-    formula: str, energy: float, blocks: Iterable[Block], elements: Hull, *, seed: int
+    item: Missing, blocks: Iterable[Block], elements: Hull, *, seed: int
 ) -> dict[str, Any]:
     """Search one formula until a structure is as good as the table's.
 
     Args:
-        formula: reduced.
-        energy: formation energy in the table, eV/atom.
+        item: what is searched.
         blocks: what is proposed, in order.
         elements: see :func:`element_hull`.
         seed: of the proposals.
 
     Returns:
-        ``accepted``; ``relaxations`` in all, and ``found_at``, the first of them that was close
-        enough; ``seconds`` of processor time; and of the lowest structure ``formation_energy`` and
+        ``accepted``, and by which ``criterion`` the lowest structure is; ``relaxations`` in all,
+        and ``found_at``, the first of them that was close enough; ``seconds`` of processor time;
+        and of the lowest structure ``formation_energy`` and
         ``energy_per_atom`` (eV/atom), ``space_group``, ``steps``, ``numbers``, ``cell`` (Å) and
         ``fractional``; all ``None`` where nothing converged.
     """
     started = time.process_time()
-    composition = Composition.parse(formula)
+    composition, formula = item.formula, item.formula.formula
     best: Relaxed | None = None
     relaxations, found_at = 0, None
     for k, block in enumerate(blocks):
         proposals = propose(
-            formula, n=block.n, max_atoms=MAX_ATOMS, proposer=block.proposer, seed=100 * seed + k
+            composition.formula,
+            n=block.n,
+            max_atoms=MAX_ATOMS,
+            proposer=block.proposer,
+            seed=100 * seed + k,
         )
         results = relax(proposals, fmax=FMAX, steps=STEPS, minimiser=MINIMISER)
         # In the order of the proposals, so that the line does not depend on what ends first.
@@ -239,23 +270,26 @@ def search_one(
             relaxations += 1
             if not result.converged:
                 continue
-            above = elements.decomposition_energy(composition, result.energy_per_atom) - energy
-            if above < -HOLE:
+            energy = elements.decomposition_energy(composition, result.energy_per_atom)
+            if energy - item.energy < -HOLE:
                 continue
             if best is None or result.energy_per_atom < best.energy_per_atom:
                 best = result
-            if found_at is None and above <= CLOSE:
+            if found_at is None and item.criterion(energy) is not None:
                 found_at = relaxations
         if found_at is not None:
             break
+    structure = _structure(best, composition, elements)
+    reached = structure["formation_energy"]
     return {
         "formula": formula,
-        "table": energy,
+        "table": item.energy,
         "accepted": found_at is not None,
+        "criterion": None if reached is None else item.criterion(reached),
         "found_at": found_at,
         "relaxations": relaxations,
         "seconds": round(time.process_time() - started, 2),
-        **_structure(best, composition, elements),
+        **structure,
     }
 
 

@@ -95,7 +95,7 @@ def draw_stable(energies: Path, number: int, seed: int) -> list[str]:
 def lowest_energies(energies: Path) -> dict[Key, tuple[Composition, float]]:
     """The lowest formation energy of each reduced formula that gencsp can read."""
     lowest: dict[Key, tuple[Composition, float]] = {}
-    for row in _rows(energies):
+    for row in table_rows(energies):
         try:
             composition = Composition.parse(row["formula"]).reduced
         except CompositionError:  # an element that no reference has
@@ -112,7 +112,7 @@ def lowest_energies(energies: Path) -> dict[Key, tuple[Composition, float]]:
 def read_phases(path: Path) -> Phases:
     """Formulas and space groups of a table's converged references."""
     phases: Phases = {}
-    for row in _rows(path):
+    for row in table_rows(path):
         if row["energy_per_atom"]:
             formula = Composition.parse(row["formula"]).reduced
             phases.setdefault(formula, set()).add(int(row["space_group"]))
@@ -130,7 +130,8 @@ def coverage(sample: Iterable[Composition], phases: Phases) -> dict[str, Any]:
     return {group: share(have, of) for group, (have, of) in sorted(counts.items())}
 
 
-def _rows(path: Path) -> Iterable[dict[str, str]]:
+def table_rows(path: Path) -> Iterable[dict[str, str]]:
+    """The rows of a table, packed or not; lines that begin with # are its header."""
     content = path.read_bytes()
     text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
     return csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))

@@ -90,6 +90,7 @@ def searched() -> str:
             group,
             f"{one['trials']:,}",
             f"{one['share']:.1%} ({one['low']:.1%}-{one['high']:.1%})",
+            f"{one['close to the table itself'] / one['trials']:.1%}",
             f"{one['median relaxations where found']:.0f}",
             f"{one['within 4 relaxations'] / one['successes']:.0%}",
         )
@@ -100,9 +101,27 @@ def searched() -> str:
         "formulas",
         "searched",
         "found",
+        "by the table's energy alone",
         "relaxations (median)",
         "within 4 relaxations, of those found",
     )
+    return table(head, rows)
+
+
+def acceptance() -> str:
+    """Which relaxed crystals the rules of acceptance take for the known one."""
+    rows = [
+        (
+            group[2:],
+            f"{one['either']['trials']:,}",
+            *(
+                f"{one[rule]['share']:.0%}"
+                for rule in ("close to the table", "close to what is expected", "either")
+            ),
+        )
+        for group, one in results("formation_offsets")["accepted"].items()
+    ]
+    head = ("crystal", "number", "close to the table", "close to what is expected", "either")
     return table(head, rows)
 
 
@@ -112,4 +131,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "everyday unstable": unstable_everyday,
     "held-out energies": held_out,
     "searched references": searched,
+    "acceptance of found structures": acceptance,
 }

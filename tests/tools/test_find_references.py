@@ -11,17 +11,17 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from find_references import (
-    CLOSE,
     LIKELIEST,
     Block,
     Missing,
-    element_hull,
     list_missing,
+    read_missing,
     search,
     search_one,
     search_protocol,
     write_missing,
 )
+from formation_offsets import CLOSE, element_hull, offset_of, read_offsets
 from reference_search_record import read_kept, report, write_report
 
 from gencsp.composition import Composition
@@ -39,6 +39,11 @@ def energies(path: Path, **table: float) -> Path:
         writer.writerow(("material_id", "formula", "e_form_per_atom"))
         writer.writerows((f"mp-{n}", formula, e) for n, (formula, e) in enumerate(table.items()))
     return path
+
+
+def missing(formula: str, energy: float, expected: float | None = None) -> Missing:
+    """Without ``expected`` CHGNet is expected to agree with the table."""
+    return Missing(Composition.parse(formula), energy, energy if expected is None else expected)
 
 
 def test_stable_formulas_without_a_row_are_listed(tmp_path: Path) -> None:
@@ -63,11 +68,30 @@ def test_stable_formulas_without_a_row_are_listed(tmp_path: Path) -> None:
     assert [(m.formula.formula, m.energy) for m in found] == [
         ("MgO", -3.0), ("Na2O", -1.4), ("Cs3Sb", -0.3)
     ]  # fmt: skip
+    offsets = read_offsets()
+    assert [m.expected - m.energy for m in found] == pytest.approx(
+        [offset_of(m.formula, offsets) for m in found]
+    )
+    write_missing(tmp_path / "missing.csv", found)
+    again = read_missing(tmp_path / "missing.csv")
+    assert [(m.formula, m.energy) for m in again] == [(m.formula, m.energy) for m in found]
+    assert [m.expected for m in again] == pytest.approx([m.expected for m in found], abs=1e-6)
+
+
+def test_either_energy_may_be_reached_but_no_hole() -> None:
+    """Chlorides, say: CHGNet is expected to lie 0.05 eV/atom above the table."""
+    item = missing("NaCl", -2.0, expected=-1.95)
+    assert [item.criterion(e) for e in (-2.2, -1.981, -1.979, -1.931, -1.929)] == [
+        "table", "table", "expected", "expected", None
+    ]  # fmt: skip
+    assert item.criterion(-2.31) is None
+    # Where CHGNet is expected to lie below, the table's own energy still counts.
+    assert missing("NaCl", -2.0, expected=-2.05).criterion(-1.99) == "table"
 
 
 def test_a_hole_of_the_potential_is_not_found() -> None:
     """As CeYIn2 at -23 eV/atom: whatever lies that far below the table is passed over."""
-    line = search_one("MgO", -1.0, QUICK, element_hull(), seed=0)
+    line = search_one(missing("MgO", -1.0), QUICK, element_hull(), seed=0)
     assert (line["accepted"], line["energy_per_atom"]) == (False, None)
 
 
@@ -78,8 +102,9 @@ def test_a_structure_as_good_as_the_table_ends_the_search(shift: float, accepted
     potential = get_potential("chgnet")
     (salt,) = potential.relax([SALT], RelaxSettings(fmax=0.05, steps=500))
     wanted = elements.decomposition_energy(Composition.parse("MgO"), salt.energy_per_atom) + shift
-    line = search_one("MgO", wanted, QUICK, elements, seed=0)
+    line = search_one(missing("MgO", wanted), QUICK, elements, seed=0)
     assert (line["accepted"], line["found_at"] is not None) == (accepted, accepted)
+    assert line["criterion"] == ("table" if accepted else None)
     assert line["relaxations"] == 2
     assert line["formation_energy"] == pytest.approx(wanted - shift, abs=CLOSE)
     atoms = Atoms(line["numbers"], scaled_positions=line["fractional"], cell=line["cell"], pbc=True)
@@ -90,8 +115,8 @@ def test_a_structure_as_good_as_the_table_ends_the_search(shift: float, accepted
 
 def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("find_references.ROUNDS", (QUICK, QUICK))
-    missing = list_missing(energies(tmp_path / "e.csv.gz", MgO=-99.0, NaCl=5.0, LiF=5.0), [], None)
-    write_missing(tmp_path / "missing.csv", missing)
+    listed = list_missing(energies(tmp_path / "e.csv.gz", MgO=-99.0, NaCl=5.0, LiF=5.0), [], None)
+    write_missing(tmp_path / "missing.csv", listed)
     search(tmp_path, until=0.0)
     checkpoint = tmp_path / "found.jsonl"
     assert len(checkpoint.read_text().splitlines()) == 1  # the protocol
@@ -112,6 +137,7 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
 def line(formula: str, number: int, found_at: int | None) -> dict[str, Any]:
     return {
         "formula": formula, "round": number, "accepted": found_at is not None,
+        "criterion": {None: None, 1: "table"}.get(found_at, "expected"),
         "found_at": found_at, "relaxations": 8, "seconds": 1800.0, "table": -1.0,
         "formation_energy": -1.01, "space_group": 225, "numbers": [12, 8],
     }  # fmt: skip
@@ -125,6 +151,7 @@ def test_what_was_found_is_counted_once_and_by_the_last_round() -> None:
     assert facts == report(LINES[::-1])
     assert (facts["all"]["successes"], facts["all"]["trials"]) == (2, 3)
     assert facts["all"]["median relaxations where found"] == 4
+    assert facts["all"]["close to the table itself"] == 1
     assert facts["all"]["within 4 relaxations"] == 1
     low, high = facts["all"]["low"], facts["all"]["high"]
     np.testing.assert_allclose((low, high), (0.208, 0.939), atol=2e-3)  # Wilson, z = 1.96
@@ -144,7 +171,7 @@ def test_what_was_searched_is_kept_without_the_energies_of_the_table(tmp_path: P
     assert report(lines) == report(LINES)
     assert json.loads((tmp_path / "record.json").read_text())["results"] == report(LINES)
     told = gzip.decompress(kept.read_bytes()).decode()
-    assert not [word for word in ("table", "formation", "-1.0", "numbers") if word in told]
+    assert not [word for word in ('"table":', "formation", "-1.0", "numbers") if word in told]
     with pytest.raises(SystemExit, match="was made with"):
         read_kept(kept, {"close": 0.05})
 
@@ -153,7 +180,7 @@ def test_what_another_machine_has_searched_is_not_searched_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("find_references.ROUNDS", (QUICK,))
-    write_missing(tmp_path / "missing.csv", [Missing(Composition.parse("MgO"), -99.0)])
+    write_missing(tmp_path / "missing.csv", [missing("MgO", -99.0)])
     write_report([line("MgO", 0, None)], search_protocol(), tmp_path / "kept", tmp_path / "r.json")
     search(tmp_path, kept=tmp_path / "kept")
     assert len((tmp_path / "found.jsonl").read_text().splitlines()) == 1  # the protocol
