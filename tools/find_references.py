@@ -8,16 +8,17 @@
 ``list`` takes a table of formation energies (``formula``, ``e_form_per_atom`` in eV/atom, elements
 at zero) and writes the formulas that lie on its hull and have a row in none of the tables and none
 in the queue of ``build_references.py``: ``missing.csv``, in the order in which users meet them.
-``search`` gives each a short search, in rounds (``ROUNDS``): structures are proposed in blocks,
-relaxed as the references are, and the search of a formula ends with the first block that holds one
-whose formation energy is within ``CLOSE`` of the table's or below, or of that which CHGNet may be
-expected to give the table's phase (``formation_offsets.py``), if not by more than ``HOLE`` below.
-Only its formation energy is taken from the table; the structures are gencsp's own. One line a
-formula is appended to ``found.jsonl`` as it ends; killed and started again it goes on and does
-nothing twice. A formula that was not found comes again in the next round, after all others had the
-first. ``report`` records what share was found, by number of elements and size, and after how many
-relaxations, and writes ``references_found.jsonl.gz`` beside this file: what was searched, without
-structures and without the energies of the table, so that ``search`` goes on with it on any machine.
+``search`` gives each a short search, in rounds (``ROUNDS``): structures are proposed and relaxed as
+the references are, and a formula is found with the first round that holds one whose formation
+energy is within ``CLOSE`` of the table's or below, or of that which CHGNet may be expected to give
+the table's phase (``formation_offsets.py``), if not by more than ``HOLE`` below. Only its formation
+energy is taken from the table; the structures are gencsp's own. What was not found comes again in
+the next round, after all others had the first: most are found by the first, which costs least. One
+line a formula and round is appended to ``found.jsonl`` as it ends; killed and started again it goes
+on and does nothing twice. ``report`` records what share was found, by number of elements and size,
+and after how many relaxations, and writes ``references_found.jsonl.gz`` beside this file: what was
+searched, without structures and without the energies of the table, so that ``search`` goes on with
+it on any machine.
 The structures enter the shipped hull by ``build_references.py export``.
 
 Everything that is drawn depends on the formula and the round alone.
@@ -61,8 +62,8 @@ MAX_ATOMS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Structures that are proposed and relaxed together."""
+class Round:
+    """Structures of a formula that are proposed and relaxed together."""
 
     proposer: str
     n: int
@@ -72,9 +73,12 @@ class Block:
 LIKELIEST = "symmetric:novelty=0,likeliest=true"
 #: Likely known skeletons cost no call of a network where they have no free coordinate, so they come
 #: first; what they do not reach, unconditional samples may.
-ROUNDS: tuple[tuple[Block, ...], ...] = (
-    (Block(LIKELIEST, 4), Block("symmetric:novelty=0", 8), Block("mixed", 12)),
-    (Block("mixed", 24), Block("mixed", 24)),
+ROUNDS: tuple[Round, ...] = (
+    Round(LIKELIEST, 4),
+    Round("symmetric:novelty=0", 8),
+    Round("mixed", 12),
+    Round("mixed", 24),
+    Round("mixed", 24),
 )
 
 
@@ -198,7 +202,7 @@ def read_missing(path: Path) -> list[Missing]:
 def search_protocol() -> dict[str, Any]:
     """With what, how far and how often is searched."""
     engine = get_engine()
-    rounds = [[[block.proposer, block.n] for block in blocks] for blocks in ROUNDS]
+    rounds = [[one.proposer, one.n] for one in ROUNDS]
     settings = {"model": engine.model, "digest": engine.digest, "fmax": FMAX, "steps": STEPS}
     offsets = hashlib.sha256(json.dumps(read_offsets()).encode()).hexdigest()[:12]
     more = {"close": CLOSE, "offsets": offsets, "max_atoms": MAX_ATOMS, "rounds": rounds}
@@ -217,68 +221,62 @@ def search(folder: Path, *, until: float = float("inf"), kept: Path | None = Non
     if kept is not None:
         done += read_kept(kept, search_protocol())
     found = {line["formula"] for line in done if line["accepted"]}
-    tried = {(line["formula"], line["round"]) for line in done}
+    rounds = {(line["formula"], line["round"]): line["relaxations"] for line in done}
     missing = read_missing(folder / "missing.csv")
     elements = element_hull()
     with (folder / "found.jsonl").open("a", encoding="utf-8") as out:
-        for number, blocks in enumerate(ROUNDS):
+        for number, one in enumerate(ROUNDS):
             for item in missing:
                 formula = item.formula.formula
-                if formula in found or (formula, number) in tried:
+                if formula in found or (formula, number) in rounds:
                     continue
                 if time.monotonic() >= until:
                     return
-                line = search_one(item, blocks, elements, seed=number)
+                before = rounds.get((formula, number - 1), 0)
+                line = search_one(item, one, elements, seed=number, before=before)
                 save_line(out, {**line, "round": number}, sync=True)
+                rounds[formula, number] = line["relaxations"]
                 if line["accepted"]:
                     found.add(formula)
 
 
 def search_one(
-    item: Missing, blocks: Iterable[Block], elements: Hull, *, seed: int
+    item: Missing, one: Round, elements: Hull, *, seed: int, before: int = 0
 ) -> dict[str, Any]:
-    """Search one formula until a structure is as good as the table's.
+    """Search one formula for a structure as good as the table's.
 
     Args:
         item: what is searched.
-        blocks: what is proposed, in order.
-        elements: see :func:`element_hull`.
+        one: what is proposed.
+        elements: see :func:`~formation_offsets.element_hull`.
         seed: of the proposals.
+        before: relaxations of this formula in earlier rounds.
 
     Returns:
-        ``accepted``, and by which ``criterion`` the lowest structure is; ``relaxations`` in all,
-        and ``found_at``, the first of them that was close enough; ``seconds`` of processor time;
-        and of the lowest structure ``formation_energy`` and
-        ``energy_per_atom`` (eV/atom), ``space_group``, ``steps``, ``numbers``, ``cell`` (Å) and
-        ``fractional``; all ``None`` where nothing converged.
+        ``accepted``, and by which ``criterion`` the lowest structure is; ``relaxations`` so far,
+        and ``found_at``, the first of them that was close enough; ``seconds`` of processor time of
+        this round; and of its lowest structure ``formation_energy`` and ``energy_per_atom``
+        (eV/atom), ``space_group``, ``steps``, ``numbers``, ``cell`` (Å) and ``fractional``; all
+        ``None`` where nothing converged.
     """
     started = time.process_time()
     composition, formula = item.formula, item.formula.formula
     best: Relaxed | None = None
-    relaxations, found_at = 0, None
-    for k, block in enumerate(blocks):
-        proposals = propose(
-            composition.formula,
-            n=block.n,
-            max_atoms=MAX_ATOMS,
-            proposer=block.proposer,
-            seed=100 * seed + k,
-        )
-        results = relax(proposals, fmax=FMAX, steps=STEPS, minimiser=MINIMISER)
-        # In the order of the proposals, so that the line does not depend on what ends first.
-        for result in sorted(results, key=lambda r: r.index):
-            relaxations += 1
-            if not result.converged:
-                continue
-            energy = elements.decomposition_energy(composition, result.energy_per_atom)
-            if energy - item.energy < -HOLE:
-                continue
-            if best is None or result.energy_per_atom < best.energy_per_atom:
-                best = result
-            if found_at is None and item.criterion(energy) is not None:
-                found_at = relaxations
-        if found_at is not None:
-            break
+    relaxations, found_at = before, None
+    proposals = propose(formula, n=one.n, max_atoms=MAX_ATOMS, proposer=one.proposer, seed=seed)
+    results = relax(proposals, fmax=FMAX, steps=STEPS, minimiser=MINIMISER)
+    # In the order of the proposals, so that the line does not depend on what ends first.
+    for result in sorted(results, key=lambda r: r.index):
+        relaxations += 1
+        if not result.converged:
+            continue
+        energy = elements.decomposition_energy(composition, result.energy_per_atom)
+        if energy - item.energy < -HOLE:
+            continue
+        if best is None or result.energy_per_atom < best.energy_per_atom:
+            best = result
+        if found_at is None and item.criterion(energy) is not None:
+            found_at = relaxations
     structure = _structure(best, composition, elements)
     reached = structure["formation_energy"]
     return {
