@@ -68,6 +68,7 @@ NO_SETTINGS = {
     "Framework": "a crystal without its species",
     "Candidate": "a crystal and what it is compared by",
     "CellSizes": "counted in training data, read with its weights",
+    "PropertyScale": "fitted to training data, read with its weights",
     "TrainingProgress": "how far a training is",
     "StageCount": "what a funnel counted",
     "HullEnergy": "for subclasses, which say what relaxes; they are tested",

@@ -69,7 +69,7 @@ class JointProposer:
                 "the pigen proposer cannot fix a space group: use 'symmetric' or 'random'."
             )
         host = None if request.host is None else with_guests(request, request.host)
-        as_labels([self.options.aims])
+        self.model.check_targets(self.options.aims)
         return self._propose(request, host, spawn_generators(rng))
 
     def _propose(
@@ -207,6 +207,7 @@ def propose_de_novo(
     as_labels([options.aims])
     proposer = options.build(context)
     model = proposer.model
+    model.check_targets(options.aims)
     if sizes is None:
         shares = model.sizes.shares(options.aims, options.guidance, most=most_atoms)
     else:

@@ -1,6 +1,8 @@
 """Symmetries of the joint network, its loss, and training with it."""
 
-from dataclasses import replace
+import json
+import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gencsp.descriptors.compactness import compactness
-from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale, as_labels
-from gencsp.diffusion.joint.model import load_joint_model, save_joint_model
+from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale, as_labels, check_labels
+from gencsp.diffusion.joint.model import JointModel, load_joint_model, save_joint_model
 from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, add_noise
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
@@ -28,7 +30,7 @@ from gencsp.diffusion.training.labels import as_array, label_crystals
 from gencsp.diffusion.training.settings import LossWeights, TrainSettings
 from gencsp.diffusion.training.state import new_state
 from gencsp.diffusion.training.trainer import train
-from gencsp.errors import RequestError, TrainingDataError, WeightsError
+from gencsp.errors import RequestError, TargetWarning, TrainingDataError, WeightsError
 
 CONFIG = {"channels": 12, "layers": 2, "n_radial": 4}
 PROCESS = JointProcess(
@@ -207,6 +209,61 @@ def test_targets_are_checked_by_name_and_value() -> None:
         as_labels([{"m_led": float("inf")}])
     scale = PropertyScale.fit(np.array([[0.5, np.nan], [0.7, np.nan]]))
     assert scale.encode(np.array([[0.6, 1.0]])).tolist() == [[pytest.approx(0.0), 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("e_hull", -0.3, r"crystal 2 of the training data \(MgO\).*e_hull = -0\.3.*stability"),
+        ("e_hull", 9999.0, "e_hull = 9999.*0 to 5 eV/atom"),
+        ("compactness", 0.0, "compactness = 0"),
+        ("compactness", np.inf, "compactness = inf"),
+        ("m_led", -1.0, "m_led = -1.*to 12.52 bits"),
+        ("m_led", 13.0, "m_led = 13"),
+        ("complexity", 1.5, "complexity = 1.5.*to 1 bits/atom.*mend or take out"),
+    ],
+)
+def test_labels_that_no_crystal_can_have_are_refused(name: str, value: float, said: str) -> None:
+    labels = np.array([[0.7, 8.0, 0.0, 1.0], [0.5, 7.0, 0.1, 0.0], [0.6, 8.0, np.nan, 1.0]])
+    named = ("NaCl", "MgO", "ZnS")
+
+    def name_of(k: int) -> str:
+        return f"crystal {k + 1} of the training data ({named[k]})"
+
+    check_labels(labels, name_of, atoms=[2, 2, 2])
+    labels[1, [one == name for one in PROPERTIES]] = value
+    with pytest.raises(TrainingDataError, match=said):
+        check_labels(labels, name_of, atoms=[2, 2, 2])
+
+
+def test_targets_are_compared_with_what_the_network_knows() -> None:
+    labels = np.array([[0.5, 7.0, np.nan, 0.0], [0.7, 9.0, np.nan, 1.0]])
+    scale = PropertyScale.fit(labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scale.check_targets({"compactness": 0.7, "m_led": 7.0})
+    with pytest.warns(TargetWarning, match=r"m_led = 9\.5 lies beyond.*7 to 9"):
+        scale.check_targets({"m_led": 9.5})
+    with pytest.raises(RequestError, match="do not know e_hull"):
+        scale.check_targets({"e_hull": 0.0})
+    for name, value in (("compactness", -0.1), ("e_hull", -0.5), ("m_led", 40.0)):
+        with pytest.raises(RequestError, match=f"target of {name} is"):
+            PropertyScale((0.0,) * 4, (1.0,) * 4).check_targets({name: value})  # type: ignore[dict-item]
+    # Weights that do not say what they saw are known by their mean and deviation.
+    with pytest.warns(TargetWarning, match="0.24 to 1.04"):
+        PropertyScale((0.64,) * 4, (0.1,) * 4).check_targets({"compactness": 1.2})
+    again = PropertyScale.from_description(json.loads(json.dumps(asdict(scale))))
+    assert again == scale
+
+
+def test_a_complexity_beyond_the_cells_of_the_model_is_refused() -> None:
+    objective = JointObjective(
+        process=PROCESS, properties=PropertyScale((0.6, 8.0, 0.0, 1.8), (0.2, 0.9, 0.1, 3.0))
+    )
+    model = JointModel(nn.Identity(), objective, CellSizes({4: 1, 8: 2}), "test")
+    model.check_targets({"complexity": 3.0})
+    with pytest.raises(RequestError, match=r"8 atoms.*at most 3"):
+        model.check_targets({"complexity": 3.1})
 
 
 def test_compactness_loss_is_zero_for_a_perfect_network(

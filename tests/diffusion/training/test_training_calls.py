@@ -125,6 +125,36 @@ def test_without_labels_the_joint_model_has_no_targets(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "labels.npz").exists()
 
 
+def test_energies_that_no_hull_gives_are_refused_before_anything_is_labelled(
+    tmp_path: Path,
+) -> None:
+    wrong = crystals()
+    wrong[2].info["energy_above_hull"] = -0.7
+    done: list[int] = []
+    with pytest.raises(TrainingDataError, match=r"crystal 3 of the training data \(ZnS\).*-0\.7"):
+        gencsp.train_joint(
+            wrong, tmp_path / "run", held_out=(), steps=1,
+            on_label=lambda k, _: done.append(k), **SMALL,
+        )  # fmt: skip
+    assert done == []
+    # Whoever trains without labels does not use them.
+    gencsp.train_joint(wrong, tmp_path / "free", held_out=(), steps=1, labels=False, **SMALL)
+
+
+def test_labels_that_are_kept_have_the_energies_of_the_data(tmp_path: Path) -> None:
+    """The crystals are the same, so their digest is, but their energies were mended."""
+    gencsp.train_joint(crystals(), tmp_path / "run", held_out=(), steps=1, **SMALL)
+    mended = crystals()
+    mended[1].info["energy_above_hull"] = 0.01
+    with pytest.raises(TrainingDataError, match="not those that the run was begun with"):
+        gencsp.train_joint(mended, tmp_path / "run", held_out=(), steps=2, resume=True)
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    trained = gencsp.train_joint(mended, tmp_path / "run", held_out=(), steps=1, **SMALL)
+    labels = np.load(tmp_path / "run" / "labels.npz")["labels"]
+    np.testing.assert_array_equal(labels[:2, 2], [0.0, 0.01])
+    assert load_joint_model(trained.file).objective.properties.seen[2] == (0.0, 0.01)
+
+
 @pytest.mark.parametrize("kind", CALLS)
 def test_what_is_refused_leaves_nothing(kind: str, tmp_path: Path) -> None:
     call = CALLS[kind]
