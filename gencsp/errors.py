@@ -56,7 +56,7 @@ class DeckError(GencspError, ValueError):
 
 
 class TrainingDataError(GencspError, ValueError):
-    """Training data with a held-out formula, an unknown element, a wrong label, or nothing at all."""
+    """Training data with a held-out formula, unknown element or wrong label, or nothing at all."""
 
 
 class ConstraintError(GencspError, ValueError):

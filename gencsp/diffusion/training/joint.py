@@ -15,7 +15,7 @@ from torch import nn
 
 from gencsp.composition import Composition
 from gencsp.diffusion.joint.conditions import PROPERTIES, check_labels
-from gencsp.diffusion.joint.model import save_joint_model
+from gencsp.diffusion.joint.model import load_joint_model, save_joint_model
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.inputs import Crystals, HeldOut, Trained, stream
@@ -27,7 +27,7 @@ from gencsp.diffusion.training.labels import (
     label_crystals,
 )
 from gencsp.diffusion.training.objective import Objective
-from gencsp.diffusion.training.session import Session
+from gencsp.diffusion.training.session import Session, Started
 from gencsp.diffusion.training.settings import JointDeck, LossWeights
 from gencsp.diffusion.training.state import TrainState
 from gencsp.diffusion.training.trainer import TrainingProgress
@@ -55,7 +55,8 @@ def train_joint(
     crystals are kept in ``out/labels.npz``.
 
     A run in a folder is resumed with ``resume=True``; settings that are left out then stay as they
-    are in the run.
+    are in the run. A new run begins from random weights, or with ``start=FILE`` from those of a
+    file, whose network it has, with a new optimiser.
 
     Args:
         data: training crystals: an extxyz file, gzipped or not, or structures.
@@ -135,10 +136,25 @@ class JointSession(Session[JointDeck]):
         os.replace(partial, cache)
         return replace(crystals, labels=labels)
 
-    def objective(self, crystals: CrystalSet) -> Objective:
+    def started(self, weights: Path) -> Started:
         """See :class:`.Session`."""
+        model = load_joint_model(weights)
+        return Started(model.network, model.digest, model.objective)
+
+    def objective(self, crystals: CrystalSet) -> Objective:
+        """See :class:`.Session`.
+
+        A run that begins from weights keeps their noise, and with it the scale of the lattices,
+        which the network's numbers are measured in. The scale of the properties is that of the
+        crystals at hand: the network learns anew what its conditions mean.
+        """
         weights = LossWeights(compactness=self.deck.compactness_loss)
-        return JointObjective.fit(crystals, weights=weights, given_share=self.deck.given_share)
+        found = JointObjective.fit(crystals, weights=weights, given_share=self.deck.given_share)
+        if self.deck.start is None:
+            return found
+        before = self.started(self.deck.start).objective
+        assert isinstance(before, JointObjective), "the weights are of a joint model"
+        return replace(found, process=before.process)
 
     def save(
         self, network: nn.Module, objective: Objective, crystals: CrystalSet, file: Path, notes: str
