@@ -11,24 +11,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
+from annotated_types import MinLen
 from ase import Atoms
 from ase.data import atomic_numbers
 from pydantic import Field
 
+from gencsp import records
 from gencsp.composition import ELEMENTS
-from gencsp.deck import CellAtoms, Count, Seed, check
+from gencsp.deck import CellAtoms, Count, NonNegative, Seed, SpaceGroupNumber, check
 from gencsp.diffusion.joint.conditions import Property, as_labels
-from gencsp.diffusion.joint.guidance import ClassifierFree
+from gencsp.diffusion.joint.guidance import ClassifierFree, Denoiser, EnergyGuided
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
-from gencsp.diffusion.joint.sizes import draw_size
+from gencsp.diffusion.pull import EnginePotential
 from gencsp.errors import RequestError
+from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
 from gencsp.proposers.checks import keeps_apart
+from gencsp.proposers.de_novo import SizeRule, StartDraw, SymmetryRule, size_shares
 from gencsp.proposers.drawing import (
     assign_ids,
     at_requested_volume,
@@ -113,7 +117,10 @@ def _sampled(
 ) -> list[Atoms]:
     labels = as_labels([options.aims] * len(starts))
     conditions = model.objective.properties.encode(labels)
-    denoiser = ClassifierFree(model, conditions, options.guidance)
+    denoiser: Denoiser = ClassifierFree(model, conditions, options.guidance)
+    if options.energy_guidance > 0:
+        potential = EnginePotential(get_engine())
+        denoiser = EnergyGuided(denoiser, potential, temperature=1 / options.energy_guidance)
     return sample(denoiser, starts, settings=settings, rngs=rngs, elements=elements)
 
 
@@ -126,6 +133,17 @@ class PigenOptions(ModelOptions):
         default_factory=dict, description="Properties to aim at, such as {compactness = 0.7}."
     )
     guidance: float = Field(default=2.0, description="Pull towards targets: 0 none, 1 as trained.")
+    sizes: SizeRule = Field(
+        default="targets",
+        description="Atoms in a cell de novo: as often as in training (the paper), or given the "
+        "targets.",
+    )
+    symmetry: SymmetryRule = Field(
+        default="none", description="De novo: none, or a space group drawn and kept."
+    )
+    energy_guidance: NonNegative = Field(
+        default=0.0, description="Pull of CHGNet's forces, 1/kT in 1/eV; 0 for none."
+    )
 
     @property
     def aims(self) -> Mapping[Property, float]:
@@ -165,6 +183,7 @@ def propose_de_novo(
     elements: Sequence[str] | None = None,
     most_atoms: int = 20,
     sizes: Sequence[int] | None = None,
+    space_groups: Sequence[int] | None = None,
     targets: Mapping[Property, float] | None = None,
     seed: int = 0,
     options: PigenOptions | None = None,
@@ -175,9 +194,12 @@ def propose_de_novo(
     Args:
         n: how many.
         elements: symbols that may occur; ``None`` for all that the model knows.
-        most_atoms: most atoms in a cell, whose number is otherwise as frequent as in training,
-            given the targets (:mod:`gencsp.diffusion.joint.sizes`).
+        most_atoms: most atoms in a cell, whose number is otherwise drawn as ``options.sizes``
+            says (:mod:`gencsp.diffusion.joint.sizes`).
         sizes: numbers of atoms to draw from, evenly, instead.
+        space_groups: numbers to draw the space group of each crystal from, which is kept; with
+            ``options.symmetry`` "drawn" and ``None``, from all, as often as known crystals have
+            them, given a target of complexity.
         targets: properties to aim at (compactness; m_led in bits; e_hull in eV/atom; complexity in
             bits/atom); ``None`` takes those of ``options``.
         seed: the same seed gives the same structures.
@@ -196,6 +218,8 @@ def propose_de_novo(
     check("most_atoms", most_atoms, CellAtoms)
     check("sizes", None if sizes is None else tuple(sizes), tuple[CellAtoms, ...] | None)
     check("seed", seed, Seed)
+    groups = None if space_groups is None else tuple(space_groups)
+    check("space_groups", groups, Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None)
     unknown = [s for s in elements or () if s not in ELEMENTS]
     if unknown:
         raise RequestError(
@@ -209,10 +233,20 @@ def propose_de_novo(
     model = proposer.model
     model.check_targets(options.aims)
     if sizes is None:
-        shares = model.sizes.shares(options.aims, options.guidance, most=most_atoms)
+        shares = size_shares(
+            model.sizes, options.aims, options.guidance, rule=options.sizes, most=most_atoms
+        )
     else:
         shares = {count: times / len(sizes) for count, times in Counter(sizes).items()}
-    draw = partial(draw_size, shares)
+    draw = StartDraw(
+        sizes=shares,
+        symmetry="none" if space_groups is None else "drawn",
+        space_groups=space_groups,
+        complexity=options.aims.get("complexity"),
+        weight=options.guidance,
+    )
+    if options.symmetry == "drawn":
+        draw = replace(draw, symmetry="drawn")
     made = _de_novo(proposer, n, elements, draw, spawn_generators(np.random.default_rng(seed)))
     return assign_ids(made, prefix=f"de-novo-{seed}", seed=seed)
 
@@ -221,7 +255,7 @@ def _de_novo(
     proposer: JointProposer,
     n: int,
     elements: Sequence[str] | None,
-    draw: Callable[[np.random.Generator], int],
+    draw: Callable[[np.random.Generator], Atoms],
     rngs: Iterator[np.random.Generator],
 ) -> Iterator[Atoms]:
     model, options = proposer.model, proposer.options
@@ -229,10 +263,7 @@ def _de_novo(
     settings = _for_task(proposer.sampler, free_cell=True, host=False)
 
     def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
-        starts = [
-            Atoms(f"X{count}", positions=np.zeros((count, 3)), cell=np.eye(3), pbc=True)
-            for count in (draw(rng) for rng in batch)
-        ]
+        starts = [draw(rng) for rng in batch]
         return _sampled(model, starts, settings, batch, options, allowed)
 
     for atoms in until_enough(
@@ -243,5 +274,9 @@ def _de_novo(
         batch_size=options.batch_size,
         attempts=options.attempts,
     ):
-        if atoms is not None:
-            yield tag_proposal(atoms, proposer=JointProposer.name, model=model.digest)
+        if atoms is None:
+            continue
+        proposal = tag_proposal(atoms, proposer=JointProposer.name, model=model.digest)
+        if records.PROPOSED_SPACE_GROUP in atoms.info:
+            proposal.info[records.PROPOSED_SPACE_GROUP] = atoms.info[records.PROPOSED_SPACE_GROUP]
+        yield proposal
