@@ -286,7 +286,87 @@ def joint_targets() -> str:
     )
 
 
+#: What the rows of :func:`joint_parts` are named by, in the order of the table.
+ARMS = {
+    "none": "no target",
+    "sizes": "sizes by the target alone",
+    "guidance": "guidance alone, sizes as in training (the paper's way)",
+    "both": "both",
+    "symmetry": "guidance and a space group drawn, sizes as in training",
+}
+#: Medians of :func:`joint_parts`: property, title, format.
+MEDIANS = (
+    ("compactness", "median C", ".2f"),
+    ("m_led", "median M_LED", ".2f"),
+    ("complexity", "median K", ".2f"),
+    ("atoms", "median atoms", ".0f"),
+)
+
+
+def joint_parts() -> str:
+    """Per cent that pass each filter with 95 % intervals, and medians, by part of a target."""
+    rows = results("joint_parts")
+    lines = []
+    for name, row in rows.items():
+        for arm, title in ARMS.items():
+            if arm not in row["arms"]:
+                continue
+            found = row["arms"][arm]
+            shares = [f"{percent(found[one], 0)} ({percents(found[one])})" for one in PARTS]
+            medians = []
+            for key, _, spec in MEDIANS:
+                middle, low, high = found["medians"][key]
+                medians.append(f"{number(middle, spec)} ({span((low, high), spec)})")
+            lines.append((name, title, *shares, *medians))
+    return table(("row", "what has the target", *PARTS, *(title for _, title, _ in MEDIANS)), lines)
+
+
+#: Columns of :func:`joint_parts`.
+PARTS = ("A", "B", "C", "D", "K", "A-D")
+
+
+def joint_moved() -> str:
+    """What moved each target: difference from no target in points, by part."""
+
+    def points(found: Mapping[str, Any] | None) -> str:
+        if found is None:
+            return ""
+        low, high = 100 * found["low"], 100 * found["high"]
+        return f"{100 * found['difference']:+.0f} ({low:+.0f} to {high:+.0f})"
+
+    lines = []
+    for name, row in results("joint_parts").items():
+        for target, moved in row["moved"].items():
+            parts = [points(moved.get(one)) for one in ("sizes", "guidance", "both", "symmetry")]
+            lines.append((name, target, *parts, moved["moved_by"]))
+    return table(
+        ("row", "measured by", "sizes", "guidance", "both", "symmetry", "what moved it"), lines
+    )
+
+
+def energy_guidance() -> str:
+    lines = []
+    for strength, row in results("energy_guidance").items():
+        cells = []
+        for stage in ("as_proposed", "relaxed"):
+            found = row[stage]
+            for key in ("median", "median_difference"):
+                middle, low, high = found[key]
+                bounds = span((low, high), ".0f", 1000)
+                cells.append(f"{number(middle, '.0f', 1000)} ({bounds})")
+            cells.append(of_with_interval(found["within_0.1"]))
+        seconds = number(row["processor_seconds_per_proposal"], ".2f")
+        lines.append((strength, *cells, seconds))
+    head = ["strength, 1/eV"]
+    for stage in ("as proposed", "relaxed"):
+        head += [f"E_d {stage}", "less than without", "within 0.1 eV/atom"]
+    return table((*head, "s a proposal"), lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "joint parts": joint_parts,
+    "joint moved": joint_moved,
+    "energy guidance": energy_guidance,
     "denoising": denoising,
     "validation loss": validation_loss,
     "samplers": samplers,

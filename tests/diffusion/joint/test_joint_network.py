@@ -188,12 +188,12 @@ def test_predictions_turn_with_the_crystal(objective: JointObjective, seed: int)
         volume = len(one) * float(PROCESS.scale.volume_per_atom(clean)[0])
         balls = float(torch.tensor(atom_volumes())[one.numbers].sum())
         found.append((vectors.numpy(), strain[0].numpy(), out.logits.numpy(), balls / volume))
-    (vectors, strain, logits, c), (vectors_, strain_, logits_, c_) = found
-    assert np.abs(vectors).max() > 1e-3
-    assert np.abs(strain).max() > 1e-3
-    np.testing.assert_allclose(vectors_, vectors[order] @ q, atol=1e-8)
-    np.testing.assert_allclose(strain_, q.T @ strain @ q, atol=1e-8)
-    np.testing.assert_allclose(logits_, logits[order], atol=1e-8)
+    (moved, bent, species, c), (moved_, bent_, species_, c_) = found
+    assert np.abs(moved).max() > 1e-3
+    assert np.abs(bent).max() > 1e-3
+    np.testing.assert_allclose(moved_, moved[order] @ q, atol=1e-8)
+    np.testing.assert_allclose(bent_, q.T @ bent @ q, atol=1e-8)
+    np.testing.assert_allclose(species_, species[order], atol=1e-8)
     assert c_ == pytest.approx(c, rel=1e-9)
 
 

@@ -402,8 +402,8 @@ def test_the_pull_is_minus_the_slope_of_the_energy(stretch: float) -> None:
     expected = [[-slope(frac, (i, j), lattice=False) for j in range(3)] for i in range(2)]
     np.testing.assert_allclose(coordinates, expected, rtol=1e-4, atol=1e-6)
     # A velocity of nothing denoises k_t to α·k_t, which is the cube.
-    expected = [-slope(shape, (0, k), lattice=True) for k in range(6)]
-    np.testing.assert_allclose(lattice[0], expected, rtol=1e-4, atol=1e-6)
+    slopes = [-slope(shape, (0, k), lattice=True) for k in range(6)]
+    np.testing.assert_allclose(lattice[0], slopes, rtol=1e-4, atol=1e-6)
     assert np.sign(lattice[0, 5]) == -np.sign(stretch)
 
 

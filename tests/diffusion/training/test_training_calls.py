@@ -71,7 +71,8 @@ def test_a_run_begins_from_a_weights_file_and_resumes_exactly(kind: str, tmp_pat
     call = CALLS[kind]
     first = call(crystals(), tmp_path / "first", held_out=(), steps=2, **SMALL)
     # Other crystals, whose lattices have another scale; the network's numbers keep their own.
-    fewer, more = crystals()[:2], {"batch_size": 2, "warmup": 1, "start": first.file}
+    fewer = crystals()[:2]
+    more: dict[str, Any] = {"batch_size": 2, "warmup": 1, "start": first.file}
     still = call(fewer, tmp_path / "still", held_out=(), steps=1, learning_rate=1e-30, **more)
     old, new = load_file(first.file), load_file(still.file)
     for name, value in old.items():
@@ -91,7 +92,7 @@ def test_a_run_begins_from_a_weights_file_and_resumes_exactly(kind: str, tmp_pat
         call(fewer, tmp_path / "parts", held_out=(), steps=5, resume=True, start=whole.file)
     with pytest.raises(WeightsError, match="has channels = 8, not 16: leave that option out"):
         call(fewer, tmp_path / "new", held_out=(), steps=1, channels=16, **more)
-    other = {"joint": gencsp.train_score, "score": gencsp.train_joint}[kind]
+    other: Callable[..., Trained] = CALLS["joint" if kind == "score" else "score"]
     with pytest.raises(WeightsError, match="another kind"):
         other(fewer, tmp_path / "new", held_out=(), steps=1, **more)
     assert not (tmp_path / "new").exists()
