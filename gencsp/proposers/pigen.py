@@ -240,13 +240,11 @@ def propose_de_novo(
         shares = {count: times / len(sizes) for count, times in Counter(sizes).items()}
     draw = StartDraw(
         sizes=shares,
-        symmetry="none" if space_groups is None else "drawn",
-        space_groups=space_groups,
+        symmetry=options.symmetry if groups is None else "drawn",
+        space_groups=groups,
         complexity=options.aims.get("complexity"),
         weight=options.guidance,
     )
-    if options.symmetry == "drawn":
-        draw = replace(draw, symmetry="drawn")
     made = _de_novo(proposer, n, elements, draw, spawn_generators(np.random.default_rng(seed)))
     return assign_ids(made, prefix=f"de-novo-{seed}", seed=seed)
 

@@ -245,6 +245,13 @@ def test_the_command_line_takes_targets_and_de_novo(
         ],
     )
     assert result.exit_code == 0, result.output
+    symmetric = ["--symmetry", "drawn", "--sizes", "training", "--energy-guidance", "1"]
+    result = run.invoke(
+        app, ["propose", "--de-novo", "--proposer", CLOSE, *symmetric, *base, *at(tmp_path / "s")]
+    )
+    assert result.exit_code == 0, result.output
+    made = read(tmp_path / "s" / "proposals.extxyz", ":")
+    assert all(1 <= a.info["proposed_space_group"] <= 230 for a in made)
     for bad, words in (
         (["--de-novo", "NaCl"], "leave formula"),
         (["NaCl", "--target", "compactness"], "not understood"),
