@@ -83,8 +83,8 @@ def main() -> None:
             model, name, arm, options.samples, settings=settings, seed=options.seed, folder=folder
         )
         base = base or made
-        row: dict[str, Any]
-        row, curve = judge(made, samples, relaxations)
+        counted, curve = judge(made, samples, relaxations)
+        row: dict[str, Any] = {**counted}
         row["F"] = row["greatest_M_LED_in_A-E_at_0.05"]
         if curve:
             row["unmatched_after_prototypes"] = {str(n): curve[n] for n in RANKS}

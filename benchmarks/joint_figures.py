@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def main() -> None:
             folder=folder,
         )
     own = {row: as_array(label_crystals(some)) for row, some in made.items()}
-    results = {
+    results: dict[str, Mapping[str, object]] = {
         "Fig. 3a": _distributions(training, own, M_LED, DIVERSITIES, "M_LED = 9"),
         "Fig. 3b": {row: _venn(made[row], own[row]) for row in ("C = 0.7", "E_hull = 0")},
         "Fig. 3c": _relation(training[:, C], training[:, E_HULL], COMPACTNESSES),
@@ -120,7 +121,7 @@ def _relation(
     }
 
 
-def _draw(results: dict[str, dict[str, object]], folder: Path) -> None:
+def _draw(results: Mapping[str, Mapping[str, object]], folder: Path) -> None:
     for figure, label in (("Fig. 3a", "M_LED (bits)"), ("Extended Data Fig. 1b", "K (bits/atom)")):
         curves, edges = {}, [0.0]
         for name, found in results[figure].items():

@@ -65,7 +65,7 @@ def main() -> None:
     terms = (options.steps, options.renewal, options.correctors)
     folder = folder_of(options.folder, model, terms)
     out = Path(__file__).parent / "results" / f"{options.name}.json"
-    protocol = {
+    protocol: dict[str, object] = {
         "weights": model.digest,
         "guidance": "weight w = 1 + g of PIGEN's eq. 7, 2 in every row",
         "arms": {name: str(arm) for name, arm in ARMS.items()},

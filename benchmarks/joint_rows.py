@@ -21,7 +21,7 @@ from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
-from gencsp.proposers.de_novo import StartDraw, SymmetryRule, size_shares
+from gencsp.proposers.de_novo import SizeRule, StartDraw, SymmetryRule, size_shares
 
 #: Name of a row: targets and weight w = 1 + g of eq. 7; weight 1 is the ablation without guidance.
 ROWS: dict[str, tuple[dict[Property, float], float]] = {
@@ -146,7 +146,7 @@ def generated(
     """n crystals of a row and arm; what a file of the folder holds already is not made again."""
     targets, weight = ROWS[row]
     parts = ARMS[arm]
-    rule = "targets" if parts.sizes else "training"
+    rule: SizeRule = "targets" if parts.sizes else "training"
     draw = StartDraw(
         sizes=size_shares(model.sizes, targets, weight, rule=rule),
         symmetry=parts.symmetry,
