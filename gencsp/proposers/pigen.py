@@ -7,6 +7,8 @@ DiffCSP. Around a host its atoms and cell stay. De novo, the species are generat
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +29,7 @@ from gencsp.diffusion.joint.guidance import ClassifierFree, Denoiser, EnergyGuid
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.pull import EnginePotential
-from gencsp.errors import RequestError
+from gencsp.errors import RequestError, TargetWarning
 from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
@@ -211,8 +213,13 @@ def propose_de_novo(
         made instead.
 
     Raises:
-        RequestError: a number out of its range; an element or property that is not known.
+        RequestError: a number out of its range; an element or property that is not known; a target
+            that no crystal can have, or that the model does not know.
         WeightsError: the weights are missing or damaged.
+
+    Warns:
+        TargetWarning: a target beyond the training crystals, or beyond what the largest cell can
+            have.
     """
     check("n", n, Count)
     check("most_atoms", most_atoms, CellAtoms)
@@ -238,6 +245,7 @@ def propose_de_novo(
         )
     else:
         shares = {count: times / len(sizes) for count, times in Counter(sizes).items()}
+    _warn_of_complexity(options.aims, max(count for count, p in shares.items() if p > 0))
     draw = StartDraw(
         sizes=shares,
         symmetry=options.symmetry if groups is None else "drawn",
@@ -247,6 +255,18 @@ def propose_de_novo(
     )
     made = _de_novo(proposer, n, elements, draw, spawn_generators(np.random.default_rng(seed)))
     return assign_ids(made, prefix=f"de-novo-{seed}", seed=seed)
+
+
+def _warn_of_complexity(targets: Mapping[Property, float], most: int) -> None:
+    """Say where the largest cell cannot have the complexity that is aimed at."""
+    wanted = targets.get("complexity", 0.0)
+    if wanted > math.log2(most):
+        warnings.warn(
+            f"a cell of {most} atoms, the most that are allowed here, has a complexity of at most "
+            f"{math.log2(most):.3g} bits/atom: the target of {wanted:g} cannot be met.",
+            TargetWarning,
+            stacklevel=3,
+        )
 
 
 def _de_novo(

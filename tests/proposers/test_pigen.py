@@ -32,7 +32,7 @@ from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
 from gencsp.diffusion.training.joint_objective import JointObjective
-from gencsp.errors import RequestError, WeightsError
+from gencsp.errors import RequestError, TargetWarning, WeightsError
 from gencsp.proposers import ProposerContext, get_proposer, propose
 from gencsp.proposers.base import Request
 from gencsp.proposers.crystals.orbit_draw import orbit_statistics
@@ -144,6 +144,15 @@ def test_sizes_are_drawn_as_in_training_or_given_the_targets(model: JointModel) 
         found[rule] = [len(atoms) for atoms in made]
     assert 8 <= found["training"].count(2) <= 32
     assert found["targets"].count(2) <= 2
+
+
+def test_a_complexity_that_no_allowed_cell_has_is_warned_of(options: Given) -> None:
+    own = PigenOptions(**options["options"])
+    given = {"options": own, "context": options["context"], "targets": {"complexity": 2.5}}
+    with pytest.warns(TargetWarning, match=r"a cell of 4 atoms.*at most 2 bits.*2\.5 cannot"):
+        propose_de_novo(n=1, most_atoms=4, **given)
+    with pytest.warns(TargetWarning, match="a cell of 2 atoms"):
+        propose_de_novo(n=1, sizes=[2], **given)
 
 
 def test_the_pull_of_a_potential_reaches_what_is_proposed(options: Given) -> None:
