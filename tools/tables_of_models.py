@@ -286,6 +286,33 @@ def joint_targets() -> str:
     )
 
 
+#: How many prototypes are looked through in :func:`joint_novelty`.
+PROTOTYPES = ("1", "10", "50")
+
+
+def joint_novelty() -> str:
+    """Share of those that pass A-C outside the first N prototypes, F, and S.U.N."""
+    rows, lines = results("joint_de_novo"), []
+    # Older records kept the share outside the first hundred alone.
+    kept = [n for n in PROTOTYPES if all("unmatched_after_prototypes" in r for r in rows.values())]
+    for name, row in rows.items():
+        paper = row["paper_percent"] or {}
+        cells = [f"{100 * row['unmatched_after_prototypes'][n]:.0f}" for n in kept]
+        matched = row["prototype_matched"]
+        outside = f"{100 * (1 - matched['share']):.0f}"
+        outside += f" ({100 * (1 - matched['high']):.0f}-{100 * (1 - matched['low']):.0f})"
+        if "outside 100" in paper:
+            outside += f" [{paper['outside 100']:.0f}]"
+        greatest = row["greatest_M_LED_in_A-E_at_0.05"]
+        greatest = "" if greatest is None else f"{greatest:.1f}"
+        if "F" in paper:
+            greatest += f" [{paper['F']:.1f}]"
+        sun = row["S.U.N."]
+        lines.append((name, *cells, outside, greatest, f"{percent(sun, 0)} ({percents(sun)})"))
+    head = ("row", *(f"outside {n}, %" for n in (*kept, "100")), "F, bits", "S.U.N., %")
+    return table(head, lines)
+
+
 #: What the rows of :func:`joint_parts` are named by, in the order of the table.
 ARMS = {
     "none": "no target",
@@ -359,13 +386,12 @@ def energy_guidance() -> str:
         lines.append((strength, *cells, seconds))
     head = ["strength, 1/eV"]
     for stage in ("as proposed", "relaxed"):
-        head += [f"E_d {stage}", "less than without", "within 0.1 eV/atom"]
+        head += [f"E_d {stage}, meV/atom", "difference, meV/atom", "within 0.1 eV/atom"]
     return table((*head, "s a proposal"), lines)
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "joint parts": joint_parts,
-    "joint moved": joint_moved,
+    "joint novelty": joint_novelty,
     "energy guidance": energy_guidance,
     "denoising": denoising,
     "validation loss": validation_loss,
