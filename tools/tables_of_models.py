@@ -353,22 +353,30 @@ PARTS = ("A", "B", "C", "D", "K", "A-D")
 
 
 def joint_moved() -> str:
-    """What moved each target: difference from no target in points, by part."""
+    """What moved each target: difference in points from what is without it, and the medians."""
+    rows = results("joint_parts")
+    free = rows["unconditional"]["arms"]
+    specs = {key: spec for key, _, spec in MEDIANS}
 
-    def points(found: Mapping[str, Any] | None) -> str:
+    def cell(row: Mapping[str, Any], target: str, arm: str) -> str:
+        found = row["moved"][target].get(arm)
         if found is None:
             return ""
         low, high = 100 * found["low"], 100 * found["high"]
-        return f"{100 * found['difference']:+.0f} ({low:+.0f} to {high:+.0f})"
+        text = f"{100 * found['difference']:+.0f} ({low:+.0f} to {high:+.0f})"
+        if target in specs:
+            base = free["symmetry" if arm == "symmetry" else "none"]
+            ends = [one["medians"][target][0] for one in (base, row["arms"][arm])]
+            text += f"; {' → '.join(number(end, specs[target]) for end in ends)}"
+        return text
 
-    lines = []
-    for name, row in results("joint_parts").items():
-        for target, moved in row["moved"].items():
-            parts = [points(moved.get(one)) for one in ("sizes", "guidance", "both", "symmetry")]
-            lines.append((name, target, *parts, moved["moved_by"]))
-    return table(
-        ("row", "measured by", "sizes", "guidance", "both", "symmetry", "what moved it"), lines
-    )
+    parts = ("sizes", "guidance", "both", "symmetry")
+    lines = [
+        (name, target, *(cell(row, target, arm) for arm in parts), moved["moved_by"])
+        for name, row in rows.items()
+        for target, moved in row["moved"].items()
+    ]
+    return table(("row", "measured by", *parts, "what moved it"), lines)
 
 
 def energy_guidance() -> str:
@@ -392,6 +400,8 @@ def energy_guidance() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "joint novelty": joint_novelty,
+    "joint parts": joint_parts,
+    "joint moved": joint_moved,
     "energy guidance": energy_guidance,
     "denoising": denoising,
     "validation loss": validation_loss,
