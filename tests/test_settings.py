@@ -111,6 +111,7 @@ NEEDED: dict[str, dict[str, Any]] = {
         "process": PROCESS,
         "properties": PropertyScale((0.0,) * 4, (1.0,) * 4),
     },
+    "StartDraw": {"sizes": {4: 1.0}},
     "EnginePotential": {"engine": Anything()},
     "EnergyGuidedScore": {"model": Anything(), "potential": Anything()},
     "EnergyGuided": {"denoiser": Anything(), "potential": Anything()},

@@ -8,7 +8,7 @@ cell in its Bravais class, whose shape and volume are free.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from gencsp import records
+from gencsp.deck import CellAtoms, NonNegative, Share, SpaceGroupNumber, check_fields
 from gencsp.descriptors.flaws import SAMPLER_START_SHARE
 from gencsp.diffusion.joint.conditions import Property
 from gencsp.diffusion.joint.process import HIDDEN
@@ -50,11 +51,14 @@ class StartDraw:
         weight: how strongly, see :mod:`gencsp.proposers.crystals.orbit_draw`.
     """
 
-    sizes: Mapping[int, float]
+    sizes: Mapping[CellAtoms, Share]
     symmetry: SymmetryRule = "none"
-    space_groups: Collection[int] | None = None
-    complexity: float | None = None
+    space_groups: tuple[SpaceGroupNumber, ...] | None = None
+    complexity: NonNegative | None = None
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, rng: np.random.Generator) -> Atoms:
         """A start whose species are hidden.
