@@ -186,7 +186,7 @@ def test_predictions_turn_with_the_crystal(objective: JointObjective, seed: int)
             out = model.network(state, t, FREE, PROCESS)
         clean = denoised_shape(out.velocity, state.shape, t, PROCESS)
         volume = len(one) * float(PROCESS.scale.volume_per_atom(clean)[0])
-        balls = float(torch.tensor(atom_volumes())[one.numbers].sum())
+        balls = float(np.array(atom_volumes())[one.numbers].sum())
         found.append((vectors.numpy(), strain[0].numpy(), out.logits.numpy(), balls / volume))
     (moved, bent, species, c), (moved_, bent_, species_, c_) = found
     assert np.abs(moved).max() > 1e-3
