@@ -14,7 +14,6 @@ from ase import Atoms
 
 from gencsp.composition import Composition
 from gencsp.errors import HullReferenceError
-from gencsp.filters import get_filter
 from gencsp.filters.hull_energy import load_hull
 from gencsp.runs.relaxing import relax
 
@@ -76,16 +75,6 @@ class Relaxations:
                 file.write(json.dumps(row) + "\n")
                 file.flush()
         return [_ended(self.known[key]) for key in keys]
-
-
-def sun(ended: Sequence[Ended], *, threshold: float) -> tuple[int, int, int]:
-    """Of relaxed structures: how many are unique, how many novel among those within ``threshold``
-    (eV/atom) of the hull, and how many are stable, unique and novel (MatterGen's S.U.N.)."""
-    unique, novel = get_filter("uniqueness"), get_filter("novelty")
-    first = [unique.judge(one.atoms).passed for one in ended]
-    stable = [one.above <= threshold for one in ended]
-    new = [near and novel.judge(one.atoms).passed for near, one in zip(stable, ended, strict=True)]
-    return sum(first), sum(new), sum(a and b for a, b in zip(first, new, strict=True))
 
 
 def _ended(row: dict[str, Any]) -> Ended:

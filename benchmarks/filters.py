@@ -23,7 +23,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
-from filter_energies import FMAX, STEPS, Ended, Relaxations, sun
+from filter_energies import FMAX, STEPS, Ended, Relaxations
 
 from gencsp.composition import ELEMENTS
 from gencsp.descriptors.local_diversity import local_diversity
@@ -32,7 +32,9 @@ from gencsp.filters.pair_potential import PAPER_THRESHOLD, shipped_potential
 from gencsp.filters.plots import draw_curves
 from gencsp.filters.prototypes import unmatched_shares
 from gencsp.filters.summary import HULL_THRESHOLDS
+from gencsp.filters.sun import count_sun
 from gencsp.io.structures import read_structures
+from gencsp.measure.distributions import greatest_of_stable
 from gencsp.measure.pseudo_random import pseudo_random
 from gencsp.measure.record import record
 from gencsp.measure.statistics import WILSON, share
@@ -188,10 +190,10 @@ def gather(
 
 
 def judge(
-    structures: Sequence[Atoms], samples: Samples, relaxations: Relaxations
+    structures: Sequence[Atoms], samples: Samples, relaxations: Relaxations | None
 ) -> tuple[dict[str, object], list[float]]:
     """Counts of each filter alone and in sequence, and the prototype curve of one set, empty where
-    nothing passes A to C."""
+    nothing passes A to C. Without ``relaxations``, E is left out."""
     passed: dict[str, list[bool]] = {}
     for column, name in COLUMNS.items():
         some = [structures[k] for k in samples.diverse] if column == "D" else structures
@@ -203,7 +205,8 @@ def judge(
     row["A-C"] = share(len(left), len(structures))
     diverse = [k for k in left if get_filter(COLUMNS["D"]).judge(structures[k]).passed]
     row["A-D"] = share(len(diverse), len(structures))
-    row |= _stable(structures, samples.relaxed, diverse, relaxations)
+    if relaxations is not None:
+        row |= _stable(structures, samples.relaxed, diverse, relaxations)
     prototypes = get_filter("prototypes", {"top": TOP})
     ranks = [prototypes.judge(structures[k]).value for k in left]
     row["prototype_matched"] = share(sum(rank < inf for rank in ranks), len(ranks))
@@ -217,18 +220,20 @@ def _stable(
     """E alone on a sample; A to E on the whole set; S.U.N. of the sample."""
     ended = relaxations.of([structures[k] for k in sample])
     in_sequence = dict(zip(left, relaxations.of([structures[k] for k in left]), strict=True))
-    near = [k for k, one in in_sequence.items() if one.above < 0.05]
-    unique, novel, all_three = sun(ended, threshold=HULL_THRESHOLDS[0])
+    counts = count_sun(
+        [one.atoms for one in ended], [one.above for one in ended], threshold=HULL_THRESHOLDS[0]
+    )
+    greatest = greatest_of_stable(
+        [local_diversity(structures[k]) for k in left], [one.above for one in in_sequence.values()]
+    )
     return {
         "E": _at_thresholds(ended, len(sample)),
         "E_undefined": _reasons(ended),
         "A-E": _at_thresholds(in_sequence.values(), len(structures)),
-        "greatest_M_LED_in_A-E_at_0.05": max(
-            (round(local_diversity(structures[k]), 2) for k in near), default=None
-        ),
-        "unique": share(unique, len(sample)),
-        "stable_and_novel": share(novel, len(sample)),
-        "S.U.N.": share(all_three, len(sample)),
+        "greatest_M_LED_in_A-E_at_0.05": None if greatest is None else round(greatest, 2),
+        "unique": share(counts.unique, len(sample)),
+        "stable_and_novel": share(counts.stable_and_novel, len(sample)),
+        "S.U.N.": share(counts.sun, len(sample)),
     }
 
 

@@ -6,7 +6,9 @@ Perov-5 and Carbon-24 need networks of their own, of given compositions alone. C
 formulas are left out first. Carbon is one of those, and all of Carbon-24 is carbon: there, and
 there alone, it may occur, and that network is used on its own test set alone. ``compact`` and
 ``not_compact`` are two short runs on the general training set that differ in the compactness loss
-alone. The same command goes on where it was stopped; the weights are RUN/pigen.safetensors.
+alone. ``guided_compact`` and ``guided_not_compact`` are the same pair, which can be given targets:
+PIGEN's DiffCSP+CFG has guidance and no compactness loss. The same command goes on where it was
+stopped; the weights are RUN/pigen.safetensors.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Recipe:
         given_share: share of crystals trained with their species given.
         compactness_loss: its weight.
         allowed: held-out formulas that may occur all the same.
+        labels: whether it learns properties, so that it can be guided.
     """
 
     steps: int
@@ -42,6 +45,7 @@ class Recipe:
     given_share: float = 1.0
     compactness_loss: float = 2.0
     allowed: frozenset[str] = frozenset()
+    labels: bool = False
 
 
 RATE = 1.5e-3
@@ -50,6 +54,10 @@ RECIPES = {
     "carbon_24": Recipe(steps=12_000, allowed=frozenset({"C"})),
     "compact": Recipe(steps=8000, channels=48, given_share=0.5),
     "not_compact": Recipe(steps=8000, channels=48, given_share=0.5, compactness_loss=0.0),
+    "guided_compact": Recipe(steps=8000, channels=48, given_share=0.5, labels=True),
+    "guided_not_compact": Recipe(
+        steps=8000, channels=48, given_share=0.5, compactness_loss=0.0, labels=True
+    ),
 }
 
 
@@ -82,7 +90,7 @@ def main() -> None:
         allowed,
         options.out,
         held_out=formulas,
-        labels=False,
+        labels=recipe.labels,
         compactness_loss=recipe.compactness_loss,
         given_share=recipe.given_share,
         channels=recipe.channels,

@@ -56,7 +56,7 @@ class DeckError(GencspError, ValueError):
 
 
 class TrainingDataError(GencspError, ValueError):
-    """Training data that holds a held-out formula, an unknown element, or nothing at all."""
+    """Training data with a held-out formula, unknown element or wrong label, or nothing at all."""
 
 
 class ConstraintError(GencspError, ValueError):
@@ -101,3 +101,7 @@ class ReferenceWarning(UserWarning):
 
 class UnreadableResultWarning(UserWarning):
     """A result of another code that cannot be read, and is left out."""
+
+
+class TargetWarning(UserWarning):
+    """A target property beyond what the model was trained on."""

@@ -286,7 +286,123 @@ def joint_targets() -> str:
     )
 
 
+#: How many prototypes are looked through in :func:`joint_novelty`.
+PROTOTYPES = ("1", "10", "50")
+
+
+def joint_novelty() -> str:
+    """Share of those that pass A-C outside the first N prototypes, F, and S.U.N."""
+    rows, lines = results("joint_de_novo"), []
+    # Older records kept the share outside the first hundred alone.
+    kept = [n for n in PROTOTYPES if all("unmatched_after_prototypes" in r for r in rows.values())]
+    for name, row in rows.items():
+        paper = row["paper_percent"] or {}
+        cells = [f"{100 * row['unmatched_after_prototypes'][n]:.0f}" for n in kept]
+        matched = row["prototype_matched"]
+        outside = f"{100 * (1 - matched['share']):.0f}"
+        outside += f" ({100 * (1 - matched['high']):.0f}-{100 * (1 - matched['low']):.0f})"
+        if "outside 100" in paper:
+            outside += f" [{paper['outside 100']:.0f}]"
+        greatest = row["greatest_M_LED_in_A-E_at_0.05"]
+        greatest = "" if greatest is None else f"{greatest:.1f}"
+        if "F" in paper:
+            greatest += f" [{paper['F']:.1f}]"
+        sun = row["S.U.N."]
+        lines.append((name, *cells, outside, greatest, f"{percent(sun, 0)} ({percents(sun)})"))
+    head = ("row", *(f"outside {n}, %" for n in (*kept, "100")), "F, bits", "S.U.N., %")
+    return table(head, lines)
+
+
+#: What the rows of :func:`joint_parts` are named by, in the order of the table.
+ARMS = {
+    "none": "no target",
+    "sizes": "sizes by the target alone",
+    "guidance": "guidance alone, sizes as in training (the paper's way)",
+    "both": "both",
+    "symmetry": "guidance and a space group drawn, sizes as in training",
+}
+#: Medians of :func:`joint_parts`: property, title, format.
+MEDIANS = (
+    ("compactness", "median C", ".2f"),
+    ("m_led", "median M_LED", ".2f"),
+    ("complexity", "median K", ".2f"),
+    ("atoms", "median atoms", ".0f"),
+)
+
+
+def joint_parts() -> str:
+    """Per cent that pass each filter with 95 % intervals, and medians, by part of a target."""
+    rows = results("joint_parts")
+    lines = []
+    for name, row in rows.items():
+        for arm, title in ARMS.items():
+            if arm not in row["arms"]:
+                continue
+            found = row["arms"][arm]
+            shares = [f"{percent(found[one], 0)} ({percents(found[one])})" for one in PARTS]
+            medians = []
+            for key, _, spec in MEDIANS:
+                middle, low, high = found["medians"][key]
+                medians.append(f"{number(middle, spec)} ({span((low, high), spec)})")
+            lines.append((name, title, *shares, *medians))
+    return table(("row", "what has the target", *PARTS, *(title for _, title, _ in MEDIANS)), lines)
+
+
+#: Columns of :func:`joint_parts`.
+PARTS = ("A", "B", "C", "D", "K", "A-D")
+
+
+def joint_moved() -> str:
+    """What moved each target: difference in points from what is without it, and the medians."""
+    rows = results("joint_parts")
+    free = rows["unconditional"]["arms"]
+    specs = {key: spec for key, _, spec in MEDIANS}
+
+    def cell(row: Mapping[str, Any], target: str, arm: str) -> str:
+        found = row["moved"][target].get(arm)
+        if found is None:
+            return ""
+        low, high = 100 * found["low"], 100 * found["high"]
+        text = f"{100 * found['difference']:+.0f} ({low:+.0f} to {high:+.0f})"
+        if target in specs:
+            base = free["symmetry" if arm == "symmetry" else "none"]
+            ends = [one["medians"][target][0] for one in (base, row["arms"][arm])]
+            text += f"; {' → '.join(number(end, specs[target]) for end in ends)}"
+        return text
+
+    parts = ("sizes", "guidance", "both", "symmetry")
+    lines = [
+        (name, target, *(cell(row, target, arm) for arm in parts), moved["moved_by"])
+        for name, row in rows.items()
+        for target, moved in row["moved"].items()
+    ]
+    return table(("row", "measured by", *parts, "what moved it"), lines)
+
+
+def energy_guidance() -> str:
+    lines = []
+    for strength, row in results("energy_guidance").items():
+        cells = []
+        for stage in ("as_proposed", "relaxed"):
+            found = row[stage]
+            for key in ("median", "median_difference"):
+                middle, low, high = found[key]
+                bounds = span((low, high), ".0f", 1000)
+                cells.append(f"{number(middle, '.0f', 1000)} ({bounds})")
+            cells.append(of_with_interval(found["within_0.1"]))
+        seconds = number(row["processor_seconds_per_proposal"], ".2f")
+        lines.append((strength, *cells, seconds))
+    head = ["strength, 1/eV"]
+    for stage in ("as proposed", "relaxed"):
+        head += [f"E_d {stage}, meV/atom", "difference, meV/atom", "within 0.1 eV/atom"]
+    return table((*head, "s a proposal"), lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "joint novelty": joint_novelty,
+    "joint parts": joint_parts,
+    "joint moved": joint_moved,
+    "energy guidance": energy_guidance,
     "denoising": denoising,
     "validation loss": validation_loss,
     "samplers": samplers,

@@ -47,7 +47,11 @@ def propose(*, deck: ProposeDeck) -> None:
 
 
 def _aims(deck: ProposeDeck) -> dict[str, Any]:
-    return {"targets": _targets(deck.target), "guidance": deck.guidance}
+    return {
+        "targets": _targets(deck.target),
+        "guidance": deck.guidance,
+        "energy_guidance": deck.energy_guidance,
+    }
 
 
 def _targets(texts: Iterable[str]) -> dict[Property, float]:
@@ -76,7 +80,7 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
         raise RequestError("--de-novo chooses compositions itself: leave formula and host out.")
     if deck.workers > 1:
         raise RequestError("--de-novo works in one process: leave --workers out.")
-    places = ("units", "cell", "volume", "space_groups", "pressure")
+    places = ("units", "cell", "volume", "pressure")
     given = [f"--{name.replace('_', '-')}" for name in places if getattr(deck, name)]
     if given:
         raise RequestError(f"--de-novo chooses its cells itself: leave out {', '.join(given)}.")
@@ -88,8 +92,11 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
         n=deck.n,
         elements=None if deck.elements is None else list(deck.elements),
         most_atoms=deck.atoms,
+        space_groups=deck.space_groups,
         seed=deck.seed,
-        options=PigenOptions.from_options({**_aims(deck), **own}),
+        options=PigenOptions.from_options(
+            {**_aims(deck), "sizes": deck.sizes, "symmetry": deck.symmetry, **own}
+        ),
         context=ProposerContext(weights=deck.weights),
     )
 
@@ -113,6 +120,14 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
         raise RequestError(
             f"the proposer '{choice}' has no targets: use pigen, or leave --target out."
         )
+    if aims["energy_guidance"] and not aimed:
+        raise RequestError(
+            f"the proposer '{choice}' has no energy guidance: use pigen, or leave "
+            f"--energy-guidance out."
+        )
+    free = [name for name in ("sizes", "symmetry") if name in deck.given]
+    if free:
+        raise RequestError(f"--{free[0]} goes with --de-novo: the formula has its own cells.")
     hosts = [] if deck.host is None else read_structures([deck.host])
     if len(hosts) > 1:
         raise RequestError(f"{deck.host} holds {len(hosts)} structures: give a file with one host.")

@@ -28,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations_with_replacement
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -39,6 +40,7 @@ from pydantic import Field
 from gencsp.composition import ELEMENTS
 from gencsp.descriptors.neighbours import Pairs, pairs_within
 from gencsp.filters.base import ConfiguredFilter, Verdict
+from gencsp.filters.pair_table import PairTable, read_pair_table
 from gencsp.shipped import open_shipped
 
 #: The threshold of the paper, for its own tables.
@@ -101,15 +103,26 @@ class PairPotential(ConfiguredFilter):
 
     threshold: float | None = Field(
         None,
-        description="k_B T; the 95th percentile of the reference crystals if not given.",
+        description="k_B T; the 95th percentile of the reference crystals if not given, and the "
+        "paper's 0.362 with a table of its authors.",
+    )
+    table: Path | None = Field(
+        None, description="JSON table of PIGEN's authors, scored as they do; our own if not given."
     )
     unknown: Literal["class", "fail"] = Field(
         "class",
-        description="Pairs in no reference crystal: judge by their class, or fail.",
+        description="Pairs in no reference crystal: judge by their class, or fail; with a table "
+        "of your own they fail.",
     )
 
     def judge(self, atoms: Atoms) -> Verdict:
-        """See :class:`~gencsp.filters.base.Filter`."""
+        """See :class:`~gencsp.filters.base.Filter`.
+
+        Raises:
+            StructureFileError: the table cannot be read.
+        """
+        if self.table is not None:
+            return self._by_table(atoms, read_pair_table(self.table))
         table = shipped_potential()
         window = (
             -np.inf,
@@ -127,6 +140,14 @@ class PairPotential(ConfiguredFilter):
         if unknown and self.unknown == "fail":
             return Verdict(False, verdict.value, window, self.name, note)
         return verdict
+
+    def _by_table(self, atoms: Atoms, table: PairTable) -> Verdict:
+        window = (-np.inf, PAPER_THRESHOLD if self.threshold is None else self.threshold)
+        unknown = table.unknown(atoms)
+        note = f"the table does not hold {', '.join(unknown)}" if unknown else ""
+        if len(atoms) < 2:
+            note = "one atom in the cell: the table's score has no pair"
+        return self.verdict(table.score(atoms), window, note)
 
 
 def with_short_range(

@@ -7,28 +7,34 @@ DiffCSP. Around a host its atoms and cell stay. De novo, the species are generat
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
+from annotated_types import MinLen
 from ase import Atoms
 from ase.data import atomic_numbers
 from pydantic import Field
 
+from gencsp import records
 from gencsp.composition import ELEMENTS
-from gencsp.deck import CellAtoms, Count, Seed, check
+from gencsp.deck import CellAtoms, Count, NonNegative, Seed, SpaceGroupNumber, check
 from gencsp.diffusion.joint.conditions import Property, as_labels
-from gencsp.diffusion.joint.guidance import ClassifierFree
+from gencsp.diffusion.joint.guidance import ClassifierFree, Denoiser, EnergyGuided
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
-from gencsp.diffusion.joint.sizes import draw_size
-from gencsp.errors import RequestError
+from gencsp.diffusion.pull import EnginePotential
+from gencsp.errors import RequestError, TargetWarning
+from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
 from gencsp.proposers.checks import keeps_apart
+from gencsp.proposers.de_novo import SizeRule, StartDraw, SymmetryRule, size_shares
 from gencsp.proposers.drawing import (
     assign_ids,
     at_requested_volume,
@@ -69,7 +75,7 @@ class JointProposer:
                 "the pigen proposer cannot fix a space group: use 'symmetric' or 'random'."
             )
         host = None if request.host is None else with_guests(request, request.host)
-        as_labels([self.options.aims])
+        self.model.check_targets(self.options.aims)
         return self._propose(request, host, spawn_generators(rng))
 
     def _propose(
@@ -113,7 +119,10 @@ def _sampled(
 ) -> list[Atoms]:
     labels = as_labels([options.aims] * len(starts))
     conditions = model.objective.properties.encode(labels)
-    denoiser = ClassifierFree(model, conditions, options.guidance)
+    denoiser: Denoiser = ClassifierFree(model, conditions, options.guidance)
+    if options.energy_guidance > 0:
+        potential = EnginePotential(get_engine())
+        denoiser = EnergyGuided(denoiser, potential, temperature=1 / options.energy_guidance)
     return sample(denoiser, starts, settings=settings, rngs=rngs, elements=elements)
 
 
@@ -126,6 +135,17 @@ class PigenOptions(ModelOptions):
         default_factory=dict, description="Properties to aim at, such as {compactness = 0.7}."
     )
     guidance: float = Field(default=2.0, description="Pull towards targets: 0 none, 1 as trained.")
+    sizes: SizeRule = Field(
+        default="targets",
+        description="Atoms in a cell de novo: as often as in training (the paper), or given the "
+        "targets.",
+    )
+    symmetry: SymmetryRule = Field(
+        default="none", description="De novo: none, or a space group drawn and kept."
+    )
+    energy_guidance: NonNegative = Field(
+        default=0.0, description="Pull of CHGNet's forces, 1/kT in 1/eV; 0 for none."
+    )
 
     @property
     def aims(self) -> Mapping[Property, float]:
@@ -165,6 +185,7 @@ def propose_de_novo(
     elements: Sequence[str] | None = None,
     most_atoms: int = 20,
     sizes: Sequence[int] | None = None,
+    space_groups: Sequence[int] | None = None,
     targets: Mapping[Property, float] | None = None,
     seed: int = 0,
     options: PigenOptions | None = None,
@@ -175,9 +196,12 @@ def propose_de_novo(
     Args:
         n: how many.
         elements: symbols that may occur; ``None`` for all that the model knows.
-        most_atoms: most atoms in a cell, whose number is otherwise as frequent as in training,
-            given the targets (:mod:`gencsp.diffusion.joint.sizes`).
+        most_atoms: most atoms in a cell, whose number is otherwise drawn as ``options.sizes``
+            says (:mod:`gencsp.diffusion.joint.sizes`).
         sizes: numbers of atoms to draw from, evenly, instead.
+        space_groups: numbers to draw the space group of each crystal from, which is kept; with
+            ``options.symmetry`` "drawn" and ``None``, from all, as often as known crystals have
+            them, given a target of complexity.
         targets: properties to aim at (compactness; m_led in bits; e_hull in eV/atom; complexity in
             bits/atom); ``None`` takes those of ``options``.
         seed: the same seed gives the same structures.
@@ -189,13 +213,20 @@ def propose_de_novo(
         made instead.
 
     Raises:
-        RequestError: a number out of its range; an element or property that is not known.
+        RequestError: a number out of its range; an element or property that is not known; a target
+            that no crystal can have, or that the model does not know.
         WeightsError: the weights are missing or damaged.
+
+    Warns:
+        TargetWarning: a target beyond the training crystals, or beyond what the largest cell can
+            have.
     """
     check("n", n, Count)
     check("most_atoms", most_atoms, CellAtoms)
     check("sizes", None if sizes is None else tuple(sizes), tuple[CellAtoms, ...] | None)
     check("seed", seed, Seed)
+    groups = None if space_groups is None else tuple(space_groups)
+    check("space_groups", groups, Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None)
     unknown = [s for s in elements or () if s not in ELEMENTS]
     if unknown:
         raise RequestError(
@@ -207,20 +238,42 @@ def propose_de_novo(
     as_labels([options.aims])
     proposer = options.build(context)
     model = proposer.model
+    model.check_targets(options.aims)
     if sizes is None:
-        shares = model.sizes.shares(options.aims, options.guidance, most=most_atoms)
+        shares = size_shares(
+            model.sizes, options.aims, options.guidance, rule=options.sizes, most=most_atoms
+        )
     else:
         shares = {count: times / len(sizes) for count, times in Counter(sizes).items()}
-    draw = partial(draw_size, shares)
+    _warn_of_complexity(options.aims, max(count for count, p in shares.items() if p > 0))
+    draw = StartDraw(
+        sizes=shares,
+        symmetry=options.symmetry if groups is None else "drawn",
+        space_groups=groups,
+        complexity=options.aims.get("complexity"),
+        weight=options.guidance,
+    )
     made = _de_novo(proposer, n, elements, draw, spawn_generators(np.random.default_rng(seed)))
     return assign_ids(made, prefix=f"de-novo-{seed}", seed=seed)
+
+
+def _warn_of_complexity(targets: Mapping[Property, float], most: int) -> None:
+    """Say where the largest cell cannot have the complexity that is aimed at."""
+    wanted = targets.get("complexity", 0.0)
+    if wanted > math.log2(most):
+        warnings.warn(
+            f"a cell of {most} atoms, the most that are allowed here, has a complexity of at most "
+            f"{math.log2(most):.3g} bits/atom: the target of {wanted:g} cannot be met.",
+            TargetWarning,
+            stacklevel=3,
+        )
 
 
 def _de_novo(
     proposer: JointProposer,
     n: int,
     elements: Sequence[str] | None,
-    draw: Callable[[np.random.Generator], int],
+    draw: Callable[[np.random.Generator], Atoms],
     rngs: Iterator[np.random.Generator],
 ) -> Iterator[Atoms]:
     model, options = proposer.model, proposer.options
@@ -228,10 +281,7 @@ def _de_novo(
     settings = _for_task(proposer.sampler, free_cell=True, host=False)
 
     def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
-        starts = [
-            Atoms(f"X{count}", positions=np.zeros((count, 3)), cell=np.eye(3), pbc=True)
-            for count in (draw(rng) for rng in batch)
-        ]
+        starts = [draw(rng) for rng in batch]
         return _sampled(model, starts, settings, batch, options, allowed)
 
     for atoms in until_enough(
@@ -242,5 +292,9 @@ def _de_novo(
         batch_size=options.batch_size,
         attempts=options.attempts,
     ):
-        if atoms is not None:
-            yield tag_proposal(atoms, proposer=JointProposer.name, model=model.digest)
+        if atoms is None:
+            continue
+        proposal = tag_proposal(atoms, proposer=JointProposer.name, model=model.digest)
+        if records.PROPOSED_SPACE_GROUP in atoms.info:
+            proposal.info[records.PROPOSED_SPACE_GROUP] = atoms.info[records.PROPOSED_SPACE_GROUP]
+        yield proposal

@@ -141,7 +141,7 @@ class SymmetricProposer(ScoreModelProposer):
         for _ in range(1 if rigid else TRIES):
             atoms = realise(skeleton, volume=volume, rng=rng)
             if atoms is not None and keeps_apart(atoms, separation=least):
-                return _hold(atoms, skeleton, rng)
+                return hold(atoms, skeleton, rng)
         return None
 
     def _denoise(self, starts: list[Start]) -> Iterator[Start]:
@@ -222,7 +222,7 @@ def realise(skeleton: Skeleton, *, volume: float, rng: np.random.Generator) -> A
     return build(skeleton.space_group, cell, skeleton.occupied, rng=rng)
 
 
-def _hold(atoms: Atoms, skeleton: Skeleton, rng: np.random.Generator) -> Start | None:
+def hold(atoms: Atoms, skeleton: Skeleton, rng: np.random.Generator) -> Start | None:
     """Put ``FixSymmetry`` on a crystal; ``None`` where spglib does not find all of its group."""
     try:
         symmetry = FixSymmetry(atoms, symprec=EXACT_SYMPREC)

@@ -18,6 +18,7 @@ from gencsp.deck import (
     Displacement,
     Fraction,
     Minutes,
+    NonNegative,
     Pressure,
     Share,
     SpaceGroupNumber,
@@ -124,6 +125,16 @@ class ProposeDeck(Deck):
     )
     guidance: float = Field(
         2.0, description="Pull towards targets: 0 none, 1 as trained, more beyond it (1 + g)."
+    )
+    energy_guidance: NonNegative = Field(
+        0.0, description="Pull of CHGNet's forces on what pigen makes, 1/kT in 1/eV; 0 for none."
+    )
+    sizes: Literal["training", "targets"] = Field(
+        "targets",
+        description="Atoms in a cell de novo: as often as in training, or given the targets.",
+    )
+    symmetry: Literal["none", "drawn"] = Field(
+        "none", description="De novo: none, or a space group drawn and kept."
     )
     weights: Path | None = Field(None, description="Model weights of your own.")
     workers: ProcessesSetting = 1

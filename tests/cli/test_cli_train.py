@@ -68,6 +68,7 @@ GIVEN = {
     "bfloat16": None, "compiled": None, "validation_size": "9", "channels": "16", "layers": "3",
     "radial": "5", "threads": "2", "device": "meta", "resume": None, "architecture": "painn",
     "sigma_max": "3", "labels": None, "compactness_loss": "1", "given_share": "0.25",
+    "start": "w.safetensors",
 }  # fmt: skip
 
 

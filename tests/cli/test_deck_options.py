@@ -114,5 +114,6 @@ def test_proposals_in_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for atoms in ase.io.read("proposals/proposals.extxyz", ":"):
         assert (len(atoms), atoms.info["space_group_number"]) == (2, 225)
         assert atoms.get_volume() / len(atoms) == pytest.approx(24)
-    refused = CliRunner().invoke(app, ["propose", "--de-novo", *place])
-    assert "leave out --volume, --space-groups" in " ".join(refused.output.split())
+    wrong = ["--volume", "24", "--units", "1"]
+    refused = CliRunner().invoke(app, ["propose", "--de-novo", *wrong])
+    assert "leave out --units, --volume" in " ".join(refused.output.split())

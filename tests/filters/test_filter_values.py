@@ -43,6 +43,16 @@ def test_compactness(name: str) -> None:
     assert passed == (0.55 <= COMPACTNESS[name] <= 0.85)
 
 
+@pytest.mark.parametrize(("name", "limit"), [("local_diversity", 9.0), ("complexity", 3.9)])
+def test_thresholds_of_the_paper_must_be_exceeded(
+    name: str, limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Extended Data Table 1: M_LED > 9 and K > 3.9."""
+    for value, passes in ((limit - 1e-9, False), (limit, False), (limit + 1e-9, True)):
+        monkeypatch.setattr(f"gencsp.filters.{name}.{name}", lambda *_, v=value, **__: v)
+        assert get_filter(name).judge(bulk("NaCl", "rocksalt", a=5.64)).passed is passes
+
+
 def test_every_element_has_a_radius() -> None:
     from ase.data import atomic_numbers
 

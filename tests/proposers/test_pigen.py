@@ -1,10 +1,12 @@
 """The pigen proposer and its ASE faces, with a small network of random weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import spglib
 import torch
 from ase import Atoms
 from ase.build import bulk
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from gencsp.calculators.score import ScoreCalculator
 from gencsp.cli import app
 from gencsp.composition import Composition
+from gencsp.descriptors.complexity import complexity
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.conditions import PropertyScale
 from gencsp.diffusion.joint.guidance import ClassifierFree
@@ -29,9 +32,11 @@ from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
 from gencsp.diffusion.training.joint_objective import JointObjective
-from gencsp.errors import RequestError, WeightsError
+from gencsp.errors import RequestError, TargetWarning, WeightsError
 from gencsp.proposers import ProposerContext, get_proposer, propose
 from gencsp.proposers.base import Request
+from gencsp.proposers.crystals.orbit_draw import orbit_statistics
+from gencsp.proposers.de_novo import symmetric_start
 from gencsp.proposers.pigen import PigenOptions, propose_de_novo
 
 SIZES = CellSizes({2: 3, 4: 2, 8: 1})
@@ -124,6 +129,97 @@ def test_targets_change_what_is_proposed(options: Given) -> None:
     assert not np.allclose(free[0].cell.cellpar(), steered[0].cell.cellpar())
 
 
+def test_sizes_are_drawn_as_in_training_or_given_the_targets(model: JointModel) -> None:
+    """Cells of 2 and 8 atoms were as frequent; all large ones were complex."""
+    labels = np.full((400, 4), np.nan)
+    labels[:, 3] = np.repeat([0.5, 2.5], 200) + np.tile([0.0, 0.01], 200)
+    sizes = CellSizes.fit([2] * 200 + [8] * 200, labels)
+    context = ProposerContext(joint_model=replace(model, sizes=sizes), joint_sampler=FAST)
+    found = {}
+    for rule in ("training", "targets"):
+        options = PigenOptions(
+            separation=0.01, sizes=rule, targets={"complexity": 2.5}, batch_size=40
+        )
+        made = propose_de_novo(n=40, options=options, context=context)
+        found[rule] = [len(atoms) for atoms in made]
+    assert 8 <= found["training"].count(2) <= 32
+    assert found["targets"].count(2) <= 2
+
+
+def test_a_complexity_that_no_allowed_cell_has_is_warned_of(options: Given) -> None:
+    own = PigenOptions(**options["options"])
+    given = {"options": own, "context": options["context"], "targets": {"complexity": 2.5}}
+    with pytest.warns(TargetWarning, match=r"a cell of 4 atoms.*at most 2 bits.*2\.5 cannot"):
+        propose_de_novo(n=1, most_atoms=4, **given)
+    with pytest.warns(TargetWarning, match="a cell of 2 atoms"):
+        propose_de_novo(n=1, sizes=[2], **given)
+
+
+def test_the_pull_of_a_potential_reaches_what_is_proposed(options: Given) -> None:
+    """More of it, lower energies; the same random numbers."""
+    from gencsp.calculators.potential import CHGNetCalculator
+
+    energies = []
+    for strength in (0.0, 20.0):
+        own = {**options["options"], "energy_guidance": strength, "separation": 0.01}
+        made = propose("NaCl", n=3, proposer="pigen", max_atoms=2, **{**options, "options": own})
+        for atoms in made:
+            atoms.calc = CHGNetCalculator()
+            energies.append(atoms.get_potential_energy())
+    assert np.mean(energies[3:]) < np.mean(energies[:3]) - 0.1
+
+
+def test_de_novo_in_a_space_group(options: Given) -> None:
+    """Species are one for an orbit, the cell is of the Bravais class, and the group is found."""
+    own = PigenOptions(**{**options["options"], "separation": 0.01})
+    made = list(
+        propose_de_novo(
+            n=6, sizes=[4, 5, 8], space_groups=[123, 166, 14], seed=2,
+            options=own, context=options["context"],
+        )
+    )  # fmt: skip
+    assert len(made) == 6
+    for atoms in made:
+        cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+        found = spglib.get_symmetry_dataset(cell, symprec=1e-4)
+        group = atoms.info["proposed_space_group"]
+        assert group in (123, 166, 14)
+        # Orbits of one species may be exchanged by a larger group, never by less.
+        order = {123: 16, 166: 12, 14: 4}[group]
+        assert len(found.rotations) % order == 0
+    with pytest.raises(RequestError, match=r"no crystal of \[220\].*allow more atoms"):
+        list(propose_de_novo(n=1, sizes=[3], space_groups=[220], options=own,
+                             context=options["context"]))  # fmt: skip
+
+
+def test_a_target_of_complexity_moves_the_orbits_at_a_fixed_size() -> None:
+    statistics = orbit_statistics()
+    free = statistics.shares(12)
+    assert sum(free.values()) == pytest.approx(1)
+    means = []
+    for target in (1.0, 2.0, 3.0):
+        shares = statistics.shares(12, complexity=target, weight=2.0)
+        assert set(shares) == set(free)
+        means.append(sum(p * orbits.complexity for orbits, p in shares.items()))
+    assert means == pytest.approx([1.0, 2.0, 3.0], abs=0.35)
+    assert statistics.shares(12, complexity=3.0, weight=0.0) == pytest.approx(free)
+    # Against the crystal: K of the orbits is that of a crystal in which all of them differ.
+    for orbits in list(free)[::20]:
+        atoms = symmetric_start(orbits, np.random.default_rng(0))
+        if atoms is None:
+            continue
+        (constraint,) = atoms.constraints
+        operations = np.asarray(constraint.symm_map)
+        atoms.set_atomic_numbers(operations.min(axis=0) + 1)
+        atoms.set_constraint()
+        assert complexity(atoms, symprec=1e-4) == pytest.approx(orbits.complexity)
+    # A group that no known crystal of this size has is filled from its Wyckoff positions.
+    assert statistics.shares(9, space_groups=[16]) == {}
+    invented = statistics.draw(9, rng=np.random.default_rng(0), space_groups=[16])
+    assert invented is not None
+    assert (invented.space_group, sum(invented.multiplicities)) == (16, 9)
+
+
 def at(folder: Path) -> list[str]:
     return ["--out", str(folder)]
 
@@ -158,11 +254,22 @@ def test_the_command_line_takes_targets_and_de_novo(
         ],
     )
     assert result.exit_code == 0, result.output
+    symmetric = ["--symmetry", "drawn", "--sizes", "training", "--energy-guidance", "1"]
+    result = run.invoke(
+        app, ["propose", "--de-novo", "--proposer", CLOSE, *symmetric, *base, *at(tmp_path / "s")]
+    )
+    assert result.exit_code == 0, result.output
+    made = read(tmp_path / "s" / "proposals.extxyz", ":")
+    assert all(1 <= a.info["proposed_space_group"] <= 230 for a in made)
     for bad, words in (
         (["--de-novo", "NaCl"], "leave formula"),
         (["NaCl", "--target", "compactness"], "not understood"),
         (["NaCl", "--target", "m_led=9"], "has no targets"),
         (["NaCl", "--elements", "Na"], "goes with --de-novo"),
+        (["NaCl", "--energy-guidance", "1"], "has no energy guidance"),
+        (["NaCl", "--proposer", "pigen", "--sizes", "training"], "--sizes goes with --de-novo"),
+        (["--de-novo", "--target", "e_hull=-1"], "at least 0"),
+        (["--de-novo", "--space-groups", "225", "--atoms", "1", "--units", "2"], "leave out"),
         ([], "name a formula"),
     ):
         result = run.invoke(app, ["propose", *bad, *base, *at(tmp_path / "c")])

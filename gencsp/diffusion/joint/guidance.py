@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gencsp.deck import Positive, Share, check_fields
+from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.process import (
     HIDDEN,
@@ -129,16 +130,20 @@ class EnergyGuided:
         return self.denoiser.process
 
     def predict(self, state: JointState, t: float) -> JointOutput:
-        """See :class:`Denoiser`; nothing is added while a species is hidden."""
+        """See :class:`Denoiser`; nothing is added to a crystal while a species of it is hidden."""
         out = self.denoiser.predict(state, t)
-        if t >= self.onset or bool((state.numbers == HIDDEN).any()):
+        hidden = torch.zeros(len(state.sizes)).index_add(
+            0, state.owner, (state.numbers == HIDDEN).float()
+        )
+        shown = hidden == 0
+        if t >= self.onset or not bool(shown.any()):
             return out
         time = torch.tensor([t], dtype=torch.float64)
         sigma = self.process.sigma(time)
         shape = denoised_shape(out.velocity, state.shape, time, self.process)
         clean = replace(state, frac=state.frac + sigma * out.score, shape=shape)
         crystals = clean.crystals(self.process.scale)
-        forces, stress = self.potential.pull(crystals.to_atoms())
+        forces, stress = self._pull(crystals, shown)
         forces = bounded_lengths(forces, self.longest)
         # Rows x = f·C, so −∂E/∂f = C·F.
         pull = (crystals.cells[state.owner] @ forces[:, :, None])[:, :, 0] / self.temperature
@@ -150,3 +155,10 @@ class EnergyGuided:
         strain = strain.clamp(-self.strongest, self.strongest) / self.temperature
         ratio = self.process.spread(time) / self.process.alpha(time)
         return out._replace(score=score, velocity=out.velocity - ratio * strain)
+
+    def _pull(self, crystals: CrystalBatch, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Forces, shape (n, 3), and stresses, shape (b, 3, 3); zero where not ``shown``."""
+        some = [a for a, ready in zip(crystals.to_atoms(), shown.tolist(), strict=True) if ready]
+        forces, stress = torch.zeros_like(crystals.positions), torch.zeros_like(crystals.cells)
+        forces[shown[crystals.owner]], stress[shown] = self.potential.pull(some)
+        return forces, stress

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.diffusion.weights_file import save_network, stored_network
+from gencsp.errors import RequestError
 
 #: Name of the weights that ship with the package.
 DEFAULT_WEIGHTS = "pigen.safetensors"
@@ -32,6 +36,26 @@ class JointModel:
     objective: JointObjective
     sizes: CellSizes
     digest: str
+
+    def check_targets(self, targets: Mapping[Property, float]) -> None:
+        """Compare targets with what the model can aim at.
+
+        Raises:
+            RequestError: no such property, a value that no crystal can have, a property that the
+                model does not know, or a complexity that no cell of its sizes can have.
+
+        Warns:
+            TargetWarning: a value beyond the training crystals.
+        """
+        as_labels([targets])
+        self.objective.properties.check_targets(targets)
+        most = max(self.sizes.counts)
+        if targets.get("complexity", 0.0) > math.log2(most):
+            raise RequestError(
+                f"the target of complexity is {targets['complexity']:g} bits/atom: a cell of "
+                f"{most} atoms, the most that these weights know, has at most "
+                f"{math.log2(most):.3g}."
+            )
 
 
 def save_joint_model(

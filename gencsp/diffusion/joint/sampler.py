@@ -8,7 +8,7 @@ Each step of a sampler goes from time t to s < t, for the three at once:
   posterior q(k_s | k_t, k̂_0) of DDPM (Ho et al., 2020, eq. 6 and 7), with Langevin correctors on
   the coordinates;
 - species: each hidden one is revealed with probability (t − s)/t, drawn from the predicted
-  distribution; the last step reveals all.
+  distribution; the last step reveals all. Atoms that a symmetry exchanges are revealed together.
 
 Known parts are kept as in inpainting (RePaint): the coordinates of atoms held by ``FixAtoms`` and a
 cell that is kept are restored at every step, noised to its level. ``FixSymmetry`` confines
@@ -182,7 +182,9 @@ def _mixed_noise(found: Tensor, fresh: Tensor, fallen: float, renewal: float | N
 
 
 def _species(run: JointRun, state: JointState, logits: Tensor, t: float, s: float) -> Tensor:
-    draws = run.uniform(columns=2)
+    # One draw for an orbit, and the logits of one of its atoms: those of the others are the same.
+    orbits = run.constraints.orbits
+    draws, logits = run.uniform(columns=2)[orbits], logits[orbits]
     shown = (state.numbers == HIDDEN) & (draws[:, 0] < (t - s) / t)
     if not bool(shown.any()):
         return state.numbers

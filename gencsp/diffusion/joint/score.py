@@ -27,6 +27,9 @@ class JointScore:
     ``score`` is defined by the displacement that the model sees, σ²·score = (f̂₀ − f)·C. The noise
     of the model is isotropic in fractional coordinates, so for a cell far from a cube this is not
     the gradient of one isotropic density in Å; the denoised place is the same.
+
+    Raises:
+        RequestError, and warns: as :meth:`~gencsp.diffusion.joint.model.JointModel.check_targets`.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class JointScore:
     ) -> None:
         self.model = model
         self.targets = dict(targets or {})
+        model.check_targets(self.targets)
         self.weight = weight
         self.sigma_min = sigma_min
         self.sigma_max = sigma_max

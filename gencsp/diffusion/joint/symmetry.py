@@ -37,6 +37,8 @@ class JointConstraints:
         projectors: on the invariant displacements of each crystal, shape (3m, 3m), or ``None``.
         sizes: atoms of each crystal.
         symmetric: fractional coordinates on the symmetric set, shape (n, 3).
+        orbits: the first atom of the orbit of each, whose species is that of all, shape (n,),
+            int64; every atom its own without symmetry.
     """
 
     fixed: Tensor
@@ -44,6 +46,7 @@ class JointConstraints:
     projectors: tuple[Tensor | None, ...]
     sizes: tuple[int, ...]
     symmetric: Tensor
+    orbits: Tensor
 
     def project(self, vectors: Tensor) -> Tensor:
         """Fractional vectors of atoms, shape (n, 3), confined to the symmetry."""
@@ -108,7 +111,8 @@ def read_joint_constraints(structures: Sequence[Atoms]) -> JointConstraints:
         RequestError: for what is not a crystal.
         ConstraintError: as :func:`~gencsp.diffusion.projection.read_constraints`.
     """
-    fixed, symmetries, projectors, symmetric = [], [], [], []
+    fixed, symmetries, projectors, symmetric, orbits = [], [], [], [], []
+    offset = 0
     for atoms in structures:
         require_crystal(atoms)
         constraints = read_constraints(atoms)
@@ -117,12 +121,17 @@ def read_joint_constraints(structures: Sequence[Atoms]) -> JointConstraints:
         projectors.append(_projector(constraints.symmetry))
         positions = symmetrised_positions(atoms, constraints)
         symmetric.append(positions @ np.linalg.inv(atoms.cell.array))
+        symmetry = constraints.symmetry
+        own = np.arange(len(atoms)) if symmetry is None else symmetry.images.min(axis=0)
+        orbits.append(offset + own)
+        offset += len(atoms)
     return JointConstraints(
         fixed=torch.as_tensor(np.concatenate(fixed)),
         symmetries=tuple(symmetries),
         projectors=tuple(projectors),
         sizes=tuple(len(atoms) for atoms in structures),
         symmetric=torch.as_tensor(np.concatenate(symmetric)),
+        orbits=torch.as_tensor(np.concatenate(orbits)),
     )
 
 

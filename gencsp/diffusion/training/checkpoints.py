@@ -23,7 +23,7 @@ from gencsp.errors import StoreError, TrainingDataError, WeightsError
 #: File of a run in its folder.
 CHECKPOINT = "checkpoint.pt"
 #: Format of that file; a newer one is refused by older versions.
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(
@@ -46,6 +46,7 @@ def save_checkpoint(
             "loss": state.loss,
             "data": state.data,
             "labels": state.labels,
+            "start": state.start,
             "settings": settings.model_dump(),
             "objective": objective.describe(),
         },
@@ -73,6 +74,7 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, Objective]:
             state.step, state.seconds = stored["step"], stored["seconds"]
             state.loss = stored["loss"]
             state.data, state.labels = stored["data"], stored["labels"]
+            state.start = stored["start"]
             return state, TrainSettings(**stored["settings"]), objective
     except FileNotFoundError as error:
         raise WeightsError(f"there is no checkpoint at {path}: start without --resume.") from error
@@ -177,6 +179,7 @@ def _begun_with(
     flat: dict[str, object] = {
         "architecture": architecture,
         "labels": state.labels,
+        "start": state.start,
         **config,
         **settings.model_dump(),
     }

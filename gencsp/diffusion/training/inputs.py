@@ -112,5 +112,6 @@ def make_folder(folder: Path) -> None:
 
 
 def length_of(state: TrainState) -> str:
-    """Length of the training, for the weights file."""
-    return f"{state.step} steps, {state.seconds / 3600:.2f} hours"
+    """Length of the training, and what it began from, for the weights file."""
+    length = f"{state.step} steps, {state.seconds / 3600:.2f} hours"
+    return f"{length}, from weights {state.start}" if state.start else length

@@ -208,10 +208,9 @@ class JointObjective:
         """From what :meth:`describe` gave."""
         process = stored["process"]
         scale = LatticeScale(tuple(process["scale"]["mean"]), tuple(process["scale"]["std"]))
-        properties = stored["properties"]
         return cls(
             process=JointProcess(**{**process, "scale": scale}),
-            properties=PropertyScale(tuple(properties["mean"]), tuple(properties["std"])),
+            properties=PropertyScale.from_description(stored["properties"]),
             weights=LossWeights(**stored["weights"]),
             given_share=stored["given_share"],
             drop=stored["drop"],

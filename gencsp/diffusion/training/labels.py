@@ -47,9 +47,25 @@ def label_crystals(structures: Iterable[Atoms], *, workers: int = 1) -> Iterator
             yield from pool.map(_row, chunk, chunksize=CHUNK)
 
 
+def energies_above_hull(structures: Iterable[Atoms]) -> NDArray[np.float64]:
+    """``info["energy_above_hull"]`` of crystals, eV/atom, shape (b,), NaN where there is none."""
+    return np.array([_energy(atoms) for atoms in structures], dtype=np.float64)
+
+
+def by_property(**known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of labels, shape (b, 4), from those of some properties, shape (b,); NaN elsewhere."""
+    labels = np.full((len(next(iter(known.values()))), len(PROPERTIES)), np.nan)
+    for name, values in known.items():
+        labels[:, [one == name for one in PROPERTIES]] = values[:, None]
+    return labels
+
+
+def _energy(atoms: Atoms) -> float:
+    return float(atoms.info.get(records.ENERGY_ABOVE_HULL, np.nan))
+
+
 def _row(atoms: Atoms) -> tuple[float, ...]:
-    e_hull = float(atoms.info.get(records.ENERGY_ABOVE_HULL, np.nan))
-    found = properties_of(atoms, e_hull=e_hull)
+    found = properties_of(atoms, e_hull=_energy(atoms))
     return tuple(found[name] for name in PROPERTIES)
 
 

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from gencsp.diffusion.positions.model import save_score_model
+from gencsp.diffusion.positions.model import load_score_model, save_score_model
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.inputs import Crystals, HeldOut, Trained
 from gencsp.diffusion.training.objective import Objective
 from gencsp.diffusion.training.score_objective import ScoreObjective
-from gencsp.diffusion.training.session import Session
+from gencsp.diffusion.training.session import Session, Started
 from gencsp.diffusion.training.settings import NoiseLevels, ScoreDeck
 from gencsp.diffusion.training.trainer import TrainingProgress
 
@@ -30,7 +30,8 @@ def train_score(
     """Train the score model by denoising score matching (CHGGen, eq. 5 and 6).
 
     A run in a folder is resumed with ``resume=True``; settings that are left out then stay as they
-    are in the run.
+    are in the run. A new run begins from random weights, or with ``start=FILE`` from those of a
+    file, whose network it has, with a new optimiser.
 
     Args:
         data: training crystals: an extxyz file, gzipped or not, or structures.
@@ -68,9 +69,17 @@ class ScoreSession(Session[ScoreDeck]):
         """See :class:`.Session`."""
         return self.deck.architecture
 
-    def objective(self, crystals: CrystalSet) -> Objective:  # noqa: ARG002
+    def started(self, weights: Path) -> Started:
         """See :class:`.Session`."""
-        return ScoreObjective(NoiseLevels(high=self.deck.sigma_max))
+        model = load_score_model(weights)
+        noise = NoiseLevels(low=model.sigma_min, high=model.sigma_max)
+        return Started(model.network, model.digest, ScoreObjective(noise))
+
+    def objective(self, crystals: CrystalSet) -> Objective:  # noqa: ARG002
+        """See :class:`.Session`; a run that begins from weights keeps their levels of noise."""
+        if self.deck.start is None or "sigma_max" in self.deck.given:
+            return ScoreObjective(NoiseLevels(high=self.deck.sigma_max))
+        return self.started(self.deck.start).objective
 
     def save(
         self,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from torch import nn
 
+from gencsp.diffusion.networks import describe_network
 from gencsp.diffusion.training.checkpoints import check_data, open_run
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.inputs import (
@@ -24,11 +26,27 @@ from gencsp.diffusion.training.inputs import (
 )
 from gencsp.diffusion.training.objective import Objective
 from gencsp.diffusion.training.settings import SESSION, TrainDeck
-from gencsp.diffusion.training.state import TrainState, new_state
+from gencsp.diffusion.training.state import TrainState, new_state, state_of
 from gencsp.diffusion.training.trainer import TrainingProgress, train
+from gencsp.errors import WeightsError
 from gencsp.potentials.chgnet.batched import find_device
 
 D = TypeVar("D", bound=TrainDeck)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a run takes of a weights file that it begins from.
+
+    Attributes:
+        network: with the weights.
+        digest: short hash of them.
+        objective: what the weights were trained for; a new run keeps its noise.
+    """
+
+    network: nn.Module
+    digest: str
+    objective: Objective
 
 
 class Session(ABC, Generic[D]):
@@ -56,6 +74,10 @@ class Session(ABC, Generic[D]):
     @abstractmethod
     def architecture(self) -> str:
         """Name of the network of a new run."""
+
+    @abstractmethod
+    def started(self, weights: Path) -> Started:
+        """The network of a weights file to begin from, with what a run must keep of the file."""
 
     def gather(self, data: Crystals, *, held_out: frozenset[str]) -> CrystalSet:
         """The crystals in the form that the model is trained on."""
@@ -110,10 +132,24 @@ class Session(ABC, Generic[D]):
         return Trained(file=file, digest=digest, step=state.step)
 
     def _new_state(self) -> TrainState:
-        return new_state(self.architecture, self.deck.network, self.deck.training)
+        if self.deck.start is None:
+            return new_state(self.architecture, self.deck.network, self.deck.training)
+        started = self.started(self.deck.start)
+        architecture, config = describe_network(started.network)
+        has = {"architecture": architecture, **config}
+        for name, value in self._given().items():
+            if name in has and has[name] != value:
+                raise WeightsError(
+                    f"the network of {self.deck.start} has {name} = {has[name]}, not {value}: "
+                    f"leave that option out, or begin without --start."
+                )
+        return state_of(started.network.requires_grad_(True), start=started.digest)
 
     def _given(self) -> dict[str, object]:
         """Settings that were given, by their names in a checkpoint."""
         names = {"radial": "n_radial", **self.stored}
-        given = self.deck.given.items()
-        return {names.get(name, name): value for name, value in given if name not in SESSION}
+        given = {**self.deck.given}
+        if self.deck.start is not None:
+            given["start"] = self.started(self.deck.start).digest
+        items = given.items()
+        return {names.get(name, name): value for name, value in items if name not in SESSION}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +132,10 @@ class TrainDeck(TrainSettings):
     threads: Workers = Field(1, description="Torch threads.")
     device: str = Field("cpu", description="Torch device: cpu, cuda, ...")
     resume: bool = Field(False, description="Go on from the checkpoint in the folder.")
+    # The optimiser is new, and so are steps and rates; the network and the forward process stay.
+    start: Path | None = Field(
+        None, description="Weights file to begin from, in place of random weights."
+    )
 
     @property
     def network(self) -> dict[str, int]:

@@ -26,6 +26,7 @@ class TrainState:
         loss: smoothed.
         data: digest of the crystals that it is trained on, see
             :attr:`~gencsp.diffusion.training.data.CrystalSet.digest`; empty before the first step.
+        start: digest of the weights that it began from; empty for random ones.
         labels: whether those crystals have properties that the network is conditioned on.
         whole: false in the middle of a step, where training cannot be continued.
     """
@@ -37,6 +38,7 @@ class TrainState:
     seconds: float = 0.0
     loss: float = 1.0
     data: str = ""
+    start: str = ""
     labels: bool = False
     whole: bool = True
 
@@ -49,10 +51,10 @@ def new_state(architecture: str, config: dict[str, Any], settings: TrainSettings
     return state_of(network)
 
 
-def state_of(network: nn.Module) -> TrainState:
-    """The state of a network before its first step."""
+def state_of(network: nn.Module, *, start: str = "") -> TrainState:
+    """The state of a network before its first step; ``start`` is the digest of its weights."""
     average = copy.deepcopy(network).requires_grad_(False)
-    return TrainState(network, average, _optimiser(network))
+    return TrainState(network, average, _optimiser(network), start=start)
 
 
 def _optimiser(network: nn.Module) -> torch.optim.Optimizer:

@@ -226,12 +226,12 @@ class SymmetryPrior:
         weights = np.array([self.group_counts[int(g)] + 1.0 for g in allowed])
         for _ in range(attempts):
             group = int(rng.choice(allowed, p=weights / weights.sum()))
-            occupied = self._occupy(group, composition, units, rng)
+            occupied = self.occupy(group, composition, units, rng)
             if occupied is not None:
-                return Skeleton(group, occupied, self._shape(bravais(group), rng))
+                return Skeleton(group, occupied, self.shape(bravais(group), rng))
         return None
 
-    def _occupy(
+    def occupy(
         self, group: int, composition: Composition, units: int, rng: np.random.Generator
     ) -> tuple[tuple[str, str], ...] | None:
         """Orbits for all elements, drawn one after another; ``None`` at a dead end."""
@@ -255,7 +255,7 @@ class SymmetryPrior:
                     taken.add(site.letter)
         return tuple(sorted(occupied))
 
-    def _shape(self, kind: Bravais, rng: np.random.Generator) -> Shape:
+    def shape(self, kind: Bravais, rng: np.random.Generator) -> Shape:
         """The shape of a known crystal with this Bravais lattice."""
         shapes = self.shapes[kind]
         return shapes[int(rng.integers(len(shapes)))]

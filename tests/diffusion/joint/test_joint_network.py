@@ -1,6 +1,9 @@
 """Symmetries of the joint network, its loss, and training with it."""
 
-from dataclasses import replace
+import json
+import math
+import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +13,21 @@ from ase import Atoms
 from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 from torch import nn
 
 from gencsp.descriptors.compactness import compactness
-from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale, as_labels
-from gencsp.diffusion.joint.model import load_joint_model, save_joint_model
-from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, add_noise
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.joint.conditions import PROPERTIES, PropertyScale, as_labels, check_labels
+from gencsp.diffusion.joint.model import JointModel, load_joint_model, save_joint_model
+from gencsp.diffusion.joint.process import (
+    HIDDEN,
+    JointProcess,
+    JointState,
+    add_noise,
+    denoised_shape,
+)
+from gencsp.diffusion.joint.score import JointScore
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
@@ -28,7 +40,7 @@ from gencsp.diffusion.training.labels import as_array, label_crystals
 from gencsp.diffusion.training.settings import LossWeights, TrainSettings
 from gencsp.diffusion.training.state import new_state
 from gencsp.diffusion.training.trainer import train
-from gencsp.errors import RequestError, TrainingDataError, WeightsError
+from gencsp.errors import RequestError, TargetWarning, TrainingDataError, WeightsError
 
 CONFIG = {"channels": 12, "layers": 2, "n_radial": 4}
 PROCESS = JointProcess(
@@ -142,17 +154,47 @@ def test_outputs_follow_permutations_translations_and_periods(seed: int) -> None
         torch.testing.assert_close(one, other)
 
 
-@settings(max_examples=8, deadline=None)
-@given(seed=st.integers(0, 10**6))
-def test_compactness_is_kept_by_every_rotation_translation_and_permutation(seed: int) -> None:
-    # Proposition 1 of PIGEN for the descriptor that the loss is made of.
+def shaken(seed: int) -> Atoms:
+    """A crystal without symmetry, in a sheared cell."""
     rng = np.random.default_rng(seed)
     atoms = structures()[seed % 6] * (1, 2, 1)
     atoms.rattle(0.3, seed=seed)
-    reference = compactness(atoms)
-    atoms.rotate(float(rng.uniform(0, 360)), rng.normal(size=3), rotate_cell=True)
-    atoms.translate(rng.normal(size=3))
-    assert compactness(atoms[rng.permutation(len(atoms))]) == pytest.approx(reference, rel=1e-12)
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.1 * rng.normal(size=(3, 3))), scale_atoms=True)
+    return atoms
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_predictions_turn_with_the_crystal(objective: JointObjective, seed: int) -> None:
+    """Proposition 1 of PIGEN, of what the network puts out: crystals that are one in another frame,
+    another order of atoms and another origin have the same displacements, strain, species and
+    compactness, turned and ordered alike."""
+    rng = np.random.default_rng(seed)
+    model = JointModel(network(), objective, CellSizes({4: 1}), "test")
+    atoms = shaken(seed)
+    order, q = rng.permutation(len(atoms)), Rotation.random(rng=seed).as_matrix()
+    turned = atoms[order]
+    turned.set_cell(atoms.cell.array @ q)
+    turned.set_positions((atoms.positions[order] + rng.normal(size=3)) @ q)
+    sigma, t = torch.tensor([0.3], dtype=torch.float64), torch.tensor([0.5], dtype=torch.float64)
+    found = []
+    for one in (atoms, turned):
+        batch = CrystalBatch.from_atoms([one])
+        vectors, strain = JointScore(model).predict(batch, sigma)
+        state = JointState.of(batch, PROCESS.scale)
+        with torch.no_grad():
+            out = model.network(state, t, FREE, PROCESS)
+        clean = denoised_shape(out.velocity, state.shape, t, PROCESS)
+        volume = len(one) * float(PROCESS.scale.volume_per_atom(clean)[0])
+        balls = float(np.array(atom_volumes())[one.numbers].sum())
+        found.append((vectors.numpy(), strain[0].numpy(), out.logits.numpy(), balls / volume))
+    (moved, bent, species, c), (moved_, bent_, species_, c_) = found
+    assert np.abs(moved).max() > 1e-3
+    assert np.abs(bent).max() > 1e-3
+    np.testing.assert_allclose(moved_, moved[order] @ q, atol=1e-8)
+    np.testing.assert_allclose(bent_, q.T @ bent @ q, atol=1e-8)
+    np.testing.assert_allclose(species_, species[order], atol=1e-8)
+    assert c_ == pytest.approx(c, rel=1e-9)
 
 
 def test_a_batch_is_its_crystals_one_by_one(objective: JointObjective) -> None:
@@ -209,6 +251,61 @@ def test_targets_are_checked_by_name_and_value() -> None:
     assert scale.encode(np.array([[0.6, 1.0]])).tolist() == [[pytest.approx(0.0), 1.0]]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("e_hull", -0.3, r"crystal 2 of the training data \(MgO\).*e_hull = -0\.3.*stability"),
+        ("e_hull", 9999.0, "e_hull = 9999.*0 to 5 eV/atom"),
+        ("compactness", 0.0, "compactness = 0"),
+        ("compactness", np.inf, "compactness = inf"),
+        ("m_led", -1.0, "m_led = -1.*to 12.52 bits"),
+        ("m_led", 13.0, "m_led = 13"),
+        ("complexity", 1.5, "complexity = 1.5.*to 1 bits/atom.*mend or take out"),
+    ],
+)
+def test_labels_that_no_crystal_can_have_are_refused(name: str, value: float, said: str) -> None:
+    labels = np.array([[0.7, 8.0, 0.0, 1.0], [0.5, 7.0, 0.1, 0.0], [0.6, 8.0, np.nan, 1.0]])
+    named = ("NaCl", "MgO", "ZnS")
+
+    def name_of(k: int) -> str:
+        return f"crystal {k + 1} of the training data ({named[k]})"
+
+    check_labels(labels, name_of, atoms=[2, 2, 2])
+    labels[1, [one == name for one in PROPERTIES]] = value
+    with pytest.raises(TrainingDataError, match=said):
+        check_labels(labels, name_of, atoms=[2, 2, 2])
+
+
+def test_targets_are_compared_with_what_the_network_knows() -> None:
+    labels = np.array([[0.5, 7.0, np.nan, 0.0], [0.7, 9.0, np.nan, 1.0]])
+    scale = PropertyScale.fit(labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scale.check_targets({"compactness": 0.7, "m_led": 7.0})
+    with pytest.warns(TargetWarning, match=r"m_led = 9\.5 lies beyond.*7 to 9"):
+        scale.check_targets({"m_led": 9.5})
+    with pytest.raises(RequestError, match="do not know e_hull"):
+        scale.check_targets({"e_hull": 0.0})
+    for name, value in (("compactness", -0.1), ("e_hull", -0.5), ("m_led", 40.0)):
+        with pytest.raises(RequestError, match=f"target of {name} is"):
+            PropertyScale((0.0,) * 4, (1.0,) * 4).check_targets({name: value})  # type: ignore[dict-item]
+    # Weights that do not say what they saw are known by their mean and deviation.
+    with pytest.warns(TargetWarning, match="0.24 to 1.04"):
+        PropertyScale((0.64,) * 4, (0.1,) * 4).check_targets({"compactness": 1.2})
+    again = PropertyScale.from_description(json.loads(json.dumps(asdict(scale))))
+    assert again == scale
+
+
+def test_a_complexity_beyond_the_cells_of_the_model_is_refused() -> None:
+    objective = JointObjective(
+        process=PROCESS, properties=PropertyScale((0.6, 8.0, 0.0, 1.8), (0.2, 0.9, 0.1, 3.0))
+    )
+    model = JointModel(nn.Identity(), objective, CellSizes({4: 1, 8: 2}), "test")
+    model.check_targets({"complexity": 3.0})
+    with pytest.raises(RequestError, match=r"8 atoms.*at most 3"):
+        model.check_targets({"complexity": 3.1})
+
+
 def test_compactness_loss_is_zero_for_a_perfect_network(
     crystals: CrystalSet, objective: JointObjective
 ) -> None:
@@ -226,6 +323,59 @@ def test_compactness_loss_is_zero_for_a_perfect_network(
     wrong = replace(noised, velocity=noised.velocity + 0.5)
     terms = objective.terms(perfect, wrong, clean, FREE, torch.device("cpu"))
     assert float(terms.lattice.max()) > 0.1
+
+
+def test_the_compactness_loss_is_the_squared_error_of_the_denoised_crystal(
+    crystals: CrystalSet, objective: JointObjective
+) -> None:
+    """Eq. 3, against the descriptor: a lattice that is wrong in its volume by a known factor.
+
+    The last of its numbers is ln V/√3, and α·k_t − s·v is what the network denoises to, so an error
+    e of the velocity makes the volume exp(−√3·std·s·e) times what it is.
+    """
+    process = objective.process
+    clean = JointState.of(crystals.batch([0, 2]), process.scale)
+    t = torch.tensor([0.3, 0.6], dtype=torch.float64)
+    noised = add_noise(clean, t, torch.zeros(2), process, np.random.default_rng(0))
+    wrong = torch.zeros(2, 6)
+    wrong[:, 5] = torch.tensor([2.0, -0.5])
+    answer = JointOutput(
+        noised.score.float(), noised.velocity.float() + wrong, torch.zeros(len(clean.owner), 95)
+    )
+    model = nn.Module()
+    model.forward = lambda *_: answer
+    terms = objective.terms(model, noised, clean, FREE, torch.device("cpu"))
+    reference = np.array([compactness(structures()[k]) for k in (0, 2)])
+    grown = np.exp(
+        -math.sqrt(3) * process.scale.std[5] * process.spread(t).numpy() * wrong[:, 5].numpy()
+    )
+    expected = (reference / grown - reference) ** 2
+    assert expected.min() > 1e-5
+    assert expected.max() < 1
+    np.testing.assert_allclose(terms.compactness.numpy(), expected, rtol=1e-3)
+
+
+def test_every_term_of_the_loss_has_its_weight(crystals: CrystalSet) -> None:
+    """Eq. 1 and 3: the loss grows by a term with its λ, and by nothing else."""
+    net, device = network().float(), torch.device("cpu")
+    indices = np.arange(4)
+
+    def loss(**weights: float) -> torch.Tensor:
+        none = dict.fromkeys(("frac", "lattice", "species", "compactness"), 0.0)
+        some = JointObjective.fit(crystals, weights=LossWeights(**{**none, **weights}))
+        with torch.no_grad():
+            return some.loss(net, crystals, indices, np.random.default_rng(3), device)
+
+    alone = {name: loss(**{name: 1.0}) for name in ("frac", "lattice", "species", "compactness")}
+    for name, value in alone.items():
+        assert float(value.sum()) > 1e-4, name
+    default = LossWeights()
+    whole = JointObjective.fit(crystals).loss(
+        net, crystals, indices, np.random.default_rng(3), device
+    )
+    expected = sum(getattr(default, name) * value for name, value in alone.items())
+    torch.testing.assert_close(whole.detach(), expected)
+    assert default.compactness > 0
 
 
 def test_radii_fill_the_table() -> None:

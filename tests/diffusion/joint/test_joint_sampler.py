@@ -1,7 +1,7 @@
 """The joint sampler against a distribution whose denoiser is known exactly."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import spglib
 import torch
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms, FixSymmetry
 from scipy.stats import binomtest, kstest
 
@@ -23,6 +24,7 @@ from gencsp.diffusion.joint.sampler import (
 )
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import JointOutput
+from gencsp.diffusion.pull import CalculatorPotential
 from gencsp.errors import ConstraintError, GencspError, RequestError
 
 SCALE = LatticeScale((0.0,) * 3 + (-0.1, 0.2, 1.7), (0.2, 0.2, 0.2, 0.15, 0.3, 0.25))
@@ -339,6 +341,92 @@ def test_a_potential_moves_samples_towards_its_minimum() -> None:
     assert distance["guided"] > distance["free"] + 0.02
     with pytest.raises(RequestError, match=r"temperature is 0.*above 0"):
         EnergyGuided(TwoCrystals(), Spring(), temperature=0.0)
+
+
+@dataclass
+class Opinionless:
+    """Predicts nothing for coordinates and lattice."""
+
+    process: JointProcess = field(default_factory=lambda: JointProcess(scale=SCALE))
+
+    def predict(self, state: JointState, _: float) -> JointOutput:
+        shape = state.shape
+        zero = torch.zeros_like(state.frac)
+        return JointOutput(zero, torch.zeros_like(shape), torch.zeros(len(zero), 95))
+
+
+def pulled(state: JointState, t: float, *, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """What energy guidance adds to the scores of coordinates and lattice, times kT."""
+    free = Opinionless()
+    potential = CalculatorPotential(LennardJones(sigma=2.0, epsilon=0.1, rc=6.0))
+    settings = {"temperature": temperature, "longest": 1e6, "strongest": 1e6}
+    out = EnergyGuided(free, potential, **settings).predict(state, t)
+    time = torch.tensor([t], dtype=torch.float64)
+    # The noise of the lattice is ε = s·k_t + α·v, and its score −ε/s.
+    ratio = free.process.alpha(time) / free.process.spread(time)
+    coordinates = out.score / free.process.sigma(time)
+    return (temperature * coordinates).numpy(), (-temperature * ratio * out.velocity).numpy()
+
+
+@pytest.mark.parametrize("stretch", [-3.0, 0.6])
+def test_the_pull_is_minus_the_slope_of_the_energy(stretch: float) -> None:
+    """Against finite differences of the energy of the denoised crystal, by each fractional
+    coordinate and each number of the lattice: a cell that is too small grows, one too large
+    shrinks."""
+    t = 0.2
+    # A cube, for which a change of the six numbers is a strain exactly.
+    shape = torch.zeros(1, 6, dtype=torch.float64)
+    shape[0, 3:5] = torch.tensor([-SCALE.mean[k] / SCALE.std[k] for k in (3, 4)])
+    shape[0, 5] = stretch
+    process = JointProcess(scale=SCALE)
+    alpha = float(process.alpha(torch.tensor(t, dtype=torch.float64)))
+    frac = torch.tensor([[0.0, 0, 0], [0.45, 0.52, 0.5]], dtype=torch.float64)
+    state = JointState(
+        torch.tensor([18, 18]), frac, shape / alpha, torch.tensor([0, 0]), torch.tensor([2])
+    )
+
+    def energy(moved: torch.Tensor, k: torch.Tensor) -> float:
+        (atoms,) = replace(state, frac=moved, shape=k).crystals(SCALE).to_atoms()
+        atoms.calc = LennardJones(sigma=2.0, epsilon=0.1, rc=6.0)
+        return float(atoms.get_potential_energy())
+
+    def slope(of: torch.Tensor, at: tuple[int, int], *, lattice: bool) -> float:
+        found = []
+        for sign in (1, -1):
+            moved = of.clone()
+            moved[at] += sign * 1e-5
+            found.append(energy(frac, moved) if lattice else energy(moved, shape))
+        return (found[0] - found[1]) / 2e-5
+
+    coordinates, lattice = pulled(state, t, temperature=0.7)
+    expected = [[-slope(frac, (i, j), lattice=False) for j in range(3)] for i in range(2)]
+    np.testing.assert_allclose(coordinates, expected, rtol=1e-4, atol=1e-6)
+    # A velocity of nothing denoises k_t to α·k_t, which is the cube.
+    slopes = [-slope(shape, (0, k), lattice=True) for k in range(6)]
+    np.testing.assert_allclose(lattice[0], slopes, rtol=1e-4, atol=1e-6)
+    assert np.sign(lattice[0, 5]) == -np.sign(stretch)
+
+
+def test_a_crystal_with_hidden_species_does_not_stop_the_pull_on_another() -> None:
+    one = JointState(
+        torch.tensor([18, 18]),
+        torch.tensor([[0.0, 0, 0], [0.45, 0.52, 0.5]], dtype=torch.float64),
+        torch.zeros(1, 6, dtype=torch.float64),
+        torch.tensor([0, 0]),
+        torch.tensor([2]),
+    )
+    alone = pulled(one, 0.2, temperature=1.0)
+    both = JointState(
+        torch.tensor([18, HIDDEN, 18, 18]),
+        one.frac.repeat(2, 1),
+        one.shape.repeat(2, 1),
+        torch.tensor([0, 0, 1, 1]),
+        torch.tensor([2, 2]),
+    )
+    coordinates, lattice = pulled(both, 0.2, temperature=1.0)
+    assert np.abs(coordinates[:2]).max() == np.abs(lattice[0]).max() == 0
+    np.testing.assert_allclose(coordinates[2:], alone[0])
+    np.testing.assert_allclose(lattice[1:], alone[1])
 
 
 class Linear(torch.nn.Module):

@@ -12,6 +12,8 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.io import write
+from safetensors import safe_open
+from safetensors.torch import load_file
 
 import gencsp
 from gencsp.descriptors.compactness import compactness
@@ -22,7 +24,7 @@ from gencsp.diffusion.training.checkpoints import load_checkpoint
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.inputs import Trained
 from gencsp.diffusion.training.trainer import TrainingProgress
-from gencsp.errors import DeckError, TrainingDataError
+from gencsp.errors import DeckError, TrainingDataError, WeightsError
 
 SMALL: dict[str, Any] = {"channels": 8, "layers": 1, "radial": 4, "batch_size": 2, "warmup": 2}
 CALLS = {"score": gencsp.train_score, "joint": gencsp.train_joint}
@@ -61,6 +63,39 @@ def test_stopped_and_resumed_gives_the_weights_of_an_uninterrupted_run(
     assert whole.digest != first.digest
     parts = call(file, tmp_path / "parts", held_out=["CaO"], steps=4, resume=True)
     assert (parts.digest, parts.step) == (whole.digest, 4)
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_a_run_begins_from_a_weights_file_and_resumes_exactly(kind: str, tmp_path: Path) -> None:
+    """With a rate too small to move anything, the weights that come out are those that went in."""
+    call = CALLS[kind]
+    first = call(crystals(), tmp_path / "first", held_out=(), steps=2, **SMALL)
+    # Other crystals, whose lattices have another scale; the network's numbers keep their own.
+    fewer = crystals()[:2]
+    more: dict[str, Any] = {"batch_size": 2, "warmup": 1, "start": first.file}
+    still = call(fewer, tmp_path / "still", held_out=(), steps=1, learning_rate=1e-30, **more)
+    old, new = load_file(first.file), load_file(still.file)
+    for name, value in old.items():
+        torch.testing.assert_close(new[name], value, rtol=0, atol=1e-20)
+    if kind == "joint":
+        before, after = (load_joint_model(one.file).objective for one in (first, still))
+        assert after.process == before.process
+        assert after.properties != before.properties
+    whole = call(fewer, tmp_path / "whole", held_out=(), steps=4, cooldown=0.0, **more)
+    call(fewer, tmp_path / "parts", held_out=(), steps=2, cooldown=0.0, **more)
+    parts = call(fewer, tmp_path / "parts", held_out=(), steps=4, resume=True, start=first.file)
+    assert parts.digest == whole.digest != first.digest
+    with safe_open(parts.file, framework="pt") as file:
+        assert file.metadata()["notes"].endswith(f"from weights {first.digest}")
+    # What the checkpoint was begun from, and what the file holds, cannot be said otherwise.
+    with pytest.raises(WeightsError, match=f"begun with start = {first.digest}, not"):
+        call(fewer, tmp_path / "parts", held_out=(), steps=5, resume=True, start=whole.file)
+    with pytest.raises(WeightsError, match="has channels = 8, not 16: leave that option out"):
+        call(fewer, tmp_path / "new", held_out=(), steps=1, channels=16, **more)
+    other: Callable[..., Trained] = CALLS["joint" if kind == "score" else "score"]
+    with pytest.raises(WeightsError, match="another kind"):
+        other(fewer, tmp_path / "new", held_out=(), steps=1, **more)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("kind", CALLS)
@@ -123,6 +158,36 @@ def test_without_labels_the_joint_model_has_no_targets(tmp_path: Path) -> None:
     # A run that is resumed stays without them, though they are computed unless one says no.
     gencsp.train_joint(crystals(), tmp_path / "run", held_out=(), steps=2, resume=True)
     assert not (tmp_path / "run" / "labels.npz").exists()
+
+
+def test_energies_that_no_hull_gives_are_refused_before_anything_is_labelled(
+    tmp_path: Path,
+) -> None:
+    wrong = crystals()
+    wrong[2].info["energy_above_hull"] = -0.7
+    done: list[int] = []
+    with pytest.raises(TrainingDataError, match=r"crystal 3 of the training data \(ZnS\).*-0\.7"):
+        gencsp.train_joint(
+            wrong, tmp_path / "run", held_out=(), steps=1,
+            on_label=lambda k, _: done.append(k), **SMALL,
+        )  # fmt: skip
+    assert done == []
+    # Whoever trains without labels does not use them.
+    gencsp.train_joint(wrong, tmp_path / "free", held_out=(), steps=1, labels=False, **SMALL)
+
+
+def test_labels_that_are_kept_have_the_energies_of_the_data(tmp_path: Path) -> None:
+    """The crystals are the same, so their digest is, but their energies were mended."""
+    gencsp.train_joint(crystals(), tmp_path / "run", held_out=(), steps=1, **SMALL)
+    mended = crystals()
+    mended[1].info["energy_above_hull"] = 0.01
+    with pytest.raises(TrainingDataError, match="not those that the run was begun with"):
+        gencsp.train_joint(mended, tmp_path / "run", held_out=(), steps=2, resume=True)
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    trained = gencsp.train_joint(mended, tmp_path / "run", held_out=(), steps=1, **SMALL)
+    labels = np.load(tmp_path / "run" / "labels.npz")["labels"]
+    np.testing.assert_array_equal(labels[:2, 2], [0.0, 0.01])
+    assert load_joint_model(trained.file).objective.properties.seen[2] == (0.0, 0.01)
 
 
 @pytest.mark.parametrize("kind", CALLS)

@@ -1,0 +1,71 @@
+"""S.U.N.: relaxed structures that are stable, unique and novel.
+
+Source: MatterGen's evaluator (Zeni et al., Nature 639, 624 (2025)), of the filters ``uniqueness``
+and ``novelty`` here; stable is what lies near the hull.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase import Atoms
+
+from gencsp.filters.matching import Matching
+from gencsp.filters.novelty import Novelty
+from gencsp.filters.uniqueness import Uniqueness
+
+
+@dataclass(frozen=True, slots=True)
+class SunCounts:
+    """Counts of a set of relaxed structures.
+
+    Attributes:
+        structures: all.
+        stable: within the threshold of the hull.
+        unique: first of their kind.
+        stable_and_novel: of the stable ones, no crystal of the reference.
+        sun: stable, unique and novel.
+    """
+
+    structures: int
+    stable: int
+    unique: int
+    stable_and_novel: int
+    sun: int
+
+
+def count_sun(
+    structures: Sequence[Atoms],
+    above_hull: Sequence[float],
+    *,
+    threshold: float = 0.1,
+    reference: Path | None = None,
+    matching: Matching = "disordered",
+) -> SunCounts:
+    """Count the structures that are stable, unique and novel.
+
+    Args:
+        structures: relaxed, in the order in which they count as first.
+        above_hull: eV/atom of each; not a number where it is not known, which is not stable.
+        threshold: eV/atom up to which a structure is stable.
+        reference: as the filter ``novelty`` takes it.
+        matching: as both filters take it.
+
+    Raises:
+        StructureFileError: the reference cannot be read.
+    """
+    unique, novel = Uniqueness(matching=matching), Novelty(reference=reference, matching=matching)
+    first = [unique.judge(atoms).passed for atoms in structures]
+    stable = [above <= threshold for above in above_hull]
+    new = [
+        near and novel.judge(atoms).passed for near, atoms in zip(stable, structures, strict=True)
+    ]
+    return SunCounts(
+        structures=len(structures),
+        stable=sum(stable),
+        unique=sum(first),
+        stable_and_novel=sum(new),
+        sun=sum(a and b for a, b in zip(first, new, strict=True)),
+    )
