@@ -8,15 +8,19 @@ from dataclasses import replace
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.under_pressure import ReferenceReport
+from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
+from gencsp.proposers.sampling import deck_sampler, sampler_manifest
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.objects import NO_HULL, carried, chosen
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.parts import NamedProposer, NamedRelaxer, run_executor
 from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
+from gencsp.symmetry.ladder import LADDERS
 
 
 @contextmanager
@@ -34,7 +38,8 @@ def open_cycle(
             cycle, and of how many; they are kept for later runs.
 
     Raises:
-        CompositionError, RequestError: a formula, guests or counts that are invalid.
+        CompositionError, RequestError, DeckError: a formula, guests, counts, a sampler or a
+            minimiser that are invalid.
         WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
         PotentialError: the potential is missing, or was not made for one of the elements.
         StoreError: the folder holds another run, cannot be written, or is full.
@@ -53,19 +58,23 @@ def open_cycle(
     )
     if hull is not None:
         hull.require_elements(elements)
-    if hull is not None and deck.pressure:
+    if hull is not None and deck.pressure and deck.volume is None:
         volume = likely_volume(hull, settings.composition)
         settings = replace(settings, volume_per_atom=volume)
-    proposer = NamedProposer(chosen(deck.proposer), deck.weights)
-    inpainter = NamedProposer(INPAINTER, deck.weights)
+    sampler = deck_sampler(deck)
+    proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=sampler)
+    inpainter = NamedProposer(chosen(deck.inpainter), deck.weights, sampler=sampler)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
         models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
         if hull is not None:
             hull.require_model(models["potential"])
         manifest = cycle_manifest(
             settings,
+            preset=deck.preset,
             proposer=str(chosen(deck.proposer)),
+            inpainter=str(chosen(deck.inpainter)),
             hull=NO_HULL if hull is None else hull.digest,
+            **sampler_manifest(sampler),
             **models,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
@@ -85,9 +94,13 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
     """The settings of the cycle itself.
 
     Raises:
-        CompositionError, RequestError: a formula, guests or counts that are invalid.
+        CompositionError, RequestError: a formula, guests, counts or a minimiser that are invalid.
+        DeckError: an option that the minimiser does not have, or out of its range.
+        PluginError: the package of the minimiser is at fault.
     """
     composition = Composition.parse(deck.formula)
+    minimiser = Choice.read(deck.minimiser)
+    MINIMISERS.configure(minimiser)
     units = composition.cell_units(deck.atoms)
     return CycleSettings(
         composition=composition,
@@ -97,8 +110,12 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
         n=deck.n,
         seed=deck.seed,
         inpaintings=deck.inpaintings,
-        relax=RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure),
+        relax=RelaxSettings(
+            fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure, minimiser=str(minimiser)
+        ),
         keep_symmetry=deck.keep_symmetry,
+        volume_per_atom=deck.volume,
+        ladder=LADDERS[deck.ladder],
     )
 
 
