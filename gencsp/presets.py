@@ -44,10 +44,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
 }
 
 #: V₀ of CHGGen ("Hyperparameters"), Å³/atom, by the elements of a system; no others are given.
-CHGGEN_VOLUMES: dict[frozenset[str], float] = {
-    frozenset({"Zn", "P", "S"}): 24.0,
-    frozenset({"Li", "Si"}): 16.0,
-}
+CHGGEN_VOLUMES: dict[tuple[str, ...], float] = {("Zn", "P", "S"): 24.0, ("Li", "Si"): 16.0}
 
 
 def with_preset(given: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
@@ -76,7 +73,7 @@ def _volume(given: Mapping[str, Any]) -> float | None:
     if not isinstance(place, str):
         return None
     try:
-        elements = frozenset(Composition.parse(place).elements)
+        elements = set(Composition.parse(place).elements)
     except CompositionError:
-        elements = frozenset(place.split("-"))
-    return CHGGEN_VOLUMES.get(elements)
+        elements = set(place.split("-"))
+    return next((v for system, v in CHGGEN_VOLUMES.items() if set(system) == elements), None)

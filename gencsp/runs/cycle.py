@@ -46,7 +46,7 @@ def open_cycle(
     """
     settings = cycle_settings(deck)
     elements = settings.composition.elements
-    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    proposer, inpainter, relaxer = cycle_parts(deck)
     hull = optional_hull_at(
         deck.pressure,
         deck.hull,
@@ -61,9 +61,6 @@ def open_cycle(
     if hull is not None and deck.pressure and deck.volume is None:
         volume = likely_volume(hull, settings.composition)
         settings = replace(settings, volume_per_atom=volume)
-    sampler = deck_sampler(deck)
-    proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=sampler)
-    inpainter = NamedProposer(chosen(deck.inpainter), deck.weights, sampler=sampler)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
         models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
         if hull is not None:
@@ -74,7 +71,7 @@ def open_cycle(
             proposer=str(chosen(deck.proposer)),
             inpainter=str(chosen(deck.inpainter)),
             hull=NO_HULL if hull is None else hull.digest,
-            **sampler_manifest(sampler),
+            **sampler_manifest(proposer.sampler),
             **models,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
@@ -88,6 +85,18 @@ def open_cycle(
                 executor=executor,
                 same=deck.same,
             )
+
+
+def cycle_parts(deck: CycleDeck) -> tuple[NamedProposer, NamedProposer, NamedRelaxer]:
+    """The makers of what generates, of what puts the guests back, and of what relaxes.
+
+    Raises:
+        RequestError, DeckError: as :func:`gencsp.proposers.sampling.deck_sampler`.
+    """
+    sampler = deck_sampler(deck)
+    proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=sampler)
+    inpainter = NamedProposer(chosen(deck.inpainter), deck.weights, sampler=sampler)
+    return proposer, inpainter, NamedRelaxer(deck.engine, chosen(deck.potential))
 
 
 def cycle_settings(deck: CycleDeck) -> CycleSettings:

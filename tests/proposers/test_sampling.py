@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from ase import Atoms
-from conftest import Repulsive
 
 import gencsp
 from gencsp.diffusion.positions.sampler import SamplerSettings
@@ -79,22 +78,24 @@ def test_a_manifest_tells_samplers_apart() -> None:
     assert all(isinstance(value, str | int | float | None) for value in printed.values())
 
 
-def proposed(**given: Any) -> tuple[Atoms, list[float]]:
+def proposed(model: Any, **given: Any) -> tuple[Atoms, list[float]]:
     """A proposal of Li2Si, and the noise levels at which the model was asked for it."""
     seen: list[float] = []
 
-    class Watched(Repulsive):
+    class Watched:
+        sigma_min, sigma_max, digest = model.sigma_min, model.sigma_max, model.digest
+
         def score(self, batch: Any, sigma: Any) -> Any:
             seen.append(float(sigma[0]))
-            return super().score(batch, sigma)
+            return model.score(batch, sigma)
 
     context = ProposerContext(model=Watched(), **given.pop("context", {}))
     (atoms,) = gencsp.propose("Li2Si", n=1, max_atoms=3, context=context, **given)
     return atoms, seen
 
 
-def test_a_proposal_as_chggen_makes_them() -> None:
-    atoms, seen = proposed(preset="chggen")
+def test_a_proposal_as_chggen_makes_them(model: Any) -> None:
+    atoms, seen = proposed(model, preset="chggen")
     assert atoms.info["proposer"] == "score"
     assert atoms.get_volume() / len(atoms) == pytest.approx(16.0)
     # A predictor at each of 200 levels, five correctors at all but the last, σ = 0.
@@ -103,10 +104,10 @@ def test_a_proposal_as_chggen_makes_them() -> None:
     assert rest == 0
     assert min(seen) == pytest.approx(0.01)
     quick = {"sampler": SamplerSettings(sampler="heun", steps=12)}
-    atoms, seen = proposed(preset="chggen", volume=20.0, context=quick)
+    atoms, seen = proposed(model, preset="chggen", volume=20.0, context=quick)
     assert atoms.get_volume() / len(atoms) == pytest.approx(20.0)
     assert len(set(seen)) == 12
-    atoms, _ = proposed(preset="chggen", proposer="random")
+    atoms, _ = proposed(model, preset="chggen", proposer="random")
     assert atoms.info["proposer"] == "random"
     with pytest.raises(RequestError, match="preset is 'pigen'"):
-        proposed(preset="pigen")
+        proposed(model, preset="pigen")

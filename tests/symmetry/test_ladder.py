@@ -17,7 +17,7 @@ from gencsp.provenance import Provenance, Stage
 from gencsp.searches.settings import CycleSettings, SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.tasks import frameworks
-from gencsp.symmetry.ladder import ABOVE_P1, LADDERS, Ladder
+from gencsp.symmetry.ladder import ABOVE_P1, LADDERS, Ladder, LadderName
 from gencsp.symmetry.refinement import space_group
 
 NUMBERS = "space_group_number"
@@ -72,7 +72,7 @@ def test_the_groups_of_the_paper_and_its_program() -> None:
 
 
 @pytest.mark.parametrize("name", LADDERS)
-def test_a_ladder_goes_on_from_inversion_alone(name: str) -> None:
+def test_a_ladder_goes_on_from_inversion_alone(name: LadderName) -> None:
     """By 0.1 Å the framework has inversion; the mirrors come at a larger tolerance."""
     start = inverted(0.3)
     assert space_group(start).number == 2
