@@ -31,7 +31,7 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.executors import ThisProcess
 from gencsp.measure.record import record
 from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
-from gencsp.presets import PRESETS
+from gencsp.plugins.presets import PRESETS
 from gencsp.provenance import Stage
 from gencsp.runs.cycle import cycle_parts, cycle_settings
 from gencsp.runs.decks import CycleDeck

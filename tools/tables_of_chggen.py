@@ -8,7 +8,7 @@ from typing import Any
 
 from record_values import RESULTS, number, of, of_with_interval, results, table
 
-from gencsp.presets import CHGGEN_VOLUMES, PRESETS
+from gencsp.plugins.presets import CHGGEN_VOLUMES, PRESETS
 from gencsp.runs.decks import CycleDeck
 
 RECORD = "chggen_settings"

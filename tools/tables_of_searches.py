@@ -195,7 +195,7 @@ def polymorphs() -> str:
 def symmetry() -> str:
     titles = {
         "unconditional": "unconditional",
-        "inpainting": "inpainting of the guests alone, as in the paper",
+        "inpainting": "inpainting of the guests alone, freely, as the paper does",
         "inpainting, symmetry of the host kept": (
             "inpainting, guests in orbits of the framework's group"
         ),

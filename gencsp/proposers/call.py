@@ -21,7 +21,7 @@ from gencsp.deck import CellAtoms, Count, Seed, Workers, check
 from gencsp.errors import WrongTypeError
 from gencsp.executors import LocalProcesses
 from gencsp.plugins import Choice
-from gencsp.presets import PresetName, with_preset
+from gencsp.plugins.presets import PresetName, with_preset
 from gencsp.proposers.base import Proposer, ProposerContext, Request
 from gencsp.proposers.drawing import assign_ids
 from gencsp.proposers.registry import ProposerGiven, get_proposer, label_of, proposer_class
@@ -63,8 +63,8 @@ def propose(
             (``random:attempts=5``), or the TOML deck of an external generator; or a proposer, or a
             function of a request and ``rng=`` that returns structures; ``None`` for that of the
             preset, or ``mixed``.
-        preset: proposer, sampler and volume of a published method, see :mod:`gencsp.presets`; what
-            is given beside it takes their place.
+        preset: proposer, sampler and volume of a published method, see
+            :mod:`gencsp.plugins.presets`; what is given beside it takes their place.
         seed: the same seed gives the same structures.
         host: structure whose atoms and cell stay, to be completed to the composition.
         units: formula units, as written, in a cell; ``None`` allows all numbers that fit.

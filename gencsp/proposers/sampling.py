@@ -11,7 +11,7 @@ from gencsp.deck import Deck
 from gencsp.diffusion.positions.sampler import PredictorCorrector, SamplerSettings
 from gencsp.errors import RequestError
 from gencsp.plugins import Choice
-from gencsp.presets import PRESETS, PresetName
+from gencsp.plugins.presets import PRESETS, PresetName
 from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER
 
 #: Samplers with their numbers of levels and passes under one name.

@@ -137,7 +137,8 @@ def _identify_models(
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.diffusion.positions.model import load_score_model
 
-    proposer()
+    for maker in (proposer, inpainter):
+        maker()
     potential = relaxer.load()
     require_elements(potential, elements)
     score_model = load_score_model(inpainter.weights)

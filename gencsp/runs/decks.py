@@ -23,7 +23,7 @@ from gencsp.deck import (
     SpaceGroupNumber,
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
-from gencsp.presets import with_preset
+from gencsp.plugins.presets import with_preset
 from gencsp.runs.fields import (
     CorrectorsSetting,
     EngineSetting,

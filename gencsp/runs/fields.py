@@ -19,7 +19,7 @@ from gencsp.deck import (
     VolumePerAtom,
     Workers,
 )
-from gencsp.presets import PresetName
+from gencsp.plugins.presets import PresetName
 from gencsp.runs.objects import HullField, Named, PotentialField
 
 FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds this, eV/Å.")]

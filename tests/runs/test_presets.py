@@ -85,3 +85,9 @@ def test_a_wrong_sampler_is_told_before_anything_runs(
     with pytest.raises(RequestError, match="'ddim' has no correctors"):
         call("Li5Si2", correctors=2, workers=1, out=tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_inpainter_is_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no proposer 'scores'"):
+        gencsp.cycle("Li5Si2", inpainter="scores", workers=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
