@@ -1,6 +1,8 @@
 """Share of known ground states found within a number of relaxed proposals, proposer by proposer.
 
     python benchmarks/ground_states.py CSPBENCH_DEV.extxyz.gz
+    python benchmarks/ground_states.py SHOTGUNCSP_DEV.extxyz.gz \\
+        --formulas-of tools/reported_formulas.json --out ground_states_reported.json
 
 Every proposer gets the composition with the number of atoms of the known primitive cell, and
 nothing else.
@@ -15,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import reported
 import torch
 from ase import Atoms
 
@@ -111,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="known crystals, extxyz")
     parser.add_argument("--compositions", type=int, default=20)
+    reported.add_options(parser)
     parser.add_argument("-n", type=int, default=20, help="proposals for each composition")
     parser.add_argument("--proposers", nargs="*", default=list(PROPOSERS), choices=list(PROPOSERS))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ground_states.json"))
@@ -118,7 +122,7 @@ def main() -> None:
 
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(1)
-    pool = list(stream_extxyz(args.data))
+    pool = reported.chosen(stream_extxyz(args.data), args)
     order = np.random.default_rng(SEED).permutation(len(pool))[: args.compositions]
     truths = [pool[k] for k in sorted(order)]
     results = {name: measure(name, truths, args.n) for name in args.proposers}

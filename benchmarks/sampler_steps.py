@@ -1,9 +1,12 @@
 """Quality against steps: samplers of the score model on validation crystals in their own cells.
 
     python benchmarks/sampler_steps.py VAL.extxyz.gz [--guests]
+    python benchmarks/sampler_steps.py VAL.extxyz.gz --beside-chggen --crystals 96
 
 Atoms start at random in the true cell, so that only the sampler is judged, not the lattice prior.
-With ``--guests`` those of one element do, and the others are the host of an inpainting.
+With ``--guests`` those of one element do, and the others are the host of an inpainting. With
+``--beside-chggen`` the settings of CHGGen's program are compared with those of its text at 100
+levels and with gencsp's default.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.measure.record import record
 from gencsp.measure.statistics import BOOTSTRAP, WILSON, bootstrap_interval, share
 from gencsp.potentials.chgnet.select import get_engine
+from gencsp.proposers.sampling import preset_sampler
 from gencsp.similarity import same_crystal
 
 SEED = 0
@@ -42,6 +46,12 @@ SAMPLERS: dict[str, tuple[int, SamplerSettings]] = {
     "heun 40": (80, SamplerSettings(sampler="heun", steps=40, spacing="karras")),
     "heun 20, churn 10": (40, SamplerSettings(sampler="heun:churn=10", steps=20, spacing="karras")),
     "heun 40, churn 20": (80, SamplerSettings(sampler="heun:churn=20", steps=40, spacing="karras")),
+}
+#: The preset, the algorithm of the text with the one corrector of gencsp's option, the default.
+BESIDE_CHGGEN: dict[str, tuple[int, SamplerSettings]] = {
+    "predictor-corrector 200, 5 correctors": (1200, preset_sampler("chggen")),
+    "predictor-corrector 100": SAMPLERS["predictor-corrector 100"],
+    "all noise anew 50": SAMPLERS["all noise anew 50"],
 }
 #: Of inpaintings, where each level may be passed several times: calls of the model are T·r(1 + M).
 INPAINTERS: dict[str, tuple[int, SamplerSettings]] = {
@@ -87,11 +97,17 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="validation crystals, extxyz")
     parser.add_argument("--weights", type=Path, default=None)
     parser.add_argument("--crystals", type=int, default=192)
-    parser.add_argument("--guests", action="store_true", help="hold all elements but one")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--guests", action="store_true", help="hold all elements but one")
+    kind.add_argument("--beside-chggen", action="store_true", help="CHGGen's own settings")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/sampler_steps...json")
     args = parser.parse_args()
-    name = "sampler_steps_guests.json" if args.guests else "sampler_steps.json"
-    out = args.out or Path(__file__).parent / "results" / name
+    samplers, suffix = SAMPLERS, ""
+    if args.guests:
+        samplers, suffix = INPAINTERS, "_guests"
+    elif args.beside_chggen:
+        samplers, suffix = BESIDE_CHGGEN, "_chggen"
+    out = args.out or Path(__file__).parent / "results" / f"sampler_steps{suffix}.json"
 
     torch.set_num_threads(1)
     model = load_score_model(args.weights)
@@ -107,7 +123,7 @@ def main() -> None:
     truth = np.array([e.energy for e in engine.evaluate(crystals)])
     sizes = np.array([len(a) for a in crystals])
     results = {}
-    for name, (calls, settings) in (INPAINTERS if args.guests else SAMPLERS).items():
+    for name, (calls, settings) in samplers.items():
         made, seconds = generate(model, crystals, settings)
         energy = np.array([e.energy for e in engine.evaluate(made)])
         above = np.where(np.isfinite(energy), (energy - truth) / sizes, np.inf)
@@ -118,6 +134,7 @@ def main() -> None:
             "median_energy_above_truth": float(np.median(above)),
             "median_95": bootstrap_interval(list(above), rng=np.random.default_rng(SEED)),
             "structures_a_minute_one_core": 60 * len(made) / seconds,
+            "processor_seconds": seconds,
         }
         print(name, results[name])
     started = "atoms of one element" if args.guests else "all atoms"

@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import reported
 import torch
 from ase import Atoms
 from cryspy_host import KINDS, Client, deck_of
@@ -353,6 +354,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="known crystals, extxyz")
     parser.add_argument("--compositions", type=int, default=12)
     parser.add_argument("--formulas", nargs="*", default=[], help="these instead of drawn ones")
+    reported.add_options(parser)
     parser.add_argument("--most-atoms", type=int, default=12)
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3, help="runs of each search")
@@ -369,9 +371,10 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     torch.set_num_threads(1)
-    chosen = cases(
-        args.data, most_atoms=args.most_atoms, n=args.compositions, formulas=args.formulas
-    )
+    named = args.formulas
+    if args.formulas_of is not None:
+        named = reported.formulas(args.formulas_of, args.part)
+    chosen = cases(args.data, most_atoms=args.most_atoms, n=args.compositions, formulas=named)
     runs = json.loads(args.out.read_text())["results"]["runs"] if args.out.exists() else {}
     # What loads once is no part of a search.
     NamedRelaxer()()

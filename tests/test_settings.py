@@ -127,6 +127,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Preset": {"command": ("true",), "output": ("*",)},
     "NamedProposer": {"name": "random"},
     "CycleDeck": {"formula": "TiO2"},
+    "Ladder": {"name": "own"},
     "SeedsDeck": {"to": "airss"},
     "SecondOpinionDeck": {"potential": "chgnet:r2scan"},
     "ReferencesDeck": {"system": "Li-Si"},

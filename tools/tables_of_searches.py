@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from record_values import number, of_with_interval, percent, percents, results, span, table
 from scipy.stats import binomtest
@@ -95,11 +96,16 @@ def searches() -> str:
                 f"{relaxations} ({span(row['median_relaxations_95'], '.0f')})",
                 _runs(row["within_50"]),
                 _runs(row["within_100"]),
-                f"{seconds} ({span(row['median_cpu_seconds_95'], '.1f')})",
+                f"{seconds} ({span(row['median_cpu_seconds_95'], '.1f')}){_timed(row)}",
                 number(row["median_wall_seconds"], ".1f"),
             )
         )
     return table(head, rows)
+
+
+def _timed(row: dict[str, Any]) -> str:
+    """How many runs have a processor time, where not all of them have."""
+    return "" if row["timed_runs"] == row["runs"] else f", of {row['timed_runs']} runs"
 
 
 def _runs(share: dict[str, float]) -> str:
@@ -189,7 +195,7 @@ def polymorphs() -> str:
 def symmetry() -> str:
     titles = {
         "unconditional": "unconditional",
-        "inpainting": "inpainting of the guests alone, as in the paper",
+        "inpainting": "inpainting of the guests alone, freely, as the paper does",
         "inpainting, symmetry of the host kept": (
             "inpainting, guests in orbits of the framework's group"
         ),

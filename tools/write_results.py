@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tables_of_cards
+import tables_of_chggen
 import tables_of_hull
 import tables_of_models
 import tables_of_pressure
@@ -32,6 +33,7 @@ from record_values import ROOT, quoted, read
 TABLES: dict[str, Callable[[], str]] = {
     **tables_of_models.TABLES,
     **tables_of_searches.TABLES,
+    **tables_of_chggen.TABLES,
     **tables_of_relaxation.TABLES,
     **tables_of_cards.TABLES,
     **tables_of_hull.TABLES,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gencsp.searches.cycle import Cycle
 
 
-@deck_options(CycleDeck, more_names={"n": ("-n",)})
+@deck_options(CycleDeck, more_names={"n": ("-n",), "preset": ("--as",)})
 def cycle(
     *,
     deck: CycleDeck,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gencsp.diffusion.joint.conditions import Property
 
 
-@deck_options(ProposeDeck, more_names={"n": ("-n",)})
+@deck_options(ProposeDeck, more_names={"n": ("-n",), "preset": ("--as",)})
 def propose(*, deck: ProposeDeck) -> None:
     """Propose crystal structures of a composition, or compositions and structures de novo."""
     from gencsp.records import name_space_group
@@ -80,6 +80,10 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
         raise RequestError("--de-novo chooses compositions itself: leave formula and host out.")
     if deck.workers > 1:
         raise RequestError("--de-novo works in one process: leave --workers out.")
+    sampling = ("preset", "levels", "correctors", "sigma_min", "resample", "jump_length")
+    given = [f"--{name.replace('_', '-')}" for name in sampling if getattr(deck, name) is not None]
+    if given:
+        raise RequestError(f"--de-novo samples another model: leave out {', '.join(given)}.")
     places = ("units", "cell", "volume", "pressure")
     given = [f"--{name.replace('_', '-')}" for name in places if getattr(deck, name)]
     if given:
@@ -106,6 +110,7 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
     from gencsp.io.structures import read_structures
     from gencsp.proposers import propose as call
     from gencsp.proposers.base import ProposerContext
+    from gencsp.proposers.sampling import deck_sampler
     from gencsp.runs.objects import Carried
 
     proposer = deck.proposer
@@ -145,6 +150,6 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
         space_groups=deck.space_groups,
         pressure=deck.pressure,
         options={**aims, **choice.options} if aimed else None,
-        context=ProposerContext(weights=deck.weights),
+        context=ProposerContext(weights=deck.weights, sampler=deck_sampler(deck)),
         workers=deck.workers,
     )

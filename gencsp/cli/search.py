@@ -44,7 +44,7 @@ NAMED = 5
 @deck_options(
     SearchDeck,
     metavar="[FORMULA|SYSTEM]",
-    more_names={"method": ("--driver",)},
+    more_names={"method": ("--driver",), "preset": ("--as",)},
     none={"seeds": "--no-seeds"},
 )
 def search(

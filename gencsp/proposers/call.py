@@ -21,9 +21,11 @@ from gencsp.deck import CellAtoms, Count, Seed, Workers, check
 from gencsp.errors import WrongTypeError
 from gencsp.executors import LocalProcesses
 from gencsp.plugins import Choice
+from gencsp.plugins.presets import PresetName, with_preset
 from gencsp.proposers.base import Proposer, ProposerContext, Request
 from gencsp.proposers.drawing import assign_ids
 from gencsp.proposers.registry import ProposerGiven, get_proposer, label_of, proposer_class
+from gencsp.proposers.sampling import preset_sampler
 
 #: Structures that are proposed together, where a proposer does not say. Each block has a random
 #: generator of its own, so that the structures are the same on any number of workers.
@@ -35,7 +37,8 @@ def propose(
     *,
     n: int = 20,
     max_atoms: int = 20,
-    proposer: ProposerGiven = "mixed",
+    proposer: ProposerGiven | None = None,
+    preset: PresetName | None = None,
     seed: int = 0,
     host: Atoms | None = None,
     units: int | Iterable[int] | None = None,
@@ -58,7 +61,10 @@ def propose(
         max_atoms: most atoms in a primitive cell (a host may have more).
         proposer: one of :func:`~gencsp.proposers.proposer_names`, with or without options
             (``random:attempts=5``), or the TOML deck of an external generator; or a proposer, or a
-            function of a request and ``rng=`` that returns structures.
+            function of a request and ``rng=`` that returns structures; ``None`` for that of the
+            preset, or ``mixed``.
+        preset: proposer, sampler and volume of a published method, see
+            :mod:`gencsp.plugins.presets`; what is given beside it takes their place.
         seed: the same seed gives the same structures.
         host: structure whose atoms and cell stay, to be completed to the composition.
         units: formula units, as written, in a cell; ``None`` allows all numbers that fit.
@@ -84,6 +90,18 @@ def propose(
     check("max_atoms", max_atoms, CellAtoms)
     check("seed", seed, Seed)
     check("workers", workers, Workers)
+    check("preset", preset, PresetName | None)
+    context = context or ProposerContext()
+    if preset is not None:
+        place = {"pressure": pressure, "cell": cell is not None, "host": host is not None}
+        settings = with_preset(
+            {"preset": preset, "formula": formula, **place}, ("proposer", "volume")
+        )
+        proposer = settings["proposer"] if proposer is None else proposer
+        volume = settings.get("volume") if volume is None else volume
+        if context.sampler is None:
+            context = replace(context, sampler=preset_sampler(preset))
+    proposer = "mixed" if proposer is None else proposer
     written = Composition.parse(formula)
     composition = written.reduced
     largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)

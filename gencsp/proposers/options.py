@@ -19,8 +19,9 @@ from gencsp.proposers.base import ConfiguredProposer, ProposerContext
 
 Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings)
 
-#: Default sampler of score models: as good as CHGGen's predictor and corrector at 100 noise levels,
-#: with a quarter of the model calls (``benchmarks/sampler_steps.py``). Passes through each level
+#: Default sampler of score models: as good as CHGGen's predictor and corrector at 100 noise levels
+#: with one corrector, with a quarter of the model calls (``benchmarks/sampler_steps.py``); CHGGen's
+#: program takes 200 levels with five (``--as chggen``). Passes through each level
 #: matter only with a host: after one pass guests hardly depend on their host, ten come near the
 #: conditional distribution of a known model, at ten times the cost. Five is a compromise.
 DEFAULT_SAMPLER = SamplerSettings(sampler="ddim", steps=50, resampling=5)

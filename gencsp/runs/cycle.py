@@ -8,15 +8,19 @@ from dataclasses import replace
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.under_pressure import ReferenceReport
+from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
+from gencsp.proposers.sampling import deck_sampler, sampler_manifest
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.objects import NO_HULL, carried, chosen
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.parts import NamedProposer, NamedRelaxer, run_executor
 from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore
+from gencsp.symmetry.ladder import LADDERS
 
 
 @contextmanager
@@ -34,14 +38,15 @@ def open_cycle(
             cycle, and of how many; they are kept for later runs.
 
     Raises:
-        CompositionError, RequestError: a formula, guests or counts that are invalid.
+        CompositionError, RequestError, DeckError: a formula, guests, counts, a sampler or a
+            minimiser that are invalid.
         WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
         PotentialError: the potential is missing, or was not made for one of the elements.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     settings = cycle_settings(deck)
     elements = settings.composition.elements
-    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    proposer, inpainter, relaxer = cycle_parts(deck)
     hull = optional_hull_at(
         deck.pressure,
         deck.hull,
@@ -53,19 +58,20 @@ def open_cycle(
     )
     if hull is not None:
         hull.require_elements(elements)
-    if hull is not None and deck.pressure:
+    if hull is not None and deck.pressure and deck.volume is None:
         volume = likely_volume(hull, settings.composition)
         settings = replace(settings, volume_per_atom=volume)
-    proposer = NamedProposer(chosen(deck.proposer), deck.weights)
-    inpainter = NamedProposer(INPAINTER, deck.weights)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
         models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
         if hull is not None:
             hull.require_model(models["potential"])
         manifest = cycle_manifest(
             settings,
+            preset=deck.preset,
             proposer=str(chosen(deck.proposer)),
+            inpainter=str(chosen(deck.inpainter)),
             hull=NO_HULL if hull is None else hull.digest,
+            **sampler_manifest(proposer.sampler),
             **models,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
@@ -81,13 +87,29 @@ def open_cycle(
             )
 
 
+def cycle_parts(deck: CycleDeck) -> tuple[NamedProposer, NamedProposer, NamedRelaxer]:
+    """The makers of what generates, of what puts the guests back, and of what relaxes.
+
+    Raises:
+        RequestError, DeckError: as :func:`gencsp.proposers.sampling.deck_sampler`.
+    """
+    sampler = deck_sampler(deck)
+    proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=sampler)
+    inpainter = NamedProposer(chosen(deck.inpainter), deck.weights, sampler=sampler)
+    return proposer, inpainter, NamedRelaxer(deck.engine, chosen(deck.potential))
+
+
 def cycle_settings(deck: CycleDeck) -> CycleSettings:
     """The settings of the cycle itself.
 
     Raises:
-        CompositionError, RequestError: a formula, guests or counts that are invalid.
+        CompositionError, RequestError: a formula, guests, counts or a minimiser that are invalid.
+        DeckError: an option that the minimiser does not have, or out of its range.
+        PluginError: the package of the minimiser is at fault.
     """
     composition = Composition.parse(deck.formula)
+    minimiser = Choice.read(deck.minimiser)
+    MINIMISERS.configure(minimiser)
     units = composition.cell_units(deck.atoms)
     return CycleSettings(
         composition=composition,
@@ -97,8 +119,12 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
         n=deck.n,
         seed=deck.seed,
         inpaintings=deck.inpaintings,
-        relax=RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure),
+        relax=RelaxSettings(
+            fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure, minimiser=str(minimiser)
+        ),
         keep_symmetry=deck.keep_symmetry,
+        volume_per_atom=deck.volume,
+        ladder=LADDERS[deck.ladder],
     )
 
 
@@ -111,7 +137,8 @@ def _identify_models(
     """Names and hashes of the models, which are loaded once in a worker to find them."""
     from gencsp.diffusion.positions.model import load_score_model
 
-    proposer()
+    for maker in (proposer, inpainter):
+        maker()
     potential = relaxer.load()
     require_elements(potential, elements)
     score_model = load_score_model(inpainter.weights)

@@ -6,7 +6,7 @@ The command line fills the same classes, so a deck and a command mean the same.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import MinLen
 from pydantic import Field, model_validator
@@ -22,22 +22,31 @@ from gencsp.deck import (
     Pressure,
     Share,
     SpaceGroupNumber,
-    VolumePerAtom,
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
+from gencsp.plugins.presets import with_preset
 from gencsp.runs.fields import (
+    CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
     InpaintingsSetting,
+    JumpLengthSetting,
     KeepInpaintedSetting,
+    LevelsSetting,
+    MinimiserSetting,
     OutSetting,
     PotentialSetting,
+    PresetSetting,
     PressureSetting,
     ProcessesSetting,
+    ResampleSetting,
     SameSetting,
+    SamplerSetting,
     SeedSetting,
+    SigmaMinSetting,
     StepsSetting,
+    VolumeSetting,
     WeightsSetting,
 )
 from gencsp.runs.objects import (
@@ -47,9 +56,10 @@ from gencsp.runs.objects import (
     SeedsField,
     one_or_many,
 )
+from gencsp.symmetry.ladder import LadderName
 
-SamplerName = Literal["thorough", "quick"]
-
+#: The proposer that completes a host, by name.
+INPAINTER = "mixed"
 #: Other names of methods of search.
 NICKNAMES = {"basin-hopping": "hop"}
 
@@ -68,15 +78,36 @@ class CycleDeck(Deck):
     workers: ProcessesSetting = 2
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
     proposer: ProposerField = Field("mixed", description="Proposer that generates, by name.")
+    inpainter: ProposerField = Field(
+        INPAINTER, description="Proposer that puts the guests back, by name."
+    )
+    preset: PresetSetting = None
+    sampler: SamplerSetting = "thorough"
+    levels: LevelsSetting = None
+    correctors: CorrectorsSetting = None
+    sigma_min: SigmaMinSetting = None
+    resample: ResampleSetting = None
+    jump_length: JumpLengthSetting = None
+    volume: VolumeSetting = None
+    ladder: LadderName = Field(
+        "above-P1",
+        description="Tolerances of symmetrising: above-P1, above-Pm, or chggen.",
+    )
     weights: WeightsSetting = None
     fmax: FmaxSetting = 0.1
     steps: StepsSetting = 200
+    minimiser: MinimiserSetting = "quasi-newton"
     pressure: PressureSetting = 0.0
     keep_symmetry: KeepInpaintedSetting = False
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
 
     @property
     def folder(self) -> Path:
@@ -102,9 +133,7 @@ class ProposeDeck(Deck):
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
-    volume: VolumePerAtom | None = Field(
-        None, description="Å³/atom to propose at; predicted at the pressure if not given."
-    )
+    volume: VolumeSetting = None
     space_groups: Annotated[
         Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
     ] = Field(None, description="To propose in, by number.")
@@ -114,6 +143,13 @@ class ProposeDeck(Deck):
     proposer: ProposerField = Field(
         "mixed", description="Proposer, by name, or the TOML deck of an external generator."
     )
+    preset: PresetSetting = None
+    sampler: SamplerSetting = "thorough"
+    levels: LevelsSetting = None
+    correctors: CorrectorsSetting = None
+    sigma_min: SigmaMinSetting = None
+    resample: ResampleSetting = None
+    jump_length: JumpLengthSetting = None
     seed: SeedSetting = 0
     host: Path | None = Field(None, description="Structure file to complete to the composition.")
     de_novo: bool = Field(False, description="Let the pigen model choose the compositions, too.")
@@ -140,6 +176,11 @@ class ProposeDeck(Deck):
     workers: ProcessesSetting = 1
     out: OutSetting = Path("proposals")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
+
 
 class SearchDeck(Deck):
     """Settings of ``gencsp search``; one of formula, system and airss says where to look.
@@ -164,9 +205,7 @@ class SearchDeck(Deck):
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
-    volume: VolumePerAtom | None = Field(
-        None, description="Å³/atom to propose at; predicted at the pressure if not given."
-    )
+    volume: VolumeSetting = None
     volume_spread: Fraction = Field(
         0.1, description="Fraction by which the volumes of random crystals spread."
     )
@@ -180,10 +219,14 @@ class SearchDeck(Deck):
         ("mixed",), description="Proposers by name and files, NAME or NAME:WEIGHT; [] for none."
     )
     seed_share: Share = Field(0.5, description="Share of seeds among structures without parents.")
+    preset: PresetSetting = None
     background: ProposerField = Field("random", description="Proposer of the others, by name.")
-    sampler: SamplerName = Field(
-        "quick", description="How score models propose: quick takes half of the time."
-    )
+    sampler: SamplerSetting = "quick"
+    levels: LevelsSetting = None
+    correctors: CorrectorsSetting = None
+    sigma_min: SigmaMinSetting = None
+    resample: ResampleSetting = None
+    jump_length: JumpLengthSetting = None
     moves: tuple[Named, ...] | None = Field(
         None, description="Moves of hop and genetic, and of the shakes of random, by name."
     )
@@ -196,7 +239,7 @@ class SearchDeck(Deck):
     weights: WeightsSetting = None
     fmax: FmaxSetting = 0.1
     steps: StepsSetting = 200
-    minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
+    minimiser: MinimiserSetting = "quasi-newton"
     pressure: PressureSetting = 0.0
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
     rattle: Displacement = Field(
@@ -222,4 +265,4 @@ class SearchDeck(Deck):
         if isinstance(method, str):
             name, *options = method.split(":", 1)
             given = {**given, "method": ":".join([NICKNAMES.get(name, name), *options])}
-        return given
+        return with_preset(given, cls.model_fields)

@@ -7,8 +7,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gencsp.deck import Count, EngineName, Fmax, Natural, Pressure, Same, Seed, Workers
-from gencsp.runs.objects import HullField, PotentialField
+from gencsp.deck import (
+    Count,
+    EngineName,
+    Fmax,
+    Natural,
+    Positive,
+    Pressure,
+    Same,
+    Seed,
+    VolumePerAtom,
+    Workers,
+)
+from gencsp.plugins.presets import PresetName
+from gencsp.runs.objects import HullField, Named, PotentialField
 
 FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds this, eV/Å.")]
 StepsSetting = Annotated[Natural, Field(description="Most minimiser steps.")]
@@ -36,6 +48,44 @@ SameSetting = Annotated[
         "doubt is relaxed tightly first) or family (with small distortions)."
     ),
 ]
+PresetSetting = Annotated[
+    PresetName | None,
+    Field(
+        description="All settings of a published method: chggen. Those given beside it take the "
+        "place of its own."
+    ),
+]
+SamplerSetting = Annotated[
+    Named,
+    Field(
+        description="How score models propose: thorough, quick (half of the time), or a sampler by "
+        "name, such as predictor-corrector."
+    ),
+]
+LevelsSetting = Annotated[
+    Count | None, Field(description="Noise levels of the sampler; its own if not given.")
+]
+CorrectorsSetting = Annotated[
+    Natural | None,
+    Field(description="Langevin steps at each level, of the sampler predictor-corrector."),
+]
+SigmaMinSetting = Annotated[
+    Positive | None,
+    Field(description="Least noise of the sampler, Å; that of the model if not given."),
+]
+ResampleSetting = Annotated[
+    Count | None,
+    Field(description="Passes through each noise level around a host; 5 if not given."),
+]
+JumpLengthSetting = Annotated[
+    Count | None,
+    Field(description="Noise levels of a jump back between these passes; 1 if not given."),
+]
+VolumeSetting = Annotated[
+    VolumePerAtom | None,
+    Field(description="Å³/atom to propose at; predicted at the pressure if not given."),
+]
+MinimiserSetting = Annotated[Named, Field(description="Minimiser, by name.")]
 WeightsSetting = Annotated[
     Path | None, Field(description="Score-model weights; ours if not given.")
 ]

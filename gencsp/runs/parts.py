@@ -15,6 +15,7 @@ from ase import Atoms
 from gencsp.deck import EngineName, Fraction, check_fields
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.errors import WeightsError
 from gencsp.executors import ThisProcess
 from gencsp.executors.named import open_executor
@@ -23,13 +24,10 @@ from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine
 from gencsp.proposers import Proposer, ProposerContext, get_proposer
+from gencsp.proposers.options import DEFAULT_SAMPLER
 from gencsp.proposers.scatter import ScatterProposer
-from gencsp.runs.decks import SamplerName
 from gencsp.runs.objects import Carried
 from gencsp.searches.contracts import Relaxer
-
-#: The proposer that completes a host, by name.
-INPAINTER = "mixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +46,16 @@ class NamedProposer:
     weights: Path | None = None
     separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: Fraction = 0.0
-    sampler: SamplerName = "thorough"
+    sampler: SamplerSettings = DEFAULT_SAMPLER
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     def __call__(self) -> Proposer:
         """Make the proposer."""
-        from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER
-
         context = ProposerContext(
             weights=self.weights,
-            sampler=QUICK_SAMPLER if self.sampler == "quick" else DEFAULT_SAMPLER,
+            sampler=self.sampler,
             min_separations=self.separations,
             volume_spread=self.volume_spread,
         )

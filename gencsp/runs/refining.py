@@ -15,8 +15,9 @@ from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
 from gencsp.potentials.base import require_elements
 from gencsp.provenance import Provenance, Stage
+from gencsp.runs.decks import INPAINTER
 from gencsp.runs.objects import carried, chosen
-from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, require_weights, run_executor
+from gencsp.runs.parts import NamedProposer, NamedRelaxer, require_weights, run_executor
 from gencsp.runs.pool_decks import RefineDeck, deck_of_call
 from gencsp.runs.references import optional_hull_at
 from gencsp.searches.cycle import Cycle

@@ -19,6 +19,7 @@ from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
+from gencsp.proposers.sampling import deck_sampler, sampler_manifest
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import NO_HULL, Carried, Named, Structures, carried, chosen
 from gencsp.runs.parts import (
@@ -141,8 +142,9 @@ class Plan:
             self.seeds,
             self.background,
             hull=NO_HULL if self.hull is None else self.hull.digest,
-            sampler=self.deck.sampler,
             options=_own_options([*makers, relaxer]),
+            preset=self.deck.preset,
+            **sampler_manifest(deck_sampler(self.deck)),
             **models,
         )
 
@@ -352,7 +354,7 @@ def _proposer_source(
     spread = settings.volume_spread
     return ProposerStarts(
         name=choice.label if isinstance(choice, Carried) else label_of(choice),
-        make=NamedProposer(choice, deck.weights, settings.separations, spread, deck.sampler),
+        make=NamedProposer(choice, deck.weights, settings.separations, spread, deck_sampler(deck)),
         weight=weight,
         block=None if isinstance(choice, Carried) else proposer_class(choice).block,
     )

@@ -23,6 +23,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from gencsp.diffusion.positions.run import SAMPLERS
 from gencsp.errors import DeckError, TrustError
 from gencsp.executors.named import EXECUTORS
 from gencsp.minimise.minimisers import MINIMISERS
@@ -31,6 +32,7 @@ from gencsp.potentials.registry import POTENTIALS, potential_choice
 from gencsp.proposers.base import PROPOSERS
 from gencsp.proposers.external.deck import ExternalDeck
 from gencsp.proposers.registry import is_proposer, proposer_choice
+from gencsp.proposers.sampling import NAMED
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named
 from gencsp.runs.settings import saved_deck, weighted, whole_path
@@ -70,10 +72,12 @@ def executed(deck: SearchDeck) -> tuple[Executed, ...]:
         ("background", deck.background),
     ):
         found += _of_proposer(setting, given)
+    samplers = [] if Choice.read(deck.sampler).name in NAMED else [deck.sampler]
     others: tuple[tuple[str, Named, Registry[Any]], ...] = (
         ("executor", deck.executor, EXECUTORS),
         ("method", deck.method, STRATEGIES),
         ("minimiser", deck.minimiser, MINIMISERS),
+        *(("sampler", one, SAMPLERS) for one in samplers),
         *(("moves", move, MOVES) for move in deck.moves or ()),
     )
     for setting, given, registry in others:

@@ -264,6 +264,7 @@ class Cycle:
                 tasks.frameworks,
                 tasks.usable(finished.structures),
                 guests=self.guests,
+                ladder=self.settings.ladder,
             )
             for task, finished in self._of(Stage.RELAXED)
             if self.guests

@@ -24,6 +24,7 @@ from gencsp.searches.space import Space
 from gencsp.searches.starts import PoolStarts, ProposerStarts, StartSource
 from gencsp.searches.trial import Strategy
 from gencsp.store.base import Manifest, Scalar
+from gencsp.symmetry.ladder import ABOVE_P1, Ladder
 
 #: Format of a run; a newer one is refused by older versions.
 FORMAT = 1
@@ -104,6 +105,7 @@ class CycleSettings:
         keep_symmetry: keep the symmetry of inpainted structures while they relax.
         tolerance: for the space groups of relaxed structures.
         volume_per_atom: of generated structures, Å³/atom; ``None`` predicts it.
+        ladder: tolerances by which frameworks are symmetrised, and groups that are not enough.
         chunk: structures in one task. A crash loses the tasks that run at the time. Results may
             differ in their last digits with it, since structures of a task share a batch; they do
             not depend on the number of workers.
@@ -119,6 +121,7 @@ class CycleSettings:
     keep_symmetry: bool = False
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     volume_per_atom: VolumePerAtom | None = None
+    ladder: Ladder = ABOVE_P1
     chunk: Count = 4
 
     def __post_init__(self) -> None:
@@ -142,7 +145,7 @@ class CycleSettings:
         }
         for part in ("relax", "tolerance"):
             flat |= {f"{part}_{key}": value for key, value in flat.pop(part).items()}
-        return flat
+        return flat | self.ladder.manifest()
 
 
 def search_manifest(

@@ -26,7 +26,8 @@ from gencsp.searches.contracts import Maker, ProposerMaker, RelaxerMaker
 from gencsp.searches.randomness import task_generator
 from gencsp.store.base import Finished, portable
 from gencsp.symmetry.hosts import framework
-from gencsp.symmetry.refinement import refine
+from gencsp.symmetry.ladder import ABOVE_P1, Ladder
+from gencsp.symmetry.refinement import refine, symbol_of
 
 Made = TypeVar("Made")
 
@@ -84,17 +85,29 @@ def relax(
     return Finished(structures=tuple(kept), failures=_counted(failures))
 
 
-def frameworks(structures: Iterable[Atoms], *, guests: Sequence[str]) -> Finished:
+def frameworks(
+    structures: Iterable[Atoms], *, guests: Sequence[str], ladder: Ladder = ABOVE_P1
+) -> Finished:
     """Take the guests out and symmetrise what is left, by increasing tolerance.
 
     The cell keeps its formula units, so that as many guests are put back as were taken out. A
-    framework that is P1 at every tolerance is counted as a failure.
+    framework whose symmetry is low at every tolerance, or ends in a group that the ladder drops, is
+    counted as a failure.
     """
     kept, failures = [], Counter[str]()
     for atoms in structures:
-        refinement = refine(framework(atoms, guests), cell="input")
+        refinement = refine(
+            framework(atoms, guests),
+            ladder=ladder.rungs,
+            low=ladder.low,
+            nearest=ladder.nearest,
+            cell="input",
+        )
         if not refinement.refined:
-            failures["framework stays P1"] += 1
+            failures[f"framework stays {' or '.join(map(symbol_of, sorted(ladder.low)))}"] += 1
+            continue
+        if not ladder.keeps(refinement.space_group.number):
+            failures[f"framework is {refinement.space_group.symbol}"] += 1
             continue
         parent = _provenance(atoms)
         host = portable(refinement.atoms)

@@ -34,12 +34,14 @@ from scipy.optimize import linear_sum_assignment
 
 from gencsp.errors import RequestError
 from gencsp.symmetry.hosts import GuestChoice, broadest_species, choose_guests, framework
+from gencsp.symmetry.ladder import LADDER, LOW_SYMMETRY, P1
 from gencsp.symmetry.near import average_cell, symmetrise_nearly
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, EXACT_SYMPREC, SYMPREC
 
 __all__ = [
     "LADDER",
     "LOW_SYMMETRY",
+    "P1",
     "SPGLIB_ERRORS",
     "GuestChoice",
     "Refinement",
@@ -64,16 +66,8 @@ SPGLIB_ERRORS += tuple(
     for module, name in ((spglib, "SpglibError"), (ase.utils, "OldSpglibError"))
     if hasattr(module, name)
 )
-#: Rungs of the paper's ladder as (symprec in Å, angle in degrees): tolerances grow by a constant
-#: factor, angles by a constant step.
-LADDER: tuple[tuple[float, float], ...] = tuple(
-    (round(0.1 * 20 ** (k / 8), 3), 10 + 20 * k / 8) for k in range(9)
-)
 #: Fraction of the sum of covalent radii below which two atoms sit on each other.
 CLOSE = 0.6
-P1 = frozenset({1})
-#: What the paper counts as low symmetry: P1 and P-1 (for Li-Si it adds Pm, 6).
-LOW_SYMMETRY = frozenset({1, 2})
 
 CellChoice = Literal["input", "primitive", "conventional"]
 
@@ -150,6 +144,7 @@ def refine(
     *,
     ladder: Sequence[tuple[float, float]] = LADDER,
     low: frozenset[int] = P1,
+    nearest: bool = True,
     cell: CellChoice = "primitive",
 ) -> Refinement:
     """Symmetrise by increasing tolerance until the space group is not among ``low``.
@@ -162,11 +157,14 @@ def refine(
         atoms: crystal, periodic in three directions.
         ladder: (symprec in Å, angle tolerance in degrees), in the order tried.
         low: numbers of space groups that are not enough.
+        nearest: on each rung, where spglib finds nothing, take the one operation that the crystal
+            is nearest to having.
         cell: "input" keeps the cell's vectors (strained, not rotated), the order of the atoms and
             their arrays; "primitive" and "conventional" are spglib's standard cells.
     """
+    ways = (_symmetrise, symmetrise_nearly) if nearest else (_symmetrise,)
     for symprec, angle_tolerance in ladder:
-        for symmetrise in (_symmetrise, symmetrise_nearly):
+        for symmetrise in ways:
             symmetrised = symmetrise(atoms, symprec, angle_tolerance)
             if symmetrised is None:
                 continue

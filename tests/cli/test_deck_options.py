@@ -27,9 +27,11 @@ GIVEN = {
     "units": "2,4",
     "cell": "c.cif", "volume": "15", "volume_spread": "0.2", "space_groups": "195,225",
     "separations": "Si-O=1.5", "seeds": "pool.extxyz:2", "seed_share": "0.25",
-    "background": "score", "sampler": "thorough", "moves": "rattle:most=0.3,strain",
+    "background": "score", "sampler": "heun", "moves": "rattle:most=0.3,strain",
     "ahead": "5", "batch": "2", "executor": "dask", "minimiser": "fire", "rattle": "0.1",
-    "keep_paths": None,
+    "keep_paths": None, "inpainter": "score", "preset": "chggen", "levels": "9",
+    "correctors": "0", "sigma_min": "0.05", "resample": "2", "jump_length": "4",
+    "ladder": "above-Pm",
 }  # fmt: skip
 
 
@@ -68,13 +70,61 @@ def test_every_field_is_an_option_and_reaches_the_run(
     defaults = kind.make(formula="LiSi2")
     for name in kind.model_fields:
         assert params[name].default is None
-        if name in ("formula", "system"):
+        if name in ("formula", "system", "preset"):  # the preset changes others, see below
             continue
         words = [max(params[name].opts, key=len), *filter(None, [GIVEN[name]])]
         deck = opened(command, "LiSi2", *words)
         changed = {key for key in kind.model_fields if getattr(deck, key) != getattr(defaults, key)}
         assert changed == {name}, words
     assert opened("search", "Li-Si").system == "Li-Si"
+
+
+def test_a_preset_and_what_stands_beside_it(opened: Callable[..., Any], tmp_path: Path) -> None:
+    """Options and the deck's own keys take the place of what the preset says."""
+    as_printed = CycleDeck.make(
+        formula="Li5Si2",
+        preset="chggen",
+        proposer="score",
+        inpainter="score",
+        inpaintings=3,
+        sampler="predictor-corrector:snr=0.4",
+        levels=200,
+        correctors=5,
+        sigma_min=0.01,
+        resample=3,
+        jump_length=10,
+        volume=16.0,
+        ladder="chggen",
+        minimiser="fire",
+        fmax=0.1,
+        steps=500,
+    )
+    assert opened("cycle", "Li5Si2", "--as", "chggen") == as_printed
+    beside = opened("cycle", "Li5Si2", "--as", "chggen", "--levels", "50", "--inpainter", "mixed")
+    assert beside == CycleDeck.make(**{**as_printed.given, "levels": 50, "inpainter": "mixed"})
+    (tmp_path / "deck.toml").write_text('preset = "chggen"\nvolume = 15.0\nsteps = 9\n')
+    read = opened("cycle", "Li5Si2", "--deck", "deck.toml", "--steps", "12")
+    assert read == CycleDeck.make(**{**as_printed.given, "volume": 15.0, "steps": 12})
+    searched = opened("search", "Li5Si2", "--as", "chggen")
+    assert (searched.seeds, searched.seed_share) == (("score",), 1.0)
+    assert (searched.minimiser, searched.volume, searched.levels) == ("fire", 16.0, 200)
+    assert opened("search", "Li5Si2", "--as", "chggen", "--no-seeds").seeds == ()
+    assert opened("search", "Zn-P-S", "--as", "chggen").volume == 24.0
+    driven = opened("search", "Li5Si2", "--driver", "cycle", "--as", "chggen", "--budget", "80")
+    assert driven == as_printed
+
+
+def test_the_papers_volumes_stand_for_its_systems_alone() -> None:
+    def volume(kind: type[Deck], **settings: Any) -> float | None:
+        found: float | None = kind.make(preset="chggen", **settings).volume  # type: ignore[attr-defined]
+        return found
+
+    assert volume(CycleDeck, formula="ZnP2S6") == volume(ProposeDeck, formula="Zn2P2S7") == 24.0
+    assert volume(CycleDeck, formula="TiO2") is None
+    assert volume(CycleDeck, formula="Li5Si2", pressure=5.0) is None
+    assert volume(ProposeDeck, formula="Li5Si2", host="a.cif") is None
+    assert volume(SearchDeck, formula="Li5Si2", cell="a.cif") is None
+    assert volume(CycleDeck, formula="Li5Si2", pressure=5.0, volume=12.0) == 12.0
 
 
 def test_forms_that_text_takes(opened: Callable[..., Any]) -> None:

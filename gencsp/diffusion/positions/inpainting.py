@@ -3,7 +3,8 @@
 The model knows the joint distribution of all atoms. At every noise level the host atoms are
 replaced by the known host, noised to that level, so that the guests see it as the model saw such
 atoms in training. A replaced host does not yet agree with the guests of the same pass; jumping back
-to the noisier level and stepping again, r times, lets them agree.
+to the noisier level and stepping again, r times, lets them agree. CHGGen's text jumps back by one
+level; its program, as RePaint's, by ten.
 
 What this does not give is the exact conditional distribution: at level σ the guests are conditioned
 on a host blurred by σ, which holds less information than the host itself. Guests that stay mobile
@@ -41,16 +42,40 @@ class Host:
         return torch.where(self.mask[:, None], self.positions + sigma * noise, x)
 
 
-def jump_back_variance(levels: Sequence[float], level: int, kind: JumpBack) -> float:
-    """Variance in Å² of the noise that takes x_{t−1} back to x_t, where σ_t = ``levels[level]``.
+def jump_back_variance(
+    levels: Sequence[float], level: int, kind: JumpBack, *, length: int = 1
+) -> float:
+    """Variance in Å² of the noise that takes x_{t−j} back to x_t, where σ_t = ``levels[level]``.
 
-    ``marginal`` is σ_t² − σ_{t−1}²: what turns noise of level t−1 into noise of level t, so that
-    the next pass starts from the distribution that the score at t belongs to. CHGGen's algorithm
-    prints σ_{t−1}² − σ_{t−2}² (``paper``), one level too low: on a geometric schedule that is
-    (σ_{t−1}/σ_t)² times the variance needed, and the next pass starts with less noise than its
-    score assumes. The forward process (RePaint, eq. 1; CHGGen, eq. 3) agrees with ``marginal``.
+    ``marginal`` is σ_t² − σ_{t−j}²: what turns noise of level t−j into noise of level t, so that
+    the next pass starts from the distribution that the score at t belongs to. CHGGen's algorithm,
+    where j = 1, prints σ_{t−1}² − σ_{t−2}² (``paper``), one level too low: on a geometric schedule
+    that is (σ_{t−1}/σ_t)² times the variance needed, and the next pass starts with less noise than
+    its score assumes. The forward process (RePaint, eq. 1; CHGGen, eq. 3) agrees with ``marginal``.
+
+    Args:
+        levels: noise levels in Å, descending to zero.
+        level: place of σ_t among them.
+        kind: which variance.
+        length: j, levels of the jump.
     """
     first = level if kind == "marginal" else level + 1
-    if first + 1 >= len(levels):
+    if first + length >= len(levels):
         return 0.0
-    return levels[first] ** 2 - levels[first + 1] ** 2
+    return levels[first] ** 2 - levels[first + length] ** 2
+
+
+def jumps_back(level: int, *, steps: int, length: int) -> bool:
+    """Whether a jump back begins at ``levels[level]``, which was just reached from above.
+
+    RePaint's schedule (its supplement, algorithm 1), as CHGGen's program has it: jumps begin at
+    every ``length``-th level counted from σ_1, and end at σ_T at most. None begins at σ_0 = 0,
+    where there is no noise to jump back with.
+
+    Args:
+        level: place among the levels, of which place 0 is σ_T and place ``steps`` is σ_0.
+        steps: T.
+        length: j, levels of a jump.
+    """
+    above_last = steps - 1 - level
+    return above_last >= 0 and above_last % length == 0 and level >= length

@@ -44,7 +44,8 @@ class SamplerSettings:
         sigma_min: σ_1 in Å; ``None`` takes the model's.
         resampling: r, passes through each noise level where there is a host; crystals without a
             host take one pass.
-        jump_back: variance of the noise that takes x_{t−1} back to x_t between passes, see
+        jump_length: j, noise levels of a jump back between passes.
+        jump_back: variance of the noise that takes x_{t−j} back to x_t between passes, see
             :func:`~gencsp.diffusion.positions.inpainting.jump_back_variance`.
 
     Raises:
@@ -58,6 +59,7 @@ class SamplerSettings:
     sigma_max: Positive | None = None
     sigma_min: Positive | None = None
     resampling: Count = 1
+    jump_length: Count = 1
     jump_back: JumpBack = "marginal"
 
     def __post_init__(self) -> None:

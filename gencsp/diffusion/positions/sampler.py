@@ -26,7 +26,7 @@ from torch import Tensor
 from gencsp.deck import Natural, NonNegative, Positive, Share
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.noise import renewed
-from gencsp.diffusion.positions.inpainting import Host, jump_back_variance
+from gencsp.diffusion.positions.inpainting import Host, jump_back_variance, jumps_back
 from gencsp.diffusion.positions.run import (
     SAMPLERS,
     ConfiguredSampler,
@@ -207,20 +207,31 @@ class Heun(ConfiguredSampler):
 
 
 def inpaint(process: Run, host: Host, x: Tensor, level: int) -> Tensor:
-    """One t of CHGGen's algorithm "Inpainting Generation": r passes with jumps back (RePaint).
+    """One level of CHGGen's algorithm "Inpainting Generation": passes with jumps back (RePaint).
 
-    Each pass steps all atoms, then puts the host back at its own noise (eq. 7, 8). The last level
-    has no noise to jump back with, so one pass does there.
+    A pass steps all atoms, then puts the host back at its own noise (eq. 7, 8). Where a jump back
+    begins (:func:`~gencsp.diffusion.positions.inpainting.jumps_back`), the last ``jump_length``
+    levels are passed again, r times in all.
     """
-    advance = process.sampler.step
-    sigma, sigma_next = process.levels[level : level + 2]
-    passes = process.settings.resampling if sigma_next > 0 else 1
-    variance = jump_back_variance(process.levels, level, process.settings.jump_back)
-    for n in range(passes):
-        y = host.put_back(advance(process, x, sigma, sigma_next), process.noise(), sigma_next)
-        if n + 1 < passes:
-            x = y + math.sqrt(variance) * process.noise()
+    settings = process.settings
+    y = _pass(process, host, x, level)
+    below, length = level + 1, settings.jump_length
+    if jumps_back(below, steps=settings.steps, length=length):
+        above = below - length
+        kind = settings.jump_back
+        variance = jump_back_variance(process.levels, above, kind, length=length)
+        for _ in range(settings.resampling - 1):
+            y = y + math.sqrt(variance) * process.noise()
+            for k in range(above, below):
+                y = _pass(process, host, y, k)
     return y
+
+
+def _pass(process: Run, host: Host, x: Tensor, level: int) -> Tensor:
+    """One step of all atoms, and the host put back at the noise that it leads to."""
+    sigma, sigma_next = process.levels[level : level + 2]
+    stepped = process.sampler.step(process, x, sigma, sigma_next)
+    return host.put_back(stepped, process.noise(), sigma_next)
 
 
 def start(process: Run) -> State:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ase.spacegroup import crystal
 from numpy.typing import NDArray
 from scipy import stats
 
+from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.noise import randomise
 from gencsp.diffusion.positions.inpainting import Host, jump_back_variance
 from gencsp.diffusion.positions.run import Run
@@ -97,6 +99,61 @@ def test_guests_follow_the_conditional_distribution_when_resampled() -> None:
     assert stats.kstest(single, cdf).pvalue < P_MIN
 
 
+def test_guests_follow_the_conditional_distribution_over_long_jumps() -> None:
+    model, atoms = chain()
+    settings = SamplerSettings(
+        sampler=SHORT_STEPS, steps=30, sigma_min=0.01, resampling=10, jump_length=5
+    )
+    off = guests(model, inpaint_many(model, atoms, settings))
+    cdf = conditional_cdf(model, atoms)
+    assert stats.kstest(off[:, 0] + float(model.sites[1, 1, 0]), cdf).pvalue > P_MIN
+    assert stats.kstest(off[:, 1] / SPREAD, "norm").pvalue > P_MIN
+
+
+def repaint_times(steps: int, length: int, samples: int) -> list[int]:
+    """The times of RePaint's schedule, from T − 1 down to 0: Lugmayr et al., algorithm 1."""
+    left = dict.fromkeys(range(0, steps - length, length), samples - 1)
+    times, t = [], steps
+    while t >= 1:
+        t -= 1
+        times.append(t)
+        if left.get(t, 0) > 0:
+            left[t] -= 1
+            for _ in range(length):
+                t += 1
+                times.append(t)
+    return times
+
+
+@pytest.mark.parametrize(
+    ("steps", "length", "resampling"), [(12, 1, 3), (25, 10, 3), (24, 5, 2), (7, 10, 3), (9, 3, 1)]
+)
+def test_levels_are_passed_in_repaints_order(steps: int, length: int, resampling: int) -> None:
+    """Each step down of the schedule is one step from σ_t; σ_1 leads on to σ_0 = 0."""
+    model, atoms = chain()
+    seen: list[float] = []
+
+    class Watched:
+        sigma_min, sigma_max, digest = model.sigma_min, model.sigma_max, ""
+
+        def score(self, batch: CrystalBatch, sigma: torch.Tensor) -> torch.Tensor:
+            seen.append(float(sigma[0]))
+            return model.score(batch, sigma)
+
+    settings = SamplerSettings(
+        sampler="predictor-corrector:corrector_steps=0",
+        steps=steps,
+        sigma_min=0.01,
+        resampling=resampling,
+        jump_length=length,
+    )
+    sample(Watched(), [atoms], settings=settings, rngs=generators(1, 0))
+    rising = settings.levels(model)[-2::-1]
+    times = repaint_times(steps, length, resampling)
+    down = [earlier for earlier, later in pairwise(times) if later < earlier]
+    assert seen == pytest.approx([rising[t] for t in (*down, 0)])
+
+
 @pytest.mark.parametrize("sampler", ["predictor-corrector", "heun"])
 def test_each_host_gets_its_own_guest(sampler: str) -> None:
     # Two hosts 2 Å apart, each with one guest site. Replacement alone cannot bring every guest to
@@ -165,6 +222,9 @@ def test_marginal_jump_back_restores_the_noise_of_the_level() -> None:
     for t in range(6):
         jump = jump_back_variance(levels, t, "marginal")
         assert levels[t + 1] ** 2 + jump == pytest.approx(levels[t] ** 2)
+        for length in range(1, 7 - t):
+            jump = jump_back_variance(levels, t, "marginal", length=length)
+            assert levels[t + length] ** 2 + jump == pytest.approx(levels[t] ** 2)
     for t in range(5):
         paper = jump_back_variance(levels, t, "paper")
         assert paper == pytest.approx(levels[t + 1] ** 2 - levels[t + 2] ** 2)

@@ -71,6 +71,29 @@ def test_ratios_fill_the_window_evenly() -> None:
     assert np.mean(ratios) == pytest.approx(1.4, abs=5 * 1.2 / np.sqrt(12 * 400))
 
 
+@pytest.mark.parametrize("kind", [Bravais.TETRAGONAL_P, Bravais.ORTHORHOMBIC_P])
+def test_ratios_are_those_of_the_paper_by_default(kind: Bravais) -> None:
+    """CHGGen, "Hyperparameters": c/a and b/a from 0.75 to 1.25, all of it and nothing beyond."""
+    rng = np.random.default_rng(2)
+    ratios = []
+    for _ in range(300):
+        lengths = random_lattice(40.0, rng=rng, kind=kind).lengths()
+        if kind is Bravais.TETRAGONAL_P:
+            # The one that occurs once is c; the reduced cell has its vectors in order of length.
+            short, middle, long = sorted(lengths)
+            single = long if middle - short < long - middle else short
+            ratios.append(single / middle)
+        else:
+            # Of any two vectors one may be a: the extremes are 0.75 / 1.25 and its inverse.
+            ratios.append(max(lengths) / min(lengths))
+    if kind is Bravais.TETRAGONAL_P:
+        assert 0.75 <= min(ratios) < 0.76
+        assert 1.24 < max(ratios) <= 1.25
+        assert np.mean(ratios) == pytest.approx(1.0, abs=4 * 0.5 / np.sqrt(12 * 300))
+    else:
+        assert 1.45 < max(ratios) <= 1.25 / 0.75
+
+
 @pytest.mark.parametrize("number", range(1, 231))
 def test_centring_and_system_agree_with_spglib(number: int) -> None:
     first = spglib.get_spacegroup_type(FIRST_HALL[number])
