@@ -8,7 +8,7 @@ relaxations of one crystal differ by as much.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -198,8 +198,8 @@ PAPER: Mapping[frozenset[str], tuple[str, Columns, Columns]] = MappingProxyType(
 _NOTHING = float("inf")
 
 
-def paper_row(targets: Mapping[str, float], *, filtered: bool) -> tuple[str, Columns] | None:
-    """The paper's row of a model with such targets; ``None`` where it has none."""
+def paper_row(targets: Iterable[str], *, filtered: bool) -> tuple[str, Columns] | None:
+    """The paper's row of a model with targets of these names; ``None`` where it has none."""
     found = PAPER.get(frozenset(targets))
     if found is None:
         return None

@@ -54,6 +54,9 @@ class CandidateDeck(Deck):
     background: ProposerField = Field(
         "random", description="Proposer of a search's other structures without parents."
     )
+    moves: tuple[Named, ...] | None = Field(
+        None, description="Moves of hop and genetic, and of the shakes of random, by name."
+    )
     ahead: Count = Field(8, description="Trials under way at once; the walkers of hop.")
     seed: SeedSetting = 0
     workers: ProcessesSetting = 2

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import cache
+from math import isnan
 
 from ase import Atoms
 
 from gencsp import records
+from gencsp.filters.base import Verdict
 from gencsp.filters.funnel import Funnel
 from gencsp.filters.prototypes import shipped_prototypes
 from gencsp.searches.runner import TaskOutput
@@ -26,16 +28,24 @@ def write_novelty(atoms: Atoms) -> Atoms:
 
     A crystal is known where the filter ``novelty`` finds it among the reference crystals. Its
     framework is known where one of all the ranked prototypes or of AFLOW's matches it, species
-    aside (PIGEN, Methods, "Crystal structure prototype matching"). What these filters cannot judge,
-    such as a cell of one plane of atoms, is not taken for new.
+    aside (PIGEN, Methods, "Crystal structure prototype matching"). Of what these filters cannot
+    judge nothing is said.
     """
-    known = not _passes("novelty", atoms)
-    # In turn: AFLOW's library takes ten seconds to load.
-    name = next(filter(None, (_known_as(name, atoms) for name in PROTOTYPES)), "")
-    atoms.info.pop(records.PROTOTYPE, None)
-    if name:
-        atoms.info[records.PROTOTYPE] = name
-    atoms.info[records.NOVELTY] = KNOWN if known else NEW_CRYSTAL if name else NEW_FRAMEWORK
+    for key in (records.NOVELTY, records.PROTOTYPE):
+        atoms.info.pop(key, None)
+    crystal = _verdict("novelty", atoms)
+    verdicts = [crystal]
+    for name in PROTOTYPES:
+        # In turn: AFLOW's library takes ten seconds to load.
+        if verdicts[-1] is crystal or verdicts[-1].passed:
+            verdicts.append(_verdict(name, atoms))
+    if any(isnan(one.value) for one in verdicts):
+        return atoms
+    framework = verdicts[-1]
+    if not framework.passed:
+        atoms.info[records.PROTOTYPE] = framework.note.removeprefix("as ")
+    said = NEW_FRAMEWORK if framework.passed else NEW_CRYSTAL
+    atoms.info[records.NOVELTY] = said if crystal.passed else KNOWN
     return atoms
 
 
@@ -47,15 +57,9 @@ def judge_novelty(structures: Sequence[Atoms]) -> TaskOutput:
     return TaskOutput(results=(Finished(structures=done, failures={}),), seconds=seconds)
 
 
-def _passes(name: str, atoms: Atoms) -> bool:
+def _verdict(name: str, atoms: Atoms) -> Verdict:
     (verdict,) = _funnel(name).judge(atoms)
-    return verdict.passed
-
-
-def _known_as(name: str, atoms: Atoms) -> str:
-    """The prototype that matches; empty where none does."""
-    (verdict,) = _funnel(name).judge(atoms)
-    return "" if verdict.passed else verdict.note.removeprefix("as ")
+    return verdict
 
 
 @cache

@@ -75,6 +75,7 @@ def open_seeded_search(
         budget=deck.budget,
         patience=deck.patience,
         background=deck.background,
+        moves=deck.moves,
         ahead=deck.ahead,
         seed=deck.seed,
         workers=deck.workers,

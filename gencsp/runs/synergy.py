@@ -266,7 +266,7 @@ class ModelRun:
             unchanged=bool(lowest)
             and generated is not None
             and is_same(generated, min(lowest, key=_energy)),
-            novelty=str(minima[SEEDED][-1].info[records.NOVELTY]) if minima[SEEDED] else "",
+            novelty=str(minima[SEEDED][-1].info.get(records.NOVELTY, "")) if minima[SEEDED] else "",
         )
         return Compared(comparison=comparison, generated=generated, minima=minima)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import gencsp
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.errors import DeckError, GencspError, RequestError, StoreError
+from gencsp.runs import novelty
 from gencsp.runs.discover import Discovered, open_discovery
 from gencsp.runs.discover_decks import DiscoverDeck
 from gencsp.searches.runner import TaskOutput, TaskRunner
@@ -25,7 +26,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 
-sys.path[:0] = [{tests!r}, {helpers!r}]
+sys.path.insert(0, {tests!r})
 import own_alloys
 import gencsp
 
@@ -40,6 +41,14 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_aflow() -> Iterator[None]:
+    """Its library takes ten seconds to load."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(novelty, "PROTOTYPES", ("prototypes",))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +187,9 @@ def test_it_goes_on_where_it_was_left(
 def test_killed_with_two_workers_it_ends_the_same(
     lines: int, tmp_path: Path, words: dict[str, Any], whole: Discovered
 ) -> None:
-    helpers = Path(__file__).parent
     own_alloys.pool(tmp_path)
     script = tmp_path / "program.py"
-    places = {"tests": str(helpers.parent), "helpers": str(helpers), "base": str(tmp_path)}
+    places = {"tests": str(Path(__file__).parents[1]), "base": str(tmp_path)}
     script.write_text(SCRIPT.format(**places))
     assert run_and_kill(script, lines)
     own = {**words, "hull": own_alloys.entries(tmp_path), "pool": (tmp_path / "alloys.extxyz",)}
