@@ -55,7 +55,7 @@ def column_rows(results: Sequence[ModelResult]) -> Iterator[tuple[object, ...]]:
 def shown(columns: Columns) -> tuple[str, ...]:
     """Number of compositions and a to f, as a table shows them."""
     n = columns.compositions
-    gained = "" if columns.c is None else f"{columns.c:.1f}"
+    gained = "none" if columns.c is None else f"{columns.c:.1f}"
     a, b = (f"{count}/{n}" for count in (columns.a, columns.b))
     return str(n), a, b, gained, f"{columns.d:.1f}", str(columns.e), str(columns.f)
 
@@ -95,7 +95,10 @@ def structures_of(results: Sequence[ModelResult]) -> list[Atoms]:
 
 
 def draw_traces(result: ModelResult, path: Path) -> Path | None:
-    """The lowest energy of both searches against the trials, a panel a composition (Fig. 5a, b)."""
+    """The lowest energy of both searches against the trials, a panel a composition (Fig. 5a, b).
+
+    Energies are above the lowest of both searches.
+    """
     panels = [one for one in result.compared if any(one.minima.values())]
     if not panels:
         return None
@@ -127,7 +130,7 @@ def draw_traces(result: ModelResult, path: Path) -> Path | None:
     for axes in every[len(panels) :]:
         axes.axis("off")
     figure.supxlabel("trial", fontsize=8)
-    figure.supylabel("lowest so far, above the lowest of both (meV/atom)", fontsize=8)
+    figure.supylabel("lowest so far (meV/atom)", fontsize=8)
     every[0].legend(fontsize=6, frameon=False)
     figure.savefig(path, dpi=150)
     return path
@@ -179,7 +182,7 @@ def _summary_row(one: Comparison) -> tuple[object, ...]:
     def above(energy: float | None) -> str:
         if energy is None or abs(energy) == float("inf"):
             return "not converged"
-        return f"{1000 * (energy - one.found):.1f}"
+        return f"{round(1000 * (energy - one.found), 1) + 0.0:.1f}"  # no -0.0
 
     return (
         one.formula,
