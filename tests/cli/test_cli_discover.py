@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import runpy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import own_alloys
 import pytest
 from typer.testing import CliRunner
 
+import gencsp
 import gencsp.runs.discover
 import gencsp.runs.synergy
 from gencsp.cli import app
@@ -38,7 +41,7 @@ def _cheap_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened, synergy = gencsp.runs.discover.open_discovery, gencsp.runs.synergy.open_synergy
 
     @contextmanager
-    def open_cheap(deck: DiscoverDeck) -> Iterator[Discovery]:
+    def open_cheap(deck: DiscoverDeck, **_: object) -> Iterator[Discovery]:
         with opened(deck.model_copy(update=cheap())) as run:
             yield run
 
@@ -79,6 +82,27 @@ def test_discover_prints_and_writes_what_it_found(tmp_path: Path) -> None:
     again = RUNNER.invoke(app, arguments)
     assert again.exit_code == 0
     assert (folder / "report.md").read_text() == report
+
+
+def test_the_driver_writes_the_same_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its deck is read, and the program itself runs, on the pool and the cheap parts."""
+    program = Path(gencsp.__file__).parent.parent / "drivers" / "discover.py"
+    settings = DiscoverDeck.read_settings(program.with_suffix(".toml"))
+    assert DiscoverDeck.make(**settings).elements == ("Li", "Nb", "N")
+    deck = tmp_path / "deck.toml"
+    deck.write_text(
+        'pool = ["alloys.extxyz"]\nfilters = ["distances:minimum=2.0"]\nseeds = []\n'
+        "budget = 6\nahead = 2\nwithin = 0.5\ntop = 1\n"
+    )
+    monkeypatch.setattr(sys, "argv", [str(program), str(deck)])
+    runpy.run_path(str(program), run_name="__main__")
+    folder = tmp_path / "runs" / "discover-0"
+    report = (folder / "report.md").read_text()
+    arguments = ["discover", "--deck", "deck.toml"]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert (folder / "report.md").read_text() == report
+    assert len(program.read_text().splitlines()) <= 40
 
 
 def test_discover_says_which_filter_took_all(tmp_path: Path) -> None:
