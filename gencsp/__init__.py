@@ -25,6 +25,7 @@ __all__ = [
     "__version__",
     "cycle",
     "dedup",
+    "discover",
     "export",
     "filter",
     "hull",
@@ -34,6 +35,7 @@ __all__ = [
     "refine",
     "relax",
     "search",
+    "synergy",
     "train_joint",
     "train_score",
 ]

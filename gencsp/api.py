@@ -10,13 +10,16 @@ from gencsp.diffusion.training.joint import train_joint
 from gencsp.diffusion.training.score import train_score
 from gencsp.proposers import propose
 from gencsp.runs.calls import cycle, search
+from gencsp.runs.discover import discover
 from gencsp.runs.pools import dedup, export, filter, hull, hull_of_formula, hull_of_system
 from gencsp.runs.refining import refine
 from gencsp.runs.relaxing import relax
+from gencsp.runs.synergy import synergy
 
 __all__ = [
     "cycle",
     "dedup",
+    "discover",
     "export",
     "filter",
     "hull",
@@ -26,6 +29,7 @@ __all__ = [
     "refine",
     "relax",
     "search",
+    "synergy",
     "train_joint",
     "train_score",
 ]

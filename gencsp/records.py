@@ -53,6 +53,10 @@ SPACE_GROUP_NUMBER: Final = "space_group_number"
 DUPLICATE_OF: Final = "duplicate_of"
 COPIES: Final = "copies"
 ORDER_FLIPS: Final = "order_flips"
+NOVELTY: Final = "novelty"
+PROTOTYPE: Final = "prototype"
+TRIALS: Final = "trials"
+UNCHANGED: Final = "unchanged"
 MAGNETIC_ORDER: Final = "magnetic_order"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
@@ -88,6 +92,7 @@ class Key:
 _ANY = "every call that makes or changes structures"
 _EVALUATED = "relax, hull, search, cycle, refine, import, dft read, fetch"
 _RELAXED = "relax, search, cycle, refine"
+_SEEDED = "discover, synergy"
 _COMPARED = "relax, hull, search, cycle, refine, import, dft read"
 
 #: Every key, in the order in which the documentation shows them.
@@ -153,6 +158,14 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(COPIES, "integer", "", "How many structures of the run or the pools are this crystal, "
         "itself included; absent from duplicates.", "dedup, search, cycle, refine, and "
         "`gencsp relax`"),
+    Key(NOVELTY, "text", "", "new framework, new crystal (of a known framework) or known "
+        "crystal, by the reference crystals and prototypes that ship with gencsp.", _SEEDED),
+    Key(PROTOTYPE, "text", "", "Known framework that it has, species aside; absent where none is "
+        "known.", _SEEDED),
+    Key(TRIALS, "integer", "", "Trials of the search of its composition; 0 where there was none.",
+        _SEEDED),
+    Key(UNCHANGED, "boolean", "", "Whether a generated structure relaxes to this crystal without a "
+        "search.", "discover"),
     Key(ORDER_FLIPS, "text", "", "Ids, joined by `;`, of structures of the same composition whose "
         "order with this one is another by a second potential; absent where there is none.",
         "search, cycle and second-opinion, in second_opinion.extxyz"),
@@ -201,7 +214,18 @@ EVALUATION_KEYS: Final = frozenset(
     }
 )
 #: What else holds of a structure only until its atoms move; so do all keys of filters.
-_OF_THIS_GEOMETRY: Final = frozenset({DUPLICATE_OF, COPIES, ENERGY_ABOVE_HULL, ORDER_FLIPS})
+_OF_THIS_GEOMETRY: Final = frozenset(
+    {
+        DUPLICATE_OF,
+        COPIES,
+        ENERGY_ABOVE_HULL,
+        ORDER_FLIPS,
+        NOVELTY,
+        PROTOTYPE,
+        TRIALS,
+        UNCHANGED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ VERBS = {
     "hull_of_system",
     "filter",
     "dedup",
+    "discover",
     "export",
+    "synergy",
     "train_score",
     "train_joint",
 }

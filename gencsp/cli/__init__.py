@@ -62,13 +62,21 @@ LATE = {
         "Search crystal structures at random, by basin hopping or genetically, seeded by "
         "proposers.",
     ),
+    "discover": (
+        "gencsp.cli.discover:discover",
+        "Generate crystals, filter and relax them, search their compositions, rank what is found.",
+    ),
+    "synergy": (
+        "gencsp.cli.synergy:synergy",
+        "Compare searches seeded with generated crystals with searches of composition alone.",
+    ),
     "resume": (
         "gencsp.cli.search:resume",
         "Go on with a search that was stopped, or that is to have a larger budget.",
     ),
     "status": (
         "gencsp.cli.search:status",
-        "Say how far a search or a cycle is; it may be running.",
+        "Say how far a run is; it may be running.",
     ),
     "propose": (
         "gencsp.cli.propose:propose",

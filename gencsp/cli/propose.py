@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from gencsp.cli.console import (
     complain,
@@ -21,8 +21,6 @@ from gencsp.runs.decks import ProposeDeck
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-    from gencsp.diffusion.joint.conditions import Property
 
 
 @deck_options(ProposeDeck, more_names={"n": ("-n",), "preset": ("--as",)})
@@ -47,27 +45,13 @@ def propose(*, deck: ProposeDeck) -> None:
 
 
 def _aims(deck: ProposeDeck) -> dict[str, Any]:
+    from gencsp.proposers.targets import read_targets
+
     return {
-        "targets": _targets(deck.target),
+        "targets": read_targets(deck.target),
         "guidance": deck.guidance,
         "energy_guidance": deck.energy_guidance,
     }
-
-
-def _targets(texts: Iterable[str]) -> dict[Property, float]:
-    """``name=value`` texts as targets; names are checked where they are used."""
-    from gencsp.errors import RequestError
-
-    found: dict[Property, float] = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        try:
-            found[cast("Property", name.strip())] = float(value)
-        except ValueError as error:
-            raise RequestError(
-                f"--target {text} is not understood: write it as compactness=0.7."
-            ) from error
-    return found
 
 
 def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:

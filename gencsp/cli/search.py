@@ -88,7 +88,7 @@ def resume(
 def status(
     folder: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="DIR")],
 ) -> None:
-    """Say how far a search or a cycle is; it may be running."""
+    """Say how far a run is; it may be running."""
     from gencsp.runs.status import run_status
 
     found = run_status(folder)

@@ -7,7 +7,7 @@ order. Filters are found by name through the entry points ``gencsp.filters``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite, nan
 from typing import ClassVar, Protocol, runtime_checkable
 
 from ase import Atoms
@@ -56,6 +56,19 @@ class Verdict:
         for part in ("", "_value", "_low", "_high", "_note"):
             atoms.info.pop(key + part, None)
         atoms.info |= {key + part: value for part, value in parts.items()}
+
+    @classmethod
+    def read(cls, atoms: Atoms, name: str) -> Verdict | None:
+        """The verdict of a filter that :meth:`write` wrote; ``None`` where there is none."""
+        key = f"{FILTER_PREFIX}{name}"
+        if key not in atoms.info:
+            return None
+        value, low, high = (
+            float(atoms.info.get(f"{key}{part}", missing))
+            for part, missing in (("_value", nan), ("_low", -inf), ("_high", inf))
+        )
+        note = str(atoms.info.get(f"{key}_note", ""))
+        return cls(bool(atoms.info[key]), value, (low, high), name, note)
 
 
 @runtime_checkable

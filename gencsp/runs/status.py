@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -17,6 +17,9 @@ from gencsp.records import shown_decomposition_energy, shown_reference
 from gencsp.runs.settings import saved_deck
 from gencsp.store.digests import read_summary
 from gencsp.store.disk import DATABASE, read_manifest
+
+#: Runs whose first stages are those of :mod:`gencsp.runs.candidates`.
+CANDIDATE_KINDS = ("discover", "synergy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +83,27 @@ class CycleStatus(RunStatus):
         return f"{self.composition}, cycle: {', '.join(stages) or 'nothing yet'}"
 
 
-def run_status(folder: Path) -> SearchStatus | CycleStatus:
-    """Read the folder of a search or a cycle, running or not.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateStatus(RunStatus):
+    """What stands in the folder of ``gencsp discover``, or of a model of ``gencsp synergy``.
+
+    Attributes:
+        kind: "discover" or "synergy".
+        structures: how many tasks left, by what they did: generated, relaxed.
+    """
+
+    kind: str
+    structures: Mapping[str, int]
+
+    def __str__(self) -> str:
+        made = [f"{n} {stage}" for stage, n in self.structures.items() if n]
+        searched = self.finished.get("found", 0) + self.finished.get("seeded", 0)
+        noun = "composition" if searched == 1 else "compositions"
+        return f"{self.kind}: {', '.join(made) or 'nothing yet'}, {searched} {noun} searched"
+
+
+def run_status(folder: Path) -> SearchStatus | CycleStatus | CandidateStatus:
+    """Read the folder of a run, running or not.
 
     Raises:
         DeckError: there is no run in it.
@@ -91,6 +113,10 @@ def run_status(folder: Path) -> SearchStatus | CycleStatus:
     if manifest is not None and manifest.get("kind") == "cycle":
         found, structures = _read(folder)
         return CycleStatus(**found, composition=str(manifest["composition"]), structures=structures)
+    if manifest is not None and manifest.get("kind") in CANDIDATE_KINDS:
+        found, _ = _read(folder)
+        counts = _structures_of(folder, ("generated", "relaxed"))
+        return CandidateStatus(**found, kind=str(manifest["kind"]), structures=counts)
     deck = saved_deck(folder)
     if manifest is None:
         raise StoreError(f"{folder} holds no run.")
@@ -101,6 +127,15 @@ def run_status(folder: Path) -> SearchStatus | CycleStatus:
         method=str(manifest["method"]),
         budget=deck.budget,
     )
+
+
+def _structures_of(folder: Path, stages: Iterable[str]) -> dict[str, int]:
+    """How many structures the tasks of some stages have left."""
+    entries, _ = read_summary(folder / DATABASE)
+    counts = Counter[str]()
+    for entry in entries:
+        counts[entry.task.partition("-")[0]] += len(entry.ids)
+    return {stage: counts[stage] for stage in stages}
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:

@@ -19,6 +19,7 @@ from gencsp.filters import get_filter
 from gencsp.filters.deck import FilterDeck
 from gencsp.proposers.external.deck import ExternalDeck
 from gencsp.runs.decks import SearchDeck
+from gencsp.runs.discover_decks import DiscoverDeck
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 THIRD_PARTY = ROOT / "tests" / "plugins" / "third_party"
@@ -97,11 +98,13 @@ def test_decks_are_read(block: Block, tmp_path: Path) -> None:
     content = tomllib.loads(block.code)
     if "project" in content:
         assert block.code == (THIRD_PARTY / "pyproject.toml").read_text(encoding="utf-8")
-    elif "filters" in content:
+    elif "filters" in content and block.page.stem != "discover":
         for name, options in FilterDeck.read(deck).stages:
             assert get_filter(name, options).name == name
     elif "preset" in content or "command" in content:
         ExternalDeck.read(deck)
+    elif block.page.stem == "discover":
+        DiscoverDeck.make(**content)
     else:
         SearchDeck.make(formula="TiO2", **content)
 

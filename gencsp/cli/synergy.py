@@ -1,0 +1,80 @@
+"""``gencsp synergy``: seeded against unseeded searches (PIGEN, Extended Data Table 3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gencsp.cli.console import (
+    INTERRUPTED,
+    add_row,
+    complain,
+    print_table,
+    require_folder,
+    say,
+    table_of,
+)
+from gencsp.cli.deck_options import deck_options
+from gencsp.cli.discover import REPORT, watch
+from gencsp.files import file_name, replace_outputs
+from gencsp.runs.discover_decks import SynergyDeck
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gencsp.runs.synergy import ModelResult
+
+
+@deck_options(SynergyDeck, more_names={"n": ("-n",)}, none={"seeds": "--no-seeds"})
+def synergy(*, deck: SynergyDeck) -> None:
+    """Compare searches seeded with generated crystals with searches of composition alone.
+
+    The same command goes on with a run that was stopped; so does one with a larger budget.
+    """
+    from gencsp.runs.synergy import open_synergy
+
+    require_folder(deck.folder)
+    try:
+        run = open_synergy(deck)
+        watch(run.irun())
+    except KeyboardInterrupt:
+        complain(
+            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    _write(deck, run.results)
+    _print(run.results)
+    say(f"wrote {REPORT}, comparisons.csv, traces.csv, minima.extxyz and figures to {deck.folder}")
+
+
+def _write(deck: SynergyDeck, results: Sequence[ModelResult]) -> None:
+    from gencsp.io.structures import write_extxyz
+    from gencsp.runs import synergy_report
+
+    with replace_outputs(deck.folder, "synergy", last=REPORT) as new:
+        synergy_report.write_comparisons(new / "comparisons.csv", results)
+        synergy_report.write_traces(new / "traces.csv", results)
+        minima = synergy_report.structures_of(results)
+        if minima:
+            write_extxyz(new / "minima.extxyz", minima)
+        for result in results:
+            synergy_report.draw_traces(result, new / f"traces-{file_name(result.model.text)}.png")
+        (new / REPORT).write_text(synergy_report.report(deck, results), encoding="utf-8")
+
+
+def _print(results: Sequence[ModelResult]) -> None:
+    from gencsp.runs.synergy_report import column_rows
+
+    titles = ("model", "compositions", "a", "b", "c (meV/atom)", "d (meV/atom)", "e", "f")
+    table = table_of(*titles, right=titles[1:])
+    for row in column_rows(results):
+        add_row(table, *(str(cell).strip("*") for cell in row))
+    print_table(table)
+    for result in results:
+        if result.missing > 0:
+            left = ", ".join(f"{one.name} {one.in_sequence}" for one in result.summary.stages)
+            complain(
+                f"{result.model.text}: {result.missing} filtered compositions are missing (left of "
+                f"{result.generated}: {left}): raise --generate, or name other --filters."
+            )
