@@ -75,7 +75,7 @@ LAYERS = (
     {"minimise", "similarity"},
     {"io"},
     {"potentials"},
-    {"convex_hull", "diffusion", "measure"},
+    {"convex_hull", "diffusion", "intercalation", "measure"},
     {"calculators", "dft", "exporters", "filters", "proposers", "sources"},
     {"searches"},
     {"runs", "testing"},
