@@ -30,6 +30,7 @@ __all__ = [
     "hull",
     "hull_of_formula",
     "hull_of_system",
+    "intercalate",
     "propose",
     "refine",
     "relax",

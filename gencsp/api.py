@@ -10,6 +10,7 @@ from gencsp.diffusion.training.joint import train_joint
 from gencsp.diffusion.training.score import train_score
 from gencsp.proposers import propose
 from gencsp.runs.calls import cycle, search
+from gencsp.runs.intercalating import intercalate
 from gencsp.runs.pools import dedup, export, filter, hull, hull_of_formula, hull_of_system
 from gencsp.runs.refining import refine
 from gencsp.runs.relaxing import relax
@@ -22,6 +23,7 @@ __all__ = [
     "hull",
     "hull_of_formula",
     "hull_of_system",
+    "intercalate",
     "propose",
     "refine",
     "relax",

@@ -24,6 +24,7 @@ VERBS = {
     "hull",
     "hull_of_formula",
     "hull_of_system",
+    "intercalate",
     "filter",
     "dedup",
     "export",

@@ -47,3 +47,19 @@ def read_pool(files: Sequence[Path]) -> Pool:
 
     structures, failures = read(files)
     return Pool(structures, [failure.reason for failure in failures])
+
+
+def read_host(file: Path) -> Atoms:
+    """The one structure of a file.
+
+    Raises:
+        StructureFileError: there is no such file, or it cannot be read.
+        RequestError: it holds several structures.
+    """
+    from gencsp.errors import RequestError
+    from gencsp.io.structures import read_structures
+
+    structures = read_structures([file])
+    if len(structures) > 1:
+        raise RequestError(f"{file} holds {len(structures)} structures: give a file of one host.")
+    return structures[0]

@@ -104,6 +104,12 @@ def formula_units(host: Atoms, unit: Composition | None = None) -> Fraction:
     return Fraction(len(host), counted.size)
 
 
+def content_of(atoms: Atoms, guest: str, unit: Composition) -> Fraction:
+    """Guest atoms for each formula unit of the host in a structure."""
+    guests = atoms.get_chemical_symbols().count(guest)
+    return guests * Fraction(unit.size, len(atoms) - guests)
+
+
 def cells_of(
     x: Fraction, units: Fraction, host_atoms: int, max_atoms: int
 ) -> tuple[GuestContent, ...]:

@@ -17,7 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ase import Atoms
+
+from gencsp import records
+from gencsp.composition import Composition
 from gencsp.errors import RequestError
+from gencsp.intercalation.contents import content_of
 
 #: eV per formula unit: what lies so little above the hull over x is on it.
 ON_HULL = 1e-9
@@ -133,6 +138,25 @@ def profile(
         above=above,
         steps=steps,
         average_voltage=average,
+    )
+
+
+def point_of(atoms: Atoms, guest: str, unit: Composition) -> Point:
+    """Enthalpy and volume of a relaxed structure, per formula unit of the host.
+
+    Raises:
+        RequestError: the structure has no energy.
+    """
+    enthalpy = records.number(atoms.info, records.ENTHALPY_PER_ATOM)
+    if enthalpy is None:
+        raise RequestError(f"{atoms.symbols} has no energy: relax it first.")
+    host_atoms = len(atoms) - atoms.get_chemical_symbols().count(guest)
+    units = host_atoms / unit.size
+    return Point(
+        x=content_of(atoms, guest, unit),
+        energy=enthalpy * len(atoms) / units,
+        volume=float(atoms.cell.volume) / units,
+        label=str(atoms.info.get(records.STRUCTURE_ID, "")),
     )
 
 
