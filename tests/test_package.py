@@ -74,6 +74,7 @@ LAYERS = (
     {"executors", "programs", "symmetry"},
     {"descriptors", "records"},
     {"minimise", "similarity"},
+    {"disorder"},
     {"io"},
     {"potentials"},
     {"convex_hull", "diffusion", "intercalation", "measure"},
