@@ -31,6 +31,7 @@ __all__ = [
     "hull_of_formula",
     "hull_of_system",
     "intercalate",
+    "order",
     "propose",
     "refine",
     "relax",

@@ -103,5 +103,9 @@ class ReferenceWarning(UserWarning):
     """Hull references at a pressure that lack some crystals, or that cannot be kept."""
 
 
+class NearestFormulaWarning(UserWarning):
+    """A formula with broken numbers, in whose place that of the nearest cell is taken."""
+
+
 class UnreadableResultWarning(UserWarning):
     """A result of another code that cannot be read, and is left out."""

@@ -33,6 +33,7 @@ ORIGIN: Final = "origin"
 PROPOSED_SPACE_GROUP: Final = "proposed_space_group"
 HOST_ATOMS: Final = "host_atoms"
 GUEST_CONTENT: Final = "guest_content"
+EWALD_ENERGY: Final = "ewald_energy"
 READING_NOTE: Final = "reading_note"
 # What came of it.
 OUTCOME: Final = "outcome"
@@ -114,6 +115,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "was completed.", "propose, cycle, refine, intercalate"),
     Key(GUEST_CONTENT, "number", "", "Guest atoms for each formula unit of the host.",
         "intercalate"),
+    Key(EWALD_ENERGY, "number", "eV/atom", "Electrostatic energy of point charges in an "
+        "ordered cell that was made of a disordered crystal.", "order, relax, refine"),
     Key(READING_NOTE, "text", "", "What a reader took for something else, such as deuterium for "
         "hydrogen; absent where it took all as it stands.", "every command that reads files"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "

@@ -25,6 +25,7 @@ VERBS = {
     "hull_of_formula",
     "hull_of_system",
     "intercalate",
+    "order",
     "filter",
     "dedup",
     "export",

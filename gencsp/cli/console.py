@@ -20,7 +20,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gencsp.errors import GencspError, ReferenceWarning, StoreError
+from gencsp.errors import GencspError, NearestFormulaWarning, ReferenceWarning, StoreError
 from gencsp.files import file_name, one_line, replace_outputs
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see :meth:`click.Command.invoke`."""
         try:
-            with _references_in_words():
+            with _warnings_in_words():
                 return super().invoke(ctx)
         except GencspError as error:
             complain(str(error))
@@ -87,11 +87,16 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
+#: Warnings that are said as sentences, not as Python shows them.
+_IN_WORDS = (ReferenceWarning, NearestFormulaWarning)
+
+
 @contextmanager
-def _references_in_words() -> Iterator[None]:
-    """Say what is wrong with hull references as a sentence, not as Python shows warnings."""
+def _warnings_in_words() -> Iterator[None]:
+    """Say what is wrong with hull references, or chosen for a formula, as a sentence."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", ReferenceWarning)
+        for kind in _IN_WORDS:
+            warnings.simplefilter("always", kind)
         show = warnings.showwarning
 
         def say_or_show(
@@ -102,7 +107,7 @@ def _references_in_words() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, ReferenceWarning):
+            if issubclass(category, _IN_WORDS):
                 complain(str(message))
             else:
                 show(message, category, filename, lineno, file, line)

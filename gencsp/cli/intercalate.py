@@ -48,12 +48,17 @@ def intercalate(
     The same command goes on with a run that was stopped.
     """
     from gencsp.runs.intercalating import folder_of, open_intercalation, result_of
+    from gencsp.runs.ordering import Ordering
 
-    crystal = read_host(host)
+    ordering = Ordering(n=1, max_atoms=deck.atoms, mobile=(deck.guest,), seed=deck.seed)
+    crystal, mean = read_host(host, ordering)
     folder = folder_of(deck, crystal)
     require_folder(folder)
     try:
-        with reference_bar() as bar, open_intercalation(crystal, deck, on_reference=bar) as run:
+        with (
+            reference_bar() as bar,
+            open_intercalation(crystal, deck, mean=mean, on_reference=bar) as run,
+        ):
             _watch(run)
             found = result_of(run, deck)
     except KeyboardInterrupt:

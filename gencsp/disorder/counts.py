@@ -15,6 +15,10 @@ from gencsp.errors import RequestError
 NEAR = 0.005
 #: Share of atoms within which a neutral composition is taken rather than a nearer one that is not.
 NEUTRAL_WITHIN = 0.03
+#: Share of atoms beyond which a cell is no approximant.
+FAR = 0.05
+#: Largest cell, in the atom limit, that a refusal looks at to say how many atoms would do.
+LOOKED_AT = 20
 #: Ways to round all groups that are looked at together.
 MOST_WAYS = 20_000
 #: A share times a number of sites this near to a whole number is one.
@@ -79,7 +83,8 @@ def nearest_counts(
         charges: of the elements, e; ``None`` where they are not known.
 
     Raises:
-        RequestError: no supercell within the limit holds at least one atom of every element.
+        RequestError: no supercell within the limit holds an atom of every element and is within
+            :data:`FAR` of the composition; the message says how many atoms would do.
     """
     wanted: dict[str, float] = {}
     for group, size in zip(groups, sizes, strict=True):
@@ -92,15 +97,33 @@ def nearest_counts(
             best = found
         if best is not None and best.distance <= NEAR and (best.neutral or charges is None):
             break
-    if best is None:
-        least = max(sum(wanted.values()), 1.0)
-        rare = min(wanted, key=lambda symbol: wanted[symbol])
-        needed = ceil(least / min(1.0, wanted[rare]) - WHOLE)
-        raise RequestError(
-            f"no cell of at most {max_atoms} atoms holds whole numbers of all elements "
-            f"({wanted[rare]:.3g} {rare} among {least:.3g} atoms): allow about {needed} atoms."
-        )
+    if best is None or best.distance > FAR:
+        raise RequestError(_refusal(groups, sizes, wanted, max_atoms, best))
     return best
+
+
+def _refusal(
+    groups: Sequence[SiteGroup],
+    sizes: Sequence[int],
+    wanted: Mapping[str, float],
+    max_atoms: int,
+    best: Counts | None,
+) -> str:
+    """Why no cell within the limit will do, and which one would."""
+    mean = "".join(f"{symbol}{n:.4g}" for symbol, n in wanted.items())
+    nearest = "there is none with all elements"
+    if best is not None:
+        cell = "".join(f"{symbol}{n}" for symbol, n in best.amounts.items())
+        nearest = f"of the nearest, {cell}, {100 * best.distance:.2g} % of the atoms are others"
+    most = LOOKED_AT * max(max_atoms, ceil(sum(wanted.values())))
+    for multiple in range(1, int(most / sum(wanted.values())) + 1):
+        found = _rounded(groups, sizes, multiple, wanted, most, None)
+        if found is not None and found.distance <= FAR:
+            return (
+                f"no cell of at most {max_atoms} atoms is near {mean}: {nearest}. Allow "
+                f"{found.size} atoms."
+            )
+    return f"no cell of at most {max_atoms} atoms is near {mean}: {nearest}. Allow more atoms."
 
 
 def _key(counts: Counts) -> tuple[bool, bool, float, int]:

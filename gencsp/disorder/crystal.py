@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gencsp.descriptors.flaws import FULL
 from gencsp.errors import RequestError
 from gencsp.symmetry.refinement import SPGLIB_ERRORS
-from gencsp.symmetry.tolerances import EXACT_SYMPREC
+from gencsp.symmetry.tolerances import EXACT_SYMPREC, SYMPREC
 
 #: Shares of a site that add up to more than this are a mistake; up to it they are rounded.
 MOST_SHARE = 1.05
@@ -73,6 +73,25 @@ class DisorderedCrystal:
                     f"the occupancies of site {group.label}{f' of {self.name}' * bool(self.name)} "
                     f"add up to {total:g}: they must not be above 1."
                 )
+
+    @classmethod
+    def of(cls, atoms: Atoms, *, symprec: float = SYMPREC) -> Self:
+        """An ordered crystal as a mean one: its orbits of equivalent atoms are the groups.
+
+        Where spglib finds no space group, every atom is a group of its own.
+        """
+        crystal = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+        try:
+            found = spglib.get_symmetry_dataset(crystal, symprec=symprec)
+        except SPGLIB_ERRORS:
+            found = None
+        orbits = np.arange(len(atoms)) if found is None else found.equivalent_atoms
+        _, first, tags = np.unique(orbits, return_index=True, return_inverse=True)
+        sites = Atoms(
+            ["X"] * len(atoms), positions=atoms.positions, cell=atoms.cell, pbc=True, tags=tags
+        )
+        groups = (SiteGroup(atoms.symbols[k], {atoms.symbols[k]: 1.0}) for k in first)
+        return cls(sites, tuple(groups), atoms.get_chemical_formula("metal"))
 
     @property
     def sizes(self) -> NDArray[np.int64]:

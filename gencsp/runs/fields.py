@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gencsp.deck import Count, EngineName, Fmax, Natural, Pressure, Same, Seed, Workers
+from gencsp.deck import CellAtoms, Count, EngineName, Fmax, Natural, Pressure, Same, Seed, Workers
 from gencsp.runs.objects import HullField, PotentialField
 
 FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds this, eV/Å.")]
@@ -39,6 +39,11 @@ SameSetting = Annotated[
 WeightsSetting = Annotated[
     Path | None, Field(description="Score-model weights; ours if not given.")
 ]
+OrderSetting = Annotated[
+    Count | None,
+    Field(description="Ordered cells to make of each crystal with partly occupied sites."),
+]
+OrderAtomsSetting = Annotated[CellAtoms, Field(description="Most atoms in such a cell.")]
 ProcessesSetting = Annotated[Workers, Field(description="Worker processes of one thread each.")]
 ThreadsSetting = Annotated[Workers, Field(description="CPU threads.")]
 OutSetting = Annotated[Path, Field(description="Folder for the results.")]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
-from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.under_pressure import ReferenceReport
+from gencsp.disorder.crystal import DisorderedCrystal
 from gencsp.errors import RequestError
 from gencsp.executors import ThisProcess
 from gencsp.intercalation.contents import read_series
 from gencsp.intercalation.profile import Profile, profile
+from gencsp.intercalation.sites import digest_of, guest_orders, host_and_given
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.potentials.base import require_elements
 from gencsp.runs.host_decks import IntercalateDeck
@@ -33,8 +32,6 @@ from gencsp.searches.intercalation import (
     intercalation_manifest,
 )
 from gencsp.store import DiskStore, MemoryStore
-from gencsp.symmetry.hosts import framework
-from gencsp.symmetry.supercells import primitive
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +98,7 @@ def open_intercalation(
     host: Atoms,
     deck: IntercalateDeck,
     *,
+    mean: DisorderedCrystal | None = None,
     in_memory: bool = False,
     on_reference: ReferenceReport | None = None,
 ) -> Iterator[Intercalation]:
@@ -109,6 +107,7 @@ def open_intercalation(
     Args:
         host: as :func:`intercalate` takes it.
         deck: the settings.
+        mean: the disordered crystal of which the host is an ordered cell, where there is one.
         in_memory: write nothing, whatever the deck says of a folder.
         on_reference: called as hull references are relaxed.
 
@@ -120,7 +119,21 @@ def open_intercalation(
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     bare, given = host_and_given(host, deck.guest)
+    if mean is not None:
+        # Where the one ordered cell has its guests was drawn.
+        given = []
     settings = intercalation_settings(deck, bare)
+    if mean is None and given:
+        mean = DisorderedCrystal.of(given[0])
+    known = given + guest_orders(
+        mean,
+        deck.guest,
+        settings.unit,
+        settings.series,
+        n=deck.orderings,
+        max_atoms=deck.atoms,
+        seed=deck.seed,
+    )
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
     elements = (*settings.unit.elements, deck.guest)
     hull = optional_hull_at(
@@ -142,8 +155,7 @@ def open_intercalation(
             hull.require_model(models["potential"])
         manifest = intercalation_manifest(
             settings,
-            host=_digest([bare, *given]),
-            orderings=deck.orderings if given else 0,
+            host=digest_of([bare, *known]),
             hull=NO_HULL if hull is None else hull.digest,
             **models,
         )
@@ -155,7 +167,7 @@ def open_intercalation(
             yield Intercalation(
                 settings,
                 host=bare,
-                known=given,
+                known=known,
                 inpainter=inpainter,
                 relaxer=relaxer,
                 hull=hull,
@@ -164,35 +176,6 @@ def open_intercalation(
                 same=deck.same,
                 ahead=1 if isinstance(executor, ThisProcess) else 2 * deck.workers,
             )
-
-
-def host_and_given(crystal: Atoms, guest: str) -> tuple[Atoms, list[Atoms]]:
-    """The primitive cell of a host without guests, and what is known of the guests' places.
-
-    Args:
-        crystal: a host, with or without guests.
-        guest: element symbol.
-
-    Returns:
-        The host; and where the crystal has guests, its primitive cell, host atoms first.
-
-    Raises:
-        CompositionError: the guest is no element that gencsp knows.
-        RequestError: the crystal is made of guests alone.
-    """
-    Composition.from_counts({guest: 1})
-    if guest not in crystal.symbols:
-        host = crystal.copy()
-        host.calc = None
-        host.set_constraint()
-        return primitive(host), []
-    host = framework(crystal, [guest])
-    whole = primitive(crystal)
-    whole.set_constraint()
-    first = [symbol != guest for symbol in whole.symbols]
-    given = whole[first] + whole[np.logical_not(first)]
-    given.info = {records.ORIGIN: "the crystal given"}
-    return primitive(host), [given]
 
 
 def intercalation_settings(deck: IntercalateDeck, host: Atoms) -> IntercalationSettings:
@@ -273,16 +256,6 @@ def metal_of(hull: object, guest: str) -> tuple[str, float] | None:
     if not phases:
         raise RequestError(f"the hull has no reference of {guest}: give one with --hull.")
     return phases[0].label, phases[0].energy_per_atom
-
-
-def _digest(structures: Sequence[Atoms]) -> str:
-    """Short hash of crystals, whose numbers are rounded to what files keep of them."""
-    found = sha256()
-    for atoms in structures:
-        found.update(atoms.numbers.tobytes())
-        for values in (atoms.cell.array, atoms.positions):
-            found.update((np.round(values, 6) + 0.0).tobytes())
-    return found.hexdigest()[:12]
 
 
 def _identify_models(

@@ -71,7 +71,7 @@ def atoms_of(sites: Atoms, lattice: Lattice, order: np.ndarray) -> Atoms:
         (TETRAGONAL, [[2, 0, 0], [0, 1, 0], [0, 0, 1]], {"Li": 1}),
         (TETRAGONAL, [[2, 0, 0], [0, 2, 0], [0, 0, 1]], {"Li": 2}),
         (TETRAGONAL, [[2, 0, 0], [0, 1, 0], [0, 0, 3]], {"Li": 3}),
-        (CUBIC, [[2, 0, 0], [0, 2, 0], [0, 0, 2]], {"Cu": 4, "Au": 4}),
+        (CUBIC, [[2, 0, 0], [0, 2, 0], [0, 0, 2]], {"Cu": 2, "Au": 6}),
         (CUBIC, [[3, 0, 0], [0, 2, 0], [0, 0, 1]], {"Cu": 2, "Au": 3}),
     ],
 )
