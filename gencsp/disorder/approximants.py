@@ -14,7 +14,7 @@ by symmetry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -206,7 +206,9 @@ def _clashes(sites: Atoms, elements: Sequence[str]) -> NDArray[np.bool_]:
     return clashes
 
 
-def _without(groups: Sequence[dict[str, int]], mobile: Sequence[str]) -> tuple[dict[str, int], ...]:
+def _without(
+    groups: Sequence[Mapping[str, int]], mobile: Sequence[str]
+) -> tuple[dict[str, int], ...]:
     return tuple({s: n for s, n in group.items() if s not in mobile} for group in groups)
 
 

@@ -181,12 +181,11 @@ def _ways(group: SiteGroup, sites: int) -> list[dict[str, int]]:
     if found:
         return found
     # Shares that are rounded together miss the number of sites: the largest share makes up for it.
-    numbers = {symbol: round(share * sites) for symbol, share in group.shares.items()}
+    rounded = {symbol: round(share * sites) for symbol, share in group.shares.items()}
     largest = max(group.shares, key=lambda symbol: group.shares[symbol])
-    numbers[largest] += (
-        min(0, sites - sum(numbers.values())) if not full else (sites - sum(numbers.values()))
-    )
-    return [numbers]
+    left = sites - sum(rounded.values())
+    rounded[largest] += left if full else min(0, left)
+    return [rounded]
 
 
 def _apart(group: SiteGroup, sites: int, counts: Mapping[str, int]) -> float:

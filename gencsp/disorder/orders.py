@@ -102,7 +102,7 @@ def distinct(orders: Sequence[Order], lattice: Lattice) -> list[Order]:
 
 def canonical(order: Order, lattice: Lattice) -> bytes:
     """The same for all orders of a class: the first of its images in the order of bytes."""
-    return min(image.tobytes() for image in order[lattice.permutations])
+    return bytes(min(image.tobytes() for image in order[lattice.permutations]))
 
 
 def random_order(

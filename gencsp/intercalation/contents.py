@@ -107,7 +107,7 @@ def formula_units(host: Atoms, unit: Composition | None = None) -> Fraction:
 def content_of(atoms: Atoms, guest: str, unit: Composition) -> Fraction:
     """Guest atoms for each formula unit of the host in a structure."""
     guests = atoms.get_chemical_symbols().count(guest)
-    return guests * Fraction(unit.size, len(atoms) - guests)
+    return Fraction(guests * unit.size, len(atoms) - guests)
 
 
 def cells_of(

@@ -16,7 +16,7 @@ from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.disorder.crystal import DisorderedCrystal
 from gencsp.errors import RequestError
 from gencsp.executors import ThisProcess
-from gencsp.intercalation.contents import read_series
+from gencsp.intercalation.contents import formula_units, plan_contents, read_series
 from gencsp.intercalation.profile import Profile, profile
 from gencsp.intercalation.sites import digest_of, guest_orders, host_and_given
 from gencsp.minimise.settings import RelaxSettings
@@ -123,6 +123,9 @@ def open_intercalation(
         # Where the one ordered cell has its guests was drawn.
         given = []
     settings = intercalation_settings(deck, bare)
+    units = formula_units(bare, settings.unit)
+    # Before models are loaded and the folder is made.
+    plan_contents(settings.series, units, len(bare), settings.max_atoms)
     if mean is None and given:
         mean = DisorderedCrystal.of(given[0])
     known = given + guest_orders(

@@ -349,4 +349,5 @@ class Intercalation:
             left -= len(matrices[:left])
 
     def _host_atoms(self, atoms: Atoms) -> int:
-        return len(atoms) - atoms.get_chemical_symbols().count(self.settings.guest)
+        symbols: list[str] = atoms.get_chemical_symbols()
+        return len(symbols) - symbols.count(self.settings.guest)

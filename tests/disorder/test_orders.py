@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.disorder.approximants import ewald_matrix
@@ -86,7 +87,7 @@ def test_as_many_distinct_orders_as_brute_force_finds(
     kinds += [0] * (mixed - len(kinds))
     everything = set(permutations(kinds))
     matcher = StructureMatcher(primitive_cell=False, scale=False, ltol=0.01, stol=0.01)
-    classes = []
+    classes: list[Structure] = []
     for one in sorted(everything):
         order = np.full(len(sites), len(lattice.elements), dtype=np.int8)
         order[sites.get_tags() == 0] = one

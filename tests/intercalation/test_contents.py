@@ -25,10 +25,10 @@ from gencsp.intercalation.contents import (
 
 def test_series() -> None:
     assert read_series("0:1:0.125") == tuple(Fraction(k, 8) for k in range(9))
-    assert read_series("0:1:1/3") == (0, Fraction(1, 3), Fraction(2, 3), 1)
-    assert read_series("1, 0,0.5,1/2") == (0, Fraction(1, 2), 1)
+    assert read_series("0:1:1/3") == tuple(map(Fraction, ("0", "1/3", "2/3", "1")))
+    assert read_series("1, 0,0.5,1/2") == tuple(map(Fraction, ("0", "1/2", "1")))
     # The last is not passed where the step does not lead to it.
-    assert read_series("0:1:0.4") == (0, Fraction(2, 5), Fraction(4, 5))
+    assert read_series("0:1:0.4") == tuple(map(Fraction, ("0", "2/5", "4/5")))
 
 
 @pytest.mark.parametrize("text", ["", "0:1", "a", "1:0:0.1", "0:1:0", "1/0", "0:1:0.1:3", ","])
