@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -125,6 +126,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Preset": {"command": ("true",), "output": ("*",)},
     "NamedProposer": {"name": "random"},
     "CycleDeck": {"formula": "TiO2"},
+    "IntercalateDeck": {"guest": "Li"},
+    "IntercalationSettings": {"guest": "Li", "series": (Fraction(1),), "unit": FORMULA},
     "SeedsDeck": {"to": "airss"},
     "SecondOpinionDeck": {"potential": "chgnet:r2scan"},
     "ReferencesDeck": {"system": "Li-Si"},
