@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tables_of_cards
+import tables_of_hosts
 import tables_of_hull
 import tables_of_models
 import tables_of_pressure
@@ -34,6 +35,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **tables_of_searches.TABLES,
     **tables_of_relaxation.TABLES,
     **tables_of_cards.TABLES,
+    **tables_of_hosts.TABLES,
     **tables_of_hull.TABLES,
     **tables_of_pressure.TABLES,
 }
