@@ -70,7 +70,8 @@ def guest_orders(
     occupied more than once, or where no cell within the atom limit has it on these sites.
 
     Args:
-        crystal: with guests; ``None`` for none, which gives nothing.
+        crystal: with guests; ``None`` for none, which gives nothing, as does one whose host atoms
+            are disordered.
         guest: element symbol.
         unit: formula unit of the host.
         series: guest contents.
@@ -82,6 +83,9 @@ def guest_orders(
         Cells, host atoms first, with ``origin`` in ``info``.
     """
     if crystal is None or n == 0 or guest not in crystal.amounts:
+        return []
+    if any(not group.ordered for group in crystal.groups if {*group.shares} != {guest}):
+        # Each order would have a host of its own, and energies of different hosts do not compare.
         return []
     small = crystal.primitive
     amounts = small.amounts

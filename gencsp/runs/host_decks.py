@@ -23,7 +23,7 @@ from gencsp.runs.fields import (
     WeightsSetting,
 )
 
-#: What relaxes, see :data:`gencsp.searches.intercalation.Relaxing`.
+#: What relaxes, see :data:`gencsp.searches.intercalation_settings.Relaxing`.
 Relaxing = Literal["all", "cell", "guests"]
 
 

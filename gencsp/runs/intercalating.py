@@ -25,12 +25,8 @@ from gencsp.runs.host_decks import IntercalateDeck
 from gencsp.runs.objects import NO_HULL, carried, chosen
 from gencsp.runs.parts import INPAINTER, NamedProposer, NamedRelaxer, run_executor
 from gencsp.runs.references import optional_hull_at
-from gencsp.searches.intercalation import (
-    Intercalation,
-    IntercalationProgress,
-    IntercalationSettings,
-    intercalation_manifest,
-)
+from gencsp.searches.intercalation import Intercalation, IntercalationProgress
+from gencsp.searches.intercalation_settings import IntercalationSettings, intercalation_manifest
 from gencsp.store import DiskStore, MemoryStore
 
 

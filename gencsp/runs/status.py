@@ -15,7 +15,7 @@ from gencsp.errors import StoreError
 from gencsp.provenance import Stage
 from gencsp.records import shown_decomposition_energy, shown_reference
 from gencsp.runs.settings import saved_deck
-from gencsp.searches.intercalation import KIND
+from gencsp.searches.intercalation_settings import KIND
 from gencsp.store.digests import read_summary
 from gencsp.store.disk import DATABASE, read_manifest
 

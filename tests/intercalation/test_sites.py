@@ -85,6 +85,18 @@ def test_partly_occupied_sites_take_more_guests_than_they_have() -> None:
     assert {one["Li"] / one["Co"] for one in counts} == {0.25, 0.5}
 
 
+def test_a_disordered_host_gives_no_orders() -> None:
+    _, (given,) = host_and_given(LAYERED, "Li")
+    whole = DisorderedCrystal.of(given)
+    groups = tuple(
+        SiteGroup(group.label, {"Co": 0.5, "Ni": 0.5} if "Co" in group.shares else group.shares)
+        for group in whole.groups
+    )
+    mean = DisorderedCrystal(whole.sites, groups, "LiCo0.5Ni0.5O2")
+    unit = Composition.parse("CoNiO4")
+    assert guest_orders(mean, "Li", unit, [Fraction(1)], n=2, max_atoms=16, seed=0) == []
+
+
 def test_the_digest_tells_hosts_apart() -> None:
     host, (given,) = host_and_given(LAYERED, "Li")
     moved = host.copy()

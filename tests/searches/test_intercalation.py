@@ -24,11 +24,8 @@ from gencsp.minimise.result import Outcome, PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
 from gencsp.searches.contracts import Relaxer
-from gencsp.searches.intercalation import (
-    Intercalation,
-    IntercalationSettings,
-    intercalation_manifest,
-)
+from gencsp.searches.intercalation import Intercalation
+from gencsp.searches.intercalation_settings import IntercalationSettings, intercalation_manifest
 from gencsp.store import DiskStore, MemoryStore, Store
 
 HOST = bulk("Si", "bcc", a=3.0, cubic=True)
