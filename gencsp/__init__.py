@@ -31,6 +31,8 @@ __all__ = [
     "hull",
     "hull_of_formula",
     "hull_of_system",
+    "intercalate",
+    "order",
     "propose",
     "refine",
     "relax",

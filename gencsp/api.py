@@ -11,6 +11,8 @@ from gencsp.diffusion.training.score import train_score
 from gencsp.proposers import propose
 from gencsp.runs.calls import cycle, search
 from gencsp.runs.discover import discover
+from gencsp.runs.intercalating import intercalate
+from gencsp.runs.ordering import order
 from gencsp.runs.pools import dedup, export, filter, hull, hull_of_formula, hull_of_system
 from gencsp.runs.refining import refine
 from gencsp.runs.relaxing import relax
@@ -25,6 +27,8 @@ __all__ = [
     "hull",
     "hull_of_formula",
     "hull_of_system",
+    "intercalate",
+    "order",
     "propose",
     "refine",
     "relax",

@@ -27,6 +27,10 @@ class StructureFileError(GencspError, ValueError):
     """A file of structures that is missing, empty or unreadable."""
 
 
+class PartlyOccupiedError(StructureFileError):
+    """A file whose crystal has sites that are occupied in part, or by several elements."""
+
+
 class WeightsError(GencspError, RuntimeError):
     """Weights, a checkpoint or a shipped table: missing, changed, newer, or of another kind."""
 
@@ -97,6 +101,10 @@ class SourceError(GencspError, RuntimeError):
 
 class ReferenceWarning(UserWarning):
     """Hull references at a pressure that lack some crystals, or that cannot be kept."""
+
+
+class NearestFormulaWarning(UserWarning):
+    """A formula with broken numbers, in whose place that of the nearest cell is taken."""
 
 
 class UnreadableResultWarning(UserWarning):

@@ -32,6 +32,8 @@ MOVE: Final = "move"
 ORIGIN: Final = "origin"
 PROPOSED_SPACE_GROUP: Final = "proposed_space_group"
 HOST_ATOMS: Final = "host_atoms"
+GUEST_CONTENT: Final = "guest_content"
+EWALD_ENERGY: Final = "ewald_energy"
 READING_NOTE: Final = "reading_note"
 # What came of it.
 OUTCOME: Final = "outcome"
@@ -115,7 +117,11 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(PROPOSED_SPACE_GROUP, "integer", "", "Space group in which a proposer placed the atoms, "
         "1 to 230; relaxation may leave it.", "propose, search"),
     Key(HOST_ATOMS, "integer", "", "How many atoms, the first ones, are those of the host that "
-        "was completed.", "propose, cycle, refine"),
+        "was completed.", "propose, cycle, refine, intercalate"),
+    Key(GUEST_CONTENT, "number", "", "Guest atoms for each formula unit of the host.",
+        "intercalate"),
+    Key(EWALD_ENERGY, "number", "eV/atom", "Electrostatic energy of point charges in an "
+        "ordered cell that was made of a disordered crystal.", "order, relax, refine"),
     Key(READING_NOTE, "text", "", "What a reader took for something else, such as deuterium for "
         "hydrogen; absent where it took all as it stands.", "every command that reads files"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "

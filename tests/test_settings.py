@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -128,6 +129,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "NamedProposer": {"name": "random"},
     "CycleDeck": {"formula": "TiO2"},
     "Ladder": {"name": "own"},
+    "IntercalateDeck": {"guest": "Li"},
+    "IntercalationSettings": {"guest": "Li", "series": (Fraction(1),), "unit": FORMULA},
     "SeedsDeck": {"to": "airss"},
     "SecondOpinionDeck": {"potential": "chgnet:r2scan"},
     "ReferencesDeck": {"system": "Li-Si"},

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import tables_of_cards
 import tables_of_chggen
+import tables_of_hosts
 import tables_of_hull
 import tables_of_models
 import tables_of_pressure
@@ -36,6 +37,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **tables_of_chggen.TABLES,
     **tables_of_relaxation.TABLES,
     **tables_of_cards.TABLES,
+    **tables_of_hosts.TABLES,
     **tables_of_hull.TABLES,
     **tables_of_pressure.TABLES,
 }

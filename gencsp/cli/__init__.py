@@ -90,6 +90,10 @@ LATE = {
         "gencsp.cli.refine:refine",
         "Take guests out, symmetrise the framework, inpaint the guests, relax again.",
     ),
+    "intercalate": (
+        "gencsp.cli.intercalate:intercalate",
+        "Place guests in a host over a series of contents: hull over x, voltages, volumes.",
+    ),
     "hull": (
         "gencsp.cli.hull:hull",
         "Decomposition energies of structures as they are, or the phases of a system: Li-Si.",

@@ -20,7 +20,13 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gencsp.errors import GencspError, ReferenceWarning, StoreError, TargetWarning
+from gencsp.errors import (
+    GencspError,
+    NearestFormulaWarning,
+    ReferenceWarning,
+    StoreError,
+    TargetWarning,
+)
 from gencsp.files import file_name, one_line, replace_outputs
 
 if TYPE_CHECKING:
@@ -88,7 +94,7 @@ class Commands(TyperGroup):
 
 
 #: Warnings of gencsp's own, which say what a user can do.
-IN_WORDS = (ReferenceWarning, TargetWarning)
+IN_WORDS = (NearestFormulaWarning, ReferenceWarning, TargetWarning)
 
 
 @contextmanager

@@ -22,10 +22,11 @@ from gencsp.runs.pool_decks import RefineDeck
 @deck_options(RefineDeck)
 def refine(*, files: FilesArgument, deck: RefineDeck, everything: AllOption = False) -> None:
     """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
+    from gencsp.runs.ordering import ordering_of
     from gencsp.runs.refining import refine_pool
 
     require_folder(deck.out)
-    pool = read_pool(files)
+    pool = read_pool(files, ordering_of(deck))
     with reference_bar() as bar, progress_bars() as bars:
         stages = StageBars(bars)
         refined, left_out = refine_pool(pool.structures, deck, report=stages.show, on_reference=bar)

@@ -33,6 +33,7 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
     """Relax structures with CHGNet or another potential; failures are kept, with the reason."""
     from gencsp import records
     from gencsp.errors import HullReferenceError
+    from gencsp.runs.ordering import ordering_of
     from gencsp.runs.references import optional_hull_at, systems_of
     from gencsp.runs.relaxing import (
         engine_of,
@@ -45,7 +46,7 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
     require_folder(deck.out)
     settings = relax_settings(deck)
     engine = engine_of(deck, {})
-    pool = read_pool(files)
+    pool = read_pool(files, ordering_of(deck))
     with reference_bar() as bar:
         reference = optional_hull_at(
             deck.pressure,

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ase import Atoms
 
 from gencsp import records
-from gencsp.errors import StructureFileError
-from gencsp.io.pools import Failure, sources
+from gencsp.errors import PartlyOccupiedError, StructureFileError
+from gencsp.io.pools import Failure, InText, PoolMember, sources
+
+#: Makes ordered cells of a source whose sites are partly occupied.
+Order = Callable[[InText], list[Atoms]]
 
 
-def read_pool(paths: Iterable[Path | str]) -> tuple[list[Atoms], list[Failure]]:
+def read_pool(
+    paths: Iterable[Path | str], *, order: Order | None = None
+) -> tuple[list[Atoms], list[Failure]]:
     """Every structure of files, archives, databases and folders, and what could not be read.
 
     A bad source does not end the others.
+
+    Args:
+        paths: of the pools.
+        order: makes ordered cells of crystals that are not; ``None`` refuses these.
 
     Returns:
         Structures, each with a ``structure_id`` in ``info``: its own, or else the file that it
@@ -29,7 +38,7 @@ def read_pool(paths: Iterable[Path | str]) -> tuple[list[Atoms], list[Failure]]:
     failures: list[Failure] = []
     for source in sources(paths):
         try:
-            loaded = source.load()
+            loaded = _load(source, order)
         except StructureFileError as error:
             failures.append(Failure(source.name, str(error)))
             continue
@@ -45,6 +54,15 @@ def read_pool(paths: Iterable[Path | str]) -> tuple[list[Atoms], list[Failure]]:
         raise StructureFileError(f"none of {len(failures)} sources can be read{first}")
     _name(found)
     return [atoms for _, atoms in found], failures
+
+
+def _load(source: PoolMember, order: Order | None) -> Sequence[Atoms]:
+    try:
+        return source.load()
+    except PartlyOccupiedError:
+        if order is None or not isinstance(source, InText):
+            raise
+        return order(source)
 
 
 def _name(found: list[tuple[str, Atoms]]) -> None:

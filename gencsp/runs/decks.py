@@ -14,7 +14,6 @@ from pydantic import Field, model_validator
 from gencsp.deck import (
     CellAtoms,
     Count,
-    Deck,
     Displacement,
     Fraction,
     Minutes,
@@ -49,6 +48,7 @@ from gencsp.runs.fields import (
     VolumeSetting,
     WeightsSetting,
 )
+from gencsp.runs.formulas import FormulaDeck
 from gencsp.runs.objects import (
     CellField,
     Named,
@@ -64,7 +64,7 @@ INPAINTER = "mixed"
 NICKNAMES = {"basin-hopping": "hop"}
 
 
-class CycleDeck(Deck):
+class CycleDeck(FormulaDeck):
     """Settings of ``gencsp cycle``; the meaning of each stands in its description."""
 
     formula: str = Field(description="Formula unit, such as Li5Si2.")
@@ -121,7 +121,7 @@ class CycleDeck(Deck):
         return self.out or Path("runs") / f"{Composition.parse(self.formula)}-{self.seed}"
 
 
-class ProposeDeck(Deck):
+class ProposeDeck(FormulaDeck):
     """Settings of ``gencsp propose``; a formula, or ``de_novo``, says what to propose."""
 
     formula: str | None = Field(
@@ -182,7 +182,7 @@ class ProposeDeck(Deck):
         return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
 
 
-class SearchDeck(Deck):
+class SearchDeck(FormulaDeck):
     """Settings of ``gencsp search``; one of formula, system and airss says where to look.
 
     A chemical system may stand in the place of the formula: "Ti-O" for "TiO2".

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gencsp.deck import (
+    CellAtoms,
     Count,
     EngineName,
     Fmax,
@@ -89,6 +90,11 @@ MinimiserSetting = Annotated[Named, Field(description="Minimiser, by name.")]
 WeightsSetting = Annotated[
     Path | None, Field(description="Score-model weights; ours if not given.")
 ]
+OrderSetting = Annotated[
+    Count | None,
+    Field(description="Ordered cells to make of each crystal with partly occupied sites."),
+]
+OrderAtomsSetting = Annotated[CellAtoms, Field(description="Most atoms in such a cell.")]
 ProcessesSetting = Annotated[Workers, Field(description="Worker processes of one thread each.")]
 ThreadsSetting = Annotated[Workers, Field(description="CPU threads.")]
 OutSetting = Annotated[Path, Field(description="Folder for the results.")]

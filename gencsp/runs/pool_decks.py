@@ -29,6 +29,8 @@ from gencsp.runs.fields import (
     HullSetting,
     InpaintingsSetting,
     KeepInpaintedSetting,
+    OrderAtomsSetting,
+    OrderSetting,
     OutSetting,
     PotentialSetting,
     PressureSetting,
@@ -66,6 +68,8 @@ class RelaxDeck(Deck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
+    order: OrderSetting = None
+    order_atoms: OrderAtomsSetting = 80
     out: OutSetting = Path("relaxed")
 
 
@@ -87,6 +91,8 @@ class RefineDeck(Deck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
+    order: OrderSetting = None
+    order_atoms: OrderAtomsSetting = 80
     out: OutSetting = Path("refined")
 
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from gencsp.potentials.base import Engine
 
 
+#: Settings of the command, which reads files.
+COMMAND_ALONE = ("order", "order_atoms", "out")
+
+
 def refine(
     structures: Iterable[Atoms] | Atoms,
     *,
@@ -65,7 +69,7 @@ def refine(
             left in any.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
-    deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, "out")
+    deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, *COMMAND_ALONE)
     return refine_pool(structures, deck, report=report, on_reference=on_reference).structures
 
 

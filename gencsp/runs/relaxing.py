@@ -100,7 +100,9 @@ def relax(
         EngineError: the engine is not available.
         WeightsError: the weights are not there.
     """
-    deck = deck_of_call(RelaxDeck, {"workers": workers, **settings}, "hull", "same", "out")
+    deck = deck_of_call(
+        RelaxDeck, {"workers": workers, **settings}, "hull", "same", "order", "order_atoms", "out"
+    )
     given: Iterable[Atoms] = atoms_of(structures)
     engine = engine_of(deck, settings)
     how = relax_settings(deck)

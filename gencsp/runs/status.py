@@ -15,6 +15,7 @@ from gencsp.errors import StoreError
 from gencsp.provenance import Stage
 from gencsp.records import shown_decomposition_energy, shown_reference
 from gencsp.runs.settings import saved_deck
+from gencsp.searches.intercalation_settings import KIND
 from gencsp.store.digests import read_summary
 from gencsp.store.disk import DATABASE, read_manifest
 
@@ -68,19 +69,21 @@ class SearchStatus(RunStatus):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleStatus(RunStatus):
-    """What stands in the folder of a cycle.
+    """What stands in the folder of a cycle, or of a series of guest contents.
 
     Attributes:
-        composition: formula.
+        kind: "cycle" or "intercalation".
+        composition: formula; of a series such as LixCoO2.
         structures: how many the database holds, by stage.
     """
 
+    kind: str
     composition: str
     structures: Mapping[str, int]
 
     def __str__(self) -> str:
         stages = [f"{self.structures[s]} {s}" for s in Stage if s in self.structures]
-        return f"{self.composition}, cycle: {', '.join(stages) or 'nothing yet'}"
+        return f"{self.composition}, {self.kind}: {', '.join(stages) or 'nothing yet'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +113,14 @@ def run_status(folder: Path) -> SearchStatus | CycleStatus | CandidateStatus:
         StoreError: its database cannot be read.
     """
     manifest = read_manifest(folder)
-    if manifest is not None and manifest.get("kind") == "cycle":
+    if manifest is not None and manifest.get("kind") in ("cycle", KIND):
         found, structures = _read(folder)
-        return CycleStatus(**found, composition=str(manifest["composition"]), structures=structures)
+        return CycleStatus(
+            **found,
+            kind=str(manifest["kind"]),
+            composition=str(manifest["composition"]),
+            structures=structures,
+        )
     if manifest is not None and manifest.get("kind") in CANDIDATE_KINDS:
         found, _ = _read(folder)
         counts = _structures_of(folder, ("generated", "relaxed"))

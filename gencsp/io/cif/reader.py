@@ -87,7 +87,7 @@ def read_block(block: Block) -> Atoms:
             raise StructureFileError(
                 f"{block.where} is an incommensurately modulated crystal, which has no unit cell."
             )
-        cell = _cell(block)
+        cell = cell_of(block)
         sites, notes = read_sites(block, tuple(formula_of(block)))
         reading = _choose(block, sites, cell, possible_operations(block))
         _read_again(block, sites, reading)
@@ -201,7 +201,12 @@ def _distances(atoms: Atoms) -> NDArray[np.float64]:
     return np.asarray(np.sort(found, axis=None))
 
 
-def _cell(block: Block) -> NDArray[np.float64]:
+def cell_of(block: Block) -> NDArray[np.float64]:
+    """Lattice vectors of a block as rows, Å.
+
+    Raises:
+        StructureFileError: a length or an angle is missing, out of range, or those of no cell.
+    """
     values: list[float] = []
     for name in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"):
         value = block.number(f"_cell_{name}")

@@ -11,12 +11,15 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from gencsp.descriptors.flaws import FULL
-from gencsp.errors import StructureFileError
+from gencsp.errors import PartlyOccupiedError, StructureFileError
 from gencsp.io.cif.block import Block, as_number, is_null
 from gencsp.io.content import check_size
 
 #: Fractional: two sites this near are one place.
 SAME_PLACE = 1e-3
+
+#: What to do with a disordered crystal.
+ORDER_IT = "give an ordered crystal, or make ordered cells of it with 'gencsp relax FILE --order N'"
 
 _ELEMENTS = frozenset(atomic_numbers) - {"X"}
 #: Isotopes of hydrogen, which have symbols of their own.
@@ -29,7 +32,7 @@ _COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A wholly occupied site.
+    """A site, which a reader of ordered crystals takes for wholly occupied.
 
     Attributes:
         label: its name in the file.
@@ -47,7 +50,7 @@ class Site:
 
 
 def read_sites(block: Block, formula: Sequence[str] = ()) -> tuple[list[Site], list[str]]:
-    """The sites of a block, and notes on how they were read.
+    """The sites of a block, each wholly occupied, and notes on how they were read.
 
     Args:
         block: with a loop of atom sites.
@@ -55,8 +58,25 @@ def read_sites(block: Block, formula: Sequence[str] = ()) -> tuple[list[Site], l
             as CA1 means.
 
     Raises:
-        StructureFileError: a site has no place, no element that is certain, or is occupied in part
-            or by several elements, or disordered.
+        PartlyOccupiedError: a site is occupied in part, or by several elements, or disordered.
+        StructureFileError: a site has no place, or no element that is certain.
+    """
+    sites, shares, notes = listed_sites(block, formula, disordered=False)
+    return _whole(sites, shares, block), notes
+
+
+def listed_sites(
+    block: Block, formula: Sequence[str] = (), *, disordered: bool
+) -> tuple[list[Site], list[float], list[str]]:
+    """The rows of a block, the share of each that is occupied, and notes on how they were read.
+
+    Args:
+        block: with a loop of atom sites.
+        formula: as :func:`read_sites` takes it.
+        disordered: whether groups of alternative sites are read.
+
+    Raises:
+        StructureFileError: as :func:`read_sites`; a share below 0.
     """
     labels = block.column("_atom_site_label") or block.column("_atom_site_type_symbol")
     columns = [block.column(name) for name in _COORDINATES]
@@ -66,7 +86,9 @@ def read_sites(block: Block, formula: Sequence[str] = ()) -> tuple[list[Site], l
             f"atoms."
         )
     check_size(len(labels), block.where)
-    _refuse_disorder(block, labels)
+    if not disordered:
+        _refuse_alternatives(block)
+    _refuse_incomplete(block, labels)
     notes: list[str] = []
     sites: list[Site] = []
     shares: list[float] = []
@@ -84,7 +106,7 @@ def read_sites(block: Block, formula: Sequence[str] = ()) -> tuple[list[Site], l
         shares.append(share)
     if not sites:
         raise StructureFileError(f"{block.where} holds no atoms.")
-    return _whole(sites, shares, block), list(dict.fromkeys(notes))
+    return sites, shares, list(dict.fromkeys(notes))
 
 
 def _whole(sites: list[Site], shares: list[float], block: Block) -> list[Site]:
@@ -107,9 +129,8 @@ def _whole(sites: list[Site], shares: list[float], block: Block) -> list[Site]:
         totals.append(share)
     for site, total in zip(kept, totals, strict=True):
         if total < FULL:
-            raise StructureFileError(
-                f"{block.where} has partly occupied sites ({site.label}: {total:g}): give an "
-                f"ordered crystal."
+            raise PartlyOccupiedError(
+                f"{block.where} has partly occupied sites ({site.label}: {total:g}): {ORDER_IT}."
             )
         if total > 1.05:
             raise StructureFileError(
@@ -201,14 +222,17 @@ def _symbol(letters: str, *, whole: bool = False, known: Sequence[str] = ()) -> 
     return next(iter(fitting or possible), None)
 
 
-def _refuse_disorder(block: Block, labels: Sequence[str]) -> None:
+def _refuse_alternatives(block: Block) -> None:
     groups = [text.strip() for text in block.column("_atom_site_disorder_group")]
     named = {text for text in groups if not is_null(text) and text != "0"}
     if len(named) > 1 or any(text.startswith("-") for text in named):
-        raise StructureFileError(
+        raise PartlyOccupiedError(
             f"{block.where} is disordered (groups {', '.join(sorted(named))} of alternative "
-            f"sites): give an ordered crystal."
+            f"sites): {ORDER_IT}."
         )
+
+
+def _refuse_incomplete(block: Block, labels: Sequence[str]) -> None:
     for label, flag in zip(labels, block.column("_atom_site_calc_flag"), strict=False):
         if flag.strip().lower() == "dum":
             raise StructureFileError(f"site {label} of {block.where} is a dummy site: remove it.")

@@ -1,0 +1,1 @@
+"""Crystals with partly occupied and mixed sites, and ordered cells that approximate them."""

@@ -1,0 +1,47 @@
+"""Formulas with broken numbers among the settings of a run."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from pydantic import model_validator
+
+from gencsp.deck import Deck
+from gencsp.errors import GencspError, NearestFormulaWarning
+
+
+class FormulaDeck(Deck):
+    """A deck with a formula and a limit of atoms.
+
+    A formula with broken numbers, such as Li0.388Ta0.238La0.475Cl3, is read as a request for the
+    nearest cell within the limit, which a :class:`~gencsp.errors.NearestFormulaWarning` names.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nearest_cell(cls, given: Any) -> Any:
+        formula = given.get("formula") if isinstance(given, dict) else None
+        if not isinstance(formula, str) or "." not in formula:
+            return given
+        atoms = given.get("atoms", cls.model_fields["atoms"].default)
+        if not isinstance(atoms, int):
+            return given
+        from gencsp.disorder.formulas import nearest_cell
+
+        try:
+            found = nearest_cell(formula, atoms)
+        except GencspError:
+            # What is wrong with it is said where it is used.
+            return given
+        if found is None:
+            return given
+        charge = {True: ", its ions neutral", False: ", its ions not neutral", None: ""}
+        warnings.warn(
+            f"{formula} has broken numbers: taken is the nearest cell of at most {atoms} atoms, "
+            f"{found.composition} ({100 * found.distance:.2g} % of its atoms are others"
+            f"{charge[found.neutral]}).",
+            NearestFormulaWarning,
+            stacklevel=2,
+        )
+        return {**given, "formula": found.composition.formula}
