@@ -6,7 +6,7 @@ The command line fills the same classes, so a deck and a command mean the same.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 from pydantic import Field, model_validator
