@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from gencsp.convex_hull.hull import Hull
-    from gencsp.convex_hull.system import FormulaHull, Phase, SystemHull
+    from gencsp.convex_hull.system import Ends, FormulaHull, Phase, SystemHull
 
 #: Columns of the CSV file; energies, or under pressure enthalpies, in eV/atom.
 COLUMNS = (
@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
-    """List the phases of a chemical system, draw its hull, and write both.
+    """List the phases of a chemical system or tie-line, draw its hull, and write both.
 
     Raises:
         CompositionError, RequestError, HullReferenceError: as
@@ -47,6 +47,7 @@ def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
         _write_json(new / f"{system}.json", found)
         figures = draw_hull(found, new / system)
     _print_phases(found.phases, pressed=bool(hull.pressure))
+    say_all(end_member_notes(found.ends))
     say(
         f"{len(found.stable)} stable phases; {len(found.phases)} references on the hull or up to "
         f"{1000 * within:g} meV/atom above it, of {found.count} of {system}, {_made(hull)}"
@@ -55,7 +56,20 @@ def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
     if figures:
         say(f"wrote the hull to {', '.join(str(out / file.name) for file in figures)}")
     else:
-        say(f"no figure: the hull of {len(found.elements)} elements cannot be drawn in a plane.")
+        what = "elements" if found.members.of_elements else "end members"
+        number = len(found.members.formulas)
+        say(f"no figure: the hull of {number} {what} cannot be drawn in a plane.")
+
+
+def end_member_notes(ends: Ends) -> Iterator[str]:
+    """What formation energies are taken from, where the end members are compounds."""
+    if not ends.members.of_elements:
+        yield (
+            f"E_f is from {' and '.join(ends.members.names)}; E_d is against all phases of "
+            f"{'-'.join(ends.members.elements)}, also those between other compounds."
+        )
+    for name in ends.missing:
+        yield f"no reference has the formula {name}: E_f is from what it decomposes into."
 
 
 def show_formula(formula: str, hull: Hull, out: Path) -> None:

@@ -158,7 +158,7 @@ class Plan:
             tolerance=self.settings.tolerance,
             tools=Tools(
                 score_model=ShippedScoreModel(self.deck.weights),
-                elements=space.elements if space.variable else (),
+                elements=space.free_elements,
                 fixed_cell=space.cell is not None,
             ),
             separations=self.settings.separations,
