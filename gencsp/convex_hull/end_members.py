@@ -240,6 +240,7 @@ def _require_independent(members: Sequence[Composition], name: str) -> None:
     # Σ amounts = 0: what is above zero stands for what is below.
     amounts = {others[0]: Fraction(-1)}
     amounts |= {pivot: rows[i][others[0]] for i, pivot in enumerate(pivots) if rows[i][others[0]]}
+    amounts = dict(sorted(amounts.items()))
     shared = lcm(*(n.denominator for n in amounts.values()))
     here = {members[k]: int(n * shared) for k, n in amounts.items() if n > 0}
     there = {members[k]: int(-n * shared) for k, n in amounts.items() if n < 0}
@@ -288,7 +289,8 @@ def _inverse(matrix: Sequence[Row]) -> list[Row]:
 
 def _reduced(matrix: Sequence[Row]) -> tuple[list[Row], list[int]]:
     """The reduced row echelon form, exactly, and the columns of its leading ones."""
-    rows, pivots = [list(row) for row in matrix], []
+    rows = [list(row) for row in matrix]
+    pivots: list[int] = []
     for column in range(len(rows[0])):
         top = len(pivots)
         found = next((i for i in range(top, len(rows)) if rows[i][column]), None)
