@@ -80,8 +80,9 @@ class EndMembers:
         if len(members) < 2:
             what = "one element" if len(members[0].elements) == 1 else "one compound"
             raise RequestError(
-                f"'{name}' is {what}, and a hull lies between two or more: write a system such as "
-                f"Li-Si or ZnS-P2S5. 'gencsp hull --show {name}' lists its own phases."
+                f"'{name}' is {what}, and a hull lies between two or more: write a chemical system "
+                f"such as Li-Si, or a tie-line such as ZnS-P2S5. 'gencsp hull --show {name}' lists "
+                f"its own phases."
             )
         for one, other in combinations(members, 2):
             if one.reduced == other.reduced:
