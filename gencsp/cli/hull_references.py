@@ -42,17 +42,18 @@ def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
     from gencsp.convex_hull.plots import draw_hull
 
     found = hull_of_system(system, within=within, hull=hull)
-    with replace_outputs(out, f"hull of {system}") as new:
-        _write_csv(new / f"{system}.csv", found.phases)
-        _write_json(new / f"{system}.json", found)
-        figures = draw_hull(found, new / system)
+    name = found.members.name
+    with replace_outputs(out, f"hull of {name}") as new:
+        _write_csv(new / f"{name}.csv", found.phases)
+        _write_json(new / f"{name}.json", found)
+        figures = draw_hull(found, new / name)
     _print_phases(found.phases, pressed=bool(hull.pressure))
     say_all(end_member_notes(found.ends))
     say(
         f"{len(found.stable)} stable phases; {len(found.phases)} references on the hull or up to "
-        f"{1000 * within:g} meV/atom above it, of {found.count} of {system}, {_made(hull)}"
+        f"{1000 * within:g} meV/atom above it, of {found.count} of {name}, {_made(hull)}"
     )
-    say(f"wrote the table to {out / f'{system}.csv'} and {system}.json")
+    say(f"wrote the table to {out / f'{name}.csv'} and {name}.json")
     if figures:
         say(f"wrote the hull to {', '.join(str(out / file.name) for file in figures)}")
     else:

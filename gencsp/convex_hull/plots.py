@@ -77,8 +77,8 @@ def draw_found(found: SystemHull, lowest: Sequence[Lowest], grown: Hull, path: P
         figure, axes = _figure(5.5, 5.0)
         _triangle(axes, found)
         energies = [1000 * one.decomposition_energy for one in lowest]
-        points = np.array([one.shares for one in lowest]).reshape(-1, 3) @ CORNERS
-        dots = axes.scatter(*points.T, c=energies, cmap="viridis_r", marker="D", s=28)
+        across, up = (np.array([one.shares for one in lowest]).reshape(-1, 3) @ CORNERS).T
+        dots = axes.scatter(across, up, c=energies, cmap="viridis_r", marker="D", s=28)
         figure.colorbar(dots, ax=axes, shrink=0.6, label=f"${_symbol(grown)}_d$ (meV/atom)")
         return _save(figure, path)
     figure, axes = _figure(5.5, 4.0)
@@ -91,10 +91,16 @@ def draw_found(found: SystemHull, lowest: Sequence[Lowest], grown: Hull, path: P
         (True, "o", NEW, "found, on the new hull"),
     ):
         some = [one for one in lowest if one.on_hull is on_hull]
-        across = [one.shares[1] for one in some]
-        up = [one.formation_energy for one in some]
+        places = [(one.shares[1], one.formation_energy) for one in some]
         if some:
-            axes.plot(across, up, form, color=colour, markersize=5, label=label, fillstyle="none")
+            axes.plot(
+                *zip(*places, strict=True),
+                form,
+                color=colour,
+                markersize=5,
+                label=label,
+                fillstyle="none",
+            )
     axes.legend(fontsize=8, frameon=False)
     return _save(figure, path)
 

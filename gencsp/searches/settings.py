@@ -176,6 +176,6 @@ def search_manifest(
     }
 
 
-def cycle_manifest(settings: CycleSettings, **parts: Scalar | None) -> Manifest:
+def cycle_manifest(settings: CycleSettings, **parts: Scalar | Sequence[Scalar] | None) -> Manifest:
     """The manifest of a cycle: its settings and the names of its models and hull."""
     return {"kind": "cycle", "format": 1, **settings.manifest(), **parts}

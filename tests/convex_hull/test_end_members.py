@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 from math import gcd
 
@@ -55,7 +56,9 @@ def test_amounts_are_those_that_a_composition_was_made_of(text: str, drawn: list
     if not counts:
         return
     made = Composition(tuple(counts.items()))
-    assert members.amounts(made) == tuple(amounts)
+    found = members.amounts(made)
+    assert found is not None
+    assert list(map(float, found)) == amounts
     assert members.mole_fractions(made.reduced) == members.mole_fractions(made)
     atoms = [n * one.size for n, one in zip(amounts, members.formulas, strict=True)]
     assert members.shares(made) == pytest.approx(np.array(atoms) / sum(atoms))
@@ -81,7 +84,7 @@ def test_what_is_no_mixture_has_no_amounts(text: str, counts: dict[str, int]) ->
 def test_the_two_shares_of_a_known_compound() -> None:
     members = EndMembers.parse("ZnS-P2S5")
     compound = Composition.parse("ZnP2S6")
-    assert members.mole_fractions(compound) == (0.5, 0.5)
+    assert members.mole_fractions(compound) == (Fraction(1, 2), Fraction(1, 2))
     assert members.shares(compound) == (2 / 9, 7 / 9)
     with pytest.raises(CompositionError, match="ZnP is no mixture of ZnS and P2S5"):
         members.shares(Composition.parse("ZnP"))
