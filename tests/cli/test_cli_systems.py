@@ -155,6 +155,35 @@ def test_a_search_of_a_system_ends_by_composition(tmp_path: Path) -> None:
     assert " 1  " in listed.stdout.splitlines()[1]  # the list by E_d, on request
 
 
+def test_a_search_of_a_tie_line_stays_on_it(tmp_path: Path) -> None:
+    (tmp_path / "emt.csv").write_text(EMT_HULL + "Pd,0.3\n")
+    words = [word.replace("Cu-Au", "Cu-AuPd3") for word in SEARCH]
+    words[words.index("--atoms") + 1] = "8"
+    words[words.index("--budget") + 1] = "24"
+    result = RUNNER.invoke(app, [*words, "--method", "genetic:initial=12", "--ahead", "2"])
+    assert result.exit_code == 0, result.output
+    ranked = ase.io.read(tmp_path / "run" / "ranked.extxyz", ":")
+    formulas = {atoms.symbols.formula.reduce()[0].format("abc") for atoms in ranked}
+    assert len(formulas) > 1
+    for atoms in ranked:
+        counts = atoms.symbols.formula.count()
+        assert counts["Pd"] == 3 * counts["Au"] > 0
+        assert counts["Cu"] > 0
+    moves = {str(atoms.info["move"]) for atoms in ranked}
+    assert len(moves) > 1  # parents of several compositions have had children
+    assert "transmute" not in moves
+    assert "no reference has the formula AuPd3: E_f is from what it decomposes into" in (
+        result.stdout
+    )
+    table = rows(tmp_path / "run" / "compositions.csv")
+    for row in table:
+        x = float(row["x_AuPd3"])
+        share = 4 * x / (4 * x + (1 - x))
+        ends = (1 - share) * 0.5 + share * (0.4 + 3 * 0.3) / 4
+        (best,) = (a for a in ranked if a.info["structure_id"] == row["structure_id"])
+        assert float(row["formation_energy"]) == pytest.approx(energy(best) - ends, abs=1e-5)
+
+
 @pytest.mark.parametrize("command", ["cycle", "search"])
 @pytest.mark.parametrize(
     ("words", "says"),
