@@ -14,8 +14,9 @@ from gencsp.files import csv_cell, file_name, replace_outputs
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from gencsp.convex_hull.ends import Ends
     from gencsp.convex_hull.hull import Hull
-    from gencsp.convex_hull.system import Ends, FormulaHull, Phase, SystemHull
+    from gencsp.convex_hull.system import FormulaHull, Phase, SystemHull
 
 #: Columns of the CSV file; energies, or under pressure enthalpies, in eV/atom.
 COLUMNS = (

@@ -10,8 +10,9 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.ends import Ends
 from gencsp.convex_hull.hull import Hull
-from gencsp.convex_hull.system import ON_HULL, Ends
+from gencsp.convex_hull.system import ON_HULL
 from gencsp.convex_hull.table import HullEntry
 
 

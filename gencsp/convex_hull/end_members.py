@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.echelon import Row, inverse, row_echelon
 from gencsp.errors import CompositionError, RequestError
 
 #: Between end members: a hyphen, or the dash that papers print.
@@ -21,8 +22,6 @@ _DASH = re.compile(r"\s*[-\u2010\u2011\u2013\u2212]\s*")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 #: Numbers of atoms that are looked through, in one go, for the compositions of a tie-line.
 MOST_TRIED = 2_000_000
-
-Row = list[Fraction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class EndMembers:
         if not set(composition.elements) <= set(self.elements):
             return None
         matrix = _columns((*self.formulas, composition), self.elements)
-        rows, pivots = _reduced(matrix)
+        rows, pivots = row_echelon(matrix)
         k = len(self.formulas)
         if k in pivots:
             return None
@@ -212,10 +211,10 @@ def _mixtures(members: EndMembers, most: int) -> tuple[Composition, ...]:
             f"atoms."
         )
     matrix = _columns(members.formulas, elements)
-    _, leading = _reduced([list(column) for column in zip(*matrix, strict=True)])
-    inverse = _inverse([matrix[row] for row in leading])
-    divisor = lcm(*(x.denominator for row in inverse for x in row))
-    solve = np.array([[int(x * divisor) for x in row] for row in inverse])
+    _, leading = row_echelon([list(column) for column in zip(*matrix, strict=True)])
+    solved = inverse([matrix[row] for row in leading])
+    divisor = lcm(*(x.denominator for row in solved for x in row))
+    solve = np.array([[int(x * divisor) for x in row] for row in solved])
     whole = np.array([[int(x) for x in row] for row in matrix])
     tried = np.indices((most + 1,) * k).reshape(k, -1)
     tried = tried[:, tried.sum(axis=0) <= most]
@@ -234,7 +233,7 @@ def _mixtures(members: EndMembers, most: int) -> tuple[Composition, ...]:
 
 def _require_independent(members: Sequence[Composition], name: str) -> None:
     elements = tuple(dict.fromkeys(s for one in members for s in one.elements))
-    rows, pivots = _reduced(_columns(members, elements))
+    rows, pivots = row_echelon(_columns(members, elements))
     others = [k for k in range(len(members)) if k not in pivots]
     if not others:
         return
@@ -279,29 +278,3 @@ def _columns(formulas: Iterable[Composition], elements: Sequence[str]) -> list[R
     """Counts of each element (rows) in each formula (columns)."""
     counts = [dict(one.counts) for one in formulas]
     return [[Fraction(one.get(symbol, 0)) for one in counts] for symbol in elements]
-
-
-def _inverse(matrix: Sequence[Row]) -> list[Row]:
-    size = len(matrix)
-    unit = [[Fraction(int(i == j)) for j in range(size)] for i in range(size)]
-    rows, _ = _reduced([[*own, *one] for own, one in zip(matrix, unit, strict=True)])
-    return [row[size:] for row in rows]
-
-
-def _reduced(matrix: Sequence[Row]) -> tuple[list[Row], list[int]]:
-    """The reduced row echelon form, exactly, and the columns of its leading ones."""
-    rows = [list(row) for row in matrix]
-    pivots: list[int] = []
-    for column in range(len(rows[0])):
-        top = len(pivots)
-        found = next((i for i in range(top, len(rows)) if rows[i][column]), None)
-        if found is None:
-            continue
-        rows[top], rows[found] = rows[found], rows[top]
-        rows[top] = [x / rows[top][column] for x in rows[top]]
-        for i in range(len(rows)):
-            if i != top and rows[i][column]:
-                factor = rows[i][column]
-                rows[i] = [x - factor * y for x, y in zip(rows[i], rows[top], strict=True)]
-        pivots.append(column)
-    return rows, pivots

@@ -13,8 +13,9 @@ import gencsp
 from gencsp.cli import app
 from gencsp.composition import Composition
 from gencsp.convex_hull.end_members import EndMembers
+from gencsp.convex_hull.ends import Ends
 from gencsp.convex_hull.hull import Hull
-from gencsp.convex_hull.system import Ends, hull_of_members
+from gencsp.convex_hull.system import hull_of_members
 from gencsp.convex_hull.table import HullEntry
 from gencsp.errors import CompositionError, HullReferenceError
 
