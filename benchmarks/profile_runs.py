@@ -246,7 +246,7 @@ def run_cycle(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     vars(assembly)["LocalProcesses"] = lambda _: ThisProcess()
     with assembly.open_cycle(CycleDeck.make(out=Path(folder) / "run", **deck)) as cycle:
         ranked = cycle.run()
-        made = {stage: len(cycle._structures(stage)) for stage in Stage}
+        made = {stage: len(cycle.structures(stage)) for stage in Stage}
     return {
         "relaxations": made[Stage.RELAXED] + made[Stage.REFINED],
         "structures": {str(stage): n for stage, n in made.items()},

@@ -67,6 +67,8 @@ Displacement = Annotated[float, Ge(0), Le(10), Unit("Å")]
 #: Of plane waves, and spacing of k-points (2π included).
 Cutoff = Annotated[float, Ge(1), Le(100_000), Unit("eV")]
 Spacing = Annotated[float, Ge(0.01), Le(100), Unit("1/Å")]
+#: Between electrons and holes; solid helium and neon have about 20.
+BandGap = Annotated[float, Ge(0), Le(30), Unit("eV")]
 #: Tolerances of spglib: above these, every atom lies on every other.
 Symprec = Annotated[float, Gt(0), Le(5), Unit("Å")]
 AngleTolerance = Annotated[float, Gt(0), Le(90), Unit("degrees")]

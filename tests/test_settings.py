@@ -25,6 +25,9 @@ from pydantic import BaseModel
 
 import gencsp
 from gencsp.composition import Composition
+from gencsp.convex_hull.by_composition import Lowest
+from gencsp.convex_hull.hull import Hull
+from gencsp.convex_hull.system import SystemHull
 from gencsp.deck import CellAtoms, Count, Deck, Fmax, Separation, check
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.joint.conditions import PropertyScale
@@ -49,6 +52,7 @@ from gencsp.searches.random_search import RandomSearch
 from gencsp.searches.settings import SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
+from gencsp.searches.system_cycle import StageCounts
 from gencsp.similarity import StructureIndex
 
 #: Dataclasses whose numbers have defaults and that are no settings, and why.
@@ -85,6 +89,11 @@ PROCESS = JointProcess(scale=ATOMS_SCALE)
 #: Classes that annotations name and that their modules import for type checkers alone.
 UNLOADED = {
     "Atoms": Atoms,
+    "Composition": Composition,
+    "Hull": Hull,
+    "Lowest": Lowest,
+    "StageCounts": StageCounts,
+    "SystemHull": SystemHull,
     "ScoreModel": ScoreModel,
     "JointModel": JointModel,
     "JointSamplerSettings": JointSamplerSettings,

@@ -151,7 +151,7 @@ class StageBars:
 
     def show(self, step: CycleProgress) -> None:
         """Draw where the cycle stands."""
-        if step.done == 0 or step.stage not in self.tasks:
+        if step.stage not in self.tasks:
             self.tasks[step.stage] = self.bars.add_task(_STAGES[step.stage], note="", total=None)
         failed = sum(step.failures.values())
         note = f"{step.structures} structures" + (f", {failed} failed" if failed else "")

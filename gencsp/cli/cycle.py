@@ -24,6 +24,7 @@ from gencsp.cli.console import (
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
+from gencsp.cli.system_cycle import cycle_on_system
 from gencsp.runs.decks import CycleDeck
 
 if TYPE_CHECKING:
@@ -40,15 +41,19 @@ def cycle(
     top: TopOption = 10,
     everything: AllOption = False,
 ) -> None:
-    """Search crystal structures of a composition: generate, relax, refine, inpaint.
+    """Search crystal structures of a composition or a system: generate, relax, refine, inpaint.
 
     The same command goes on with a run that was stopped.
     """
+    from gencsp.convex_hull.end_members import is_system
     from gencsp.runs.cycle import open_cycle
 
     require_folder(deck.folder)
     other = potential_of(second)
     try:
+        if is_system(deck.formula):
+            cycle_on_system(deck, other, top=top)
+            return
         with reference_bar() as bar, open_cycle(deck, on_reference=bar) as search:
             _watch(search)
             structures = search.ranking()

@@ -29,13 +29,14 @@ from gencsp.runs.pool_decks import HullDeck
 if TYPE_CHECKING:
     from gencsp.convex_hull.hull import Hull
 
-_SYSTEM = re.compile(r"[A-Z][a-z]?(-[A-Z][a-z]?)*")
+#: An element, or end members that are formulas.
+_SYSTEM = re.compile(r"[A-Z][a-z]?|[A-Z][\w()\[\]]*([-\u2010\u2011\u2013\u2212][A-Z][\w()\[\]]*)+")
 
 FilesOrSystem = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Structure files (CIF, extxyz, POSCAR, ...) or folders; or a system such as Li-P-S, "
-        "whose phases are listed and whose hull is drawn.",
+        help="Structure files (CIF, extxyz, POSCAR, ...) or folders; or a system such as Li-P-S or "
+        "ZnS-P2S5, whose phases are listed and whose hull is drawn.",
         metavar="FILES",
         show_default=False,
     ),
@@ -61,7 +62,7 @@ def hull(
 ) -> None:
     """Decomposition energies of structures as they are, or the phases of a system: Li-Si."""
     from gencsp.composition import Composition
-    from gencsp.convex_hull.system import elements_of
+    from gencsp.convex_hull.end_members import EndMembers
     from gencsp.errors import RequestError
 
     given = files or []
@@ -71,13 +72,13 @@ def hull(
     if show is not None:
         show_formula(show, _references(deck, Composition.parse(show).elements), deck.out)
     elif (system := _system(given)) is not None:
-        show_system(system, _references(deck, elements_of(system)), within, deck.out)
+        show_system(system, _references(deck, EndMembers.parse(system).elements), within, deck.out)
     else:
         _judge(given, deck)
 
 
 def _system(given: list[Path]) -> str | None:
-    """The chemical system that is meant; ``None`` for files, which come first."""
+    """The system that is meant; ``None`` for files, which come first."""
     from gencsp.errors import StructureFileError
 
     name = str(given[0])
@@ -90,7 +91,8 @@ def _system(given: list[Path]) -> str | None:
     for file in given:
         if _SYSTEM.fullmatch(str(file).title()) and not file.exists():
             raise StructureFileError(
-                f"there is no file {file}; a chemical system is written as Li-Si, and alone."
+                f"there is no file {file}; a chemical system is written as Li-Si, a tie-line as "
+                f"ZnS-P2S5, and alone."
             )
     return None
 

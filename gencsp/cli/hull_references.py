@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from gencsp.files import csv_cell, file_name, replace_outputs
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from gencsp.convex_hull.ends import Ends
     from gencsp.convex_hull.hull import Hull
     from gencsp.convex_hull.system import FormulaHull, Phase, SystemHull
 
@@ -32,7 +33,7 @@ COLUMNS = (
 
 
 def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
-    """List the phases of a chemical system, draw its hull, and write both.
+    """List the phases of a chemical system or tie-line, draw its hull, and write both.
 
     Raises:
         CompositionError, RequestError, HullReferenceError: as
@@ -42,20 +43,35 @@ def show_system(system: str, hull: Hull, within: float, out: Path) -> None:
     from gencsp.convex_hull.plots import draw_hull
 
     found = hull_of_system(system, within=within, hull=hull)
-    with replace_outputs(out, f"hull of {system}") as new:
-        _write_csv(new / f"{system}.csv", found.phases)
-        _write_json(new / f"{system}.json", found)
-        figures = draw_hull(found, new / system)
+    name = found.members.name
+    with replace_outputs(out, f"hull of {name}") as new:
+        _write_csv(new / f"{name}.csv", found.phases)
+        _write_json(new / f"{name}.json", found)
+        figures = draw_hull(found, new / name)
     _print_phases(found.phases, pressed=bool(hull.pressure))
+    say_all(end_member_notes(found.ends))
     say(
         f"{len(found.stable)} stable phases; {len(found.phases)} references on the hull or up to "
-        f"{1000 * within:g} meV/atom above it, of {found.count} of {system}, {_made(hull)}"
+        f"{1000 * within:g} meV/atom above it, of {found.count} of {name}, {_made(hull)}"
     )
-    say(f"wrote the table to {out / f'{system}.csv'} and {system}.json")
+    say(f"wrote the table to {out / f'{name}.csv'} and {name}.json")
     if figures:
         say(f"wrote the hull to {', '.join(str(out / file.name) for file in figures)}")
     else:
-        say(f"no figure: the hull of {len(found.elements)} elements cannot be drawn in a plane.")
+        what = "elements" if found.members.of_elements else "end members"
+        number = len(found.members.formulas)
+        say(f"no figure: the hull of {number} {what} cannot be drawn in a plane.")
+
+
+def end_member_notes(ends: Ends) -> Iterator[str]:
+    """What formation energies are taken from, where the end members are compounds."""
+    if not ends.members.of_elements:
+        yield (
+            f"E_f is from {' and '.join(ends.members.names)}; E_d is against all phases of "
+            f"{'-'.join(ends.members.elements)}, also those between other compounds."
+        )
+    for name in ends.missing:
+        yield f"no reference has the formula {name}: E_f is from what it decomposes into."
 
 
 def show_formula(formula: str, hull: Hull, out: Path) -> None:

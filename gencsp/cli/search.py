@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gencsp.cli.by_composition import Findings, report_findings
 from gencsp.cli.console import (
     INTERRUPTED,
     add_row,
@@ -155,8 +156,14 @@ def _name_skipped(run: Search) -> None:
 
 
 def _report(run: Search, structures: Sequence[Atoms], folder: Path, *, everything: bool) -> None:
-    said = write_results(folder, "ranked", structures)
-    print_ranked(structures, everything=everything)
+    from gencsp.convex_hull.hull import Hull
+
+    members, hull = run.settings.space.members, run.ledger.hull
+    if members is not None and isinstance(hull, Hull) and not everything:
+        said = report_findings(Findings.of(structures, hull, members), folder)
+    else:
+        said = write_results(folder, "ranked", structures)
+        print_ranked(structures, everything=everything)
     if run.ledger.hull is None:
         say("no hull: ranked by enthalpy per atom, which compares structures of one composition")
     say(f"stopped: {run.stopped}")

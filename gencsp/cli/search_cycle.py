@@ -67,7 +67,7 @@ def search_by_cycle(context: typer.Context, deck: SearchDeck) -> None:
         names = ", ".join("--" + name.replace("_", "-") for name in unknown)
         raise RequestError(f"the cycle has no {names}: leave it out, or see 'gencsp cycle --help'.")
     if "formula" not in given:
-        raise RequestError("the cycle searches one composition: give a formula.")
+        raise RequestError("the cycle needs a place to search: give a formula or a system.")
     if len(deck.seeds) > 1:
         raise RequestError("the cycle generates with one proposer: give one --seeds.")
     cycle(

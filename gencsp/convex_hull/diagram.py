@@ -80,6 +80,24 @@ class Diagram:
         """The phases on the hull."""
         return [entry.attribute for entry in self._diagram.stable_entries]
 
+    def section(self, first: Composition, second: Composition) -> list[tuple[float, float]]:
+        """The hull along a tie-line: at its ends, and wherever other phases become the lowest.
+
+        Between these points it is straight.
+
+        Returns:
+            Share of the atoms in the second end and energy in eV/atom, from the first end on.
+        """
+        ends = [PymatgenComposition(dict(one.counts)) for one in (first, second)]
+        symbols = sorted({element for end in ends for element in end}, key=str)
+        start, end = (np.array([one.get_atomic_fraction(s) for s in symbols]) for one in ends)
+        found = []
+        for there in self._diagram.get_critical_compositions(*ends):
+            here = np.array([there.get_atomic_fraction(s) for s in symbols])
+            share = float((here - start) @ (end - start) / ((end - start) @ (end - start)))
+            found.append((share, float(self._diagram.get_hull_energy_per_atom(there))))
+        return sorted(found)
+
     def facets(self) -> list[tuple[HullEntry, ...]]:
         """The phases at the corners of each facet of the hull."""
         corners = self._diagram.qhull_entries

@@ -288,6 +288,26 @@ class Hull:
         small = len(system) <= LARGEST_DIAGRAM
         return tuple(self._diagram(system, live=False).facets()) if small else ()
 
+    def section(
+        self, first: Composition, second: Composition, *, live: bool = False
+    ) -> tuple[tuple[float, float], ...]:
+        """The hull along a tie-line, off which its phases may lie: see :meth:`.Diagram.section`.
+
+        None for more than ``LARGEST_DIAGRAM`` elements, of which no whole hull is built.
+
+        Args:
+            first: the end where the share is 0.
+            second: the end where it is 1.
+            live: with the phases that were added.
+
+        Raises:
+            HullReferenceError: no reference for one of the elements.
+        """
+        system = frozenset((*first.elements, *second.elements))
+        if len(system) > LARGEST_DIAGRAM:
+            return ()
+        return tuple(self._diagram(system, live=live).section(first, second))
+
     def _check(self, entry: HullEntry) -> None:
         if entry.model != self.model:
             raise HullReferenceError(

@@ -1,16 +1,19 @@
-"""What the references of a hull say of a chemical system, or of one formula."""
+"""What the references of a hull say of a chemical system, a tie-line, or one formula."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.diagram import Product
+from gencsp.convex_hull.end_members import EndMembers
+from gencsp.convex_hull.ends import Ends
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.table import HullEntry
-from gencsp.errors import CompositionError, HullReferenceError, RequestError
+from gencsp.errors import HullReferenceError
 
 #: A phase nearer to the hull than this, eV/atom, is on it: far below what relaxations differ by.
 ON_HULL = 1e-6
@@ -27,7 +30,8 @@ class Phase:
 
     Attributes:
         entry: the phase.
-        formation_energy: E_f in eV/atom, from the lowest reference of each element.
+        formation_energy: E_f in eV/atom, from the lowest reference of each element, or of each end
+            member of a tie-line.
         decomposition_energy: E_d in eV/atom, against all references, the phase among them: 0 for a
             stable one, positive for all others.
         decomposition: the phases on the hull at its composition: the phase itself where it is
@@ -62,24 +66,34 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemHull:
-    """The hull of a chemical system.
+    """The hull of a chemical system, or along a tie-line.
 
     Attributes:
-        elements: as the system was written.
+        ends: the end members, as the system was written.
         model: what made the energies.
         within: phases are listed up to here above the hull, eV/atom.
-        phases: the stable ones along the system, then the others by E_d; polymorphs included.
-        facets: the phases at the corners of each facet of the hull, as many as there are elements;
-            empty for systems of more than :data:`~gencsp.convex_hull.hull.LARGEST_DIAGRAM`.
+        phases: the stable ones along the system, then the others by E_d; polymorphs included. Of
+            a tie-line those on it; what lies off it stands in their decompositions.
+        facets: of a chemical system, the phases at the corners of each facet of the hull, as many
+            as there are elements; empty for systems of more than
+            :data:`~gencsp.convex_hull.hull.LARGEST_DIAGRAM`.
+        section: between two end members, share of the atoms in the second and formation energy of
+            the hull (eV/atom) where it bends; see :meth:`Ends.section`.
         count: number of all reference phases of the system and its sub-systems.
     """
 
-    elements: tuple[str, ...]
+    ends: Ends
     model: str
     within: float
     phases: tuple[Phase, ...]
     facets: tuple[tuple[HullEntry, ...], ...]
+    section: tuple[tuple[float, float], ...]
     count: int
+
+    @property
+    def members(self) -> EndMembers:
+        """The end members."""
+        return self.ends.members
 
     @property
     def stable(self) -> tuple[Phase, ...]:
@@ -91,18 +105,20 @@ class SystemHull:
         return tuple(stable.values())
 
     def shares(self, entry: HullEntry) -> tuple[float, ...]:
-        """Share of atoms of each element of the system in a phase."""
-        return _shares(entry, self.elements)
+        """Share of the atoms of a phase in each end member."""
+        return self.members.shares(entry.composition)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it for a JSON file; energies in eV/atom."""
         return {
-            "system": "-".join(self.elements),
+            "system": self.members.name,
             "model": self.model,
             "within": self.within,
             "references": self.count,
+            "end_members_without_reference": list(self.ends.missing),
             "phases": [phase.as_dict() for phase in self.phases],
             "facets": [[corner.label for corner in facet] for facet in self.facets],
+            "section": [list(point) for point in self.section],
         }
 
 
@@ -138,48 +154,34 @@ class FormulaHull:
         }
 
 
-def elements_of(system: str) -> tuple[str, ...]:
-    """The elements of a chemical system such as ``Li-P-S``, in that order.
+def hull_of_members(hull: Hull, members: EndMembers, *, within: float = WITHIN) -> SystemHull:
+    """The stable phases of a chemical system or tie-line, and those just above its hull.
 
-    Raises:
-        CompositionError: an element that gencsp does not know, or one that is written twice.
-        RequestError: fewer than two elements.
-    """
-    elements = tuple(symbol.strip() for symbol in system.split("-"))
-    composition = Composition.from_counts(dict.fromkeys(elements, 1), system)
-    if len(composition.counts) < len(elements):
-        raise CompositionError(f"'{system}' names an element twice: write each once.")
-    if len(elements) < 2:
-        raise RequestError(
-            f"'{system}' is one element, and a hull lies between two or more: write a system such "
-            f"as Li-Si, or ask for the phases of the element with --show {system}."
-        )
-    return elements
-
-
-def hull_of_elements(hull: Hull, elements: Iterable[str], *, within: float = WITHIN) -> SystemHull:
-    """The stable phases of a chemical system, and those just above its hull.
+    Decomposition energies are against all references of the elements: also along a tie-line those
+    that lie off it.
 
     Args:
         hull: the references.
-        elements: of the system, in the order of its axes.
+        members: of the system, in the order of its axes.
         within: how far above the hull phases are listed, eV/atom.
 
     Raises:
         HullReferenceError: no reference for one of the elements.
     """
-    system = tuple(elements)
-    phases = _phases(hull, hull.inside(system))
+    ends = Ends.of(hull, members)
+    entries = [one for one in hull.inside(members.elements) if members.amounts(one.composition)]
+    phases = _phases(hull, entries, ends.formation_energy)
     stable = [phase for phase in phases if phase.stable]
     others = [phase for phase in phases if ON_HULL <= phase.decomposition_energy <= within]
-    stable.sort(key=lambda phase: _shares(phase.entry, system)[::-1])
+    stable.sort(key=lambda phase: members.shares(phase.entry.composition)[::-1])
     others.sort(key=lambda phase: phase.decomposition_energy)
     return SystemHull(
-        elements=system,
+        ends=ends,
         model=hull.model,
         within=within,
         phases=(*stable, *others),
-        facets=hull.facets(system),
+        facets=hull.facets(members.elements) if members.of_elements else (),
+        section=ends.section(hull),
         count=len(phases),
     )
 
@@ -224,33 +226,31 @@ def hull_of_composition(hull: Hull, composition: Composition) -> FormulaHull:
     return FormulaHull(
         composition=composition.reduced,
         model=hull.model,
-        phases=tuple(_phases(hull, entries)),
+        phases=tuple(_phases(hull, entries, partial(_from_elements, hull))),
         decomposition=products,
     )
 
 
-def _shares(entry: HullEntry, elements: Iterable[str]) -> tuple[float, ...]:
-    counts = dict(entry.composition.counts)
-    return tuple(counts.get(symbol, 0) / entry.composition.size for symbol in elements)
-
-
-def _phases(hull: Hull, entries: Iterable[HullEntry]) -> list[Phase]:
-    elements: dict[str, float] = {}
-    found = []
-    for entry in entries:
-        counts, size = entry.composition.counts, entry.composition.size
-        for symbol, _ in counts:
-            if symbol not in elements:
-                alone = hull.references(Composition(((symbol, 1),)))
-                elements[symbol] = alone[0].energy_per_atom
-        free = sum(n * elements[symbol] for symbol, n in counts) / size
-        above = hull.decomposition_energy(entry.composition, entry.energy_per_atom)
-        found.append(
-            Phase(
-                entry=entry,
-                formation_energy=entry.energy_per_atom - free,
-                decomposition_energy=max(above, 0.0),
-                decomposition=hull.decomposition(entry.composition),
-            )
+def _phases(
+    hull: Hull,
+    entries: Iterable[HullEntry],
+    formation_energy: Callable[[Composition, float], float],
+) -> list[Phase]:
+    return [
+        Phase(
+            entry=entry,
+            formation_energy=formation_energy(entry.composition, entry.energy_per_atom),
+            decomposition_energy=max(
+                hull.decomposition_energy(entry.composition, entry.energy_per_atom), 0.0
+            ),
+            decomposition=hull.decomposition(entry.composition),
         )
-    return found
+        for entry in entries
+    ]
+
+
+def _from_elements(hull: Hull, composition: Composition, energy_per_atom: float) -> float:
+    """Energy less that of the lowest reference of each element, eV/atom."""
+    alone = {s: hull.references(Composition(((s, 1),)))[0] for s in composition.elements}
+    free = sum(n * alone[s].energy_per_atom for s, n in composition.counts)
+    return energy_per_atom - free / composition.size

@@ -13,11 +13,16 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from gencsp.deck import Cutoff, Pressure, Spacing, check_fields
+from gencsp.deck import BandGap, Cutoff, Pressure, Spacing, check_fields
 from gencsp.errors import DftError
 from gencsp.plugins import Configured, Registry
 
 CalculationKind = Literal["static", "relax"]
+
+#: Spacing of k-points where neither it nor the band gap is given, 1/Å.
+SPACING = 0.25
+#: eV: a band gap below this is none, as in pymatgen's sets.
+METAL = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +32,39 @@ class Calculation:
     Attributes:
         kind: energies of the structures as they are, or of relaxed atoms and cells.
         cutoff: of plane waves, eV; ``None`` for the code's own choice.
-        spacing: of k-points, 1/Å (2π included).
+        spacing: of k-points, 1/Å (2π included); ``None`` for that of ``gap``, or
+            :data:`SPACING`.
+        gap: band gap that the structures are taken to have, eV, 0 for metals; ``None`` where it is
+            not known.
         pressure: GPa.
         settings: the code's own, over all others.
     """
 
     kind: CalculationKind = "static"
     cutoff: Cutoff | None = None
-    spacing: Spacing = 0.25
+    spacing: Spacing | None = None
+    gap: BandGap | None = None
     pressure: Pressure = 0.0
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self, DftError)
+        if self.spacing is not None and self.gap is not None:
+            raise DftError("the band gap says how far k-points are apart: leave out the spacing.")
+
+    @property
+    def kpoint_spacing(self) -> float:
+        """Spacing of k-points, 1/Å (2π included), as it was given or by the band gap.
+
+        With a gap by the rule of the Materials Project's r²SCAN calculations, as pymatgen has it:
+        0.22 for metals, wider the larger the gap, 0.44 from 3.3 eV on. It follows Wisesa, McGill
+        and Mueller, Phys. Rev. B 93, 155109 (2016), Eqs. 25 and 29, with these bounds.
+        """
+        if self.gap is None:
+            return SPACING if self.spacing is None else self.spacing
+        from pymatgen.io.vasp.sets import auto_kspacing
+
+        return float(auto_kspacing(self.gap, METAL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,10 @@ class Espresso(ConfiguredCode):
         files = find_pseudos(species, self.pseudos)
         hashes = {symbol: file_digest(path) for symbol, path in files.items()}
         digest = settings_digest(
-            calculation.cutoff or CUTOFF, calculation.spacing, dict(calculation.settings), hashes
+            calculation.cutoff or CUTOFF,
+            calculation.kpoint_spacing,
+            dict(calculation.settings),
+            hashes,
         )
         return f"espresso-{digest}"
 
@@ -94,7 +97,7 @@ class Espresso(ConfiguredCode):
                 format="espresso-in",
                 input_data=data,
                 pseudopotentials={symbol: path.name for symbol, path in files.items()},
-                kpts=kpoints(atoms, calculation.spacing),
+                kpts=kpoints(atoms, calculation.kpoint_spacing),
                 koffset=(0, 0, 0),
             )
 

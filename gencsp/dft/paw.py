@@ -42,7 +42,7 @@ class Gpaw(ConfiguredCode):
         """Named after functional, cutoff, k-points and settings."""
         settings = _settings(calculation)
         digest = settings_digest(
-            settings["cutoff"], settings["width"], calculation.spacing, settings["more"]
+            settings["cutoff"], settings["width"], calculation.kpoint_spacing, settings["more"]
         )
         return f"gpaw-{settings['xc']}-{digest}"
 
@@ -50,7 +50,7 @@ class Gpaw(ConfiguredCode):
         """The structure, ``settings.json`` and the program."""
         if calculation.kind == "static" and calculation.pressure:
             raise DftError("a single point has no pressure: relax, or leave it out.")
-        settings = _settings(calculation) | {"kpoints": kpoints(atoms, calculation.spacing)}
+        settings = _settings(calculation) | {"kpoints": kpoints(atoms, calculation.kpoint_spacing)}
         ase.io.write(folder / "start.extxyz", bare_crystal(atoms))
         text = json.dumps(settings, indent=1)
         (folder / "settings.json").write_text(text + "\n", encoding="utf-8")

@@ -57,10 +57,18 @@ class Vasp(ConfiguredCode):
         preset = self.preset or calculation.kind
         if (preset == "static") != (calculation.kind == "static"):
             raise DftError(f"the set '{preset}' does not go with '{calculation.kind}'.")
+        if calculation.gap is not None and preset != "scan":
+            raise DftError(
+                f"the set '{preset}' has as many k-points for insulators as for metals: leave out "
+                f"the band gap, or choose vasp:scan."
+            )
         return preset
 
     def level(self, structures: Sequence[Atoms], calculation: Calculation) -> str:  # noqa: ARG002
-        """The Materials Project's, where its settings are left as they are."""
+        """The Materials Project's, where its settings are left as they are.
+
+        The band gap does not change it: k-points are those of its own calculations by their rule.
+        """
         preset = self._chosen(calculation)
         changes = _changes(calculation)
         if not changes:
@@ -77,11 +85,12 @@ class Vasp(ConfiguredCode):
             structure.add_site_property("magmom", moments.tolist())
         structure = structure.get_sorted_structure()
         kind: Any = getattr(sets, SETS[self._chosen(calculation)])
+        given = {} if calculation.gap is None else {"bandgap": calculation.gap}
         try:
             with warnings.catch_warnings():
                 # Of POTCARs that are not there, which is said in other words.
                 warnings.simplefilter("ignore")
-                made = kind(structure, user_incar_settings=_changes(calculation))
+                made = kind(structure, user_incar_settings=_changes(calculation), **given)
                 made.write_input(str(folder), potcar_spec=not SETTINGS.get("PMG_VASP_PSP_DIR"))
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise DftError(f"pymatgen cannot write inputs of {atoms.symbols} ({error}).") from error

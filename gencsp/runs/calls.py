@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 from ase import Atoms
 
+from gencsp.convex_hull.end_members import is_system
 from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.deck import Deck
 from gencsp.errors import RequestError, WrongTypeError
 from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.search import open_search
+from gencsp.runs.system_cycle import open_system_cycle
 from gencsp.searches.progress import CycleProgress, SearchProgress
 from gencsp.searches.strategy import StrategyMaker
 
@@ -33,7 +35,7 @@ def search(
     one was stopped, or with a larger budget; without it nothing is written.
 
     Args:
-        place: a formula such as "TiO2", a chemical system such as "Ti-O", or a whole deck.
+        place: a formula such as "TiO2", a system such as "Ti-O" or "ZnS-P2S5", or a whole deck.
         strategy: makes a strategy of your own; ``None`` takes the one that ``method`` names.
         report: called after each trial.
         on_reference: called with how many hull references were relaxed at the pressure of the run,
@@ -73,7 +75,7 @@ def cycle(
     one was stopped; without it nothing is written.
 
     Args:
-        formula: such as "Li5Si2", or a whole deck.
+        formula: such as "Li5Si2", a system such as "Li-Si" or "ZnS-P2S5", or a whole deck.
         report: called after each step.
         on_reference: called with how many hull references were relaxed at the pressure of the run,
             and of how many.
@@ -90,7 +92,8 @@ def cycle(
         GencspError: as :func:`gencsp.runs.cycle.open_cycle`.
     """
     deck = _deck(CycleDeck, formula, settings)
-    with open_cycle(deck, in_memory=deck.out is None, on_reference=on_reference) as run:
+    open_run = open_system_cycle if is_system(deck.formula) else open_cycle
+    with open_run(deck, in_memory=deck.out is None, on_reference=on_reference) as run:
         for progress in run.irun():
             if report is not None:
                 report(progress)

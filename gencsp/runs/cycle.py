@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.under_pressure import ReferenceReport
+from gencsp.errors import RequestError
 from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
@@ -19,7 +22,9 @@ from gencsp.runs.parts import NamedProposer, NamedRelaxer, run_executor
 from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
-from gencsp.store import DiskStore, MemoryStore
+from gencsp.store import DiskStore, MemoryStore, Store
+from gencsp.store.base import Scalar
+from gencsp.store.part import StorePart
 from gencsp.symmetry.ladder import LADDERS
 
 
@@ -44,8 +49,49 @@ def open_cycle(
         PotentialError: the potential is missing, or was not made for one of the elements.
         StoreError: the folder holds another run, cannot be written, or is full.
     """
-    settings = cycle_settings(deck)
-    elements = settings.composition.elements
+    with open_cycles(
+        deck, [cycle_settings(deck)], in_memory=in_memory, on_reference=on_reference
+    ) as opened:
+        yield opened.cycles[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Cycles that are ready to run, and what they share.
+
+    Attributes:
+        cycles: one for each settings.
+        store: of all of them.
+        hull: the references of decomposition energies; ``None`` where there are to be none.
+    """
+
+    cycles: tuple[Cycle, ...]
+    store: Store
+    hull: Hull | None
+
+
+@contextmanager
+def open_cycles(
+    deck: CycleDeck,
+    every: Sequence[CycleSettings],
+    *,
+    in_memory: bool = False,
+    on_reference: ReferenceReport | None = None,
+    **identity: Scalar | Sequence[Scalar],
+) -> Iterator[Opened]:
+    """Cycles that share a folder, an executor and their models.
+
+    Args:
+        deck: the settings.
+        every: those of each cycle; one, or several whose structures have numbers of their own.
+        in_memory: see :func:`open_cycle`.
+        on_reference: see :func:`open_cycle`.
+        identity: what names the run in the place of the settings of its first cycle.
+
+    Raises:
+        GencspError: as :func:`open_cycle`.
+    """
+    elements = tuple(dict.fromkeys(s for one in every for s in one.composition.elements))
     proposer, inpainter, relaxer = cycle_parts(deck)
     hull = optional_hull_at(
         deck.pressure,
@@ -59,32 +105,39 @@ def open_cycle(
     if hull is not None:
         hull.require_elements(elements)
     if hull is not None and deck.pressure and deck.volume is None:
-        volume = likely_volume(hull, settings.composition)
-        settings = replace(settings, volume_per_atom=volume)
+        every = [
+            replace(one, volume_per_atom=likely_volume(hull, one.composition)) for one in every
+        ]
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
         models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
         if hull is not None:
             hull.require_model(models["potential"])
         manifest = cycle_manifest(
-            settings,
+            every[0],
             preset=deck.preset,
             proposer=str(chosen(deck.proposer)),
             inpainter=str(chosen(deck.inpainter)),
             hull=NO_HULL if hull is None else hull.digest,
             **sampler_manifest(proposer.sampler),
             **models,
+            **identity,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
-            yield Cycle(
-                settings,
+            make = partial(
+                Cycle,
                 proposer=proposer,
                 inpainter=inpainter,
                 relaxer=relaxer,
                 hull=hull,
-                store=store,
                 executor=executor,
                 same=deck.same,
             )
+            alone = len(every) == 1
+            cycles = (
+                make(one, store=store if alone else StorePart(store, first=one.first, n=one.n))
+                for one in every
+            )
+            yield Opened(cycles=tuple(cycles), store=store, hull=hull)
 
 
 def cycle_parts(deck: CycleDeck) -> tuple[NamedProposer, NamedProposer, NamedRelaxer]:
@@ -107,6 +160,11 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
         DeckError: an option that the minimiser does not have, or out of its range.
         PluginError: the package of the minimiser is at fault.
     """
+    if deck.compositions is not None:
+        raise RequestError(
+            f"{deck.formula} is one composition: leave out how many compositions there may be, or "
+            f"give a system such as Li-Si."
+        )
     composition = Composition.parse(deck.formula)
     minimiser = Choice.read(deck.minimiser)
     MINIMISERS.configure(minimiser)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import MinLen
 from pydantic import Field, model_validator
 
+from gencsp.convex_hull.end_members import is_system, read_place
 from gencsp.deck import (
     CellAtoms,
     Count,
@@ -67,12 +68,17 @@ NICKNAMES = {"basin-hopping": "hop"}
 class CycleDeck(FormulaDeck):
     """Settings of ``gencsp cycle``; the meaning of each stands in its description."""
 
-    formula: str = Field(description="Formula unit, such as Li5Si2.")
+    formula: str = Field(
+        description="Formula unit, such as Li5Si2, or system, such as Li-Si or ZnS-P2S5."
+    )
     guests: tuple[str, ...] | None = Field(
         None, description="Species to take out and inpaint; chosen by the cycle if not given."
     )
     atoms: CellAtoms = Field(20, description="Most atoms in a generated cell.")
-    n: Count = Field(20, description="Structures to generate.")
+    n: Count = Field(20, description="Structures to generate, of a system in all.")
+    compositions: Count | None = Field(
+        None, description="Most compositions of a system; as many as get four structures each."
+    )
     inpaintings: InpaintingsSetting = 3
     seed: SeedSetting = 0
     workers: ProcessesSetting = 2
@@ -114,11 +120,9 @@ class CycleDeck(FormulaDeck):
         """The folder of the run.
 
         Raises:
-            CompositionError: the formula cannot be read.
+            CompositionError, RequestError: the formula cannot be read.
         """
-        from gencsp.composition import Composition
-
-        return self.out or Path("runs") / f"{Composition.parse(self.formula)}-{self.seed}"
+        return self.out or Path("runs") / f"{read_place(self.formula)}-{self.seed}"
 
 
 class ProposeDeck(FormulaDeck):
@@ -185,13 +189,15 @@ class ProposeDeck(FormulaDeck):
 class SearchDeck(FormulaDeck):
     """Settings of ``gencsp search``; one of formula, system and airss says where to look.
 
-    A chemical system may stand in the place of the formula: "Ti-O" for "TiO2".
+    A system may stand in the place of the formula: "Ti-O" for "TiO2".
     """
 
     formula: str | None = Field(
         None, description="Composition to search, such as TiO2, or a cell, such as Ti4O8."
     )
-    system: str | None = Field(None, description="Chemical system to search, such as Li-Si.")
+    system: str | None = Field(
+        None, description="System to search, such as Li-Si, or tie-line, such as ZnS-P2S5."
+    )
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
     method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")
     budget: Count = Field(100, description="Trials, each of at most one relaxation.")
@@ -260,7 +266,7 @@ class SearchDeck(FormulaDeck):
         if not isinstance(given, dict):
             return given
         formula, system, method = (given.get(key) for key in ("formula", "system", "method"))
-        if isinstance(formula, str) and "-" in formula and system is None:
+        if isinstance(formula, str) and system is None and is_system(formula):
             given = {**given, "formula": None, "system": formula}
         if isinstance(method, str):
             name, *options = method.split(":", 1)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from gencsp.deck import (
+    BandGap,
     Count,
     Cutoff,
     Deck,
@@ -167,10 +168,16 @@ class DftDeck(Deck):
     code: Named = Field(description="espresso:PSEUDOS, vasp, vasp:scan or gpaw.")
     kind: Literal["static", "relax"] = Field("static", description="Single points, or relaxations.")
     cutoff: Cutoff | None = Field(None, description="Plane-wave cutoff, eV.")
-    spacing: Spacing = Field(
-        0.25, description="Spacing of k-points, 1/Å; VASP's sets have their own."
+    spacing: Spacing | None = Field(
+        None, description="Spacing of k-points, 1/Å; 0.25 if not given. VASP's sets have their own."
+    )
+    gap: BandGap | None = Field(
+        None, description="Band gap, eV, in place of the spacing: 0.22 for 0, 0.44 from 3.3 on."
     )
     pressure: PressureSetting = 0.0
+    below: float | None = Field(
+        None, description="Those with a decomposition energy up to this, eV/atom, only."
+    )
     top: Count | None = Field(None, description="The first so many only.")
     magnetic_orders: Count | None = Field(
         None, description="Most magnetic orders to start each magnetic structure from."

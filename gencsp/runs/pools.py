@@ -15,14 +15,14 @@ from ase.units import GPa
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.convex_hull.end_members import EndMembers
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.system import (
     WITHIN,
     FormulaHull,
     SystemHull,
-    elements_of,
     hull_of_composition,
-    hull_of_elements,
+    hull_of_members,
 )
 from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import HullReferenceError, RequestError
@@ -109,26 +109,28 @@ def hull(
 def hull_of_system(
     system: str, *, within: float = WITHIN, hull: Path | str | Hull | None = None
 ) -> SystemHull:
-    """The stable phases of a chemical system, and those just above its hull.
+    """The stable phases of a chemical system or tie-line, and those just above its hull.
 
     :func:`gencsp.convex_hull.plots.draw_hull` draws it.
 
     Args:
-        system: two elements or more, such as ``Li-Si``; the order is that of the axes.
+        system: two elements or more, such as ``Li-Si``, or compounds, such as ``ZnS-P2S5``; the
+            order is that of the axes.
         within: how far above the hull phases are listed, eV/atom.
         hull: a file of entries, or a :class:`~gencsp.convex_hull.hull.Hull`; ``None`` for the
             references that ship with gencsp.
 
     Raises:
-        CompositionError: an element that gencsp does not know, or one that is written twice.
-        RequestError: fewer than two elements, or ``within`` is negative.
+        CompositionError: an end member that cannot be read, one that is written twice, or one that
+            is a mixture of the others.
+        RequestError: fewer than two end members, or ``within`` is negative.
         StructureFileError: the file cannot be read.
         HullReferenceError: no reference for one of the elements, or entries of several models.
     """
     if not within >= 0:
         raise RequestError(f"within is {within:g}: give the eV/atom above the hull, 0 or more.")
-    elements = elements_of(system)
-    return hull_of_elements(_given_hull(hull), elements, within=within)
+    members = EndMembers.parse(system)
+    return hull_of_members(_given_hull(hull), members, within=within)
 
 
 def hull_of_formula(formula: str, *, hull: Path | str | Hull | None = None) -> FormulaHull:

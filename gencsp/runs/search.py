@@ -6,32 +6,29 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.under_pressure import ReferenceReport
-from gencsp.errors import RequestError, StructureFileError
-from gencsp.io.pools import sources
+from gencsp.errors import RequestError
 from gencsp.io.structures import read_structures
 from gencsp.minimise.watching import PathFolder
 from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
-from gencsp.proposers import proposer_names
-from gencsp.proposers.registry import is_proposer, label_of, proposer_class
+from gencsp.proposers.registry import proposer_class
 from gencsp.proposers.sampling import deck_sampler, sampler_manifest
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.objects import NO_HULL, Carried, Named, Structures, carried, chosen
+from gencsp.runs.objects import NO_HULL, Carried, carried, chosen
 from gencsp.runs.parts import (
     NamedProposer,
     NamedRelaxer,
-    Scatter,
     ShippedScoreModel,
     require_weights,
     run_executor,
 )
 from gencsp.runs.references import likely_volume, optional_hull_at
-from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules, weighted
+from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
+from gencsp.runs.starts import background_source, seed_sources
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.runs.trust import remember
 from gencsp.searches.contracts import ProposerMaker
@@ -41,14 +38,14 @@ from gencsp.searches.moves import MOVES, Tools
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.settings import SearchSettings, search_manifest
 from gencsp.searches.space import Space
-from gencsp.searches.starts import ProposerStarts, StartSource, pool_source
+from gencsp.searches.starts import ProposerStarts, StartSource
 from gencsp.searches.strategy import StrategyMaker
 from gencsp.searches.trial import Strategy
 from gencsp.searches.worker import TrialContext
 from gencsp.store import DiskStore, Manifest, MemoryStore, Store
 
 if TYPE_CHECKING:
-    from ase import Atoms
+    pass
 
 
 #: Where paths of relaxations are, in the folder of the run.
@@ -99,10 +96,8 @@ class Plan:
             live=hull if settings.space.variable else None,
             targets=() if deck.target is None else tuple(read_structures([deck.target])),
         )
-        background = _background(deck, settings)
-        seeds = _named_apart(
-            [_source(text, deck, settings) for text in deck.seeds], taken={background.name}
-        )
+        background = background_source(deck, settings)
+        seeds = seed_sources(deck, settings, background)
         context = strategy_context(deck, settings, ledger)
         return cls(
             deck=deck,
@@ -160,7 +155,7 @@ class Plan:
             tolerance=self.settings.tolerance,
             tools=Tools(
                 score_model=ShippedScoreModel(self.deck.weights),
-                elements=space.elements if space.variable else (),
+                elements=space.free_elements,
                 fixed_cell=space.cell is not None,
             ),
             separations=self.settings.separations,
@@ -268,96 +263,6 @@ def _at_pressure(settings: SearchSettings, hull: Hull | None) -> SearchSettings:
         return settings
     volume = likely_volume(hull, space.compositions[0][0])
     return replace(settings, space=replace(space, volume_per_atom=volume))
-
-
-def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) -> StartSource:
-    if isinstance(given, Carried):
-        found = given.open()
-        if isinstance(found, Structures):
-            return pool_source(
-                found.name,
-                found.structures,
-                settings.space,
-                seed=settings.seed,
-                separations=settings.separations,
-            )
-        return _proposer_source(given, deck, settings, 1.0)
-    choice, weight = weighted(given)
-    name = choice.name
-    if not weight > 0:
-        raise RequestError(f"the weight of the seeds '{name}' is {weight}: give one above zero.")
-    if is_proposer(choice):
-        if name == "pool":
-            raise RequestError("name the files of a pool instead of 'pool'.")
-        return _proposer_source(choice, deck, settings, weight)
-    path = Path(str(choice))
-    if not path.exists():
-        raise RequestError(
-            f"'{name}' is neither a file nor a proposer: proposers are "
-            f"{', '.join(proposer_names())}."
-        )
-    structures, unreadable = _readable(path)
-    pool = pool_source(
-        path.stem,
-        structures,
-        settings.space,
-        seed=settings.seed,
-        separations=settings.separations,
-        weight=weight,
-    )
-    if not unreadable:
-        return pool
-    return replace(pool, skipped={**pool.skipped, "because they cannot be read": unreadable})
-
-
-def _readable(path: Path) -> tuple[list[Atoms], tuple[str, ...]]:
-    """Structures of a file or folder, and the names of what cannot be read there.
-
-    Raises:
-        StructureFileError: nothing can be read.
-    """
-    structures: list[Atoms] = []
-    failed: list[tuple[str, StructureFileError]] = []
-    for source in sources([path]):
-        try:
-            structures += source.load()
-        except StructureFileError as error:
-            failed.append((source.name, error))
-    if not structures:
-        raise failed[0][1] if failed else StructureFileError(f"{path} holds no structures.")
-    return structures, tuple(name for name, _ in failed)
-
-
-def _named_apart(sources: list[StartSource], *, taken: set[str]) -> tuple[StartSource, ...]:
-    """The same sources, with numbers added to names that occur more than once."""
-    apart = []
-    for source in sources:
-        name, number = source.name, 2
-        while name in taken:
-            name, number = f"{source.name}{number}", number + 1
-        taken.add(name)
-        apart.append(replace(source, name=name))
-    return tuple(apart)
-
-
-def _background(deck: SearchDeck, settings: SearchSettings) -> ProposerStarts:
-    choice = chosen(deck.background)
-    plain = isinstance(choice, Choice) and choice.name == "random"
-    if settings.space.cell is not None and plain:
-        return ProposerStarts(name="scatter", make=Scatter(settings.separations))
-    return _proposer_source(choice, deck, settings, 1.0)
-
-
-def _proposer_source(
-    choice: Choice | Carried, deck: SearchDeck, settings: SearchSettings, weight: float
-) -> ProposerStarts:
-    spread = settings.volume_spread
-    return ProposerStarts(
-        name=choice.label if isinstance(choice, Carried) else label_of(choice),
-        make=NamedProposer(choice, deck.weights, settings.separations, spread, deck_sampler(deck)),
-        weight=weight,
-        block=None if isinstance(choice, Carried) else proposer_class(choice).block,
-    )
 
 
 def _own_options(makers: Sequence[object]) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 from ase.cell import Cell
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.end_members import EndMembers
 from gencsp.errors import DeckError, RequestError
 from gencsp.executors.named import EXECUTORS
 from gencsp.files import storage_errors
@@ -218,7 +219,7 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
         if deck.cell is not None or deck.units is not None:
             raise RequestError("a chemical system has no one cell and no one formula unit.")
         return Space.system(
-            elements or tuple((deck.system or "").split("-")),
+            EndMembers.parse(deck.system or "-".join(elements)),
             min_atoms=airss.min_atoms or 2,
             max_atoms=airss.max_atoms or deck.atoms,
             volume_per_atom=volume,

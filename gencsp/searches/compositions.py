@@ -15,6 +15,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from gencsp.composition import ELEMENTS, Composition
+from gencsp.convex_hull.end_members import EndMembers
 from gencsp.deck import CellAtoms, check
 from gencsp.errors import RequestError
 from gencsp.proposers.base import check_size
@@ -32,6 +33,11 @@ class Compositions(Protocol):
     @property
     def elements(self) -> tuple[str, ...]:
         """Of all compositions."""
+        ...
+
+    @property
+    def members(self) -> EndMembers | None:
+        """The end members whose mixtures they are; ``None`` for one composition."""
         ...
 
     @property
@@ -75,6 +81,11 @@ class OneComposition:
 
     def __post_init__(self) -> None:
         check_size(self.composition, self.units)
+
+    @property
+    def members(self) -> None:
+        """See :class:`Compositions`."""
+        return
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -152,6 +163,11 @@ class ChemicalSystem:
         return cls(names, min_atoms, max_atoms)
 
     @property
+    def members(self) -> EndMembers:
+        """See :class:`Compositions`."""
+        return EndMembers(tuple(Composition(((symbol, 1),)) for symbol in self.elements))
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """See :class:`Compositions`."""
         return tuple(range(max(2, self.min_atoms), self.max_atoms + 1))
@@ -188,12 +204,17 @@ class ChemicalSystem:
         return (size for size in range(2, self.max_atoms + 1) if self._units(size))
 
     def _units(self, size: int) -> range:
-        return range(max(1, -(-self.min_atoms // size)), self.max_atoms // size + 1)
+        return units_that_fit(size, self.min_atoms, self.max_atoms)
 
     def _choice(self, counts: tuple[int, ...]) -> Choice:
         present = zip(self.elements, counts, strict=True)
         formula = Composition(tuple((symbol, n) for symbol, n in present if n))
         return formula, tuple(self._units(sum(counts)))
+
+
+def units_that_fit(size: int, min_atoms: int, max_atoms: int) -> range:
+    """Numbers of formula units of ``size`` atoms with which a cell has neither too few nor many."""
+    return range(max(1, -(-min_atoms // size)), max_atoms // size + 1)
 
 
 def draw_below(number: int, *, rng: np.random.Generator) -> int:

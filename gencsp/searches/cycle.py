@@ -6,7 +6,7 @@ Source: Section III.B and Fig. 3 of the CHGGen paper; its settings are those of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -152,17 +152,37 @@ class Cycle:
             StoreError: the store cannot be written or is full.
         """
         ranked = rank(
-            (
-                atoms
-                for stage in (Stage.RELAXED, Stage.REFINED)
-                for atoms in self._structures(stage)
-                if records.ranking_energy(atoms.info) is not None
-            ),
+            self.converged(),
             same=self.same,
             tighten=partial(self._tight.on, self.executor),
         )
         self.store.mark(records.DUPLICATE_OF, duplicates_in(ranked))
         return ranked
+
+    def structures(self, stage: Stage) -> list[Atoms]:
+        """What the store holds of a stage, with those that did not converge."""
+        return [atoms for _, finished in self._of(stage) for atoms in finished.structures]
+
+    def converged(self) -> Iterator[Atoms]:
+        """The structures to rank, as the store holds them."""
+        for stage in (Stage.RELAXED, Stage.REFINED):
+            for atoms in self.structures(stage):
+                if records.ranking_energy(atoms.info) is not None:
+                    yield atoms
+
+    def submit(self) -> Collection[Future[Finished]]:
+        """Start what can run at the present stage, once :meth:`irun` has begun.
+
+        Returns:
+            The tasks that run; none where the next step of :meth:`irun` waits for none.
+
+        Raises:
+            WorkerError: the executor takes no more tasks.
+        """
+        if self._now is None or self._now.finished.keys() >= self._now.calls.keys():
+            return ()
+        self._submit_all(self._now)
+        return tuple(f for task, f in self._under_way.items() if task in self._now.calls)
 
     def failures(self) -> Counter[str]:
         """How many structures failed, by reason, over all stages."""
@@ -232,8 +252,9 @@ class Cycle:
     def _generate(self) -> dict[str, Call]:
         settings = self.settings
         calls: dict[str, Call] = {}
-        for start in range(0, settings.n, settings.chunk):
-            size = min(settings.chunk, settings.n - start)
+        end = settings.first + settings.n
+        for start in range(settings.first, end, settings.chunk):
+            size = min(settings.chunk, end - start)
             task = _task(Stage.GENERATED, start)
             calls[task] = partial(
                 tasks.propose,
@@ -255,7 +276,7 @@ class Cycle:
         return self._relax_all(Stage.GENERATED, Stage.RELAXED, self.settings.relax)
 
     def _symmetrise(self) -> dict[str, Call]:
-        relaxed = tasks.usable(self._structures(Stage.RELAXED))
+        relaxed = tasks.usable(self.structures(Stage.RELAXED))
         if self.guests is None and relaxed:
             self.guest_choice = choose_guests(relaxed)
             self.guests = (self.guest_choice.species,)
@@ -273,7 +294,7 @@ class Cycle:
     def _inpaint(self) -> dict[str, Call]:
         settings = self.settings
         calls: dict[str, Call] = {}
-        for framework in self._structures(Stage.FRAMEWORK):
+        for framework in self.structures(Stage.FRAMEWORK):
             name = str(framework.info[records.STRUCTURE_ID])[1:]
             host_size = settings.composition.without(self.guests or ()).size
             task = f"{Stage.INPAINTED}-{name}"
@@ -319,9 +340,6 @@ class Cycle:
     def _finished(self) -> Iterator[Finished]:
         for stage in Stage:
             yield from (finished for _, finished in self._of(stage))
-
-    def _structures(self, stage: Stage) -> list[Atoms]:
-        return [atoms for _, finished in self._of(stage) for atoms in finished.structures]
 
 
 def _task(stage: Stage, number: int) -> str:

@@ -11,6 +11,7 @@ from gencsp.deck import (
     Count,
     Displacement,
     Fraction,
+    Natural,
     Seed,
     Share,
     VolumePerAtom,
@@ -99,6 +100,8 @@ class CycleSettings:
             environments among the relaxed proposals.
         max_atoms: most atoms in a generated cell.
         n: structures to generate.
+        first: number of the first of them; where several compositions share a run, each has
+            numbers of its own.
         seed: every random choice follows from it.
         inpaintings: structures to inpaint into each framework (the paper's three).
         relax: how to relax, both times.
@@ -115,6 +118,7 @@ class CycleSettings:
     guests: tuple[str, ...] | None = None
     max_atoms: CellAtoms = 20
     n: Count = 20
+    first: Natural = 0
     seed: Seed = 0
     inpaintings: Count = 3
     relax: RelaxSettings = field(default_factory=RelaxSettings)
@@ -175,6 +179,6 @@ def search_manifest(
     }
 
 
-def cycle_manifest(settings: CycleSettings, **parts: Scalar | None) -> Manifest:
+def cycle_manifest(settings: CycleSettings, **parts: Scalar | Sequence[Scalar] | None) -> Manifest:
     """The manifest of a cycle: its settings and the names of its models and hull."""
     return {"kind": "cycle", "format": 1, **settings.manifest(), **parts}

@@ -1,4 +1,4 @@
-"""Where a search looks: one composition, or every composition of a chemical system."""
+"""Where a search looks: one composition, or every one of a chemical system or a tie-line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.cell import Cell
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.end_members import EndMembers
 from gencsp.deck import Pressure, SpaceGroupNumber, VolumePerAtom, check_fields
 from gencsp.proposers.base import Request
 from gencsp.searches.compositions import (
@@ -21,11 +22,12 @@ from gencsp.searches.compositions import (
     OneComposition,
     draw_below,
 )
+from gencsp.searches.tie_line import compositions_between
 from gencsp.store.base import Scalar
 
 #: Å: cells that differ by less are the same cell.
 SAME_CELL = 1e-3
-#: Structures of one composition that are proposed together in a chemical system.
+#: Structures of one composition that are proposed together, where there are several.
 TOGETHER = 4
 
 CellRows = tuple[tuple[float, float, float], ...]
@@ -82,7 +84,7 @@ class Space:
     @classmethod
     def system(
         cls,
-        elements: Sequence[str],
+        members: EndMembers | Sequence[str],
         *,
         max_atoms: int,
         min_atoms: int = 2,
@@ -90,15 +92,25 @@ class Space:
         space_groups: tuple[int, ...] | None = None,
         pressure: float = 0.0,
     ) -> Self:
-        """All compositions of at least two of the elements, in cells of so many atoms.
+        """All compositions of at least two of the end members, in cells of so many atoms.
+
+        Args:
+            members: compounds, or elements, which may be given as symbols.
+            max_atoms: in a cell.
+            min_atoms: in a cell.
+            volume_per_atom: of proposed structures, Å³/atom.
+            space_groups: to propose in.
+            pressure: GPa.
 
         Raises:
-            RequestError: fewer than two elements, an unknown one, or no room for two atoms.
+            RequestError: fewer than two elements, an unknown one, or no composition that fits.
         """
+        if isinstance(members, EndMembers):
+            found = compositions_between(members, min_atoms=min_atoms, max_atoms=max_atoms)
+        else:
+            found = ChemicalSystem.of(tuple(members), min_atoms=min_atoms, max_atoms=max_atoms)
         return cls(
-            compositions=ChemicalSystem.of(
-                tuple(elements), min_atoms=min_atoms, max_atoms=max_atoms
-            ),
+            compositions=found,
             volume_per_atom=volume_per_atom,
             space_groups=space_groups,
             pressure=pressure,
@@ -115,11 +127,19 @@ class Space:
         return self.compositions.number > 1
 
     @property
+    def members(self) -> EndMembers | None:
+        """The end members of a system; ``None`` where there is one composition."""
+        return self.compositions.members if self.variable else None
+
+    @property
+    def free_elements(self) -> tuple[str, ...]:
+        """Elements that moves may exchange, add and leave out; none but in a chemical system."""
+        return self.elements if self.members is not None and self.members.of_elements else ()
+
+    @property
     def name(self) -> str:
-        """``Li5Si2`` or ``Li-Si``."""
-        if self.variable:
-            return "-".join(self.elements)
-        return self.compositions[0][0].formula
+        """``Li5Si2``, ``Li-Si`` or ``ZnS-P2S5``."""
+        return self.compositions[0][0].formula if self.members is None else self.members.name
 
     @property
     def max_atoms(self) -> int:
@@ -141,7 +161,7 @@ class Space:
         )
 
     def requests(self, n: int, *, rng: np.random.Generator) -> list[Request]:
-        """Requests for n structures; in a chemical system each formula is equally likely."""
+        """Requests for n structures; of several formulas each is equally likely."""
         if not self.variable:
             return [self._request(self.compositions[0], n)]
         number = self.compositions.number

@@ -47,17 +47,18 @@ class StrategyContext:
         """
         space = self.settings.space
         if self.moves is None:
-            names = (*own, "transmute") if space.variable else own
+            names = (*own, "transmute") if space.free_elements else own
             moves: Sequence[Move] = [MOVES.make(name) for name in names]
         else:
             moves = self.moves
         for move in moves:
             if move.n_parents > most_parents:
                 raise RequestError(f"'{move.name}' needs {move.n_parents} parents: use 'genetic'.")
+        free = bool(space.free_elements)
         usable = [
             move
             for move in moves
-            if (move.keeps_cell or space.cell is None) and (move.keeps_counts or space.variable)
+            if (move.keeps_cell or space.cell is None) and (move.keeps_counts or free)
         ]
         if not usable:
             raise RequestError(

@@ -19,8 +19,9 @@ from gencsp.runs.decks import CycleDeck, ProposeDeck, SearchDeck
 
 #: A value of every field that is not its default, as text of the command line.
 GIVEN = {
-    "formula": "LiSi2", "guests": "Li,Na", "atoms": "12", "n": "7", "inpaintings": "2",
-    "seed": "3", "workers": "1", "out": "there", "proposer": "random", "weights": "w",
+    "formula": "LiSi2", "guests": "Li,Na", "atoms": "12", "n": "7",
+    "compositions": "3", "inpaintings": "2", "seed": "3", "workers": "1", "out": "there",
+    "proposer": "random", "weights": "w",
     "fmax": "0.2", "steps": "9", "pressure": "5", "keep_symmetry": None, "engine": "torch",
     "potential": "chgnet:r2scan", "hull": "h.csv", "same": "family", "airss": "a.cell",
     "method": "genetic", "budget": "8", "minutes": "2.5", "patience": "4", "target": "t.cif",

@@ -423,3 +423,64 @@ def test_a_program_that_somebody_changed_is_not_run(tmp_path: Path) -> None:
     assert not program.with_name("executed").exists()
     list(campaign.run(command=["python", "./run_gpaw.py"], retries=0))
     assert program.with_name("executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("gap", "spacing", "smearing"),
+    [
+        (0.0, 0.22, 2),  # a metal, as Li-Si in the paper
+        (2.0, 2 * np.pi * 1.0265 / (25.22 - 2.87 * 2.0 - 1.0183), -5),
+        (4.0, 0.44, -5),  # an insulator, as Zn-P-S in the paper
+    ],
+)
+def test_the_band_gap_says_how_far_k_points_are_apart(
+    tmp_path: Path, gap: float, spacing: float, smearing: int
+) -> None:
+    calculation = Calculation(kind="relax", gap=gap)
+    assert calculation.kpoint_spacing == pytest.approx(spacing)
+    campaign = write_campaign(pool()[:1], tmp_path / "v", "vasp:scan", calculation)
+    incar = Incar.from_file(tmp_path / "v" / campaign.jobs[0].folder / "INCAR")
+    assert incar["KSPACING"] == pytest.approx(spacing, abs=1e-6)
+    assert incar["ISMEAR"] == smearing
+    assert campaign.level == "mp-R2SCAN"  # the rule is that of the Materials Project
+    write_campaign(pool()[:1], tmp_path / "g", "gpaw", Calculation(gap=gap))
+    same_spacing = Calculation(spacing=calculation.kpoint_spacing)
+    write_campaign(pool()[:1], tmp_path / "s", "gpaw", same_spacing)
+    programs = [next((tmp_path / name).rglob("run_gpaw.py")).read_text() for name in "gs"]
+    assert programs[0] == programs[1]
+
+
+def test_a_band_gap_where_it_decides_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DftError, match="leave out the spacing"):
+        Calculation(gap=1.0, spacing=0.3)
+    with pytest.raises(DftError, match="gap is -1"):
+        Calculation(gap=-1.0)
+    with pytest.raises(DftError, match="as many k-points for insulators as for metals"):
+        write_campaign(pool(), tmp_path / "x", "vasp", Calculation(gap=1.0))
+    assert not (tmp_path / "x").exists()
+
+
+def test_only_structures_below_a_decomposition_energy_are_written(tmp_path: Path) -> None:
+    energies = (0.02, 0.1, 0.1001, None, -0.3)
+    structures = []
+    for number, energy in enumerate(energies):
+        atoms = bulk("MgO", "rocksalt", a=4.2 + 0.1 * number)
+        atoms.info["structure_id"] = f"s{number}"
+        if energy is not None:
+            atoms.info["decomposition_energy"] = energy
+        structures.append(atoms)
+    write_extxyz(tmp_path / "ranked.extxyz", structures)
+    words = ["dft", "write", str(tmp_path / "ranked.extxyz")]
+    made = RUNNER.invoke(app, [*words, str(tmp_path / "d"), "--code", "gpaw", "--below", "0.1"])
+    assert made.exit_code == 0, made.output
+    written = [job.structure_id for job in read_campaign(tmp_path / "d").jobs]
+    assert written == ["s0", "s1", "s4"]
+    assert "left out: 1 above 0.1 eV/atom" in made.stdout
+    assert "left out: 1 without a decomposition energy" in made.stdout
+    two = [*words, str(tmp_path / "e"), "--code", "gpaw", "--below", "0.1", "--top", "2"]
+    assert RUNNER.invoke(app, two).exit_code == 0
+    assert [job.structure_id for job in read_campaign(tmp_path / "e").jobs] == ["s0", "s1"]
+    none = RUNNER.invoke(app, [*words, str(tmp_path / "f"), "--code", "gpaw", "--below", "-0.5"])
+    assert none.exit_code == 2
+    assert "up to -0.5 eV/atom: the lowest has -0.3000" in none.stderr
+    assert not (tmp_path / "f").exists()
