@@ -40,7 +40,7 @@ from gencsp.diffusion.positions.schedule import noise_levels
 from gencsp.errors import DftError, EngineError, GencspError, RequestError, StructureFileError
 from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.plugins import Configured
+from gencsp.plugins import Choice, Configured
 from gencsp.potentials import get_potential
 from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.crystals.lattice import scaled
@@ -76,6 +76,7 @@ NO_SETTINGS = {
     "PropertyScale": "fitted to training data, read with its weights",
     "TrainingProgress": "how far a training is",
     "StageCount": "what a funnel counted",
+    "Trace": "what a search found, read from its store",
     "HullEnergy": "for subclasses, which say what relaxes; they are tested",
     "WrappedMixture": "a model for tests, exact in what it is given",
     "BySize": "the same",
@@ -136,6 +137,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "PoolStarts": {"name": "pool", "structures": ()},
     "Preset": {"command": ("true",), "output": ("*",)},
     "NamedProposer": {"name": "random"},
+    "DeNovo": {"choice": Choice("pigen")},
     "CycleDeck": {"formula": "TiO2"},
     "Ladder": {"name": "own"},
     "IntercalateDeck": {"guest": "Li"},

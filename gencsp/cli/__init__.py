@@ -55,7 +55,7 @@ def main(
 LATE = {
     "cycle": (
         "gencsp.cli.cycle:cycle",
-        "Search crystal structures of a composition: generate, relax, refine, inpaint.",
+        "Search crystal structures of a composition or a system: generate, relax, refine, inpaint.",
     ),
     "search": (
         "gencsp.cli.search:search",

@@ -25,7 +25,6 @@ from gencsp.plugins.presets import PresetName, with_preset
 from gencsp.proposers.base import Proposer, ProposerContext, Request
 from gencsp.proposers.drawing import assign_ids
 from gencsp.proposers.registry import ProposerGiven, get_proposer, label_of, proposer_class
-from gencsp.proposers.sampling import preset_sampler
 
 #: Structures that are proposed together, where a proposer does not say. Each block has a random
 #: generator of its own, so that the structures are the same on any number of workers.
@@ -100,6 +99,8 @@ def propose(
         proposer = settings["proposer"] if proposer is None else proposer
         volume = settings.get("volume") if volume is None else volume
         if context.sampler is None:
+            from gencsp.proposers.sampling import preset_sampler
+
             context = replace(context, sampler=preset_sampler(preset))
     proposer = "mixed" if proposer is None else proposer
     written = Composition.parse(formula)

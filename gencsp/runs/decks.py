@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from annotated_types import MinLen
 from pydantic import Field, model_validator
 
-from gencsp.convex_hull.end_members import is_system, read_place
 from gencsp.deck import (
     CellAtoms,
     Count,
@@ -122,6 +121,8 @@ class CycleDeck(FormulaDeck):
         Raises:
             CompositionError, RequestError: the formula cannot be read.
         """
+        from gencsp.convex_hull.end_members import read_place
+
         return self.out or Path("runs") / f"{read_place(self.formula)}-{self.seed}"
 
 
@@ -263,6 +264,8 @@ class SearchDeck(FormulaDeck):
     @classmethod
     def _other_names(cls, given: Any) -> Any:
         """A system in the place of a formula, and what methods are called elsewhere."""
+        from gencsp.convex_hull.end_members import is_system
+
         if not isinstance(given, dict):
             return given
         formula, system, method = (given.get(key) for key in ("formula", "system", "method"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ase import Atoms
 
+from gencsp.deck import CellAtoms, check_fields
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.errors import RequestError
 from gencsp.io.pools import sources
@@ -47,8 +48,11 @@ class DeNovo:
 
     choice: Choice
     elements: tuple[str, ...] | None = None
-    atoms: int = 20
+    atoms: CellAtoms = 20
     weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @classmethod
     def of(

@@ -51,7 +51,7 @@ search TiO2 --budget 2 --no-seeds --out mine|mine/below
 search TiO2 --budget 2 --seeds absent.cif|random:0|noise.cif|nope
 search TiO2 --budget 0|-1
 search TiO2 --deck absent.toml|unknown.toml|broken.toml|range.toml
-search Xx2|TiO2-|Ti-|1|Ti0O2|Ti2.5O|(TiO2
+search Xx2|TiO2-|Ti-|1|Ti0O2|(TiO2
 search --budget 2
 search TiO2 --airss absent.cell
 cycle LiSi2 -n 0|-3
