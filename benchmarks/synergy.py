@@ -24,7 +24,7 @@ from gencsp.proposers.targets import read_targets
 from gencsp.runs.candidates import StageProgress
 from gencsp.runs.discover_decks import MODELS, SynergyDeck
 from gencsp.runs.novelty import NEW_FRAMEWORK
-from gencsp.runs.synergy import ModelResult
+from gencsp.runs.synergy_model import ModelResult
 
 #: Trials after which the mean of the lowest energies is recorded.
 AFTER = (10, 20, 50, 100, 200, 500, 1000)

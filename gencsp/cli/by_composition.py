@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gencsp.cli.console import SHOWN, add_row, print_table, say, say_all, table_of, write_results
+from gencsp.cli.console import say, say_all, write_results
 from gencsp.cli.hull_references import end_member_notes
+from gencsp.cli.tables import SHOWN, add_row, print_table, table_of
 from gencsp.files import csv_cell, file_name
 
 if TYPE_CHECKING:

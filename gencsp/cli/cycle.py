@@ -8,23 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gencsp.cli.console import (
-    INTERRUPTED,
-    StageBars,
-    complain,
-    print_failures,
-    print_ranked,
-    progress_bars,
-    reference_bar,
-    require_folder,
-    say,
-    say_all,
-    write_results,
-)
+from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
+from gencsp.cli.progress import StageBars, progress_bars, reference_bar
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.system_cycle import cycle_on_system
+from gencsp.cli.tables import print_failures, print_ranked
 from gencsp.runs.decks import CycleDeck
 
 if TYPE_CHECKING:

@@ -6,20 +6,12 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gencsp.cli.console import (
-    SHOWN,
-    add_row,
-    end,
-    kept_on_interrupt,
-    print_table,
-    progress_bars,
-    require_folder,
-    say,
-    table_of,
-)
+from gencsp.cli.console import end, kept_on_interrupt, require_folder, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import PoolsArgument
+from gencsp.cli.progress import progress_bars
 from gencsp.cli.reading import read_pool
+from gencsp.cli.tables import SHOWN, add_row, print_table, table_of
 from gencsp.files import csv_cell, replace_outputs
 from gencsp.runs.pool_decks import DedupDeck
 

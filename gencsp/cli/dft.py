@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from gencsp.cli.console import (
-    Commands,
-    complain,
-    end,
-    print_structures,
-    progress_bars,
-    require_folder,
-    say,
-    say_all,
-    write_results,
-)
+from gencsp.cli.console import Commands, complain, end, require_folder, say, say_all, write_results
 from gencsp.cli.options import HullOption
+from gencsp.cli.progress import progress_bars
+from gencsp.cli.tables import print_structures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

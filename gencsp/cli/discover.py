@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gencsp.cli.console import (
-    INTERRUPTED,
-    add_row,
-    complain,
-    print_failures,
-    print_structures,
-    print_table,
-    progress_bars,
-    require_folder,
-    say,
-    say_all,
-    table_of,
-    write_results,
-)
+from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.progress import progress_bars
+from gencsp.cli.tables import add_row, print_failures, print_structures, print_table, table_of
 from gencsp.runs.discover_decks import DiscoverDeck
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import SHOWN, add_row, complain, end, print_table, say, table_of
+from gencsp.cli.console import complain, end, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import FilesArgument
 from gencsp.cli.reading import read_pool
+from gencsp.cli.tables import SHOWN, add_row, print_table, table_of
 from gencsp.runs.pool_decks import SeedsDeck
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gencsp.cli.console import complain, print_structures, require_folder, say
+from gencsp.cli.console import complain, require_folder, say
+from gencsp.cli.tables import print_structures
 
 if TYPE_CHECKING:
     from ase import Atoms

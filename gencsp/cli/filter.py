@@ -9,20 +9,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gencsp.cli.console import (
-    INTERRUPTED,
-    add_row,
-    complain,
-    end,
-    print_table,
-    progress_bars,
-    require_folder,
-    say,
-    table_of,
-)
+from gencsp.cli.console import INTERRUPTED, complain, end, require_folder, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import PoolsArgument
+from gencsp.cli.progress import progress_bars
 from gencsp.cli.reading import NAMED
+from gencsp.cli.tables import add_row, print_table, table_of
 from gencsp.files import replace_outputs
 from gencsp.filters.deck import FilterDeck
 

@@ -9,21 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import (
-    complain,
-    counted,
-    end,
-    print_failures,
-    print_structures,
-    progress_bars,
-    reference_bar,
-    require_folder,
-    say_all,
-    write_results,
-)
+from gencsp.cli.console import complain, counted, end, require_folder, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.hull_references import show_formula, show_system
+from gencsp.cli.progress import progress_bars, reference_bar
 from gencsp.cli.reading import read_pool
+from gencsp.cli.tables import print_failures, print_structures
 from gencsp.runs.pool_decks import HullDeck
 
 if TYPE_CHECKING:

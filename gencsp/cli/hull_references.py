@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gencsp.cli.console import SHOWN, add_row, print_table, say, say_all, table_of, write_results
+from gencsp.cli.console import say, say_all, write_results
+from gencsp.cli.tables import SHOWN, add_row, print_table, table_of
 from gencsp.files import csv_cell, file_name, replace_outputs
 
 if TYPE_CHECKING:

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import (
-    SHOWN,
-    complain,
-    end,
-    print_structures,
-    require_folder,
-    say,
-    say_all,
-    write_results,
-)
+from gencsp.cli.console import complain, end, require_folder, say, say_all, write_results
 from gencsp.cli.options import HullOption
+from gencsp.cli.tables import SHOWN, print_structures
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -8,24 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import (
-    INTERRUPTED,
-    add_row,
-    complain,
-    print_failures,
-    print_ranked,
-    print_table,
-    progress_bars,
-    reference_bar,
-    require_folder,
-    say,
-    say_all,
-    table_of,
-    write_results,
-)
+from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
+from gencsp.cli.progress import progress_bars, reference_bar
 from gencsp.cli.reading import read_host
+from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
 from gencsp.runs.host_decks import IntercalateDeck
 
 if TYPE_CHECKING:

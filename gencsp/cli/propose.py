@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gencsp.cli.console import (
-    complain,
-    kept_on_interrupt,
-    print_structures,
-    progress_bars,
-    require_folder,
-    say_all,
-    write_results,
-)
+from gencsp.cli.console import complain, kept_on_interrupt, require_folder, say_all, write_results
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.progress import progress_bars
+from gencsp.cli.tables import print_structures
 from gencsp.plugins import Choice
 from gencsp.runs.decks import ProposeDeck
 

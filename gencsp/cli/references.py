@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gencsp.cli.console import (
-    complain,
-    counted,
-    end,
-    print_failures,
-    progress_bars,
-    require_file,
-    say,
-)
+from gencsp.cli.console import complain, counted, end, require_file, say
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.progress import progress_bars
 from gencsp.cli.reading import read_pool
+from gencsp.cli.tables import print_failures
 from gencsp.runs.pool_decks import ReferencesDeck
 
 if TYPE_CHECKING:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from gencsp.cli.console import (
-    StageBars,
-    complain,
-    end,
-    print_ranked,
-    progress_bars,
-    reference_bar,
-    require_folder,
-    say_all,
-    write_results,
-)
+from gencsp.cli.console import complain, end, require_folder, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption, FilesArgument
+from gencsp.cli.progress import StageBars, progress_bars, reference_bar
 from gencsp.cli.reading import read_pool
+from gencsp.cli.tables import print_ranked
 from gencsp.runs.pool_decks import RefineDeck
 
 

@@ -9,17 +9,15 @@ from gencsp.cli.console import (
     counted,
     end,
     kept_on_interrupt,
-    print_failures,
-    print_ranked,
-    progress_bars,
-    reference_bar,
     require_folder,
     say_all,
     write_results,
 )
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption, FilesArgument
+from gencsp.cli.progress import progress_bars, reference_bar
 from gencsp.cli.reading import read_pool
+from gencsp.cli.tables import print_failures, print_ranked
 from gencsp.runs.pool_decks import RelaxDeck
 
 if TYPE_CHECKING:

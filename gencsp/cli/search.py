@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gencsp.cli.by_composition import Findings, report_findings
-from gencsp.cli.console import (
-    INTERRUPTED,
-    add_row,
-    complain,
-    print_failures,
-    print_ranked,
-    print_table,
-    progress_bars,
-    reference_bar,
-    require_folder,
-    say,
-    say_all,
-    table_of,
-    write_results,
-)
+from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
+from gencsp.cli.progress import progress_bars, reference_bar
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
+from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
 from gencsp.runs.decks import SearchDeck
 
 if TYPE_CHECKING:

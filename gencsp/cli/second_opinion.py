@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import (
-    add_row,
-    end,
-    print_table,
-    progress_bars,
-    require_folder,
-    say,
-    table_of,
-)
+from gencsp.cli.console import end, require_folder, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import FilesArgument
+from gencsp.cli.progress import progress_bars
 from gencsp.cli.reading import read_pool
+from gencsp.cli.tables import add_row, print_table, table_of
 from gencsp.files import csv_cell, replace_outputs
 from gencsp.runs.pool_decks import SecondOpinionDeck
 

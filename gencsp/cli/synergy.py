@@ -6,24 +6,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gencsp.cli.console import (
-    INTERRUPTED,
-    add_row,
-    complain,
-    print_table,
-    require_folder,
-    say,
-    table_of,
-)
+from gencsp.cli.console import INTERRUPTED, complain, require_folder, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.discover import REPORT, watch
+from gencsp.cli.tables import add_row, print_table, table_of
 from gencsp.files import file_name, replace_outputs
 from gencsp.runs.discover_decks import SynergyDeck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gencsp.runs.synergy import ModelResult
+    from gencsp.runs.synergy_model import ModelResult
 
 
 @deck_options(SynergyDeck, more_names={"n": ("-n",)}, none={"seeds": "--no-seeds"})

@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gencsp.cli.by_composition import Findings, report_findings
-from gencsp.cli.console import (
-    StageBars,
-    complain,
-    print_failures,
-    progress_bars,
-    reference_bar,
-    say,
-    say_all,
-)
+from gencsp.cli.console import complain, say, say_all
+from gencsp.cli.progress import StageBars, progress_bars, reference_bar
 from gencsp.cli.second_opinion import show_second_opinion
+from gencsp.cli.tables import print_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from gencsp.proposers.targets import read_targets
 from gencsp.runs.discover_decks import SynergyDeck
 from gencsp.runs.markdown import table
 from gencsp.runs.novelty import NEW_FRAMEWORK
-from gencsp.runs.synergy import SEEDED, UNSEEDED, ModelResult
+from gencsp.runs.synergy_model import SEEDED, UNSEEDED, ModelResult
 
 #: What the columns of Extended Data Table 3 mean.
 MEANING = """\

@@ -16,7 +16,7 @@ import gencsp
 from gencsp.filters.summary import Summary
 from gencsp.measure.record import record
 from gencsp.measure.synergy import Comparison, Trace
-from gencsp.runs.synergy import Compared, Model, ModelResult
+from gencsp.runs.synergy_model import Compared, Model, ModelResult
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "benchmarks" / "synergy.py"

@@ -19,7 +19,8 @@ from gencsp.io.structures import write_extxyz
 from gencsp.measure.synergy import Columns
 from gencsp.runs import novelty
 from gencsp.runs.discover_decks import SynergyDeck
-from gencsp.runs.synergy import Model, ModelResult, distinct, is_same, open_synergy
+from gencsp.runs.synergy import open_synergy
+from gencsp.runs.synergy_model import Model, ModelResult
 from gencsp.runs.synergy_report import (
     column_rows,
     draw_traces,
@@ -28,6 +29,7 @@ from gencsp.runs.synergy_report import (
     write_comparisons,
     write_traces,
 )
+from gencsp.runs.synergy_traces import distinct, is_same
 from gencsp.searches.loop import Search
 
 
