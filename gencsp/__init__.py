@@ -23,6 +23,7 @@ except PackageNotFoundError:  # a source tree on sys.path that was never install
 # would silently take the place of a function of the same name.
 __all__ = [
     "__version__",
+    "analyse",
     "cycle",
     "dedup",
     "discover",

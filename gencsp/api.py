@@ -9,6 +9,7 @@ from __future__ import annotations
 from gencsp.diffusion.training.joint import train_joint
 from gencsp.diffusion.training.score import train_score
 from gencsp.proposers import propose
+from gencsp.runs.analysing import analyse
 from gencsp.runs.calls import cycle, search
 from gencsp.runs.discover import discover
 from gencsp.runs.intercalating import intercalate
@@ -19,6 +20,7 @@ from gencsp.runs.relaxing import relax
 from gencsp.runs.synergy import synergy
 
 __all__ = [
+    "analyse",
     "cycle",
     "dedup",
     "discover",

@@ -16,6 +16,7 @@ import gencsp.api
 ROOT = Path(gencsp.__file__).parent
 #: What the commands do, as calls.
 VERBS = {
+    "analyse",
     "propose",
     "relax",
     "refine",

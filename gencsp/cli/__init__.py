@@ -102,6 +102,11 @@ LATE = {
         "gencsp.cli.filter:filter_pools",
         "Sort out implausible and known structures; what is left is worth a relaxation.",
     ),
+    "analyse": (
+        "gencsp.cli.analyse:analyse",
+        "Local order of a pool beside known crystals, and what relaxation changed: tables and "
+        "figures.",
+    ),
     "dedup": (
         "gencsp.cli.dedup:dedup",
         "Group the structures that are the same crystal; keep one of each, the lowest in energy.",

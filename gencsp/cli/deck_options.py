@@ -20,7 +20,7 @@ DECK = "deck"
 #: Fields that name several plug-ins in one text.
 PLUGINS = ("moves", "filters")
 #: Fields that an option gives again for each value.
-REPEATED = ("seeds", "target", "also", "model", "pool")
+REPEATED = ("seeds", "target", "also", "model", "pool", "known")
 
 Body = Callable[..., None]
 

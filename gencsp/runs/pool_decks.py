@@ -7,7 +7,7 @@ the place of a command's files, is no setting of theirs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -20,10 +20,13 @@ from gencsp.deck import (
     Pressure,
     Seconds,
     SeedSettings,
+    SpaceGroupNumber,
     Spacing,
     Symprec,
 )
 from gencsp.errors import DeckError
+from gencsp.measure.coordination import BOND_FACTOR, BondFactor
+from gencsp.measure.radial import BinWidth, Broadening, Reach
 from gencsp.runs.fields import (
     EngineSetting,
     FmaxSetting,
@@ -42,7 +45,8 @@ from gencsp.runs.fields import (
     ThreadsSetting,
     WeightsSetting,
 )
-from gencsp.runs.objects import Named, PotentialField
+from gencsp.runs.objects import Named, PotentialField, one_or_many
+from gencsp.symmetry.ladder import LOW_SYMMETRY
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
 D = TypeVar("D", bound=Deck)
@@ -125,6 +129,37 @@ class DedupDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     out: OutSetting = Path("deduplicated")
+
+
+class AnalyseDeck(Deck):
+    """Settings of ``gencsp analyse``."""
+
+    known: tuple[Path, ...] = Field(
+        (), description="Known structures to compare with; again for more files."
+    )
+    pairs: tuple[str, ...] | None = Field(
+        None,
+        description="Pairs of elements, such as Li-S,P-S; all of up to four elements if not given.",
+    )
+    reach: Reach = Field(8.0, description="Radial distribution functions up to here, Å.")
+    bin_width: BinWidth = Field(0.05, description="Width of their bins, Å.")
+    broadening: Broadening = Field(
+        0.1, description="Standard deviation by which distances are broadened, Å; 0 for none."
+    )
+    bond_factor: BondFactor = Field(
+        BOND_FACTOR, description="Neighbours: within so many times the sum of covalent radii."
+    )
+    low_symmetry: Annotated[tuple[SpaceGroupNumber, ...], one_or_many] = Field(
+        tuple(sorted(LOW_SYMMETRY)),
+        description="Space groups that are no success; 1,2,6 as the paper has it for Li-Si.",
+    )
+    potential: PotentialField | None = Field(
+        None,
+        description="Evaluates structures before relaxation, for ΔE: the one that relaxed them.",
+    )
+    workers: ThreadsSetting = 2
+    engine: EngineSetting = "auto"
+    out: OutSetting = Path("analysis")
 
 
 class SeedsDeck(SeedSettings):

@@ -28,6 +28,7 @@ from gencsp.provenance import Stage
 from gencsp.records import write_change
 from gencsp.runs.objects import Carried
 from gencsp.runs.pool_decks import (
+    AnalyseDeck,
     DedupDeck,
     HullDeck,
     ReferencesDeck,
@@ -136,7 +137,7 @@ def relax_settings(deck: RelaxDeck) -> RelaxSettings:
 
 
 def engine_of(
-    deck: RelaxDeck | HullDeck | ReferencesDeck | SecondOpinionDeck | DedupDeck,
+    deck: RelaxDeck | HullDeck | ReferencesDeck | SecondOpinionDeck | DedupDeck | AnalyseDeck,
     settings: Mapping[str, Any],
 ) -> Engine:
     """The potential of a deck.

@@ -130,6 +130,7 @@ def test_other_commands(words: tuple[str, ...]) -> None:
         ("hull", "salt.cif"),
         ("filter", "salt.cif"),
         ("dedup", "salt.cif"),
+        ("analyse", "salt.cif"),
         ("import", ".", "--from", "airss"),
     ],
     ids=lambda words: words[0],

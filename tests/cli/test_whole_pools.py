@@ -29,6 +29,7 @@ ON_POOLS = [
     ("relax", "--potential", "emt.py", "--workers", "1"),
     ("hull", "--potential", "emt.py", "--hull", "emt.csv"),
     ("dedup",),
+    ("analyse",),
     ("filter", "--filters", "distances", "--workers", "1", "--no-plots"),
     ("export", "seeds", "--to", "airss"),
 ]

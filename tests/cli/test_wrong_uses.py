@@ -101,6 +101,15 @@ refine salt.cif --out mine
 dedup salt.cif --same-energy nan|-1
 dedup salt.cif --out mine
 dedup absent.cif|empty.cif
+analyse salt.cif --known absent.cif|empty.cif
+analyse salt.cif --pairs Na|Na-Xx|Na-O
+analyse salt.cif --reach nan|0|21
+analyse salt.cif --bin-width 0|nan
+analyse salt.cif --bond-factor 0|4
+analyse salt.cif --low-symmetry 0|x
+analyse salt.cif --potential nope
+analyse salt.cif --out mine
+analyse absent.cif|empty.cif
 filter salt.cif --filters magic|distances,distances|distances:nope=1|compactness:low=nan
 filter salt.cif --workers 0
 filter salt.cif --out mine

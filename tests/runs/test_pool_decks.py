@@ -24,6 +24,7 @@ from gencsp.filters.deck import FilterDeck
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.potentials import get_potential
 from gencsp.runs.pool_decks import (
+    AnalyseDeck,
     DedupDeck,
     DftDeck,
     HullDeck,
@@ -38,6 +39,7 @@ COMMANDS: dict[str, type[Deck]] = {
     "refine": RefineDeck,
     "hull": HullDeck,
     "dedup": DedupDeck,
+    "analyse": AnalyseDeck,
     "export": SeedsDeck,
     "references": ReferencesDeck,
     "filter": FilterDeck,
@@ -84,6 +86,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "refine": gencsp.refine,
     "hull": gencsp.hull,
     "dedup": gencsp.dedup,
+    "analyse": gencsp.analyse,
     "filter": gencsp.filter,
 }
 
