@@ -18,6 +18,7 @@ from gencsp.runs.pool_decks import AnalyseDeck
 
 if TYPE_CHECKING:
     from gencsp.measure.coordination import Coordination
+    from gencsp.measure.relaxation import Success
     from gencsp.runs.analysing import Analysis
 
 #: The files that are written, but for their endings.
@@ -160,22 +161,9 @@ def _number(value: float) -> object:
 def _print(found: Analysis) -> None:
     say(", ".join(f"{n} {group}" for group, n in found.structures.items()))
     _print_coordination(found.coordination)
-    if found.differences:
-        table = table_of("g(r) of", "pair", "RMS difference", "overlap", right=("RMS difference",))
-        for group, pairs in found.differences.items():
-            for pair, one in pairs.items():
-                add_row(table, group, pair, f"{one.rms:.3f}", f"{one.overlap:.3f}")
-        print_table(table)
+    _print_differences(found)
     _print_changes(found)
-    if found.success:
-        right = ("atoms", "structures", "symmetric", "share")
-        table = table_of("stage", *right, right=right)
-        for one in found.success[:SHOWN]:
-            counts = (one.atoms, one.structures, one.symmetric)
-            add_row(table, str(one.stage), *map(str, counts), f"{100 * one.share:.0f} %")
-        print_table(table)
-        if len(found.success) > SHOWN:
-            say(f"... and {len(found.success) - SHOWN} more in {SUCCESS}.csv.")
+    _print_success(found.success)
 
 
 def _print_coordination(coordination: Mapping[str, Sequence[Coordination]]) -> None:
@@ -209,3 +197,27 @@ def _print_changes(found: Analysis) -> None:
     if moved.missing:
         said += f"; {moved.missing} match no longer, and count as the furthest"
     say(said)
+
+
+def _print_differences(found: Analysis) -> None:
+    if not found.differences:
+        return
+    right = ("RMS difference", "overlap")
+    table = table_of("g(r) of", "pair", *right, right=right)
+    for group, pairs in found.differences.items():
+        for pair, one in pairs.items():
+            add_row(table, group, pair, f"{one.rms:.3f}", f"{one.overlap:.3f}")
+    print_table(table)
+
+
+def _print_success(rates: Sequence[Success]) -> None:
+    if not rates:
+        return
+    right = ("atoms", "structures", "symmetric", "share")
+    table = table_of("stage", *right, right=right)
+    for one in rates[:SHOWN]:
+        counts = (one.atoms, one.structures, one.symmetric)
+        add_row(table, str(one.stage), *map(str, counts), f"{100 * one.share:.0f} %")
+    print_table(table)
+    if len(rates) > SHOWN:
+        say(f"... and {len(rates) - SHOWN} more in {SUCCESS}.csv.")

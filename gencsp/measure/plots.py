@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gencsp.measure.coordination import Coordination
-from gencsp.measure.relaxation import Change, Success
+from gencsp.measure.relaxation import Change, Success, median_displacement
 from gencsp.provenance import Stage
 
 if TYPE_CHECKING:
@@ -102,22 +102,27 @@ def draw_changes(changes: Sequence[Change], path: Path) -> list[Path]:
         changes: of the relaxations.
         path: as for :func:`draw_distributions`, with its results.
     """
+    known = [one.energy for one in changes if np.isfinite(one.energy)]
+    moved = [one.largest for one in changes if np.isfinite(one.largest)]
+    furthest = median_displacement(changes)
     drawn = []
-    for label, values in (
-        ("ΔE on relaxation (eV/atom)", [one.energy for one in changes]),
-        ("largest displacement (Å)", [one.largest for one in changes]),
-    ):
-        finite = np.array([value for value in values if np.isfinite(value)])
-        if len(finite):
-            drawn.append((label, finite))
+    if known:
+        title = f"{len(known)} structures"
+        drawn.append(("ΔE on relaxation (eV/atom)", known, float(np.median(known)), title))
+    if moved:
+        title = f"{furthest.n} structures"
+        if furthest.missing:
+            title += f", {furthest.missing} match no longer"
+        drawn.append(("largest displacement (Å)", moved, furthest.value, title))
     if not drawn:
         return []
     figure, panels = _panels(len(drawn))
-    for axes, (label, finite) in zip(panels, drawn, strict=True):
-        axes.hist(finite, bins=BINS, color=COLOURS["generated"])
-        median = float(np.median(finite))
-        axes.axvline(median, color="black", linewidth=0.8, linestyle="--")
-        axes.set_title(f"{len(finite)} structures, median {median:.3g}", fontsize="medium")
+    for axes, (label, values, median, title) in zip(panels, drawn, strict=True):
+        axes.hist(values, bins=BINS, color=COLOURS["generated"])
+        if np.isfinite(median):
+            axes.axvline(median, color="black", lw=0.8, ls="--", label=f"median {median:.3g}")
+            axes.legend(fontsize=8, frameon=False)
+        axes.set_title(title, fontsize="medium")
         axes.set_xlabel(label)
         axes.set_ylabel("structures")
     return _save(figure, path)

@@ -67,7 +67,7 @@ class RadialSettings:
     @property
     def distances(self) -> Array:
         """The middle of each bin, Å, shape (bins,)."""
-        return self.bin_width * (np.arange(self.bins) + 0.5)
+        return np.asarray(self.bin_width * (np.arange(self.bins) + 0.5), dtype=np.float64)
 
 
 def pair_name(one: str, other: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,9 +47,9 @@ class Relaxations:
         ambiguous: how many have several, because two runs gave the same id.
     """
 
-    pairs: list[Relaxation] = field(default_factory=list)
-    lost: int = 0
-    ambiguous: int = 0
+    pairs: list[Relaxation]
+    lost: int
+    ambiguous: int
 
 
 def stage_of(atoms: Atoms) -> Stage | None:
@@ -130,7 +130,9 @@ def change(relaxation: Relaxation) -> Change:
     before, after = relaxation
     first, last = (records.number(one.info, records.ENERGY_PER_ATOM) for one in relaxation)
     models = {str(one.info.get(records.ENERGY_MODEL, "")) for one in relaxation}
-    unknown = first is None or last is None or len(models) > 1
+    energy = float("nan")
+    if first is not None and last is not None and len(models) == 1:
+        energy = first - last
     rms, largest = displacements(before, after)
     return Change(
         name=str(after.info.get(records.STRUCTURE_ID, "")),
@@ -138,7 +140,7 @@ def change(relaxation: Relaxation) -> Change:
         formula=after.get_chemical_formula(),
         atoms=len(after),
         stage=str(after.info.get(records.STAGE, "")),
-        energy=float("nan") if unknown else first - last,
+        energy=energy,
         rms=rms,
         largest=largest,
     )

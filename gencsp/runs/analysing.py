@@ -136,7 +136,8 @@ def analysis_of(
     notes: list[str] = []
     names = _pairs(groups, deck.pairs, notes)
     if known:
-        groups[KNOWN] = list(known)
+        # A run may be what others are compared with: of it, too, whole crystals alone.
+        groups[KNOWN] = [atoms for some in _groups(known).values() for atoms in some]
     distributions = {
         group: {name: g for name, g in mean_distributions(some, settings).items() if name in names}
         for group, some in groups.items()
