@@ -31,6 +31,7 @@ from pyxtal.symmetry import Group
 from gencsp.composition import Composition
 from gencsp.proposers.crystals.lattice import N_FREE, bravais, conventional_shape
 from gencsp.proposers.crystals.symmetry_prior import Skeleton, SymmetryPrior
+from gencsp.symmetry.answers import answer
 
 SYMPREC = 0.01
 #: Shape parameters without accidental equalities, one set for each crystal system.
@@ -171,8 +172,10 @@ def label(skeleton: Skeleton) -> tuple[int, tuple[tuple[str, str], ...]]:
 
 def analyse(crystal: Crystal, max_atoms: int) -> tuple[str, str, str] | None:
     """Template such as ``139 1a 2d 2e``, elements such as ``CaAuSi``, and the shape as text."""
-    data = spglib.get_symmetry_dataset(
-        (crystal.cell, crystal.fractional, crystal.numbers), symprec=SYMPREC
+    data = answer(
+        spglib.get_symmetry_dataset,
+        (crystal.cell, crystal.fractional, crystal.numbers),
+        symprec=SYMPREC,
     )
     if data is None:
         return None

@@ -22,6 +22,7 @@ from ase.io.extxyz import read_xyz
 from standard_elements import standard_elements
 
 from gencsp.composition import ELEMENTS
+from gencsp.symmetry.answers import answer
 
 CC_BY = "CC-BY-4.0"
 OQMD_ICSD = "OQMD-ICSD"
@@ -113,12 +114,10 @@ def from_amcsd(path: Path | None, left_out: Counter[str]) -> Iterator[Candidate]
 def primitive(atoms: Atoms) -> Atoms:
     """The crystal in a primitive cell, as it is where it already is in one."""
     cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    try:
-        found = spglib.standardize_cell(
-            cell, to_primitive=True, no_idealize=True, symprec=PRIMITIVE
-        )
-    except spglib.SpglibError:  # atoms on top of each other, which the relaxation refuses later
-        return atoms
+    # No answer where atoms lie on top of each other, which the relaxation refuses later.
+    found = answer(
+        spglib.standardize_cell, cell, to_primitive=True, no_idealize=True, symprec=PRIMITIVE
+    )
     if found is None or len(found[2]) >= len(atoms) or len(atoms) % len(found[2]):
         return atoms
     smaller = Atoms(found[2], scaled_positions=found[1], cell=found[0], pbc=True)

@@ -10,6 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.descriptors.flaws import RELAXABLE, Flaw, cell_flaws
+from gencsp.symmetry.answers import answer
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 
@@ -56,10 +57,12 @@ def orbits(
     if Flaw.NO_VOLUME in flaws or Flaw.TOO_DENSE in flaws:
         return Orbits(atoms, np.arange(len(atoms)), 0)
     cell = (atoms.cell.array, atoms.get_scaled_positions(wrap=True), atoms.numbers)
-    found = spglib.find_primitive(cell, symprec=symprec, angle_tolerance=angle_tolerance)
+    found = answer(spglib.find_primitive, cell, symprec=symprec, angle_tolerance=angle_tolerance)
     if found is None:
         return Orbits(atoms, np.arange(len(atoms)), 0)
-    data = spglib.get_symmetry_dataset(found, symprec=symprec, angle_tolerance=angle_tolerance)
+    data = answer(
+        spglib.get_symmetry_dataset, found, symprec=symprec, angle_tolerance=angle_tolerance
+    )
     lattice, fractional, numbers = found
     small = Atoms(numbers, scaled_positions=fractional, cell=lattice, pbc=True)
     if data is None:

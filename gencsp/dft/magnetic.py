@@ -29,6 +29,7 @@ from gencsp import records
 from gencsp.deck import Count, check
 from gencsp.errors import DftError
 from gencsp.provenance import Provenance
+from gencsp.symmetry.answers import answer
 from gencsp.symmetry.tolerances import ANGLE_TOLERANCE, SYMPREC
 
 #: μ_B. CHGNet gives up to about 0.1 to atoms that have none; what counts as magnetic in the
@@ -201,7 +202,9 @@ class _Pairs:
     @classmethod
     def of(cls, atoms: Atoms, magnetic: NDArray[np.int64]) -> _Pairs:
         cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-        data = spglib.get_symmetry_dataset(cell, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE)
+        data = answer(
+            spglib.get_symmetry_dataset, cell, symprec=SYMPREC, angle_tolerance=ANGLE_TOLERANCE
+        )
         kinds = np.arange(len(atoms)) if data is None else np.asarray(data.crystallographic_orbits)
         orbits = kinds[magnetic].astype(np.int64)
         first, second, distances, shifts = primitive_neighbor_list(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gencsp.descriptors.flaws import FULL
 from gencsp.errors import RequestError
-from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.answers import answer
 from gencsp.symmetry.tolerances import EXACT_SYMPREC, SYMPREC
 
 #: Shares of a site that add up to more than this are a mistake; up to it they are rounded.
@@ -81,10 +81,7 @@ class DisorderedCrystal:
         Where spglib finds no space group, every atom is a group of its own.
         """
         crystal = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-        try:
-            found = spglib.get_symmetry_dataset(crystal, symprec=symprec)
-        except SPGLIB_ERRORS:
-            found = None
+        found = answer(spglib.get_symmetry_dataset, crystal, symprec=symprec)
         orbits = np.arange(len(atoms)) if found is None else found.equivalent_atoms
         _, first, tags = np.unique(orbits, return_index=True, return_inverse=True)
         sites = Atoms(
@@ -123,12 +120,13 @@ class DisorderedCrystal:
         sites = self.sites
         crystal = (sites.cell.array, sites.get_scaled_positions(), sites.get_tags() + 1)
         for symprec in _SYMPRECS:
-            try:
-                found = spglib.standardize_cell(
-                    crystal, to_primitive=True, no_idealize=True, symprec=symprec
-                )
-            except SPGLIB_ERRORS:
-                continue
+            found = answer(
+                spglib.standardize_cell,
+                crystal,
+                to_primitive=True,
+                no_idealize=True,
+                symprec=symprec,
+            )
             if found is None:
                 continue
             cell, places, kinds = found
@@ -152,10 +150,7 @@ class DisorderedCrystal:
         places, tags = given.get_scaled_positions(), given.get_tags()
         crystal = (given.cell.array, places, tags + 1)
         for symprec in _SYMPRECS:
-            try:
-                found = spglib.get_symmetry(crystal, symprec=symprec)
-            except SPGLIB_ERRORS:
-                continue
+            found = answer(spglib.get_symmetry, crystal, symprec=symprec)
             if found is None:
                 continue
             permuted = _permutations(given, found["rotations"], found["translations"])

@@ -9,6 +9,7 @@ import numpy as np
 import spglib
 from ase import Atoms
 
+from gencsp.symmetry.answers import answer
 from gencsp.symmetry.tolerances import PRIMITIVE_SYMPREC
 
 
@@ -51,7 +52,8 @@ def resized(atoms: Atoms, size: int) -> tuple[Atoms, str] | None:
     """The same crystal in a cell of ``size`` atoms, with what was done, or ``None`` if none is."""
     if size % len(atoms) == 0:
         return _supercell(atoms, size // len(atoms))
-    primitive = spglib.standardize_cell(
+    primitive = answer(
+        spglib.standardize_cell,
         (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers),
         to_primitive=True,
         no_idealize=True,

@@ -23,6 +23,7 @@ from functools import cache, cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
+import spglib
 from ase import Atoms
 
 from gencsp.composition import Composition
@@ -72,7 +73,7 @@ class Candidate:
             return int(
                 SpacegroupAnalyzer(self.structure, MATTERGEN_SYMPREC).get_space_group_number()
             )
-        except SymmetryUndeterminedError:
+        except (SymmetryUndeterminedError, spglib.SpglibError):
             return 1
 
     @cached_property

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gencsp.errors import ConstraintError
 from gencsp.minimise.crystals import FloatArray, IntArray
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.answers import FIX_SYMMETRY_ERRORS
 
 #: Directions whose singular value is below this are spanned by the others.
 _SPANNED = 1e-8
@@ -237,5 +237,5 @@ def _find_symmetry(atoms: Atoms, symprec: float, *, move: bool) -> Symmetry:
     """The operations of ``atoms``, which are moved onto exact sites as ASE does if they may."""
     try:
         return Symmetry.of(FixSymmetry(atoms if move else atoms.copy(), symprec=symprec))
-    except SPGLIB_ERRORS as error:
+    except FIX_SYMMETRY_ERRORS as error:
         raise NoSymmetryFound("spglib finds no space group") from error

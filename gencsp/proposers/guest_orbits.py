@@ -23,7 +23,7 @@ from gencsp.diffusion.noise import randomise
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import keeps_apart
 from gencsp.proposers.score import ScoreOptions, ScoreProposer
-from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.answers import FIX_SYMMETRY_ERRORS, answer
 from gencsp.symmetry.tolerances import EXACT_SYMPREC
 
 Array = NDArray[np.float64]
@@ -78,7 +78,7 @@ def in_orbits(atoms: Atoms, *, rng: np.random.Generator) -> Atoms | None:
             continue
         try:
             symmetry = FixSymmetry(placed, symprec=EXACT_SYMPREC)
-        except SPGLIB_ERRORS:
+        except FIX_SYMMETRY_ERRORS:
             continue
         if len(symmetry.rotations) == len(found[0]):
             placed.set_constraint([FixAtoms(held), symmetry])
@@ -106,10 +106,7 @@ def _place(
 def _operations(host: Atoms) -> tuple[Array, Array] | None:
     """Rotations (m, 3, 3) and translations (m, 3) of the host, ``None`` where spglib fails."""
     bare = (host.cell.array, host.get_scaled_positions(), host.numbers)
-    try:
-        found = spglib.get_symmetry(bare, symprec=EXACT_SYMPREC)
-    except SPGLIB_ERRORS:
-        return None
+    found = answer(spglib.get_symmetry, bare, symprec=EXACT_SYMPREC)
     if found is None:
         return None
     return found["rotations"].astype(float), found["translations"]

@@ -40,7 +40,7 @@ from gencsp.proposers.crystals.wyckoff import build, sites
 from gencsp.proposers.drawing import draw_units, tag_proposal, volume_per_atom
 from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.options import NOVELTY, ScoreModelOptions
-from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.answers import FIX_SYMMETRY_ERRORS
 from gencsp.symmetry.tolerances import EXACT_SYMPREC
 
 #: Standard deviation of ln(ratio), and of angles in degrees, about the shape of a skeleton.
@@ -226,7 +226,7 @@ def hold(atoms: Atoms, skeleton: Skeleton, rng: np.random.Generator) -> Start | 
     """Put ``FixSymmetry`` on a crystal; ``None`` where spglib does not find all of its group."""
     try:
         symmetry = FixSymmetry(atoms, symprec=EXACT_SYMPREC)
-    except SPGLIB_ERRORS:
+    except FIX_SYMMETRY_ERRORS:
         return None
     order = max(site.multiplicity for site in sites(skeleton.space_group).values())
     if len(symmetry.rotations) < order:

@@ -6,6 +6,8 @@ import numpy as np
 import spglib
 from numpy.typing import NDArray
 
+from gencsp.symmetry.answers import answer
+
 
 def compact(cell: NDArray[np.float64]) -> NDArray[np.float64]:
     """The Niggli-reduced cell of the same lattice, not rotated; the cell itself where spglib fails.
@@ -13,8 +15,5 @@ def compact(cell: NDArray[np.float64]) -> NDArray[np.float64]:
     Args:
         cell: rows are lattice vectors, Å, shape (3, 3).
     """
-    try:
-        reduced = spglib.niggli_reduce(cell)
-    except spglib.SpglibError:  # today it warns and returns None instead
-        reduced = None
+    reduced = answer(spglib.niggli_reduce, cell)
     return cell if reduced is None else np.asarray(reduced, dtype=np.float64)

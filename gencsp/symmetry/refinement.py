@@ -17,13 +17,11 @@ that the crystal is nearest to having (:mod:`gencsp.symmetry.near`).
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TypeVar
+from typing import Literal
 
-import ase.utils
 import numpy as np
 import spglib
 from ase import Atoms
@@ -33,6 +31,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from gencsp.errors import RequestError
+from gencsp.symmetry.answers import answer
 from gencsp.symmetry.hosts import GuestChoice, broadest_species, choose_guests, framework
 from gencsp.symmetry.ladder import LADDER, LOW_SYMMETRY, P1
 from gencsp.symmetry.near import average_cell, symmetrise_nearly
@@ -42,7 +41,6 @@ __all__ = [
     "LADDER",
     "LOW_SYMMETRY",
     "P1",
-    "SPGLIB_ERRORS",
     "GuestChoice",
     "Refinement",
     "SpaceGroup",
@@ -56,16 +54,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-Answer = TypeVar("Answer")
 
-#: How ASE's ``FixSymmetry`` refuses a crystal: older releases of spglib answer None for what they
-#: cannot handle, and ASE trips over it or raises an error of its own; newer ones raise SpglibError.
-SPGLIB_ERRORS: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError, IndexError)
-SPGLIB_ERRORS += tuple(
-    getattr(module, name)
-    for module, name in ((spglib, "SpglibError"), (ase.utils, "OldSpglibError"))
-    if hasattr(module, name)
-)
 #: Fraction of the sum of covalent radii below which two atoms sit on each other.
 CLOSE = 0.6
 
@@ -210,21 +199,12 @@ def _spglib_cell(atoms: Atoms) -> tuple[FloatArray, FloatArray, NDArray[np.int64
 
 def _dataset(atoms: Atoms, symprec: float, angle_tolerance: float) -> spglib.SpglibDataset | None:
     """spglib's answer, ``None`` where it has none."""
-    return _answer(
-        lambda: spglib.get_symmetry_dataset(
-            _spglib_cell(atoms), symprec=symprec, angle_tolerance=angle_tolerance
-        )
+    return answer(
+        spglib.get_symmetry_dataset,
+        _spglib_cell(atoms),
+        symprec=symprec,
+        angle_tolerance=angle_tolerance,
     )
-
-
-def _answer(ask: Callable[[], Answer | None]) -> Answer | None:
-    """spglib is about to raise where it now warns and returns ``None``: both mean no answer."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return ask()
-        except spglib.SpglibError:
-            return None
 
 
 def _symmetrise(atoms: Atoms, symprec: float, angle_tolerance: float) -> Atoms | None:
@@ -335,10 +315,11 @@ def _in_cell(atoms: Atoms, choice: CellChoice) -> Atoms:
     """``atoms`` in the requested cell; spglib's standard cells hold whole formula units of it."""
     if choice == "input":
         return atoms.copy()
-    standard = _answer(
-        lambda: spglib.standardize_cell(
-            _spglib_cell(atoms), to_primitive=choice == "primitive", symprec=EXACT_SYMPREC
-        )
+    standard = answer(
+        spglib.standardize_cell,
+        _spglib_cell(atoms),
+        to_primitive=choice == "primitive",
+        symprec=EXACT_SYMPREC,
     )
     if standard is None:
         return atoms.copy()

@@ -17,7 +17,7 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from gencsp.deck import CellAtoms, check
-from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.answers import answer
 from gencsp.symmetry.tolerances import SYMPREC
 
 IntArray = NDArray[np.int64]
@@ -68,10 +68,7 @@ def supercell(atoms: Atoms, matrix: IntArray) -> Atoms:
 def rotations_of(atoms: Atoms, *, symprec: float = SYMPREC) -> NDArray[np.int64]:
     """Rotations of the space group in fractional coordinates, (n, 3, 3); the identity at least."""
     crystal = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    try:
-        found = spglib.get_symmetry(crystal, symprec=symprec)
-    except SPGLIB_ERRORS:
-        found = None
+    found = answer(spglib.get_symmetry, crystal, symprec=symprec)
     rotations = np.eye(3)[None] if found is None else found["rotations"]
     return np.asarray(rotations, dtype=np.int64)
 
@@ -82,12 +79,9 @@ def primitive(atoms: Atoms, *, symprec: float = SYMPREC) -> Atoms:
     Raises nothing: where spglib finds no cell, the atoms come back as they are.
     """
     crystal = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    try:
-        found = spglib.standardize_cell(
-            crystal, to_primitive=True, no_idealize=True, symprec=symprec
-        )
-    except SPGLIB_ERRORS:
-        found = None
+    found = answer(
+        spglib.standardize_cell, crystal, to_primitive=True, no_idealize=True, symprec=symprec
+    )
     if found is None or len(found[2]) >= len(atoms):
         return atoms.copy()
     cell, places, numbers = found

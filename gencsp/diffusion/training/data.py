@@ -115,9 +115,11 @@ class CrystalSet:
         """
         import spglib
 
+        from gencsp.symmetry.answers import answer
+
         cells, frac = np.empty_like(self.cells), np.empty_like(self.frac)
         for i, cell in enumerate(self.cells):
-            niggli = spglib.niggli_reduce(cell)
+            niggli = answer(spglib.niggli_reduce, cell)
             if niggli is None:
                 raise TrainingDataError(f"the cell of crystal {i} cannot be reduced: {cell}.")
             atoms = slice(self.offsets[i], self.offsets[i + 1])

@@ -17,6 +17,7 @@ from gencsp.descriptors.least_distances import CLOSEST
 from gencsp.io.cif.block import Block
 from gencsp.io.cif.sites import ISOTOPES, Site
 from gencsp.io.cif.symmetry import Operations, claimed_group
+from gencsp.symmetry.answers import answer
 
 #: By how much an amount of a formula may be rounded, where its amounts are no whole numbers.
 ROUNDED = 0.02
@@ -127,7 +128,7 @@ def symmetry_fault(atoms: Atoms, operations: Operations, block: Block) -> str:
         return ""
     crystal = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
     for symprec in (0.01, 0.1):
-        found = spglib.get_symmetry_dataset(crystal, symprec=symprec)
+        found = answer(spglib.get_symmetry_dataset, crystal, symprec=symprec)
         if found is not None and found.number == group.number:
             return ""
     return (

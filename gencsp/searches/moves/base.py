@@ -14,7 +14,7 @@ from gencsp.errors import RequestError
 from gencsp.plugins import Configured, Registry
 from gencsp.searches.contracts import Maker
 from gencsp.searches.tasks import cached_make
-from gencsp.symmetry.refinement import SPGLIB_ERRORS
+from gencsp.symmetry.answers import FIX_SYMMETRY_ERRORS
 
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
@@ -121,5 +121,5 @@ def hold_symmetry(atoms: Atoms, symprec: float) -> FixSymmetry | None:
     """The symmetry of a crystal, which is moved onto exact sites; ``None`` where spglib fails."""
     try:
         return FixSymmetry(atoms, symprec=symprec)
-    except SPGLIB_ERRORS:
+    except FIX_SYMMETRY_ERRORS:
         return None
