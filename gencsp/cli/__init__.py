@@ -104,8 +104,7 @@ LATE = {
     ),
     "analyse": (
         "gencsp.cli.analyse:analyse",
-        "Local order of a pool beside known crystals, and what relaxation changed: tables and "
-        "figures.",
+        "Local order of a pool beside known crystals, and what relaxation changed.",
     ),
     "dedup": (
         "gencsp.cli.dedup:dedup",

@@ -11,22 +11,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Le
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from gencsp.deck import check
 from gencsp.descriptors.neighbours import pairs_within
+from gencsp.measure.ranges import BOND_FACTOR, BondFactor
 
 #: A centre and its neighbour, by symbol.
 Bond = tuple[str, str]
-#: How many times the sum of covalent radii is still a bond.
-BondFactor = Annotated[float, Gt(0), Le(3)]
-BOND_FACTOR = 1.25
 
 
 def bond_length(one: str, other: str, factor: float = BOND_FACTOR) -> float:

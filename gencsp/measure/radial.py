@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, Unit
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
@@ -17,13 +15,9 @@ from scipy.ndimage import gaussian_filter1d
 from gencsp.deck import check_fields
 from gencsp.descriptors.neighbours import pairs_within
 from gencsp.errors import RequestError
+from gencsp.measure.ranges import BinWidth, Broadening, Reach
 
 Array = NDArray[np.float64]
-
-#: How far g(r) reaches. An atom has some 1,700 neighbours within the bound, at 20 Å³ per atom.
-Reach = Annotated[float, Gt(0), Le(20), Unit("Å")]
-BinWidth = Annotated[float, Ge(0.001), Le(1), Unit("Å")]
-Broadening = Annotated[float, Ge(0), Le(1), Unit("Å")]
 
 #: Stands for all pairs of atoms together.
 TOTAL = "total"

@@ -25,8 +25,7 @@ from gencsp.deck import (
     Symprec,
 )
 from gencsp.errors import DeckError
-from gencsp.measure.coordination import BOND_FACTOR, BondFactor
-from gencsp.measure.radial import BinWidth, Broadening, Reach
+from gencsp.measure.ranges import BOND_FACTOR, BinWidth, BondFactor, Broadening, Reach
 from gencsp.runs.fields import (
     EngineSetting,
     FmaxSetting,
