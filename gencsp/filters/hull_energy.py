@@ -21,8 +21,10 @@ from ase import Atoms
 from pydantic import Field
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.entries import same_pressure
 from gencsp.convex_hull.hull import Hull
-from gencsp.deck import EngineName, Fmax, Natural
+from gencsp.convex_hull.under_pressure import default_cache, references_at
+from gencsp.deck import EngineName, Fmax, Natural, Pressure
 from gencsp.errors import HullReferenceError
 from gencsp.filters.base import ConfiguredFilter, Verdict
 from gencsp.minimise.settings import Minimiser, RelaxSettings
@@ -37,7 +39,8 @@ class HullEnergy(ConfiguredFilter):
 
     A subclass chooses the potential: :class:`ChgnetHullEnergy` is the one
     that is found under the name ``hull_energy``. A structure that does not converge, or whose
-    elements the hull lacks, does not pass, and the note says why.
+    elements the hull lacks, does not pass, and the note says why. Under pressure these are
+    enthalpies, on a hull at the same pressure.
     """
 
     name: ClassVar[str] = "hull_energy"
@@ -46,19 +49,21 @@ class HullEnergy(ConfiguredFilter):
 
     threshold: float = Field(0.1, description="eV/atom.")
     entries: Path | None = Field(None, description="Hull entries of your own.")
+    pressure: Pressure = Field(0.0, description="Pressure at which to relax, GPa.")
 
     def judge(self, atoms: Atoms) -> Verdict:
         """See :class:`~gencsp.filters.base.Filter`.
 
         Raises:
             StructureFileError, HullReferenceError: the entries cannot be read, or were made by
-                another model than the one that relaxes, or at a pressure.
+                another model than the one that relaxes, or at another pressure; no reference
+                converged at the pressure.
             EngineError: the potential is not available.
         """
         window = (-np.inf, self.threshold)
-        hull = load_hull(self.entries)
+        hull = self.hull_of(atoms)
         hull.require_model(self.model_name())
-        hull.require_pressure(0.0)
+        hull.require_pressure(self.pressure)
         energy, reason = self.relaxed_energy(atoms)
         if reason:
             return self.verdict(float("nan"), window, reason)
@@ -70,13 +75,21 @@ class HullEnergy(ConfiguredFilter):
         lacks = above < NO_REFERENCE_BELOW and not hull.references(composition)
         return self.verdict(above, window, NO_REFERENCE if lacks else "")
 
+    def hull_of(self, atoms: Atoms) -> Hull:
+        """The hull on which a structure is judged; that of zero pressure without entries."""
+        del atoms  # where references are relaxed for a pressure, its elements say which
+        return load_hull(self.entries)
+
     @abstractmethod
     def model_name(self) -> str:
         """What makes the energies, as the hull names it."""
 
     @abstractmethod
     def relaxed_energy(self, atoms: Atoms) -> tuple[float, str]:
-        """Energy of the relaxed structure (eV/atom), or why there is none; ``atoms`` stays."""
+        """Energy (under pressure, enthalpy) of the relaxed structure, eV/atom, or why not.
+
+        ``atoms`` stays as it is.
+        """
 
 
 @cache
@@ -93,18 +106,28 @@ class ChgnetHullEnergy(HullEnergy):
     minimiser: Minimiser = Field("quasi-newton", description="How to relax.")
     engine: EngineName = Field("auto", description="Relaxation engine.")
 
+    def hull_of(self, atoms: Atoms) -> Hull:
+        """The shipped crystals, relaxed at the pressure once and kept, or the entries given."""
+        if self.entries is not None or same_pressure(self.pressure, 0.0):
+            return super().hull_of(atoms)
+        systems = [sorted(set(atoms.get_chemical_symbols()))]
+        found = references_at(self.pressure, systems, self._potential(), cache=default_cache())
+        return Hull(found.entries, model=found.model, pressure=found.pressure)
+
     def model_name(self) -> str:
         """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""
         return self._potential().model
 
     def relaxed_energy(self, atoms: Atoms) -> tuple[float, str]:
         """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""
-        settings = RelaxSettings(fmax=self.fmax, steps=self.steps, minimiser=self.minimiser)
+        settings = RelaxSettings(
+            fmax=self.fmax, steps=self.steps, minimiser=self.minimiser, pressure=self.pressure
+        )
         bare = portable(atoms)
         bare.calc = None
         relaxed = next(self._potential().relax([bare], settings, workers=1))
         reason = "" if relaxed.converged else str(relaxed.outcome)
-        return relaxed.energy_per_atom, reason
+        return relaxed.enthalpy_per_atom, reason
 
     def _potential(self) -> Engine:
         return get_engine(self.engine)
