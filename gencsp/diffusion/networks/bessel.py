@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def bessel_roots(n_spherical: int, n_radial: int) -> tuple[tuple[float, ...], ..
         before = rows[-1]
         found = [
             brentq(lambda x, m=degree: spherical_jn(m, x), low, high)
-            for low, high in zip(before[:-1], before[1:], strict=True)
+            for low, high in pairwise(before)
         ]
         rows.append(np.array(found))
     return tuple(tuple(map(float, row[:n_radial])) for row in rows)
@@ -62,9 +63,9 @@ def spherical_bessel_basis(
 ) -> Tensor:
     """u(x)/x · N_ln j_l(z_ln x) √((2l + 1)/4π), x = d/cutoff, shape (e, n_spherical, n_radial).
 
-    The radial part of DimeNet's eq. 6, with the factor of Y_l0 beside its Legendre polynomial. It is
-    computed in double precision (j_6 of a short distance is a difference of large numbers), and has
-    no gradient, because nothing in it is learned.
+    The radial part of DimeNet's eq. 6, with the factor of Y_l0 beside its Legendre polynomial. It
+    is computed in double precision (j_6 of a short distance is a difference of large numbers), and
+    has no gradient, because nothing in it is learned.
 
     Args:
         distance: Å, shape (e,).

@@ -2,8 +2,8 @@
 
 The layers, their parameters and names are those of PyTorch Geometric's ``DimeNetPlusPlus``, whose
 own forward pass needs compiled extensions. What differs is how triplets are summed: its edges of
-triplets are rows of a long table, here the edges that meet in an atom are a dense block, so that the
-sum over triplets is a product of matrices, and no array of triplets × features is made.
+triplets are rows of a long table, here the edges that meet in an atom are a dense block, so that
+the sum over triplets is a product of matrices, and no array of triplets × features is made.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """GemNet-T with direct forces (Gasteiger et al., 2021), the denoiser of CDVAE and DP-CDVAE.
 
-The layers are those of GemNet-dT in the programs of CDVAE and DP-CDVAE, without the energies, which
-a denoiser does not need. What they scale by factors that are fitted to a data set (so that sums over
-neighbours keep their variance) is divided here by the square root of the number of neighbours. The
-first layer on the ends of an edge is split into its parts, so that atoms pass it once and not once
-for each of their edges.
+The layers are those of GemNet-dT in the programs of CDVAE and DP-CDVAE, without the energies,
+which a denoiser does not need. What they scale by factors that are fitted to a data set (so that
+sums over neighbours keep their variance) is divided here by the square root of the number of
+neighbours. The first layer on the ends of an edge is split into its parts, so that atoms pass it
+once and not once for each of their edges.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """GINE (Hu et al., 2020) on distances: the second encoder of DP-CDVAE+GINE.
 
 The graph isomorphism network of the paper has no geometry of its own; the distances between atoms
-are the attributes of its edges (Section IV.B). Each round is x + f((1 + ε) x_i + Σ_j relu(x_j + e_ij))
-with ε = 0, as in GeoDiff; the crystal has the greatest feature of its atoms.
+are the attributes of its edges (Section IV.B). Each round is x_i + f((1 + ε) x_i + Σ_j relu(x_j +
+e_ij)) with ε = 0, as in GeoDiff; the crystal has the greatest feature of its atoms.
 """
 
 from __future__ import annotations

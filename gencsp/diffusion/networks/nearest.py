@@ -1,10 +1,10 @@
 """Nearest neighbours of every atom as a graph whose edges have their reverse.
 
 DimeNet++ and GemNet-T pass messages along directed edges and read the angles between edges that
-meet in an atom. CDVAE and DP-CDVAE cut the neighbours of an atom off after the 20th, at whichever of
-several equally distant ones comes first; messages are then not the same for a rotated crystal. Here
-an edge stays where either of its two ends counts it among its nearest, and neighbours as far away
-as the last one all count: the graph is symmetric, and a property of the crystal.
+meet in an atom. CDVAE and DP-CDVAE cut the neighbours of an atom off after the 20th, at whichever
+of several equally distant ones comes first; messages are then not the same for a rotated crystal.
+Here an edge stays where either of its two ends counts it among its nearest, and neighbours as far
+away as the last one all count: the graph is symmetric, and a property of the crystal.
 """
 
 from __future__ import annotations
