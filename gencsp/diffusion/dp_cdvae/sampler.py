@@ -19,7 +19,7 @@ from ase.cell import Cell
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gencsp.deck import Count, Share, check_fields
+from gencsp.deck import CellAtoms, Count, Share, check, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.process import centred, wrapped
@@ -121,9 +121,12 @@ class Given:
         cell: the cell, in Å.
     """
 
-    atom_count: int | None = None
+    atom_count: CellAtoms | None = None
     numbers: Sequence[int] | None = None
     cell: Cell | None = None
+
+    def __post_init__(self) -> None:
+        check("atom_count", self.atom_count, CellAtoms | None)
 
 
 def prepare(
