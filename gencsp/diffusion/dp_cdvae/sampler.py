@@ -39,7 +39,8 @@ class DpCdvaeSampling:
     Attributes:
         rule: reverse steps of the coordinates: ``modified`` (eq. 7, Table I), ``ancestral`` (eq. 6,
             Table S1) or ``renewal``, see :mod:`gencsp.diffusion.dp_cdvae.steps`.
-        steps: number of steps; ``None`` takes every time step of the model, as in the paper.
+        steps: number of steps; ``None``, or more than the model has, takes each of its time steps,
+            as in the paper.
         renewal: of the noise, the share that a step of the last rule draws anew.
     """
 
@@ -147,8 +148,8 @@ def prepare(
         given: what is not read from z, for each of them; ``None`` for nothing.
 
     Raises:
-        RequestError: numbers of vectors, generators and given parts that differ, a vector of
-            another length, or more steps than the model has.
+        RequestError: numbers of vectors, generators and given parts that differ, or vectors of
+            another length.
     """
     given = [Given()] * len(z) if given is None else given
     if not len(z) or not len(z) == len(rngs) == len(given):
@@ -176,7 +177,7 @@ def prepare(
     return DpCdvaeRun(
         model=model,
         sampling=sampling,
-        times=schedule.times(schedule.steps if sampling.steps is None else sampling.steps),
+        times=schedule.times(min(schedule.steps, sampling.steps or schedule.steps)),
         z=torch.as_tensor(z, dtype=torch.float64),
         cells=cells,
         numbers=torch.as_tensor(np.concatenate(numbers)),

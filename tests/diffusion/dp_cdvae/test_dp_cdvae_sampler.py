@@ -102,8 +102,20 @@ def test_what_the_model_has_no_room_for_is_refused(model: DpCdvaeModel) -> None:
         decode(model, np.zeros((1, 9)), sampling=QUICK, rngs=generators(1))
     with pytest.raises(RequestError, match="one of each"):
         decode(model, latents(model, 2), sampling=QUICK, rngs=generators(1))
-    with pytest.raises(RequestError, match="1 to 50"):
-        decode(model, latents(model, 1), sampling=DpCdvaeSampling(steps=51), rngs=generators(1))
+
+
+def test_more_steps_than_the_model_has_are_all_of_them(model: DpCdvaeModel) -> None:
+    z, given = latents(model, 1), [Given(numbers=[11, 17])]
+    for rule in ("modified", "ancestral"):
+        found = [
+            decode(
+                model, z, sampling=DpCdvaeSampling(rule=rule, steps=n), rngs=generators(1),
+                given=given,
+            )[0].positions
+            for n in (None, 51, 50)
+        ]  # fmt: skip
+        np.testing.assert_array_equal(found[0], found[1])
+        np.testing.assert_array_equal(found[0], found[2])
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
