@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from gencsp.diffusion.dp_cdvae.lattice import LatticeStatistics
 from gencsp.diffusion.dp_cdvae.model import save_dp_cdvae
@@ -13,6 +15,7 @@ from gencsp.diffusion.dp_cdvae.process import DpCdvaeProcess
 from gencsp.diffusion.dp_cdvae.schedule import NoiseSchedule
 from gencsp.diffusion.dp_cdvae.sizes import SIZES
 from gencsp.diffusion.networks import build_network
+from gencsp.diffusion.networks.dimenet import OutputBlock
 from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
 
 LATTICE = LatticeStatistics(
@@ -31,6 +34,7 @@ def tiny_network(*, atom_count: bool = False, gine: bool = False) -> DpCdvaeNetw
         network = build_network("dp-cdvae", config)
         assert isinstance(network, DpCdvaeNetwork)
         for block in network.dimenet.output_blocks:
+            assert isinstance(block, OutputBlock)
             torch.nn.init.normal_(block.lin.weight)
     return network.eval().requires_grad_(False)
 
@@ -42,8 +46,7 @@ def write_tiny_dp_cdvae(path: Path, *, steps: int = 50) -> Path:
     return path
 
 
-def rotation(seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def rotation(seed: int) -> NDArray[np.float64]:
     """A random rotation, shape (3, 3)."""
-    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    return q * np.linalg.det(q)
+    matrix: NDArray[np.float64] = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+    return matrix

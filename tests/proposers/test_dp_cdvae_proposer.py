@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk
 from tiny_dp_cdvae import write_tiny_dp_cdvae
 from typer.testing import CliRunner
@@ -61,7 +62,9 @@ def test_latent_vectors_are_drawn_by_what_the_heads_give_the_composition(weights
     def sharp(**more: Any) -> DpCdvaeProposer:
         made = proposer(weights, **more)
         # Random heads hardly tell one composition from another.
-        made.model.network.composition_head[2].weight.mul_(6)
+        last = made.model.network.composition_head[2]
+        assert isinstance(last, torch.nn.Linear)
+        last.weight.mul_(6)
         return made
 
     def mean_log(candidates: int) -> float:

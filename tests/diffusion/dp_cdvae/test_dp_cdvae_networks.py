@@ -125,7 +125,7 @@ def _by_triplets(model: Any, numbers: Tensor, graph: NearestGraph) -> Tensor:
     i, j, n = graph.target, graph.source, len(numbers)
     rbf, sbf = model.rbf(graph.distance), model.sbf(graph.distance, angle, kj)
     x = model.emb(numbers, rbf, i, j)
-    atoms = model.output_blocks[0](x, rbf, i, num_nodes=n)
+    atoms: Tensor = model.output_blocks[0](x, rbf, i, num_nodes=n)
     for interaction, output in zip(model.interaction_blocks, model.output_blocks[1:], strict=True):
         x = interaction(x, rbf, sbf, kj, ji)
         atoms = atoms + output(x, rbf, i, num_nodes=n)
