@@ -35,10 +35,12 @@ __all__ = [
     "intercalate",
     "order",
     "propose",
+    "reconstruct",
     "refine",
     "relax",
     "search",
     "synergy",
+    "train_dp_cdvae",
     "train_joint",
     "train_score",
 ]

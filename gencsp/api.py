@@ -6,6 +6,7 @@ What the structures that they return say of themselves stands in ``info``, under
 
 from __future__ import annotations
 
+from gencsp.diffusion.training.dp_cdvae import train_dp_cdvae
 from gencsp.diffusion.training.joint import train_joint
 from gencsp.diffusion.training.score import train_score
 from gencsp.proposers import propose
@@ -15,6 +16,7 @@ from gencsp.runs.discover import discover
 from gencsp.runs.intercalating import intercalate
 from gencsp.runs.ordering import order
 from gencsp.runs.pools import dedup, export, filter, hull, hull_of_formula, hull_of_system
+from gencsp.runs.reconstructing import reconstruct
 from gencsp.runs.refining import refine
 from gencsp.runs.relaxing import relax
 from gencsp.runs.synergy import synergy
@@ -32,10 +34,12 @@ __all__ = [
     "intercalate",
     "order",
     "propose",
+    "reconstruct",
     "refine",
     "relax",
     "search",
     "synergy",
+    "train_dp_cdvae",
     "train_joint",
     "train_score",
 ]

@@ -19,6 +19,7 @@ VERBS = {
     "analyse",
     "propose",
     "relax",
+    "reconstruct",
     "refine",
     "search",
     "cycle",
@@ -33,6 +34,7 @@ VERBS = {
     "export",
     "synergy",
     "train_score",
+    "train_dp_cdvae",
     "train_joint",
 }
 

@@ -22,6 +22,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from ase import Atoms
 from ase.build import bulk
 from pydantic import BaseModel
+from tiny_dp_cdvae import LATTICE
 
 import gencsp
 from gencsp.composition import Composition
@@ -30,6 +31,7 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.system import SystemHull
 from gencsp.deck import CellAtoms, Count, Deck, Fmax, Separation, check
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.dp_cdvae.process import DpCdvaeProcess
 from gencsp.diffusion.joint.conditions import PropertyScale
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.process import JointProcess
@@ -116,7 +118,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Space": {"compositions": OneComposition(FORMULA, (1,))},
     "SearchSettings": {"space": Space.fixed(FORMULA, units=(1,))},
     "TrainSettings": {"steps": 1},
-    "TrainDeck": {"steps": 1, "channels": 8},
+    "TrainDeck": {"steps": 1},
+    "LayeredDeck": {"steps": 1, "channels": 8},
+    "DpCdvaeProcess": {"lattice": LATTICE},
+    "DpCdvaeObjective": {"process": DpCdvaeProcess(lattice=LATTICE)},
     "JointProcess": {"scale": ATOMS_SCALE},
     "JointObjective": {
         "process": PROCESS,

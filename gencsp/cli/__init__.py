@@ -90,6 +90,10 @@ LATE = {
         "gencsp.cli.refine:refine",
         "Take guests out, symmetrise the framework, inpaint the guests, relax again.",
     ),
+    "reconstruct": (
+        "gencsp.cli.reconstruct:reconstruct",
+        "Encode crystals by DP-CDVAE and decode them again; says how many come back.",
+    ),
     "intercalate": (
         "gencsp.cli.intercalate:intercalate",
         "Place guests in a host over a series of contents: hull over x, voltages, volumes.",

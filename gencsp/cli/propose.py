@@ -67,8 +67,10 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
     if given:
         raise RequestError(f"--de-novo chooses its cells itself: leave out {', '.join(given)}.")
     choice = chosen(deck.proposer)
+    if isinstance(choice, Choice) and choice.name == "dp-cdvae":
+        return _decoded(deck, choice)
     if not isinstance(choice, Choice) or choice.name not in ("pigen", "mixed"):
-        raise RequestError(f"'{choice}' makes no structures de novo: use pigen.")
+        raise RequestError(f"'{choice}' makes no structures de novo: use pigen or dp-cdvae.")
     own = choice.options if choice.name == "pigen" else {}
     return propose_de_novo(
         n=deck.n,
@@ -81,6 +83,20 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
         ),
         context=ProposerContext(weights=deck.weights),
     )
+
+
+def _decoded(deck: ProposeDeck, choice: Choice) -> Iterator[Atoms]:
+    from gencsp.errors import RequestError
+    from gencsp.proposers.base import ProposerContext
+    from gencsp.proposers.dp_cdvae import DpCdvaeOptions, decode_de_novo
+
+    of_pigen = ("elements", "space_groups", "target", "energy_guidance", "sizes", "symmetry")
+    given = [f"--{name.replace('_', '-')}" for name in of_pigen if name in deck.given]
+    if given:
+        raise RequestError(f"dp-cdvae chooses freely: leave out {', '.join(given)}, or use pigen.")
+    options = DpCdvaeOptions.from_options(choice.options)
+    context = ProposerContext(weights=deck.weights)
+    return decode_de_novo(n=deck.n, seed=deck.seed, options=options, context=context)
 
 
 def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:

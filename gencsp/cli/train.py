@@ -15,6 +15,10 @@ LATE = {
         "gencsp.cli.train_models:score",
         "Train the score model by denoising score matching.",
     ),
+    "dp-cdvae": (
+        "gencsp.cli.train_models:dp_cdvae",
+        "Train DP-CDVAE: a variational autoencoder with diffusion of coordinates.",
+    ),
     "joint": (
         "gencsp.cli.train_models:joint",
         "Train the joint diffusion model, for given compositions and de novo at once.",

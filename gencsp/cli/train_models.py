@@ -1,4 +1,4 @@
-"""``gencsp train score`` and ``train joint``, whose options are the fields of their decks."""
+"""``gencsp train score``, ``joint`` and ``dp-cdvae``, whose options are the fields of decks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gencsp.cli.console import say
 from gencsp.cli.deck_options import deck_options
-from gencsp.diffusion.training.settings import JointDeck, ScoreDeck
+from gencsp.diffusion.training.settings import DpCdvaeDeck, JointDeck, ScoreDeck
 
 if TYPE_CHECKING:
     from gencsp.diffusion.training.inputs import Trained
@@ -58,6 +58,20 @@ def joint(
             report=report,
             on_label=on_label,
             **deck.given,
+        )
+    _say_trained(trained)
+
+
+@deck_options(DpCdvaeDeck, more_names=OtherNames)
+def dp_cdvae(
+    *, data: Data, out: Out, held_out: HeldOut, validation: Validation = None, deck: DpCdvaeDeck
+) -> None:
+    """Train DP-CDVAE: a variational autoencoder with diffusion of coordinates."""
+    from gencsp.diffusion.training.dp_cdvae import train_dp_cdvae
+
+    with _training_bar() as report:
+        trained = train_dp_cdvae(
+            data, out, held_out=held_out, validation=validation, report=report, **deck.given
         )
     _say_trained(trained)
 

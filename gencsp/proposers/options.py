@@ -12,12 +12,13 @@ from pydantic import Field
 from gencsp.deck import Fraction
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.diffusion.batch import ScoreModel
+from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.errors import DeckError
 from gencsp.proposers.base import ConfiguredProposer, ProposerContext
 
-Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings)
+Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings, DpCdvaeSampling)
 
 #: Default sampler of score models: as good as CHGGen's predictor and corrector at 100 noise levels
 #: with one corrector, with a quarter of the model calls (``benchmarks/sampler_steps.py``); CHGGen's

@@ -157,7 +157,9 @@ class ProposeDeck(FormulaDeck):
     jump_length: JumpLengthSetting = None
     seed: SeedSetting = 0
     host: Path | None = Field(None, description="Structure file to complete to the composition.")
-    de_novo: bool = Field(False, description="Let the pigen model choose the compositions, too.")
+    de_novo: bool = Field(
+        False, description="Let the model choose the compositions, too: pigen, or dp-cdvae."
+    )
     elements: tuple[str, ...] | None = Field(
         None, description="Elements that may occur de novo, such as Li,Nb,N."
     )

@@ -100,6 +100,26 @@ class RefineDeck(Deck):
     out: OutSetting = Path("refined")
 
 
+class ReconstructDeck(Deck):
+    """Settings of ``gencsp reconstruct``."""
+
+    weights: WeightsSetting = None
+    rule: Literal["modified", "ancestral", "renewal"] = Field(
+        "modified", description="Reverse steps: eq. 7 of DP-CDVAE, eq. 6, or renewal of the noise."
+    )
+    levels: Count | None = Field(
+        None, description="Reverse steps; all time steps of the model if not given."
+    )
+    spread: NonNegative = Field(
+        1.0, description="Share of the encoder's standard deviation in z; 0 takes its mean."
+    )
+    keep_species: bool = Field(False, description="Keep the species, not those read from z.")
+    keep_cell: bool = Field(False, description="Keep the cell, not the one read from z.")
+    batch_size: Count = Field(32, description="Crystals decoded together.")
+    seed: SeedSetting = 0
+    out: OutSetting = Path("reconstructed")
+
+
 class HullDeck(Deck):
     """Settings of ``gencsp hull``."""
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from gencsp.cli.train import LATE, app
 from gencsp.diffusion.positions.model import load_score_model
-from gencsp.diffusion.training.settings import JointDeck, ScoreDeck, TrainDeck
+from gencsp.diffusion.training.settings import DpCdvaeDeck, JointDeck, ScoreDeck, TrainDeck
 from gencsp.errors import StoreError, TrainingDataError
 
 
@@ -60,7 +60,11 @@ def test_held_out_formulas_end_the_command_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-DECKS: dict[str, type[TrainDeck]] = {"score": ScoreDeck, "joint": JointDeck}
+DECKS: dict[str, type[TrainDeck]] = {
+    "score": ScoreDeck,
+    "joint": JointDeck,
+    "dp-cdvae": DpCdvaeDeck,
+}
 #: A value of every field that is not its default, as text of the command line.
 GIVEN = {
     "steps": "7", "batch_size": "3", "learning_rate": "0.01", "warmup": "4", "cooldown": "0.5",
@@ -68,7 +72,10 @@ GIVEN = {
     "bfloat16": None, "compiled": None, "validation_size": "9", "channels": "16", "layers": "3",
     "radial": "5", "threads": "2", "device": "meta", "resume": None, "architecture": "painn",
     "sigma_max": "3", "labels": None, "compactness_loss": "1", "given_share": "0.25",
-    "start": "w.safetensors",
+    "start": "w.safetensors", "size": "paper", "atom_count": None, "gine": None, "most_atoms": "9",
+    "latent": "5", "atom_channels": "6", "blocks": "2", "encoder_channels": "7",
+    "encoder_blocks": "3", "neighbours": "8", "teacher_forcing": "4", "species_weight": "2",
+    "kl_weight": "3", "lattice_weight": "4", "composition_weight": "5", "atom_count_weight": "6",
 }  # fmt: skip
 
 
@@ -90,8 +97,9 @@ def test_every_setting_is_an_option_and_reaches_the_call(
         seen.append(settings)
         raise KeyboardInterrupt
 
-    module = importlib.import_module(f"gencsp.diffusion.training.{kind}")
-    monkeypatch.setattr(module, f"train_{kind}", call)
+    name = kind.replace("-", "_")
+    module = importlib.import_module(f"gencsp.diffusion.training.{name}")
+    monkeypatch.setattr(module, f"train_{name}", call)
     words = [kind, "--data", "a", "--out", str(tmp_path), "--held-out", "b"]
     defaults = DECKS[kind].make()
     for name in DECKS[kind].model_fields:

@@ -28,6 +28,7 @@ from gencsp.runs.pool_decks import (
     DedupDeck,
     DftDeck,
     HullDeck,
+    ReconstructDeck,
     ReferencesDeck,
     RefineDeck,
     RelaxDeck,
@@ -37,6 +38,7 @@ from gencsp.runs.pool_decks import (
 COMMANDS: dict[str, type[Deck]] = {
     "relax": RelaxDeck,
     "refine": RefineDeck,
+    "reconstruct": ReconstructDeck,
     "hull": HullDeck,
     "dedup": DedupDeck,
     "analyse": AnalyseDeck,
@@ -84,6 +86,7 @@ def test_a_deck_tells_a_command_and_options_take_its_place(
 CALLS: dict[str, Callable[..., Any]] = {
     "relax": gencsp.relax,
     "refine": gencsp.refine,
+    "reconstruct": gencsp.reconstruct,
     "hull": gencsp.hull,
     "dedup": gencsp.dedup,
     "analyse": gencsp.analyse,

@@ -64,5 +64,8 @@ def describe_network(network: nn.Module) -> tuple[str, dict[str, Any]]:
 def compile_layers(network: nn.Module) -> None:
     """Compile the layers in place, for any number of atoms; parameters and their names stay."""
     for child in network.children():
-        for layer in child if isinstance(child, nn.ModuleList) else ():
+        if not isinstance(child, nn.ModuleList):
+            compile_layers(child)
+            continue
+        for layer in child:
             layer.compile(dynamic=True)

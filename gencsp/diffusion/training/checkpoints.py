@@ -13,6 +13,7 @@ import torch
 
 from gencsp.diffusion.networks import build_network, describe_network
 from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.dp_cdvae_objective import DpCdvaeObjective
 from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.diffusion.training.objective import Objective
 from gencsp.diffusion.training.score_objective import ScoreObjective
@@ -94,13 +95,17 @@ def load_checkpoint(path: Path) -> tuple[TrainState, TrainSettings, Objective]:
 def _objective(stored: dict[str, Any], architecture: str) -> Objective:
     """The objective of a checkpoint, which must be one that its network can be trained for."""
     kind = stored["kind"]
-    if (architecture == "joint") is not (kind == JointObjective.kind):
+    # A network of any other name gives a score.
+    own = {"joint": JointObjective.kind, "dp-cdvae": DpCdvaeObjective.kind}
+    if own.get(architecture, ScoreObjective.kind) != kind:
         raise KeyError(f"a network '{architecture}' is not trained as '{kind}'")
     match kind:
         case ScoreObjective.kind:
             return ScoreObjective.from_description(stored)
         case JointObjective.kind:
             return JointObjective.from_description(stored)
+        case DpCdvaeObjective.kind:
+            return DpCdvaeObjective.from_description(stored)
     raise KeyError(f"objective {kind}")
 
 
@@ -111,7 +116,7 @@ def open_run(
 
     Args:
         folder: of the run; it need not be there for a new one.
-        kind: of the objective, "score" or "joint".
+        kind: of the objective, "score", "joint" or "dp-cdvae".
         resume: whether to continue a run or to begin one.
         given: settings that the user gave, by the names in the checkpoint (``architecture``,
             ``channels``, ``noise.high``, ...); the others stay as they are in the checkpoint. Of

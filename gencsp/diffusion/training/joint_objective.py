@@ -91,6 +91,8 @@ class JointObjective:
         indices: NDArray[np.int64],
         rng: np.random.Generator,
         device: torch.device,
+        *,
+        step: int = 0,  # noqa: ARG002
     ) -> Tensor:
         """Weighted sum of the terms for the crystals of ``indices``, shape (b,)."""
         b = len(indices)

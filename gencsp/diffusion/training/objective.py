@@ -29,8 +29,10 @@ class Objective(Protocol):
         indices: NDArray[np.int64],
         rng: np.random.Generator,
         device: torch.device,
+        *,
+        step: int,
     ) -> Tensor:
-        """One value for each crystal of ``indices``, shape (b,)."""
+        """One value for each crystal of ``indices``, shape (b,), at a step of the training."""
         ...
 
     def validate(

@@ -34,6 +34,8 @@ class ScoreObjective:
         indices: NDArray[np.int64],
         rng: np.random.Generator,
         device: torch.device,
+        *,
+        step: int = 0,  # noqa: ARG002
     ) -> Tensor:
         """See :class:`Objective`."""
         clean = crystals.batch(indices)

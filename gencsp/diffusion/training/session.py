@@ -87,6 +87,9 @@ class Session(ABC, Generic[D]):
         """The crystals with the properties that the model is conditioned on."""
         return crystals
 
+    def check(self, crystals: CrystalSet, state: TrainState) -> None:
+        """Refuse crystals that the network cannot take, before anything is written."""
+
     @abstractmethod
     def objective(self, crystals: CrystalSet) -> Objective:
         """What a new run minimises."""
@@ -115,10 +118,12 @@ class Session(ABC, Generic[D]):
             state, settings, _ = found
         excluded = formulas(held_out)
         crystals = self.gather(data, held_out=excluded)
+        self.check(crystals, state)
         judged = None
         if validation is not None:
             some = first(validation, deck.validation_size)
             judged = self.gather(some, held_out=excluded)
+            self.check(judged, state)
         check_data(state, crystals, folder)
         make_folder(folder)
         crystals = self.label(crystals, data, state)
@@ -147,9 +152,8 @@ class Session(ABC, Generic[D]):
 
     def _given(self) -> dict[str, object]:
         """Settings that were given, by their names in a checkpoint."""
-        names = {"radial": "n_radial", **self.stored}
-        given = {**self.deck.given}
+        given = self.deck.stored
         if self.deck.start is not None:
             given["start"] = self.started(self.deck.start).digest
         items = given.items()
-        return {names.get(name, name): value for name, value in items if name not in SESSION}
+        return {self.stored.get(name, name): one for name, one in items if name not in SESSION}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from gencsp.deck import (
     Workers,
     check_fields,
 )
+from gencsp.diffusion.dp_cdvae.sizes import SIZES, Size
 from gencsp.errors import RequestError
 
 #: Share of the crystals whose species are all shown to the joint model (structure prediction).
@@ -114,21 +116,42 @@ class LossWeights:
         check_fields(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpCdvaeWeights:
+    """Weights of DP-CDVAE's loss (eq. 11 and S1), beside 1 for the noise of the coordinates.
+
+    The paper gives no numbers; those of the authors' program are its defaults here.
+
+    Attributes:
+        species: λ, of the cross entropy of the species that the denoiser predicts.
+        kl: λ_1, of the divergence of z from N(0, I).
+        lattice: λ_2, of the mean squared error of the standardised lengths and angles.
+        composition: λ_3, of the cross entropy of the composition.
+        atom_count: λ_4, of the cross entropy of the number of atoms.
+    """
+
+    species: NonNegative = 0.1
+    kl: NonNegative = 0.01
+    lattice: NonNegative = 100.0
+    composition: NonNegative = 1.0
+    atom_count: NonNegative = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 #: Settings of one session, which a checkpoint does not keep.
 SESSION = frozenset({"validation_size", "threads", "device", "resume"})
 
 
 class TrainDeck(TrainSettings):
-    """Settings of ``gencsp train`` that both models have.
+    """Settings of ``gencsp train`` that all models have.
 
     A run that is resumed keeps what it was begun with, except for what is given again. The network,
     the batch size and the seed cannot change, because the run would be another one.
     """
 
     validation_size: Count = Field(256, description="Validation crystals to use, the first ones.")
-    channels: Count = Field(description="Features of an atom.")
-    layers: Count = Field(4, description="Rounds of message passing.")
-    radial: Count = Field(8, description="Radial functions.")
     threads: Workers = Field(1, description="Torch threads.")
     device: str = Field("cpu", description="Torch device: cpu, cuda, ...")
     resume: bool = Field(False, description="Go on from the checkpoint in the folder.")
@@ -138,9 +161,14 @@ class TrainDeck(TrainSettings):
     )
 
     @property
-    def network(self) -> dict[str, int]:
-        """Settings of the network, by their names there."""
-        return {"channels": self.channels, "layers": self.layers, "n_radial": self.radial}
+    def network(self) -> dict[str, Any]:
+        """Settings of the network of a new run, by their names there."""
+        raise NotImplementedError
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What was given, with the settings of the network by their names there."""
+        return self.given
 
     @property
     def training(self) -> TrainSettings:
@@ -148,7 +176,25 @@ class TrainDeck(TrainSettings):
         return TrainSettings.make(**self.model_dump(include=set(TrainSettings.model_fields)))
 
 
-class ScoreDeck(TrainDeck):
+class LayeredDeck(TrainDeck):
+    """Settings of networks of equal layers."""
+
+    channels: Count = Field(description="Features of an atom.")
+    layers: Count = Field(4, description="Rounds of message passing.")
+    radial: Count = Field(8, description="Radial functions.")
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """See :class:`TrainDeck`."""
+        return {"channels": self.channels, "layers": self.layers, "n_radial": self.radial}
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """See :class:`TrainDeck`."""
+        return {"n_radial" if name == "radial" else name: one for name, one in self.given.items()}
+
+
+class ScoreDeck(LayeredDeck):
     """Settings of ``gencsp train score``."""
 
     steps: Count = Field(20_000, description="Optimiser steps at which to end.")
@@ -157,7 +203,7 @@ class ScoreDeck(TrainDeck):
     sigma_max: Positive = Field(NoiseLevels().high, description="Highest noise level, Å.")
 
 
-class JointDeck(TrainDeck):
+class JointDeck(LayeredDeck):
     """Settings of ``gencsp train joint``."""
 
     steps: Count = Field(30_000, description="Optimiser steps at which to end.")
@@ -172,3 +218,78 @@ class JointDeck(TrainDeck):
     given_share: Share = Field(
         GIVEN_SHARE, description="Share of crystals trained with their species given."
     )
+
+
+class DpCdvaeDeck(TrainDeck):
+    """Settings of ``gencsp train dp-cdvae``."""
+
+    steps: Count = Field(50_000, description="Optimiser steps at which to end.")
+    size: Size = Field(
+        "small", description="Widths and depths of the networks: paper, small (for a CPU) or tiny."
+    )
+    atom_count: bool = Field(False, description="Encode the number of atoms, too (+N_a).")
+    gine: bool = Field(False, description="Encode distances by GINE, too (+GINE).")
+    most_atoms: Count = Field(24, description="Most atoms in a cell.")
+    latent: Count | None = Field(None, description="Length of z; that of the size if not given.")
+    channels: Count | None = Field(
+        None, description="Features of an edge in GemNet-T; those of the size if not given."
+    )
+    atom_channels: Count | None = Field(
+        None, description="Features of an atom in GemNet-T; those of the size if not given."
+    )
+    blocks: Count | None = Field(
+        None, description="Rounds of GemNet-T; those of the size if not given."
+    )
+    encoder_channels: Count | None = Field(
+        None, description="Features of an edge in DimeNet++; those of the size if not given."
+    )
+    encoder_blocks: Count | None = Field(
+        None, description="Rounds of DimeNet++; those of the size if not given."
+    )
+    neighbours: Count | None = Field(
+        None, description="Neighbours that an atom counts; those of the size if not given."
+    )
+    # Before that, the lattice that is read from z is as good as random.
+    teacher_forcing: Natural = Field(
+        5000, description="First steps, whose noisy crystals have their true lattice."
+    )
+    species_weight: NonNegative = Field(
+        DpCdvaeWeights().species, description="Weight of the denoised species, lambda."
+    )
+    kl_weight: NonNegative = Field(
+        DpCdvaeWeights().kl, description="Weight of the divergence of z from N(0, I)."
+    )
+    lattice_weight: NonNegative = Field(
+        DpCdvaeWeights().lattice, description="Weight of the lattice that is read from z."
+    )
+    composition_weight: NonNegative = Field(
+        DpCdvaeWeights().composition, description="Weight of the composition that is read from z."
+    )
+    atom_count_weight: NonNegative = Field(
+        DpCdvaeWeights().atom_count, description="Weight of the number of atoms read from z."
+    )
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """See :class:`TrainDeck`."""
+        own = ("atom_count", "gine", "most_atoms")
+        return {**SIZES[self.size], **self._widths, **{name: getattr(self, name) for name in own}}
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """See :class:`TrainDeck`; a size that was given stands for all that it sets."""
+        given = {**self.given}
+        sizes = SIZES[self.size] if given.pop("size", None) is not None else {}
+        rest = {name: value for name, value in given.items() if value is not None}
+        return {**sizes, **rest}
+
+    @property
+    def weights(self) -> DpCdvaeWeights:
+        """The weights of the loss."""
+        names = [field.name for field in fields(DpCdvaeWeights)]
+        return DpCdvaeWeights(**{name: getattr(self, f"{name}_weight") for name in names})
+
+    @property
+    def _widths(self) -> dict[str, int]:
+        given = {name: getattr(self, name, None) for name in SIZES[self.size]}
+        return {name: value for name, value in given.items() if value is not None}

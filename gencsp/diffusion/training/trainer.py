@@ -107,7 +107,8 @@ def train_step(
         group["lr"] = settings.rate(state.step)
     state.network.train()
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-        loss = objective.loss(state.network, crystals, indices, rng, device).mean()
+        loss = objective.loss(state.network, crystals, indices, rng, device, step=state.step)
+        loss = loss.mean()
     state.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)

@@ -1,4 +1,4 @@
-"""``train_score`` and ``train_joint`` as calls on real crystals: from structures to weights."""
+"""``train_score``, ``_joint``, ``_dp_cdvae`` as calls on crystals: from structures to weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from safetensors.torch import load_file
 import gencsp
 from gencsp.descriptors.compactness import compactness
 from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.joint.model import load_joint_model
+from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
 from gencsp.diffusion.positions.model import load_score_model
 from gencsp.diffusion.training.checkpoints import load_checkpoint
 from gencsp.diffusion.training.data import CrystalSet
@@ -27,7 +29,15 @@ from gencsp.diffusion.training.trainer import TrainingProgress
 from gencsp.errors import DeckError, TrainingDataError, WeightsError
 
 SMALL: dict[str, Any] = {"channels": 8, "layers": 1, "radial": 4, "batch_size": 2, "warmup": 2}
-CALLS = {"score": gencsp.train_score, "joint": gencsp.train_joint}
+TINY: dict[str, Any] = {"size": "tiny", "batch_size": 2, "warmup": 2}
+CALLS = {
+    "score": gencsp.train_score,
+    "joint": gencsp.train_joint,
+    "dp-cdvae": gencsp.train_dp_cdvae,
+}
+#: Settings of a small network of each kind.
+SMALLEST = {"score": SMALL, "joint": SMALL, "dp-cdvae": TINY}
+FLOAT = torch.float32
 #: eV/atom above the hull, of the first crystals.
 E_HULL = (0.0, 0.05)
 
@@ -56,7 +66,7 @@ def test_stopped_and_resumed_gives_the_weights_of_an_uninterrupted_run(
     call: Callable[..., Trained] = CALLS[kind]
     file = tmp_path / "crystals.extxyz"
     write(file, crystals())
-    steps = {**SMALL, "cooldown": 0.0}
+    steps = {**SMALLEST[kind], "cooldown": 0.0}
     whole = call(crystals(), tmp_path / "whole", held_out=["CaO"], **steps, steps=4)
     first = call(stream(), tmp_path / "parts", held_out=["CaO"], **steps, steps=2)
     assert (whole.step, first.step) == (4, 2)
@@ -69,7 +79,7 @@ def test_stopped_and_resumed_gives_the_weights_of_an_uninterrupted_run(
 def test_a_run_begins_from_a_weights_file_and_resumes_exactly(kind: str, tmp_path: Path) -> None:
     """With a rate too small to move anything, the weights that come out are those that went in."""
     call = CALLS[kind]
-    first = call(crystals(), tmp_path / "first", held_out=(), steps=2, **SMALL)
+    first = call(crystals(), tmp_path / "first", held_out=(), steps=2, **SMALLEST[kind])
     # Other crystals, whose lattices have another scale; the network's numbers keep their own.
     fewer = crystals()[:2]
     more: dict[str, Any] = {"batch_size": 2, "warmup": 1, "start": first.file}
@@ -103,14 +113,14 @@ def test_reports_and_validation(kind: str, tmp_path: Path) -> None:
     seen: list[TrainingProgress] = []
     CALLS[kind](
         crystals(), tmp_path / "run", held_out=(), validation=crystals(), validation_size=2,
-        validate_every=2, steps=3, report=seen.append, **SMALL,
+        validate_every=2, steps=3, report=seen.append, **SMALLEST[kind],
     )  # fmt: skip
     assert [(one.step, one.steps) for one in seen] == [(1, 3), (2, 3), (3, 3)]
     assert [one.validation is not None for one in seen] == [False, True, True]
     # The losses are those of the averaged weights on the first two crystals alone.
     state, _, objective = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
     judged = CrystalSet.gather(iter(crystals()[:2]), held_out=frozenset())
-    if kind == "joint":
+    if kind != "score":
         judged = judged.reduced()
     last = objective.validate(state.average, judged, device=torch.device("cpu"))
     assert seen[-1].validation == pytest.approx(last)
@@ -134,6 +144,56 @@ def test_the_score_model_that_is_written_is_the_one_trained(tmp_path: Path) -> N
         atoms = batch.owner == k
         expected = (raw[atoms] - raw[atoms].mean(0)) / sigma[k]
         torch.testing.assert_close(score[atoms], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_autoencoder_that_is_written_is_the_one_trained(tmp_path: Path) -> None:
+    trained = gencsp.train_dp_cdvae(
+        crystals(), tmp_path / "run", held_out=(), steps=3, atom_count=True, gine=True, latent=6,
+        **TINY,
+    )  # fmt: skip
+    model = load_dp_cdvae(trained.file)
+    assert (trained.file.name, trained.digest) == ("dp-cdvae.safetensors", model.digest)
+    assert (model.latent, model.network.config.gine) == (6, True)
+    # Reduced cells: rocksalt's has 60 degrees and a/√2.
+    assert model.process.lattice.high[0] == pytest.approx(5.64 / 2**0.5 / 2 ** (1 / 3))
+    average = load_checkpoint(tmp_path / "run" / "checkpoint.pt")[0].average
+    assert isinstance(average, DpCdvaeNetwork)
+    with torch.no_grad():
+        mean, log_variance = average.encode(CrystalBatch.from_atoms(crystals()).to(dtype=FLOAT))
+    found = model.encode(crystals())
+    np.testing.assert_allclose(found[0], mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[1], torch.exp(0.5 * log_variance), rtol=1e-4)
+
+
+def test_teacher_forcing_ends_after_its_steps(tmp_path: Path) -> None:
+    """The lattice that is read from z then stands in the noisy crystals, and the loss differs."""
+    losses = []
+    for forced in (0, 1, 2, 3):
+        seen: list[TrainingProgress] = []
+        gencsp.train_dp_cdvae(
+            crystals(), tmp_path / str(forced), held_out=(), steps=2, teacher_forcing=forced,
+            report=seen.append, **TINY,
+        )  # fmt: skip
+        losses.append([one.loss for one in seen])
+    assert losses[1][0] == losses[2][0] != losses[0][0]
+    assert losses[1][1] != losses[2][1]
+    assert losses[2] == losses[3]
+
+
+def test_crystals_that_the_autoencoder_cannot_count_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDataError, match="3 atoms, and the network counts to 2"):
+        gencsp.train_dp_cdvae(crystals(), tmp_path / "run", held_out=(), most_atoms=2, **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_size_stands_for_all_its_settings_when_a_run_is_resumed(tmp_path: Path) -> None:
+    run: dict[str, Any] = {"held_out": (), "batch_size": 2}
+    gencsp.train_dp_cdvae(crystals(), tmp_path / "run", steps=1, size="tiny", **run)
+    gencsp.train_dp_cdvae(crystals(), tmp_path / "run", steps=2, size="tiny", resume=True, **run)
+    with pytest.raises(WeightsError, match="begun with"):
+        gencsp.train_dp_cdvae(
+            crystals(), tmp_path / "run", steps=3, size="paper", resume=True, **run
+        )
 
 
 def test_the_joint_model_knows_the_properties_of_its_crystals(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""DP-CDVAE: a variational autoencoder with diffusion of fractional coordinates."""

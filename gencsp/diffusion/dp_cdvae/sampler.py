@@ -1,0 +1,254 @@
+"""Decoding of latent vectors into crystals: the reverse diffusion of DP-CDVAE.
+
+The number of atoms, the lattice and the first species are read from z; coordinates begin as normal
+noise. Each step moves the coordinates by one of the rules of :mod:`gencsp.diffusion.dp_cdvae.steps`
+and takes for each atom the likeliest species that the denoiser sees (Section IV.C). Species, number
+of atoms and cell can be given instead, and then stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.cell import Cell
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gencsp.deck import CellAtoms, Count, Share, check, check_fields
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
+from gencsp.diffusion.dp_cdvae.process import centred, wrapped
+from gencsp.diffusion.dp_cdvae.steps import ancestral, modified, renewing
+from gencsp.diffusion.noise import standard_normal
+from gencsp.diffusion.wrapped import remove_mean
+from gencsp.errors import RequestError
+
+#: Eq. 7, eq. 6, and the steps of gencsp's other samplers.
+Rule = Literal["modified", "ancestral", "renewal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpCdvaeSampling:
+    """How latent vectors are decoded.
+
+    Attributes:
+        rule: reverse steps of the coordinates: ``modified`` (eq. 7, Table I), ``ancestral`` (eq. 6,
+            Table S1) or ``renewal``, see :mod:`gencsp.diffusion.dp_cdvae.steps`.
+        steps: number of steps; ``None``, or more than the model has, takes each of its time steps,
+            as in the paper.
+        renewal: of the noise, the share that a step of the last rule draws anew.
+    """
+
+    rule: Rule = "modified"
+    steps: Count | None = None
+    renewal: Share = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DpCdvaeRun:
+    """What stays the same while latent vectors are decoded.
+
+    Attributes:
+        model: the model.
+        sampling: how it is sampled.
+        times: time steps, descending, the last one 0.
+        z: latent vectors, shape (b, latent), float64.
+        cells: Å, shape (b, 3, 3), float64.
+        numbers: first species of the atoms, shape (n,), int64.
+        owner: crystal of each atom, shape (n,), int64, ascending.
+        held: whether an atom keeps its species, shape (n,), bool.
+        rngs: one generator for each crystal.
+    """
+
+    model: DpCdvaeModel
+    sampling: DpCdvaeSampling
+    times: tuple[int, ...]
+    z: Tensor
+    cells: Tensor
+    numbers: Tensor
+    owner: Tensor
+    held: Tensor
+    rngs: tuple[np.random.Generator, ...]
+
+    @property
+    def n_crystals(self) -> int:
+        """Number of crystals, b."""
+        return len(self.cells)
+
+    def noise(self) -> Tensor:
+        """Standard normal numbers without their mean over each crystal, shape (n, 3)."""
+        sizes = torch.bincount(self.owner, minlength=self.n_crystals).tolist()
+        drawn = standard_normal(self.rngs, sizes, like=self.cells)
+        return remove_mean(drawn, self.owner, self.n_crystals)
+
+    @torch.no_grad()
+    def predict(self, state: DpCdvaeState, t: int) -> tuple[Tensor, Tensor]:
+        """ε_θ, shape (n, 3), float64, and the likeliest species, shape (n,), at time step t."""
+        parameter = next(self.model.network.parameters())
+        positions = (state.frac[:, None] @ self.cells[self.owner])[:, 0]
+        crystals = CrystalBatch(state.numbers, positions, self.cells, self.owner)
+        noise, logits = self.model.network.denoise(
+            crystals.to(dtype=parameter.dtype, device=parameter.device),
+            state.frac.to(parameter),
+            torch.full((self.n_crystals,), t, device=parameter.device),
+            self.z.to(parameter),
+        )
+        return noise.double().cpu(), logits.argmax(1).cpu()
+
+
+@dataclass(frozen=True, slots=True)
+class DpCdvaeState:
+    """Crystals on the way: coordinates about their middle, (n, 3), and atomic numbers, (n,)."""
+
+    frac: Tensor
+    numbers: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What of a crystal is not read from its latent vector.
+
+    Attributes:
+        atom_count: number of atoms.
+        numbers: atomic numbers, which set it, too.
+        cell: the cell, in Å.
+    """
+
+    atom_count: CellAtoms | None = None
+    numbers: Sequence[int] | None = None
+    cell: Cell | None = None
+
+    def __post_init__(self) -> None:
+        check("atom_count", self.atom_count, CellAtoms | None)
+
+
+def prepare(
+    model: DpCdvaeModel,
+    z: Array,
+    *,
+    sampling: DpCdvaeSampling,
+    rngs: Sequence[np.random.Generator],
+    given: Sequence[Given] | None = None,
+) -> DpCdvaeRun:
+    """Read number of atoms, lattice and composition from z; draws no random number.
+
+    Args:
+        model: the model.
+        z: latent vectors, shape (b, latent).
+        sampling: how they are decoded.
+        rngs: one generator for each of them.
+        given: what is not read from z, for each of them; ``None`` for nothing.
+
+    Raises:
+        RequestError: numbers of vectors, generators and given parts that differ, or vectors of
+            another length.
+    """
+    given = [Given()] * len(z) if given is None else given
+    if not len(z) or not len(z) == len(rngs) == len(given):
+        raise RequestError(
+            f"{len(z)} latent vectors, {len(rngs)} generators and {len(given)} given parts: give "
+            f"one of each for every crystal."
+        )
+    if z.shape != (len(z), model.latent):
+        raise RequestError(f"z has shape {z.shape}: this model has rows of {model.latent} numbers.")
+    heads = model.heads(z)
+    numbers = [
+        _species(one, count, np.exp(shares))
+        for one, count, shares in zip(
+            given, heads.atom_count.argmax(1) + 1, heads.composition, strict=True
+        )
+    ]
+    sizes = torch.tensor([len(one) for one in numbers])
+    cells = model.process.lattice.decode(torch.as_tensor(heads.lattice), sizes)
+    for k, one in enumerate(given):
+        if one.cell is not None:
+            cells[k] = torch.as_tensor(np.array(one.cell.array))
+    schedule = model.process.schedule
+    held = torch.tensor([one.numbers is not None for one in given])
+    owner = torch.repeat_interleave(torch.arange(len(z)), sizes)
+    return DpCdvaeRun(
+        model=model,
+        sampling=sampling,
+        times=schedule.times(min(schedule.steps, sampling.steps or schedule.steps)),
+        z=torch.as_tensor(z, dtype=torch.float64),
+        cells=cells,
+        numbers=torch.as_tensor(np.concatenate(numbers)),
+        owner=owner,
+        held=held[owner],
+        rngs=tuple(rngs),
+    )
+
+
+def _species(given: Given, count: int, shares: Array) -> NDArray[np.int64]:
+    if given.numbers is not None:
+        return np.asarray(given.numbers, dtype=np.int64)
+    return rounded_composition(shares, count if given.atom_count is None else given.atom_count)
+
+
+def rounded_composition(shares: Array, count: int) -> NDArray[np.int64]:
+    """Atomic numbers, shape (count,), that come nearest to shares of the elements.
+
+    By the largest remainder: each element has the whole part of share × count, and the atoms that
+    are left go to those with the largest rest.
+
+    Args:
+        shares: of each element by its atomic number, shape (95,), of sum 1.
+        count: atoms.
+    """
+    wanted = shares * count
+    whole = np.floor(wanted + 1e-9).astype(np.int64)
+    rest = np.argsort(whole - wanted, kind="stable")
+    whole[rest[: max(0, count - int(whole.sum()))]] += 1
+    return np.repeat(np.arange(len(shares)), whole)[:count]
+
+
+def start(run: DpCdvaeRun) -> DpCdvaeState:
+    """Noise at t = T: normal coordinates, and the species that are read from z."""
+    return DpCdvaeState(run.noise(), run.numbers)
+
+
+def step(run: DpCdvaeRun, state: DpCdvaeState, level: int) -> DpCdvaeState:
+    """From time step ``times[level]`` to the next."""
+    t, s = run.times[level : level + 2]
+    bars = run.model.process.schedule.alpha_bar(torch.tensor([t, s])).tolist()
+    rule = run.sampling.rule
+    if rule == "modified":
+        state = replace(state, frac=centred(state.frac, run.owner, run.n_crystals))
+    noise, numbers = run.predict(state, t)
+    fresh = run.noise()
+    if rule == "renewal":
+        frac = renewing(state.frac, noise, fresh, *bars, share=run.sampling.renewal)
+    else:
+        moved = modified if rule == "modified" else ancestral
+        frac = moved(state.frac, noise, fresh, *bars)
+    return DpCdvaeState(frac, torch.where(run.held, state.numbers, numbers))
+
+
+def to_atoms(run: DpCdvaeRun, state: DpCdvaeState) -> list[Atoms]:
+    """The crystals, their coordinates within the cell."""
+    positions = (wrapped(state.frac)[:, None] @ run.cells[run.owner])[:, 0]
+    return CrystalBatch(state.numbers, positions, run.cells, run.owner).to_atoms()
+
+
+def decode(
+    model: DpCdvaeModel,
+    z: Array,
+    *,
+    sampling: DpCdvaeSampling,
+    rngs: Sequence[np.random.Generator],
+    given: Sequence[Given] | None = None,
+) -> list[Atoms]:
+    """Crystals of latent vectors; arguments and what is raised as for :func:`prepare`."""
+    run = prepare(model, z, sampling=sampling, rngs=rngs, given=given)
+    state = start(run)
+    for level in range(len(run.times) - 1):
+        state = step(run, state, level)
+    return to_atoms(run, state)

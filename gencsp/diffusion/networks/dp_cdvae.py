@@ -1,0 +1,226 @@
+"""The networks of DP-CDVAE: encoders of a crystal, heads of its latent vector, and the denoiser.
+
+The encoder is DimeNet++, alone or with an embedding of the number of atoms, GINE, or both; one
+linear layer joins their features to μ and log σ² (paper, Fig. S1). From z, a perceptron each reads
+lattice, number of atoms and composition. The denoiser is GemNet-T on crystals of lattice L_z,
+coordinates r_t and species Z_t, whose atoms also know z, t and Fourier features of r_t (S3).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gencsp.deck import Count, Positive
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.dp_cdvae.sizes import PAPER
+from gencsp.diffusion.networks.base import ConfiguredNetwork
+from gencsp.diffusion.networks.dimenet import DimeNetPlusPlus
+from gencsp.diffusion.networks.gemnet import GemNetT
+from gencsp.diffusion.networks.gine import GineEncoder, perceptron
+from gencsp.diffusion.networks.layers import N_ELEMENTS
+from gencsp.diffusion.networks.nearest import nearest_graph
+from gencsp.diffusion.wrapped import remove_mean
+
+#: Exponents of the Fourier features sin and cos of 2ⁿπ r (S3).
+FOURIER = range(3, 9)
+
+
+class DpCdvaeConfig(ConfiguredNetwork):
+    """Sizes of :class:`DpCdvaeNetwork`; the defaults are those of the paper's program."""
+
+    name = "dp-cdvae"
+
+    atom_count: bool = Field(default=False, description="Encode the number of atoms: +N_a.")
+    gine: bool = Field(default=False, description="Encode distances by GINE, too: +GINE.")
+    most_atoms: Count = Field(default=24, description="Most atoms in a cell.")
+    latent: Count = Field(default=PAPER["latent"], description="Length of z.")
+    cutoff: Positive = Field(default=7.0, description="Longest edge, Å.")
+    neighbours: Count = Field(
+        default=PAPER["neighbours"], description="Nearest neighbours that an atom counts."
+    )
+    n_spherical: int = Field(
+        default=PAPER["n_spherical"], ge=2, description="Functions of an angle."
+    )
+    n_radial: Count = Field(
+        default=PAPER["n_radial"], description="Functions of a distance in the encoder."
+    )
+    encoder_channels: Count = Field(
+        default=PAPER["encoder_channels"], description="Features of an edge in DimeNet++."
+    )
+    encoder_blocks: Count = Field(
+        default=PAPER["encoder_blocks"], description="Rounds of DimeNet++."
+    )
+    encoder_triplets: Count = Field(
+        default=PAPER["encoder_triplets"], description="Features of an edge in its triplets."
+    )
+    encoder_basis: Count = Field(
+        default=PAPER["encoder_basis"], description="Features of its bases."
+    )
+    encoder_hidden: Count = Field(
+        default=PAPER["encoder_hidden"], description="Features of its readout."
+    )
+    gine_channels: Count = Field(default=PAPER["gine_channels"], description="Features in GINE.")
+    gine_layers: Count = Field(default=PAPER["gine_layers"], description="Rounds of GINE.")
+    head_channels: Count = Field(
+        default=PAPER["head_channels"], description="Features in the heads of z."
+    )
+    channels: Count = Field(
+        default=PAPER["channels"], description="Features of an edge in GemNet-T."
+    )
+    atom_channels: Count = Field(
+        default=PAPER["atom_channels"], description="Features of an atom in GemNet-T."
+    )
+    blocks: Count = Field(default=PAPER["blocks"], description="Rounds of GemNet-T.")
+    triplets: Count = Field(
+        default=PAPER["triplets"], description="Features of an edge in its triplets."
+    )
+    basis: Count = Field(default=PAPER["basis"], description="Features of its bases.")
+    radial: int = Field(
+        default=PAPER["radial"], ge=2, description="Functions of a distance in GemNet-T."
+    )
+    atom_layers: Count = Field(
+        default=PAPER["atom_layers"], description="Residual layers on atoms and in readouts."
+    )
+    time_channels: int = Field(
+        default=PAPER["time_channels"], ge=4, multiple_of=2, description="Features of t."
+    )
+
+    def build(self, context: None) -> DpCdvaeNetwork:  # noqa: ARG002
+        """See :class:`~gencsp.diffusion.networks.base.ConfiguredNetwork`."""
+        return DpCdvaeNetwork(self)
+
+
+class Decoded(NamedTuple):
+    """What the heads read from z.
+
+    Attributes:
+        lattice: standardised lengths and angles, shape (b, 6).
+        atom_count: logits of the number of atoms from 1 on, shape (b, most_atoms).
+        composition: logits A_z of the species, by atomic number, shape (b, 95); −∞ for number 0.
+    """
+
+    lattice: Tensor
+    atom_count: Tensor
+    composition: Tensor
+
+
+class DpCdvaeNetwork(nn.Module):
+    """Encoders, heads and denoiser of DP-CDVAE, see the module."""
+
+    Config = DpCdvaeConfig
+
+    def __init__(self, config: DpCdvaeConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, latent = config, config.latent
+        self.dimenet = DimeNetPlusPlus(
+            channels=c.encoder_channels,
+            out_channels=latent,
+            blocks=c.encoder_blocks,
+            triplet_channels=c.encoder_triplets,
+            basis_channels=c.encoder_basis,
+            output_channels=c.encoder_hidden,
+            n_spherical=c.n_spherical,
+            n_radial=c.n_radial,
+            cutoff=c.cutoff,
+        )
+        if c.gine:
+            self.gine = GineEncoder(
+                channels=c.gine_channels, out_channels=latent, layers=c.gine_layers
+            )
+        if c.atom_count:
+            self.atom_count = perceptron(c.most_atoms, latent, latent)
+        self.join = nn.Linear((1 + c.gine + c.atom_count) * latent, 2 * latent)
+        self.lattice_head = perceptron(latent, c.head_channels, 6)
+        self.atom_count_head = perceptron(latent, c.head_channels, c.most_atoms)
+        self.composition_head = perceptron(latent, c.head_channels, N_ELEMENTS)
+        self.element = nn.Embedding(N_ELEMENTS, c.channels)
+        self.time = perceptron(c.time_channels, 4 * c.time_channels, c.time_channels)
+        known = c.channels + latent + c.time_channels + 6 * len(FOURIER)
+        self.start = perceptron(known, c.atom_channels, c.atom_channels)
+        self.gemnet = GemNetT(
+            atom_channels=c.atom_channels,
+            channels=c.channels,
+            blocks=c.blocks,
+            triplet_channels=c.triplets,
+            basis_channels=c.basis,
+            atom_layers=c.atom_layers,
+            n_spherical=c.n_spherical,
+            n_radial=c.radial,
+            cutoff=c.cutoff,
+            neighbours=c.neighbours,
+        )
+        self.species = nn.Linear(c.atom_channels, N_ELEMENTS)
+
+    def encode(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
+        """μ and log σ² of z for crystals, both (b, latent)."""
+        config = self.config
+        graph = nearest_graph(batch, cutoff=config.cutoff, neighbours=config.neighbours)
+        parts = [self.dimenet(batch, graph)]
+        if config.gine:
+            parts.append(self.gine(batch, graph))
+        if config.atom_count:
+            counts = nn.functional.one_hot(batch.sizes - 1, config.most_atoms)
+            parts.append(self.atom_count(counts.to(parts[0])))
+        mean, log_variance = self.join(torch.cat(parts, 1)).chunk(2, 1)
+        return mean, log_variance
+
+    def decode(self, z: Tensor) -> Decoded:
+        """What the heads read from latent vectors, shape (b, latent)."""
+        return Decoded(
+            self.lattice_head(z),
+            self.atom_count_head(z),
+            without_hidden(self.composition_head(z)),
+        )
+
+    def denoise(
+        self, crystals: CrystalBatch, frac: Tensor, t: Tensor, z: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The noise ε_θ of fractional coordinates, (n, 3), and logits A_θ of species, (n, 95).
+
+        ε_θ is the vectors of GemNet-T in the frame of the cell, C⁻¹·V^(1/3), so that it does not
+        depend on how the crystal is turned, and has no mean over a crystal, like ε.
+
+        Args:
+            crystals: species Z_t, positions L_z·r_t and cells L_z.
+            frac: r_t about the middle of the crystal, shape (n, 3).
+            t: time steps, shape (b,).
+            z: latent vectors, shape (b, latent).
+        """
+        config, owner = self.config, crystals.owner
+        graph = nearest_graph(crystals, cutoff=config.cutoff, neighbours=config.neighbours)
+        time = self.time(time_features(t.to(z), config.time_channels))
+        of_crystal = torch.cat((z, time), 1)[owner]
+        known = (self.element(crystals.numbers), of_crystal, fourier_features(frac))
+        atoms, vectors = self.gemnet(self.start(torch.cat(known, 1)), graph)
+        length = torch.linalg.det(crystals.cells).abs().pow(1 / 3)[:, None, None]
+        into_cell = torch.linalg.inv(crystals.cells) * length
+        noise = (vectors[:, None] @ into_cell[owner])[:, 0]
+        return (
+            remove_mean(noise, owner, crystals.n_crystals),
+            without_hidden(self.species(atoms)),
+        )
+
+
+def without_hidden(logits: Tensor) -> Tensor:
+    """Logits by atomic number, shape (n, 95), of which number 0 is impossible."""
+    return torch.cat((torch.full_like(logits[:, :1], -torch.inf), logits[:, 1:]), 1)
+
+
+def fourier_features(frac: Tensor) -> Tensor:
+    """sin and cos of 2ⁿπ r for n in :data:`FOURIER` (S3), shape (n, 3) to (n, 36)."""
+    factors = frac.new_tensor([2.0**n * math.pi for n in FOURIER])
+    phase = (frac[:, :, None] * factors).flatten(1)
+    return torch.cat((torch.sin(phase), torch.cos(phase)), 1)
+
+
+def time_features(t: Tensor, n: int) -> Tensor:
+    """Sines and cosines of time steps (Ho et al., 2020), shape (b,) to (b, n), n even."""
+    rates = torch.exp(torch.linspace(0, -math.log(10_000), n // 2, dtype=t.dtype, device=t.device))
+    phase = t[:, None] * rates
+    return torch.cat((torch.sin(phase), torch.cos(phase)), 1)

@@ -1,0 +1,120 @@
+"""Training of DP-CDVAE as one call: data, run, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import nn
+
+from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae, save_dp_cdvae
+from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
+from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.dp_cdvae_objective import DpCdvaeObjective
+from gencsp.diffusion.training.inputs import Crystals, HeldOut, Trained
+from gencsp.diffusion.training.objective import Objective
+from gencsp.diffusion.training.session import Session, Started
+from gencsp.diffusion.training.settings import DpCdvaeDeck
+from gencsp.diffusion.training.state import TrainState
+from gencsp.diffusion.training.trainer import TrainingProgress
+from gencsp.errors import TrainingDataError
+
+
+def train_dp_cdvae(
+    data: Crystals,
+    out: Path | str,
+    *,
+    held_out: HeldOut,
+    validation: Crystals | None = None,
+    report: Callable[[TrainingProgress], None] | None = None,
+    **settings: Any,
+) -> Trained:
+    """Train DP-CDVAE: a variational autoencoder with diffusion of fractional coordinates.
+
+    A run in a folder is resumed with ``resume=True``; settings that are left out then stay as they
+    are in the run. A new run begins from random weights, or with ``start=FILE`` from those of a
+    file, whose network it has, with a new optimiser.
+
+    Args:
+        data: training crystals: an extxyz file, gzipped or not, or structures.
+        out: folder for checkpoint, metrics and weights.
+        held_out: formulas that must not occur in the data: a file with one a line, or formulas.
+        validation: crystals to validate on.
+        report: called after each step with step, loss and, where it was validated, its losses.
+        settings: fields of :class:`~gencsp.diffusion.training.settings.DpCdvaeDeck`, where each is
+            described.
+
+    Returns:
+        The weights file ``out/dp-cdvae.safetensors``, its digest and the steps made.
+
+    Raises:
+        StructureFileError, CompositionError: data or formulas that cannot be read.
+        TrainingDataError: the data hold a held-out formula, an unknown element, a crystal of more
+            than ``most_atoms`` atoms, or nothing; or they are not what the run was begun with.
+        DeckError: an unknown setting, or one out of its range.
+        StoreError: the folder holds another run, or cannot be written.
+        WeightsError: the run is of another kind, or was begun with other settings.
+    """
+    session = DpCdvaeSession(DpCdvaeDeck.make(**settings), Path(out))
+    return session.run(data, held_out=held_out, validation=validation, report=report)
+
+
+class DpCdvaeSession(Session[DpCdvaeDeck]):
+    """Training of DP-CDVAE; its crystals have reduced cells."""
+
+    kind = DpCdvaeObjective.kind
+    weights = "dp-cdvae.safetensors"
+    architecture = "dp-cdvae"
+    stored: ClassVar[dict[str, str]] = {
+        f"{name}_weight": f"weights.{name}"
+        for name in ("species", "kl", "lattice", "composition", "atom_count")
+    }
+
+    def gather(self, data: Crystals, *, held_out: frozenset[str]) -> CrystalSet:
+        """See :class:`.Session`."""
+        return super().gather(data, held_out=held_out).reduced()
+
+    def check(self, crystals: CrystalSet, state: TrainState) -> None:
+        """See :class:`.Session`; no crystal may have more atoms than the network counts.
+
+        Raises:
+            TrainingDataError: one has.
+        """
+        assert isinstance(state.network, DpCdvaeNetwork), "open_run lets no other kind through"
+        most = state.network.config.most_atoms
+        largest = int(np.diff(crystals.offsets).max())
+        if largest > most:
+            raise TrainingDataError(
+                f"the data hold a crystal of {largest} atoms, and the network counts to {most}: "
+                f"take such crystals out, or train with most_atoms of {largest}."
+            )
+
+    def started(self, weights: Path) -> Started:
+        """See :class:`.Session`."""
+        model = load_dp_cdvae(weights)
+        return Started(model.network, model.digest, DpCdvaeObjective(process=model.process))
+
+    def objective(self, crystals: CrystalSet) -> Objective:
+        """See :class:`.Session`; a run that begins from weights keeps their scale of lattices."""
+        deck = self.deck
+        found = DpCdvaeObjective.fit(
+            crystals, weights=deck.weights, teacher_forcing=deck.teacher_forcing
+        )
+        if deck.start is None:
+            return found
+        return replace(found, process=load_dp_cdvae(deck.start).process)
+
+    def save(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        crystals: CrystalSet,  # noqa: ARG002
+        file: Path,
+        notes: str,
+    ) -> str:
+        """See :class:`.Session`."""
+        assert isinstance(objective, DpCdvaeObjective), "open_run lets no other kind through"
+        return save_dp_cdvae(network, objective.process, file, notes=notes)

@@ -1,0 +1,231 @@
+"""The loss of DP-CDVAE: eq. 10, 11 and S1."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gencsp.deck import Natural, check_fields
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.dp_cdvae.lattice import LatticeStatistics
+from gencsp.diffusion.dp_cdvae.process import (
+    DpCdvaeProcess,
+    centred,
+    drawn_species,
+    noised_coordinates,
+    species_shares,
+)
+from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
+from gencsp.diffusion.training.data import CrystalSet
+from gencsp.diffusion.training.objective import in_batches, mean_over_atoms
+from gencsp.diffusion.training.settings import DpCdvaeWeights
+from gencsp.diffusion.wrapped import remove_mean
+
+
+class DpCdvaeLosses(NamedTuple):
+    """Terms of the loss, one value for each crystal, shape (b,), before their weights."""
+
+    coordinates: Tensor
+    species: Tensor
+    kl: Tensor
+    lattice: Tensor
+    composition: Tensor
+    atom_count: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """All that is random in the loss of a batch.
+
+    Attributes:
+        z: standard normal, shape (b, latent).
+        t: time steps from 1 to T, shape (b,), int64.
+        noise: ε, standard normal without its mean over each crystal, shape (n, 3).
+        species: uniform in [0, 1), shape (n,).
+    """
+
+    z: Tensor
+    t: Tensor
+    noise: Tensor
+    species: Tensor
+
+    @classmethod
+    def of(
+        cls, batch: CrystalBatch, latent: int, low: int, high: int, rng: np.random.Generator
+    ) -> Draws:
+        """For a batch, with time steps from ``low`` to ``high``, both included."""
+        b, n = batch.n_crystals, len(batch.owner)
+        z = torch.as_tensor(rng.standard_normal((b, latent)))
+        t = torch.as_tensor(rng.integers(low, high + 1, b))
+        noise = torch.as_tensor(rng.standard_normal((n, 3)))
+        species = torch.as_tensor(rng.random(n))
+        return cls(z, t, remove_mean(noise, batch.owner, b), species)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpCdvaeObjective:
+    """What the trainer minimises.
+
+    Attributes:
+        process: the forward process.
+        weights: of the terms.
+        teacher_forcing: first steps, in which the noisy crystals have their true lattice, not the
+            one that is read from z. The number of atoms is always the true one.
+    """
+
+    process: DpCdvaeProcess
+    weights: DpCdvaeWeights = field(default_factory=DpCdvaeWeights)
+    teacher_forcing: Natural = 0
+
+    kind: ClassVar[str] = "dp-cdvae"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @classmethod
+    def fit(cls, crystals: CrystalSet, **settings: Any) -> DpCdvaeObjective:
+        """With the scale of the lattices of the training crystals."""
+        sizes = torch.as_tensor(np.diff(crystals.offsets))
+        lattice = LatticeStatistics.fit(torch.as_tensor(crystals.cells), sizes)
+        return cls(process=DpCdvaeProcess(lattice=lattice), **settings)
+
+    def loss(
+        self,
+        network: nn.Module,
+        crystals: CrystalSet,
+        indices: NDArray[np.int64],
+        rng: np.random.Generator,
+        device: torch.device,
+        *,
+        step: int,
+    ) -> Tensor:
+        """The weighted sum (eq. S1) for the crystals of ``indices``, shape (b,)."""
+        assert isinstance(network, DpCdvaeNetwork), "open_run lets no other kind through"
+        clean = crystals.batch(indices)
+        last = self.process.schedule.steps
+        draws = Draws.of(clean, network.config.latent, 1, last, rng)
+        forced = step < self.teacher_forcing
+        return self.total(self.terms(network, clean, draws, device, true_lattice=forced))
+
+    def total(self, terms: DpCdvaeLosses) -> Tensor:
+        """The weighted sum of the terms, shape (b,)."""
+        w = self.weights
+        return (
+            terms.coordinates
+            + w.species * terms.species
+            + w.kl * terms.kl
+            + w.lattice * terms.lattice
+            + w.composition * terms.composition
+            + w.atom_count * terms.atom_count
+        )
+
+    def terms(
+        self,
+        network: DpCdvaeNetwork,
+        clean: CrystalBatch,
+        draws: Draws,
+        device: torch.device,
+        *,
+        true_lattice: bool,
+    ) -> DpCdvaeLosses:
+        """The terms for clean crystals, each of shape (b,).
+
+        z is μ + σ·ε'' with σ = exp(½ log σ²). Eq. 8 prints e^{log var} in its place, which would be
+        the variance; the divergence, and the authors' program, need the standard deviation.
+
+        The lattice and the composition that are read from z enter the noisy crystals without
+        gradients, so that the heads learn from their own losses alone.
+        """
+        f32, schedule = torch.float32, self.process.schedule
+        local = clean.to(dtype=f32, device=device)
+        owner, sizes, numbers = local.owner, local.sizes, local.numbers
+        mean, log_variance = (x.float() for x in network.encode(local))
+        z = mean + torch.exp(0.5 * log_variance) * draws.z.to(mean)
+        decoded = network.decode(z)
+        lattice = self.process.lattice
+        target = lattice.encode(clean.cells, clean.sizes).to(device=device, dtype=f32)
+        cells = local.cells
+        if not true_lattice:
+            cells = lattice.decode(decoded.lattice.detach().float(), sizes)
+        t = draws.t.to(device)
+        composition = torch.softmax(decoded.composition.detach().float(), 1)[owner]
+        level = schedule.species_noise(t).to(f32)[owner]
+        shares = species_shares(numbers, composition, level)
+        noisy_numbers = drawn_species(shares, draws.species.to(shares))
+        noise = draws.noise.to(device=device, dtype=f32)
+        inverse = torch.linalg.inv(clean.cells)
+        frac = (clean.positions[:, None] @ inverse[clean.owner])[:, 0]
+        frac = centred(frac, clean.owner, clean.n_crystals).to(noise)
+        noisy = noised_coordinates(frac, noise, schedule.alpha_bar(t).to(f32)[owner])
+        crystals = CrystalBatch(noisy_numbers, (noisy[:, None] @ cells[owner])[:, 0], cells, owner)
+        found, logits = network.denoise(crystals, noisy, t, z)
+
+        def per_atom(values: Tensor) -> Tensor:
+            return mean_over_atoms(values, owner, sizes)
+
+        composed = decoded.composition.float()[owner]
+        counts = decoded.atom_count.float()
+        return DpCdvaeLosses(
+            coordinates=per_atom((found.float() - noise).square().sum(1)),
+            species=per_atom(cross_entropy(logits.float(), numbers, reduction="none")),
+            kl=divergence(mean, log_variance),
+            lattice=(decoded.lattice.float() - target).square().mean(1),
+            composition=per_atom(cross_entropy(composed, numbers, reduction="none")),
+            atom_count=cross_entropy(counts, sizes - 1, reduction="none"),
+        )
+
+    def validate(
+        self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0
+    ) -> dict[str, float]:
+        """Terms, those of the denoiser by band of t, with the lattice that is read from z.
+
+        The same seed noises the same crystals in the same way. "mean" is what the denoiser
+        minimises, eq. 11.
+        """
+        assert isinstance(network, DpCdvaeNetwork), "open_run lets no other kind through"
+        last = self.process.schedule.steps
+        edges = [round(last * k / 4) for k in range(5)]
+        found: dict[str, float] = {}
+        whole: dict[str, float] = dict.fromkeys(DpCdvaeLosses._fields, 0.0)
+        for k, (low, high) in enumerate(pairwise(edges)):
+            rng = np.random.default_rng([seed, k])
+            sums = dict.fromkeys(DpCdvaeLosses._fields, 0.0)
+            for indices in in_batches(len(crystals)):
+                clean = crystals.batch(indices)
+                draws = Draws.of(clean, network.config.latent, low + 1, max(high, low + 1), rng)
+                with torch.no_grad():
+                    terms = self.terms(network, clean, draws, device, true_lattice=False)
+                for name, value in terms._asdict().items():
+                    sums[name] += float(value.sum()) / len(crystals)
+            for name in ("coordinates", "species"):
+                found[f"{name}, {low}-{high}"] = sums[name]
+            for name, value in sums.items():
+                whole[name] += value / 4
+        found |= whole
+        found["mean"] = whole["coordinates"] + self.weights.species * whole["species"]
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """For checkpoints; :meth:`from_description` reads it."""
+        return {**asdict(self), "process": self.process.describe(), "kind": self.kind}
+
+    @classmethod
+    def from_description(cls, stored: dict[str, Any]) -> DpCdvaeObjective:
+        """From what :meth:`describe` gave."""
+        return cls(
+            process=DpCdvaeProcess.from_description(stored["process"]),
+            weights=DpCdvaeWeights(**stored["weights"]),
+            teacher_forcing=stored["teacher_forcing"],
+        )
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of N(μ, σ²) from N(0, I), shapes (b, latent) to (b,)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)

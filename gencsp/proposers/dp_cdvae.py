@@ -1,0 +1,177 @@
+"""Structures by DP-CDVAE: of a composition, or de novo.
+
+De novo, z is drawn from N(0, I) and everything is read from it (Section IV.C). For a composition
+the species are given and stay. Its z is drawn from the posterior p(z | species, number of atoms),
+by drawing many from N(0, I) and one of these with a probability proportional to what the heads of
+z give the composition: without it, lattice and species would have nothing to do with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from gencsp.deck import Count, Seed, check
+from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel, load_dp_cdvae
+from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
+from gencsp.errors import RequestError
+from gencsp.proposers.base import ProposerContext, Request
+from gencsp.proposers.batches import proposals, until_enough
+from gencsp.proposers.checks import keeps_apart
+from gencsp.proposers.drawing import assign_ids, at_requested_volume, draw_units, tag_proposal
+from gencsp.proposers.generators import spawn_generators
+from gencsp.proposers.options import ModelOptions, changed
+
+#: How latent vectors are decoded. All 1000 steps of the paper take ten times as long.
+DEFAULT_SAMPLING = DpCdvaeSampling(steps=100)
+
+
+class DpCdvaeProposer:
+    """Crystal structures of a composition, decoded from latent vectors."""
+
+    name = "dp-cdvae"
+
+    def __init__(
+        self,
+        model: DpCdvaeModel,
+        *,
+        options: DpCdvaeOptions | None = None,
+        sampling: DpCdvaeSampling = DEFAULT_SAMPLING,
+    ) -> None:
+        self.model = model
+        self.options = options or DpCdvaeOptions()
+        self.sampling = sampling
+        self.failures = 0
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        """See :class:`~gencsp.proposers.base.Proposer`.
+
+        Raises:
+            RequestError: space groups or a host, which this proposer cannot keep, or cells of more
+                atoms than the model knows.
+        """
+        if request.space_groups is not None:
+            raise RequestError(
+                "the dp-cdvae proposer cannot fix a space group: use 'symmetric' or 'random'."
+            )
+        if request.host is not None:
+            raise RequestError("the dp-cdvae proposer cannot complete a host: use 'score'.")
+        size, most = request.composition.size, self.model.most_atoms
+        units = tuple(u for u in request.units if u * size <= most)
+        if not units:
+            raise RequestError(
+                f"{min(request.units)} x {request.composition} has {min(request.units) * size} "
+                f"atoms, and this model knows up to {most}: allow smaller cells."
+            )
+        return self._propose(replace(request, units=units), spawn_generators(rng))
+
+    def _propose(self, request: Request, rngs: Iterator[np.random.Generator]) -> Iterator[Atoms]:
+        options = self.options
+
+        def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
+            given, z = [], []
+            for rng in batch:
+                symbols = request.composition.symbols(draw_units(request.units, rng))
+                numbers = Atoms(symbols).numbers
+                given.append(Given(numbers=numbers, cell=request.cell))
+                z.append(self.latent_of(numbers, rng))
+            done = decode(self.model, np.stack(z), sampling=self.sampling, rngs=batch, given=given)
+            return [at_requested_volume(atoms, request) for atoms in done]
+
+        yield from proposals(
+            self,
+            request,
+            made,
+            rngs,
+            batch_size=options.batch_size,
+            attempts=options.attempts,
+            separation=options.separation,
+        )
+
+    def latent_of(self, numbers: Sequence[int], rng: np.random.Generator) -> Array:
+        """A latent vector of crystals with these atoms, shape (latent,); see the module."""
+        z = rng.standard_normal((self.options.candidates, self.model.latent))
+        heads = self.model.heads(z)
+        # Impossible in one candidate, an element is so in all.
+        logs = heads.atom_count[:, len(numbers) - 1] + heads.composition[:, list(numbers)].sum(1)
+        weights = np.exp(logs - logs.max())
+        return np.asarray(z[rng.choice(len(z), p=weights / weights.sum())])
+
+
+class DpCdvaeOptions(ModelOptions):
+    """Options of :class:`DpCdvaeProposer`."""
+
+    name = "dp-cdvae"
+
+    candidates: Count = Field(
+        default=256, description="Latent vectors from which one is drawn for a composition."
+    )
+
+    def build(self, context: ProposerContext) -> DpCdvaeProposer:
+        """See :class:`~gencsp.proposers.base.ConfiguredProposer`.
+
+        Raises:
+            WeightsError: no weights are given, or they are damaged or of another model.
+            DeckError: a setting that the sampler does not have, or out of range.
+        """
+        return DpCdvaeProposer(
+            load_dp_cdvae(self.weights or context.weights),
+            options=self,
+            sampling=changed(DEFAULT_SAMPLING, self.sampler, name=self.name),
+        )
+
+
+def decode_de_novo(
+    *,
+    n: int = 20,
+    seed: int = 0,
+    options: DpCdvaeOptions | None = None,
+    context: ProposerContext | None = None,
+) -> Iterator[Atoms]:
+    """Generate crystals of compositions of the model's own choice, from z ~ N(0, I).
+
+    Args:
+        n: how many.
+        seed: the same seed gives the same structures.
+        options: of the proposer; its ``attempts``, ``separation`` and weights count here, too.
+        context: settings that all proposers share, such as weights.
+
+    Yields:
+        Crystals with provenance in ``info``; those with atoms too close are dropped, and others
+        made instead.
+
+    Raises:
+        RequestError: a number out of its range.
+        WeightsError: no weights are given, or they are damaged or of another model.
+    """
+    check("n", n, Count)
+    check("seed", seed, Seed)
+    proposer = (options or DpCdvaeOptions()).build(context or ProposerContext())
+    made = _de_novo(proposer, n, spawn_generators(np.random.default_rng(seed)))
+    return assign_ids(made, prefix=f"de-novo-{seed}", seed=seed)
+
+
+def _de_novo(
+    proposer: DpCdvaeProposer, n: int, rngs: Iterator[np.random.Generator]
+) -> Iterator[Atoms]:
+    model, options = proposer.model, proposer.options
+
+    def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
+        z = np.stack([rng.standard_normal(model.latent) for rng in batch])
+        return decode(model, z, sampling=proposer.sampling, rngs=batch)
+
+    for atoms in until_enough(
+        n,
+        made,
+        partial(keeps_apart, separation=options.separation),
+        rngs,
+        batch_size=options.batch_size,
+        attempts=options.attempts,
+    ):
+        if atoms is not None:
+            yield tag_proposal(atoms, proposer=DpCdvaeProposer.name, model=model.digest)
