@@ -147,6 +147,8 @@ class ConfiguredProposer(Configured):
         needs_model: whether it runs a score model, which a search then names in its manifest.
         block: structures of one task of a search, where larger batches are cheaper; ``None`` for
             the search's own number.
+        inpaints: whether it completes a host; one that does not is refused wherever there is a
+            host, before anything is computed.
         divides: whether several calls for some structures each do as well as one call for all;
             not so for what hands out files in their order or starts a program.
     """
@@ -155,6 +157,7 @@ class ConfiguredProposer(Configured):
     needs_model: ClassVar[bool] = False
     block: ClassVar[int | None] = None
     divides: ClassVar[bool] = True
+    inpaints: ClassVar[bool] = False
 
     _failures: list[int] = PrivateAttr(default_factory=lambda: [0])
 

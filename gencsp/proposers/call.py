@@ -24,7 +24,13 @@ from gencsp.plugins import Choice
 from gencsp.plugins.presets import PresetName, with_preset
 from gencsp.proposers.base import Proposer, ProposerContext, Request
 from gencsp.proposers.drawing import assign_ids
-from gencsp.proposers.registry import ProposerGiven, get_proposer, label_of, proposer_class
+from gencsp.proposers.registry import (
+    ProposerGiven,
+    get_proposer,
+    label_of,
+    proposer_class,
+    require_inpainter,
+)
 
 #: Structures that are proposed together, where a proposer does not say. Each block has a random
 #: generator of its own, so that the structures are the same on any number of workers.
@@ -82,6 +88,7 @@ def propose(
 
     Raises:
         CompositionError, RequestError: the formula cannot be read, or the parts disagree.
+        InpainterError: a host, and a proposer that makes whole crystals alone.
         DeckError: an option is unknown or out of range.
         WeightsError: the score model's weights are missing or damaged.
     """
@@ -103,6 +110,8 @@ def propose(
 
             context = replace(context, sampler=preset_sampler(preset))
     proposer = "mixed" if proposer is None else proposer
+    if host is not None:
+        require_inpainter(proposer)
     written = Composition.parse(formula)
     composition = written.reduced
     largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)

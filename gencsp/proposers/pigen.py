@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, cast
+from typing import Annotated, ClassVar, cast
 
 import numpy as np
 from annotated_types import MinLen
@@ -130,6 +130,7 @@ class PigenOptions(ModelOptions):
     """Options of :class:`JointProposer`."""
 
     name = "pigen"
+    inpaints: ClassVar[bool] = True
 
     targets: dict[str, float] = Field(
         default_factory=dict, description="Properties to aim at, such as {compactness = 0.7}."

@@ -15,6 +15,7 @@ from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
+from gencsp.proposers.registry import require_inpainter
 from gencsp.proposers.sampling import deck_sampler, sampler_manifest
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.objects import NO_HULL, carried, chosen
@@ -45,6 +46,7 @@ def open_cycle(
     Raises:
         CompositionError, RequestError, DeckError: a formula, guests, counts, a sampler or a
             minimiser that are invalid.
+        InpainterError: the inpainter makes whole crystals alone.
         WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
         PotentialError: the potential is missing, or was not made for one of the elements.
         StoreError: the folder holds another run, cannot be written, or is full.
@@ -145,10 +147,12 @@ def cycle_parts(deck: CycleDeck) -> tuple[NamedProposer, NamedProposer, NamedRel
 
     Raises:
         RequestError, DeckError: as :func:`gencsp.proposers.sampling.deck_sampler`.
+        InpainterError: the inpainter makes whole crystals alone.
     """
     sampler = deck_sampler(deck)
     proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=sampler)
     inpainter = NamedProposer(chosen(deck.inpainter), deck.weights, sampler=sampler)
+    require_inpainter(inpainter.given)
     return proposer, inpainter, NamedRelaxer(deck.engine, chosen(deck.potential))
 
 
