@@ -13,17 +13,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, ClassVar, cast
+from typing import ClassVar, cast
 
 import numpy as np
-from annotated_types import MinLen
 from ase import Atoms
 from ase.data import atomic_numbers
 from pydantic import Field
 
 from gencsp import records
 from gencsp.composition import ELEMENTS
-from gencsp.deck import CellAtoms, Count, NonNegative, Seed, SpaceGroupNumber, check
+from gencsp.deck import (
+    CellAtoms,
+    Count,
+    NonNegative,
+    Seed,
+    SpaceGroupNumbers,
+    UnitNumbers,
+    check,
+    one_or_many,
+    split_commas,
+)
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree, Denoiser, EnergyGuided
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
@@ -224,10 +233,12 @@ def propose_de_novo(
     """
     check("n", n, Count)
     check("most_atoms", most_atoms, CellAtoms)
-    check("sizes", None if sizes is None else tuple(sizes), tuple[CellAtoms, ...] | None)
+    sizes = one_or_many(sizes)
+    check("sizes", sizes, UnitNumbers | None)
     check("seed", seed, Seed)
-    groups = None if space_groups is None else tuple(space_groups)
-    check("space_groups", groups, Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None)
+    groups = one_or_many(space_groups)
+    check("space_groups", groups, SpaceGroupNumbers | None)
+    elements = split_commas(elements) if isinstance(elements, str) else elements
     unknown = [s for s in elements or () if s not in ELEMENTS]
     if unknown:
         raise RequestError(

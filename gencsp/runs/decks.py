@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import MinLen
 from pydantic import Field, model_validator
 
 from gencsp.deck import (
@@ -20,7 +19,8 @@ from gencsp.deck import (
     NonNegative,
     Pressure,
     Share,
-    SpaceGroupNumber,
+    SpaceGroupNumbers,
+    UnitNumbers,
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
 from gencsp.plugins.presets import with_preset
@@ -52,9 +52,9 @@ from gencsp.runs.formulas import FormulaDeck
 from gencsp.runs.objects import (
     CellField,
     Named,
+    OneOrMany,
     ProposerField,
     SeedsField,
-    one_or_many,
 )
 from gencsp.symmetry.ladder import LadderName
 
@@ -134,14 +134,14 @@ class ProposeDeck(FormulaDeck):
     )
     n: Count = Field(20, description="Structures to propose.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
+    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
     volume: VolumeSetting = None
-    space_groups: Annotated[
-        Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
-    ] = Field(None, description="To propose in, by number.")
+    space_groups: Annotated[SpaceGroupNumbers | None, OneOrMany] = Field(
+        None, description="To propose in, by number."
+    )
     pressure: Pressure = Field(
         0.0, description="GPa; proposals have the volume that is likely at this pressure."
     )
@@ -208,7 +208,7 @@ class SearchDeck(FormulaDeck):
     )
     target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
+    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
@@ -216,9 +216,9 @@ class SearchDeck(FormulaDeck):
     volume_spread: Fraction = Field(
         0.1, description="Fraction by which the volumes of random crystals spread."
     )
-    space_groups: Annotated[
-        Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
-    ] = Field(None, description="To propose in, by number.")
+    space_groups: Annotated[SpaceGroupNumbers | None, OneOrMany] = Field(
+        None, description="To propose in, by number."
+    )
     separations: LeastDistancesField = Field(
         default_factory=LeastDistances, description="Least distances, Å, such as {Si-O = 1.5}."
     )

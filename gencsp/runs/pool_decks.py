@@ -45,7 +45,7 @@ from gencsp.runs.fields import (
     ThreadsSetting,
     WeightsSetting,
 )
-from gencsp.runs.objects import Named, PotentialField, one_or_many
+from gencsp.runs.objects import Named, OneOrMany, PotentialField
 from gencsp.symmetry.ladder import LOW_SYMMETRY
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
@@ -149,7 +149,7 @@ class AnalyseDeck(Deck):
     bond_factor: BondFactor = Field(
         BOND_FACTOR, description="Neighbours: within so many times the sum of covalent radii."
     )
-    low_symmetry: Annotated[tuple[SpaceGroupNumber, ...], one_or_many] = Field(
+    low_symmetry: Annotated[tuple[SpaceGroupNumber, ...], OneOrMany] = Field(
         tuple(sorted(LOW_SYMMETRY)),
         description="Space groups that are no success; 1,2,6 as the paper has it for Li-Si.",
     )
