@@ -107,7 +107,7 @@ WHOLE_CRYSTALS = ["random", "pyxtal", "symmetric", "pool:files=x.cif", RandomOpt
 def test_an_inpainter_without_hosts_is_told_before_anything_runs(
     place: str, inpainter: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(gencsp.runs.cycle, "optional_hull_at", None)  # would be the first work
+    monkeypatch.setattr("gencsp.runs.cycle.optional_hull_at", None)  # would be the first work
     with pytest.raises(InpainterError, match=r"guest-orbits or .*mixed or .*score") as raised:
         gencsp.cycle(place, inpainter=inpainter, workers=1, out=tmp_path / "run")
     assert "symmetric" not in str(raised.value).split("take")[1]
