@@ -175,7 +175,7 @@ class ProposeDeck(FormulaDeck):
         description="Atoms in a cell de novo: as often as in training, or given the targets.",
     )
     symmetry: Literal["none", "drawn"] = Field(
-        "none", description="De novo: none, or a space group drawn and kept."
+        "none", description="Of what pigen makes: none, or a space group drawn and kept."
     )
     weights: Path | None = Field(None, description="Model weights of your own.")
     workers: ProcessesSetting = 1

@@ -71,6 +71,7 @@ propose NaCl --proposer random --target compactness=0.7
 propose NaCl --proposer random --out mine
 propose NaCl --proposer nope|absent.toml|random:attempts=-1
 propose NaCl --host absent.cif
+propose NaCl --proposer random --symmetry drawn
 propose Na2Cl2 --host salt.cif --proposer random|symmetric|pool
 propose NaCl·|Na(Cl|Na-1Cl|NaXx
 propose --n 2
