@@ -87,8 +87,11 @@ def require_inpainter(given: ProposerGiven) -> None:
     Raises:
         InpainterError: it makes whole crystals alone.
         RequestError, PluginError: as :func:`inpaints`.
+        DeckError: an option that it does not have, or out of its range.
     """
     if inpaints(given):
+        if isinstance(given, str | Mapping | Choice):
+            PROPOSERS.configure(proposer_choice(given))
         return
     raise InpainterError(
         f"the proposer '{label_of(given)}' makes whole crystals and cannot put atoms into a host: "

@@ -23,15 +23,17 @@ from gencsp.deck import (
     UnitNumbers,
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
-from gencsp.plugins.presets import with_preset
 from gencsp.runs.fields import (
+    INPAINTER,
     CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
+    InpainterSetting,
     InpaintingsSetting,
     JumpLengthSetting,
     KeepInpaintedSetting,
+    LadderSetting,
     LevelsSetting,
     MinimiserSetting,
     OutSetting,
@@ -56,10 +58,7 @@ from gencsp.runs.objects import (
     ProposerField,
     SeedsField,
 )
-from gencsp.symmetry.ladder import LadderName
 
-#: The proposer that completes a host, by name.
-INPAINTER = "mixed"
 #: Other names of methods of search.
 NICKNAMES = {"basin-hopping": "hop"}
 
@@ -83,9 +82,7 @@ class CycleDeck(FormulaDeck):
     workers: ProcessesSetting = 2
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
     proposer: ProposerField = Field("mixed", description="Proposer that generates, by name.")
-    inpainter: ProposerField = Field(
-        INPAINTER, description="Proposer that puts the guests back, by name."
-    )
+    inpainter: InpainterSetting = INPAINTER
     preset: PresetSetting = None
     sampler: SamplerSetting = "thorough"
     levels: LevelsSetting = None
@@ -94,10 +91,7 @@ class CycleDeck(FormulaDeck):
     resample: ResampleSetting = None
     jump_length: JumpLengthSetting = None
     volume: VolumeSetting = None
-    ladder: LadderName = Field(
-        "above-P1",
-        description="Tolerances of symmetrising: above-P1, above-Pm, or chggen.",
-    )
+    ladder: LadderSetting = "above-P1"
     weights: WeightsSetting = None
     fmax: FmaxSetting = 0.1
     steps: StepsSetting = 200
@@ -108,11 +102,6 @@ class CycleDeck(FormulaDeck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _preset(cls, given: Any) -> Any:
-        return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
 
     @property
     def folder(self) -> Path:
@@ -180,11 +169,6 @@ class ProposeDeck(FormulaDeck):
     weights: Path | None = Field(None, description="Model weights of your own.")
     workers: ProcessesSetting = 1
     out: OutSetting = Path("proposals")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _preset(cls, given: Any) -> Any:
-        return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
 
 
 class SearchDeck(FormulaDeck):
@@ -274,4 +258,4 @@ class SearchDeck(FormulaDeck):
         if isinstance(method, str):
             name, *options = method.split(":", 1)
             given = {**given, "method": ":".join([NICKNAMES.get(name, name), *options])}
-        return with_preset(given, cls.model_fields)
+        return given

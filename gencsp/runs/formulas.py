@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import model_validator
 
-from gencsp.deck import Deck
 from gencsp.errors import GencspError
+from gencsp.runs.presets import PresetDeck
 
 
-class FormulaDeck(Deck):
-    """A deck with a formula and a limit of atoms.
+class FormulaDeck(PresetDeck):
+    """A deck with a formula, a limit of atoms and a preset.
 
     A formula with broken numbers, such as Li0.388Ta0.238La0.475Cl3, is read as a request for the
     nearest cell within the limit, which a :class:`~gencsp.errors.NearestFormulaWarning` names.

@@ -28,24 +28,36 @@ from gencsp.errors import DeckError
 from gencsp.measure.coordination import BOND_FACTOR, BondFactor
 from gencsp.measure.radial import BinWidth, Broadening, Reach
 from gencsp.runs.fields import (
+    INPAINTER,
+    CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
+    InpainterSetting,
     InpaintingsSetting,
+    JumpLengthSetting,
     KeepInpaintedSetting,
+    LadderSetting,
+    LevelsSetting,
+    MinimiserSetting,
     OrderAtomsSetting,
     OrderSetting,
     OutSetting,
     PotentialSetting,
+    PresetSetting,
     PressureSetting,
     ProcessesSetting,
+    ResampleSetting,
     SameSetting,
+    SamplerSetting,
     SeedSetting,
+    SigmaMinSetting,
     StepsSetting,
     ThreadsSetting,
     WeightsSetting,
 )
 from gencsp.runs.objects import Named, OneOrMany, PotentialField
+from gencsp.runs.presets import PresetDeck
 from gencsp.symmetry.ladder import LOW_SYMMETRY
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
@@ -63,7 +75,7 @@ class RelaxDeck(Deck):
     symprec: Symprec = Field(
         KEPT_SYMPREC, description="Tolerance at which spglib finds that space group, Å."
     )
-    minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
+    minimiser: MinimiserSetting = "quasi-newton"
     time_limit: Seconds | None = Field(None, description="Most wall time of a structure, s.")
     ceiling: float | None = Field(
         None, description="Stop structures that stay above this enthalpy, eV/atom."
@@ -78,16 +90,26 @@ class RelaxDeck(Deck):
     out: OutSetting = Path("relaxed")
 
 
-class RefineDeck(Deck):
+class RefineDeck(PresetDeck):
     """Settings of ``gencsp refine``."""
 
     guests: tuple[str, ...] | None = Field(
         None, description="Species to inpaint, such as Li; chosen for each formula if not given."
     )
     inpaintings: InpaintingsSetting = 3
+    inpainter: InpainterSetting = INPAINTER
+    preset: PresetSetting = None
+    sampler: SamplerSetting = "thorough"
+    levels: LevelsSetting = None
+    correctors: CorrectorsSetting = None
+    sigma_min: SigmaMinSetting = None
+    resample: ResampleSetting = None
+    jump_length: JumpLengthSetting = None
+    ladder: LadderSetting = "above-P1"
     seed: SeedSetting = 0
     fmax: FmaxSetting = 0.1
     steps: StepsSetting = 200
+    minimiser: MinimiserSetting = "quasi-newton"
     pressure: PressureSetting = 0.0
     keep_symmetry: KeepInpaintedSetting = False
     workers: ProcessesSetting = 2

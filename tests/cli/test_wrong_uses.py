@@ -99,6 +99,8 @@ hull absent.cif|empty.cif
 refine salt.cif --guests Li|Na,Cl
 refine salt.cif --inpaintings 0
 refine salt.cif --fmax nan
+refine salt.cif --inpainter nope|random|score:nope=1
+refine salt.cif --correctors 2
 refine salt.cif --weights absent.safetensors
 refine salt.cif --out mine
 dedup salt.cif --same-energy nan|-1
