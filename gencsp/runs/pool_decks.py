@@ -25,7 +25,7 @@ from gencsp.deck import (
     Symprec,
 )
 from gencsp.errors import DeckError
-from gencsp.measure.coordination import BOND_FACTOR, BondFactor
+from gencsp.measure.coordination import BOND_FACTOR, BondFactor, NeighbourRule
 from gencsp.measure.radial import BinWidth, Broadening, Reach
 from gencsp.runs.fields import (
     INPAINTER,
@@ -168,8 +168,12 @@ class AnalyseDeck(Deck):
     broadening: Broadening = Field(
         0.1, description="Standard deviation by which distances are broadened, Å; 0 for none."
     )
+    neighbours: NeighbourRule = Field(
+        "distance", description="Neighbours: by distance, or as pymatgen's CrystalNN finds them."
+    )
     bond_factor: BondFactor = Field(
-        BOND_FACTOR, description="Neighbours: within so many times the sum of covalent radii."
+        BOND_FACTOR,
+        description="Neighbours by distance: within so many times the sum of covalent radii.",
     )
     low_symmetry: Annotated[tuple[SpaceGroupNumber, ...], OneOrMany] = Field(
         tuple(sorted(LOW_SYMMETRY)),
