@@ -7,7 +7,7 @@ a :class:`Deck` and :func:`check_fields` in a dataclass, so that both refuse the
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from math import isfinite
@@ -36,6 +36,10 @@ Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
 #: Worker processes or threads; the largest machines have some hundred cores.
 Workers = Annotated[int, Ge(1), Le(4096)]
 SpaceGroupNumber = Annotated[int, Ge(1), Le(230)]
+#: To draw from, at least one.
+SpaceGroupNumbers = Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)]
+#: Numbers of formula units in a cell, at least one.
+UnitNumbers = Annotated[tuple[CellAtoms, ...], MinLen(1)]
 
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
@@ -72,6 +76,26 @@ BandGap = Annotated[float, Ge(0), Le(30), Unit("eV")]
 #: Tolerances of spglib: above these, every atom lies on every other.
 Symprec = Annotated[float, Gt(0), Le(5), Unit("Å")]
 AngleTolerance = Annotated[float, Gt(0), Le(90), Unit("degrees")]
+
+
+def split_commas(text: str) -> tuple[str, ...]:
+    """The parts of a text with commas, as the command line takes several values."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def one_or_many(value: Any) -> Any:
+    """A whole number, several of them, or a text of them with commas, as a tuple.
+
+    Anything else stays what it is, for a check to refuse.
+    """
+    if isinstance(value, str):
+        parts = split_commas(value)
+        return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else value
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):  # numpy's as well
+        return (int(value),)
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, dict) else value
 
 
 def check_fields(settings: Any, error: type[GencspError] = RequestError) -> None:

@@ -19,6 +19,10 @@ class RequestError(GencspError, ValueError):
     """A setting out of its range, or a request whose parts disagree, such as unknown guests."""
 
 
+class InpainterError(RequestError):
+    """A proposer that makes whole crystals alone, where one is needed that completes a host."""
+
+
 class WrongTypeError(RequestError, TypeError):
     """An object of a type that a call or a setting does not take."""
 

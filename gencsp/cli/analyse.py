@@ -94,7 +94,15 @@ def _write_local_order(new: Path, found: Analysis) -> None:
             new / f"{COORDINATION}.csv",
             ("group", "centre", "neighbour", "cutoff_angstrom", "neighbours", "atoms", "share"),
             (
-                (group, o.centre, o.neighbour, f"{o.cutoff:.4f}", number, n, f"{n / o.atoms:.5f}")
+                (
+                    group,
+                    o.centre,
+                    o.neighbour,
+                    "" if o.cutoff is None else f"{o.cutoff:.4f}",
+                    number,
+                    n,
+                    f"{n / o.atoms:.5f}",
+                )
                 for group, some in found.coordination.items()
                 for o in some
                 for number, n in o.counts.items()

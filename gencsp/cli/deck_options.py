@@ -12,7 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from gencsp.deck import Deck
+from gencsp.deck import Deck, split_commas
 from gencsp.plugins import split_plugins
 
 #: The option that reads a whole deck.
@@ -148,7 +148,7 @@ def _value(name: str, given: Any, field: FieldInfo) -> Any:
     if _repeated(name, field) and given is not None:
         return tuple(given) or None
     if _several(field) and isinstance(given, str):
-        return tuple(part.strip() for part in given.split(",") if part.strip())
+        return split_commas(given)
     return given
 
 

@@ -124,9 +124,12 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
             f"the proposer '{choice}' has no energy guidance: use pigen, or leave "
             f"--energy-guidance out."
         )
-    free = [name for name in ("sizes", "symmetry") if name in deck.given]
-    if free:
-        raise RequestError(f"--{free[0]} goes with --de-novo: the formula has its own cells.")
+    if "sizes" in deck.given:
+        raise RequestError("--sizes goes with --de-novo: the formula has its own cells.")
+    if "symmetry" in deck.given and not aimed:
+        raise RequestError(
+            f"the proposer '{choice}' has no --symmetry: use pigen, or name --space-groups."
+        )
     hosts = [] if deck.host is None else read_structures([deck.host])
     if len(hosts) > 1:
         raise RequestError(f"{deck.host} holds {len(hosts)} structures: give a file with one host.")
@@ -143,7 +146,7 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
         volume=deck.volume,
         space_groups=deck.space_groups,
         pressure=deck.pressure,
-        options={**aims, **choice.options} if aimed else None,
+        options={**aims, "symmetry": deck.symmetry, **choice.options} if aimed else None,
         context=ProposerContext(weights=deck.weights, sampler=deck_sampler(deck)),
         workers=deck.workers,
     )

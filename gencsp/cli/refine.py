@@ -11,7 +11,7 @@ from gencsp.cli.tables import print_ranked
 from gencsp.runs.pool_decks import RefineDeck
 
 
-@deck_options(RefineDeck)
+@deck_options(RefineDeck, more_names={"preset": ("--as",)})
 def refine(*, files: FilesArgument, deck: RefineDeck, everything: AllOption = False) -> None:
     """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
     from gencsp.runs.ordering import ordering_of

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.system import Phase, SystemHull
+from gencsp.io.figures import figure_of_one, save_figure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 Side = Literal["left", "center", "right"]
 
-#: One file of each.
-FORMATS = ("png", "svg", "pdf")
 #: Systems of these numbers of end members are drawn.
 DRAWN = (2, 3)
 LINE, STABLE, UNSTABLE, NEW = "#2b6cb0", "#2b6cb0", "#c05621", "#2f855a"
@@ -43,19 +42,19 @@ def draw_hull(found: SystemHull, path: Path) -> list[Path]:
 
     Args:
         found: the hull.
-        path: without an ending: one file of each of :data:`FORMATS`.
+        path: without an ending: one file of each of :data:`gencsp.io.figures.FORMATS`.
     """
     if len(found.members.formulas) not in DRAWN:
         return []
-    figure, axes = _figure(5.5, 4.0)
+    figure, axes = figure_of_one(5.5, 4.0)
     if len(found.members.formulas) == 2:
         _binary(axes, found)
         _unstable_crosses(axes, found)
         axes.legend(fontsize=8, frameon=False)
     else:
-        figure, axes = _figure(5.5, 5.0)
+        figure, axes = figure_of_one(5.5, 5.0)
         _ternary(figure, axes, found)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_found(found: SystemHull, lowest: Sequence[Lowest], grown: Hull, path: Path) -> list[Path]:
@@ -74,14 +73,14 @@ def draw_found(found: SystemHull, lowest: Sequence[Lowest], grown: Hull, path: P
     if len(found.members.formulas) not in DRAWN:
         return []
     if len(found.members.formulas) == 3:
-        figure, axes = _figure(5.5, 5.0)
+        figure, axes = figure_of_one(5.5, 5.0)
         _triangle(axes, found)
         energies = [1000 * one.decomposition_energy for one in lowest]
         across, up = (np.array([one.shares for one in lowest]).reshape(-1, 3) @ CORNERS).T
         dots = axes.scatter(across, up, c=energies, cmap="viridis_r", marker="D", s=28)
         figure.colorbar(dots, ax=axes, shrink=0.6, label=f"${_symbol(grown)}_d$ (meV/atom)")
-        return _save(figure, path)
-    figure, axes = _figure(5.5, 4.0)
+        return save_figure(figure, path)
+    figure, axes = figure_of_one(5.5, 4.0)
     _binary(axes, found)
     new = found.ends.section(grown, live=True)
     if new:
@@ -102,7 +101,7 @@ def draw_found(found: SystemHull, lowest: Sequence[Lowest], grown: Hull, path: P
                 fillstyle="none",
             )
     axes.legend(fontsize=8, frameon=False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_decomposition(
@@ -124,7 +123,7 @@ def draw_decomposition(
     lowest: dict[float, float] = {}
     for x, energy in zip(across, up, strict=True):
         lowest[x] = min(energy, lowest.get(x, energy))
-    figure, axes = _figure(5.5, 4.0)
+    figure, axes = figure_of_one(5.5, 4.0)
     axes.axhline(0.0, color="0.7", linewidth=0.8)
     axes.plot(across, up, "x", color=UNSTABLE, markersize=4, label="crystals found")
     axes.plot(
@@ -139,20 +138,7 @@ def draw_decomposition(
     axes.set_yscale("symlog", linthresh=LINEAR)
     axes.set_xlim(-0.02, 1.02)
     axes.legend(fontsize=8, frameon=False)
-    return _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> list[Path]:
-    from matplotlib import rc_context
-
-    written = []
-    # Text stays text, to be edited and searched for.
-    with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
-        for ending in FORMATS:
-            file = path.with_name(f"{path.name}.{ending}")
-            figure.savefig(file, dpi=150)
-            written.append(file)
-    return written
+    return save_figure(figure, path)
 
 
 def _binary(axes: Axes, found: SystemHull) -> None:
@@ -264,11 +250,3 @@ def _name(axes: Axes, phase: Phase, x: float, y: float, side: Side, *, below: bo
     axes.annotate(
         text, (x, y), xytext=(across, up), textcoords="offset points", ha=side, fontsize=8
     )
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    # Without pyplot, so that no window system is needed and no figure stays in memory.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 
 from gencsp.composition import Composition
 from gencsp.disorder.charges import ionic_charges
 from gencsp.disorder.counts import nearest_counts
 from gencsp.disorder.crystal import SiteGroup
-from gencsp.errors import CompositionError
+from gencsp.errors import CompositionError, NearestFormulaWarning
 
 #: An element or a bracket with a broken number behind it.
 _BROKEN = re.compile(r"[A-Za-z)\]}]\d*\.\d")
@@ -58,6 +59,34 @@ def nearest_cell(formula: str, max_atoms: int) -> NearestCell | None:
     found = nearest_counts(groups, [1] * len(groups), max_atoms=max_atoms, charges=charges)
     composition = Composition(tuple(found.amounts.items()))
     return NearestCell(composition, found.distance, None if charges is None else found.neutral)
+
+
+def whole_formula(formula: str, max_atoms: int) -> str:
+    """A formula with broken numbers as that of its nearest cell; any other as it is.
+
+    Args:
+        formula: as it was given.
+        max_atoms: most atoms in a cell.
+
+    Raises:
+        CompositionError: one with a full stop cannot be read.
+        RequestError: no cell within the limit holds an atom of every element.
+
+    Warns:
+        NearestFormulaWarning: another formula is taken; which, and how far it is.
+    """
+    found = nearest_cell(formula, max_atoms) if "." in formula else None
+    if found is None:
+        return formula
+    charge = {True: ", its ions neutral", False: ", its ions not neutral", None: ""}
+    warnings.warn(
+        f"{formula} has broken numbers: taken is the nearest cell of at most {max_atoms} atoms, "
+        f"{found.composition} ({100 * found.distance:.2g} % of its atoms are others"
+        f"{charge[found.neutral]}).",
+        NearestFormulaWarning,
+        stacklevel=3,
+    )
+    return found.composition.formula
 
 
 def _amounts(formula: str) -> dict[str, float] | None:

@@ -12,6 +12,7 @@ from gencsp.filters.base import Filter, Window
 from gencsp.filters.funnel import Judged
 from gencsp.filters.prototypes import unmatched_shares
 from gencsp.filters.summary import Summary
+from gencsp.io.figures import figure_of_one, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ class Distributions:
             finite = np.array([v for v in values if np.isfinite(v)])
             if len(finite) == 0:
                 continue
-            figure, axes = _figure(4.5, 3.0)
+            figure, axes = figure_of_one(4.5, 3.0)
             _histogram(axes, finite, self.windows[name])
             axes.set_xlabel(self.quantities[name])
             axes.set_ylabel("structures")
@@ -67,7 +68,7 @@ class Distributions:
 def draw_survival(summary: Summary, path: Path) -> Path:
     """Bar chart of the structures that pass each filter alone, and that are left after it."""
     stages = summary.stages
-    figure, axes = _figure(1.5 + 1.1 * len(stages), 3.2)
+    figure, axes = figure_of_one(1.5 + 1.1 * len(stages), 3.2)
     places = np.arange(len(stages))
     total = max(summary.structures, 1)
     alone = [100 * stage.passed / max(stage.judged, 1) for stage in stages]
@@ -88,7 +89,7 @@ def draw_curves(
     curves: Mapping[str, Sequence[float]], path: Path, *, xlabel: str, ylabel: str
 ) -> Path:
     """Lines over 0, 1, 2, …: such as the share of unmatched structures over top-N prototypes."""
-    figure, axes = _figure(5.0, 3.4)
+    figure, axes = figure_of_one(5.0, 3.4)
     for name, values in curves.items():
         axes.plot(range(len(values)), values, label=name)
     axes.set_xlabel(xlabel)
@@ -119,15 +120,6 @@ def _histogram(axes: Axes, values: np.ndarray, window: Window) -> None:
         axes.axvline(bound, color="black", linewidth=0.8, linestyle="--")
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    # Without pyplot, so that no window system is needed and no figure stays in memory.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
 def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    (file,) = save_figure(figure, path.with_suffix(""), [path.suffix[1:]])
+    return file

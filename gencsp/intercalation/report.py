@@ -12,12 +12,11 @@ from gencsp.composition import Composition
 from gencsp.files import csv_cell
 from gencsp.intercalation.contents import formula_at, shown
 from gencsp.intercalation.profile import Profile
+from gencsp.io.figures import empty_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: One file of each.
-FORMATS = ("png", "svg", "pdf")
 STABLE, UNSTABLE = "#2b6cb0", "#c05621"
 
 
@@ -117,28 +116,18 @@ def draw_profile(found: Profile, path: Path, *, guest: str, unit: Composition) -
 
     Args:
         found: the profile.
-        path: without an ending: one file of each of :data:`FORMATS`.
+        path: without an ending: one file of each of :data:`gencsp.io.figures.FORMATS`.
         guest: element symbol.
         unit: formula unit of the host.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     panels = 2 if found.steps else 1
-    figure = Figure(figsize=(5.5, 2.2 + 2.0 * panels), layout="constrained")
+    figure = empty_figure(5.5, 2.2 + 2.0 * panels)
     axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
     _draw_hull(axes[0], found, unit)
     if found.steps:
         _draw_voltage(axes[1], found, guest)
     axes[-1].set_xlabel(f"x in {guest}$_x${unit.formula}")
-    written = []
-    # Text stays text, to be edited and searched for.
-    with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
-        for ending in FORMATS:
-            file = path.with_name(f"{path.name}.{ending}")
-            figure.savefig(file, dpi=150)
-            written.append(file)
-    return written
+    return save_figure(figure, path)
 
 
 def _draw_hull(axes: Axes, found: Profile, unit: Composition) -> None:

@@ -3,13 +3,17 @@
 The paper takes coordination numbers from ChemEnv's ``LocalGeometryFinder``. Here a neighbour is
 what lies within a distance that is the same for all atoms of two elements, by default 1.25 times
 the sum of their covalent radii (B. Cordero et al., Dalton Trans. 2832, 2008, as ASE has them), so
-that the same rule holds for crystals that are known and for those that a model made.
+that the same rule holds for crystals that are known and for those that a model made. pymatgen's
+``CrystalNN`` (H. Pan et al., Inorg. Chem. 60, 1590, 2021), which weighs Voronoi neighbours by the
+solid angle of their faces and by how far they are beyond the sum of radii, can be taken in its
+place.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +24,7 @@ from numpy.typing import NDArray
 from gencsp.deck import check
 from gencsp.descriptors.neighbours import pairs_within
 from gencsp.measure.ranges import BOND_FACTOR, BondFactor
+from gencsp.similarity.matching import as_structure
 
 #: A centre and its neighbour, by symbol.
 Bond = tuple[str, str]
@@ -67,13 +72,13 @@ class Coordination:
 
     Attributes:
         centre, neighbour: symbols.
-        cutoff: Å.
+        cutoff: Å; ``None`` where a rule without one was taken.
         counts: atoms by their coordination number, in its order.
     """
 
     centre: str
     neighbour: str
-    cutoff: float
+    cutoff: float | None
     counts: Mapping[int, int]
 
     @property
@@ -102,18 +107,96 @@ def coordination_of(
         cutoffs: as for :func:`coordination_numbers`; bonds whose centre no structure has are left
             out, and those whose neighbour a structure lacks are not counted in it.
     """
-    total: dict[Bond, Counter[int]] = {bond: Counter() for bond in cutoffs}
+    total = _Counted(cutoffs)
     for atoms in structures:
-        both = {b: cutoff for b, cutoff in cutoffs.items() if b[1] in atoms.symbols}
-        for bond, numbers in coordination_numbers(atoms, both).items():
-            total[bond].update(numbers.tolist())
-    return [
-        Coordination(
-            centre=bond[0],
-            neighbour=bond[1],
-            cutoff=cutoffs[bond],
-            counts=dict(sorted(counts.items())),
-        )
-        for bond, counts in total.items()
-        if counts
-    ]
+        total.add(coordination_numbers(atoms, {b: cutoffs[b] for b in total.bonds_in(atoms)}))
+    return total.rows(cutoffs)
+
+
+def coordination_by_crystal_nn(
+    structures: Iterable[Atoms], bonds: Collection[Bond]
+) -> tuple[list[Coordination], int]:
+    """As :func:`coordination_of`, neighbours as pymatgen's ``CrystalNN`` finds them.
+
+    Args:
+        structures: periodic in three directions.
+        bonds: centres and neighbours.
+
+    Returns:
+        The coordination numbers, and how many crystals are left out because one of their atoms has
+        no Voronoi polyhedron.
+    """
+    total, left_out = _Counted(bonds), 0
+    for atoms in structures:
+        there = total.bonds_in(atoms)
+        numbers = crystal_nn_numbers(atoms, there) if there else {}
+        if numbers is None:
+            left_out += 1
+        else:
+            total.add(numbers)
+    return total.rows({}), left_out
+
+
+def crystal_nn_numbers(
+    atoms: Atoms, bonds: Collection[Bond]
+) -> dict[Bond, NDArray[np.int64]] | None:
+    """Neighbours of each atom by pymatgen's ``CrystalNN`` at its defaults.
+
+    No oxidation states are given to it, so that radii are covalent or atomic ones.
+
+    Args:
+        atoms: periodic in three directions.
+        bonds: centres and neighbours.
+
+    Returns:
+        As :func:`coordination_numbers`; ``None`` where an atom has no Voronoi polyhedron.
+    """
+    from pymatgen.analysis.local_env import CrystalNN
+
+    rule, structure = CrystalNN(), as_structure(atoms)
+    symbols = atoms.get_chemical_symbols()
+    wanted = {centre for centre, _ in bonds}
+    around: dict[str, list[Counter[str]]] = {centre: [] for centre in wanted}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that there are no oxidation states
+        for place, symbol in enumerate(symbols):
+            if symbol not in wanted:
+                continue
+            try:
+                near = rule.get_nn_info(structure, place)
+            except (ValueError, RuntimeError):  # no Voronoi polyhedron
+                return None
+            around[symbol].append(Counter(one["site"].specie.symbol for one in near))
+    return {
+        (centre, neighbour): np.array([some[neighbour] for some in around[centre]], dtype=np.int64)
+        for centre, neighbour in bonds
+        if around[centre]
+    }
+
+
+class _Counted:
+    """Atoms by their coordination number, for each centre and neighbour."""
+
+    def __init__(self, bonds: Iterable[Bond]) -> None:
+        self._total: dict[Bond, Counter[int]] = {bond: Counter() for bond in bonds}
+
+    def bonds_in(self, atoms: Atoms) -> list[Bond]:
+        """Those both of whose elements a crystal has."""
+        return [b for b in self._total if b[0] in atoms.symbols and b[1] in atoms.symbols]
+
+    def add(self, numbers: Mapping[Bond, NDArray[np.int64]]) -> None:
+        for bond, found in numbers.items():
+            self._total[bond].update(found.tolist())
+
+    def rows(self, cutoffs: Mapping[Bond, float]) -> list[Coordination]:
+        """Those that any crystal has."""
+        return [
+            Coordination(
+                centre=bond[0],
+                neighbour=bond[1],
+                cutoff=cutoffs.get(bond),
+                counts=dict(sorted(counts.items())),
+            )
+            for bond, counts in self._total.items()
+            if counts
+        ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gencsp.io.figures import empty_figure, save_figure
 from gencsp.measure.coordination import Coordination
 from gencsp.measure.relaxation import Change, Success, median_displacement
 from gencsp.provenance import Stage
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: One file of each.
-FORMATS = ("png", "svg", "pdf")
 #: Colours of the groups of structures: blue and orange are the paper's of the two ways to generate.
 COLOURS = {
     "generated": "#2b6cb0",
@@ -43,7 +42,7 @@ def draw_distributions(
     Args:
         distances: Å, shape (bins,).
         groups: g(r) of each pair by group, shape (bins,).
-        path: without an ending: one file of each of :data:`FORMATS`.
+        path: without an ending: one file of each of :data:`gencsp.io.figures.FORMATS`.
 
     Returns:
         The files that were written.
@@ -62,7 +61,7 @@ def draw_distributions(
         axes.set_ylabel("g(r)")
         axes.set_title(pair, fontsize="medium")
         axes.legend(fontsize=8, frameon=False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_coordination(groups: Mapping[str, Sequence[Coordination]], path: Path) -> list[Path]:
@@ -90,7 +89,7 @@ def draw_coordination(groups: Mapping[str, Sequence[Coordination]], path: Path) 
         axes.set_xlabel(f"{bond[1]} around {bond[0]}")
         axes.set_ylabel(f"{bond[0]} atoms (%)")
         axes.legend(fontsize=8, frameon=False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_changes(changes: Sequence[Change], path: Path) -> list[Path]:
@@ -125,7 +124,7 @@ def draw_changes(changes: Sequence[Change], path: Path) -> list[Path]:
         axes.set_title(title, fontsize="medium")
         axes.set_xlabel(label)
         axes.set_ylabel("structures")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_success(rates: Sequence[Success], path: Path) -> list[Path]:
@@ -154,30 +153,11 @@ def draw_success(rates: Sequence[Success], path: Path) -> list[Path]:
     axes.set_ylabel("symmetric after relaxation (%)")
     axes.set_ylim(-3, 103)
     axes.legend(fontsize=8, frameon=False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _panels(n: int) -> tuple[Figure, list[Any]]:
-    # Without pyplot, so that no window system is needed and no figure stays in memory.
-    from matplotlib.figure import Figure
-
     across = min(n, ACROSS)
     down = -(-n // across)
-    figure = Figure(figsize=(4.0 * across, 3.0 * down), layout="constrained")
+    figure = empty_figure(4.0 * across, 3.0 * down)
     return figure, [figure.add_subplot(down, across, k + 1) for k in range(n)]
-
-
-def _save(figure: Figure, path: Path) -> list[Path]:
-    from matplotlib import rc_context
-
-    written = []
-    # Laid out once, and not again for each file.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    # Text stays text, to be edited and searched for.
-    with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
-        for ending in FORMATS:
-            file = path.with_name(f"{path.name}.{ending}")
-            figure.savefig(file, dpi=150)
-            written.append(file)
-    return written

@@ -5,7 +5,7 @@ Nothing heavy is imported here, so that the help of a command appears at once.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Unit
 
@@ -16,3 +16,5 @@ Broadening = Annotated[float, Ge(0), Le(1), Unit("Å")]
 #: How many times the sum of covalent radii is still a bond.
 BondFactor = Annotated[float, Gt(0), Le(3)]
 BOND_FACTOR = 1.25
+#: What counts as a neighbour: what is near enough, or what CrystalNN says.
+NeighbourRule = Literal["distance", "crystal-nn"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from gencsp.minimise.settings import (
     Growth,
     TrustRegionSettings,
 )
-from gencsp.plugins import Configured, Registry
+from gencsp.plugins import Choice, Configured, Registry
 
 
 @runtime_checkable
@@ -210,3 +211,16 @@ class QuasiNewtonOptions(ConfiguredMinimiser):
 MINIMISERS: Registry[BatchMinimiser] = Registry(
     "gencsp.minimisers", kind="minimiser", contract=BatchMinimiser
 )
+
+
+def minimiser_text(given: str | Mapping[str, Any] | Choice) -> str:
+    """A minimiser as settings hold it: its name with its options, which are checked.
+
+    Raises:
+        RequestError: there is none of this name.
+        DeckError: an option that it does not have, or out of its range.
+        PluginError: its package is at fault.
+    """
+    choice = Choice.read(given)
+    MINIMISERS.configure(choice)
+    return str(choice)

@@ -15,12 +15,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-from gencsp.errors import CompositionError
-
 PresetName = Literal["chggen"]
 
-#: Between the end members of a system: a hyphen, or a dash as papers print it.
-_DASH = re.compile("[-\u2010\u2011\u2013\u2212]")
+_SYMBOL = re.compile("[A-Z][a-z]?")
 
 #: Settings by preset, under the names of the fields of decks.
 PRESETS: dict[PresetName, dict[str, Any]] = {
@@ -75,11 +72,6 @@ def _volume(given: Mapping[str, Any]) -> float | None:
     place = given.get("formula") or given.get("system")
     if not isinstance(place, str):
         return None
-    from gencsp.composition import Composition
-
-    try:
-        members = [Composition.parse(part) for part in _DASH.split(place)]
-    except CompositionError:  # the deck itself says what is wrong with it
-        return None
-    elements = {symbol for member in members for symbol in member.elements}
+    # The elements alone decide; what else may be wrong with it the deck itself says.
+    elements = set(_SYMBOL.findall(place))
     return next((v for system, v in CHGGEN_VOLUMES.items() if set(system) == elements), None)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from annotated_types import MinLen
 from ase import Atoms
 from ase.cell import Cell
 from pydantic import PrivateAttr
@@ -19,7 +18,8 @@ from gencsp.deck import (
     Count,
     Fraction,
     Pressure,
-    SpaceGroupNumber,
+    SpaceGroupNumbers,
+    UnitNumbers,
     VolumePerAtom,
     check,
     check_fields,
@@ -52,11 +52,11 @@ class Request:
 
     composition: Composition
     n: Count
-    units: Annotated[tuple[CellAtoms, ...], MinLen(1)] = (1,)
+    units: UnitNumbers = (1,)
     cell: Cell | None = None
     volume_per_atom: VolumePerAtom | None = None
     host: Atoms | None = None
-    space_groups: Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None = None
+    space_groups: SpaceGroupNumbers | None = None
     pressure: Pressure = 0.0
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ def check_size(composition: Composition, units: Sequence[int]) -> None:
     Raises:
         RequestError: there is no number of units, one is not above zero, or a cell is too large.
     """
-    check("units", tuple(units), Annotated[tuple[CellAtoms, ...], MinLen(1)])
+    check("units", tuple(units), UnitNumbers)
     check(
         f"the number of atoms in {max(units)} x {composition}",
         composition.size * max(units),
@@ -147,6 +147,8 @@ class ConfiguredProposer(Configured):
         needs_model: whether it runs a score model, which a search then names in its manifest.
         block: structures of one task of a search, where larger batches are cheaper; ``None`` for
             the search's own number.
+        inpaints: whether it completes a host; one that does not is refused wherever there is a
+            host, before anything is computed.
         divides: whether several calls for some structures each do as well as one call for all;
             not so for what hands out files in their order or starts a program.
     """
@@ -155,6 +157,7 @@ class ConfiguredProposer(Configured):
     needs_model: ClassVar[bool] = False
     block: ClassVar[int | None] = None
     divides: ClassVar[bool] = True
+    inpaints: ClassVar[bool] = False
 
     _failures: list[int] = PrivateAttr(default_factory=lambda: [0])
 

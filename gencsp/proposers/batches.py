@@ -141,6 +141,8 @@ def proposals(
             parents="" if host is None else str(host.info.get(records.STRUCTURE_ID, "")),
             stage=Stage.GENERATED if host is None else Stage.INPAINTED,
         )
+        if records.PROPOSED_SPACE_GROUP in atoms.info:
+            proposal.info[records.PROPOSED_SPACE_GROUP] = atoms.info[records.PROPOSED_SPACE_GROUP]
         if host is not None:
             proposal.info[records.HOST_ATOMS] = len(host)
         yield proposal

@@ -17,14 +17,30 @@ from numpy.typing import ArrayLike
 
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.deck import CellAtoms, Count, Seed, Workers, check
+from gencsp.deck import (
+    CellAtoms,
+    Count,
+    Seed,
+    SpaceGroupNumbers,
+    UnitNumbers,
+    Workers,
+    check,
+    one_or_many,
+)
+from gencsp.disorder.formulas import whole_formula
 from gencsp.errors import WrongTypeError
 from gencsp.executors import LocalProcesses
 from gencsp.plugins import Choice
 from gencsp.plugins.presets import PresetName, with_preset
 from gencsp.proposers.base import Proposer, ProposerContext, Request
 from gencsp.proposers.drawing import assign_ids
-from gencsp.proposers.registry import ProposerGiven, get_proposer, label_of, proposer_class
+from gencsp.proposers.registry import (
+    ProposerGiven,
+    get_proposer,
+    label_of,
+    proposer_class,
+    require_inpainter,
+)
 
 #: Structures that are proposed together, where a proposer does not say. Each block has a random
 #: generator of its own, so that the structures are the same on any number of workers.
@@ -40,10 +56,10 @@ def propose(
     preset: PresetName | None = None,
     seed: int = 0,
     host: Atoms | None = None,
-    units: int | Iterable[int] | None = None,
+    units: int | str | Iterable[int] | None = None,
     cell: Cell | Atoms | ArrayLike | None = None,
     volume: float | None = None,
-    space_groups: int | Iterable[int] | None = None,
+    space_groups: int | str | Iterable[int] | None = None,
     pressure: float = 0.0,
     options: Mapping[str, Any] | None = None,
     context: ProposerContext | None = None,
@@ -55,7 +71,8 @@ def propose(
 
     Args:
         formula: such as ``Li5Si2``; one that is not in lowest terms, such as ``Na4Cl4``, is the
-            cell that is asked for (without a host).
+            cell that is asked for (without a host). One with broken numbers, such as
+            ``Li0.388Ta0.238La0.475Cl3``, stands for the nearest cell of at most ``max_atoms``.
         n: how many.
         max_atoms: most atoms in a primitive cell (a host may have more).
         proposer: one of :func:`~gencsp.proposers.proposer_names`, with or without options
@@ -66,10 +83,12 @@ def propose(
             :mod:`gencsp.plugins.presets`; what is given beside it takes their place.
         seed: the same seed gives the same structures.
         host: structure whose atoms and cell stay, to be completed to the composition.
-        units: formula units, as written, in a cell; ``None`` allows all numbers that fit.
+        units: formula units, as written, in a cell: one number, several, or a text of them with
+            commas; ``None`` allows all that fit.
         cell: fixed cell, or a structure that has it; ``None`` draws one.
         volume: Å³/atom; ``None`` predicts it, at the pressure.
-        space_groups: number, or numbers to draw from, for proposers with symmetry.
+        space_groups: number, or numbers to draw from, also as a text with commas, for proposers
+            with symmetry.
         pressure: GPa; the crystals have the volume that is likely there. Those of ``pool`` and of
             external generators stay as they are.
         options: of the proposer's own, such as ``{"separation": 0.5}``.
@@ -82,8 +101,12 @@ def propose(
 
     Raises:
         CompositionError, RequestError: the formula cannot be read, or the parts disagree.
+        InpainterError: a host, and a proposer that makes whole crystals alone.
         DeckError: an option is unknown or out of range.
         WeightsError: the score model's weights are missing or damaged.
+
+    Warns:
+        NearestFormulaWarning: a formula with broken numbers, in whose place another is taken.
     """
     check("n", n, Count)
     check("max_atoms", max_atoms, CellAtoms)
@@ -103,19 +126,22 @@ def propose(
 
             context = replace(context, sampler=preset_sampler(preset))
     proposer = "mixed" if proposer is None else proposer
-    written = Composition.parse(formula)
+    if host is not None:
+        require_inpainter(proposer)
+    counts, groups = one_or_many(units), one_or_many(space_groups)
+    check("units", counts, UnitNumbers | None)
+    check("space_groups", groups, SpaceGroupNumbers | None)
+    written = Composition.parse(whole_formula(formula, max_atoms))
     composition = written.reduced
     largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)
     request = Request(
         composition=composition,
         n=n,
-        units=(composition if host else written).cell_units(
-            largest, None if units is None else _several(units)
-        ),
+        units=(composition if host else written).cell_units(largest, counts),
         cell=None if cell is None else _cell(cell),
         volume_per_atom=volume,
         host=host,
-        space_groups=None if space_groups is None else _several(space_groups),
+        space_groups=groups,
         pressure=pressure,
     )
     maker = get_proposer(proposer, options, context=context)
@@ -179,11 +205,6 @@ def _loaded(packed: bytes) -> Proposer:
     """A proposer, made once in a process."""
     given, options, context = pickle.loads(packed)  # written by the process that calls
     return get_proposer(given, options, context=context)
-
-
-def _several(given: int | Iterable[int]) -> tuple[int, ...]:
-    """One number or several; what they are is checked by the request."""
-    return tuple(given) if isinstance(given, Iterable) else (given,)
 
 
 def _cell(given: Cell | Atoms | ArrayLike) -> Cell:

@@ -14,29 +14,19 @@ from typing import Literal
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
-from gencsp import records
 from gencsp.deck import CellAtoms, NonNegative, Share, SpaceGroupNumber, check_fields
-from gencsp.descriptors.flaws import SAMPLER_START_SHARE
 from gencsp.diffusion.joint.conditions import Property
 from gencsp.diffusion.joint.process import HIDDEN
 from gencsp.diffusion.joint.sizes import CellSizes, draw_size
 from gencsp.errors import RequestError
-from gencsp.proposers.checks import keeps_apart
-from gencsp.proposers.crystals.lattice import bravais
-from gencsp.proposers.crystals.orbit_draw import Orbits, orbit_statistics
-from gencsp.proposers.crystals.symmetry_prior import Skeleton, symmetry_prior
-from gencsp.proposers.symmetric import hold, realise
+from gencsp.proposers.crystals.orbit_draw import orbit_statistics
+from gencsp.proposers.symmetric_starts import CHOICES, symmetric_start
 
 #: How numbers of atoms are drawn: as often as in training, as PIGEN does, or given the targets.
 SizeRule = Literal["training", "targets"]
 #: Whether a space group is drawn and kept.
 SymmetryRule = Literal["none", "drawn"]
-#: Å³/atom of a start, which only has to tell its atoms apart: the lattice begins as noise.
-START_VOLUME = 20.0
-#: Choices of orbits, and coordinates for each, that are tried for one start.
-CHOICES, TRIES = 20, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,25 +95,3 @@ def size_shares(
         most: largest size.
     """
     return sizes.shares(targets, 0.0 if rule == "training" else weight, most=most)
-
-
-def symmetric_start(orbits: Orbits, rng: np.random.Generator) -> Atoms | None:
-    """A crystal with these orbits, held by ``FixSymmetry``, its species hidden.
-
-    ``None`` where its atoms cannot be kept apart, or where the group is not found.
-    """
-    # Every orbit has a species of its own, lest two of them are taken for one of a larger group.
-    own = [(chemical_symbols[k + 1], letter) for k, letter in enumerate(orbits.letters)]
-    shape = symmetry_prior().shape(bravais(orbits.space_group), rng)
-    skeleton = Skeleton(orbits.space_group, tuple(own), shape)
-    for _ in range(1 if skeleton.n_free == 0 else TRIES):
-        atoms = realise(skeleton, volume=START_VOLUME, rng=rng)
-        if atoms is None or not keeps_apart(atoms, separation=SAMPLER_START_SHARE):
-            continue
-        held = hold(atoms, skeleton, rng)
-        if held is not None:
-            start = held.atoms
-            start.set_atomic_numbers([HIDDEN] * len(start))
-            start.info[records.PROPOSED_SPACE_GROUP] = orbits.space_group
-            return start
-    return None

@@ -41,7 +41,7 @@ def at_requested_volume(atoms: Atoms, request: Request) -> Atoms:
         squeezed = volume_under(request.composition, request.pressure)
         volume = atoms.cell.volume * squeezed / volume_under(request.composition, 0.0)
     if volume is not None:
-        atoms.set_cell(scaled(atoms.cell, volume), scale_atoms=True)
+        atoms.set_cell(scaled(atoms.cell, volume), scale_atoms=True, apply_constraint=False)
     return atoms
 
 

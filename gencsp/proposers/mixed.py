@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -88,6 +89,7 @@ class MixedOptions(ScoreModelOptions):
     """Options of :class:`MixedProposer` and of the proposers that it takes in turn."""
 
     name = "mixed"
+    inpaints: ClassVar[bool] = True
 
     novelty: float = Field(default=NOVELTY, ge=0, le=1, description="See SymmetricOptions.")
     share: float = Field(

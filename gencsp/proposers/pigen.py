@@ -13,17 +13,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, cast
+from typing import ClassVar, cast
 
 import numpy as np
-from annotated_types import MinLen
 from ase import Atoms
 from ase.data import atomic_numbers
 from pydantic import Field
 
 from gencsp import records
 from gencsp.composition import ELEMENTS
-from gencsp.deck import CellAtoms, Count, NonNegative, Seed, SpaceGroupNumber, check
+from gencsp.deck import (
+    CellAtoms,
+    Count,
+    NonNegative,
+    Seed,
+    SpaceGroupNumbers,
+    UnitNumbers,
+    check,
+    one_or_many,
+    split_commas,
+)
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.guidance import ClassifierFree, Denoiser, EnergyGuided
 from gencsp.diffusion.joint.model import JointModel, load_joint_model
@@ -44,6 +53,7 @@ from gencsp.proposers.drawing import (
 from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.options import DEFAULT_JOINT_SAMPLER, ModelOptions, changed
 from gencsp.proposers.score import with_guests
+from gencsp.proposers.symmetric_starts import CompositionStarts
 
 
 class JointProposer:
@@ -67,26 +77,47 @@ class JointProposer:
         """See :class:`~gencsp.proposers.base.Proposer`.
 
         Raises:
-            RequestError: space groups, which this proposer cannot promise; a host that disagrees
-                with the request; a target that no property has.
+            RequestError: space groups with a fixed cell or a host, or in which no orbits add up to
+                the composition; a host that disagrees with the request; a target that no property
+                has.
         """
-        if request.space_groups is not None:
-            raise RequestError(
-                "the pigen proposer cannot fix a space group: use 'symmetric' or 'random'."
-            )
+        starts = self._symmetric_starts(request)
         host = None if request.host is None else with_guests(request, request.host)
         self.model.check_targets(self.options.aims)
-        return self._propose(request, host, spawn_generators(rng))
+        return self._propose(
+            request, starts or partial(_start, request, host), spawn_generators(rng)
+        )
+
+    def _symmetric_starts(self, request: Request) -> CompositionStarts | None:
+        """What draws crystals of a space group; ``None`` where none is asked for."""
+        if request.space_groups is None and self.options.symmetry == "none":
+            return None
+        if request.host is not None or request.cell is not None:
+            raise RequestError(
+                "the pigen proposer draws cell and sites of a space group itself: leave out the "
+                "space groups and the symmetry, or the host and the fixed cell."
+            )
+        return CompositionStarts(
+            request.composition,
+            request.units,
+            space_groups=request.space_groups,
+            complexity=self.options.aims.get("complexity"),
+            weight=self.options.guidance,
+        )
 
     def _propose(
-        self, request: Request, host: Atoms | None, rngs: Iterator[np.random.Generator]
+        self,
+        request: Request,
+        start: Callable[[np.random.Generator], Atoms],
+        rngs: Iterator[np.random.Generator],
     ) -> Iterator[Atoms]:
         options = self.options
-        free = host is None and request.cell is None
-        settings = _for_task(self.sampler, free_cell=free, host=host is not None)
+        host = request.host is not None
+        free = not host and request.cell is None
+        settings = _for_task(self.sampler, free_cell=free, host=host)
 
         def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
-            starts = [_start(request, host, rng) for rng in batch]
+            starts = [start(rng) for rng in batch]
             done = _sampled(self.model, starts, settings, batch, options)
             return [at_requested_volume(atoms, request) for atoms in done]
 
@@ -130,6 +161,7 @@ class PigenOptions(ModelOptions):
     """Options of :class:`JointProposer`."""
 
     name = "pigen"
+    inpaints: ClassVar[bool] = True
 
     targets: dict[str, float] = Field(
         default_factory=dict, description="Properties to aim at, such as {compactness = 0.7}."
@@ -141,7 +173,7 @@ class PigenOptions(ModelOptions):
         "targets.",
     )
     symmetry: SymmetryRule = Field(
-        default="none", description="De novo: none, or a space group drawn and kept."
+        default="none", description="Of each crystal: none, or a space group drawn and kept."
     )
     energy_guidance: NonNegative = Field(
         default=0.0, description="Pull of CHGNet's forces, 1/kT in 1/eV; 0 for none."
@@ -223,10 +255,12 @@ def propose_de_novo(
     """
     check("n", n, Count)
     check("most_atoms", most_atoms, CellAtoms)
-    check("sizes", None if sizes is None else tuple(sizes), tuple[CellAtoms, ...] | None)
+    sizes = one_or_many(sizes)
+    check("sizes", sizes, UnitNumbers | None)
     check("seed", seed, Seed)
-    groups = None if space_groups is None else tuple(space_groups)
-    check("space_groups", groups, Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None)
+    groups = one_or_many(space_groups)
+    check("space_groups", groups, SpaceGroupNumbers | None)
+    elements = split_commas(elements) if isinstance(elements, str) else elements
     unknown = [s for s in elements or () if s not in ELEMENTS]
     if unknown:
         raise RequestError(

@@ -23,6 +23,7 @@ class PoolProposer:
     """Yields the structures of the requested composition, in the order of the files."""
 
     name = "pool"
+    inpaints = False
 
     def __init__(self, files: Sequence[Path], *, separation: float = PROPOSED_SHARE) -> None:
         self.files = tuple(files)

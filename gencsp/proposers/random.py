@@ -46,6 +46,7 @@ class RandomProposer:
     """
 
     name = "random"
+    inpaints = False
     #: Most crystals drawn in step. What is drawn does not depend on it.
     block = 64
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gencsp.errors import RequestError
+from gencsp.errors import InpainterError, PluginError, RequestError
 from gencsp.plugins import Choice
 from gencsp.proposers.base import PROPOSERS, ConfiguredProposer, Proposer, ProposerContext
 from gencsp.proposers.own import own_proposer
@@ -65,6 +66,46 @@ def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredPr
     """The class of a proposer's options, which says what it needs; raises as above."""
     found = PROPOSERS.get(proposer_choice(given).name)
     assert issubclass(found, ConfiguredProposer), "the base of all plug-ins of this kind"
+    return found
+
+
+def inpaints(given: ProposerGiven) -> bool:
+    """Whether a proposer completes a host; one of a script does, unless its ``inpaints`` says no.
+
+    Raises:
+        RequestError: no proposer has this name.
+        PluginError: its package cannot be loaded or is faulty.
+    """
+    if isinstance(given, str | Mapping | Choice):
+        return proposer_class(given).inpaints
+    return bool(getattr(given, "inpaints", True))
+
+
+def require_inpainter(given: ProposerGiven) -> None:
+    """Find out whether a proposer completes a host, before anything is made of it.
+
+    Raises:
+        InpainterError: it makes whole crystals alone.
+        RequestError, PluginError: as :func:`inpaints`.
+        DeckError: an option that it does not have, or out of its range.
+    """
+    if inpaints(given):
+        if isinstance(given, str | Mapping | Choice):
+            PROPOSERS.configure(proposer_choice(given))
+        return
+    raise InpainterError(
+        f"the proposer '{label_of(given)}' makes whole crystals and cannot put atoms into a host: "
+        f"take {' or '.join(_inpainters())}."
+    )
+
+
+def _inpainters() -> list[str]:
+    """Names of the proposers that complete a host, of all that can be loaded."""
+    found = []
+    for name in PROPOSERS.names():
+        with suppress(PluginError):
+            if inpaints(name):
+                found.append(name)
     return found
 
 

@@ -28,6 +28,7 @@ class ScatterProposer:
     """
 
     name = "scatter"
+    inpaints = False
 
     def __init__(self, *, separations: LeastDistances = NO_PAIRS) -> None:
         self.separations = separations

@@ -81,6 +81,7 @@ class ScoreOptions(ScoreModelOptions):
     """Options of :class:`ScoreProposer`."""
 
     name = "score"
+    inpaints: ClassVar[bool] = True
     maker: ClassVar[type[ScoreProposer]] = ScoreProposer
 
     def build(self, context: ProposerContext) -> ScoreProposer:

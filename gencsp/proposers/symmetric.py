@@ -71,6 +71,7 @@ class SymmetricProposer(ScoreModelProposer):
     """
 
     name = "symmetric"
+    inpaints = False
 
     novelty: float = NOVELTY
     likeliest: bool = False

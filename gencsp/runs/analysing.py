@@ -17,7 +17,13 @@ from gencsp.composition import ELEMENTS
 from gencsp.errors import RequestError
 from gencsp.io.pools import InMemory
 from gencsp.io.structures import atoms_of, name_of
-from gencsp.measure.coordination import Bond, Coordination, bond_length, coordination_of
+from gencsp.measure.coordination import (
+    Bond,
+    Coordination,
+    bond_length,
+    coordination_by_crystal_nn,
+    coordination_of,
+)
 from gencsp.measure.radial import (
     TOTAL,
     Difference,
@@ -91,8 +97,8 @@ def analyse(
             by ``structure_id`` and ``parents`` in ``info``.
         known: crystals to compare with.
         workers: CPU threads of the potential.
-        settings: ``pairs``, ``reach``, ``bin_width``, ``broadening``, ``bond_factor``,
-            ``low_symmetry``, ``potential`` and ``engine``, fields of
+        settings: ``pairs``, ``reach``, ``bin_width``, ``broadening``, ``neighbours``,
+            ``bond_factor``, ``low_symmetry``, ``potential`` and ``engine``, fields of
             :class:`~gencsp.runs.pool_decks.AnalyseDeck`, where each is described.
 
     Raises:
@@ -142,17 +148,12 @@ def analysis_of(
         group: {name: g for name, g in mean_distributions(some, settings).items() if name in names}
         for group, some in groups.items()
     }
-    cutoffs = _cutoffs(names, deck.bond_factor)
     return Analysis(
         structures={group: len(some) for group, some in groups.items()},
         distances=settings.distances,
         distributions=distributions,
         differences=_differences(distributions, notes),
-        coordination={
-            group: rows
-            for group, some in groups.items()
-            if (rows := coordination_of(some, cutoffs))
-        },
+        coordination=_coordination(groups, names, deck, notes),
         notes=notes,
         **_of_relaxations(pool, deck, engine, notes),
     )
@@ -202,6 +203,31 @@ def _read_pair(text: str, there: Sequence[str]) -> str:
         if symbol not in there:
             raise RequestError(f"no structure has {symbol}: choose pairs of {', '.join(there)}.")
     return pair_name(one, other)
+
+
+def _coordination(
+    groups: Mapping[str, Sequence[Atoms]],
+    names: Sequence[str],
+    deck: AnalyseDeck,
+    notes: list[str],
+) -> dict[str, list[Coordination]]:
+    """Coordination numbers of each group that has any."""
+    cutoffs = _cutoffs(names, deck.bond_factor)
+    if deck.neighbours == "distance":
+        found = {group: coordination_of(some, cutoffs) for group, some in groups.items()}
+        return {group: rows for group, rows in found.items() if rows}
+    if "bond_factor" in deck.given:
+        raise RequestError("CrystalNN has no bond factor: leave it out, or take distances.")
+    found, missing = {}, 0
+    for group, some in groups.items():
+        found[group], left_out = coordination_by_crystal_nn(some, cutoffs)
+        missing += left_out
+    if missing:
+        notes.append(
+            f"{missing} structures have an atom without a Voronoi polyhedron for CrystalNN: they "
+            f"are left out of the coordination numbers."
+        )
+    return {group: rows for group, rows in found.items() if rows}
 
 
 def _cutoffs(names: Sequence[str], factor: float) -> dict[Bond, float]:

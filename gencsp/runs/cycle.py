@@ -11,12 +11,12 @@ from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import RequestError
-from gencsp.minimise.minimisers import MINIMISERS
+from gencsp.minimise.minimisers import minimiser_text
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
-from gencsp.proposers.sampling import deck_sampler, sampler_manifest
+from gencsp.proposers.sampling import sampler_manifest
 from gencsp.runs.decks import CycleDeck
+from gencsp.runs.inpainter import inpainter_of
 from gencsp.runs.objects import NO_HULL, carried, chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer, run_executor
 from gencsp.runs.references import likely_volume, optional_hull_at
@@ -45,6 +45,7 @@ def open_cycle(
     Raises:
         CompositionError, RequestError, DeckError: a formula, guests, counts, a sampler or a
             minimiser that are invalid.
+        InpainterError: the inpainter makes whole crystals alone.
         WeightsError, EngineError, HullReferenceError: a model or a reference is missing.
         PotentialError: the potential is missing, or was not made for one of the elements.
         StoreError: the folder holds another run, cannot be written, or is full.
@@ -144,11 +145,10 @@ def cycle_parts(deck: CycleDeck) -> tuple[NamedProposer, NamedProposer, NamedRel
     """The makers of what generates, of what puts the guests back, and of what relaxes.
 
     Raises:
-        RequestError, DeckError: as :func:`gencsp.proposers.sampling.deck_sampler`.
+        RequestError, DeckError, InpainterError: as :func:`gencsp.runs.inpainter.inpainter_of`.
     """
-    sampler = deck_sampler(deck)
-    proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=sampler)
-    inpainter = NamedProposer(chosen(deck.inpainter), deck.weights, sampler=sampler)
+    inpainter = inpainter_of(deck)
+    proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=inpainter.sampler)
     return proposer, inpainter, NamedRelaxer(deck.engine, chosen(deck.potential))
 
 
@@ -166,8 +166,7 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
             f"give a system such as Li-Si."
         )
     composition = Composition.parse(deck.formula)
-    minimiser = Choice.read(deck.minimiser)
-    MINIMISERS.configure(minimiser)
+    minimiser = minimiser_text(deck.minimiser)
     units = composition.cell_units(deck.atoms)
     return CycleSettings(
         composition=composition,
@@ -178,7 +177,7 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
         seed=deck.seed,
         inpaintings=deck.inpaintings,
         relax=RelaxSettings(
-            fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure, minimiser=str(minimiser)
+            fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure, minimiser=minimiser
         ),
         keep_symmetry=deck.keep_symmetry,
         volume_per_atom=deck.volume,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import MinLen
 from pydantic import Field, model_validator
 
 from gencsp.deck import (
@@ -20,18 +19,21 @@ from gencsp.deck import (
     NonNegative,
     Pressure,
     Share,
-    SpaceGroupNumber,
+    SpaceGroupNumbers,
+    UnitNumbers,
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
-from gencsp.plugins.presets import with_preset
 from gencsp.runs.fields import (
+    INPAINTER,
     CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
+    InpainterSetting,
     InpaintingsSetting,
     JumpLengthSetting,
     KeepInpaintedSetting,
+    LadderSetting,
     LevelsSetting,
     MinimiserSetting,
     OutSetting,
@@ -52,14 +54,11 @@ from gencsp.runs.formulas import FormulaDeck
 from gencsp.runs.objects import (
     CellField,
     Named,
+    OneOrMany,
     ProposerField,
     SeedsField,
-    one_or_many,
 )
-from gencsp.symmetry.ladder import LadderName
 
-#: The proposer that completes a host, by name.
-INPAINTER = "mixed"
 #: Other names of methods of search.
 NICKNAMES = {"basin-hopping": "hop"}
 
@@ -83,9 +82,7 @@ class CycleDeck(FormulaDeck):
     workers: ProcessesSetting = 2
     out: Path | None = Field(None, description="Folder of the run; runs/FORMULA-SEED if not given.")
     proposer: ProposerField = Field("mixed", description="Proposer that generates, by name.")
-    inpainter: ProposerField = Field(
-        INPAINTER, description="Proposer that puts the guests back, by name."
-    )
+    inpainter: InpainterSetting = INPAINTER
     preset: PresetSetting = None
     sampler: SamplerSetting = "thorough"
     levels: LevelsSetting = None
@@ -94,10 +91,7 @@ class CycleDeck(FormulaDeck):
     resample: ResampleSetting = None
     jump_length: JumpLengthSetting = None
     volume: VolumeSetting = None
-    ladder: LadderName = Field(
-        "above-P1",
-        description="Tolerances of symmetrising: above-P1, above-Pm, or chggen.",
-    )
+    ladder: LadderSetting = "above-P1"
     weights: WeightsSetting = None
     fmax: FmaxSetting = 0.1
     steps: StepsSetting = 200
@@ -108,11 +102,6 @@ class CycleDeck(FormulaDeck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _preset(cls, given: Any) -> Any:
-        return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
 
     @property
     def folder(self) -> Path:
@@ -134,14 +123,14 @@ class ProposeDeck(FormulaDeck):
     )
     n: Count = Field(20, description="Structures to propose.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
+    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
     volume: VolumeSetting = None
-    space_groups: Annotated[
-        Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
-    ] = Field(None, description="To propose in, by number.")
+    space_groups: Annotated[SpaceGroupNumbers | None, OneOrMany] = Field(
+        None, description="To propose in, by number."
+    )
     pressure: Pressure = Field(
         0.0, description="GPa; proposals have the volume that is likely at this pressure."
     )
@@ -177,16 +166,11 @@ class ProposeDeck(FormulaDeck):
         description="Atoms in a cell de novo: as often as in training, or given the targets.",
     )
     symmetry: Literal["none", "drawn"] = Field(
-        "none", description="De novo: none, or a space group drawn and kept."
+        "none", description="Of what pigen makes: none, or a space group drawn and kept."
     )
     weights: Path | None = Field(None, description="Model weights of your own.")
     workers: ProcessesSetting = 1
     out: OutSetting = Path("proposals")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _preset(cls, given: Any) -> Any:
-        return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
 
 
 class SearchDeck(FormulaDeck):
@@ -210,7 +194,7 @@ class SearchDeck(FormulaDeck):
     )
     target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[Annotated[tuple[CellAtoms, ...], MinLen(1)] | None, one_or_many] = Field(
+    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
     cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
@@ -218,9 +202,9 @@ class SearchDeck(FormulaDeck):
     volume_spread: Fraction = Field(
         0.1, description="Fraction by which the volumes of random crystals spread."
     )
-    space_groups: Annotated[
-        Annotated[tuple[SpaceGroupNumber, ...], MinLen(1)] | None, one_or_many
-    ] = Field(None, description="To propose in, by number.")
+    space_groups: Annotated[SpaceGroupNumbers | None, OneOrMany] = Field(
+        None, description="To propose in, by number."
+    )
     separations: LeastDistancesField = Field(
         default_factory=LeastDistances, description="Least distances, Å, such as {Si-O = 1.5}."
     )
@@ -276,4 +260,4 @@ class SearchDeck(FormulaDeck):
         if isinstance(method, str):
             name, *options = method.split(":", 1)
             given = {**given, "method": ":".join([NICKNAMES.get(name, name), *options])}
-        return with_preset(given, cls.model_fields)
+        return given

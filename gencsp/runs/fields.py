@@ -21,7 +21,11 @@ from gencsp.deck import (
     Workers,
 )
 from gencsp.plugins.presets import PresetName
-from gencsp.runs.objects import HullField, Named, PotentialField
+from gencsp.runs.objects import HullField, Named, PotentialField, ProposerField
+from gencsp.symmetry.ladder import LadderName
+
+#: The proposer that completes a host, by name.
+INPAINTER = "mixed"
 
 FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds this, eV/Å.")]
 StepsSetting = Annotated[Natural, Field(description="Most minimiser steps.")]
@@ -87,6 +91,13 @@ VolumeSetting = Annotated[
     Field(description="Å³/atom to propose at; predicted at the pressure if not given."),
 ]
 MinimiserSetting = Annotated[Named, Field(description="Minimiser, by name.")]
+InpainterSetting = Annotated[
+    ProposerField, Field(description="Proposer that puts the guests back, by name.")
+]
+LadderSetting = Annotated[
+    LadderName,
+    Field(description="Tolerances of symmetrising: above-P1, above-Pm, or chggen."),
+]
 WeightsSetting = Annotated[
     Path | None, Field(description="Score-model weights; ours if not given.")
 ]

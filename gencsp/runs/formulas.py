@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from pydantic import model_validator
 
-from gencsp.deck import Deck
-from gencsp.errors import GencspError, NearestFormulaWarning
+from gencsp.errors import GencspError
+from gencsp.runs.presets import PresetDeck
 
 
-class FormulaDeck(Deck):
-    """A deck with a formula and a limit of atoms.
+class FormulaDeck(PresetDeck):
+    """A deck with a formula, a limit of atoms and a preset.
 
     A formula with broken numbers, such as Li0.388Ta0.238La0.475Cl3, is read as a request for the
     nearest cell within the limit, which a :class:`~gencsp.errors.NearestFormulaWarning` names.
@@ -27,21 +26,10 @@ class FormulaDeck(Deck):
         atoms = given.get("atoms", cls.model_fields["atoms"].default)
         if not isinstance(atoms, int):
             return given
-        from gencsp.disorder.formulas import nearest_cell
+        from gencsp.disorder.formulas import whole_formula
 
         try:
-            found = nearest_cell(formula, atoms)
+            return {**given, "formula": whole_formula(formula, atoms)}
         except GencspError:
             # What is wrong with it is said where it is used.
             return given
-        if found is None:
-            return given
-        charge = {True: ", its ions neutral", False: ", its ions not neutral", None: ""}
-        warnings.warn(
-            f"{formula} has broken numbers: taken is the nearest cell of at most {atoms} atoms, "
-            f"{found.composition} ({100 * found.distance:.2g} % of its atoms are others"
-            f"{charge[found.neutral]}).",
-            NearestFormulaWarning,
-            stacklevel=2,
-        )
-        return {**given, "formula": found.composition.formula}

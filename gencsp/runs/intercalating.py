@@ -21,7 +21,7 @@ from gencsp.intercalation.profile import Profile, profile
 from gencsp.intercalation.sites import digest_of, guest_orders, host_and_given
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.potentials.base import require_elements
-from gencsp.runs.decks import INPAINTER
+from gencsp.runs.fields import INPAINTER
 from gencsp.runs.host_decks import IntercalateDeck
 from gencsp.runs.objects import NO_HULL, carried, chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer, run_executor

@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from gencsp.deck import one_or_many
 from gencsp.errors import RequestError, WrongTypeError
 from gencsp.plugins import Choice
 
@@ -280,14 +280,6 @@ def open_hull(given: HullGiven) -> Hull:
     return hull
 
 
-def _numbers(value: Any) -> Any:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Integral):  # numpy's as well
-        return (int(value),)
-    return tuple(value) if isinstance(value, range) else value
-
-
 def _what(value: object) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}, not an object"
@@ -318,5 +310,5 @@ HullField = Annotated[Path | NoHull | Carried | None, BeforeValidator(hull_part)
 SeedsField = Annotated[tuple[Named | Carried, ...], BeforeValidator(_seeds)]
 #: A structure file, or vectors; a structure or a cell in memory becomes those.
 CellField = Annotated[Path | Lattice | None, BeforeValidator(_cell)]
-#: Several whole numbers, or one.
-one_or_many = BeforeValidator(_numbers)
+#: Several whole numbers, or one, also as a text with commas.
+OneOrMany = BeforeValidator(one_or_many)

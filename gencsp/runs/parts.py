@@ -59,8 +59,16 @@ class NamedProposer:
             min_separations=self.separations,
             volume_spread=self.volume_spread,
         )
-        given = self.name.open() if isinstance(self.name, Carried) else self.name
-        return get_proposer(given, context=context)
+        return get_proposer(self.given, context=context)
+
+    @property
+    def given(self) -> Any:
+        """The name, or a copy of the object.
+
+        Raises:
+            RequestError: the object cannot be opened in this process.
+        """
+        return self.name.open() if isinstance(self.name, Carried) else self.name
 
 
 @dataclass(frozen=True, slots=True)

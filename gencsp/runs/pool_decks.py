@@ -25,26 +25,45 @@ from gencsp.deck import (
     Symprec,
 )
 from gencsp.errors import DeckError
-from gencsp.measure.ranges import BOND_FACTOR, BinWidth, BondFactor, Broadening, Reach
+from gencsp.measure.ranges import (
+    BOND_FACTOR,
+    BinWidth,
+    BondFactor,
+    Broadening,
+    NeighbourRule,
+    Reach,
+)
 from gencsp.runs.fields import (
+    INPAINTER,
+    CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
+    InpainterSetting,
     InpaintingsSetting,
+    JumpLengthSetting,
     KeepInpaintedSetting,
+    LadderSetting,
+    LevelsSetting,
+    MinimiserSetting,
     OrderAtomsSetting,
     OrderSetting,
     OutSetting,
     PotentialSetting,
+    PresetSetting,
     PressureSetting,
     ProcessesSetting,
+    ResampleSetting,
     SameSetting,
+    SamplerSetting,
     SeedSetting,
+    SigmaMinSetting,
     StepsSetting,
     ThreadsSetting,
     WeightsSetting,
 )
-from gencsp.runs.objects import Named, PotentialField, one_or_many
+from gencsp.runs.objects import Named, OneOrMany, PotentialField
+from gencsp.runs.presets import PresetDeck
 from gencsp.symmetry.ladder import LOW_SYMMETRY
 from gencsp.symmetry.tolerances import KEPT_SYMPREC
 
@@ -62,7 +81,7 @@ class RelaxDeck(Deck):
     symprec: Symprec = Field(
         KEPT_SYMPREC, description="Tolerance at which spglib finds that space group, Å."
     )
-    minimiser: Named = Field("quasi-newton", description="Minimiser, by name.")
+    minimiser: MinimiserSetting = "quasi-newton"
     time_limit: Seconds | None = Field(None, description="Most wall time of a structure, s.")
     ceiling: float | None = Field(
         None, description="Stop structures that stay above this enthalpy, eV/atom."
@@ -77,16 +96,26 @@ class RelaxDeck(Deck):
     out: OutSetting = Path("relaxed")
 
 
-class RefineDeck(Deck):
+class RefineDeck(PresetDeck):
     """Settings of ``gencsp refine``."""
 
     guests: tuple[str, ...] | None = Field(
         None, description="Species to inpaint, such as Li; chosen for each formula if not given."
     )
     inpaintings: InpaintingsSetting = 3
+    inpainter: InpainterSetting = INPAINTER
+    preset: PresetSetting = None
+    sampler: SamplerSetting = "thorough"
+    levels: LevelsSetting = None
+    correctors: CorrectorsSetting = None
+    sigma_min: SigmaMinSetting = None
+    resample: ResampleSetting = None
+    jump_length: JumpLengthSetting = None
+    ladder: LadderSetting = "above-P1"
     seed: SeedSetting = 0
     fmax: FmaxSetting = 0.1
     steps: StepsSetting = 200
+    minimiser: MinimiserSetting = "quasi-newton"
     pressure: PressureSetting = 0.0
     keep_symmetry: KeepInpaintedSetting = False
     workers: ProcessesSetting = 2
@@ -165,10 +194,14 @@ class AnalyseDeck(Deck):
     broadening: Broadening = Field(
         0.1, description="Standard deviation by which distances are broadened, Å; 0 for none."
     )
-    bond_factor: BondFactor = Field(
-        BOND_FACTOR, description="Neighbours: within so many times the sum of covalent radii."
+    neighbours: NeighbourRule = Field(
+        "distance", description="Neighbours: by distance, or as pymatgen's CrystalNN finds them."
     )
-    low_symmetry: Annotated[tuple[SpaceGroupNumber, ...], one_or_many] = Field(
+    bond_factor: BondFactor = Field(
+        BOND_FACTOR,
+        description="Neighbours by distance: within so many times the sum of covalent radii.",
+    )
+    low_symmetry: Annotated[tuple[SpaceGroupNumber, ...], OneOrMany] = Field(
         tuple(sorted(LOW_SYMMETRY)),
         description="Space groups that are no success; 1,2,6 as the paper has it for Li-Si.",
     )

@@ -13,11 +13,12 @@ from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import GencspError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise import RelaxSettings
+from gencsp.minimise.minimisers import minimiser_text
 from gencsp.potentials.base import require_elements
 from gencsp.provenance import Provenance, Stage
-from gencsp.runs.decks import INPAINTER
+from gencsp.runs.inpainter import inpainter_of
 from gencsp.runs.objects import carried, chosen
-from gencsp.runs.parts import NamedProposer, NamedRelaxer, require_weights, run_executor
+from gencsp.runs.parts import NamedRelaxer, require_weights, run_executor
 from gencsp.runs.pool_decks import RefineDeck, deck_of_call
 from gencsp.runs.references import optional_hull_at
 from gencsp.searches.cycle import Cycle
@@ -25,6 +26,7 @@ from gencsp.searches.progress import CycleProgress
 from gencsp.searches.settings import CycleSettings
 from gencsp.store import Finished, MemoryStore
 from gencsp.store.base import portable
+from gencsp.symmetry.ladder import LADDERS
 
 if TYPE_CHECKING:
     from gencsp.convex_hull.hull import Hull
@@ -53,7 +55,8 @@ def refine(
             and of how many.
         settings: fields of :class:`~gencsp.runs.pool_decks.RefineDeck`, where each is described,
             such as ``guests=["Li"]`` (without it, for each composition the species with the
-            broadest local environments) and ``inpaintings=3``. ``potential`` is a name, an ASE
+            broadest local environments), ``inpaintings=3`` and ``preset="chggen"``. ``inpainter``
+            and ``ladder`` are those of :func:`gencsp.cycle`. ``potential`` is a name, an ASE
             calculator, a function that returns one, or an object (see
             :func:`gencsp.potentials.get_potential`); ``hull`` a file of entries that this potential
             made, or a :class:`~gencsp.convex_hull.hull.Hull`.
@@ -67,6 +70,7 @@ def refine(
         DeckError: an unknown setting, or one out of range.
         CompositionError, RequestError: guests that are in none of the structures, or no host atoms
             left in any.
+        InpainterError: the inpainter makes whole crystals alone.
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
     deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, *COMMAND_ALONE)
@@ -102,6 +106,13 @@ def refine_pool(
         GencspError: as :func:`refine`; what is wrong with one composition, if it is with all.
     """
     require_weights(deck.weights)
+    inpainter = inpainter_of(deck)
+    relax = RelaxSettings(
+        fmax=deck.fmax,
+        steps=deck.steps,
+        pressure=deck.pressure,
+        minimiser=minimiser_text(deck.minimiser),
+    )
     relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
     potential = relaxer.load()
     numbered = _as_relaxed(structures)
@@ -120,11 +131,11 @@ def refine_pool(
     groups: dict[Composition, list[Atoms]] = {}
     for _, start in numbered:
         groups.setdefault(Composition.of(start).alphabetical, []).append(start)
-    plans, errors = _plans(groups, deck, reference, potential)
+    plans, errors = _plans(groups, deck, relax, reference, potential)
     if errors and not plans:
         raise next(iter(errors.values()))
     refined: list[Atoms] = []
-    objects = carried({"potential": deck.potential})
+    objects = carried({"potential": deck.potential, "inpainter": deck.inpainter})
     with run_executor(objects, "local", workers=deck.workers) as executor:
         for plan in plans:
             store = MemoryStore()
@@ -132,8 +143,8 @@ def refine_pool(
             store.finish(f"{Stage.RELAXED}-0000", Finished(structures=group))
             cycle = Cycle(
                 plan,
-                proposer=NamedProposer(INPAINTER, deck.weights),
-                inpainter=NamedProposer(INPAINTER, deck.weights),
+                proposer=inpainter,
+                inpainter=inpainter,
                 relaxer=relaxer,
                 hull=reference,
                 store=store,
@@ -159,6 +170,7 @@ def refine_pool(
 def _plans(
     groups: Mapping[Composition, Sequence[Atoms]],
     deck: RefineDeck,
+    relax: RelaxSettings,
     reference: Hull | None,
     potential: Engine,
 ) -> tuple[list[CycleSettings], dict[Composition, GencspError]]:
@@ -176,8 +188,9 @@ def _plans(
                 max_atoms=max(map(len, group)),
                 seed=deck.seed,
                 inpaintings=deck.inpaintings,
-                relax=RelaxSettings(fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure),
+                relax=relax,
                 keep_symmetry=deck.keep_symmetry,
+                ladder=LADDERS[deck.ladder],
             )
         except GencspError as error:
             errors[composition] = error

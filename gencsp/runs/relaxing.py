@@ -10,7 +10,7 @@ from ase import Atoms
 from gencsp import records
 from gencsp.deck import Same
 from gencsp.io.structures import atoms_of, name_of
-from gencsp.minimise.minimisers import MINIMISERS
+from gencsp.minimise.minimisers import minimiser_text
 from gencsp.minimise.result import Relaxed, StepCallback
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.minimise.watching import (
@@ -22,7 +22,6 @@ from gencsp.minimise.watching import (
     open_log,
     path_writer,
 )
-from gencsp.plugins import Choice
 from gencsp.potentials.registry import get_potential
 from gencsp.provenance import Stage
 from gencsp.records import write_change
@@ -121,8 +120,7 @@ def relax_settings(deck: RelaxDeck) -> RelaxSettings:
     Raises:
         RequestError: there is no such minimiser, or it has no such option.
     """
-    minimiser = Choice.read(deck.minimiser)
-    MINIMISERS.configure(minimiser)
+    minimiser = minimiser_text(deck.minimiser)
     return RelaxSettings(
         fmax=deck.fmax,
         steps=deck.steps,
@@ -130,7 +128,7 @@ def relax_settings(deck: RelaxDeck) -> RelaxSettings:
         fixed_cell=deck.fixed_cell,
         keep_symmetry=deck.keep_symmetry,
         symprec=deck.symprec,
-        minimiser=str(minimiser),
+        minimiser=minimiser,
         time_limit=deck.time_limit,
         ceiling=deck.ceiling,
     )

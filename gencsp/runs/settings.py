@@ -17,7 +17,7 @@ from gencsp.errors import DeckError, RequestError
 from gencsp.executors.named import EXECUTORS
 from gencsp.files import storage_errors
 from gencsp.io.structures import read_structures
-from gencsp.minimise.minimisers import MINIMISERS
+from gencsp.minimise.minimisers import minimiser_text
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice, Registry
 from gencsp.potentials.registry import POTENTIALS
@@ -53,8 +53,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
     pressure = deck.pressure if airss.pressure is None else airss.pressure
     space = _space(deck, airss, pressure)
     deck.separations.require_elements(space.elements)
-    minimiser = Choice.read(deck.minimiser)
-    MINIMISERS.configure(minimiser)
+    minimiser = minimiser_text(deck.minimiser)
     return SearchSettings(
         space=space,
         seed=deck.seed,
@@ -64,7 +63,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
             pressure=pressure,
             fixed_cell=space.cell is not None,
             keep_symmetry=deck.keep_symmetry,
-            minimiser=str(minimiser),
+            minimiser=minimiser,
         ),
         rattle=deck.rattle,
         ahead=deck.ahead,

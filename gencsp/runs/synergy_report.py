@@ -12,6 +12,7 @@ from ase import Atoms
 from gencsp import records
 from gencsp.files import csv_cell, write_whole
 from gencsp.filters.base import Verdict
+from gencsp.io.figures import empty_figure, save_figure
 from gencsp.measure.synergy import Columns, Comparison, paper_row
 from gencsp.proposers.targets import read_targets
 from gencsp.runs.discover_decks import SynergyDeck
@@ -102,12 +103,9 @@ def draw_traces(result: ModelResult, path: Path) -> Path | None:
     panels = [one for one in result.compared if any(one.minima.values())]
     if not panels:
         return None
-    # Without pyplot, so that no window system is needed and no figure stays in memory.
-    from matplotlib.figure import Figure
-
     across = min(5, len(panels))
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(2.6 * across, 2.1 * down), layout="constrained")
+    figure = empty_figure(2.6 * across, 2.1 * down)
     every = figure.subplots(down, across, squeeze=False).ravel()
     for axes, one in zip(every, panels, strict=False):
         comparison = one.comparison
@@ -132,8 +130,7 @@ def draw_traces(result: ModelResult, path: Path) -> Path | None:
     figure.supxlabel("trial", fontsize=8)
     figure.supylabel("lowest so far (meV/atom)", fontsize=8)
     every[0].legend(fontsize=6, frameon=False)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path.with_suffix(""), [path.suffix[1:]])[0]
 
 
 def _parts(deck: SynergyDeck, results: Sequence[ModelResult]) -> Iterator[str]:

@@ -72,15 +72,22 @@ class Bandit:
         else:
             arm.failures += 1
 
-    def move_stats(self) -> list[MoveStats]:
-        """Statistics of all arms, the largest share first."""
+    def move_stats(self, *, among: Collection[str] | None = None) -> list[MoveStats]:
+        """Statistics of the arms that were tried or may be chosen, the largest share first.
+
+        Args:
+            among: those that may be chosen from now on; ``None`` for all.
+        """
         rng = np.random.default_rng(0)
         draws = np.array(
             [rng.beta(1 + a.successes, 1 + a.failures, size=DRAWS) for a in self._arms.values()]
         )
+        usable = np.array([among is None or name in among for name in self._arms])
+        draws[~usable] = -1.0
         shares = np.bincount(draws.argmax(axis=0), minlength=len(self._arms)) / DRAWS
         lines = [
             MoveStats(move=name, tried=a.tried, new=a.new, improved=a.improved, share=float(share))
-            for (name, a), share in zip(self._arms.items(), shares, strict=True)
+            for (name, a), share, may in zip(self._arms.items(), shares, usable, strict=True)
+            if may or a.tried
         ]
         return sorted(lines, key=lambda line: -line.share)

@@ -79,7 +79,7 @@ class BasinHopping:
         self.schedule = schedule
         self.patience = patience
         self.metropolis = Metropolis() if metropolis is None else metropolis
-        self.bandit = Bandit((*self.moves, *schedule.kinds))
+        self.bandit = Bandit((*self.moves, *schedule.possible))
         self._walkers = [_Walker() for _ in range(walkers)]
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
@@ -100,6 +100,8 @@ class BasinHopping:
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:
         """See :class:`~gencsp.searches.trial.Strategy`."""
+        if result.seeds_ended:
+            self.schedule.end_seeds()
         walker = self._walkers[result.number % len(self._walkers)]
         if walker.atoms is None:
             if result.atoms is not None:
@@ -117,7 +119,7 @@ class BasinHopping:
 
     def move_stats(self) -> list[MoveStats]:
         """See :class:`~gencsp.searches.trial.Strategy`."""
-        return self.bandit.move_stats()
+        return self.bandit.move_stats(among={*self.moves, *self.schedule.kinds})
 
 
 class BasinHoppingOptions(ConfiguredStrategy):

@@ -68,7 +68,7 @@ class Genetic:
         self.population = Population(
             size=size, fitness=fitness, alike=Niches() if alike is None else alike
         )
-        self.bandit = Bandit((*self.moves, *schedule.kinds))
+        self.bandit = Bandit((*self.moves, *schedule.possible))
 
     def settings(self) -> Mapping[str, Scalar | Sequence[Scalar] | None]:
         """See :class:`~gencsp.searches.trial.Strategy`."""
@@ -92,13 +92,15 @@ class Genetic:
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:  # noqa: ARG002
         """See :class:`~gencsp.searches.trial.Strategy`."""
+        if result.seeds_ended:
+            self.schedule.end_seeds()
         entered = result.new and result.atoms is not None and self.population.add(result.atoms)
         if result.number >= self.initial:
             self.bandit.reward(result.move, success=entered, new=result.new)
 
     def move_stats(self) -> list[MoveStats]:
         """See :class:`~gencsp.searches.trial.Strategy`."""
-        return self.bandit.move_stats()
+        return self.bandit.move_stats(among={*self.moves, *self.schedule.kinds})
 
 
 class GeneticOptions(ConfiguredStrategy):

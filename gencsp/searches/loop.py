@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from ase import Atoms
@@ -100,6 +101,7 @@ class Search:
         self._trials: deque[Trial] = deque()
         self._jobs: list[TrialTask] = []
         self._moves: dict[int, str] = {}
+        self._seedless: set[int] = set()
         self._judged: TrialResult | None = None
 
     def run(self) -> list[Atoms]:
@@ -216,21 +218,20 @@ class Search:
 
     def _plan(self, number: int, trial: Trial) -> TrialTask | None:
         """A trial, ready to be sent; ``None`` where no structure is left to start from."""
-        name, parents = trial.move, trial.parents
+        move, name, parents = trial.move, trial.move, trial.parents
         if trial.move in (SEED_STRUCTURE, RANDOM):
-            taken = self.supply.take(trial.move, needed=self.stop.budget - number)
-            if taken is None:
+            start = self.supply.take(trial.move, needed=self.stop.budget - number)
+            if trial.move == SEED_STRUCTURE and (start is None or start.kind == RANDOM):
+                self._seedless.add(number)
+            if start is None:
                 return None
-            name, start = taken
-            parents = (start,)
-        self._moves[number] = trial.move
+            move, name, parents = start.kind, start.source, (start.atoms,)
+        self._moves[number] = move
         return TrialTask(
             task=task_of(number),
             structure_id=f"s{number:05d}",
             name=name,
-            move=None
-            if trial.move in (SEED_STRUCTURE, RANDOM)
-            else move_of(self.strategy, trial.move),
+            move=None if move in (SEED_STRUCTURE, RANDOM) else move_of(self.strategy, move),
             parents=tuple(_light(parent) for parent in parents),
         )
 
@@ -238,12 +239,13 @@ class Search:
         """Judge the next trial and report it to the strategy, each once even if interrupted."""
         number = len(self.results)
         if self._judged is None:
-            self._judged = self._judge(number)
+            self._judged = replace(self._judge(number), seeds_ended=number in self._seedless)
         result = self._judged
         self.strategy.tell(result, rng=task_generator(self.settings.seed, f"tell-{number}"))
         self.results.append(result)
         self._judged = None
         self._moves.pop(number, None)
+        self._seedless.discard(number)
         self.runner.release(task_of(number))
         return result
 

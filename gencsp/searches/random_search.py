@@ -49,7 +49,7 @@ class RandomSearch:
         self.moves = {shake.name: shake}
         self.schedule = schedule
         self.shakes = shakes
-        self.bandit = Bandit(schedule.kinds)
+        self.bandit = Bandit(schedule.possible)
         self._to_shake: deque[Atoms] = deque()
         self._fitness: list[float] = []
 
@@ -66,10 +66,12 @@ class RandomSearch:
             return Trial(move=next(iter(self.moves)), parents=(self._to_shake.popleft(),))
         if number < EVEN or len(self.schedule.kinds) < 2:
             return Trial(move=self.schedule.next())
-        return Trial(move=self.bandit.choose(rng=rng))
+        return Trial(move=self.bandit.choose(rng=rng, among=self.schedule.kinds))
 
     def tell(self, result: TrialResult, *, rng: np.random.Generator) -> None:  # noqa: ARG002
         """See :class:`~gencsp.searches.trial.Strategy`."""
+        if result.seeds_ended:
+            self.schedule.end_seeds()
         low = self._fitness[int(GOOD * len(self._fitness))] if self._fitness else float("inf")
         success = result.new and result.fitness <= low
         self.bandit.reward(result.move, success=success, new=result.new)
@@ -81,7 +83,8 @@ class RandomSearch:
 
     def move_stats(self) -> list[MoveStats]:
         """See :class:`~gencsp.searches.trial.Strategy`."""
-        return self.bandit.move_stats() if len(self.schedule.kinds) > 1 else []
+        kinds = self.schedule.kinds
+        return self.bandit.move_stats(among=kinds) if len(self.schedule.possible) > 1 else []
 
 
 class RandomSearchOptions(ConfiguredStrategy):

@@ -142,10 +142,20 @@ class SeedSchedule:
         check("share", share, Share)
         self.share = share if seeded else 0.0
         self._taken = 0
+        self._possible = (SEED_STRUCTURE, RANDOM) if self.share > 0 else (RANDOM,)
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        """All kinds that may occur in the run: seeds can end, and then all are random."""
+        return self._possible
+
+    def end_seeds(self) -> None:
+        """From now on there are no seeds; for a strategy whose results say so."""
+        self.share = 0.0
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Which of ``SEED_STRUCTURE`` and ``RANDOM`` occur."""
+        """Which of ``SEED_STRUCTURE`` and ``RANDOM`` occur from now on."""
         return tuple(
             kind
             for kind, share in ((SEED_STRUCTURE, self.share), (RANDOM, 1 - self.share))
@@ -158,6 +168,21 @@ class SeedSchedule:
         self._taken += 1
         # Ceilings rather than floors, so that a share however small begins with a seed.
         return SEED_STRUCTURE if -(-(k + 1) * self.share // 1) > -(-k * self.share // 1) else RANDOM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A structure to start a trial from.
+
+    Attributes:
+        kind: ``SEED_STRUCTURE``, or ``RANDOM`` where the background proposer made it.
+        source: name of the source.
+        atoms: the structure.
+    """
+
+    kind: str
+    source: str
+    atoms: Atoms
 
 
 class StartSupply:
@@ -214,8 +239,8 @@ class StartSupply:
         for stream in streams:
             stream.begin(needed)
 
-    def take(self, kind: str, *, needed: int) -> tuple[str, Atoms] | None:
-        """The name of a source and its next structure; ``None`` where even the background ended.
+    def take(self, kind: str, *, needed: int) -> Start | None:
+        """The next structure of the source whose turn it is; ``None`` where all of them ended.
 
         Args:
             kind: ``SEED_STRUCTURE`` or ``RANDOM``.
@@ -231,7 +256,8 @@ class StartSupply:
             atoms = stream.next(needed)
             if atoms is not None:
                 self.taken[stream.source.name] += 1
-                return stream.source.name, atoms
+                made = RANDOM if stream is self._background else SEED_STRUCTURE
+                return Start(kind=made, source=stream.source.name, atoms=atoms)
         return None
 
 

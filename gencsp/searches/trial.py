@@ -37,7 +37,8 @@ class TrialResult:
 
     Attributes:
         number: of the trial, from 0.
-        move: name of the move that made the structure.
+        move: name of the move that made the structure; ``RANDOM`` where a seed was asked for and
+            none was left.
         atoms: relaxed, with provenance and energies in ``info``; ``None`` where nothing converged.
         fitness: eV/atom, the lower the better: the enthalpy of a search at one composition, the
             distance to the live hull of one in a chemical system; infinite where nothing converged.
@@ -45,6 +46,7 @@ class TrialResult:
         record: whether it is lower than all before it: the lowest of its composition, or in a
             chemical system a new vertex of the live hull.
         failure: why there is no structure; else empty.
+        seeds_ended: whether a seed was asked for and none was left, so that there will be no more.
     """
 
     number: int
@@ -54,6 +56,7 @@ class TrialResult:
     seen_as: str = ""
     record: bool = False
     failure: str = ""
+    seeds_ended: bool = False
 
     @property
     def new(self) -> bool:

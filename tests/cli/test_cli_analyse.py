@@ -78,6 +78,9 @@ def test_results_take_the_place_of_those_before() -> None:
     assert "4: 100 %" in result.stdout
     cutoffs = {(r["centre"], r["neighbour"]): r["cutoff_angstrom"] for r in rows("coordination")}
     assert cutoffs == {("Na", "Cl"): "3.3500", ("Cl", "Na"): "3.3500"}
+    result = RUNNER.invoke(app, ["analyse", "salt.cif", *given, "--neighbours", "crystal-nn"])
+    assert "6: 100 %" in result.stdout
+    assert {row["cutoff_angstrom"] for row in rows("coordination")} == {""}
     r = [float(row["r_angstrom"]) for row in rows("radial_distribution")]
     assert max(r) == pytest.approx(4.975)
     Path("analysis/mine.txt").write_text("mine")

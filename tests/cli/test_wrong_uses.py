@@ -59,6 +59,7 @@ cycle LiSi2 --guests Zn|Li,Si
 cycle LiSi2 --atoms 2|100000
 cycle LiSi2 --potential nope|raises.py
 cycle LiSi2 --proposer nope|random:nope=1
+cycle LiSi2 --inpainter nope|random|symmetric|pyxtal|pool|unknown.toml
 cycle LiSi2 --deck unknown.toml|broken.toml
 cycle Si
 cycle --n 2
@@ -70,6 +71,8 @@ propose NaCl --proposer random --target compactness=0.7
 propose NaCl --proposer random --out mine
 propose NaCl --proposer nope|absent.toml|random:attempts=-1
 propose NaCl --host absent.cif
+propose NaCl --proposer random --symmetry drawn
+propose Na2Cl2 --host salt.cif --proposer random|symmetric|pool
 propose NaCl·|Na(Cl|Na-1Cl|NaXx
 propose --n 2
 propose --de-novo --units 2
@@ -96,6 +99,8 @@ hull absent.cif|empty.cif
 refine salt.cif --guests Li|Na,Cl
 refine salt.cif --inpaintings 0
 refine salt.cif --fmax nan
+refine salt.cif --inpainter nope|random|score:nope=1
+refine salt.cif --correctors 2
 refine salt.cif --weights absent.safetensors
 refine salt.cif --out mine
 dedup salt.cif --same-energy nan|-1

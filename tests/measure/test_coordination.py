@@ -8,9 +8,17 @@ from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from ase.spacegroup import crystal
+from pymatgen.analysis.local_env import CrystalNN
+from pymatgen.core import Structure
 
 from gencsp.errors import RequestError
-from gencsp.measure.coordination import bond_length, coordination_numbers, coordination_of
+from gencsp.measure.coordination import (
+    bond_length,
+    coordination_by_crystal_nn,
+    coordination_numbers,
+    coordination_of,
+    crystal_nn_numbers,
+)
 
 QUARTZ = crystal(
     ("Si", "O"),
@@ -70,3 +78,45 @@ def test_atoms_of_several_crystals_count_once_each() -> None:
 def test_bounds() -> None:
     with pytest.raises(RequestError, match="factor"):
         bond_length("Na", "Cl", 0)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "bond", "expected"),
+    [
+        (bulk("NaCl", "rocksalt", a=5.64), ("Na", "Cl"), 6),
+        (bulk("ZnS", "zincblende", a=5.41), ("S", "Zn"), 4),
+        (bulk("Cu"), ("Cu", "Cu"), 12),
+        (QUARTZ, ("Si", "O"), 4),
+        (QUARTZ, ("O", "Si"), 2),
+        (QUARTZ, ("O", "O"), 0),
+    ],
+)
+def test_crystal_nn_agrees_in_known_crystals(
+    atoms: Atoms, bond: tuple[str, str], expected: int, recwarn: pytest.WarningsRecorder
+) -> None:
+    found = crystal_nn_numbers(atoms, [bond])
+    assert found is not None
+    assert found[bond].tolist() == [expected] * atoms.symbols.count(bond[0])
+    assert not [one for one in recwarn if "oxidation" in str(one.message)]
+
+
+def test_crystal_nn_goes_by_voronoi_polyhedra() -> None:
+    """In a salt that is stretched by a fifth no ions are near enough, but still next to another."""
+    wide = bulk("NaCl", "rocksalt", a=1.2 * 5.64)
+    bond = ("Na", "Cl")
+    assert coordination_numbers(wide, {bond: bond_length(*bond)})[bond].tolist() == [0]
+    (row,), left_out = coordination_by_crystal_nn([wide, bulk("Cu")], [bond])
+    assert (row.cutoff, row.counts, left_out) == (None, {6: 1}, 0)
+
+
+def test_crystals_that_crystal_nn_cannot_do_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: CrystalNN, structure: Structure, n: int) -> list[object]:
+        if structure.formula == "Zn1 S1":
+            raise ValueError("No Voronoi neighbors found for site")
+        return whole(self, structure, n)
+
+    whole = CrystalNN.get_nn_info
+    monkeypatch.setattr(CrystalNN, "get_nn_info", fails)
+    bad, good = bulk("ZnS", "zincblende", a=5.41), bulk("ZnS", "zincblende", a=5.41, cubic=True)
+    (row,), left_out = coordination_by_crystal_nn([bad, good], [("Zn", "S")])
+    assert (row.counts, left_out) == ({4: 4}, 1)

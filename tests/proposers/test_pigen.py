@@ -33,11 +33,10 @@ from gencsp.diffusion.joint.sizes import CellSizes
 from gencsp.diffusion.networks import build_network
 from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.errors import RequestError, TargetWarning, WeightsError
-from gencsp.proposers import ProposerContext, get_proposer, propose
-from gencsp.proposers.base import Request
+from gencsp.proposers import ProposerContext, propose
 from gencsp.proposers.crystals.orbit_draw import orbit_statistics
-from gencsp.proposers.de_novo import symmetric_start
 from gencsp.proposers.pigen import PigenOptions, propose_de_novo
+from gencsp.proposers.symmetric_starts import CompositionStarts, symmetric_start
 
 SIZES = CellSizes({2: 3, 4: 2, 8: 1})
 FAST = JointSamplerSettings(steps=5)
@@ -95,14 +94,72 @@ def test_a_cell_or_a_host_stays(options: Given) -> None:
     np.testing.assert_allclose(atoms.cell.array, cell.array)
 
 
-def test_a_volume_is_kept_and_symmetry_is_not_promised(options: Given) -> None:
+def test_a_volume_is_kept(options: Given) -> None:
     (atoms,) = propose("NaCl", n=1, proposer="pigen", max_atoms=4, volume=20.0, **options)
     assert atoms.cell.volume / len(atoms) == pytest.approx(20.0)
-    request = Request(composition=Composition.parse("NaCl"), n=1, space_groups=(225,))
-    with pytest.raises(RequestError, match="space group"):
-        get_proposer("pigen", context=options["context"]).propose(
-            request, rng=np.random.default_rng(0)
-        )
+
+
+def _group(atoms: Atoms, numbers: Any = None) -> spglib.SpglibDataset:
+    """spglib's data, as they are or with other species."""
+    species = atoms.numbers if numbers is None else numbers
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), species)
+    return spglib.get_symmetry_dataset(cell, symprec=1e-4)
+
+
+@pytest.mark.parametrize(("formula", "groups"), [("TiO2", (136, 141)), ("Li2SiO3", (36,))])
+def test_a_composition_in_a_space_group(
+    options: Given, formula: str, groups: tuple[int, ...]
+) -> None:
+    given = {"max_atoms": 12, "proposer": "pigen", "space_groups": groups, "seed": 4, **options}
+    made = list(propose(formula, n=5, volume=15.0, **given))
+    assert len(made) == 5
+    for atoms in made:
+        assert Composition.of(atoms) == Composition.parse(formula)
+        assert atoms.cell.volume / len(atoms) == pytest.approx(15.0)
+        group = atoms.info["proposed_space_group"]
+        assert group in groups
+        found = _group(atoms)
+        # At least all operations of the group that was asked for, in a primitive cell of it.
+        assert len(found.rotations) % len(_operations(group)) == 0
+        assert found.number == group or len(found.rotations) > len(_operations(group))
+    assert len({tuple(atoms.cell.lengths().round(6)) for atoms in made}) == 5
+
+
+def _operations(group: int) -> set[bytes]:
+    """Point operations of a space group, as spglib's database has them."""
+    hall = next(h for h in range(1, 531) if spglib.get_spacegroup_type(h).number == group)
+    return {w.tobytes() for w in spglib.get_symmetry_from_database(hall)["rotations"]}
+
+
+def test_a_drawn_space_group_for_a_composition(options: Given) -> None:
+    own = {**options["options"], "symmetry": "drawn"}
+    made = list(propose("MgO", n=6, max_atoms=8, proposer="pigen", seed=2,
+                        options=own, context=options["context"]))  # fmt: skip
+    assert [Composition.of(atoms).formula_key for atoms in made] == ["MgO"] * 6
+    drawn = [atoms.info["proposed_space_group"] for atoms in made]
+    assert len(set(drawn)) > 1
+    assert all(len(_group(a).rotations) >= len(_operations(g))
+               for a, g in zip(made, drawn, strict=True))  # fmt: skip
+
+
+def test_complexity_chooses_among_the_orbits_of_a_composition() -> None:
+    def mean(target: float) -> float:
+        starts = CompositionStarts(Composition.parse("TiO2"), (4,), complexity=target, weight=2.0)
+        found = [starts(np.random.default_rng(seed)) for seed in range(20)]
+        # Equal atoms of a start are those that its own symmetry exchanges.
+        return float(np.mean([complexity(atoms) for atoms in found]))
+
+    assert mean(3.5) > mean(1.0) + 1.0
+
+
+def test_space_groups_without_room_for_the_composition_are_refused(options: Given) -> None:
+    given = {"n": 1, "proposer": "pigen", **options}
+    with pytest.raises(RequestError, match="no Wyckoff positions of the space groups 225 add up"):
+        list(propose("Li3Si2", max_atoms=9, space_groups=225, **given))
+    with pytest.raises(RequestError, match="leave out the space groups"):
+        list(propose("NaCl", space_groups=225, cell=bulk("NaCl", "rocksalt", a=5.6), **given))
+    with pytest.raises(RequestError, match="leave out the space groups"):
+        list(propose("MgO", space_groups=225, host=bulk("Mg", "hcp", a=3.2, c=5.2), **given))
 
 
 def test_de_novo_draws_sizes_of_training_and_allowed_elements(options: Given) -> None:
@@ -261,7 +318,14 @@ def test_the_command_line_takes_targets_and_de_novo(
     assert result.exit_code == 0, result.output
     made = read(tmp_path / "s" / "proposals.extxyz", ":")
     assert all(1 <= a.info["proposed_space_group"] <= 230 for a in made)
+    formula = ["NaCl", "--symmetry", "drawn", "--atoms", "4"]
+    result = run.invoke(app, ["propose", *formula, "--proposer", CLOSE, *base, *at(tmp_path / "f")])
+    assert result.exit_code == 0, result.output
+    made = read(tmp_path / "f" / "proposals.extxyz", ":")
+    assert {Composition.of(a).formula_key for a in made} == {"ClNa"}
+    assert all("proposed_space_group" in a.info for a in made)
     for bad, words in (
+        (["NaCl", "--symmetry", "drawn"], "has no --symmetry: use pigen"),
         (["--de-novo", "NaCl"], "leave formula"),
         (["NaCl", "--target", "compactness"], "not understood"),
         (["NaCl", "--target", "m_led=9"], "has no targets"),

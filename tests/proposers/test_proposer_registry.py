@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from ase.build import bulk
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.positions.sampler import SamplerSettings
-from gencsp.errors import CompositionError, DeckError, RequestError
+from gencsp.errors import CompositionError, DeckError, InpainterError, RequestError
 from gencsp.proposers import ProposerContext, get_proposer, propose, proposer_names
 from gencsp.proposers.base import Request
 from gencsp.proposers.mixed import MixedProposer
+from gencsp.proposers.random import RandomOptions
 from gencsp.proposers.score import ScoreProposer
 from gencsp.proposers.symmetric import SymmetricProposer
 from gencsp.provenance import Provenance, Stage
@@ -80,6 +82,24 @@ def test_host_through_the_default(context: ProposerContext) -> None:
     assert atoms.get_chemical_formula() == "LiSi2"
     assert atoms.info["parents"] == "framework"
     assert atoms.info["proposer"] == "score"
+
+
+@pytest.mark.parametrize("given", ["random", "pyxtal", "symmetric", "pool", RandomOptions()])
+def test_a_host_is_refused_before_weights_are_read(given: Any) -> None:
+    absent = ProposerContext(weights=Path("absent.safetensors"))
+    with pytest.raises(InpainterError, match=r"guest-orbits or .*mixed or .*score"):
+        propose("LiSi2", n=1, proposer=given, host=bulk("Si"), context=absent)
+
+
+def test_a_proposer_of_a_script_is_trusted_with_a_host() -> None:
+    asked: list[Request] = []
+
+    def own(request: Request, **_: object) -> list[Atoms]:
+        asked.append(request)
+        return []
+
+    assert list(propose("LiSi2", n=1, proposer=own, host=bulk("Si"))) == []
+    assert asked[0].host is not None
 
 
 class Labelled:

@@ -164,3 +164,15 @@ def test_an_id_in_two_runs_is_said() -> None:
     found = gencsp.analyse([*before, other, *after])
     assert found.changes == []
     assert any("one run at a time" in note for note in found.notes)
+
+
+def test_neighbours_by_crystal_nn() -> None:
+    wide = bulk("NaCl", "rocksalt", a=1.2 * 5.64)
+    by_distance = gencsp.analyse(wide)
+    found = gencsp.analyse(wide, neighbours="crystal-nn")
+    (ours,) = [o for o in by_distance.coordination["structures"] if o.centre == "Na" != o.neighbour]
+    (theirs,) = [o for o in found.coordination["structures"] if o.centre == "Na" != o.neighbour]
+    assert (ours.counts, theirs.counts) == ({0: 1}, {6: 1})
+    assert theirs.cutoff is None
+    with pytest.raises(RequestError, match="no bond factor"):
+        gencsp.analyse(wide, neighbours="crystal-nn", bond_factor=1.3)

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ase import Atoms
 
 import gencsp
 from gencsp.diffusion.positions.sampler import SamplerSettings
-from gencsp.errors import RequestError
+from gencsp.errors import InpainterError, RequestError
 from gencsp.executors import ThisProcess
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.proposers.base import ProposerContext
+from gencsp.proposers.random import RandomOptions
 from gencsp.proposers.sampling import preset_sampler
-from gencsp.runs.cycle import open_cycle
+from gencsp.runs.cycle import cycle_parts, open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
+from gencsp.runs.objects import chosen
 from gencsp.runs.parts import NamedProposer
 from gencsp.runs.search import Plan
 from gencsp.searches.starts import ProposerStarts
@@ -91,3 +95,34 @@ def test_a_wrong_inpainter_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no proposer 'scores'"):
         gencsp.cycle("Li5Si2", inpainter="scores", workers=1, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+#: What makes whole crystals alone, by name, as its options and as itself.
+WHOLE_CRYSTALS = ["random", "pyxtal", "symmetric", "pool:files=x.cif", RandomOptions(),
+                  RandomOptions().build(ProposerContext())]  # fmt: skip
+
+
+@pytest.mark.parametrize("inpainter", WHOLE_CRYSTALS)
+@pytest.mark.parametrize("place", ["Li5Si2", "Li-Si"])
+def test_an_inpainter_without_hosts_is_told_before_anything_runs(
+    place: str, inpainter: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("gencsp.runs.cycle.optional_hull_at", None)  # would be the first work
+    with pytest.raises(InpainterError, match=r"guest-orbits or .*mixed or .*score") as raised:
+        gencsp.cycle(place, inpainter=inpainter, workers=1, out=tmp_path / "run")
+    assert "symmetric" not in str(raised.value).split("take")[1]
+    assert not (tmp_path / "run").exists()
+    deck = tmp_path / "cycle.toml"
+    if isinstance(inpainter, str):
+        deck.write_text(f'formula = "{place}"\ninpainter = "{inpainter}"\n')
+        with pytest.raises(InpainterError):
+            gencsp.cycle(CycleDeck.read(deck), out=tmp_path / "run")
+
+
+def test_every_inpainter_is_one_that_a_cycle_takes() -> None:
+    def own(*_: object, **__: object) -> Atoms:
+        raise AssertionError("not called")
+
+    for inpainter in ("guest-orbits", "mixed", "pigen", "score", own):
+        deck = CycleDeck.make(formula="Li5Si2", inpainter=inpainter)
+        assert cycle_parts(deck)[1].name == chosen(deck.inpainter)

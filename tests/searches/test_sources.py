@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import product
 from math import gcd
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from cheap_parts import Backwards
 from cheap_search import SETTINGS, cheap_search, story
 
 from gencsp.composition import Composition
@@ -22,6 +24,7 @@ from gencsp.executors import ThisProcess
 from gencsp.proposers import Request
 from gencsp.proposers.checks import keeps_apart
 from gencsp.proposers.scatter import ScatterProposer
+from gencsp.searches.loop import Search
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.space import Space
 from gencsp.searches.starts import PoolStarts, ProposerStarts, StartSupply, pool_source
@@ -97,7 +100,8 @@ def supply(*sources: PoolStarts | ProposerStarts, background: int = 4) -> StartS
 def taken(supply: StartSupply, kind: str, *, needed: int) -> tuple[str, Any]:
     start = supply.take(kind, needed=needed)
     assert start is not None
-    return start
+    assert (start.kind == RANDOM) == (start.source == "other")
+    return start.source, start.atoms
 
 
 def test_sources_take_turns_by_weight_and_the_background_fills_in() -> None:
@@ -129,6 +133,39 @@ def test_a_search_with_an_empty_pool_is_the_unseeded_one_but_for_names() -> None
         search.run()
         searches.append([line[2:] for line in story(search)])
     assert searches[0] == searches[1]
+
+
+@pytest.mark.parametrize("method", ["random", "hop", "genetic"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_seeds_that_are_used_up_are_a_move_no_longer(method: str, share: float) -> None:
+    """What the background proposer makes in their place is not counted, or learned, as theirs."""
+
+    def ended(store: MemoryStore, executor: Executor, budget: int = 60) -> Search:
+        pool = pool_source("pool", [crystal(a=4.0 + 0.2 * k) for k in range(3)], LISI2, seed=0)
+        search = cheap_search(
+            method, store, executor, seeds=(pool,), budget=budget, seed_share=share
+        )
+        search.run()
+        return search
+
+    search = ended(MemoryStore(), ThisProcess())
+    moves = [result.move for result in search.results]
+    parents = search.supply.taken
+    assert (moves.count("seed"), moves.count("random")) == (parents["pool"], parents["other"])
+    assert parents["pool"] == 3
+    assert parents["other"] > 1
+    # As many trials as run at once may still have asked for a seed.
+    assert sum(result.seeds_ended for result in search.results) <= SETTINGS.ahead
+    shares = {line.move: line for line in search.strategy.move_stats()}
+    assert sum(line.share for line in shares.values()) == pytest.approx(1)
+    assert "seed" not in shares or shares["seed"].share == 0
+    assert "seed" not in shares or shares["seed"].tried <= 3
+    # Neither the order in which trials end nor an interruption changes what is asked for.
+    assert story(ended(MemoryStore(), Backwards())) == story(search)
+    store = MemoryStore()
+    for budget in (5, 9, 60):
+        last = ended(store, ThisProcess(), budget)
+    assert story(last) == story(search)
 
 
 def test_a_system_holds_every_compound_that_fits() -> None:

@@ -53,6 +53,8 @@ class ExternalProposer:
         separation: least distance of two atoms as a share of the sum of their covalent radii.
     """
 
+    inpaints = False
+
     def __init__(
         self, deck: ExternalDeck, *, name: str = "external", separation: float = PROPOSED_SHARE
     ) -> None:
