@@ -42,7 +42,7 @@ def test_ours_are_there(context: ProposerContext) -> None:
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(RequestError, match="choose from external, guest-orbits, mixed"):
+    with pytest.raises(RequestError, match="choose from dp-cdvae, external, guest-orbits, mixed"):
         get_proposer("astrology")
 
 
