@@ -145,14 +145,16 @@ def test_a_smaller_pool_leaves_nothing_of_a_larger_one(words: tuple[str, ...], o
     if "--hull" in words:
         made = ("references", "Cu", "--no-shipped", "--also", "copper.cif", "--potential", "emt.py")
         run(*made, "--out", "emt.csv")
-    ase.io.write("large.extxyz", [copper(structure_id=f"l{n}") for n in range(3)])
+    ase.io.write("large.extxyz", [copper(structure_id=f"large{n}") for n in range(3)])
     ase.io.write("small.extxyz", [copper(structure_id="s")])
     for pool in ("large.extxyz", "small.extxyz"):
         result = run(words[0], pool, *words[1:])
         assert result.exit_code == 0, result.output
     files = [path for path in Path(out).rglob("*") if path.is_file()]
     assert files
-    assert not [p for p in files if "l0" in p.name or "l0" in p.read_bytes().decode("latin-1")]
+    assert not [
+        p for p in files if "large0" in p.name or "large0" in p.read_bytes().decode("latin-1")
+    ]
 
 
 def test_a_filter_that_is_killed_leaves_the_former_tables_whole(here: Path) -> None:
