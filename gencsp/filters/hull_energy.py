@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.entries import same_pressure
@@ -105,14 +105,18 @@ class ChgnetHullEnergy(HullEnergy):
     steps: Natural = Field(500, description="Most minimiser steps.")
     minimiser: Minimiser = Field("quasi-newton", description="How to relax.")
     engine: EngineName = Field("auto", description="Relaxation engine.")
+    #: Under pressure: of each chemical system, read once.
+    _hulls: dict[tuple[str, ...], Hull] = PrivateAttr(default_factory=dict)
 
     def hull_of(self, atoms: Atoms) -> Hull:
         """The shipped crystals, relaxed at the pressure once and kept, or the entries given."""
         if self.entries is not None or same_pressure(self.pressure, 0.0):
             return super().hull_of(atoms)
-        systems = [sorted(set(atoms.get_chemical_symbols()))]
-        found = references_at(self.pressure, systems, self._potential(), cache=default_cache())
-        return Hull(found.entries, model=found.model, pressure=found.pressure)
+        system = tuple(sorted(set(atoms.get_chemical_symbols())))
+        if system not in self._hulls:
+            found = references_at(self.pressure, [system], self._potential(), cache=default_cache())
+            self._hulls[system] = Hull(found.entries, model=found.model, pressure=found.pressure)
+        return self._hulls[system]
 
     def model_name(self) -> str:
         """See :class:`~gencsp.filters.hull_energy.HullEnergy`."""

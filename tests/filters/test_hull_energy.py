@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from gencsp.convex_hull.entries import write_entries
+from gencsp.convex_hull.entries import HullEntries, write_entries
 from gencsp.convex_hull.under_pressure import references_at
 from gencsp.errors import HullReferenceError
 from gencsp.filters.hull_energy import ChgnetHullEnergy
@@ -49,6 +50,21 @@ def test_a_phase_of_higher_enthalpy_lies_above_it() -> None:
     square = EmtHullEnergy(pressure=PRESSURE, threshold=0.005).judge(bulk("Cu", "sc", a=2.4))
     assert not square.passed
     assert square.value > 0.1
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_references_of_a_system_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(pressure: float, systems: Any, potential: Engine, **more: Any) -> HullEntries:
+        asked.extend(systems)
+        return references_at(pressure, systems, potential, **more)
+
+    monkeypatch.setattr("gencsp.filters.hull_energy.references_at", counted)
+    one = EmtHullEnergy(pressure=PRESSURE)
+    values = [one.judge(bulk(symbol)).value for symbol in ("Cu", "Ag", "Cu")]
+    assert asked == [("Cu",), ("Ag",)]
+    assert values[0] == values[2]
 
 
 def test_entries_must_be_of_the_pressure(tmp_path: Path) -> None:
