@@ -16,7 +16,7 @@ from gencsp.runs.discover_decks import DiscoverDeck
 
 if TYPE_CHECKING:
     from gencsp.runs.candidates import StageProgress
-    from gencsp.runs.discover import Discovered
+    from gencsp.runs.discovered import Discovered
 
 #: The report, beside the files of structures.
 REPORT = "report.md"

@@ -120,18 +120,6 @@ def greatest_of_stable(
     return max(near, default=None)
 
 
-def global_optima(generated: Sequence[float], searched: Sequence[float], *, margin: float) -> int:
-    """G of PIGEN's Extended Data Table 2: generated crystals that no search went below.
-
-    Args:
-        generated: energy of the relaxed generated crystal of each composition, eV/atom; not a
-            number where it did not converge.
-        searched: least energy that a search of the composition found, eV/atom.
-        margin: eV/atom by which a search must be lower to count.
-    """
-    return sum(g <= s + margin for g, s in zip(generated, searched, strict=True))
-
-
 def difference_interval(
     successes: int, trials: int, other_successes: int, other_trials: int
 ) -> tuple[float, float]:

@@ -6,9 +6,8 @@ composition each; what comes out is ranked by its distance to the hull and by wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from gencsp import records
 from gencsp.composition import Composition
 from gencsp.errors import WrongTypeError
 from gencsp.executors import ThisProcess
-from gencsp.filters import Summary
 from gencsp.runs.candidate_parts import Parts, candidate_manifest
 from gencsp.runs.candidates import Candidates, Price, StageProgress
 from gencsp.runs.discover_decks import DiscoverDeck
+from gencsp.runs.discovered import Discovered, Survivors, above_hull, by_composition
 from gencsp.runs.generators import DeNovo, read_given
 from gencsp.runs.novelty import KNOWN, NOVELTIES, judge_novelty, write_novelty
 from gencsp.runs.objects import carried
@@ -34,62 +33,6 @@ from gencsp.store.base import Finished, portable
 
 #: Crystals that are listed of the search of a composition, the lowest of those near the hull.
 LISTED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Survivors:
-    """Relaxed survivors of one composition.
-
-    Attributes:
-        composition: reduced.
-        structures: the lowest first.
-    """
-
-    composition: Composition
-    structures: tuple[Atoms, ...]
-
-    @property
-    def lowest(self) -> float:
-        """E_d of the lowest, eV/atom."""
-        return _above(self.structures[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Discovered:
-    """What a run came to.
-
-    Attributes:
-        deck: the settings.
-        funnel: what was done, and how many structures were left behind it.
-        summary: of the filters, alone and in sequence.
-        searched: the compositions that were searched, the most promising survivor first.
-        crystals: ranked: those near the hull first, of them new frameworks, then new crystals of
-            known frameworks, then known crystals; each by E_d. ``info`` says what each is.
-        failures: what failed before the searches, by reason.
-    """
-
-    deck: DiscoverDeck
-    funnel: tuple[tuple[str, int], ...]
-    summary: Summary
-    searched: tuple[Survivors, ...]
-    crystals: tuple[Atoms, ...]
-    failures: dict[str, int]
-
-    @property
-    def empty(self) -> str:
-        """Why nothing could be searched, with what took how many; empty where something was."""
-        if self.searched:
-            return ""
-        left = [f"{name} {n}" for name, n in self.funnel]
-        before, worst, lost = self.funnel[0][1], "", -1
-        for name, n in self.funnel[1:]:
-            if before - n > lost:
-                worst, lost = name, before - n
-            before = n
-        return (
-            f"no structure is left to search: {lost} fell at '{worst}' (left: {', '.join(left)}); "
-            f"generate more with -n, name other --filters, or raise --within."
-        )
 
 
 class Discovery:
@@ -179,7 +122,7 @@ class Discovery:
         yield from candidates.filter()
         yield from candidates.relax(candidates.survivors)
         relaxed = [one for one in candidates.relaxed.values() if one is not None]
-        near = sorted(filter(self._is_near, relaxed), key=_above)
+        near = sorted(filter(self._is_near, relaxed), key=above_hull)
         self._near = []
         for step, structures in candidates.assess("novelty", near, judge_novelty):
             for one in structures:
@@ -235,7 +178,7 @@ class Discovery:
     def _order(self, atoms: Atoms) -> tuple[bool, int, float, str]:
         novelty = NOVELTIES.index(str(atoms.info.get(records.NOVELTY, KNOWN)))
         identity = str(atoms.info[records.STRUCTURE_ID])
-        return not self._is_near(atoms), novelty, _above(atoms), identity
+        return not self._is_near(atoms), novelty, above_hull(atoms), identity
 
 
 @contextmanager
@@ -305,23 +248,6 @@ def discover(
             if report is not None:
                 report(step)
         return run.result()
-
-
-def by_composition(structures: Iterable[Atoms]) -> tuple[Survivors, ...]:
-    """Structures by reduced formula; the lowest, and the formulas with the lowest, come first."""
-    groups: dict[str, list[Atoms]] = {}
-    for atoms in structures:
-        groups.setdefault(Composition.of(atoms).formula_key, []).append(atoms)
-    found = [
-        Survivors(Composition.of(group[0]).reduced, tuple(sorted(group, key=_above)))
-        for group in groups.values()
-    ]
-    return tuple(sorted(found, key=lambda one: (one.lowest, one.composition.formula)))
-
-
-def _above(atoms: Atoms) -> float:
-    above = records.above_hull(atoms.info)
-    return float("inf") if above is None else above
 
 
 def _of_search(atoms: Atoms, formula: str) -> Atoms:

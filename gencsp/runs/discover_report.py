@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from ase import Atoms
 
 from gencsp import records
-from gencsp.composition import Composition
-from gencsp.runs.discover import Discovered, Survivors
+from gencsp.runs.discovered import Discovered, Survivors
 from gencsp.runs.markdown import table
 
 #: Crystals in the report; the files have all.
@@ -39,6 +38,11 @@ def _parts(found: Discovered) -> Iterator[str]:
         "Energies are E_d in eV/atom, above the hull of the reference phases; gains in meV/atom. "
         f'"{records.NO_REFERENCE}" stands where the hull knows no phase of the composition and E_d '
         "is below it: the number, which says little then, is in the files.\n"
+    )
+    yield (
+        f"Global optima as far as the searches went (G of PIGEN's Extended Data Table 2): of "
+        f"{found.global_optima} of {len(found.searched)} compositions no search went below the "
+        f"lowest survivor.\n"
     )
     yield "## Crystals\n"
     near = f"{1000 * deck.within:g} meV/atom"
@@ -80,16 +84,10 @@ def _funnel(found: Discovered) -> Iterator[tuple[str, int, str]]:
 
 
 def _searched(found: Discovered, one: Survivors) -> tuple[object, ...]:
-    mine = [
-        atoms
-        for atoms in found.crystals
-        if atoms.info.get(records.TRIALS)
-        and Composition.of(atoms).formula_key == one.composition.formula_key
-    ]
+    best = found.best_of(one)
     start = records.shown_decomposition_energy(one.structures[0].info)
-    if not mine:
+    if best is None:
         return one.composition, len(one.structures), start, "nothing converged", "", ""
-    best = min(mine, key=lambda atoms: records.above_hull(atoms.info) or 0.0)
     gained = one.lowest - (records.above_hull(best.info) or 0.0)
     return (
         one.composition,

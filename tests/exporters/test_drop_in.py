@@ -65,3 +65,28 @@ def test_genetic(ran: tuple[str, Path]) -> None:
     db = ase.db.connect(here / "gadb.db")
     assert db.count(relaxed=1) == 5
     assert {row.formula for row in db.select(relaxed=1)} == {"AuCu3"}
+
+
+def test_interface_of_two_solids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sample, two steps of relaxation: both slabs are there, and guests only between them."""
+    script = (EXAMPLES / "interface.py").read_text()
+    for old, new in (("SAMPLES, SEED = 8, 0", "SAMPLES, SEED = 1, 0"), ("steps=400", "steps=2")):
+        assert script.count(old) == 1
+        script = script.replace(old, new)
+    short = tmp_path / "interface.py"
+    short.write_text(script)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(short))
+    found = ase.io.read(tmp_path / "interfaces.extxyz", ":")
+    energies = [a.info["interface_energy"] for a in found]
+    assert energies == sorted(energies)
+    formulas = [a.get_chemical_formula() for a in found]
+    assert sorted(formulas) == ["Br4Li12S4"] * 4 + ["Br6Li18S6"]
+    filled = found[formulas.index("Br6Li18S6")]
+    lower, upper = filled[:12], filled[12:20]
+    tops = [slab.positions[:, 2].max() for slab in (lower, upper)]
+    bottoms = [slab.positions[:, 2].min() for slab in (lower, upper)]
+    heights = filled.positions[20:, 2]
+    assert tops[0] < bottoms[1]
+    for top, bottom in zip(tops, bottoms, strict=True):
+        assert not ((heights > bottom + 1.5) & (heights < top - 1.5)).any()

@@ -9,7 +9,6 @@ from gencsp.errors import RequestError
 from gencsp.measure.distributions import (
     binned_medians,
     difference_interval,
-    global_optima,
     greatest_of_stable,
     histogram,
     overlaps,
@@ -62,16 +61,11 @@ def test_rank_correlation_is_spearmans_by_its_formula() -> None:
     assert found["n"] == 60
 
 
-def test_f_and_g_by_hand() -> None:
+def test_f_by_hand() -> None:
     diversity, above = [8.0, 10.7, 9.5, 11.0], [0.0, 0.05, 0.049, NAN]
     assert greatest_of_stable(diversity, above) == 9.5
     assert greatest_of_stable(diversity, above, threshold=0.06) == 10.7
     assert greatest_of_stable([9.0], [0.2]) is None
-    # Lower, equal, lower by less than the margin, lower by more, not converged.
-    found = global_optima(
-        [-3.0, -2.0, -1.0, -1.0, NAN], [-2.5, -2.0, -1.0005, -1.1, 0.0], margin=1e-3
-    )
-    assert found == 3
 
 
 def test_the_difference_of_shares_has_newcombes_interval() -> None:

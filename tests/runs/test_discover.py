@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from gencsp import records
 from gencsp.composition import Composition
 from gencsp.errors import DeckError, GencspError, RequestError, StoreError
 from gencsp.runs import novelty
-from gencsp.runs.discover import Discovered, open_discovery
+from gencsp.runs.discover import open_discovery
 from gencsp.runs.discover_decks import DiscoverDeck
+from gencsp.runs.discover_report import report
+from gencsp.runs.discovered import Discovered
 from gencsp.searches.runner import TaskOutput, TaskRunner
 from gencsp.store import DiskStore
 
@@ -122,6 +125,30 @@ def test_every_searched_composition_ends_no_higher_than_its_survivor(whole: Disc
             if Composition.of(atoms) == one.composition and atoms.info["trials"]
         )
         assert lowest <= one.lowest + 1e-3
+
+
+def test_global_optima_are_survivors_that_no_search_went_below(whole: Discovered) -> None:
+    kept = []
+    for one in whole.searched:
+        energies = [
+            atoms.info["decomposition_energy"]
+            for atoms in whole.crystals
+            if Composition.of(atoms) == one.composition and atoms.info["trials"]
+        ]
+        kept.append(min(energies) > one.lowest - 1e-3)
+    assert whole.global_optima == sum(kept)
+    # Survivors raised by more than two relaxations differ are no optima, and lowered ones are.
+    for shift, expected in ((0.002, 0), (-0.002, len(kept))):
+        others = []
+        for one in whole.searched:
+            best = whole.best_of(one)
+            assert best is not None
+            start = one.structures[0].copy()
+            start.info["decomposition_energy"] = best.info["decomposition_energy"] + shift
+            others.append(replace(one, structures=(start,)))
+        assert replace(whole, searched=tuple(others)).global_optima == expected
+    text = report(whole)
+    assert f"of {sum(kept)} of {len(kept)} compositions no search went below" in text
 
 
 def test_parents_lead_back_to_what_was_generated(whole: Discovered) -> None:

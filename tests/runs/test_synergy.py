@@ -206,6 +206,8 @@ def test_report_tables_and_figure(
     assert str(unfiltered[-1]) == "1"
     for row in (filtered, unfiltered):
         assert f"| {' | '.join(map(str, row))} |" in text
+    optima = sum(int(str(row[2]).split("/")[0]) for row in (filtered, unfiltered))
+    assert f"| {words['model'][0]} | {optima}/4 |" in text
     comparisons = write_comparisons(tmp_path / "c.csv", [whole]).read_text().splitlines()
     assert len(comparisons) == 1 + 4
     traces = write_traces(tmp_path / "t.csv", [whole]).read_text().splitlines()
