@@ -72,7 +72,7 @@ class GroundState:
 
     def energy_histogram(self) -> dict[str, object]:
         """Shares of ΔE in bins of 64 meV/atom (Fig. S2), see :func:`.distributions.histogram`."""
-        return histogram(self.energies.tolist(), [k * BIN for k in range(BINS + 1)])
+        return histogram(self.energies.tolist(), [round(k * BIN, 3) for k in range(BINS + 1)])
 
 
 def ground_state(pairs: Sequence[GroundStatePair]) -> GroundState:
