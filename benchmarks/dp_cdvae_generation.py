@@ -38,6 +38,7 @@ from dp_cdvae_crystals import (
 from dp_cdvae_paper import COLUMNS_II, DATA, TABLE_II
 
 from gencsp.composition import Composition
+from gencsp.convex_hull.ends import formation_energy
 from gencsp.convex_hull.hull import Hull
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.dp_cdvae.sampler import Rule
@@ -46,7 +47,6 @@ from gencsp.measure.coverage import CUTOFFS, Fingerprints, coverage
 from gencsp.measure.property_distances import (
     density,
     element_count,
-    formation_energy,
     property_distance,
 )
 from gencsp.measure.record import record

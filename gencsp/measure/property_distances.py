@@ -16,8 +16,6 @@ from ase.units import kg
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
-from gencsp.composition import Composition
-from gencsp.convex_hull.hull import Hull
 from gencsp.errors import RequestError
 from gencsp.measure.statistics import bootstrap_interval
 
@@ -51,25 +49,6 @@ def density(atoms: Atoms) -> float:
 def element_count(atoms: Atoms) -> int:
     """Number of elements."""
     return len(set(atoms.numbers.tolist()))
-
-
-def formation_energy(hull: Hull, composition: Composition, energy_per_atom: float) -> float:
-    """Energy less that of the lowest reference of each element, eV/atom.
-
-    Args:
-        hull: of the potential that the energy is of.
-        composition: of the structure.
-        energy_per_atom: its energy, eV/atom.
-
-    Raises:
-        HullReferenceError: no reference for one of the elements.
-    """
-    hull.require_elements(composition.elements)
-    of_elements = sum(
-        count * hull.references(Composition.parse(symbol))[0].energy_per_atom
-        for symbol, count in composition.counts
-    )
-    return energy_per_atom - of_elements / composition.size
 
 
 def property_distance(

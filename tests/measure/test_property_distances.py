@@ -8,14 +8,10 @@ from ase.build import bulk, make_supercell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gencsp.composition import Composition
-from gencsp.convex_hull.hull import Hull
-from gencsp.convex_hull.table import HullEntry
-from gencsp.errors import HullReferenceError, RequestError
+from gencsp.errors import RequestError
 from gencsp.measure.property_distances import (
     density,
     element_count,
-    formation_energy,
     property_distance,
 )
 
@@ -31,21 +27,6 @@ def test_densities_of_known_crystals() -> None:
 def test_elements_are_counted_once() -> None:
     assert element_count(bulk("NaCl", "rocksalt", a=5.64, cubic=True)) == 2
     assert element_count(bulk("C", "diamond", a=3.567)) == 1
-
-
-def test_formation_energies_by_hand() -> None:
-    rows = {"Na": -1.0, "Na2": -1.2, "Cl2": -2.0, "NaCl": -3.0}
-    entries = [
-        HullEntry(composition=Composition.parse(formula), energy_per_atom=energy, model="m")
-        for formula, energy in rows.items()
-    ]
-    hull = Hull(entries, model="m")
-    # Per atom: Na2Cl is two of the lowest sodium (-1.2) and one of chlorine (-2).
-    found = formation_energy(hull, Composition.parse("Na2Cl"), -2.5)
-    assert found == pytest.approx(-2.5 - (2 * -1.2 + -2.0) / 3)
-    assert formation_energy(hull, Composition.parse("Na4"), -1.2) == pytest.approx(0.0)
-    with pytest.raises(HullReferenceError):
-        formation_energy(hull, Composition.parse("NaK"), -1.0)
 
 
 def test_a_shifted_distribution_is_as_far_as_the_shift() -> None:
