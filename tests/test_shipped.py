@@ -23,6 +23,7 @@ from gencsp.filters.compositional_novelty import reference_formulas
 from gencsp.filters.novelty import reference_structures
 from gencsp.filters.pair_potential import shipped_potential
 from gencsp.filters.prototypes import shipped_prototypes
+from gencsp.measure.element_tables import element_tables
 from gencsp.proposers.crystals import compression
 from gencsp.proposers.crystals.symmetry_prior import symmetry_prior
 from gencsp.proposers.crystals.volume import _table
@@ -43,6 +44,7 @@ TABLES: dict[str, Callable[[], Any]] = {
     "volume.json": _table.__wrapped__,
     "compression.json": compression._table.__wrapped__,
     "symmetry_prior.json": symmetry_prior.__wrapped__,
+    "measures.json": element_tables.__wrapped__,
 }
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import tables_of_cards
 import tables_of_chggen
+import tables_of_dp_cdvae
 import tables_of_hosts
 import tables_of_hull
 import tables_of_models
@@ -35,6 +36,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **tables_of_models.TABLES,
     **tables_of_searches.TABLES,
     **tables_of_chggen.TABLES,
+    **tables_of_dp_cdvae.TABLES,
     **tables_of_relaxation.TABLES,
     **tables_of_cards.TABLES,
     **tables_of_hosts.TABLES,

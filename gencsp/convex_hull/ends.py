@@ -60,3 +60,22 @@ class Ends:
         first, second = self.energies
         points = hull.section(*self.members.formulas, live=live)
         return tuple((x, energy - (1 - x) * first - x * second) for x, energy in points)
+
+
+def formation_energy(hull: Hull, composition: Composition, energy_per_atom: float) -> float:
+    """Energy less that of the lowest reference of each element, eV/atom.
+
+    Args:
+        hull: of the potential that the energy is of.
+        composition: of the structure.
+        energy_per_atom: its energy, eV/atom.
+
+    Raises:
+        HullReferenceError: no reference for one of the elements.
+    """
+    hull.require_elements(composition.elements)
+    of_elements = sum(
+        count * hull.references(Composition.parse(symbol))[0].energy_per_atom
+        for symbol, count in composition.counts
+    )
+    return energy_per_atom - of_elements / composition.size

@@ -32,7 +32,7 @@ DATA, WEIGHTS = ROOT / "gencsp" / "data", ROOT / "gencsp" / "weights"
 SCHEMA = json.loads((ROOT / "benchmarks" / "card.schema.json").read_text("utf-8"))
 CARDS = sorted([*DATA.glob("*.card.json"), *WEIGHTS.glob("*.card.json")])
 #: Cards of what was fitted or trained, which no held-out formula may enter: all but these.
-NOT_FITTED = {"references_chgnet-0.3.0.card.json", "wyckoff.card.json"}
+NOT_FITTED = {"measures.card.json", "references_chgnet-0.3.0.card.json", "wyckoff.card.json"}
 FITTED_CARDS = [path for path in CARDS if path.name not in NOT_FITTED]
 
 
@@ -127,7 +127,13 @@ def formulas_of_the_symmetry_prior() -> set[Composition]:
 #: Every table that ships: what was fitted and lists formulas, with how to read them;
 FITTED = {"symmetry_prior.json": formulas_of_the_symmetry_prior}
 #: what was fitted or computed and lists none; and what says which crystals are known.
-WITHOUT_FORMULAS = {"volume.json", "compression.json", "pair_potential.npz", "wyckoff.npz"}
+WITHOUT_FORMULAS = {
+    "volume.json",
+    "compression.json",
+    "measures.json",
+    "pair_potential.npz",
+    "wyckoff.npz",
+}
 KNOWN = {
     "hull_phases_chgnet-0.3.0.npz",
     "prototypes.npz",
