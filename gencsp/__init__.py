@@ -33,6 +33,8 @@ __all__ = [
     "hull_of_formula",
     "hull_of_system",
     "intercalate",
+    "interpolate",
+    "neighbours",
     "order",
     "propose",
     "reconstruct",

@@ -14,6 +14,7 @@ from gencsp.runs.analysing import analyse
 from gencsp.runs.calls import cycle, search
 from gencsp.runs.discover import discover
 from gencsp.runs.intercalating import intercalate
+from gencsp.runs.latent import interpolate, neighbours
 from gencsp.runs.ordering import order
 from gencsp.runs.pools import dedup, export, filter, hull, hull_of_formula, hull_of_system
 from gencsp.runs.reconstructing import reconstruct
@@ -32,6 +33,8 @@ __all__ = [
     "hull_of_formula",
     "hull_of_system",
     "intercalate",
+    "interpolate",
+    "neighbours",
     "order",
     "propose",
     "reconstruct",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
@@ -28,3 +29,11 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
+
+
+@pytest.fixture(scope="session")
+def dp_cdvae_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small DP-CDVAE, for all tests that only need some."""
+    from tiny_dp_cdvae import write_tiny_dp_cdvae
+
+    return write_tiny_dp_cdvae(tmp_path_factory.mktemp("weights") / "dp-cdvae.safetensors")

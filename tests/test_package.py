@@ -27,6 +27,8 @@ VERBS = {
     "hull_of_formula",
     "hull_of_system",
     "intercalate",
+    "interpolate",
+    "neighbours",
     "order",
     "filter",
     "dedup",

@@ -72,9 +72,10 @@ def stored_network(
     """
     with _file(path, shipped) as file:
         if not file.is_file():
+            where = "with gencsp" if path is None else f"at {file}"
             raise WeightsError(
-                f"there are no {what} at {file}: reinstall gencsp, or train your own with "
-                f"'{command}'."
+                f"there are no {what} {where}: train your own with '{command}', and name their "
+                f"file as 'weights'."
             )
         check_card(file)
         try:
@@ -111,7 +112,9 @@ def _load(path: Path, *, needed: str, command: str, device: torch.device | str) 
             f"the weights in {path} were changed: their digest is {found}, and the file says "
             f"{said}: fetch it again."
         )
-    network = build_network(metadata["architecture"], json.loads(metadata["config"]))
+    # A new network draws its weights from the global generator, which is not ours to change.
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(metadata["architecture"], json.loads(metadata["config"]))
     network.load_state_dict(tensors)
     network.to(device).eval().requires_grad_(False)
     return StoredNetwork(network, metadata, found)

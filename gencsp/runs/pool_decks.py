@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from gencsp.deck import (
+    MOST,
     BandGap,
     Count,
     Cutoff,
@@ -20,10 +22,12 @@ from gencsp.deck import (
     Pressure,
     Seconds,
     SeedSettings,
+    Share,
     SpaceGroupNumber,
     Spacing,
     Symprec,
 )
+from gencsp.diffusion.dp_cdvae.choices import CellSource, Rule
 from gencsp.errors import DeckError
 from gencsp.measure.ranges import (
     BOND_FACTOR,
@@ -129,24 +133,61 @@ class RefineDeck(PresetDeck):
     out: OutSetting = Path("refined")
 
 
-class ReconstructDeck(Deck):
-    """Settings of ``gencsp reconstruct``."""
+class DecodeDeck(Deck):
+    """Settings of all that decodes latent vectors of DP-CDVAE."""
 
-    weights: WeightsSetting = None
-    rule: Literal["modified", "ancestral", "renewal"] = Field(
+    weights: Path | None = Field(None, description="Weights of a DP-CDVAE; ours if not given.")
+    rule: Rule = Field(
         "modified", description="Reverse steps: eq. 7 of DP-CDVAE, eq. 6, or renewal of the noise."
     )
     levels: Count | None = Field(
         None, description="Reverse steps; all time steps of the model if not given."
     )
+    batch_size: Count = Field(32, description="Crystals decoded together.")
+    seed: SeedSetting = 0
+
+
+class ReconstructDeck(DecodeDeck):
+    """Settings of ``gencsp reconstruct``."""
+
     spread: NonNegative = Field(
         1.0, description="Share of the encoder's standard deviation in z; 0 takes its mean."
     )
     keep_species: bool = Field(False, description="Keep the species, not those read from z.")
     keep_cell: bool = Field(False, description="Keep the cell, not the one read from z.")
-    batch_size: Count = Field(32, description="Crystals decoded together.")
-    seed: SeedSetting = 0
     out: OutSetting = Path("reconstructed")
+
+
+class LatentDeck(DecodeDeck):
+    """Settings of what is decoded with the atoms of a crystal."""
+
+    cell: CellSource = Field(
+        "scaled",
+        description="Cell: read from z ('decoded'), the same at the volume per atom of what was "
+        "encoded ('scaled'), or that of the crystal, of the first of two ('parent').",
+    )
+
+
+class NeighboursDeck(LatentDeck):
+    """Settings of :func:`gencsp.neighbours`."""
+
+    n: Count = Field(10, description="Neighbours of each crystal.")
+    strength: NonNegative = Field(
+        0.3, description="How far z goes, in standard deviations of its prior; 0 reconstructs."
+    )
+    noise: Share = Field(
+        1.0,
+        description="1 decodes from noise alone; less from the coordinates of the crystal with so "
+        "much noise, in fractions of the cell.",
+    )
+
+
+class InterpolateDeck(LatentDeck):
+    """Settings of :func:`gencsp.interpolate`."""
+
+    points: Annotated[int, Ge(2), Le(MOST)] = Field(
+        9, description="Points on the arc, evenly from one crystal to the other, both included."
+    )
 
 
 class HullDeck(Deck):

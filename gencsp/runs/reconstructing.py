@@ -80,14 +80,21 @@ def _reconstructed(
         )
         for (k, atoms), result in zip(some, made, strict=True):
             parent = name_of(atoms, k)
-            yield Provenance(
-                structure_id=f"{parent}-reconstructed",
-                proposer="dp-cdvae",
-                stage=Stage.GENERATED,
-                seed=deck.seed,
-                model=model.digest,
-                parents=parent,
-            ).write(tag_proposal(result, proposer="dp-cdvae", model=model.digest))
+            yield decoded(result, f"{parent}-reconstructed", parent, seed=deck.seed, model=model)
+
+
+def decoded(
+    atoms: Atoms, structure_id: str, parents: str, *, seed: int, model: DpCdvaeModel
+) -> Atoms:
+    """A copy of what was decoded, with its provenance."""
+    return Provenance(
+        structure_id=structure_id,
+        proposer="dp-cdvae",
+        stage=Stage.GENERATED,
+        seed=seed,
+        model=model.digest,
+        parents=parents,
+    ).write(tag_proposal(atoms, proposer="dp-cdvae", model=model.digest))
 
 
 def _given(atoms: Atoms, deck: ReconstructDeck) -> Given:

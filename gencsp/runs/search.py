@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,10 +31,11 @@ from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
 from gencsp.runs.starts import background_source, seed_sources
 from gencsp.runs.strategies import named_strategy, strategy_context
 from gencsp.runs.trust import remember
-from gencsp.searches.contracts import ProposerMaker
+from gencsp.searches.contracts import Maker, ProposerMaker
 from gencsp.searches.ledger import Ledger
 from gencsp.searches.loop import Search
-from gencsp.searches.moves import MOVES, Tools
+from gencsp.searches.moves import MOVES, ConfiguredMove, Move, Tools
+from gencsp.searches.moves.base import OwnModel
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.settings import SearchSettings, search_manifest
 from gencsp.searches.space import Space
@@ -128,7 +129,8 @@ class Plan:
         model = ShippedScoreModel(self.deck.weights) if scored else None
         relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential))
         elements = self.settings.space.elements
-        models = executor.submit(_identify_models, makers, model, relaxer, elements).result()
+        own = own_models(self.strategy.moves)
+        models = executor.submit(_identify_models, makers, model, relaxer, elements, own).result()
         if self.hull is not None:
             self.hull.require_model(models["potential"])
         return search_manifest(
@@ -281,20 +283,34 @@ def _own_options(makers: Sequence[object]) -> str | None:
     return "; ".join(texts) or None
 
 
+def own_models(moves: Mapping[str, Move]) -> dict[str, Maker[OwnModel]]:
+    """What makes the models that moves have beside the score model, by the names of the moves."""
+    makers = {
+        name: move.own_model() for name, move in moves.items() if isinstance(move, ConfiguredMove)
+    }
+    return {name: make for name, make in makers.items() if make is not None}
+
+
 def _identify_models(
     makers: list[ProposerMaker],
     model: ShippedScoreModel | None,
     relaxer: NamedRelaxer,
     elements: tuple[str, ...],
+    own: dict[str, Maker[OwnModel]],
 ) -> dict[str, str]:
-    """Names and hashes of the models, which are loaded once in a worker to find them."""
+    """Names and hashes of the models, which are loaded once in a worker to find them.
+
+    Those that moves have beside the score model are ``own``, by the names of the moves.
+    """
     for make in makers:
         make()
     potential = relaxer.load()
     require_elements(potential, elements)
+    digests = "; ".join(f"{name} {make().digest}" for name, make in own.items())
     return {
         "score_model": "" if model is None else model().digest,
         "engine": potential.name,
         "potential": potential.model,
         "potential_digest": potential.digest,
+        **({"move_models": digests} if digests else {}),
     }

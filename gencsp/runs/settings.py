@@ -26,6 +26,7 @@ from gencsp.proposers.crystals.compression import volume_under
 from gencsp.runs.airss import AirssDeck, read_airss
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named
+from gencsp.searches.moves import MOVES
 from gencsp.searches.settings import SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.stop import StopRules
@@ -88,9 +89,10 @@ def save_deck(deck: SearchDeck, where: Path) -> None:
     """
     files = {key: getattr(deck, key) for key in ("airss", "target", "cell", "weights", "hull")}
     whole = {key: file.absolute() for key, file in files.items() if isinstance(file, Path)}
-    named = {
+    named: dict[str, Any] = {
         "seeds": tuple(_absolute(one, PROPOSERS) for one in deck.seeds),
         "background": _absolute(deck.background, PROPOSERS),
+        "moves": None if deck.moves is None else tuple(_absolute(m, MOVES) for m in deck.moves),
         "potential": _absolute(deck.potential, POTENTIALS),
         "executor": _absolute(deck.executor, EXECUTORS),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ase import Atoms
@@ -64,7 +65,7 @@ def test_proposers_that_call_others_or_read_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MOVES.names())
-def test_moves(name: str) -> None:
+def test_moves(name: str, dp_cdvae_weights: Path) -> None:
     parents = [RUTILE.copy(), COLUMBITE.copy()]
     for fixed in (False, True):
         tools = Tools(
@@ -72,7 +73,11 @@ def test_moves(name: str) -> None:
             fixed_cell=fixed,
             elements=("O", "Ti") if name == "transmute" else (),
         )
-        short = {"renoise": {"steps": 2}, "repaint": {"steps": 2}, "crossover": {"steps": 2}}
+        short: dict[str, dict[str, Any]] = {
+            name: {"steps": 2} for name in ("renoise", "repaint", "crossover")
+        }
+        for latent in ("latent-neighbour", "latent-interpolation"):
+            short[latent] = {"steps": 2, "weights": dp_cdvae_weights}
         move = MOVES.make(name, short.get(name))
         if move.keeps_cell or not fixed:
             check_move(move, parents, tools=tools)

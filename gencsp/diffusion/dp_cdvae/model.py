@@ -64,6 +64,10 @@ class DpCdvaeModel:
         """Most atoms in a cell."""
         return self.network.config.most_atoms
 
+    def knows(self, atoms: Atoms) -> bool:
+        """Whether the model has room for a crystal and knows its elements."""
+        return len(atoms) <= self.most_atoms and not _unknown(atoms)
+
     @torch.no_grad()
     def encode(self, structures: Sequence[Atoms]) -> tuple[Array, Array]:
         """μ and σ of z for crystals (eq. 8), both (b, latent), float64.
@@ -81,8 +85,7 @@ class DpCdvaeModel:
                     f"{atoms.get_chemical_formula()} has {len(atoms)} atoms, and this model knows "
                     f"up to {self.most_atoms}: give smaller cells, or train with larger ones."
                 )
-            unknown = sorted(set(atoms.get_chemical_symbols()) - set(ELEMENTS))
-            if unknown:
+            if unknown := _unknown(atoms):
                 raise RequestError(
                     f"the model knows no element {', '.join(unknown)}: leave such crystals out."
                 )
@@ -102,6 +105,11 @@ class DpCdvaeModel:
             torch.log_softmax(count, 1).numpy(),
             torch.log_softmax(composition, 1).numpy(),
         )
+
+
+def _unknown(atoms: Atoms) -> list[str]:
+    """Symbols of what is no element of the model."""
+    return sorted(set(atoms.get_chemical_symbols()) - set(ELEMENTS))
 
 
 def save_dp_cdvae(

@@ -1,16 +1,16 @@
 """Decoding of latent vectors into crystals: the reverse diffusion of DP-CDVAE.
 
 The number of atoms, the lattice and the first species are read from z; coordinates begin as normal
-noise. Each step moves the coordinates by one of the rules of :mod:`gencsp.diffusion.dp_cdvae.steps`
-and takes for each atom the likeliest species that the denoiser sees (Section IV.C). Species, number
-of atoms and cell can be given instead, and then stay.
+noise, or as given ones that are noised in part (SDEdit; Meng et al., ICLR 2022). Each step moves
+the coordinates by one of the rules of :mod:`gencsp.diffusion.dp_cdvae.steps` and takes for each
+atom the likeliest species that the denoiser sees (Section IV.C). Species, number of atoms and cell
+can be given instead, and then stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,15 +21,13 @@ from torch import Tensor
 
 from gencsp.deck import CellAtoms, Count, Share, check, check_fields
 from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.dp_cdvae.choices import Rule
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
-from gencsp.diffusion.dp_cdvae.process import centred, wrapped
+from gencsp.diffusion.dp_cdvae.process import centred, noised_coordinates, wrapped
 from gencsp.diffusion.dp_cdvae.steps import ancestral, modified, renewing
 from gencsp.diffusion.noise import standard_normal
 from gencsp.diffusion.wrapped import remove_mean
 from gencsp.errors import RequestError
-
-#: Eq. 7, eq. 6, and the steps of gencsp's other samplers.
-Rule = Literal["modified", "ancestral", "renewal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +40,15 @@ class DpCdvaeSampling:
         steps: number of steps; ``None``, or more than the model has, takes each of its time steps,
             as in the paper.
         renewal: of the noise, the share that a step of the last rule draws anew.
+        noise: 1 begins from noise alone, at T. Less begins from given coordinates at the first time
+            step whose noise √(1 − ᾱ_t), in fractions of the cell, is at least this; ``steps`` are
+            then those from there on.
     """
 
     rule: Rule = "modified"
     steps: Count | None = None
     renewal: Share = 1.0
+    noise: Share = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -66,6 +68,8 @@ class DpCdvaeRun:
         owner: crystal of each atom, shape (n,), int64, ascending.
         held: whether an atom keeps its species, shape (n,), bool.
         rngs: one generator for each crystal.
+        frac: coordinates to begin from, about their middle, shape (n, 3); ``None`` to begin from
+            noise alone.
     """
 
     model: DpCdvaeModel
@@ -77,6 +81,7 @@ class DpCdvaeRun:
     owner: Tensor
     held: Tensor
     rngs: tuple[np.random.Generator, ...]
+    frac: Tensor | None = None
 
     @property
     def n_crystals(self) -> int:
@@ -120,11 +125,14 @@ class Given:
         atom_count: number of atoms.
         numbers: atomic numbers, which set it, too.
         cell: the cell, in Å.
+        frac: fractional coordinates to begin from, shape (n, 3), where ``noise`` of the sampling is
+            below 1; with ``numbers`` only.
     """
 
     atom_count: CellAtoms | None = None
     numbers: Sequence[int] | None = None
     cell: Cell | None = None
+    frac: Array | None = None
 
     def __post_init__(self) -> None:
         check("atom_count", self.atom_count, CellAtoms | None)
@@ -148,8 +156,8 @@ def prepare(
         given: what is not read from z, for each of them; ``None`` for nothing.
 
     Raises:
-        RequestError: numbers of vectors, generators and given parts that differ, or vectors of
-            another length.
+        RequestError: numbers of vectors, generators and given parts that differ, vectors of
+            another length, or no coordinates where decoding is to begin from some.
     """
     given = [Given()] * len(z) if given is None else given
     if not len(z) or not len(z) == len(rngs) == len(given):
@@ -174,17 +182,35 @@ def prepare(
     schedule = model.process.schedule
     held = torch.tensor([one.numbers is not None for one in given])
     owner = torch.repeat_interleave(torch.arange(len(z)), sizes)
+    first, frac = schedule.steps, None
+    if sampling.noise < 1:
+        first = schedule.time_of(sampling.noise)
+        frac = centred(_begun_from(given), owner, len(z))
     return DpCdvaeRun(
         model=model,
         sampling=sampling,
-        times=schedule.times(min(schedule.steps, sampling.steps or schedule.steps)),
+        times=schedule.times(min(first, sampling.steps or first), first),
         z=torch.as_tensor(z, dtype=torch.float64),
         cells=cells,
         numbers=torch.as_tensor(np.concatenate(numbers)),
         owner=owner,
         held=held[owner],
         rngs=tuple(rngs),
+        frac=frac,
     )
+
+
+def _begun_from(given: Sequence[Given]) -> Tensor:
+    """Coordinates of all crystals, shape (n, 3)."""
+    rows = []
+    for one in given:
+        if one.frac is None or one.numbers is None or np.shape(one.frac) != (len(one.numbers), 3):
+            raise RequestError(
+                "with noise below 1 decoding begins from a crystal: give numbers and frac, one row "
+                "for each atom."
+            )
+        rows.append(np.asarray(one.frac, dtype=np.float64))
+    return torch.as_tensor(np.concatenate(rows))
 
 
 def _species(given: Given, count: int, shares: Array) -> NDArray[np.int64]:
@@ -211,8 +237,15 @@ def rounded_composition(shares: Array, count: int) -> NDArray[np.int64]:
 
 
 def start(run: DpCdvaeRun) -> DpCdvaeState:
-    """Noise at t = T: normal coordinates, and the species that are read from z."""
-    return DpCdvaeState(run.noise(), run.numbers)
+    """The first state: the species that are read from z, and coordinates of noise.
+
+    At t = T they are noise alone (Section IV.C), else given ones noised by eq. 2.
+    """
+    noise = run.noise()
+    if run.frac is not None:
+        level = run.model.process.schedule.alpha_bar(torch.tensor(run.times[0]))
+        noise = noised_coordinates(run.frac, noise, level.expand(len(noise)))
+    return DpCdvaeState(noise, run.numbers)
 
 
 def step(run: DpCdvaeRun, state: DpCdvaeState, level: int) -> DpCdvaeState:
@@ -220,7 +253,9 @@ def step(run: DpCdvaeRun, state: DpCdvaeState, level: int) -> DpCdvaeState:
     t, s = run.times[level : level + 2]
     bars = run.model.process.schedule.alpha_bar(torch.tensor([t, s])).tolist()
     rule = run.sampling.rule
-    if rule == "modified":
+    # Coordinates that were noised by eq. 2 are shrunk about their middle: wrapped, they would be
+    # stretched by 1/√ᾱ_t about the wrong point.
+    if rule == "modified" and (level or run.frac is None):
         state = replace(state, frac=centred(state.frac, run.owner, run.n_crystals))
     noise, numbers = run.predict(state, t)
     fresh = run.noise()

@@ -60,15 +60,28 @@ class NoiseSchedule:
         last = max(1, self.steps - 1)
         return self.species_min * (self.species_max / self.species_min) ** ((t - 1).double() / last)
 
-    def times(self, n: int) -> tuple[int, ...]:
-        """T … 0 in n nearly even steps, n + 1 numbers; all of them where n is T.
+    def times(self, n: int, first: int | None = None) -> tuple[int, ...]:
+        """t … 0 in n nearly even steps, n + 1 numbers; all of them where n is t.
+
+        Args:
+            n: steps.
+            first: t, the time step at which they begin; ``None`` for T.
 
         Raises:
-            RequestError: n is not between 1 and T.
+            RequestError: n is not between 1 and t, or t not between 1 and T.
         """
-        if not 1 <= n <= self.steps:
-            raise RequestError(f"steps is {n}: the schedule has 1 to {self.steps}.")
-        return tuple(round(self.steps * k / n) for k in range(n, -1, -1))
+        first = self.steps if first is None else first
+        if not 1 <= first <= self.steps:
+            raise RequestError(f"first is {first}: the schedule has time steps 1 to {self.steps}.")
+        if not 1 <= n <= first:
+            raise RequestError(f"steps is {n}: the schedule has 1 to {first}.")
+        return tuple(round(first * k / n) for k in range(n, -1, -1))
+
+    def time_of(self, noise: float) -> int:
+        """The first time step t ≥ 1 whose noise √(1 − ᾱ_t) is at least this; T where none is."""
+        levels = (1 - _alpha_bars(self)[1:]).sqrt()
+        found = int(torch.searchsorted(levels, torch.tensor(noise, dtype=levels.dtype)))
+        return min(found + 1, self.steps)
 
 
 @lru_cache(maxsize=8)

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
 
 
+class OwnModel(Protocol):
+    """A model that one move alone has."""
+
+    @property
+    def digest(self) -> str:
+        """Short hash of its weights."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     """What moves may use besides their parents.
@@ -106,6 +115,14 @@ class ConfiguredMove(Configured):
     def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002
         """True for every crystal, unless a subclass says otherwise."""
         return True
+
+    def own_model(self) -> Maker[OwnModel] | None:
+        """Makes a model that the move has beside the score model; ``None`` where there is none.
+
+        A search loads it once in a worker before it begins, so that weights that are missing are
+        reported, and keeps its digest in the manifest.
+        """
+        return None
 
 
 #: All moves, by name.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk
 from hypothesis import given as drawn
@@ -15,7 +16,16 @@ from tiny_joint import write_tiny_joint
 
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
 from gencsp.diffusion.dp_cdvae.reverse import DpCdvaeReverseDiffusion
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode, rounded_composition
+from gencsp.diffusion.dp_cdvae.sampler import (
+    DpCdvaeSampling,
+    Given,
+    decode,
+    prepare,
+    rounded_composition,
+    start,
+    step,
+)
+from gencsp.diffusion.dp_cdvae.steps import denoised
 from gencsp.errors import RequestError, WeightsError
 
 QUICK = DpCdvaeSampling(steps=4)
@@ -124,3 +134,46 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         load_dp_cdvae(joint)
     with pytest.raises(WeightsError, match="there are no weights of a DP-CDVAE"):
         load_dp_cdvae(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("rule", ["modified", "ancestral", "renewal"])
+def test_given_coordinates_are_noised_by_eq_2_and_denoised_from_there(
+    model: DpCdvaeModel, rule: str
+) -> None:
+    """Far from the middle of the cell as well: eq. 7 must not wrap what eq. 2 has shrunk."""
+    frac = np.array([[0.1, 0.9, 0.2], [0.8, 0.2, 0.95], [0.5, 0.7, 0.05]])
+    sampling = DpCdvaeSampling(rule=rule, steps=1, noise=0.6)  # type: ignore[arg-type]
+    given = [Given(numbers=[22, 8, 8], frac=frac)]
+    run = prepare(model, latents(model, 1), sampling=sampling, rngs=generators(1), given=given)
+    t = run.times[0]
+    assert run.times == (t, 0)
+    schedule = model.process.schedule
+    bars = schedule.alpha_bar(torch.arange(schedule.steps + 1)).numpy()
+    assert np.sqrt(1 - bars[t]) >= 0.6 > np.sqrt(1 - bars[t - 1])
+    noise = generators(1)[0].standard_normal((3, 3))
+    noise -= noise.mean(0)
+    expected = np.sqrt(bars[t]) * (frac - frac.mean(0)) + np.sqrt(1 - bars[t]) * noise
+    state = start(run)
+    np.testing.assert_allclose(state.frac.numpy(), expected, atol=1e-12)
+    found, _ = run.predict(state, t)
+    clean = denoised(state.frac, found, float(bars[t]))
+    np.testing.assert_allclose(step(run, state, 0).frac.numpy(), clean.numpy(), atol=1e-9)
+
+
+def test_coordinates_to_begin_from_must_be_there(model: DpCdvaeModel) -> None:
+    for given in (
+        Given(numbers=[22, 8]),
+        Given(frac=np.zeros((2, 3))),
+        Given(numbers=[22, 8], frac=np.zeros((3, 3))),
+    ):
+        with pytest.raises(RequestError, match="give numbers and frac"):
+            decode(
+                model, latents(model, 1), sampling=DpCdvaeSampling(noise=0.5), rngs=generators(1),
+                given=[given],
+            )  # fmt: skip
+
+
+def test_loading_leaves_the_global_generator_alone(dp_cdvae_weights: Path) -> None:
+    before = torch.random.get_rng_state()
+    load_dp_cdvae(dp_cdvae_weights)
+    assert torch.equal(torch.random.get_rng_state(), before)

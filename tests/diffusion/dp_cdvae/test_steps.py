@@ -48,6 +48,18 @@ def test_times_are_all_or_evenly_chosen() -> None:
     assert SCHEDULE.times(4) == (1000, 750, 500, 250, 0)
     with pytest.raises(RequestError, match="1 to 1000"):
         SCHEDULE.times(1001)
+    assert SCHEDULE.times(3, 300) == (300, 200, 100, 0)
+    with pytest.raises(RequestError, match="1 to 300"):
+        SCHEDULE.times(301, 300)
+    with pytest.raises(RequestError, match="time steps 1 to 1000"):
+        SCHEDULE.times(1, 1001)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.001, 0.3, 0.9, 0.999, 1.0])
+def test_the_time_step_of_a_noise_is_the_first_that_has_it(noise: float) -> None:
+    levels = np.sqrt(1 - SCHEDULE.alpha_bar(torch.arange(1, 1001)).numpy())
+    reached = np.flatnonzero(levels >= noise)
+    assert SCHEDULE.time_of(noise) == (reached[0] + 1 if len(reached) else 1000)
 
 
 def test_many_small_forward_steps_are_the_one_of_eq_2() -> None:
