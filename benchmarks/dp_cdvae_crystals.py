@@ -14,8 +14,9 @@ import numpy as np
 from ase import Atoms
 from dp_cdvae_paper import DATA
 
+from gencsp.diffusion.dp_cdvae.choices import Rule
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Rule, decode
+from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, decode
 from gencsp.measure.statistics import bootstrap_interval
 
 RULES = get_args(Rule)

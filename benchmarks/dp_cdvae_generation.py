@@ -40,8 +40,8 @@ from dp_cdvae_paper import COLUMNS_II, DATA, TABLE_II
 from gencsp.composition import Composition
 from gencsp.convex_hull.ends import formation_energy
 from gencsp.convex_hull.hull import Hull
+from gencsp.diffusion.dp_cdvae.choices import Rule
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import Rule
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.measure.coverage import CUTOFFS, Fingerprints, coverage
 from gencsp.measure.property_distances import (

@@ -33,8 +33,8 @@ from dp_cdvae_crystals import (
 from dp_cdvae_paper import TABLE_III
 
 import gencsp
+from gencsp.diffusion.dp_cdvae.choices import Rule
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import Rule
 from gencsp.measure.ground_state import GroundStatePair, ground_state, root_mean_square
 from gencsp.measure.record import record
 from gencsp.measure.statistics import BOOTSTRAP, WILSON, share
