@@ -113,6 +113,10 @@ def _decoded(deck: ProposeDeck, choice: Choice) -> Iterator[Atoms]:
     return decode_de_novo(n=deck.n, seed=deck.seed, options=options, context=context)
 
 
+#: Settings of a host.
+OF_HOSTS = ("guests", "order", "order_atoms", "order_by")
+
+
 class _Place(NamedTuple):
     """What is proposed: a formula, and where it is put into hosts, these.
 
@@ -133,7 +137,7 @@ def _place(deck: ProposeDeck) -> _Place:
     from gencsp.io.structures import read_structures
     from gencsp.runs.hosts import hosts_of
 
-    of_hosts = [name for name in ("guests", "order", "order_atoms") if name in deck.given]
+    of_hosts = [name for name in OF_HOSTS if name in deck.given]
     if deck.host is None:
         assert deck.formula is not None, "the caller has looked"
         if of_hosts:
@@ -157,6 +161,7 @@ def _place(deck: ProposeDeck) -> _Place:
         order=deck.order,
         order_atoms=deck.order_atoms,
         seed=deck.seed,
+        order_by=deck.order_by,
     )
     for sentence in found.said:
         say(sentence)

@@ -39,6 +39,7 @@ from gencsp.runs.fields import (
     LevelsSetting,
     MinimiserSetting,
     OrderAtomsSetting,
+    OrderBySetting,
     OrderSetting,
     OutSetting,
     PotentialSetting,
@@ -116,6 +117,7 @@ class CycleDeck(FormulaDeck):
     same: SameSetting = "tight"
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
 
     @model_validator(mode="after")
     def _has_a_place(self) -> Self:
@@ -180,6 +182,7 @@ class ProposeDeck(FormulaDeck):
     )
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
     de_novo: bool = Field(
         False, description="Let the model choose the compositions, too: pigen, or dp-cdvae."
     )

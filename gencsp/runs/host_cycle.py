@@ -65,6 +65,9 @@ def plan_host_cycle(deck: CycleDeck) -> HostPlan:
         order=deck.order,
         order_atoms=deck.order_atoms,
         seed=deck.seed,
+        order_by=deck.order_by,
+        potential=deck.potential,
+        engine=deck.engine,
     )
     completion = found.completion
     formula = completion.composition.formula

@@ -10,10 +10,13 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
+from gencsp.deck import EngineName
 from gencsp.errors import PartlyOccupiedError, RequestError
 from gencsp.intercalation.completion import Completion, complete
 from gencsp.io.structures import read_structures
-from gencsp.runs.ordering import Ordering, ordered_cells, read_disordered_file
+from gencsp.runs.fields import OrderBy
+from gencsp.runs.objects import Carried, Named
+from gencsp.runs.ordering import Ordering, order_energies, ordered_cells, read_disordered_file
 from gencsp.store.base import portable
 from gencsp.symmetry.hosts import framework
 
@@ -41,6 +44,9 @@ def hosts_of(
     order: int | None = None,
     order_atoms: int = 80,
     seed: int = 0,
+    order_by: OrderBy = "auto",
+    potential: Named | Carried = "chgnet",
+    engine: EngineName = "auto",
 ) -> Hosts:
     """Hosts, with the guests that complete them to a formula.
 
@@ -54,6 +60,9 @@ def hosts_of(
         order: most ordered cells of a disordered crystal; ``None`` refuses it.
         order_atoms: most atoms in such a cell.
         seed: of what is drawn at random where a crystal is ordered.
+        order_by: what orders are chosen by, see :func:`gencsp.runs.ordering.order`.
+        potential: for that, as a deck holds it.
+        engine: that runs CHGNet.
 
     Raises:
         StructureFileError: the file is missing, cannot be read, or is disordered and ``order`` is
@@ -74,7 +83,14 @@ def hosts_of(
     name = Path(given).name if isinstance(given, Path) else "host"
     ordering = None
     if order is not None:
-        ordering = Ordering(n=order, max_atoms=order_atoms, mobile=named, seed=seed)
+        ordering = Ordering(
+            n=order,
+            max_atoms=order_atoms,
+            mobile=named,
+            seed=seed,
+            by=order_by,
+            energies=order_energies(order_by, potential, engine),
+        )
     crystals, said = _read(given, ordering)
     if whole is None:
         absent = [symbol for symbol in named if symbol not in crystals[0].symbols]

@@ -47,6 +47,7 @@ from gencsp.runs.fields import (
     LevelsSetting,
     MinimiserSetting,
     OrderAtomsSetting,
+    OrderBySetting,
     OrderSetting,
     OutSetting,
     PotentialSetting,
@@ -93,6 +94,7 @@ class RelaxDeck(Deck):
     same: SameSetting = "tight"
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
     out: OutSetting = Path("relaxed")
 
 
@@ -126,6 +128,7 @@ class RefineDeck(PresetDeck):
     same: SameSetting = "tight"
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
     out: OutSetting = Path("refined")
 
 

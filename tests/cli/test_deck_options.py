@@ -34,6 +34,7 @@ GIVEN = {
     "keep_paths": None, "inpainter": "score", "preset": "chggen", "levels": "9",
     "correctors": "0", "sigma_min": "0.05", "resample": "2", "jump_length": "4",
     "ladder": "above-Pm", "host": "h.cif", "order": "4", "order_atoms": "60",
+    "order_by": "potential",
 }  # fmt: skip
 
 
