@@ -229,7 +229,7 @@ def _sentence(
     elif made.charges:
         choice = "lowest in Ewald energy"
     else:
-        choice = "chosen at random, as no charges are sure (see --order-by potential)"
+        choice = "chosen at random, as no charges are sure"
     many = f"all {made.distinct}" if made.enumerated else f"{made.distinct} drawn"
     return (
         f"{crystal.name}: {note}; {len(made.structures)} of {many} symmetry-distinct orders, "
