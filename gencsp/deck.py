@@ -288,7 +288,7 @@ class Deck(BaseModel):
             return cls.model_validate(settings)
         except ValidationError as error:
             cause = error.errors(include_url=False)[0].get("ctx", {}).get("error")
-            if isinstance(cause, WrongTypeError):  # says it all
+            if isinstance(cause, WrongTypeError | DeckError):  # says it all
                 raise cause from None
             key, sort, problem, value = first_problem(error)
             if sort == "extra_forbidden":

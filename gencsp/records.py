@@ -121,7 +121,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(GUEST_CONTENT, "number", "", "Guest atoms for each formula unit of the host.",
         "intercalate"),
     Key(EWALD_ENERGY, "number", "eV/atom", "Electrostatic energy of point charges in an "
-        "ordered cell that was made of a disordered crystal.", "order, relax, refine"),
+        "ordered cell that was made of a disordered crystal.", "order, relax, refine, cycle"),
     Key(READING_NOTE, "text", "", "What a reader took for something else, such as deuterium for "
         "hydrogen; absent where it took all as it stands.", "every command that reads files"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "

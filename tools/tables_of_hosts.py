@@ -37,4 +37,37 @@ def _measured(measured: Mapping[str, Any], key: str, form: str) -> str:
     return f"{number(one['value'], form)} ({one['range']}; {one['source']})"
 
 
-TABLES: dict[str, Callable[[], str]] = {"guests in hosts": guests_in_hosts}
+def choice_of_orders() -> str:
+    """What each way to choose finds of all orders, for as many cells as it may take."""
+    taken = ("1", "2", "4")
+    rows = []
+    for name, found in results("order_choice").items():
+        ways = [found.get(way) for way in ("random", "ewald", "potential")]
+        rows.append(
+            (
+                name,
+                str(found["orders"]),
+                number(found["spread_mev"], ".0f"),
+                *("-" if way is None else ", ".join(number(way[n], ".1f") for n in taken)
+                  for way in ways),
+                number(found["seconds_single_points"], ".1f"),
+                number(found["seconds_relaxations"], ".0f"),
+            )
+        )  # fmt: skip
+    titles = (
+        "",
+        "orders",
+        "highest",
+        "at random: 1, 2, 4",
+        "Ewald: 1, 2, 4",
+        "potential: 1, 2, 4",
+        "single points, s",
+        "relaxations, s",
+    )
+    return table(titles, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "guests in hosts": guests_in_hosts,
+    "choice of orders": choice_of_orders,
+}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gencsp.searches.cycle import Cycle
 
 
-@deck_options(CycleDeck, more_names={"n": ("-n",), "preset": ("--as",)})
+@deck_options(CycleDeck, metavar="[FORMULA]", more_names={"n": ("-n",), "preset": ("--as",)})
 def cycle(
     *,
     deck: CycleDeck,
@@ -37,14 +37,24 @@ def cycle(
     """
     from gencsp.convex_hull.end_members import is_system
     from gencsp.runs.cycle import open_cycle
+    from gencsp.runs.host_cycle import open_host_cycle, plan_host_cycle
 
+    plan = None if deck.host is None else plan_host_cycle(deck)
+    deck = deck if plan is None else plan.deck
     require_folder(deck.folder)
     other = potential_of(second)
     try:
         if is_system(deck.formula):
             cycle_on_system(deck, other, top=top)
             return
-        with reference_bar() as bar, open_cycle(deck, on_reference=bar) as search:
+        with (
+            reference_bar() as bar,
+            open_cycle(deck, on_reference=bar)
+            if plan is None
+            else open_host_cycle(plan, on_reference=bar) as search,
+        ):
+            for sentence in () if plan is None else plan.said:
+                say(sentence)
             _watch(search)
             structures = search.ranking()
             _report(search, structures, deck.folder, everything=everything)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gencsp.cli.console import complain, kept_on_interrupt, require_folder, say_all, write_results
+from gencsp.cli.console import (
+    complain,
+    kept_on_interrupt,
+    require_folder,
+    say,
+    say_all,
+    write_results,
+)
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.progress import progress_bars
 from gencsp.cli.tables import print_structures
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
-@deck_options(ProposeDeck, more_names={"n": ("-n",), "preset": ("--as",)})
+@deck_options(ProposeDeck, metavar="[FORMULA]", more_names={"n": ("-n",), "preset": ("--as",)})
 def propose(*, deck: ProposeDeck) -> None:
     """Propose crystal structures of a composition, or compositions and structures de novo."""
     from gencsp.records import name_space_group
@@ -25,7 +32,7 @@ def propose(*, deck: ProposeDeck) -> None:
     require_folder(deck.out)
     made = _de_novo(deck) if deck.de_novo else _of_formula(deck)
     with kept_on_interrupt("proposals") as structures, progress_bars() as bars:
-        task = bars.add_task("propose", total=deck.n, note=deck.formula or "de novo")
+        task = bars.add_task("propose", total=deck.n, note=_about(deck))
         for structure in made:
             name_space_group(structure)
             structures.append(structure)
@@ -36,6 +43,13 @@ def propose(*, deck: ProposeDeck) -> None:
     say_all(said)
     if older:
         complain(f"they take the place of an earlier pool in {deck.out}: see --out.")
+
+
+def _about(deck: ProposeDeck) -> str:
+    """What is proposed, for the screen."""
+    if deck.de_novo:
+        return "de novo"
+    return deck.formula or f"guests of {deck.host}"
 
 
 def _aims(deck: ProposeDeck) -> dict[str, Any]:
@@ -99,6 +113,62 @@ def _decoded(deck: ProposeDeck, choice: Choice) -> Iterator[Atoms]:
     return decode_de_novo(n=deck.n, seed=deck.seed, options=options, context=context)
 
 
+#: Settings of a host.
+OF_HOSTS = ("guests", "order", "order_atoms", "order_by")
+
+
+class _Place(NamedTuple):
+    """What is proposed: a formula, and where it is put into hosts, these.
+
+    Attributes:
+        formula: of host and guests together.
+        units: formula units in a cell; ``None`` for all that fit.
+        hosts: ``None`` for none.
+    """
+
+    formula: str
+    units: tuple[int, ...] | None
+    hosts: Sequence[Atoms] | None
+
+
+def _place(deck: ProposeDeck) -> _Place:
+    """The formula and the hosts of a deck, ordered and without guests where it says so."""
+    from gencsp.errors import RequestError
+    from gencsp.io.structures import read_structures
+    from gencsp.runs.hosts import hosts_of
+
+    of_hosts = [name for name in OF_HOSTS if name in deck.given]
+    if deck.host is None:
+        assert deck.formula is not None, "the caller has looked"
+        if of_hosts:
+            names = ", ".join("--" + name.replace("_", "-") for name in of_hosts)
+            raise RequestError(f"{names} is of a host: give --host, or leave it out.")
+        return _Place(deck.formula, deck.units, None)
+    if deck.formula is not None and not of_hosts:
+        hosts = read_structures([deck.host])
+        if len(hosts) > 1:
+            raise RequestError(
+                f"{deck.host} holds {len(hosts)} structures: give a file with one host."
+            )
+        return _Place(deck.formula, deck.units, hosts)
+    if deck.units is not None:
+        raise RequestError("--units follow from the host and its guests: leave them out.")
+    found = hosts_of(
+        deck.host,
+        formula=deck.formula or "",
+        guests=deck.guests,
+        max_atoms=deck.atoms,
+        order=deck.order,
+        order_atoms=deck.order_atoms,
+        seed=deck.seed,
+        order_by=deck.order_by,
+    )
+    for sentence in found.said:
+        say(sentence)
+    made = found.completion
+    return _Place(made.composition.formula, (made.units,), made.hosts)
+
+
 def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
     from gencsp.errors import RequestError
     from gencsp.io.structures import read_structures
@@ -111,7 +181,7 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
     assert not isinstance(proposer, Carried), "a command is given texts"
     choice, aims = Choice.read(proposer), _aims(deck)
     aimed = choice.name == "pigen"
-    if deck.formula is None:
+    if deck.formula is None and deck.host is None:
         raise RequestError("name a formula such as Li5Si2, or add --de-novo.")
     if deck.elements is not None:
         raise RequestError("--elements goes with --de-novo: the formula names its elements.")
@@ -130,18 +200,16 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
         raise RequestError(
             f"the proposer '{choice}' has no --symmetry: use pigen, or name --space-groups."
         )
-    hosts = [] if deck.host is None else read_structures([deck.host])
-    if len(hosts) > 1:
-        raise RequestError(f"{deck.host} holds {len(hosts)} structures: give a file with one host.")
+    place = _place(deck)
     cell = deck.cell
     return call(
-        deck.formula,
+        place.formula,
         n=deck.n,
         max_atoms=deck.atoms,
-        proposer="score" if hosts and proposer == "mixed" else proposer,
+        proposer="score" if place.hosts and proposer == "mixed" else proposer,
         seed=deck.seed,
-        host=hosts[0] if hosts else None,
-        units=deck.units,
+        host=place.hosts,
+        units=place.units,
         cell=read_structures([cell])[0] if isinstance(cell, Path) else cell,
         volume=deck.volume,
         space_groups=deck.space_groups,

@@ -3,8 +3,8 @@
 The composition is the nearest one that a cell within the atom limit can have. All orders are
 enumerated where they are few; of the symmetry-distinct ones those of lowest Ewald energy are taken.
 Where they are many, orders are drawn at random and settled by swaps that lower that energy. Without
-charges (alloys, several mixed valences) the orders are a random choice. Which of them is lowest is
-for a relaxation to say.
+charges (alloys, several mixed valences) the orders are a random choice, unless a potential chooses
+(:mod:`gencsp.disorder.energies`). Which of them is lowest is for a relaxation to say.
 
 Why no library does it: ``icet`` and pymatgen's callers of enumlib enumerate whole lattices, without
 numbers of atoms for each group of sites and without sites that exclude each other (split
@@ -28,6 +28,13 @@ from gencsp.descriptors.least_distances import NO_PAIRS
 from gencsp.disorder.charges import ionic_charges
 from gencsp.disorder.counts import Counts, nearest_counts
 from gencsp.disorder.crystal import DisorderedCrystal
+from gencsp.disorder.energies import (
+    EVALUATED,
+    OrderEnergies,
+    evaluate,
+    order_atoms,
+    swap_downhill,
+)
 from gencsp.disorder.orders import (
     Lattice,
     Order,
@@ -55,8 +62,9 @@ class Approximants:
     """What came of a disordered crystal.
 
     Attributes:
-        structures: ordered cells, the lowest Ewald energy first where there are charges.
-        energies: Ewald energy of each, eV/atom; NaN without charges.
+        structures: ordered cells, the lowest Ewald energy first where there are charges, or the
+            lowest energy of the potential where it has chosen.
+        energies: that energy of each, eV/atom; NaN without charges.
         counts: their composition, and how far it is from the mean crystal's.
         distinct: symmetry-distinct orders that were found in all.
         enumerated: whether these are all that the supercells looked at have.
@@ -86,6 +94,7 @@ def approximants(
     max_atoms: int,
     mobile: Sequence[str] = (),
     seed: int = 0,
+    energies: OrderEnergies | None = None,
 ) -> Approximants:
     """Ordered cells of a disordered crystal.
 
@@ -96,6 +105,9 @@ def approximants(
         mobile: elements that are placed again later, such as guests to inpaint: the cells differ in
             the order of the others, and each has one order of these, on sites that are free.
         seed: of what is drawn at random.
+        energies: of a potential, by which to choose; ``None`` for Ewald energies. At most
+            :data:`.energies.EVALUATED` orders of a supercell are evaluated, those of lowest Ewald
+            energy where there are charges; where there are more, the lowest go on by swaps.
 
     Raises:
         RequestError: no cell within the limit holds whole numbers of all elements; its sites are so
@@ -124,16 +136,24 @@ def approximants(
         enumerated &= orders is not None
         if orders is None:
             orders = _drawn(framework, interactions, q, DRAWN * n, rng)
+            every = False
+        else:
+            every = len(orders) <= EVALUATED
         known += len(orders)
-        if len(orders) > DRAWN * n:
-            orders = _few(orders, interactions, q, DRAWN * n, rng)
-        for order in orders:
-            complete = _with_mobile(order, whole, framework, interactions, q, rng)
-            if complete is not None:
-                energy = float("nan")
-                if interactions is not None:
-                    energy = float(q[complete] @ interactions @ q[complete]) / counts.size
-                found.append(_Made(sites, whole, complete, energy))
+        most = DRAWN * n if energies is None else EVALUATED
+        if len(orders) > most:
+            orders = _few(orders, interactions, q, most, rng)
+        filled = [_with_mobile(one, whole, framework, interactions, q, rng) for one in orders]
+        complete = [one for one in filled if one is not None]
+        if energies is not None:
+            complete, values = _by_potential(
+                complete, sites, whole, energies, rng, n=n, every=every
+            )
+        elif interactions is not None:
+            values = [float(q[one] @ interactions @ q[one]) / counts.size for one in complete]
+        else:
+            values = [float("nan")] * len(complete)
+        found += [_Made(sites, whole, *one) for one in zip(complete, values, strict=True)]
     if not found:
         raise RequestError(
             f"{crystal.name or crystal.formula} cannot be ordered within {max_atoms} atoms: its "
@@ -227,6 +247,26 @@ def _few(
     return [orders[k] for k in np.argsort(energies.round(6), kind="stable")[:n]]
 
 
+def _by_potential(
+    orders: list[Order],
+    sites: Atoms,
+    lattice: Lattice,
+    energies: OrderEnergies,
+    rng: np.random.Generator,
+    *,
+    n: int,
+    every: bool,
+) -> tuple[list[Order], list[float]]:
+    """Orders with their energies; unless these are all there are, the lowest go on by swaps."""
+    found = evaluate(orders, sites, lattice, energies)
+    if not every:
+        lowest = np.argsort(found, kind="stable")[: 2 * n]
+        orders, found = swap_downhill(
+            [orders[k] for k in lowest], found[lowest], sites, lattice, energies, rng
+        )
+    return orders, found.tolist()
+
+
 def _drawn(
     lattice: Lattice,
     interactions: NDArray[np.float64] | None,
@@ -286,7 +326,4 @@ def _framework(made: _Made, mobile: Sequence[str]) -> Atoms:
 
 
 def _atoms(made: _Made) -> Atoms:
-    occupied = made.order > 0
-    symbols = [made.lattice.elements[kind - 1] for kind in made.order[occupied]]
-    atoms = Atoms(symbols, positions=made.sites.positions[occupied], cell=made.sites.cell, pbc=True)
-    return atoms[np.argsort(made.order[occupied], kind="stable")]
+    return order_atoms(made.sites, made.lattice, made.order)

@@ -28,12 +28,13 @@ from gencsp.deck import (
     one_or_many,
 )
 from gencsp.disorder.formulas import whole_formula
-from gencsp.errors import WrongTypeError
+from gencsp.errors import RequestError, WrongTypeError
 from gencsp.executors import LocalProcesses
+from gencsp.io.structures import atoms_of
 from gencsp.plugins import Choice
 from gencsp.plugins.presets import PresetName, with_preset
 from gencsp.proposers.base import Proposer, ProposerContext, Request
-from gencsp.proposers.drawing import assign_ids
+from gencsp.proposers.drawing import assign_ids, even_shares
 from gencsp.proposers.registry import (
     ProposerGiven,
     get_proposer,
@@ -55,7 +56,7 @@ def propose(
     proposer: ProposerGiven | None = None,
     preset: PresetName | None = None,
     seed: int = 0,
-    host: Atoms | None = None,
+    host: Atoms | Sequence[Atoms] | None = None,
     units: int | str | Iterable[int] | None = None,
     cell: Cell | Atoms | ArrayLike | None = None,
     volume: float | None = None,
@@ -82,7 +83,8 @@ def propose(
         preset: proposer, sampler and volume of a published method, see
             :mod:`gencsp.plugins.presets`; what is given beside it takes their place.
         seed: the same seed gives the same structures.
-        host: structure whose atoms and cell stay, to be completed to the composition.
+        host: structure whose atoms and cell stay, to be completed to the composition; several, such
+            as ordered cells of a disordered crystal, share the structures evenly.
         units: formula units, as written, in a cell: one number, several, or a text of them with
             commas; ``None`` allows all that fit.
         cell: fixed cell, or a structure that has it; ``None`` draws one.
@@ -126,26 +128,28 @@ def propose(
 
             context = replace(context, sampler=preset_sampler(preset))
     proposer = "mixed" if proposer is None else proposer
+    hosts = () if host is None else tuple(atoms_of(host, what="hosts"))
     if host is not None:
         require_inpainter(proposer)
+        if not hosts:
+            raise RequestError("there is no host in what was given: give one, or leave it out.")
     counts, groups = one_or_many(units), one_or_many(space_groups)
     check("units", counts, UnitNumbers | None)
     check("space_groups", groups, SpaceGroupNumbers | None)
     written = Composition.parse(whole_formula(formula, max_atoms))
     composition = written.reduced
-    largest = max_atoms if host is None else max(max_atoms, len(host) * composition.size)
+    largest = max([max_atoms, *(len(one) * composition.size for one in hosts)])
     request = Request(
         composition=composition,
         n=n,
-        units=(composition if host else written).cell_units(largest, counts),
+        units=(composition if hosts else written).cell_units(largest, counts),
         cell=None if cell is None else _cell(cell),
         volume_per_atom=volume,
-        host=host,
         space_groups=groups,
         pressure=pressure,
     )
     maker = get_proposer(proposer, options, context=context)
-    blocks = _blocks(proposer, request)
+    blocks = [block for one in _with_hosts(request, hosts) for block in _blocks(proposer, one)]
     if workers == 1 or len(blocks) == 1:
         made = _in_turn(maker, blocks, seed)
     else:
@@ -159,6 +163,18 @@ def _with_pressure(structures: Iterator[Atoms], pressure: float) -> Iterator[Ato
     for atoms in structures:
         atoms.info[records.PRESSURE] = float(pressure)
         yield atoms
+
+
+def _with_hosts(request: Request, hosts: Sequence[Atoms]) -> list[Request]:
+    """The request for each host that gets a share of it, or as it is where there is none."""
+    if not hosts:
+        return [request]
+    shares = even_shares(request.n, len(hosts))
+    return [
+        replace(request, host=host, n=share)
+        for host, share in zip(hosts, shares, strict=True)
+        if share
+    ]
 
 
 def _blocks(proposer: ProposerGiven, request: Request) -> list[Request]:

@@ -45,6 +45,12 @@ def at_requested_volume(atoms: Atoms, request: Request) -> Atoms:
     return atoms
 
 
+def even_shares(n: int, parts: int) -> list[int]:
+    """How many of n structures each of so many parts gets; the first ones have one more."""
+    share, rest = divmod(n, parts)
+    return [share + (part < rest) for part in range(parts)]
+
+
 def draw_units(units: Sequence[int], rng: np.random.Generator) -> int:
     """Draw an allowed number of formula units, by its frequency among known crystals."""
     weights = np.array([UNIT_SHARES.get(u, OTHER_UNITS) for u in units])

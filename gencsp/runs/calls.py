@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from ase import Atoms
@@ -13,10 +14,13 @@ from gencsp.deck import Deck
 from gencsp.errors import RequestError, WrongTypeError
 from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
+from gencsp.runs.host_cycle import open_host_cycle, plan_host_cycle
 from gencsp.runs.search import open_search
 from gencsp.runs.system_cycle import open_system_cycle
+from gencsp.searches.cycle import Cycle
 from gencsp.searches.progress import CycleProgress, SearchProgress
 from gencsp.searches.strategy import StrategyMaker
+from gencsp.searches.system_cycle import SystemCycle
 
 D = TypeVar("D", bound=Deck)
 
@@ -75,12 +79,13 @@ def cycle(
     one was stopped; without it nothing is written.
 
     Args:
-        formula: such as "Li5Si2", a system such as "Li-Si" or "ZnS-P2S5", or a whole deck.
+        formula: such as "Li5Si2", a system such as "Li-Si" or "ZnS-P2S5", or a whole deck; with a
+            host that has its guests it may be left out: ``cycle(host=atoms, guests=["Li"])``.
         report: called after each step.
         on_reference: called with how many hull references were relaxed at the pressure of the run,
             and of how many.
         settings: fields of :class:`~gencsp.runs.decks.CycleDeck`, where each is described; beside a
-            deck they take the place of what it says.
+            deck they take the place of what it says. ``host`` is a file or a structure.
 
     Returns:
         The structures that converged, best first; ``duplicate_of`` in ``info`` marks those that
@@ -89,11 +94,19 @@ def cycle(
 
     Raises:
         DeckError: an unknown setting, or one out of range.
-        GencspError: as :func:`gencsp.runs.cycle.open_cycle`.
+        GencspError: as :func:`gencsp.runs.cycle.open_cycle`, and with a host as
+            :func:`gencsp.runs.host_cycle.plan_host_cycle`.
     """
     deck = _deck(CycleDeck, formula, settings)
-    open_run = open_system_cycle if is_system(deck.formula) else open_cycle
-    with open_run(deck, in_memory=deck.out is None, on_reference=on_reference) as run:
+    how: dict[str, Any] = {"in_memory": deck.out is None, "on_reference": on_reference}
+    if deck.host is not None:
+        opened: AbstractContextManager[Cycle | SystemCycle]
+        opened = open_host_cycle(plan_host_cycle(deck), **how)
+    elif is_system(deck.formula):
+        opened = open_system_cycle(deck, **how)
+    else:
+        opened = open_cycle(deck, **how)
+    with opened as run:
         for progress in run.irun():
             if report is not None:
                 report(progress)

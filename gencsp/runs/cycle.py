@@ -165,6 +165,8 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
             f"{deck.formula} is one composition: leave out how many compositions there may be, or "
             f"give a system such as Li-Si."
         )
+    if deck.host is None and {"order", "order_atoms", "order_by"} & set(deck.given):
+        raise RequestError("ordered cells are made of a host: give --host, or leave --order out.")
     composition = Composition.parse(deck.formula)
     minimiser = minimiser_text(deck.minimiser)
     units = composition.cell_units(deck.atoms)

@@ -5,8 +5,9 @@ The command line fills the same classes, so a deck and a command mean the same.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,6 +24,7 @@ from gencsp.deck import (
     UnitNumbers,
 )
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
+from gencsp.errors import DeckError
 from gencsp.runs.fields import (
     INPAINTER,
     CorrectorsSetting,
@@ -36,6 +38,9 @@ from gencsp.runs.fields import (
     LadderSetting,
     LevelsSetting,
     MinimiserSetting,
+    OrderAtomsSetting,
+    OrderBySetting,
+    OrderSetting,
     OutSetting,
     PotentialSetting,
     PresetSetting,
@@ -53,12 +58,15 @@ from gencsp.runs.fields import (
 from gencsp.runs.formulas import FormulaDeck
 from gencsp.runs.objects import (
     CellField,
+    HostField,
     Named,
     OneOrMany,
     ProposerField,
     SeedsField,
 )
 
+#: Settings of a cycle that a host takes the place of.
+OF_GENERATION = ("proposer", "volume", "compositions", "inpaintings", "ladder")
 #: Other names of methods of search.
 NICKNAMES = {"basin-hopping": "hop"}
 
@@ -67,7 +75,12 @@ class CycleDeck(FormulaDeck):
     """Settings of ``gencsp cycle``; the meaning of each stands in its description."""
 
     formula: str = Field(
-        description="Formula unit, such as Li5Si2, or system, such as Li-Si or ZnS-P2S5."
+        "",
+        description="Formula unit, such as Li5Si2, or system, such as Li-Si or ZnS-P2S5; that of "
+        "the host if not given.",
+    )
+    host: HostField = Field(
+        None, description="Structure file of a host that is kept; only its guests are placed."
     )
     guests: tuple[str, ...] | None = Field(
         None, description="Species to take out and inpaint; chosen by the cycle if not given."
@@ -102,10 +115,28 @@ class CycleDeck(FormulaDeck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
+    order: OrderSetting = None
+    order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if not self.formula and self.host is None:
+            raise DeckError(
+                "a cycle lacks the key 'formula': give one such as Li5Si2, a system such as Li-Si, "
+                "or a host."
+            )
+        return self
+
+    @classmethod
+    def _preset_fields(cls, given: Mapping[str, Any]) -> Collection[str]:
+        """All, but with a host those that say how it is to be completed and relaxed."""
+        without = () if given.get("host") is None else OF_GENERATION
+        return [name for name in cls.model_fields if name not in without]
 
     @property
     def folder(self) -> Path:
-        """The folder of the run.
+        """The folder of the run; with a host see :func:`.host_cycle.plan_host_cycle`.
 
         Raises:
             CompositionError, RequestError: the formula cannot be read.
@@ -116,7 +147,7 @@ class CycleDeck(FormulaDeck):
 
 
 class ProposeDeck(FormulaDeck):
-    """Settings of ``gencsp propose``; a formula, or ``de_novo``, says what to propose."""
+    """Settings of ``gencsp propose``; a formula, a host or ``de_novo`` says what to propose."""
 
     formula: str | None = Field(
         None, description="Formula unit, such as Li5Si2, or a cell, such as Na4Cl4."
@@ -146,6 +177,12 @@ class ProposeDeck(FormulaDeck):
     jump_length: JumpLengthSetting = None
     seed: SeedSetting = 0
     host: Path | None = Field(None, description="Structure file to complete to the composition.")
+    guests: tuple[str, ...] | None = Field(
+        None, description="Species to take out of the host and place anew, such as Li."
+    )
+    order: OrderSetting = None
+    order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
     de_novo: bool = Field(
         False, description="Let the model choose the compositions, too: pigen, or dp-cdvae."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -104,6 +104,14 @@ WeightsSetting = Annotated[
 OrderSetting = Annotated[
     Count | None,
     Field(description="Ordered cells to make of each crystal with partly occupied sites."),
+]
+OrderBy = Literal["auto", "ewald", "potential"]
+OrderBySetting = Annotated[
+    OrderBy,
+    Field(
+        description="What chooses among many orders: ewald (at random where no charges are sure), "
+        "the potential before relaxation, or auto: Ewald, and the potential without charges."
+    ),
 ]
 OrderAtomsSetting = Annotated[CellAtoms, Field(description="Most atoms in such a cell.")]
 ProcessesSetting = Annotated[Workers, Field(description="Worker processes of one thread each.")]

@@ -208,6 +208,23 @@ def _seeds(value: Any) -> Any:
     return tuple(found)
 
 
+def host_part(value: Any) -> Any:
+    """A host as a deck holds it: a structure file, or packed.
+
+    Raises:
+        WrongTypeError: it is neither a file nor one structure.
+    """
+    if value is None or isinstance(value, str | Path | Carried):
+        return value
+    from ase import Atoms
+
+    from gencsp.store.base import portable
+
+    if isinstance(value, Atoms):
+        return Carried.of(portable(value))
+    raise WrongTypeError(f"host is {_what(value)}: give a structure file, or one ase.Atoms.")
+
+
 def _cell(value: Any) -> Any:
     if value is None or isinstance(value, str | Path):
         return value
@@ -307,6 +324,8 @@ Lattice = tuple[Vector, Vector, Vector]
 PotentialField = Annotated[Named | Carried, BeforeValidator(potential_part)]
 ProposerField = Annotated[Named | Carried, BeforeValidator(proposer_part)]
 HullField = Annotated[Path | NoHull | Carried | None, BeforeValidator(hull_part)]
+#: A structure file, or a structure in memory.
+HostField = Annotated[Path | Carried | None, BeforeValidator(host_part)]
 SeedsField = Annotated[tuple[Named | Carried, ...], BeforeValidator(_seeds)]
 #: A structure file, or vectors; a structure or a cell in memory becomes those.
 CellField = Annotated[Path | Lattice | None, BeforeValidator(_cell)]

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.deck import CellAtoms, Count, Seed, check_fields
+from gencsp.deck import CellAtoms, Count, EngineName, Seed, check, check_fields
 from gencsp.disorder.approximants import Approximants, approximants
+from gencsp.disorder.charges import ionic_charges
 from gencsp.disorder.crystal import DisorderedCrystal
+from gencsp.disorder.energies import OrderEnergies
 from gencsp.errors import RequestError, StructureFileError
 from gencsp.io.cif import split_blocks
 from gencsp.io.cif.disordered import read_disordered
 from gencsp.io.formats import CIF, text_format
 from gencsp.io.pools import InText, sources
+from gencsp.runs.fields import OrderBy
+from gencsp.runs.objects import Carried, Named, chosen, potential_part
+from gencsp.runs.parts import NamedRelaxer
 from gencsp.runs.pool_decks import RefineDeck, RelaxDeck
 
 
@@ -31,12 +38,16 @@ class Ordering:
         mobile: elements that are placed again later, see :func:`.approximants.approximants`; those
             that a crystal does not have are passed over.
         seed: of what is drawn at random.
+        by: what orders are chosen by: ``auto`` takes the potential where no charges are certain.
+        energies: of the potential; ``None`` for Ewald energies alone.
     """
 
     n: Count = 10
     max_atoms: CellAtoms = 80
     mobile: tuple[str, ...] = ()
     seed: Seed = 0
+    by: OrderBy = "auto"
+    energies: OrderEnergies | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -49,6 +60,8 @@ def order(
     max_atoms: int = 80,
     mobile: Iterable[str] = (),
     seed: int = 0,
+    by: OrderBy = "auto",
+    potential: Any = "chgnet",
 ) -> list[Atoms]:
     """Ordered cells of a CIF with partly occupied or mixed sites, to be relaxed and ranked.
 
@@ -62,9 +75,13 @@ def order(
         max_atoms: most atoms in a cell.
         mobile: elements that are placed again later, such as guests to inpaint.
         seed: of what is drawn at random.
+        by: what chooses among many orders: ``ewald`` for the Ewald energy, which alloys and
+            compounds of several mixed valences do not have (at random then); ``potential`` for
+            single points of the potential; ``auto`` for these where there are no charges.
+        potential: for that, see :func:`gencsp.potentials.get_potential`.
 
     Returns:
-        The cells, the lowest Ewald energy first; ``reading_note`` in ``info`` says what they are of
+        The cells, the lowest in energy first; ``reading_note`` in ``info`` says what they are of
         and how far their composition is from it, ``ewald_energy`` is in eV/atom.
 
     Raises:
@@ -72,7 +89,11 @@ def order(
         RequestError: the crystal cannot be ordered within the limit, or a mobile element is not in
             it.
     """
-    ordering = Ordering(n=n, max_atoms=max_atoms, mobile=tuple(mobile), seed=seed)
+    check("by", by, OrderBy)
+    energies = order_energies(by, potential_part(potential))
+    ordering = Ordering(
+        n=n, max_atoms=max_atoms, mobile=tuple(mobile), seed=seed, by=by, energies=energies
+    )
     crystal = read_disordered_file(Path(file))
     absent = sorted(set(ordering.mobile) - set(crystal.amounts))
     if absent:
@@ -84,10 +105,36 @@ def ordering_of(deck: RelaxDeck | RefineDeck) -> Ordering | None:
     """What a deck says of ordering; ``None`` where disordered crystals are to be refused."""
     if deck.order is None:
         return None
+    plain = Ordering(
+        n=deck.order,
+        max_atoms=deck.order_atoms,
+        by=deck.order_by,
+        energies=order_energies(deck.order_by, deck.potential, deck.engine),
+    )
     if isinstance(deck, RefineDeck):
-        guests = deck.guests or ()
-        return Ordering(n=deck.order, max_atoms=deck.order_atoms, mobile=guests, seed=deck.seed)
-    return Ordering(n=deck.order, max_atoms=deck.order_atoms)
+        return replace(plain, mobile=deck.guests or (), seed=deck.seed)
+    return plain
+
+
+def order_energies(
+    by: OrderBy, potential: Named | Carried, engine: EngineName = "auto"
+) -> OrderEnergies | None:
+    """What gives energies to choose orders by; ``None`` for Ewald energies.
+
+    Args:
+        by: what orders are chosen by.
+        potential: as a deck holds it; loaded where the first energies are asked for.
+        engine: that runs CHGNet.
+    """
+    if by == "ewald":
+        return None
+    load = cache(NamedRelaxer(engine, chosen(potential)).load)
+
+    def energies(structures: Sequence[Atoms]) -> list[float]:
+        found = load().evaluate(structures)
+        return [one.energy / len(a) for one, a in zip(found, structures, strict=True)]
+
+    return energies
 
 
 def read_disordered_file(file: Path) -> DisorderedCrystal:
@@ -133,15 +180,23 @@ def ordered_cells(crystal: DisorderedCrystal, ordering: Ordering) -> tuple[list[
         RequestError: as :func:`.approximants.approximants`.
     """
     mobile = [symbol for symbol in ordering.mobile if symbol in crystal.amounts]
+    charged = ionic_charges(crystal.amounts) is not None
+    energies = None if ordering.by == "auto" and charged else ordering.energies
     made = approximants(
-        crystal, n=ordering.n, max_atoms=ordering.max_atoms, mobile=mobile, seed=ordering.seed
+        crystal,
+        n=ordering.n,
+        max_atoms=ordering.max_atoms,
+        mobile=mobile,
+        seed=ordering.seed,
+        energies=energies,
     )
     note = _note(crystal, made)
+    by_potential = energies is not None
     for atoms, energy in zip(made.structures, made.energies, strict=True):
         atoms.info[records.READING_NOTE] = note
-        if energy == energy:  # not NaN
+        if made.charges is not None and not by_potential:
             atoms.info[records.EWALD_ENERGY] = energy
-    return list(made.structures), _sentence(crystal, made, note)
+    return list(made.structures), _sentence(crystal, made, note, by_potential=by_potential)
 
 
 def _read(source: InText) -> DisorderedCrystal:
@@ -166,12 +221,17 @@ def _note(crystal: DisorderedCrystal, made: Approximants) -> str:
     return f"an ordered cell of {crystal.formula}: {cell.formula} ({distance})"
 
 
-def _sentence(crystal: DisorderedCrystal, made: Approximants, note: str) -> str:
-    chosen = (
-        "lowest in Ewald energy" if made.charges else "chosen at random, as no charges are sure"
-    )
+def _sentence(
+    crystal: DisorderedCrystal, made: Approximants, note: str, *, by_potential: bool
+) -> str:
+    if by_potential:
+        choice = "lowest by the potential before relaxation"
+    elif made.charges:
+        choice = "lowest in Ewald energy"
+    else:
+        choice = "chosen at random, as no charges are sure"
     many = f"all {made.distinct}" if made.enumerated else f"{made.distinct} drawn"
     return (
         f"{crystal.name}: {note}; {len(made.structures)} of {many} symmetry-distinct orders, "
-        f"{chosen}"
+        f"{choice}"
     )

@@ -51,6 +51,7 @@ from gencsp.runs.fields import (
     LevelsSetting,
     MinimiserSetting,
     OrderAtomsSetting,
+    OrderBySetting,
     OrderSetting,
     OutSetting,
     PotentialSetting,
@@ -97,6 +98,7 @@ class RelaxDeck(Deck):
     same: SameSetting = "tight"
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
     out: OutSetting = Path("relaxed")
 
 
@@ -130,6 +132,7 @@ class RefineDeck(PresetDeck):
     same: SameSetting = "tight"
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
+    order_by: OrderBySetting = "auto"
     out: OutSetting = Path("refined")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import model_validator
@@ -16,4 +17,11 @@ class PresetDeck(Deck):
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, given: Any) -> Any:
-        return with_preset(given, cls.model_fields) if isinstance(given, dict) else given
+        if not isinstance(given, dict):
+            return given
+        return with_preset(given, cls._preset_fields(given))
+
+    @classmethod
+    def _preset_fields(cls, given: Mapping[str, Any]) -> Collection[str]:  # noqa: ARG003
+        """The fields that a preset fills, beside what is given."""
+        return cls.model_fields

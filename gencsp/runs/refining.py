@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 #: Settings of the command, which reads files.
-COMMAND_ALONE = ("order", "order_atoms", "out")
+COMMAND_ALONE = ("order", "order_atoms", "order_by", "out")
 
 
 def refine(

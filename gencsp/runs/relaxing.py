@@ -101,7 +101,14 @@ def relax(
         WeightsError: the weights are not there.
     """
     deck = deck_of_call(
-        RelaxDeck, {"workers": workers, **settings}, "hull", "same", "order", "order_atoms", "out"
+        RelaxDeck,
+        {"workers": workers, **settings},
+        "hull",
+        "same",
+        "order",
+        "order_atoms",
+        "order_by",
+        "out",
     )
     given: Iterable[Atoms] = atoms_of(structures)
     engine = engine_of(deck, settings)

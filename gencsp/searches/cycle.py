@@ -19,6 +19,7 @@ from gencsp.executors.lost import lost_errors
 from gencsp.executors.waiting import wait_for_one
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request
+from gencsp.proposers.drawing import even_shares
 from gencsp.provenance import Stage
 from gencsp.searches import tasks
 from gencsp.searches.contracts import HullReference, ProposerMaker, RelaxerMaker
@@ -294,24 +295,30 @@ class Cycle:
     def _inpaint(self) -> dict[str, Call]:
         settings = self.settings
         calls: dict[str, Call] = {}
-        for framework in self.structures(Stage.FRAMEWORK):
+        frameworks = self.structures(Stage.FRAMEWORK)
+        shares = [settings.inpaintings] * len(frameworks)
+        if settings.inpainted is not None and frameworks:
+            shares = even_shares(settings.inpainted, len(frameworks))
+        for framework, n in zip(frameworks, shares, strict=True):
             name = str(framework.info[records.STRUCTURE_ID])[1:]
             host_size = settings.composition.without(self.guests or ()).size
-            task = f"{Stage.INPAINTED}-{name}"
-            calls[task] = partial(
-                tasks.propose,
-                self.inpainter,
-                Request(
-                    composition=settings.composition,
-                    n=settings.inpaintings,
-                    units=(len(framework) // host_size,),
-                    host=framework,
-                    pressure=settings.relax.pressure,
-                ),
-                seed=settings.seed,
-                task=task,
-                ids=tuple(f"i{name}.{k}" for k in range(1, settings.inpaintings + 1)),
-            )
+            for start in range(0, n, settings.chunk):
+                size = min(settings.chunk, n - start)
+                task = f"{Stage.INPAINTED}-{name}" + (f".{start}" if start else "")
+                calls[task] = partial(
+                    tasks.propose,
+                    self.inpainter,
+                    Request(
+                        composition=settings.composition,
+                        n=size,
+                        units=(len(framework) // host_size,),
+                        host=framework,
+                        pressure=settings.relax.pressure,
+                    ),
+                    seed=settings.seed,
+                    task=task,
+                    ids=tuple(f"i{name}.{k}" for k in range(start + 1, start + size + 1)),
+                )
         return calls
 
     def _refine(self) -> dict[str, Call]:

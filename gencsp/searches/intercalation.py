@@ -26,6 +26,7 @@ from gencsp.intercalation.contents import (
 )
 from gencsp.intercalation.profile import Point, point_of
 from gencsp.proposers.base import Request
+from gencsp.proposers.drawing import even_shares
 from gencsp.provenance import Provenance, Stage
 from gencsp.searches import tasks
 from gencsp.searches.contracts import HullReference, ProposerMaker, RelaxerMaker
@@ -235,9 +236,8 @@ class Intercalation:
     def _inpainted(self, name: str, plan: Sequence[GuestContent]) -> Iterator[_Work]:
         settings = self.settings
         cells = list(self._supercells(plan))
-        for place, (content, host) in enumerate(cells):
-            # Shared evenly, the first cells have one more.
-            n = (settings.n + len(cells) - 1 - place) // len(cells)
+        shares = even_shares(settings.n, len(cells))
+        for place, ((content, host), n) in enumerate(zip(cells, shares, strict=True)):
             if n == 0:
                 continue
             composition = Composition.of(host).alphabetical

@@ -104,6 +104,8 @@ class CycleSettings:
             numbers of its own.
         seed: every random choice follows from it.
         inpaintings: structures to inpaint into each framework (the paper's three).
+        inpainted: structures to inpaint in all, shared evenly among the frameworks, in the place
+            of so many in each; ``None`` for those.
         relax: how to relax, both times.
         keep_symmetry: keep the symmetry of inpainted structures while they relax.
         tolerance: for the space groups of relaxed structures.
@@ -121,6 +123,7 @@ class CycleSettings:
     first: Natural = 0
     seed: Seed = 0
     inpaintings: Count = 3
+    inpainted: Count | None = None
     relax: RelaxSettings = field(default_factory=RelaxSettings)
     keep_symmetry: bool = False
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)

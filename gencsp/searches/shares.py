@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gencsp.composition import Composition
+from gencsp.proposers.drawing import even_shares
 from gencsp.searches.compositions import Compositions
 
 #: Structures that a composition gets at least, where it is not named how many there are to be: as
@@ -42,9 +43,7 @@ def shared(compositions: Compositions, n: int, *, most: int | None = None) -> It
     """
     wanted = n // LEAST_SHARE if most is None else min(most, n)
     number = min(compositions.number, max(1, wanted))
-    share, rest = divmod(n, number)
     first = 0
-    for index in range(number):
-        size = share + (index < rest)
+    for index, size in enumerate(even_shares(n, number)):
         yield Share(compositions[index][0], first, size)
         first += size

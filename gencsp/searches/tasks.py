@@ -92,7 +92,7 @@ def frameworks(
 
     The cell keeps its formula units, so that as many guests are put back as were taken out. A
     framework whose symmetry is low at every tolerance, or ends in a group that the ladder drops, is
-    counted as a failure.
+    counted as a failure. One that the ladder keeps nonetheless stays as it is.
     """
     kept, failures = [], Counter[str]()
     for atoms in structures:
@@ -103,7 +103,7 @@ def frameworks(
             nearest=ladder.nearest,
             cell="input",
         )
-        if not refinement.refined:
+        if not refinement.refined and not ladder.keeps_low:
             failures[f"framework stays {' or '.join(map(symbol_of, sorted(ladder.low)))}"] += 1
             continue
         if not ladder.keeps(refinement.space_group.number):

@@ -10,8 +10,8 @@ from gencsp.store.base import Finished, Store
 class StorePart:
     """The tasks of a store whose numbers lie in a range; see :class:`gencsp.store.base.Store`.
 
-    The number of a task is what follows its first hyphen: 7 of ``relaxed-0007``. What is written
-    goes to the whole store.
+    The number of a task is what follows its first hyphen: 7 of ``relaxed-0007`` and of
+    ``refined-0007.4``. What is written goes to the whole store.
 
     Args:
         whole: the store.
@@ -52,5 +52,5 @@ class StorePart:
         self.whole.close()
 
     def _holds(self, task: str) -> bool:
-        number = task.partition("-")[2]
+        number = task.partition("-")[2].partition(".")[0]
         return number.isdecimal() and int(number) in self.numbers

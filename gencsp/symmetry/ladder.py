@@ -50,6 +50,7 @@ class Ladder:
         dropped: space groups that no later rung is tried for, but that do not count in the end.
         nearest: where spglib finds nothing, take the operation that the crystal is nearest to
             having (:mod:`gencsp.symmetry.near`).
+        keeps_low: a framework whose symmetry is low on every rung stays as it is, and counts.
 
     Raises:
         RequestError: there are no rungs, or a value is out of its range.
@@ -60,6 +61,7 @@ class Ladder:
     low: frozenset[int] = P1
     dropped: frozenset[int] = frozenset()
     nearest: bool = True
+    keeps_low: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -68,7 +70,7 @@ class Ladder:
 
     def keeps(self, number: SpaceGroupNumber) -> bool:
         """Whether a framework in this space group counts as symmetrised."""
-        return number not in self.low | self.dropped
+        return self.keeps_low or number not in self.low | self.dropped
 
     def manifest(self) -> dict[str, str | bool | list[float] | list[int]]:
         """Its name and contents as they stand in the manifest of a run."""
@@ -79,10 +81,14 @@ class Ladder:
             "ladder_low": sorted(self.low),
             "ladder_dropped": sorted(self.dropped),
             "ladder_nearest": self.nearest,
+            "ladder_keeps_low": self.keeps_low,
         }
 
 
 ABOVE_P1 = Ladder(name="above-P1")
+#: For a host that is known: it is given the space group that it has, and not brought to another.
+#: The angle is small, since ten degrees would make a monoclinic host orthorhombic.
+HOST = Ladder(name="host", rungs=((0.1, 1.0),), nearest=False, keeps_low=True)
 #: All ladders, by name: gencsp's, the same with the groups of CHGGen's program, and its own.
 LADDERS: dict[LadderName, Ladder] = {
     "above-P1": ABOVE_P1,

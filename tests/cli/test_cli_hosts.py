@@ -15,6 +15,7 @@ import gencsp
 from gencsp import records
 from gencsp.cli import app
 from gencsp.errors import DeckError, NearestFormulaWarning, RequestError
+from gencsp.executors import ThisProcess
 from gencsp.io.structures import read_structures
 from gencsp.runs.decks import CycleDeck, SearchDeck
 
@@ -91,6 +92,53 @@ def test_refining_places_the_mobile_species_anew() -> None:
     code, _, err = run("refine", "half.cif", "--order", 2, "--guests", "Na")
     assert code == 2
     assert "Na is not in" in err
+
+
+def test_a_cycle_places_the_mobile_species_of_a_disordered_host(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gencsp.runs.cycle.run_executor", lambda *_, **__: ThisProcess())
+    words = ("cycle", "--host", "half.cif", "--guests", "Li", "-n", 3, "--inpainter", "score")
+    options = ("--levels", 3, "--steps", 1, "--fmax", 50, "--hull", "none", "--workers", 1)
+    code, _, err = run(*words, *options)
+    assert code == 2
+    assert "partly occupied sites (Li1: 0.5)" in err
+    assert "--order N" in err
+    code, _, err = run(*words, *options, "--order", 2, "--order-atoms", 3)
+    assert code == 2
+    assert "no cell of at most 3 atoms is near" in err
+    assert not (here / "runs").exists()
+    ordered = (*options, "--order", 2, "--order-atoms", 4)
+    code, out, err = run(*words, *ordered)
+    assert code == 0, err
+    assert "half.cif: an ordered cell of Li2Ni2O4: LiNiO2 (its exact composition)" in out
+    assert "half.cif: Li in NiO2 makes LiNiO2, 4 atoms in 2 cells" in out
+    folder = here / "runs" / "LiNiO2-in-half-0"
+    ranked = read_structures([folder / "ranked.extxyz"])
+    assert {str(a.info["structure_id"]) for a in ranked} <= {"x0000.1", "x0000.2", "x0001.1"}
+    code, status, _ = run("status", folder)
+    assert status.startswith("LiNiO2, cycle: 2 framework, 3 inpainted")
+    before = (folder / "run.db").stat().st_mtime_ns
+    again, out_again, _ = run(*words, *ordered)
+    assert (again, out_again) == (0, out)
+    assert (folder / "run.db").stat().st_mtime_ns == before
+
+
+def test_proposals_are_shared_among_the_orders_of_a_host(here: Path) -> None:
+    words = ("propose", "--host", "half.cif", "--order", 2, "--order-atoms", 4, "-n", 3)
+    code, out, err = run(*words, "--guests", "Li", "--levels", 3)
+    assert code == 0, err
+    assert "2 of all 2 symmetry-distinct orders" in out
+    made = read_structures([here / "proposals" / "proposals.extxyz"])
+    assert [a.info["parents"] for a in made] == ["half.cif-0", "half.cif-0", "half.cif-1"]
+    assert {a.get_chemical_formula() for a in made} == {"LiNiO2"}
+    assert {a.info["host_atoms"] for a in made} == {3}
+    code, _, err = run("propose", "LiNiO2", "--host", "half.cif")
+    assert code == 2
+    assert "--order N" in err
+    code, _, err = run("propose", "LiNiO2", "--host", "half.cif", "--order", 2)
+    assert code == 2
+    assert "nothing is left to add: name its guests" in err
 
 
 def test_a_formula_with_broken_numbers_is_the_nearest_cell() -> None:

@@ -12,6 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import gencsp.runs.cycle
+import gencsp.runs.host_cycle
 import gencsp.runs.search
 from gencsp.cli import app
 from gencsp.deck import Deck
@@ -32,7 +33,8 @@ GIVEN = {
     "ahead": "5", "batch": "2", "executor": "dask", "minimiser": "fire", "rattle": "0.1",
     "keep_paths": None, "inpainter": "score", "preset": "chggen", "levels": "9",
     "correctors": "0", "sigma_min": "0.05", "resample": "2", "jump_length": "4",
-    "ladder": "above-Pm",
+    "ladder": "above-Pm", "host": "h.cif", "order": "4", "order_atoms": "60",
+    "order_by": "potential",
 }  # fmt: skip
 
 
@@ -46,6 +48,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any
         raise KeyboardInterrupt
 
     monkeypatch.setattr(gencsp.runs.cycle, "open_cycle", open_run)
+    monkeypatch.setattr(gencsp.runs.host_cycle, "plan_host_cycle", open_run)
     monkeypatch.setattr(gencsp.runs.search, "open_search", open_run)
     monkeypatch.setattr(gencsp.runs.settings, "folder", lambda _: tmp_path / "run")
     monkeypatch.chdir(tmp_path)

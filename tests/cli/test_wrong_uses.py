@@ -63,6 +63,15 @@ cycle LiSi2 --inpainter nope|random|symmetric|pyxtal|pool|unknown.toml
 cycle LiSi2 --deck unknown.toml|broken.toml
 cycle Si
 cycle --n 2
+cycle --host salt.cif --guests Li|Na,Cl|Xx
+cycle --host salt.cif --n 2
+cycle NaCl --order 2
+cycle LiNaCl --host salt.cif --proposer score
+cycle LiNaCl --host salt.cif --inpainter random
+cycle LiNaCl --host salt.cif --guests Na
+cycle --guests Na --host absent.cif|noise.cif|void
+cycle Li-Na --host salt.cif
+cycle --host salt.cif KCl|LiNa13Cl13|NaCl2
 propose NaCl --proposer random -n 0|-1
 propose NaCl --proposer random --atoms 1|0
 propose NaCl --proposer random --volume nan|-1
@@ -71,6 +80,11 @@ propose NaCl --proposer random --target compactness=0.7
 propose NaCl --proposer random --out mine
 propose NaCl --proposer nope|absent.toml|random:attempts=-1
 propose NaCl --host absent.cif
+propose --host salt.cif --guests Li|Na,Cl
+propose --host salt.cif --n 2
+propose NaCl --guests Na
+propose NaCl --order 2
+propose --host salt.cif --guests Na --units 2
 propose NaCl --proposer random --symmetry drawn
 propose Na2Cl2 --host salt.cif --proposer random|symmetric|pool
 propose NaCl·|Na(Cl|Na-1Cl|NaXx

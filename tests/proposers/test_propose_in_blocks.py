@@ -87,6 +87,27 @@ def test_a_function_gets_one_request() -> None:
     assert asked == [100]
 
 
+def test_hosts_share_what_is_asked_for() -> None:
+    asked: list[tuple[float, int]] = []
+
+    def filled(request: Request, *, rng: np.random.Generator) -> list[Atoms]:
+        assert request.host is not None
+        asked.append((request.host.cell.volume, request.n))
+        return [request.host + Atoms("Cl", positions=[rng.random(3)]) for _ in range(request.n)]
+
+    hosts = [Atoms("Na", cell=[a, 4, 5], pbc=True) for a in (3, 4, 5)]
+    made = list(gencsp.propose("NaCl", n=5, proposer=filled, host=hosts))
+    assert [round(volume) for volume, _ in asked] == [60, 80, 100]
+    assert [n for _, n in asked] == [2, 2, 1]
+    assert [a.info["structure_id"] for a in made] == [f"NaCl-filled-0-{k:05d}" for k in range(5)]
+    assert len({tuple(atoms.positions[1]) for atoms in made}) == 5
+    asked.clear()
+    list(gencsp.propose("NaCl", n=2, proposer=filled, host=hosts))
+    assert [n for _, n in asked] == [1, 1]
+    with pytest.raises(RequestError, match="there is no host"):
+        gencsp.propose("NaCl", n=2, proposer=filled, host=[])
+
+
 def test_objects_stay_in_their_process() -> None:
     one = get_proposer("random")
     assert len(list(gencsp.propose("NaCl", n=2, proposer=one, workers=2, max_atoms=4))) == 2

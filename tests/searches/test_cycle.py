@@ -228,6 +228,27 @@ def test_refining_structures_from_elsewhere(reference: MemoryStore) -> None:
     assert len(of(store, Stage.INPAINTED)) == 6
 
 
+def test_many_inpaintings_are_tasks_of_their_own(reference: MemoryStore) -> None:
+    store = MemoryStore()
+    given = of(reference, Stage.FRAMEWORK)[:2]
+    store.finish("framework-0000", Finished(structures=tuple(given)))
+    cheap_cycle(store, ThisProcess(), inpainted=7).run(begin=Stage.INPAINTED)
+    names = [str(atoms.info["structure_id"])[1:] for atoms in given]
+    # Four for the first and three for the second, in tasks of three at most.
+    tasks = [f"inpainted-{names[0]}", f"inpainted-{names[0]}.3", f"inpainted-{names[1]}"]
+    assert [task for task in store.tasks() if task.startswith("inpainted-")] == tasks
+    made = of(store, Stage.INPAINTED)
+    assert [a.info["structure_id"] for a in made] == [
+        *(f"i{names[0]}.{k}" for k in range(1, 5)),
+        *(f"i{names[1]}.{k}" for k in range(1, 4)),
+    ]
+    # No task repeats another.
+    assert len({tuple(atoms.positions[-1]) for atoms in made}) == 7
+    assert {provenance_of(a).parents for a in of(store, Stage.REFINED)} <= {
+        str(a.info["structure_id"]) for a in made
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [

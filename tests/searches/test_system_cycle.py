@@ -155,9 +155,12 @@ def test_the_parts_of_a_store() -> None:
     whole = MemoryStore()
     for number in (3, 4, 11, 12345):
         whole.finish(f"relaxed-{number:04d}", Finished(failures={"x": number}))
+    # Several tasks of one structure's number.
+    whole.finish("inpainted-0004.16", Finished())
+    whole.finish("inpainted-0003.4", Finished())
     whole.finish("other", Finished())
     part = StorePart(whole, first=4, n=8)
-    assert part.tasks() == ["relaxed-0004", "relaxed-0011"]
+    assert part.tasks() == ["inpainted-0004.16", "relaxed-0004", "relaxed-0011"]
     assert part.load().keys() == set(part.tasks())
     part.finish("relaxed-0005", Finished(failures={"y": 1}))
     assert whole.get("relaxed-0005") == part.get("relaxed-0005")

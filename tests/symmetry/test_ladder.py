@@ -17,7 +17,7 @@ from gencsp.provenance import Provenance, Stage
 from gencsp.searches.settings import CycleSettings, SearchSettings
 from gencsp.searches.space import Space
 from gencsp.searches.tasks import frameworks
-from gencsp.symmetry.ladder import ABOVE_P1, LADDERS, Ladder, LadderName
+from gencsp.symmetry.ladder import ABOVE_P1, HOST, LADDERS, Ladder, LadderName
 from gencsp.symmetry.refinement import space_group
 
 NUMBERS = "space_group_number"
@@ -119,6 +119,29 @@ def test_the_ladder_of_the_program_asks_spglib_alone() -> None:
     assert frameworks([with_guest(atoms)], guests=["Li"], ladder=ABOVE_P1).structures
     alone = frameworks([with_guest(atoms)], guests=["Li"], ladder=LADDERS["chggen"])
     assert alone.failures == {"framework stays P1 or P-1": 1}
+
+
+def test_a_known_host_is_given_its_own_space_group_and_no_other() -> None:
+    """What holds to 0.1 Å is made exact; a host that has no symmetry stays as it is."""
+    near, far = inverted(0.05), inverted(0.3)
+    far.positions += np.random.default_rng(1).normal(scale=0.2, size=(4, 3))
+    skewed = far.copy()
+    skewed.set_cell([5.1, 6.2, 7.3, 84, 93, 90], scale_atoms=True)
+    assert [space_group(one).number for one in (far, skewed)] == [1, 1]
+    done = frameworks([with_guest(a) for a in (near, far, skewed)], guests=["Li"], ladder=HOST)
+    assert done.failures == {}
+    symmetric, *same = done.structures
+    assert space_group(near, symprec=1e-4).number == 2
+    assert space_group(symmetric, symprec=1e-4).number == symmetric.info[NUMBERS] > 2
+    for made, before in zip(same, (far, skewed), strict=True):
+        assert (made.positions == before.positions).all()
+        assert (made.cell.array == before.cell.array).all()
+        assert made.info[NUMBERS] == 1
+    # Ten degrees, as the paper has it for what was generated, would bring a host to right angles.
+    slanted = general(6)
+    slanted.set_cell([6.1, 7.0, 8.2, 90, 94, 90], scale_atoms=True)
+    (kept,) = frameworks([with_guest(slanted)], guests=["Li"], ladder=HOST).structures
+    assert kept.cell.angles() == pytest.approx([90, 94, 90])
 
 
 def test_p1_is_no_symmetry() -> None:

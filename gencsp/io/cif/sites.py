@@ -19,7 +19,10 @@ from gencsp.io.content import check_size
 SAME_PLACE = 1e-3
 
 #: What to do with a disordered crystal.
-ORDER_IT = "give an ordered crystal, or make ordered cells of it with 'gencsp relax FILE --order N'"
+ORDER_IT = (
+    "give an ordered crystal, or make ordered cells of it with --order N, as in 'gencsp relax FILE "
+    "--order N'"
+)
 
 _ELEMENTS = frozenset(atomic_numbers) - {"X"}
 #: Isotopes of hydrogen, which have symbols of their own.
