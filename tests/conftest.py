@@ -37,3 +37,15 @@ def dp_cdvae_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny_dp_cdvae import write_tiny_dp_cdvae
 
     return write_tiny_dp_cdvae(tmp_path_factory.mktemp("weights") / "dp-cdvae.safetensors")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that start local workers do their tasks in the test's own process.
+
+    For tests of what a command computes and says. A worker takes seconds to start, and that workers
+    change nothing is tested elsewhere (``tests/searches``, ``tests/executors``).
+    """
+    from gencsp.executors import ThisProcess, named
+
+    monkeypatch.setattr(named, "LocalProcesses", lambda workers: ThisProcess())  # noqa: ARG005

@@ -106,9 +106,20 @@ def references_at(
             found[part.system] = kept
     missing = [part for part in parts if part.system not in found]
     failed = sum(int(one.protocol.get(LEFT_OUT, "0")) for one in found.values())
-    made, failures = _make(missing, potential, settings, workers, report)
+    total = sum(len(part.crystals) for part in missing)
+    alone = [part for part in missing if len(part.system) == 1]
+    together = [part for part in missing if len(part.system) > 1]
+    made, failures = _make(alone, potential, settings, workers, _after(0, total, report))
     found |= made
     failed += failures
+    # Where an element has no reference nothing can be compared, whatever else is relaxed.
+    if all(part.system in found for part in parts if len(part.system) == 1):
+        before = total - sum(len(part.crystals) for part in together)
+        made, failures = _make(
+            together, potential, settings, workers, _after(before, total, report)
+        )
+        found |= made
+        failed += failures
     if not found:
         raise HullReferenceError(
             f"none of the {sum(len(part.crystals) for part in parts)} reference crystals converged "
@@ -221,6 +232,13 @@ def _make(
             stacklevel=3,
         )
     return whole, failures
+
+
+def _after(done: int, total: int, report: ReferenceReport | None) -> ReferenceReport | None:
+    """Reports a part of the work as what it is of the whole."""
+    if report is None:
+        return None
+    return lambda some, _: report(done + some, total)
 
 
 def _text(

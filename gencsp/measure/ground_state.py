@@ -30,13 +30,13 @@ class GroundStatePair:
         generated: the crystal as generated.
         energy: its energy, eV/atom; not a number where it has none.
         relaxed: the local minimum; ``None`` where the relaxation did not converge.
-        relaxed_energy: its energy, eV/atom.
+        relaxed_energy: its energy, eV/atom; not a number where it did not converge.
     """
 
     generated: Atoms
     energy: float
     relaxed: Atoms | None
-    relaxed_energy: float = float("nan")
+    relaxed_energy: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

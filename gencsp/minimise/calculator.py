@@ -11,9 +11,9 @@ from ase.calculators.calculator import (
     Calculator,
     PropertyNotImplementedError,
 )
-from ase.neighborlist import primitive_neighbor_list
 
 from gencsp.descriptors.flaws import too_dense, too_sparse
+from gencsp.descriptors.neighbours import pairs_within
 from gencsp.errors import EngineError
 from gencsp.minimise.crystals import Crystals, FloatArray, Values
 from gencsp.minimise.inflight import relax_in_flight
@@ -170,14 +170,12 @@ def _verdict(atoms: Atoms, crystals: Crystals, one: int) -> tuple[Outcome, float
         return Outcome.NOT_FINITE, np.nan
     if too_dense(cell, size)[0]:
         return Outcome.EXPLODED, np.nan
-    i, distances = primitive_neighbor_list(
-        "id", (True, True, True), cell[0], atoms.positions, NEIGHBOUR_CUTOFF
-    )
-    if len(np.unique(i)) < len(atoms):
+    pairs = pairs_within(atoms, NEIGHBOUR_CUTOFF)
+    if len(np.unique(pairs.first)) < len(atoms):
         return Outcome.ISOLATED, np.nan
     if too_sparse(cell, size)[0]:
         return Outcome.EXPLODED, np.nan
-    return _SOUND, float(distances.min())
+    return _SOUND, float(pairs.distances.min())
 
 
 def _finite(found: Numbers | Outcome) -> Numbers | Outcome:

@@ -17,6 +17,7 @@ from gencsp.executors import ThisProcess
 from gencsp.io.structures import read_structures
 from gencsp.store import DiskStore
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 FORMATS = ("png", "svg", "pdf")
 

@@ -20,6 +20,7 @@ from gencsp.cli.console import PARTLY
 from gencsp.minimise import Relaxed
 from gencsp.potentials import get_potential
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 TIGHT = ("--fmax", "0.005")
 COMMANDS = ("cycle", "propose", "relax", "refine", "hull", "info")

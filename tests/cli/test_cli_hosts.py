@@ -19,6 +19,7 @@ from gencsp.executors import ThisProcess
 from gencsp.io.structures import read_structures
 from gencsp.runs.decks import CycleDeck, SearchDeck
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 HALF = """data_half
 _symmetry_space_group_name_H-M 'F m -3 m'

@@ -19,6 +19,7 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.errors import HullReferenceError, RequestError
 from gencsp.io.structures import write_extxyz
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 EMT = ("--potential", "ase.calculators.emt:EMT")
 

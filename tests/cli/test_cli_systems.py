@@ -26,6 +26,7 @@ from gencsp.searches.settings import cycle_manifest
 from gencsp.searches.system_cycle import SystemCycle
 from gencsp.store import DiskStore
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 CYCLE = [
     *("cycle", "Li-Si", "--guests", "Li", "--atoms", "5"),

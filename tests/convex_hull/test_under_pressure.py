@@ -170,6 +170,20 @@ def test_crystals_that_do_not_converge_are_counted(
         references_at(5.0, [("Si",)], Counting(), cache=None)
 
 
+def test_where_an_element_has_none_nothing_else_is_relaxed() -> None:
+    """EMT knows oxygen and not silicon: no silica is relaxed, and the progress counts all."""
+    potential, told = Counting(), list[tuple[int, int]]()
+    with pytest.warns(ReferenceWarning):
+        found = references_at(
+            PRESSURE, [("Si", "O")], potential, cache=None, report=lambda *step: told.append(step)
+        )
+    assert {entry.composition.elements for entry in found.entries} <= {("O",)}
+    crystals = list(under_pressure.shipped_crystals(["O", "Si"]))
+    alone = [atoms for atoms in crystals if len(set(atoms.symbols)) == 1]
+    assert potential.relaxed == len(alone) < len(crystals)
+    assert told == [(k, len(crystals)) for k in range(1, len(alone) + 1)]
+
+
 def test_nothing_is_kept_of_a_potential_that_only_its_caller_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -92,7 +93,8 @@ def test_the_hull_is_scipys_and_voltages_fall(energies: dict[Fraction, float]) -
     lower = np.max([(-f[0] * xs - f[2]) / f[1] for f in facets], axis=0)
     assert np.array(found.above) == pytest.approx(es - lower, abs=1e-6)
     voltages = [step.voltage for step in found.steps]
-    assert voltages == sorted(voltages, reverse=True)
+    # Corners that lie on a line to the last digit have one voltage, up to rounding.
+    assert all(later <= v + 1e-9 for v, later in pairwise(voltages))
     spans = [float(step.last - step.first) for step in found.steps]
     assert np.average(voltages, weights=spans) == pytest.approx(found.average_voltage, abs=1e-6)
 

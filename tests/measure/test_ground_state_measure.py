@@ -36,7 +36,7 @@ def test_differences_by_hand() -> None:
             GroundStatePair(
                 generated=diamond(shift=0.2), energy=-8.7, relaxed=diamond(), relaxed_energy=-9.0
             ),
-            GroundStatePair(generated=other, energy=-5.0, relaxed=None),
+            GroundStatePair(generated=other, energy=-5.0, relaxed=None, relaxed_energy=np.nan),
             GroundStatePair(
                 generated=other, energy=float("nan"), relaxed=diamond(), relaxed_energy=-9.0
             ),

@@ -21,6 +21,7 @@ import gencsp
 from gencsp.cli import app
 from gencsp.convex_hull.hull import Hull
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 
 

@@ -18,6 +18,7 @@ from gencsp.potentials import AseEngine
 from gencsp.runs.status import run_status
 from gencsp.store.disk import read_manifest
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 CHEAP = {"potential": EMT(), "seeds": [], "workers": 1, "atoms": 4, "budget": 6, "seed": 2}
 
