@@ -12,10 +12,10 @@ from gencsp.diffusion.positions.sampler import PredictorCorrector, SamplerSettin
 from gencsp.errors import RequestError
 from gencsp.plugins import Choice
 from gencsp.plugins.presets import PRESETS, PresetName
-from gencsp.proposers.options import DEFAULT_SAMPLER, QUICK_SAMPLER
+from gencsp.proposers.options import DEFAULT_SAMPLER, FINE_SAMPLER, QUICK_SAMPLER
 
 #: Samplers with their numbers of levels and passes under one name.
-NAMED = {"thorough": DEFAULT_SAMPLER, "quick": QUICK_SAMPLER}
+NAMED = {"thorough": DEFAULT_SAMPLER, "quick": QUICK_SAMPLER, "fine": FINE_SAMPLER}
 
 
 def sampler_settings(
@@ -30,7 +30,7 @@ def sampler_settings(
     """How score models are sampled.
 
     Args:
-        sampler: ``thorough``, ``quick``, or a sampler by name with or without options
+        sampler: ``thorough``, ``quick``, ``fine``, or a sampler by name with or without options
             (``predictor-corrector``, ``ddim``, ``heun:churn=5``), of 100 levels.
         levels: noise levels, in place of the sampler's.
         correctors: Langevin steps at each level, which ``predictor-corrector`` alone has.

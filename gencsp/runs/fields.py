@@ -63,8 +63,8 @@ PresetSetting = Annotated[
 SamplerSetting = Annotated[
     Named,
     Field(
-        description="How score models propose: thorough, quick (half of the time), or a sampler by "
-        "name, such as predictor-corrector."
+        description="How score models propose: thorough, quick (half of the time), fine (four "
+        "times), or a sampler by name, such as predictor-corrector."
     ),
 ]
 LevelsSetting = Annotated[

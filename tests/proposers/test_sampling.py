@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,9 @@ def test_settings_of_the_authors_program() -> None:
 def test_each_setting_changes_its_own_and_no_other() -> None:
     assert sampler_settings() == sampler_settings("thorough") == DEFAULT_SAMPLER
     assert sampler_settings("quick") == QUICK_SAMPLER
+    fine = sampler_settings("fine")
+    assert fine == replace(DEFAULT_SAMPLER, steps=200, sigma_max=2.5, sigma_min=0.03)
+    assert sampler_settings("fine", levels=9) == replace(fine, steps=9)
     wanted: dict[str, tuple[dict[str, Any], SamplerSettings]] = {
         "levels": ({"levels": 7}, SamplerSettings(sampler="ddim", steps=7, resampling=5)),
         "passes": (
