@@ -80,7 +80,11 @@ def test_cards_of_weights_describe_the_weights(name: str) -> None:
     assert digest_of(tensors) == metadata["digest"] == card["model"]["digest"]
     assert json.loads(metadata["config"]) == card["model"]["settings"]
     training = card["training"]
-    assert metadata["notes"] == f"{training['steps']} steps, {training['hours']:.2f} hours"
+    start = training.get("start", {"steps": 0, "hours": 0.0})
+    steps, hours = (training[key] - start[key] for key in ("steps", "hours"))
+    own = f"{steps} steps, {hours:.2f} hours"
+    begun = f", from weights {start['weights']}" if "weights" in start else ""
+    assert metadata["notes"] == own + begun
     assert card["validation"]["curve"][-1]["step"] == training["steps"]
     data = card["data"]
     assert data["crystals"] == data["from_materials_project"] + data["from_oqmd"]
