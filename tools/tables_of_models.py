@@ -62,6 +62,10 @@ def samplers_beside_chggen() -> str:
     return _of_samplers("sampler_steps_chggen", seconds=True)
 
 
+def sampler_levels() -> str:
+    return _of_samplers("sampler_steps_levels", seconds=True)
+
+
 def samplers_guests() -> str:
     return _of_samplers("sampler_steps_guests")
 
@@ -414,6 +418,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "validation loss": validation_loss,
     "samplers": samplers,
     "samplers beside CHGGen's program": samplers_beside_chggen,
+    "noise levels": sampler_levels,
     "samplers of guests": samplers_guests,
     "networks": networks,
     "joint matches": joint_matches,
