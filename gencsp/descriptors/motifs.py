@@ -161,7 +161,7 @@ def _value(
     if shell is None:
         return 0.0
     if (cn, name) not in computed:
-        parameters = _order_parameter(cn, name)
+        parameters = order_parameter(cn, name)
         sites = [_Site(np.zeros(3)), *map(_Site, shell.vectors)]
         value = parameters.get_order_parameters(sites, 0, indices_neighs=range(1, len(sites)))[0]
         computed[cn, name] = shell.weight * float(value or 0.0)
@@ -169,6 +169,7 @@ def _value(
 
 
 @cache
-def _order_parameter(cn: int, name: str) -> LocalStructOrderParams:
+def order_parameter(cn: int, name: str) -> LocalStructOrderParams:
+    """pymatgen's order parameter, from 0 to 1, of a motif of ``cn`` neighbours."""
     kind, *parameters = CN_OPT_PARAMS.get(cn, {}).get(name, [name])
     return LocalStructOrderParams([kind], parameters=parameters or [None])

@@ -10,7 +10,6 @@ number. CDVAE's fingerprint of a crystal is the mean over its sites. matminer's
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,48 +17,20 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from gencsp.descriptors.motifs import MOTIFS, order_parameter
 from gencsp.measure.validity import structurally_valid
 from gencsp.similarity.matching import as_structure
 
 if TYPE_CHECKING:
-    from pymatgen.analysis.local_env import CrystalNN, LocalStructOrderParams
+    from pymatgen.analysis.local_env import CrystalNN
     from pymatgen.core import Structure
 
-#: Motifs by coordination number, by pymatgen's names; q2 to q6 are Steinhardt's.
-MOTIFS: dict[int, tuple[str, ...]] = {
-    1: ("sgl_bd",),
-    2: ("L-shaped", "water-like", "bent 120 degrees", "bent 150 degrees", "linear"),
-    3: ("trigonal planar", "trigonal non-coplanar", "T-shaped"),
-    4: (
-        "square co-planar",
-        "tetrahedral",
-        "rectangular see-saw-like",
-        "see-saw-like",
-        "trigonal pyramidal",
-    ),
-    5: ("pentagonal planar", "square pyramidal", "trigonal bipyramidal"),
-    6: ("hexagonal planar", "octahedral", "pentagonal pyramidal"),
-    7: ("hexagonal pyramidal", "pentagonal bipyramidal"),
-    8: ("body-centered cubic", "hexagonal bipyramidal"),
-    9: ("q2", "q4", "q6"),
-    10: ("q2", "q4", "q6"),
-    11: ("q2", "q4", "q6"),
-    12: ("cuboctahedral", "q2", "q4", "q6"),
-}
 #: The highest coordination number.
 HIGHEST = 24
 #: Numbers in a fingerprint: a weight of each coordination number, and the motifs.
 LENGTH = HIGHEST + sum(map(len, MOTIFS.values()))
 #: What pymatgen and qhull raise where they cannot find the neighbours of a site.
 _NO_NEIGHBOURS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
-    """CrystalNN, and the order parameters of the motifs by coordination number."""
-
-    neighbours: CrystalNN
-    motifs: dict[int, list[LocalStructOrderParams]]
 
 
 def structure_fingerprint(atoms: Atoms) -> NDArray[np.float64] | None:
@@ -70,9 +41,9 @@ def structure_fingerprint(atoms: Atoms) -> NDArray[np.float64] | None:
 
     Returns:
         Shape (61,): by coordination number its weight, and weight times order parameter of each of
-        its :data:`MOTIFS`; an atom far from all others has zeros. ``None`` for a crystal that is
-        not structurally valid, whose neighbours can take minutes to find (CDVAE's program tries),
-        and where the neighbours of a site cannot be found.
+        its :data:`~gencsp.descriptors.motifs.MOTIFS`; an atom far from all others has zeros.
+        ``None`` for a crystal that is not structurally valid, whose neighbours can take minutes to
+        find (CDVAE's program tries), and where the neighbours of a site cannot be found.
     """
     if not structurally_valid(atoms):
         return None
@@ -88,13 +59,12 @@ def structure_fingerprint(atoms: Atoms) -> NDArray[np.float64] | None:
 
 
 def _site(structure: Structure, site: int) -> list[float]:
-    parts = _parts()
-    found = parts.neighbours.get_nn_data(structure, site)
+    found = _neighbours().get_nn_data(structure, site)
     fingerprint: list[float] = []
     for number in range(1, HIGHEST + 1):
         weight = found.cn_weights.get(number, 0.0)
         fingerprint.append(weight)
-        motifs = parts.motifs.get(number, [])
+        motifs = MOTIFS.get(number, ())
         if not weight:
             fingerprint += [0.0] * len(motifs)
             continue
@@ -103,23 +73,15 @@ def _site(structure: Structure, site: int) -> list[float]:
         for motif in motifs:
             # pymatgen asks for a structure, and takes any sequence of sites.
             sites: Any = around
-            value = motif.get_order_parameters(sites, 0, indices_neighs=places)[0]
+            parameter = order_parameter(number, motif)
+            value = parameter.get_order_parameters(sites, 0, indices_neighs=places)[0]
             fingerprint.append(weight * (value or 0.0))
     return fingerprint
 
 
 @cache
-def _parts() -> _Parts:
+def _neighbours() -> CrystalNN:
     # Slow to import.
-    from pymatgen.analysis.local_env import CN_OPT_PARAMS, CrystalNN, LocalStructOrderParams
+    from pymatgen.analysis.local_env import CrystalNN
 
-    motifs: dict[int, list[LocalStructOrderParams]] = {}
-    for number, names in MOTIFS.items():
-        for name in names:
-            # The type of the order parameter, and its parameters where it has some.
-            kind, *parameters = CN_OPT_PARAMS.get(number, {}).get(name, [name])
-            given: Any = [parameters[0] if parameters else None]
-            motifs.setdefault(number, []).append(
-                LocalStructOrderParams([str(kind)], parameters=given)
-            )
-    return _Parts(CrystalNN(), motifs)
+    return CrystalNN()
