@@ -48,6 +48,7 @@ PARTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("moves", "gencsp.searches.worker", ("_start",)),
     ("relaxation", "gencsp.runs.parts", ("_relax",)),
     ("symmetry", "gencsp.records", ("name_space_group",)),
+    ("symmetry", "gencsp.records.writing", ("name_space_group",)),
     ("symmetry", "gencsp.searches.tasks", ("refine", "framework")),
     ("symmetry", "gencsp.searches.cycle", ("choose_guests",)),
     (

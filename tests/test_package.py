@@ -94,7 +94,7 @@ LAYERS = (
     {"__main__"},
 )
 #: Modules at the root of the package; everything else lives in a package.
-LOOSE = 10
+LOOSE = 9
 
 
 def test_who_imports_whom() -> None:

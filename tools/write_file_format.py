@@ -1,4 +1,4 @@
-"""Writes the table of ``docs/file_format.md`` from the keys in ``gencsp/records.py``.
+"""Writes the table of ``docs/file_format.md`` from the keys in ``gencsp/records/keys.py``.
 
 python tools/write_file_format.py
 """
