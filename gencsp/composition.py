@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
-from math import gcd, lcm
+from math import gcd, inf, isfinite, lcm
 
 from ase import Atoms
 from ase.data import atomic_numbers
 from pymatgen.core import Composition as PymatgenComposition
+from pymatgen.core import Element
 
 from gencsp.errors import CompositionError
 
@@ -106,6 +108,12 @@ class Composition:
         symbols = atoms.get_chemical_symbols()
         return cls(tuple((s, symbols.count(s)) for s in dict.fromkeys(symbols))).reduced
 
+    @classmethod
+    def in_cell(cls, atoms: Atoms) -> Composition:
+        """All atoms of a structure, elements in :attr:`conventional` order; not reduced."""
+        symbols = atoms.get_chemical_symbols()
+        return cls(tuple((s, symbols.count(s)) for s in dict.fromkeys(symbols))).conventional
+
     @property
     def elements(self) -> tuple[str, ...]:
         """Symbols, in the order of the formula."""
@@ -135,6 +143,22 @@ class Composition:
         came first.
         """
         return Composition(tuple(sorted(self.counts)))
+
+    @property
+    def conventional(self) -> Composition:
+        """The same composition from the least electronegative element to the most, by Pauling.
+
+        So tables and the Materials Project write formulas: MgSiO3, not O3MgSi. Elements without an
+        electronegativity, the light noble gases, come last.
+        """
+
+        def place(item: tuple[str, int]) -> tuple[float, str]:
+            value = float(Element(item[0]).X)
+            return (value if isfinite(value) else inf, item[0])
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No Pauling electronegativity")
+            return Composition(tuple(sorted(self.counts, key=place)))
 
     @property
     def formula_key(self) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from gencsp.cli.output import Output, add_output_options, output_of_a_call
 from gencsp.errors import (
     GencspError,
     NearestFormulaWarning,
@@ -23,7 +23,7 @@ from gencsp.errors import (
     StoreError,
     TargetWarning,
 )
-from gencsp.files import file_name, one_line, replace_outputs
+from gencsp.files import file_name, replace_outputs
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -50,7 +50,9 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called; see :meth:`click.Group.resolve_command`."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, self.whole(name) if name in self.late else command, rest
+        whole = self.whole(name) if name in self.late else command
+        add_output_options(whole)
+        return name, whole, rest
 
     def whole(self, name: str) -> Any:
         """A command with its options, imported if need be."""
@@ -70,6 +72,19 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see :meth:`click.Command.invoke`."""
+        with output_of_a_call() as output:
+            status = FAILED
+            try:
+                done = self._invoke(ctx)
+                status = 0
+            except typer.Exit as left:
+                status = left.exit_code
+                raise
+            finally:
+                output.close(status)
+            return done
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             with _warnings_in_words():
                 return super().invoke(ctx)
@@ -114,13 +129,12 @@ def _warnings_in_words() -> Iterator[None]:
 
 def complain(sentence: str) -> None:
     """One line on stderr."""
-    console = Console(stderr=True)
-    console.print(f"gencsp: {one_line(sentence)}", markup=False, highlight=False, soft_wrap=True)
+    Output.now().complain(sentence)
 
 
 def say(sentence: str) -> None:
     """One line on stdout."""
-    Console().print(one_line(sentence), markup=False, highlight=False, soft_wrap=True)
+    Output.now().say(sentence)
 
 
 @contextmanager

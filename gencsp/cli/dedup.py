@@ -47,6 +47,8 @@ def dedup(*, pools: PoolsArgument, deck: DedupDeck) -> None:
 
 
 def _print(grouping: Grouping) -> None:
+    from gencsp.composition import Composition
+
     table = table_of("copies", "formula", "structure", "the same as", right=("copies",))
     groups, names = grouping.groups(), grouping.names
     largest = sorted(groups.values(), key=len, reverse=True)
@@ -54,7 +56,7 @@ def _print(grouping: Grouping) -> None:
         others = ", ".join(Path(names[k]).name for k in members[1:4])
         others += ", ..." if len(members) > 4 else ""
         first = grouping.structures[members[0]]
-        formula = first.get_chemical_formula(mode="hill", empirical=False)
+        formula = Composition.in_cell(first).formula
         add_row(table, len(members), formula, Path(names[members[0]]).name, others)
     print_table(table)
     if len(groups) > SHOWN:

@@ -1,4 +1,4 @@
-"""Progress bars of the commands, on stderr."""
+"""Progress of the commands, on stderr: bars on a terminal, elsewhere a line every half minute."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
+
+from gencsp.cli.output import Output
 
 if TYPE_CHECKING:
     from gencsp.searches.progress import CycleProgress
 
+#: Seconds between two lines about a task, where no bar is drawn.
+EVERY = 30.0
 _STAGES = {
     "generated": "generate",
     "relaxed": "relax",
@@ -57,26 +69,117 @@ def reference_bar() -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
-class _Bars(Bars):
-    """Drawn from the first task on, so that nothing is on the screen where none begins."""
+class ProgressBars(Bars):
+    """Bars on a terminal; lines where there is none, and in the log file.
+
+    Bars are drawn from the first task on, so that nothing is on the screen where none begins. A
+    line is said every ``EVERY`` seconds while a task goes on, and when it ends.
+
+    Args:
+        columns: of the bars.
+        output: of the command.
+        console: on stderr.
+    """
+
+    def __init__(self, *columns: ProgressColumn, output: Output, console: Console) -> None:
+        self.drawn = console.is_terminal and not output.quiet
+        super().__init__(*columns, console=console, disable=not self.drawn)
+        self.output = output
+        self._said: dict[TaskID, float] = {}
+        self._begun: dict[TaskID, float] = {}
 
     def add_task(self, *args: Any, **fields: Any) -> TaskID:
+        """See :meth:`rich.progress.Progress.add_task`."""
         task = super().add_task(*args, **fields)
-        self.start()
+        self._said[task] = self.get_time()
+        if self.drawn:
+            self.start()
         return task
+
+    def stop(self) -> None:
+        """See :meth:`rich.progress.Progress.stop`, which ends a line where no bar was drawn."""
+        if self.drawn:
+            super().stop()
+
+    def update(self, task_id: TaskID, **fields: Any) -> None:
+        """See :meth:`rich.progress.Progress.update`."""
+        super().update(task_id, **fields)
+        self._maybe_say(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """See :meth:`rich.progress.Progress.advance`."""
+        super().advance(task_id, advance)
+        self._maybe_say(task_id)
+
+    def tell(self, sentence: str) -> None:
+        """An event, such as a new best structure: a line above the bars, or among the lines."""
+        if self.drawn:
+            self.output.note(sentence)
+            self.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        else:
+            self.output.progress(sentence)
+
+    def _maybe_say(self, task_id: TaskID) -> None:
+        task, now = self._tasks[task_id], self.get_time()
+        # What an earlier session did says nothing of the rate of this one.
+        self._begun.setdefault(task_id, task.completed)
+        ended = task.total is not None and task.completed >= task.total
+        if not ended and now - self._said[task_id] < EVERY:
+            return
+        self._said[task_id] = float("inf") if ended else now
+        sentence = progress_line(
+            task.description,
+            done=task.completed,
+            total=task.total,
+            note=str(task.fields.get("note", "")),
+            rate=(task.completed - self._begun[task_id]) / max(task.elapsed or 0.0, 1e-9),
+        )
+        if self.drawn:
+            self.output.note(sentence)
+        else:
+            self.output.progress(sentence)
+
+
+def progress_line(
+    what: str, *, done: float, total: float | None, note: str, rate: float = 0.0
+) -> str:
+    """How far a task is, such as ``search: 30 of 100, best -0.01 eV/atom, 4 min left``.
+
+    Args:
+        what: is done.
+        done: steps that are finished.
+        total: steps in all; ``None`` where nobody knows.
+        note: what came of it.
+        rate: steps a second, from which the time left is told.
+    """
+    parts = [f"{done:g}" if total is None else f"{done:g} of {total:g}"]
+    if note:
+        parts.append(note)
+    if total is not None and rate > 0 and done < total:
+        parts.append(f"{duration((total - done) / rate)} left")
+    return f"{what}: {', '.join(parts)}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager
-def progress_bars() -> Iterator[Bars]:
-    """Progress bars on stderr."""
+def progress_bars() -> Iterator[ProgressBars]:
+    """Progress on stderr."""
     columns = (
         TextColumn("{task.description:<11}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=False),
         TextColumn("{task.fields[note]}"),
     )
-    bars = _Bars(*columns, console=Console(stderr=True))
+    bars = ProgressBars(*columns, output=Output.now(), console=Console(stderr=True))
     try:
         yield bars
     finally:

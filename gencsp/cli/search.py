@@ -12,7 +12,8 @@ from gencsp.cli.by_composition import Findings, report_findings
 from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
-from gencsp.cli.progress import progress_bars, reference_bar
+from gencsp.cli.output import Output
+from gencsp.cli.progress import ProgressBars, progress_bars, reference_bar
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
@@ -20,11 +21,11 @@ from gencsp.runs.decks import SearchDeck
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
     from gencsp.searches.loop import Search
     from gencsp.searches.progress import SearchProgress
+    from gencsp.searches.trial import TrialResult
 
 #: Names of skipped seeds on the screen.
 NAMED = 5
@@ -115,13 +116,41 @@ def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: 
 
 
 def _watch(run: Search) -> None:
+    verbose = Output.now().verbose
     with progress_bars() as bars:
         line = bars.add_task("search", note="", total=None)
         for step in run.irun():
+            if step.result is not None:
+                _tell(bars, step.result, verbose=verbose)
             _show(bars, line, step)
 
 
-def _show(bars: Bars, line: TaskID, step: SearchProgress) -> None:
+def _tell(bars: ProgressBars, result: TrialResult, *, verbose: bool) -> None:
+    """New best structures where there are no bars to look at; every trial, if so asked."""
+    if result.record and not (bars.drawn and not verbose):
+        bars.tell(f"trial {result.number}, {result.move}: new minimum, {_described(result)}")
+    elif verbose:
+        came = result.failure or (f"seen as {result.seen_as}" if result.seen_as else "new crystal")
+        told = (came, _described(result))
+        bars.tell(f"trial {result.number}, {result.move}: {', '.join(filter(None, told))}")
+
+
+def _described(result: TrialResult) -> str:
+    """Energy, space group, formula and id of what a trial found."""
+    from gencsp import records
+    from gencsp.composition import Composition
+
+    if result.atoms is None:
+        return ""
+    info = result.atoms.info
+    shown = records.shown_decomposition_energy(info)
+    energy = _with_unit(shown) if shown else ""
+    group, identity = info.get(records.SPACE_GROUP), info.get(records.STRUCTURE_ID)
+    parts = (energy, group, Composition.in_cell(result.atoms).formula, identity)
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _show(bars: ProgressBars, line: TaskID, step: SearchProgress) -> None:
     best = f"best {_with_unit(step.best_shown)}" if step.best_shown else "nothing yet"
     counts = f"{step.new} crystals, {step.records} new minima, {step.per_minute:.0f} trials/min"
     note = f"{best}, {counts}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gencsp.cli.console import say
+from gencsp.cli.output import Output
 from gencsp.files import one_line
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Lines of a table on the screen; files hold all.
 SHOWN = 25
-#: Columns of a terminal that has room for every table.
-WIDEST = 100_000
 
 
 def print_ranked(structures: Sequence[Atoms], *, everything: bool) -> None:
@@ -30,6 +28,7 @@ def print_ranked(structures: Sequence[Atoms], *, everything: bool) -> None:
     """
     from gencsp import records
 
+    Output.now().structures(structures)
     crystals = [atoms for atoms in structures if not atoms.info.get(records.DUPLICATE_OF)]
     print_structures(structures if everything else crystals)
     found = len(structures) - sum(records.failed(atoms.info) for atoms in structures)
@@ -49,6 +48,7 @@ def print_structures(structures: Sequence[Atoms]) -> None:
     """
     from gencsp import records
 
+    Output.now().structures(structures)
     columns = _energy_columns(structures)
     counted = any(records.COPIES in atoms.info for atoms in structures)
     right = ("", *columns, *(("found",) if counted else ()))
@@ -90,6 +90,7 @@ def _energy_columns(structures: Sequence[Atoms]) -> dict[str, str]:
 
 def _cells(atoms: Atoms) -> tuple[str, ...]:
     from gencsp import records
+    from gencsp.composition import Composition
 
     info = atoms.info
     note = f"= {info[records.DUPLICATE_OF]}" if info.get(records.DUPLICATE_OF) else ""
@@ -102,7 +103,7 @@ def _cells(atoms: Atoms) -> tuple[str, ...]:
         note = ": ".join(filter(None, (note, str(info[records.REASON]))))
     return (
         group,
-        atoms.get_chemical_formula(mode="hill", empirical=False),
+        Composition.in_cell(atoms).formula,
         str(info.get(records.STAGE, "")),
         str(info.get(records.PARENTS, "")),
         str(info.get(records.STRUCTURE_ID, "")),
@@ -171,13 +172,28 @@ def add_row(table: Table, *cells: object) -> None:
 
 def print_table(table: Table) -> None:
     """A table on stdout, in its own width: ids are never cut, so that they can be copied."""
-    console = Console()
-    natural = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
-    Console(soft_wrap=True, width=max(console.width, natural)).print(table)
+    columns = [[str(cell) for cell in column.cells] for column in table.columns]
+    titles = [str(column.header) for column in table.columns]
+    Output.now().table(titles, list(zip(*columns, strict=True)), table)
 
 
 def print_failures(failures: Mapping[str, int]) -> None:
-    """How many structures failed, and why."""
-    if failures:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(failures.items()))
-        say(f"failed: {reasons}")
+    """How many structures failed, and why: rejected proposals apart from failed relaxations."""
+    from gencsp.searches.progress import REJECTED
+
+    if not failures:
+        return
+    Output.now().set("failures", dict(failures))
+    rejected = {r.partition(": ")[2]: n for r, n in failures.items() if r.startswith(REJECTED)}
+    others = {reason: n for reason, n in failures.items() if not reason.startswith(REJECTED)}
+    if rejected:
+        told = ", ".join(f"{n} {reason}" for reason, n in _most_first(rejected) if reason)
+        total = sum(rejected.values())
+        noun = "proposal" if total == 1 else "proposals"
+        say(f"{total} {noun} rejected" + (f": {told}" if told else ""))
+    if others:
+        say("failed: " + ", ".join(f"{n} {reason}" for reason, n in _most_first(others)))
+
+
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from gencsp.composition import Composition
 from gencsp.errors import DeckError
 from gencsp.files import csv_cell
 from gencsp.filters.funnel import Judged
@@ -119,7 +120,7 @@ def _row(judged: Judged) -> Row:
     if judged.atoms is None:
         return row | {"unreadable": judged.unreadable}
     row |= {
-        "formula": judged.atoms.get_chemical_formula(mode="hill"),
+        "formula": Composition.in_cell(judged.atoms).formula,
         "atoms": len(judged.atoms),
     }
     row |= {"fell_at": judged.fell_at or None}

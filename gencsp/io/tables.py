@@ -10,6 +10,7 @@ from typing import TextIO
 import numpy as np
 from ase import Atoms
 
+from gencsp.composition import Composition
 from gencsp.files import csv_cell, write_whole
 from gencsp.records import FILTER_PREFIX, KEYS
 
@@ -33,7 +34,7 @@ def write_table(path: Path | str, structures: Sequence[Atoms]) -> Path:
     rows = [
         [
             rank,
-            atoms.get_chemical_formula(mode="hill", empirical=False),
+            Composition.in_cell(atoms).formula,
             len(atoms),
             *(_cell(atoms.info.get(name, "")) for name in names),
         ]

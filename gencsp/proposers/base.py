@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,8 @@ class Proposer(Protocol):
 
     ``propose`` yields lazily, one structure at a time, each with exactly the requested composition;
     a structure that cannot be made is counted in ``failures`` and does not raise. The same state of
-    the random generator gives the same structures.
+    the random generator gives the same structures. Where a proposer also has ``rejected``, a
+    ``Counter`` of the reasons, runs tell them (:class:`CountsReasons`).
     """
 
     @property
@@ -105,6 +107,29 @@ class Proposer(Protocol):
             rng: the only source of chance.
         """
         ...
+
+
+class CountsReasons:
+    """Counts what a proposer could not make, by reason.
+
+    Attributes:
+        rejected: how often a structure could not be made for each reason, in words.
+    """
+
+    rejected: Counter[str]
+
+    @property
+    def failures(self) -> int:
+        """Structures so far that could not be made, whatever the reason."""
+        return self.rejected.total()
+
+
+def reasons_of(proposer: Proposer) -> Counter[str]:
+    """A copy of what a proposer has counted; under no reason where it tells none."""
+    told = getattr(proposer, "rejected", None)
+    if isinstance(told, Counter) and told.total() == proposer.failures:
+        return Counter(told)
+    return Counter({"": proposer.failures})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,16 +184,21 @@ class ConfiguredProposer(Configured):
     divides: ClassVar[bool] = True
     inpaints: ClassVar[bool] = False
 
-    _failures: list[int] = PrivateAttr(default_factory=lambda: [0])
+    _rejected: Counter[str] = PrivateAttr(default_factory=Counter)
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """How often a structure could not be made, by reason."""
+        return self._rejected
 
     @property
     def failures(self) -> int:
         """Structures that could not be made."""
-        return self._failures[0]
+        return self._rejected.total()
 
-    def count_failure(self) -> None:
-        """Count a structure that could not be made."""
-        self._failures[0] += 1
+    def count_failure(self, reason: str = "no reason given") -> None:
+        """Count a structure that could not be made, and why, in words."""
+        self._rejected[reason] += 1
 
     def build(self, context: ProposerContext) -> Proposer:  # noqa: ARG002
         """The proposer with these options; a subclass with ``propose`` is itself the proposer."""

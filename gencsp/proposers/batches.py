@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
@@ -14,8 +15,8 @@ from gencsp import records
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.positions.sampler import SamplerSettings
-from gencsp.proposers.base import Request
-from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.base import CountsReasons, Request
+from gencsp.proposers.checks import rejection
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.proposers.options import ATTEMPTS, BATCH_SIZE, DEFAULT_SAMPLER
 from gencsp.provenance import Stage
@@ -27,13 +28,13 @@ Sample = Callable[[Sequence[np.random.Generator]], Sequence[Atoms]]
 def until_enough(
     n: int,
     sample: Sample,
-    passes: Callable[[Atoms], bool],
+    reject: Callable[[Atoms], str],
     rngs: Iterator[np.random.Generator],
     *,
     batch_size: int,
     attempts: int,
-) -> Iterator[Atoms | None]:
-    """Yield n structures that pass, and ``None`` for each one that does not.
+) -> Iterator[Atoms | str]:
+    """Yield n structures that pass, and for each one that does not the reason.
 
     A batch holds as many structures as are still wanted, at most ``batch_size``; each structure
     depends on its own random generator alone.
@@ -41,7 +42,7 @@ def until_enough(
     Args:
         n: structures wanted.
         sample: makes a batch.
-        passes: whether a structure passes the checks.
+        reject: why a structure does not pass the checks, in words; empty where it passes.
         rngs: endless generators.
         batch_size: most structures in a batch.
         attempts: most structures made for each one wanted.
@@ -51,16 +52,16 @@ def until_enough(
         batch = list(islice(rngs, min(batch_size, n - made, left)))
         left -= len(batch)
         for atoms in sample(batch):
-            good = passes(atoms)
-            made += good
-            yield atoms if good else None
+            reason = reject(atoms)
+            made += not reason
+            yield reason or atoms
 
 
 class ModelProposer(Protocol):
     """A proposer that samples a model."""
 
     name: str
-    failures: int
+    rejected: Counter[str]
 
     @property
     def model(self) -> HasDigest:
@@ -78,7 +79,7 @@ class HasDigest(Protocol):
 
 
 @dataclass(eq=False)
-class ScoreModelProposer:
+class ScoreModelProposer(CountsReasons):
     """A proposer that samples a score model: what it samples, and what it lets through.
 
     Attributes:
@@ -87,7 +88,7 @@ class ScoreModelProposer:
         batch_size: structures sampled together; rounding aside, results do not depend on it.
         attempts: most structures made for each one wanted.
         separation: see :func:`~gencsp.proposers.checks.keeps_apart`.
-        failures: structures so far that did not pass the checks.
+        rejected: structures so far that did not pass the checks, by reason.
     """
 
     model: ScoreModel
@@ -96,7 +97,7 @@ class ScoreModelProposer:
     batch_size: int = BATCH_SIZE
     attempts: int = ATTEMPTS
     separation: float = PROPOSED_SHARE
-    failures: int = field(default=0, init=False)
+    rejected: Counter[str] = field(default_factory=Counter, init=False)
 
 
 def proposals(
@@ -114,7 +115,7 @@ def proposals(
     Those of another composition or with atoms too close count as failures.
 
     Args:
-        proposer: whose structures they are; its failures are counted.
+        proposer: whose structures they are; those rejected are counted there, by reason.
         request: what is wanted.
         sample: makes a batch, see :func:`until_enough`.
         rngs: endless generators.
@@ -124,15 +125,13 @@ def proposals(
     """
     host = request.host
 
-    def passes(atoms: Atoms) -> bool:
-        return has_composition(atoms, request.composition, request.units) and keeps_apart(
-            atoms, separation=separation
-        )
+    def reject(atoms: Atoms) -> str:
+        return rejection(atoms, request.composition, request.units, separation=separation)
 
-    made = until_enough(request.n, sample, passes, rngs, batch_size=batch_size, attempts=attempts)
+    made = until_enough(request.n, sample, reject, rngs, batch_size=batch_size, attempts=attempts)
     for atoms in made:
-        if atoms is None:
-            proposer.failures += 1
+        if isinstance(atoms, str):
+            proposer.rejected[atoms] += 1
             continue
         proposal = tag_proposal(
             atoms,

@@ -16,6 +16,34 @@ from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 Array = NDArray[np.float64]
 
 
+#: Why a structure is rejected, beside the flaws of :class:`~gencsp.descriptors.flaws.Flaw`.
+WRONG_COMPOSITION = "wrong composition"
+NO_ROOM = "no room for the atoms in cell and sites"
+NO_SITES = "no Wyckoff sites for the composition"
+
+
+def first_flaw(atoms: Atoms, *, separation: float, separations: LeastDistances = NO_PAIRS) -> str:
+    """Why :func:`keeps_apart` says no, in words; empty where it says yes."""
+    flaws = find_flaws(atoms, Limits(share=separation, separations=separations))
+    return str(flaws[0]) if flaws else ""
+
+
+def rejection(
+    atoms: Atoms, composition: Composition, units: tuple[int, ...], *, separation: float
+) -> str:
+    """Why a structure is no proposal of a composition, in words; empty where it is one.
+
+    Args:
+        atoms: crystal, periodic in three directions.
+        composition: formula unit.
+        units: numbers of formula units allowed.
+        separation: see :func:`keeps_apart`.
+    """
+    if not has_composition(atoms, composition, units):
+        return WRONG_COMPOSITION
+    return first_flaw(atoms, separation=separation)
+
+
 def keeps_apart(atoms: Atoms, *, separation: float, separations: LeastDistances = NO_PAIRS) -> bool:
     """Whether a structure has no flaw; distances below the least ones count as flaws.
 
@@ -26,7 +54,7 @@ def keeps_apart(atoms: Atoms, *, separation: float, separations: LeastDistances 
             :class:`~gencsp.descriptors.flaws.Limits`.
         separations: least distances of pairs of elements.
     """
-    return not find_flaws(atoms, Limits(share=separation, separations=separations))
+    return not first_flaw(atoms, separation=separation, separations=separations)
 
 
 def keeps_distances(atoms: Atoms, symbols: Sequence[str], least: Array) -> bool:

@@ -8,6 +8,7 @@ z give the composition: without it, lattice and species would have nothing to do
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,9 +21,9 @@ from gencsp.deck import Count, Seed, check
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel, load_dp_cdvae
 from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
 from gencsp.errors import RequestError
-from gencsp.proposers.base import ProposerContext, Request
+from gencsp.proposers.base import CountsReasons, ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
-from gencsp.proposers.checks import keeps_apart
+from gencsp.proposers.checks import first_flaw
 from gencsp.proposers.drawing import assign_ids, at_requested_volume, draw_units, tag_proposal
 from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.options import ModelOptions, changed
@@ -31,7 +32,7 @@ from gencsp.proposers.options import ModelOptions, changed
 DEFAULT_SAMPLING = DpCdvaeSampling(steps=100)
 
 
-class DpCdvaeProposer:
+class DpCdvaeProposer(CountsReasons):
     """Crystal structures of a composition, decoded from latent vectors."""
 
     name = "dp-cdvae"
@@ -46,7 +47,7 @@ class DpCdvaeProposer:
         self.model = model
         self.options = options or DpCdvaeOptions()
         self.sampling = sampling
-        self.failures = 0
+        self.rejected: Counter[str] = Counter()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -168,10 +169,10 @@ def _de_novo(
     for atoms in until_enough(
         n,
         made,
-        partial(keeps_apart, separation=options.separation),
+        partial(first_flaw, separation=options.separation),
         rngs,
         batch_size=options.batch_size,
         attempts=options.attempts,
     ):
-        if atoms is not None:
+        if isinstance(atoms, Atoms):
             yield tag_proposal(atoms, proposer=DpCdvaeProposer.name, model=model.digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -10,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from gencsp.proposers.base import Proposer, ProposerContext, Request
+from gencsp.proposers.base import Proposer, ProposerContext, Request, reasons_of
 from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.guest_orbits import GuestOrbitOptions
 from gencsp.proposers.options import NOVELTY, ScoreModelOptions
@@ -46,10 +47,15 @@ class MixedProposer:
         self.share = share
 
     @property
+    def rejected(self) -> Counter[str]:
+        """Structures so far that any of the proposers failed to make, by reason."""
+        parts = (self.symmetric, self.guest_orbits, self.unconditional)
+        return sum((reasons_of(part) for part in parts), Counter())
+
+    @property
     def failures(self) -> int:
         """Structures so far that any of the proposers failed to make."""
-        parts = (self.symmetric, self.guest_orbits, self.unconditional)
-        return sum(part.failures for part in parts)
+        return self.rejected.total()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`; raises what its parts raise."""

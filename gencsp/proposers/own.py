@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +11,14 @@ from ase import Atoms
 
 from gencsp.errors import WrongTypeError
 from gencsp.io.structures import atoms_of
-from gencsp.proposers.base import ConfiguredProposer, Proposer, ProposerContext, Request
-from gencsp.proposers.checks import has_composition
+from gencsp.proposers.base import (
+    ConfiguredProposer,
+    CountsReasons,
+    Proposer,
+    ProposerContext,
+    Request,
+)
+from gencsp.proposers.checks import WRONG_COMPOSITION, has_composition
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.provenance import Stage
 
@@ -41,7 +48,7 @@ def own_proposer(given: Any, context: ProposerContext) -> Proposer:
     )
 
 
-class FunctionProposer:
+class FunctionProposer(CountsReasons):
     """Proposes what a function makes; see :class:`~gencsp.proposers.base.Proposer`.
 
     Args:
@@ -52,7 +59,7 @@ class FunctionProposer:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.name = str(getattr(function, "__name__", type(function).__name__))
-        self.failures = 0
+        self.rejected: Counter[str] = Counter()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -64,7 +71,7 @@ class FunctionProposer:
         made = 0
         for atoms in self._structures(request, rng):
             if not has_composition(atoms, request.composition, request.units):
-                self.failures += 1
+                self.rejected[WRONG_COMPOSITION] += 1
                 continue
             yield tag_proposal(atoms, proposer=self.name, stage=stage)
             made += 1

@@ -40,9 +40,9 @@ from gencsp.diffusion.joint.sampler import JointSamplerSettings, sample
 from gencsp.diffusion.pull import EnginePotential
 from gencsp.errors import RequestError, TargetWarning
 from gencsp.potentials.chgnet.select import get_engine
-from gencsp.proposers.base import ProposerContext, Request
+from gencsp.proposers.base import CountsReasons, ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough
-from gencsp.proposers.checks import keeps_apart
+from gencsp.proposers.checks import first_flaw
 from gencsp.proposers.de_novo import SizeRule, StartDraw, SymmetryRule, size_shares
 from gencsp.proposers.drawing import (
     assign_ids,
@@ -56,7 +56,7 @@ from gencsp.proposers.score import with_guests
 from gencsp.proposers.symmetric_starts import CompositionStarts
 
 
-class JointProposer:
+class JointProposer(CountsReasons):
     """Crystal structures of a composition by joint diffusion of coordinates and lattice."""
 
     name = "pigen"
@@ -71,7 +71,7 @@ class JointProposer:
         self.model = model
         self.options = options or PigenOptions()
         self.sampler = sampler
-        self.failures = 0
+        self.rejected: Counter[str] = Counter()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -321,12 +321,12 @@ def _de_novo(
     for atoms in until_enough(
         n,
         made,
-        partial(keeps_apart, separation=options.separation),
+        partial(first_flaw, separation=options.separation),
         rngs,
         batch_size=options.batch_size,
         attempts=options.attempts,
     ):
-        if atoms is None:
+        if isinstance(atoms, str):
             continue
         proposal = tag_proposal(atoms, proposer=JointProposer.name, model=model.digest)
         if records.PROPOSED_SPACE_GROUP in atoms.info:

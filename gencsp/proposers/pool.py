@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from gencsp import records
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import RequestError
 from gencsp.io.structures import read_structures
-from gencsp.proposers.base import ProposerContext, Request
-from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.base import CountsReasons, ProposerContext, Request
+from gencsp.proposers.checks import first_flaw, has_composition
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.proposers.options import SeparatedOptions
 
 
-class PoolProposer:
+class PoolProposer(CountsReasons):
     """Yields the structures of the requested composition, in the order of the files."""
 
     name = "pool"
@@ -28,7 +29,7 @@ class PoolProposer:
     def __init__(self, files: Sequence[Path], *, separation: float = PROPOSED_SHARE) -> None:
         self.files = tuple(files)
         self.separation = separation
-        self.failures = 0
+        self.rejected: Counter[str] = Counter()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:  # noqa: ARG002
         """See :class:`~gencsp.proposers.base.Proposer`; nothing is drawn from ``rng``.
@@ -56,8 +57,9 @@ class PoolProposer:
                 return
             if not has_composition(atoms, request.composition, request.units):
                 continue
-            if not keeps_apart(atoms, separation=self.separation):
-                self.failures += 1
+            reason = first_flaw(atoms, separation=self.separation)
+            if reason:
+                self.rejected[reason] += 1
                 continue
             made += 1
             yield tag_proposal(

@@ -7,6 +7,7 @@ crystals at once; PyXtal itself is the proposer ``pyxtal``, the independent refe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -20,7 +21,8 @@ from gencsp.deck import Count, Fraction
 from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances, LeastDistancesField
 from gencsp.errors import RequestError
-from gencsp.proposers.base import ProposerContext, Request
+from gencsp.proposers.base import CountsReasons, ProposerContext, Request
+from gencsp.proposers.checks import NO_ROOM, NO_SITES
 from gencsp.proposers.crystals.occupancy import can_hold
 from gencsp.proposers.crystals.random_crystals import Recipe, draw_crystals
 from gencsp.proposers.drawing import draw_units, tag_proposal, volume_per_atom
@@ -30,7 +32,7 @@ from gencsp.proposers.options import ATTEMPTS, SeparatedOptions
 Array = NDArray[np.float64]
 
 
-class RandomProposer:
+class RandomProposer(CountsReasons):
     """Random space group, Wyckoff sites, lattice and free coordinates at the predicted volume.
 
     Space groups are drawn evenly from those (of ``request.space_groups``) that can hold the
@@ -62,7 +64,7 @@ class RandomProposer:
         self.separation = separation
         self.min_separations = min_separations
         self.volume_spread = volume_spread
-        self.failures = 0
+        self.rejected: Counter[str] = Counter()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -100,7 +102,7 @@ class RandomProposer:
             recipes = [self._recipe(request, wanted, volume, least, next(rngs)) for _ in range(n)]
             for recipe, atoms in zip(recipes, self._draw(recipes), strict=True):
                 if recipe is None or atoms is None:
-                    self.failures += 1
+                    self.rejected[NO_SITES if recipe is None else NO_ROOM] += 1
                     continue
                 made += 1
                 marked = tag_proposal(atoms, proposer=self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,8 @@ from ase.geometry import get_distances
 from gencsp.descriptors.flaws import SCATTERED_SHARE
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 from gencsp.errors import RequestError
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import CountsReasons, Request
+from gencsp.proposers.checks import NO_ROOM
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.proposers.generators import spawn_generators
 
@@ -19,7 +21,7 @@ from gencsp.proposers.generators import spawn_generators
 POINTS, ATTEMPTS = 60, 30
 
 
-class ScatterProposer:
+class ScatterProposer(CountsReasons):
     """Places atoms one after another at random points far enough from those before.
 
     Args:
@@ -32,7 +34,7 @@ class ScatterProposer:
 
     def __init__(self, *, separations: LeastDistances = NO_PAIRS) -> None:
         self.separations = separations
-        self.failures = 0
+        self.rejected: Counter[str] = Counter()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -57,7 +59,7 @@ class ScatterProposer:
             units = request.units[int(rng.integers(len(request.units)))]
             atoms = self._scatter(request.composition.symbols(units), cell, rng)
             if atoms is None:
-                self.failures += 1
+                self.rejected[NO_ROOM] += 1
                 continue
             made += 1
             yield tag_proposal(atoms, proposer=self.name)

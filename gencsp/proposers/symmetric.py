@@ -26,7 +26,7 @@ from gencsp.diffusion.positions.sampler import sample
 from gencsp.errors import RequestError
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import ScoreModelProposer
-from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.checks import NO_ROOM, keeps_apart, rejection
 from gencsp.proposers.crystals.lattice import (
     PRIMITIVE,
     bravais,
@@ -100,11 +100,11 @@ class SymmetricProposer(ScoreModelProposer):
             if not batch:
                 return
             for start in self._denoise(batch):
-                if not (
-                    has_composition(start.atoms, request.composition, request.units)
-                    and keeps_apart(start.atoms, separation=self.separation)
-                ):
-                    self.failures += 1
+                reason = rejection(
+                    start.atoms, request.composition, request.units, separation=self.separation
+                )
+                if reason:
+                    self.rejected[reason] += 1
                     continue
                 made += 1
                 yield self._label(start)
@@ -116,7 +116,7 @@ class SymmetricProposer(ScoreModelProposer):
         for rng in rngs:
             start = self._start(request, known, rng)
             if start is None:
-                self.failures += 1
+                self.rejected[NO_ROOM] += 1
             else:
                 yield start
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ase import Atoms
 
 from gencsp import records
+from gencsp.composition import Composition
 from gencsp.runs.discovered import Discovered, Survivors
 from gencsp.runs.markdown import table
 
@@ -105,7 +106,7 @@ def _crystal(place: int, atoms: Atoms) -> tuple[object, ...]:
         place,
         records.shown_decomposition_energy(info),
         info.get(records.DECOMPOSITION, ""),
-        atoms.get_chemical_formula(mode="hill", empirical=False),
+        Composition.in_cell(atoms).formula,
         f"{info.get(records.SPACE_GROUP, '')} ({info.get(records.SPACE_GROUP_NUMBER, '?')})",
         info.get(records.NOVELTY, ""),
         info.get(records.PROTOTYPE, ""),

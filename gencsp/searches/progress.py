@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from gencsp.provenance import Stage
 from gencsp.searches.trial import TrialResult
 
+#: What proposals that could not be made are counted under, with the reason after a colon.
+REJECTED = "proposal rejected"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchProgress:

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from ase import Atoms
 
+from gencsp.composition import Composition
 from gencsp.deck import Count, Positive, Share, check, check_fields
 from gencsp.descriptors.flaws import MOVED_SHARE
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
@@ -107,7 +108,7 @@ def pool_source(
     for index, atoms in enumerate(structures):
         reason = _unfit(atoms, space, separations)
         if reason:
-            formula = atoms.get_chemical_formula(mode="hill")
+            formula = Composition.in_cell(atoms).formula
             skipped.setdefault(reason, []).append(f"{name_of(atoms, index)} ({formula})")
             continue
         before = Provenance.read(atoms)

@@ -19,10 +19,11 @@ from gencsp.descriptors.flaws import is_finite
 from gencsp.errors import RequestError
 from gencsp.minimise.result import Outcome
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.proposers.base import Request
+from gencsp.proposers.base import Request, reasons_of
 from gencsp.provenance import Provenance, Stage
 from gencsp.records import SymmetryTolerance, record
 from gencsp.searches.contracts import Maker, ProposerMaker, RelaxerMaker
+from gencsp.searches.progress import REJECTED
 from gencsp.searches.randomness import task_generator
 from gencsp.store.base import Finished, portable
 from gencsp.symmetry.hosts import framework
@@ -40,7 +41,7 @@ def propose(
 ) -> Finished:
     """Propose as many structures as there are ids; a host becomes their parent."""
     proposer = cached_make(make)
-    failed_before = proposer.failures
+    rejected_before = reasons_of(proposer)
     host = None if request.host is None else Provenance.read(request.host)
     structures = []
     made = proposer.propose(request, rng=task_generator(seed, task))
@@ -54,7 +55,8 @@ def propose(
             parents="" if host is None else host.structure_id,
         ).write(atoms)
         structures.append(atoms)
-    failures = Counter({"proposal rejected": proposer.failures - failed_before})
+    rejected = reasons_of(proposer) - rejected_before
+    failures = Counter({_joined(REJECTED, reason): n for reason, n in rejected.items()})
     failures["proposer gave up"] = len(ids) - len(structures)
     return Finished(structures=tuple(structures), failures=_counted(failures))
 
@@ -152,6 +154,10 @@ def _provenance(atoms: Atoms) -> Provenance:
 def _with_prefix(prefix: str, parent: Provenance) -> str:
     """``r0003`` from ``g0003``: a structure keeps its number through the cycle."""
     return prefix + parent.structure_id[1:]
+
+
+def _joined(what: str, reason: str) -> str:
+    return f"{what}: {reason}" if reason else what
 
 
 def _counted(failures: Counter[str]) -> dict[str, int]:

@@ -20,8 +20,8 @@ from gencsp.descriptors.flaws import PROPOSED_SHARE
 from gencsp.errors import ProgramError, RequestError
 from gencsp.programs import Launch, Supervised
 from gencsp.programs.launch import find_program, program_variables
-from gencsp.proposers.base import ProposerContext, Request
-from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.base import CountsReasons, ProposerContext, Request
+from gencsp.proposers.checks import rejection
 from gencsp.proposers.drawing import draw_units, tag_proposal
 from gencsp.proposers.external.arriving import Arriving
 from gencsp.proposers.external.deck import ExternalDeck
@@ -29,13 +29,13 @@ from gencsp.proposers.options import SeparatedOptions
 
 LOGGER = logging.getLogger("gencsp.external")
 
-UNREADABLE, OFF_COMPOSITION, TOO_CLOSE = "unreadable", "another composition", "atoms too close"
+UNREADABLE = "unreadable"
 
 #: Seconds between two readings of the files of a running program.
 LOOK = 0.5
 
 
-class ExternalProposer:
+class ExternalProposer(CountsReasons):
     """Runs a generator under custodian and yields its crystals as they appear.
 
     Every crystal is checked: those that cannot be read, have another composition than requested, or
@@ -63,11 +63,6 @@ class ExternalProposer:
         self.name = deck.name or deck.preset or name
         self.digest = deck.model_digest()
         self.rejected: Counter[str] = Counter()
-
-    @property
-    def failures(self) -> int:
-        """Structures so far that were dropped, whatever the reason."""
-        return self.rejected.total()
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -178,9 +173,7 @@ class ExternalProposer:
         """Why a crystal is dropped; empty for one that is not."""
         if isinstance(found, str):
             return UNREADABLE
-        if not has_composition(found, request.composition, request.units):
-            return OFF_COMPOSITION
-        return "" if keeps_apart(found, separation=self.separation) else TOO_CLOSE
+        return rejection(found, request.composition, request.units, separation=self.separation)
 
     def _report(self, launch: Launch, accepted: int, rejected: Counter[str]) -> None:
         reasons = list(launch.faults)
