@@ -196,3 +196,18 @@ def test_a_formula_that_is_not_in_lowest_terms_is_a_cell() -> None:
     assert Composition.parse("NaCl").cell_units(8, [4]) == (4,)
     with pytest.raises(CompositionError, match="at least 8"):
         Composition.parse("Na4Cl4").cell_units(7)
+
+
+@pytest.mark.parametrize(
+    "formula", ["O3MgSi", "O2Si", "ClNa", "Li5Si2", "Ca(OH)2", "LiCoO2", "CaTiO3", "K2SO4", "XeF2"]
+)
+def test_conventional_order_is_that_of_pymatgen(formula: str) -> None:
+    ours = Composition.parse(formula).conventional
+    assert ours == Composition.parse(formula)
+    assert list(ours.elements) == [
+        part.rstrip("0123456789") for part in PymatgenComposition(formula).formula.split()
+    ]
+
+
+def test_a_cell_is_named_by_all_its_atoms() -> None:
+    assert Composition.in_cell(Atoms("OSiOOSiO")).formula == "Si2O4"

@@ -77,8 +77,9 @@ class Commands(TyperGroup):
             try:
                 done = self._invoke(ctx)
                 status = 0
-            except typer.Exit as left:
-                status = left.exit_code
+            except Exception as error:
+                # What Typer raises to leave, and for a wrong use, carries its exit status.
+                status = int(getattr(error, "exit_code", FAILED))
                 raise
             finally:
                 output.close(status)

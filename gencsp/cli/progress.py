@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -124,9 +125,10 @@ class ProgressBars(Bars):
         # What an earlier session did says nothing of the rate of this one.
         self._begun.setdefault(task_id, task.completed)
         ended = task.total is not None and task.completed >= task.total
-        if not ended and now - self._said[task_id] < EVERY:
+        last = self._said[task_id]
+        if last == inf or (not ended and now - last < EVERY):
             return
-        self._said[task_id] = float("inf") if ended else now
+        self._said[task_id] = inf if ended else now
         sentence = progress_line(
             task.description,
             done=task.completed,

@@ -15,6 +15,7 @@ from gencsp.cli.console import (
 )
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption, FilesArgument
+from gencsp.cli.output import Output
 from gencsp.cli.progress import progress_bars, reference_bar
 from gencsp.cli.reading import read_pool
 from gencsp.cli.tables import print_failures, print_ranked
@@ -61,6 +62,7 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
             reference.require_model(engine.model)
     except HullReferenceError as error:
         why = str(error)
+    verbose = Output.now().verbose
     with kept_on_interrupt("structures") as relaxed, progress_bars() as bars:
         task = bars.add_task("relax", total=len(pool.structures), note="")
         for result in relaxed_by(engine, pool.structures, settings, deck.workers):
@@ -68,6 +70,8 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
             if reference is not None and not why:
                 _judge(atoms, reference)
             relaxed.append(atoms)
+            if verbose:
+                bars.tell(_described(atoms))
             bars.advance(task)
             speed = bars.tasks[task].speed
             bars.update(task, note=f"{speed:.2f} structures/s" if speed else "")
@@ -82,6 +86,23 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
     pool.complain()
     say_all(said)
     end(len(failures) + len(pool.unreadable))
+
+
+def _described(atoms: Atoms) -> str:
+    """What came of one structure."""
+    from gencsp import records
+    from gencsp.composition import Composition
+
+    info = atoms.info
+    energy = records.number(info, records.ENERGY_PER_ATOM)
+    parts = (
+        info.get(records.STRUCTURE_ID),
+        Composition.in_cell(atoms).formula,
+        info.get(records.SPACE_GROUP),
+        None if energy is None else f"{energy:.4f} eV/atom",
+        f"{info[records.OUTCOME]} after {info[records.STEPS]} steps",
+    )
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _judge(atoms: Atoms, reference: Hull) -> None:

@@ -13,7 +13,7 @@ from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_a
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.output import Output
-from gencsp.cli.progress import ProgressBars, progress_bars, reference_bar
+from gencsp.cli.progress import ProgressBars, duration, progress_bars, reference_bar
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from rich.progress import TaskID
 
+    from gencsp.runs.status import RunStatus
     from gencsp.searches.loop import Search
     from gencsp.searches.progress import SearchProgress
     from gencsp.searches.trial import TrialResult
@@ -86,7 +87,26 @@ def status(
     if found.best_id:
         what = (_with_unit(found.best_shown), found.space_group, found.best_id, found.phase)
         say(f"lowest: {', '.join(filter(None, what))}")
+    say(_pace(found))
     print_failures(found.failures)
+
+
+def _pace(found: RunStatus) -> str:
+    """Rate, time left, age of the last result and size, as far as they are known."""
+    import time
+    from math import isfinite
+
+    from gencsp.runs.status import SearchStatus
+
+    parts = []
+    if isfinite(found.pace.per_minute):
+        what = "trials" if isinstance(found, SearchStatus) else "tasks"
+        parts.append(f"{found.pace.per_minute:.3g} {what}/min")
+    if isinstance(found, SearchStatus) and isfinite(found.seconds_left):
+        parts.append(f"{duration(found.seconds_left)} left at this rate")
+    if isfinite(found.pace.last):
+        parts.append(f"last result {duration(max(time.time() - found.pace.last, 0))} ago")
+    return ", ".join([*parts, f"{found.size / 1e6:.1f} MB on disk"])
 
 
 def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: int = 10) -> None:
@@ -152,7 +172,7 @@ def _described(result: TrialResult) -> str:
 
 def _show(bars: ProgressBars, line: TaskID, step: SearchProgress) -> None:
     best = f"best {_with_unit(step.best_shown)}" if step.best_shown else "nothing yet"
-    counts = f"{step.new} crystals, {step.records} new minima, {step.per_minute:.0f} trials/min"
+    counts = f"{step.new} crystals, {step.records} new minima, {step.per_minute:.3g} trials/min"
     note = f"{best}, {counts}"
     bars.update(line, completed=step.done, total=step.total, note=note)
 

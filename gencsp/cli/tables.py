@@ -181,8 +181,6 @@ def print_failures(failures: Mapping[str, int]) -> None:
     """How many structures failed, and why: rejected proposals apart from failed relaxations."""
     from gencsp.searches.progress import REJECTED
 
-    if not failures:
-        return
     Output.now().set("failures", dict(failures))
     rejected = {r.partition(": ")[2]: n for r, n in failures.items() if r.startswith(REJECTED)}
     others = {reason: n for reason, n in failures.items() if not reason.startswith(REJECTED)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gencsp import records
 from gencsp.errors import StoreError
@@ -16,11 +16,40 @@ from gencsp.provenance import Stage
 from gencsp.records import shown_decomposition_energy, shown_reference
 from gencsp.runs.settings import saved_deck
 from gencsp.searches.intercalation_settings import KIND
-from gencsp.store.digests import read_summary
+from gencsp.store.digests import TaskEntry, read_summary, read_times
 from gencsp.store.disk import DATABASE, read_manifest
 
 #: Runs whose first stages are those of :mod:`gencsp.runs.candidates`.
 CANDIDATE_KINDS = ("discover", "synergy")
+
+
+#: Seconds without a result after which a run counts as having been stopped in between.
+PAUSE = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast tasks end, from the times at which their structures were stored.
+
+    Attributes:
+        per_minute: tasks in a minute since the last pause; not a number where fewer than two tell.
+        last: when the last structure was stored, seconds since 1970; not a number where none was.
+    """
+
+    per_minute: float
+    last: float
+
+    @classmethod
+    def of(cls, times: Iterable[float]) -> Self:
+        """That of tasks that ended at these times, seconds since 1970."""
+        ended = sorted(times)
+        if not ended:
+            return cls(per_minute=float("nan"), last=float("nan"))
+        begun = len(ended) - 1
+        while begun and ended[begun] - ended[begun - 1] <= PAUSE:
+            begun -= 1
+        span, tasks = ended[-1] - ended[begun], len(ended) - 1 - begun
+        return cls(per_minute=60 * tasks / span if span > 0 else float("nan"), last=ended[-1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +66,8 @@ class RunStatus:
         phase: ``= NAME`` of the reference phase that it is; empty where it is none.
         space_group: of that structure.
         failures: by reason.
+        pace: how fast it goes, or went.
+        size: of all files in the folder, bytes.
     """
 
     finished: Mapping[str, int]
@@ -46,6 +77,8 @@ class RunStatus:
     phase: str
     space_group: str
     failures: Mapping[str, int]
+    pace: Pace
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +98,12 @@ class SearchStatus(RunStatus):
     def __str__(self) -> str:
         done = self.finished.get("trial", 0)
         return f"{self.space}, {self.method}: {done} trials of a budget of {self.budget}"
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the budget is used, at the present pace; not a number where nobody can say."""
+        left = self.budget - self.finished.get("trial", 0)
+        return 60 * left / self.pace.per_minute if left > 0 else float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +176,14 @@ def run_status(folder: Path) -> SearchStatus | CycleStatus | CandidateStatus:
     )
 
 
+def _ends(folder: Path, entries: Iterable[TaskEntry]) -> Iterator[float]:
+    """When the tasks that the pace is told of ended: the trials of a search, else all."""
+    times = read_times(folder / DATABASE)
+    known = [entry for entry in entries if entry.count]
+    trials = [entry for entry in known if entry.task.startswith("trial-")]
+    return (times[entry.first] for entry in trials or known if entry.first in times)
+
+
 def _structures_of(folder: Path, stages: Iterable[str]) -> dict[str, int]:
     """How many structures the tasks of some stages have left."""
     entries, _ = read_summary(folder / DATABASE)
@@ -164,4 +211,6 @@ def _read(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
         "phase": shown_reference(best) if best.get("reference_phase") else "",
         "space_group": str(best.get("space_group", "")),
         "failures": failures,
+        "pace": Pace.of(_ends(folder, entries)),
+        "size": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
     }, Counter(str(one["stage"]) for one in structures if "stage" in one)

@@ -18,6 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
+from ase.db.core import T2000, YEAR
+
 from gencsp.errors import DamageError, StoreError
 from gencsp.files import storage_errors
 
@@ -285,6 +287,19 @@ def read_summary(path: Path) -> tuple[list[TaskEntry], list[dict[str, Any]]]:
         entries = _checked_entries(connection, path)
         pairs = connection.execute("SELECT key_value_pairs FROM systems ORDER BY id").fetchall()
     return entries, [json.loads(text) for (text,) in pairs]
+
+
+def read_times(path: Path) -> dict[int, float]:
+    """When each structure of a run was stored, in seconds since 1970, by the id of its row.
+
+    Raises:
+        DamageError: the table is damaged.
+        StoreError: the database cannot be read.
+    """
+    with reading(path) as connection:
+        rows = connection.execute("SELECT id, ctime FROM systems").fetchall()
+    # ASE counts years from the beginning of 2000.
+    return {int(row): float(years) * YEAR + T2000 for row, years in rows}
 
 
 def check_database(path: Path) -> None:
