@@ -107,6 +107,10 @@ class ReferenceWarning(UserWarning):
     """Hull references at a pressure that lack some crystals, or that cannot be kept."""
 
 
+class PatternError(GencspError, ValueError):
+    """A powder pattern that cannot be read or compared, or a wavelength that is none."""
+
+
 class NearestFormulaWarning(UserWarning):
     """A formula with broken numbers, in whose place that of the nearest cell is taken."""
 

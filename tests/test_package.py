@@ -81,7 +81,7 @@ LAYERS = (
     {"plugins", "store"},
     {"executors", "programs", "symmetry"},
     {"descriptors", "records"},
-    {"minimise", "similarity"},
+    {"minimise", "powder", "similarity"},
     {"disorder"},
     {"io"},
     {"potentials"},

@@ -1,0 +1,1 @@
+"""Powder diffraction: patterns of crystals, measured patterns, and how alike they are."""
