@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -139,6 +139,7 @@ def _judge(files: list[Path], deck: HullDeck) -> None:
             hull=reference,
             pressure=pressure,
             workers=deck.workers,
+            **_pattern(deck),
         )
         bars.update(task, total=1, completed=1)
     judged.sort(key=records.results_first)
@@ -149,6 +150,11 @@ def _judge(files: list[Path], deck: HullDeck) -> None:
     pool.complain()
     say_all(said)
     end(len(without) + len(pool.unreadable))
+
+
+def _pattern(deck: HullDeck) -> dict[str, Any]:
+    """What the deck says of a measured pattern, as far as it was given."""
+    return {name: getattr(deck, name) for name in ("xrd", "wavelength") if name in deck.given}
 
 
 def _reason(info: dict[str, object]) -> str:

@@ -33,6 +33,7 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
     from gencsp import records
     from gencsp.errors import HullReferenceError
     from gencsp.runs.ordering import ordering_of
+    from gencsp.runs.patterns import pattern_of
     from gencsp.runs.references import optional_hull_at, systems_of
     from gencsp.runs.relaxing import (
         engine_of,
@@ -43,6 +44,7 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
     )
 
     require_folder(deck.out)
+    compared = pattern_of(deck)
     settings = relax_settings(deck)
     engine = engine_of(deck, {})
     pool = read_pool(files, ordering_of(deck))
@@ -69,6 +71,8 @@ def relax(*, files: FilesArgument, deck: RelaxDeck, everything: AllOption = Fals
             atoms = records.record(result)
             if reference is not None and not why:
                 _judge(atoms, reference)
+            if compared is not None and result.converged:
+                compared.mark(atoms)
             relaxed.append(atoms)
             if verbose:
                 bars.tell(_described(atoms))

@@ -49,7 +49,7 @@ def print_structures(structures: Sequence[Atoms]) -> None:
     from gencsp import records
 
     Output.now().structures(structures)
-    columns = _energy_columns(structures)
+    columns = _number_columns(structures)
     counted = any(records.COPIES in atoms.info for atoms in structures)
     right = ("", *columns, *(("found",) if counted else ()))
     basis = _basis_titles(structures)
@@ -67,8 +67,17 @@ def print_structures(structures: Sequence[Atoms]) -> None:
         say(f"... and {len(structures) - SHOWN} more in the files.")
 
 
+def _number_columns(structures: Sequence[Atoms]) -> dict[str, str]:
+    """Titles of the columns of numbers, and the keys of ``info`` that they show."""
+    from gencsp import records
+
+    compared = any(records.XRD_SIMILARITY in atoms.info for atoms in structures)
+    patterns = {"XRD": records.XRD_SIMILARITY} if compared else {}
+    return _energy_columns(structures) | patterns
+
+
 def _energy_columns(structures: Sequence[Atoms]) -> dict[str, str]:
-    """Titles of the columns of energies, and the keys of ``info`` that they show."""
+    """Those of energies, and under pressure what goes with them."""
     from gencsp import records
 
     def some(key: str) -> bool:
@@ -117,7 +126,8 @@ def _shown_energy(info: Mapping[str, Any], key: str) -> str:
     if key in (records.DECOMPOSITION_ENERGY, records.DECOMPOSITION_ENTHALPY):
         # Of either, whichever there is: one table may hold structures at zero and other pressures.
         return records.shown_decomposition_energy(info)
-    form = {records.VOLUME_PER_ATOM: ".3f", records.PRESSURE: "g"}.get(key, ".4f")
+    forms = {records.VOLUME_PER_ATOM: ".3f", records.PRESSURE: "g", records.XRD_SIMILARITY: ".3f"}
+    form = forms.get(key, ".4f")
     value = records.number(info, key)
     return "" if value is None else format(value, form)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,14 @@ class MeasuredPattern:
         if not (net.sum() > 0 and net.max() > 1e-9 * np.abs(counts).max()):
             raise PatternError(f"{name} has no intensity above its background.")
         return cls(grid, net / net.sum(), wavelength)
+
+    @property
+    def digest(self) -> str:
+        """Short hash of angles, intensities and wavelength, 12 hexadecimal digits."""
+        total = sha256(f"{self.wavelength:.9g}".encode())
+        for values in (self.angles, self.intensities):
+            total.update(np.round(values, 9).tobytes())
+        return total.hexdigest()[:12]
 
     @property
     def step(self) -> float:

@@ -7,6 +7,7 @@ once, with what is needed to move the lines when the cell is strained.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -52,11 +53,7 @@ class Reflections:
                 within that length.
         """
         symbols = sorted(set(atoms.symbols))
-        unknown = [symbol for symbol in symbols if symbol not in scattering_parameters()]
-        if unknown:
-            raise PatternError(
-                f"there are no X-ray scattering factors for {', '.join(unknown)}: leave --xrd out."
-            )
+        require_scattering_factors(symbols)
         indices = _half_sphere(atoms.cell.array, longest)
         if not len(indices):
             raise PatternError(
@@ -94,6 +91,15 @@ class Reflections:
         joined = np.add.reduceat(strengths, begins)
         strong = joined > WEAKEST * joined.max()
         return angles[begins][strong], joined[strong]
+
+
+def require_scattering_factors(symbols: Iterable[str]) -> None:
+    """Raise ``PatternError`` where there are none for one of the elements."""
+    unknown = [symbol for symbol in symbols if symbol not in scattering_parameters()]
+    if unknown:
+        raise PatternError(
+            f"there are no X-ray scattering factors for {', '.join(unknown)}: leave --xrd out."
+        )
 
 
 def strained(vectors: Array, strain: Array) -> Array:

@@ -10,6 +10,7 @@ is the best over small strains that keep the crystal's symmetry.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.signal import find_peaks, peak_widths
 
-from gencsp.deck import Fraction, Positive, check_fields
+from gencsp import records
+from gencsp.deck import Count, Fraction, Natural, Positive, check_fields
+from gencsp.errors import PatternError
 from gencsp.powder.measured import MeasuredPattern
 from gencsp.powder.reflections import Reflections
 from gencsp.symmetry.answers import answer
@@ -47,8 +50,8 @@ class SimilaritySettings:
 
     reach: Positive = 0.6
     breathing: Fraction = 0.03
-    scan: int = 25
-    steps: int = 200
+    scan: Count = 25
+    steps: Natural = 200
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -99,6 +102,12 @@ class PatternComparison:
         if self.settings.breathing and self.settings.steps:
             best = self._refine(likeness, best)
         return Likeness(likeness(best), np.tensordot(best, basis, axes=1))
+
+    def mark(self, atoms: Atoms) -> None:
+        """Write the similarity into ``info``; nothing where the crystal has no pattern."""
+        atoms.info.pop(records.XRD_SIMILARITY, None)
+        with suppress(PatternError):
+            atoms.info[records.XRD_SIMILARITY] = round(self(atoms).similarity, 6)
 
     def _scan(self, likeness: Callable[[Array], float], n: int) -> Array:
         """The best of evenly spaced isotropic strains, which the first of n parameters is."""

@@ -57,6 +57,7 @@ from gencsp.records.keys import (
     TRIALS,
     UNCHANGED,
     VOLUME_PER_ATOM,
+    XRD_SIMILARITY,
     Key,
 )
 from gencsp.records.reading import (
@@ -134,6 +135,7 @@ __all__ = [
     "TRIALS",
     "UNCHANGED",
     "VOLUME_PER_ATOM",
+    "XRD_SIMILARITY",
     "Basis",
     "Ended",
     "Key",

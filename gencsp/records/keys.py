@@ -49,6 +49,7 @@ NOVELTY: Final = "novelty"
 PROTOTYPE: Final = "prototype"
 TRIALS: Final = "trials"
 UNCHANGED: Final = "unchanged"
+XRD_SIMILARITY: Final = "xrd_similarity"
 MAGNETIC_ORDER: Final = "magnetic_order"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
@@ -162,6 +163,9 @@ KEYS: Final[tuple[Key, ...]] = (
         _SEEDED),
     Key(UNCHANGED, "boolean", "", "Whether a generated structure relaxes to this crystal without a "
         "search.", "discover"),
+    Key(XRD_SIMILARITY, "number", "", "Similarity of its powder pattern and the measured one, 0 to "
+        "1, the cell allowed to breathe (see `gencsp.powder.similarity`).",
+        "relax, hull, search, cycle"),
     Key(ORDER_FLIPS, "text", "", "Ids, joined by `;`, of structures of the same composition whose "
         "order with this one is another by a second potential; absent where there is none.",
         "search, cycle and second-opinion, in second_opinion.extxyz"),
@@ -220,6 +224,7 @@ GEOMETRY_KEYS: Final = frozenset(
         PROTOTYPE,
         TRIALS,
         UNCHANGED,
+        XRD_SIMILARITY,
     }
 )
 

@@ -19,6 +19,7 @@ from gencsp.runs.decks import CycleDeck
 from gencsp.runs.inpainter import inpainter_of
 from gencsp.runs.objects import NO_HULL, carried, chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer, run_executor
+from gencsp.runs.patterns import pattern_of
 from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
@@ -93,6 +94,7 @@ def open_cycles(
         GencspError: as :func:`open_cycle`.
     """
     elements = tuple(dict.fromkeys(s for one in every for s in one.composition.elements))
+    pattern = pattern_of(deck, elements)
     proposer, inpainter, relaxer = cycle_parts(deck)
     hull = optional_hull_at(
         deck.pressure,
@@ -121,6 +123,7 @@ def open_cycles(
             hull=NO_HULL if hull is None else hull.digest,
             **sampler_manifest(proposer.sampler),
             **models,
+            **({} if pattern is None else {"xrd": pattern.pattern.digest}),
             **identity,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
@@ -132,6 +135,7 @@ def open_cycles(
                 hull=hull,
                 executor=executor,
                 same=deck.same,
+                pattern=pattern,
             )
             alone = len(every) == 1
             cycles = (

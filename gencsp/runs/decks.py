@@ -53,7 +53,9 @@ from gencsp.runs.fields import (
     SigmaMinSetting,
     StepsSetting,
     VolumeSetting,
+    WavelengthSetting,
     WeightsSetting,
+    XrdSetting,
 )
 from gencsp.runs.formulas import FormulaDeck
 from gencsp.runs.objects import (
@@ -115,6 +117,8 @@ class CycleDeck(FormulaDeck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
+    xrd: XrdSetting = None
+    wavelength: WavelengthSetting = "CuKa"
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
     order_by: OrderBySetting = "auto"
@@ -282,6 +286,11 @@ class SearchDeck(FormulaDeck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
+    xrd: XrdSetting = None
+    wavelength: WavelengthSetting = "CuKa"
+    xrd_weight: NonNegative = Field(
+        0.0, description="Fitness gains this times the similarity of the patterns, eV/atom."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -53,6 +53,13 @@ SameSetting = Annotated[
         "doubt is relaxed tightly first) or family (with small distortions)."
     ),
 ]
+XrdSetting = Annotated[
+    Path | None,
+    Field(description="Measured powder pattern (xy, xye, cif) that structures are compared with."),
+]
+WavelengthSetting = Annotated[
+    str, Field(description="Of that pattern: Å, or CuKa, CuKa1, MoKa, CoKa, FeKa, CrKa, AgKa.")
+]
 PresetSetting = Annotated[
     PresetName | None,
     Field(

@@ -65,7 +65,9 @@ from gencsp.runs.fields import (
     SigmaMinSetting,
     StepsSetting,
     ThreadsSetting,
+    WavelengthSetting,
     WeightsSetting,
+    XrdSetting,
 )
 from gencsp.runs.objects import Named, OneOrMany, PotentialField
 from gencsp.runs.presets import PresetDeck
@@ -96,6 +98,8 @@ class RelaxDeck(Deck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
+    xrd: XrdSetting = None
+    wavelength: WavelengthSetting = "CuKa"
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
     order_by: OrderBySetting = "auto"
@@ -203,6 +207,8 @@ class HullDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+    xrd: XrdSetting = None
+    wavelength: WavelengthSetting = "CuKa"
     out: OutSetting = Path("hull")
 
 

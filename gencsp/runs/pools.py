@@ -37,6 +37,7 @@ from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine, Evaluation
 from gencsp.runs.objects import hull_part, open_hull
+from gencsp.runs.patterns import pattern_of
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
 from gencsp.runs.references import common_pressure, hull_at, systems_of
 from gencsp.runs.relaxing import engine_of, tighten_by
@@ -82,6 +83,7 @@ def hull(
             none.
     """
     deck = deck_of_call(HullDeck, {"workers": workers, **settings}, "out")
+    compared = pattern_of(deck)
     model = engine_of(deck, settings)
     judged = [writable(atoms) for atoms in atoms_of(structures)]
     pressure = common_pressure(judged) if deck.pressure is None else deck.pressure
@@ -103,6 +105,8 @@ def hull(
                 records.write_decomposition_energy(atoms, reference)
             except HullReferenceError as error:
                 atoms.info[records.REASON] = str(error)
+            if compared is not None:
+                compared.mark(atoms)
     return judged
 
 

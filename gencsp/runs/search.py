@@ -26,6 +26,7 @@ from gencsp.runs.parts import (
     require_weights,
     run_executor,
 )
+from gencsp.runs.patterns import pattern_of
 from gencsp.runs.references import likely_volume, optional_hull_at
 from gencsp.runs.settings import folder, save_deck, search_settings, stop_rules
 from gencsp.runs.starts import background_source, seed_sources
@@ -96,6 +97,8 @@ class Plan:
             hull=hull,
             live=hull if settings.space.variable else None,
             targets=() if deck.target is None else tuple(read_structures([deck.target])),
+            pattern=pattern_of(deck, settings.space.elements),
+            pattern_weight=deck.xrd_weight,
         )
         background = background_source(deck, settings)
         seeds = seed_sources(deck, settings, background)
@@ -141,9 +144,17 @@ class Plan:
             hull=NO_HULL if self.hull is None else self.hull.digest,
             options=_own_options([*makers, relaxer]),
             preset=self.deck.preset,
+            **self._pattern(),
             **sampler_manifest(deck_sampler(self.deck)),
             **models,
         )
+
+    def _pattern(self) -> dict[str, str | float]:
+        """What names the measured pattern in the manifest; nothing where there is none."""
+        compared = self.ledger.pattern
+        if compared is None:
+            return {}
+        return {"xrd": compared.pattern.digest, "xrd_weight": self.ledger.pattern_weight}
 
     def search(self, store: Store, executor: Executor) -> Search:
         """The search, ready to run."""

@@ -18,6 +18,7 @@ from gencsp.deck import Same, check
 from gencsp.executors.lost import lost_errors
 from gencsp.executors.waiting import wait_for_one
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.powder.similarity import PatternComparison
 from gencsp.proposers.base import Request
 from gencsp.proposers.drawing import even_shares
 from gencsp.provenance import Stage
@@ -74,6 +75,7 @@ class Cycle:
         store: where everything is kept.
         executor: where tasks run; may be replaced where one was lost.
         same: what counts as the same crystal in the ranking, see :mod:`gencsp.similarity.rules`.
+        pattern: compares structures with a measured powder pattern; ``None`` for none.
 
     Attributes:
         guests: the guests, once they are known.
@@ -91,8 +93,10 @@ class Cycle:
         store: Store,
         executor: Executor,
         same: Same = "tight",
+        pattern: PatternComparison | None = None,
     ) -> None:
         self.settings = settings
+        self.pattern = pattern
         self.proposer = proposer
         self.inpainter = inpainter
         self.relaxer = relaxer
@@ -248,6 +252,10 @@ class Cycle:
         if self.hull is not None:
             for atoms in finished.structures:
                 records.write_decomposition_energy(atoms, self.hull)
+        if self.pattern is not None:
+            for atoms in finished.structures:
+                if records.ranking_energy(atoms.info) is not None:
+                    self.pattern.mark(atoms)
         return finished
 
     def _generate(self) -> dict[str, Call]:

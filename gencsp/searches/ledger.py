@@ -9,6 +9,8 @@ from ase import Atoms
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.entries import HullEntry
+from gencsp.deck import NonNegative, check
+from gencsp.powder.similarity import PatternComparison
 from gencsp.searches import tasks
 from gencsp.searches.contracts import HullReference, LiveHull
 from gencsp.searches.duplicates import Duplicates, IndexedDuplicates
@@ -27,6 +29,8 @@ class Ledger:
         live: the same hull where it grows with the search, in a chemical system; else ``None``.
         duplicates: finds families of crystals that were seen before.
         targets: known crystals to recognise, by pymatgen's matcher at its defaults.
+        pattern: compares structures with a measured powder pattern; ``None`` for none.
+        pattern_weight: what the similarity of the patterns counts in the fitness, eV/atom.
 
     Attributes:
         best: the structure of lowest fitness so far; ``None`` before there is one.
@@ -48,11 +52,16 @@ class Ledger:
         live: LiveHull | None = None,
         duplicates: Duplicates | None = None,
         targets: tuple[Atoms, ...] = (),
+        pattern: PatternComparison | None = None,
+        pattern_weight: float = 0.0,
     ) -> None:
+        check("pattern_weight", pattern_weight, NonNegative)
         self.hull = hull
         self.live = live
         self.duplicates = IndexedDuplicates() if duplicates is None else duplicates
         self.targets = targets
+        self.pattern = pattern
+        self.pattern_weight = pattern_weight
         self.best: Atoms | None = None
         self.target = ""
         self.relaxed = 0
@@ -68,7 +77,7 @@ class Ledger:
         """Write E_d (eV/atom) into structures, before they are stored; an enthalpy under pressure.
 
         It is taken against the reference phases, not against a hull that grows. Without a hull
-        nothing is written.
+        none is written. With a measured powder pattern its similarity is written as well.
 
         Raises:
             HullReferenceError: no reference for one of the elements, or at another pressure.
@@ -76,17 +85,22 @@ class Ledger:
         if self.hull is not None:
             for atoms in finished.structures:
                 records.write_decomposition_energy(atoms, self.hull)
+        if self.pattern is not None:
+            for atoms in tasks.usable(finished.structures):
+                self.pattern.mark(atoms)
         return finished
 
     def fitness(self, atoms: Atoms) -> float:
         """Fitness in eV/atom, the lower the better: the enthalpy, or the energy above a live hull.
 
-        On a live hull the fitness of a structure rises when the hull falls.
+        On a live hull the fitness of a structure rises when the hull falls. A measured powder
+        pattern lowers it by ``pattern_weight`` times the similarity.
         """
         energy = float(atoms.info[records.ENTHALPY_PER_ATOM])
+        alike = self.pattern_weight * (records.number(atoms.info, records.XRD_SIMILARITY) or 0.0)
         if self.live is None:
-            return energy
-        return self.live.energy_above(Composition.of(atoms), energy)
+            return energy - alike
+        return self.live.energy_above(Composition.of(atoms), energy) - alike
 
     def judge(self, number: int, move: str, finished: Finished) -> TrialResult:
         """The result of a trial, given all trials before it.
