@@ -50,18 +50,18 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called; see :meth:`click.Group.resolve_command`."""
         name, command, rest = super().resolve_command(ctx, args)
-        whole = self.whole(name) if name in self.late else command
-        add_output_options(whole)
-        return name, whole, rest
+        return name, command if name is None else self.whole(name), rest
 
     def whole(self, name: str) -> Any:
-        """A command with its options, imported if need be."""
-        if name not in self.late:
-            return self.commands[name]
-        module, _, function = self.late[name].partition(":")
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(name)(getattr(import_module(module), function))
-        return get_command(alone)
+        """A command with its options, imported if need be, those of all commands among them."""
+        command: Any = self.commands[name]
+        if name in self.late:
+            module, _, function = self.late[name].partition(":")
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(getattr(import_module(module), function))
+            command = get_command(alone)
+        add_output_options(command)
+        return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """See :meth:`click.Command.main`; what a terminal cannot show is shown as ``?``."""
