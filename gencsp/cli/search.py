@@ -13,6 +13,7 @@ from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_a
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.progress import progress_bars, reference_bar
+from gencsp.cli.report import ReportOption, report_of_run
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
@@ -43,6 +44,7 @@ def search(
     second: SecondOption = None,
     top: TopOption = 10,
     everything: AllOption = False,
+    report: ReportOption = True,
 ) -> None:
     """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
 
@@ -51,7 +53,7 @@ def search(
     if deck.method == "cycle":
         search_by_cycle(context, deck)
         return
-    _run(deck, second=second, top=top, everything=everything)
+    _run(deck, second=second, top=top, everything=everything, report=report)
 
 
 def resume(
@@ -66,12 +68,13 @@ def resume(
         ),
     ] = False,
     everything: AllOption = False,
+    report: ReportOption = True,
 ) -> None:
     """Go on with a search that was stopped, or that is to have a larger budget."""
     from gencsp.runs.trust import resumed_deck
 
     deck = resumed_deck(folder, trust=trust, budget=budget, minutes=minutes, workers=workers)
-    _run(deck, everything=everything)
+    _run(deck, everything=everything, report=report)
 
 
 def status(
@@ -88,7 +91,14 @@ def status(
     print_failures(found.failures)
 
 
-def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: int = 10) -> None:
+def _run(
+    deck: SearchDeck,
+    *,
+    everything: bool,
+    report: bool,
+    second: str | None = None,
+    top: int = 10,
+) -> None:
     from gencsp.runs.search import open_search
     from gencsp.runs.settings import folder
 
@@ -107,6 +117,8 @@ def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: 
                 settings=run.settings.relax,
                 folder=folder(deck),
             )
+            if report:
+                report_of_run(folder(deck), hull=run.ledger.hull)
     except KeyboardInterrupt:
         complain(
             f"stopped. What was finished is in {folder(deck)}: repeat the same command to go on."
