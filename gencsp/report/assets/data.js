@@ -51,7 +51,8 @@
   R.crystals = async () => {
     if (crystals === null) {
       const packed = atob(R.get("crystals").textContent.trim());
-      const bytes = Uint8Array.from(packed, (c) => c.charCodeAt(0));
+      const bytes = new Uint8Array(packed.length);
+      for (let k = 0; k < packed.length; k += 1) bytes[k] = packed.charCodeAt(k);
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
       crystals = new Response(stream).json();
     }

@@ -15,10 +15,11 @@
   const phaseText = (phase) =>
     `<b>${R.plainFormula(phase.formula)}</b><br>reference ${R.plain(phase.label)}<br>${R.data.symbol}<sub>d</sub> ${phase.above.toFixed(4)} eV/atom`;
 
-  const onHull = () => R.drawn(R.shown).filter((i) => R.columns.shares[i]);
+  const onHull = () => R.shown.filter((i) => R.hasEnergy(i) && R.columns.shares[i]);
 
   const binary = () => {
-    const some = onHull();
+    const all = onHull();
+    const some = R.seen(all, (i) => R.columns.shares[i][1], (i) => R.columns.formation[i]);
     const stable = hull.phases.filter((phase) => phase.stable);
     const others = hull.phases.filter((phase) => !phase.stable);
     const phases = (list, more) => ({
@@ -45,25 +46,31 @@
       if (phase === deepest || x === 0 || x === 1) return { yshift: x === 0 || x === 1 ? 12 : -13, xshift: x === 0 ? 12 : x === 1 ? -12 : 0 };
       return x < deepest.shares[1] ? { xanchor: "right", xshift: -7, yshift: -4 } : { xanchor: "left", xshift: 7, yshift: -6 };
     };
-    const chosen = some.includes(R.selected) ? [R.selected] : [];
-    traces.push(R.ring(chosen.map((i) => R.columns.shares[i][1]), chosen.map((i) => R.columns.formation[i])));
     const annotations = stable.map((phase, k) => labels[k] && ({
       x: phase.shares[1], y: phase.formation, text: labels[k], showarrow: false, font: { size: 11 },
       ...aside(phase),
     })).filter(Boolean);
-    const energies = [...some.map((i) => R.columns.formation[i])];
+    const energies = all.map((i) => R.columns.formation[i]);
     const floor = Math.min(...straight.map((p) => p[1]), 0);
     const range = R.energyRange([...energies, 0], floor) ?? [floor - 0.1, 0.1];
+    range[1] = Math.max(range[1], 0.04);
     const room = range[1] - range[0];
     return [traces, R.layout({
       uirevision: "hull", annotations,
       xaxis: { title: { text: `share of the atoms in ${R.plainFormula(hull.members[1])}, of ${R.plain(hull.members.join("-"))}` }, range: [-0.04, 1.04] },
       yaxis: { title: { text: `formation ${R.data.symbol === "H" ? "enthalpy" : "energy"} (eV/atom)` }, range: [range[0] - 0.07 * room, range[1]] },
-    })];
+    }), (i) => [R.columns.shares[i]?.[1], R.columns.formation[i]]];
   };
 
-  // The lowest lie on top, so that of one composition these are seen.
-  const byEnergy = (some) => [...some].sort((a, b) => R.energy(b) - R.energy(a));
+  // Of each composition the lowest, which would hide the others; the lowest of all on top.
+  const lowest = (all) => {
+    const best = new Map();
+    for (const i of all) {
+      const key = R.columns.reduced[i];
+      if (!best.has(key) || R.energy(i) < R.energy(best.get(key))) best.set(key, i);
+    }
+    return [...best.values()].sort((a, b) => R.energy(b) - R.energy(a));
+  };
   const coloured = (some, more) => ({
     color: some.map(R.energy), colorscale: SCALE, cmin: 0, cmax: WIDEST, ...more,
     colorbar: { title: { text: R.energyName, side: "right" }, thickness: 12, len: 0.75, outlinewidth: 0 },
@@ -82,11 +89,32 @@
     return edges;
   };
 
+  // Names of the phases in a triangle: outside its edges, and none over another.
+  const phaseNames = (stable, corners) => {
+    const placed = [];
+    for (const phase of stable) {
+      const [first, second, third] = phase.shares;
+      if (phase.shares.filter((share) => share > 0).length < 2) continue; // a corner, which has a name
+      const [x, y] = mix(phase.shares, corners);
+      const side = third === 0 ? "below" : first === 0 ? "right" : second === 0 ? "left" : "above";
+      const shift = { below: [0, -14], right: [8, 0], left: [-8, 0], above: [0, 14] }[side];
+      const anchor = { right: "left", left: "right" }[side] ?? "center";
+      const width = 0.017 * phase.formula.length + 0.02;
+      const left = x + shift[0] / 350 - { left: 0, right: width, center: width / 2 }[anchor];
+      const box = { left, right: left + width, y: y + shift[1] / 350 };
+      if (placed.some((one) => box.left < one.right && one.left < box.right && Math.abs(box.y - one.y) < 0.045)) continue;
+      placed.push(box);
+      box.label = { x, y, text: R.plainFormula(phase.formula), showarrow: false, xanchor: anchor, xshift: shift[0], yshift: shift[1], font: { size: 11 } };
+    }
+    return placed.map((one) => one.label);
+  };
+
   const simplex = (n) => {
     const corners = CORNERS[n];
     const axes = ["x", "y", "z"].slice(0, n - 1);
     const type = n === 4 ? "scatter3d" : "scatter";
-    const some = byEnergy(onHull());
+    const all = onHull();
+    const some = lowest(all);
     const at = (list) => Object.fromEntries(axes.map((axis, k) => [axis, list.map((shares) => mix(shares, corners)[k])]));
     const stable = hull.phases.filter((phase) => phase.stable);
     const tieLines = hull.edges.map((edge) => edge.map((shares) => mix(shares, corners)));
@@ -94,30 +122,28 @@
     const traces = [
       { type, ...path(outline(corners), axes), mode: "lines", line: { color: "#8796a5", width: n === 4 ? 3 : 1.2 }, hoverinfo: "skip", showlegend: false },
       { type, ...path(tieLines, axes), mode: "lines", line: thin, hoverinfo: "skip", name: "edges of the hull" },
-      { type, ...at(stable.map((p) => p.shares)), mode: n === 3 ? "markers+text" : "markers", name: "stable references", hovertext: stable.map(phaseText),
-        text: n === 3 ? stable.map((p) => R.plainFormula(p.formula)) : undefined, textposition: "top center", textfont: { size: 11 },
+      { type, ...at(stable.map((p) => p.shares)), mode: "markers", name: "stable references", hovertext: stable.map(phaseText),
         hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "square", size: n === 4 ? 4 : 8, color: R.colours[0] } },
       { type, ...at(some.map((i) => R.columns.shares[i])), mode: "markers", name: "found", customdata: some, hovertext: some.map(R.hover), hovertemplate: "%{hovertext}<extra></extra>",
         marker: coloured(some, { size: n === 4 ? 5 : 10, symbol: n === 4 ? "diamond" : "diamond", line: { color: "#fff", width: 1 } }) },
     ];
-    const chosen = some.includes(R.selected) ? [R.selected] : [];
-    const ring = at(chosen.map((i) => R.columns.shares[i]));
-    if (n === 3) traces.push(R.ring(ring.x, ring.y));
-    else traces.push({ type, ...ring, mode: "markers", showlegend: false, hoverinfo: "skip", marker: { size: 11, symbol: "circle-open", color: "#000" } });
+    const where = (i) => (R.columns.shares[i] && R.hasEnergy(i) ? mix(R.columns.shares[i], corners) : [null]);
     const names = hull.members.map(R.plainFormula);
     if (n === 3) {
       const annotations = corners.map(([x, y], k) => ({ x, y, text: `<b>${names[k]}</b>`, showarrow: false, font: { size: 14 },
         xanchor: ["right", "left", "center"][k], yanchor: k === 2 ? "bottom" : "middle", xshift: [-14, 14, 0][k], yshift: k === 2 ? 20 : 0 }));
+      annotations.push(...phaseNames(stable, corners));
       const bare = { visible: false, showgrid: false };
       return [traces, R.layout({ uirevision: "hull", annotations, margin: { l: 10, r: 10, t: 10, b: 10 },
         legend: { x: 0, y: 1, font: { size: 11 } },
-        xaxis: { ...bare, range: [-0.12, 1.12] }, yaxis: { ...bare, range: [-0.08, 1.0], scaleanchor: "x" } })];
+        xaxis: { ...bare, range: [-0.12, 1.12] }, yaxis: { ...bare, range: [-0.08, 1.0], scaleanchor: "x" } }), where];
     }
     const bare = { visible: false, showspikes: false };
     const corner = at(CORNERS[4].map((_, k) => CORNERS[4].map((__, j) => Number(j === k))));
     traces.push({ type, ...corner, mode: "text", text: names.map((name) => `<b>${name}</b>`), textfont: { size: 16 }, hoverinfo: "skip", showlegend: false });
     return [traces, R.layout({ margin: { l: 0, r: 0, t: 0, b: 0 }, legend: { x: 0, y: 1, font: { size: 11 } },
-      scene: { uirevision: "hull", xaxis: bare, yaxis: bare, zaxis: bare, aspectmode: "data", camera: { eye: { x: 0.4, y: -1.75, z: 0.55 } } } })];
+      scene: { uirevision: "hull", xaxis: bare, yaxis: bare, zaxis: bare, aspectmode: "data", camera: { eye: { x: 0.4, y: -1.75, z: 0.55 } } } }), where,
+      { type, marker: { size: 11, symbol: "circle-open", color: "#000" } }];
   };
 
   R.drawHull = () => {
@@ -126,7 +152,7 @@
     const n = hull.members.length;
     R.get("hull-hint").textContent = n === 2
       ? "A click on a point shows its structure. Energies by " + hull.model + "; all references are in the decomposition energy."
-      : "Colours are the decomposition energy, the lowest on top; a click on a point shows its structure. References of " + hull.model + ".";
+      : "Colours are the decomposition energy of the lowest structure of each composition; a click on a point shows its structure. References of " + hull.model + ".";
     try {
       R.plot("hull-plot", ...(n === 2 ? binary() : simplex(n)));
     } catch (error) {

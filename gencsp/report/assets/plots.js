@@ -1,7 +1,8 @@
 // Energy against volume, and against trial with the lowest so far of each origin.
 "use strict";
 (function (R) {
-  const MOST = 4000; // points of a plot; of more the lowest are drawn
+  const MANY = 1500; // points of a plot; of more those are left out that lie under others
+  const GRID = 70; // cells along each axis, of which one point is drawn then
 
   R.plotOptions = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
     toImageButtonOptions: { format: "svg", filename: "gencsp" } };
@@ -26,11 +27,23 @@
       .filter(Boolean).join("<br>");
   };
 
-  // What is drawn of the structures that are shown: those with an energy, the lowest of too many.
-  R.drawn = (shown) => {
-    const some = shown.filter(R.hasEnergy);
-    if (some.length <= MOST) return some;
-    return some.sort((a, b) => R.energy(a) - R.energy(b)).slice(0, MOST);
+  // The places of points that are seen. Of many points in one small cell of the plot the lowest in
+  // energy is drawn, and those above the range of the axis are counted once for each column.
+  R.seen = (some, x, y) => {
+    if (some.length <= MANY) return some;
+    const range = (values) => {
+      const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+      return [low, Math.max(high - low, 1e-9)];
+    };
+    const [left, width] = range(some.map(x));
+    const [low, high] = R.energyRange(some.map(y));
+    const cells = new Map();
+    for (const i of some) {
+      const up = Math.min(Math.floor((GRID * (y(i) - low)) / (high - low)), GRID);
+      const key = `${Math.floor((GRID * (x(i) - left)) / width)} ${up}`;
+      if (!cells.has(key) || R.energy(i) < R.energy(cells.get(key)) ) cells.set(key, i);
+    }
+    return [...cells.values()];
   };
 
   // The range of an axis of energies: up to most of the points, so that those far above do not
@@ -49,16 +62,32 @@
     hovertemplate: "%{text}<extra></extra>",
   });
 
-  R.ring = (x, y) => ({
-    x, y, mode: "markers", showlegend: false, hoverinfo: "skip", name: "selected",
+  const ring = {
+    mode: "markers", showlegend: false, hoverinfo: "skip",
     marker: { symbol: "circle-open", size: 15, color: "#000", line: { width: 2.5 } },
-  });
+  };
+  const ringAt = (where) => {
+    const at = R.selected === null ? null : where(R.selected);
+    const axes = at && !at.includes(null) && !at.includes(undefined) ? at : [];
+    return Object.fromEntries(["x", "y", "z"].slice(0, Math.max(axes.length, 2)).map((axis, k) => [axis, axes.length ? [axes[k]] : []]));
+  };
 
-  // Draw, and let a click choose a structure.
-  R.plot = (id, traces, layout) => {
+  // Move the ring around the structure that is chosen, in all plots.
+  R.markPoint = () => {
+    for (const place of document.querySelectorAll(".js-plotly-plot")) {
+      if (!place.where) continue;
+      const at = Object.fromEntries(Object.entries(ringAt(place.where)).map(([axis, values]) => [axis, [values]]));
+      Plotly.restyle(place, at, [place.data.length - 1]);
+    }
+  };
+
+  // Draw, with a ring where the chosen structure is, and let a click choose another one.
+  // ``where`` gives the place of a structure, with null in it where it has none.
+  R.plot = (id, traces, layout, where, more = {}) => {
     const place = R.get(id);
     const first = !place.classList.contains("js-plotly-plot");
-    const done = Plotly.react(place, traces, layout, R.plotOptions);
+    place.where = where;
+    const done = Plotly.react(place, [...traces, { ...ring, ...ringAt(where), ...more }], layout, R.plotOptions);
     if (first) {
       place.on("plotly_click", (event) => {
         const hit = event.points.find((point) => typeof point.customdata === "number");
@@ -96,18 +125,17 @@
   const marker = (place) => ({ color: R.colours[place], size: 6, opacity: 0.75, symbol: SYMBOLS[place] });
 
   R.drawVolume = () => {
-    const some = R.drawn(R.shown).filter((i) => R.columns.volume[i] !== null);
-    R.get("volume-plot").closest(".card").hidden = !some.length;
-    if (!some.length) return;
-    const y = (i) => R.energy(i);
+    const all = R.shown.filter((i) => R.hasEnergy(i) && R.columns.volume[i] !== null);
+    R.get("volume-plot").closest(".card").hidden = !all.length;
+    if (!all.length) return;
+    const y = R.energy;
+    const some = R.seen(all, (i) => R.columns.volume[i], y);
     const traces = byOrigin(some).map((group, place) => ({ ...points(group, (i) => R.columns.volume[i], y), 
       marker: marker(place) })).filter((trace) => trace.x.length);
-    const chosen = some.includes(R.selected) ? [R.selected] : [];
-    traces.push(R.ring(chosen.map((i) => R.columns.volume[i]), chosen.map(y)));
     R.plot("volume-plot", traces, R.layout({
       uirevision: "volume", showlegend: false, xaxis: { title: { text: "volume (Å³/atom)" } },
-      yaxis: { title: { text: R.energyName }, range: R.energyRange(some.map(y)) },
-    }));
+      yaxis: { title: { text: R.energyName }, range: R.energyRange(all.map(y)) },
+    }), (i) => [R.columns.volume[i], y(i)]);
   };
 
   // The lowest energy up to each trial, as the corners of a staircase.
@@ -130,10 +158,10 @@
 
   R.drawTrials = () => {
     const all = R.shown.filter((i) => R.hasEnergy(i) && R.columns.trial[i] !== null);
-    const some = R.drawn(all);
-    R.get("trial-plot").closest(".card").hidden = !some.length;
-    if (!some.length) return;
-    const last = Math.max(...all.map((i) => R.columns.trial[i]));
+    R.get("trial-plot").closest(".card").hidden = !all.length;
+    if (!all.length) return;
+    const some = R.seen(all, (i) => R.columns.trial[i], R.energy);
+    const last = all.reduce((most, i) => Math.max(most, R.columns.trial[i]), 0);
     const traces = [];
     byOrigin(some).forEach((group, place) => {
       if (!group.length) return;
@@ -144,11 +172,9 @@
     });
     traces.push({ ...staircase(all, last), mode: "lines", line: { color: "#000", width: 2, shape: "hv", dash: "dot" },
       hoverinfo: "skip" });
-    const chosen = some.includes(R.selected) ? [R.selected] : [];
-    traces.push(R.ring(chosen.map((i) => R.columns.trial[i]), chosen.map(R.energy)));
     R.plot("trial-plot", traces, R.layout({
       uirevision: "trial", showlegend: false, xaxis: { title: { text: R.trialName }, rangemode: "tozero" },
-      yaxis: { title: { text: R.energyName }, range: R.energyRange(some.map(R.energy)) },
-    }));
+      yaxis: { title: { text: R.energyName }, range: R.energyRange(all.map(R.energy)) },
+    }), (i) => [R.columns.trial[i], R.energy(i)]);
   };
 })(window.gencspReport);

@@ -117,7 +117,7 @@
     R.selected = i;
     showFacts(i);
     R.markRow?.(i);
-    R.redraw?.();
+    R.markPoint();
     const own = await R.cellsOf(i);
     if (R.selected !== i) return;
     cells = own;

@@ -38,7 +38,7 @@
 
   const columns = () => [
     { title: "", field: "rank", hozAlign: "right", sorter: "number", formatter: text, width: 52 },
-    R.anyAbove && numeric(`${R.data.symbol}_d (eV/atom)`, "above", 4, { formatter: above, width: 92 }),
+    R.anyAbove && numeric(`${R.data.symbol}_d (eV/atom)`, "above", 4, { formatter: above, width: 106 }),
     words("formula", "formula", { formatter: formula, width: 98 }),
     words("space group", "group", { width: 122 }),
     has("origin") && words("made by", "origin", { width: 112 }),
