@@ -4,7 +4,7 @@
 
 A pool of made-up crystals of Li-P-S, each with energies, volume, space group and origin, becomes a
 page; headless Chromium opens it from the disk. What the structures are does not matter for that.
-Times are wall times: on a busy machine they are longer, see ``load_average_at_start`` of the record.
+Times are wall times, longer on a busy machine: see ``load_average_at_start`` of the record.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SCROLL = """async ([selector, times]) => {
   }
   return spans;
 }"""
-READY = "window.gencspReport && window.gencspReport.ready"
+READY = "() => window.gencspReport && window.gencspReport.ready"
 
 
 def main() -> None:
@@ -90,8 +90,8 @@ def main() -> None:
         protocol={
             "structures": f"1 to {options.atoms} atoms of Li, P, S at random places in a random "
             "cell; energies, volumes, space groups and origins drawn",
-            "opened": "from navigation until all plots and the table are drawn, a new page each time; "
-            "the least and the median of all openings",
+            "opened": "from navigation until all plots and the table are drawn, a new page each "
+            "time; the least and the median of all openings",
             "scrolled": "by 100 pixels a frame",
             "graphics": "in software (SwiftShader), 1280 x 900 pixels",
         },
@@ -166,7 +166,10 @@ def measure(path: Path, repeats: int) -> dict[str, Any]:
         browser.close()
     return {
         "chromium": version,
-        "seconds_to_open": {"least": round(min(opened), 2), "median": round(float(np.median(opened)), 2)},
+        "seconds_to_open": {
+            "least": round(min(opened), 2),
+            "median": round(float(np.median(opened)), 2),
+        },
         **found,
     }
 

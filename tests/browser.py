@@ -1,4 +1,4 @@
-"""Headless Chromium for tests of pages; the network is refused, and a test without it is skipped."""
+"""Headless Chromium for tests of pages, offline; without it they are skipped."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class Opened:
 
     def _console(self, message: Any) -> None:
         # Chromium's own advice on speed, of the software that stands for a graphics card.
-        if message.type in ("error", "warning") and "willReadFrequently" not in message.text:
-            if "GPU stall" not in message.text:
-                self.said.append(message.text)
+        advice = "willReadFrequently" in message.text or "GPU stall" in message.text
+        if message.type in ("error", "warning") and not advice:
+            self.said.append(message.text)
 
     def _request(self, url: str, path: Path) -> None:
         if url != path.absolute().as_uri() and not url.startswith(("data:", "blob:")):

@@ -45,6 +45,7 @@ def report(
 ) -> None:
     """Write one HTML page to look at: hull, plots, table, crystals in 3D; works from the disk."""
     from gencsp.report.collect import collect, run_folder
+    from gencsp.report.page import write_page
 
     folder = run_folder(places)
     page = out or ((folder or Path()) / PAGE)
@@ -52,7 +53,10 @@ def report(
     found = collect(places, hull=hull)
     for message in found.messages:
         complain(message)
-    _write(found, page)
+    if out is None and folder is not None:
+        _write_into(folder, found)
+    else:
+        say(f"report: {write_page(found, page)}")
 
 
 def report_of_run(folder: Path, *, hull: object = None) -> None:
@@ -70,13 +74,17 @@ def report_of_run(folder: Path, *, hull: object = None) -> None:
 
     own = hull if isinstance(hull, Hull) else None
     try:
-        _write(collected(folder, hull=own, finished=True), folder / PAGE)
+        _write_into(folder, collected(folder, hull=own, finished=True))
     except GencspError as error:
         complain(f"the results are written, but their page is not: {error}")
         complain(f"try again with: gencsp report {folder}")
 
 
-def _write(found: Report, page: Path) -> None:
+def _write_into(folder: Path, found: Report) -> None:
+    """Write the page of a run into its folder, as every command writes its results."""
+    from gencsp.files import replace_outputs
     from gencsp.report.page import write_page
 
-    say(f"report: {write_page(found, page)}")
+    with replace_outputs(folder, "report") as new:
+        write_page(found, new / PAGE)
+    say(f"report: {folder / PAGE}")

@@ -123,7 +123,9 @@ def failures_of_pool(structures: Sequence[ReportStructure]) -> tuple[Count, ...]
 
 
 def _most_frequent_first(counts: Mapping[str, int]) -> tuple[Count, ...]:
-    return tuple(sorted(((k, n) for k, n in counts.items() if n), key=lambda one: (-one[1], one[0])))
+    return tuple(
+        sorted(((k, n) for k, n in counts.items() if n), key=lambda one: (-one[1], one[0]))
+    )
 
 
 def _ranking(one: ReportStructure) -> float | None:

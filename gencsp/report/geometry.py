@@ -59,7 +59,7 @@ def _cell(atoms: Atoms, places: Mapping[str, int]) -> Cell:
     fractions = np.linalg.solve(atoms.cell.array.T, atoms.positions.T).T % 1.0
     steps = np.round(np.nan_to_num(fractions) * STEPS).astype(int) % STEPS
     return {
-        "l": _numbers(atoms.cell.array.ravel(), 5),
+        "l": _numbers(atoms.cell.array.ravel(), 7),
         "e": elements,
         "x": steps.ravel().tolist(),
     }

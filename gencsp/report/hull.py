@@ -16,7 +16,7 @@ from gencsp.convex_hull.by_composition import grown_hull
 from gencsp.convex_hull.end_members import EndMembers, is_system
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.system import Phase, SystemHull, hull_of_members
-from gencsp.errors import DeckError, GencspError
+from gencsp.errors import GencspError
 from gencsp.report.model import ReportStructure
 from gencsp.runs.objects import NO_HULL
 from gencsp.runs.settings import saved_deck
@@ -56,7 +56,7 @@ def hull_of_run(manifest: Mapping[str, Any], folder: Path, given: Path | None) -
 def _hull_of_deck(folder: Path) -> Path | None:
     try:
         kept = saved_deck(folder).hull
-    except DeckError:
+    except GencspError:  # none is kept by a cycle, and one may hold objects of a script
         return None
     return kept if isinstance(kept, Path) else None
 

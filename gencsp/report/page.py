@@ -16,6 +16,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from html import escape
 from importlib import resources
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def _columns(structures: Sequence[ReportStructure]) -> dict[str, list[Any]]:
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+    return None if value is None or not isfinite(value) else round(value, digits)
 
 
 def embedded_json(value: object) -> str:

@@ -60,7 +60,9 @@ def structure(atoms: Atoms, trial: int | None = None) -> ReportStructure:
         energy=_energy(info),
         above=records.above_hull(info),
         shown=records.shown_decomposition_energy(info),
-        volume=float(atoms.cell.volume) / len(atoms) if len(atoms) and atoms.cell.rank == 3 else None,
+        volume=float(atoms.cell.volume) / len(atoms)
+        if len(atoms) and atoms.cell.rank == 3
+        else None,
         space_group=f"{group} ({number})" if group and number else group,
         origin=str(info.get(records.MOVE) or proposer or info.get(records.ORIGIN, "")),
         proposer=proposer,

@@ -198,7 +198,10 @@ def conventional(
     if dataset is None or dataset.number == 1:
         return None
     made = Atoms(
-        dataset.std_types, scaled_positions=dataset.std_positions, cell=dataset.std_lattice, pbc=True
+        dataset.std_types,
+        scaled_positions=dataset.std_positions,
+        cell=dataset.std_lattice,
+        pbc=True,
     )
     return None if _overlaps(made, atoms) else made
 

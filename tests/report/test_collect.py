@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from cheap_parts import SETTINGS
 from damage import flip_bits_of_values
-from reported import cycle_folder, hull_of, pool_of, rock_salt, search_folder
+from page_material import cycle_folder, hull_of, pool_of, rock_salt, search_folder
 
 from gencsp import records
 from gencsp.convex_hull.entries import write_entries
@@ -24,6 +25,8 @@ from gencsp.searches.settings import cycle_manifest
 from gencsp.store import DiskStore, Finished
 from gencsp.store.digests import read_summary
 from gencsp.store.disk import DATABASE
+
+MANIFEST = cycle_manifest(SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +117,7 @@ def test_a_cycle_by_its_stages_and_ancestors(cycle: Path) -> None:
 
 def test_a_run_that_goes_on_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with DiskStore(folder, cycle_manifest_of_test()) as store:
+    with DiskStore(folder, MANIFEST) as store:
         store.finish("generated-0000", Finished(structures=(rock_salt(),)))
         assert STILL_WRITTEN in collect([folder]).messages
         assert STILL_WRITTEN not in report_of_run(folder, finished=True).messages
@@ -123,7 +126,7 @@ def test_a_run_that_goes_on_says_so(tmp_path: Path) -> None:
 
 def test_a_run_without_a_result_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with DiskStore(folder, cycle_manifest_of_test()) as store:
+    with DiskStore(folder, MANIFEST) as store:
         store.finish("generated-0000", Finished(structures=(), failures={"proposal rejected": 3}))
     report = collect([folder])
     assert report.messages == (NO_RESULT,)
@@ -212,9 +215,3 @@ def test_no_energy_no_convergence() -> None:
         ("random", 1, 0),
         ("unknown", 1, 0),
     ]
-
-
-def cycle_manifest_of_test() -> dict[str, object]:
-    from cheap_parts import SETTINGS
-
-    return dict(cycle_manifest(SETTINGS))

@@ -1,4 +1,4 @@
-"""The text of a page: nothing of others can leave its place, nothing is fetched, nothing is lost."""
+"""The text of a page: texts of others stay data, nothing is fetched, nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from ase import Atoms
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import HOSTILE, hull_of, pool_of, rock_salt
+from page_material import HOSTILE, hull_of, pool_of, rock_salt
 
 from gencsp.errors import ReportError
 from gencsp.report import page as pages
@@ -48,7 +48,7 @@ class Scripts(HTMLParser):
         if self._inside:
             self.scripts.append((given, ""))
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002
         self._inside = False
 
     def handle_data(self, data: str) -> None:

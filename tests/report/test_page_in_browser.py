@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from browser import Opened, chromium
+from page_material import HOSTILE, cycle_folder, hull_of, pool_of, rock_salt, search_folder
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from pymatgen.io.ase import AseAtomsAdaptor
-from reported import HOSTILE, cycle_folder, hull_of, pool_of, rock_salt, search_folder
 
 from gencsp.report.collect import report_of_run
 from gencsp.report.hull import hull_of_report
@@ -80,7 +80,9 @@ def pool(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         title="a pool",
         kind="pool",
         place="here",
-        structures=tuple(structures_of_pool([rock_salt(), bismuth(), *pool_of("Li-P-S", 1), *hostile])),
+        structures=tuple(
+            structures_of_pool([rock_salt(), bismuth(), *pool_of("Li-P-S", 1), *hostile])
+        ),
         messages=HOSTILE,
         facts=facts,
         settings=facts,
@@ -122,10 +124,13 @@ def test_sorts_filters_and_searches(search: Opened) -> None:
     page.wait_for_timeout(50)
     assert rows(search, "above") == everything[::-1]
     bound = everything[len(everything) // 2]
-    page.fill(".tabulator-col[tabulator-field=above] input", f"<{bound}")
+    box = page.locator(".tabulator-col[tabulator-field=above] input")
+    box.press_sequentially(f"<{bound}")
     search.wait(f"gencspReport.shown.length === {sum(e < bound for e in everything)}")
     assert max(rows(search, "above")) < bound
-    page.fill(".tabulator-col[tabulator-field=above] input", "")
+    box.press("Control+a")
+    box.press("Delete")
+    search.wait(f"gencspReport.shown.length === {len(everything)}")
     wanted = rows(search, "id")[0]
     page.fill("#search", wanted)
     search.wait("gencspReport.shown.length === 1")
@@ -176,7 +181,8 @@ def test_a_click_on_the_hull_shows_the_structure(search: Opened) -> None:
 def test_a_crystal_in_three_dimensions_and_its_path(search: Opened) -> None:
     assert search.evaluate(SHOWN, 0) > 20
     child = search.evaluate(
-        "gencspReport.all.find((i) => gencspReport.columns.parents[i].some((p) => gencspReport.at.has(p)))"
+        """gencspReport.all.find((i) =>
+           gencspReport.columns.parents[i].some((parent) => gencspReport.at.has(parent)))"""
     )
     search.page.click("[data-tab=path]")
     search.evaluate("(i) => gencspReport.select(i)", child)
@@ -295,7 +301,9 @@ def test_hostile_texts_are_shown_as_they_are(pool: Opened) -> None:
     pool.page.hover(".tabulator-row")
     assert pool.evaluate("window.broken === undefined")
     assert pool.evaluate("document.querySelectorAll('img[src=x], .card script').length") == 0
-    texts = pool.evaluate("[...document.querySelectorAll('.message')].map((one) => one.textContent)")
+    texts = pool.evaluate(
+        "[...document.querySelectorAll('.message')].map((one) => one.textContent)"
+    )
     assert texts == list(HOSTILE)
     assert (pool.said, pool.requests, dialogs) == ([], [], [])
 
@@ -308,16 +316,18 @@ def test_hulls_of_three_and_four(browser: Browser, tmp_path: Path, system: str) 
     opened = Opened(browser, write_page(report, tmp_path / "report.html"))
     found = opened.evaluate(
         """() => {
-          const one = document.getElementById("hull-plot").data.find((trace) => trace.name === "found");
+          const traces = document.getElementById("hull-plot").data;
+          const one = traces.find((trace) => trace.name === "found");
           return [one.type, one.customdata, one.x];
         }"""
     )
     lowest = {one.reduced: one.above for one in placed[::-1]}
     assert found[0] == ("scatter" if system.count("-") == 2 else "scatter3d")
-    assert sorted(placed[k].above or 0 for k in found[1]) == sorted(lowest.values())
-    shares = [placed[k].shares or () for k in found[1]]
+    assert {placed[k].above for k in found[1]} == set(lowest.values())
+    assert len(found[1]) == len(lowest)
+    shares = [np.array(placed[k].shares) for k in found[1]]
     # P at the right, the third and fourth halfway.
-    assert found[2] == pytest.approx([s[1] + 0.5 * sum(s[2:]) for s in shares], abs=1e-5)
+    assert found[2] == pytest.approx([s[1] + 0.5 * s[2:].sum() for s in shares], abs=1e-5)
     assert opened.said == []
     opened.page.close()
 

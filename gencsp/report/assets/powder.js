@@ -3,7 +3,7 @@
 "use strict";
 (function (R) {
   R.radiations = { "Cu Kα": 1.54184, "Mo Kα": 0.71073, "Co Kα": 1.79026, "Ag Kα": 0.560885 };
-  const TOLERANCE = 1e-5; // degrees: peaks nearer than this are one
+  const TOLERANCE = 1e-4; // degrees: peaks nearer than this are one
   const WEAKEST = 1e-3; // of the strongest peak's 100
   const WIDTH = 0.2; // degrees, of the peaks of the curve at half their height
 
@@ -18,7 +18,7 @@
       groups.get(atom.symbol).push(atom.place);
     }
     for (const symbol of groups.keys()) if (!R.data.elements[symbol].scattering) return null;
-    const peaks = new Map();
+    const found = [];
     for (let h = 0; h <= most[0]; h += 1) for (let k = -most[1]; k <= most[1]; k += 1) {
       for (let l = -most[2]; l <= most[2]; l += 1) {
         // Of h and -h, whose intensities are the same, one.
@@ -27,17 +27,19 @@
         if (g > longest) continue;
         const strength = intensity(groups, [h, k, l], g, wavelength);
         const angle = (360 / Math.PI) * Math.asin(Math.min(1, (wavelength * g) / 2));
-        const key = Math.round(angle / TOLERANCE);
-        const known = peaks.get(key);
-        if (known) known.intensity += strength;
-        else peaks.set(key, { angle, intensity: strength, hkl: [h, k, l] });
+        found.push({ angle, intensity: strength, hkl: [h, k, l] });
       }
     }
-    const highest = Math.max(...[...peaks.values()].map((peak) => peak.intensity), 0);
-    return [...peaks.values()]
+    const peaks = [];
+    for (const one of found.sort((a, b) => a.angle - b.angle)) {
+      const before = peaks.at(-1);
+      if (before && one.angle - before.angle < TOLERANCE) before.intensity += one.intensity;
+      else peaks.push(one);
+    }
+    const highest = peaks.reduce((most, peak) => Math.max(most, peak.intensity), 0);
+    return peaks
       .map((peak) => ({ ...peak, intensity: (100 * peak.intensity) / highest }))
-      .filter((peak) => peak.intensity > WEAKEST)
-      .sort((a, b) => a.angle - b.angle);
+      .filter((peak) => peak.intensity > WEAKEST);
   };
 
   const intensity = (groups, hkl, g, wavelength) => {

@@ -31,7 +31,7 @@
     fact(list, R.data.symbol === "H" ? "decomposition enthalpy" : "decomposition energy", above);
     fact(list, R.data.symbol === "H" ? "enthalpy" : "energy", ev(c.energy[i]));
     fact(list, "decomposes into", c.decomposition[i]);
-    fact(list, "reference phase", c.reference[i]);
+    fact(list, "reference of its formula", c.reference[i]);
     fact(list, "volume", c.volume[i] === null ? null : `${c.volume[i].toFixed(3)} Å³/atom, ${c.atoms[i]} atoms`);
     fact(list, "made by", [...new Set([c.origin[i], c.proposer[i]])].filter(Boolean).join(", structure of "));
     fact(list, "stage", c.stage[i]);

@@ -72,7 +72,6 @@
     viewer.rotate(-75, "x");
     viewer.rotate(-18, "y");
     viewer.zoomTo();
-    viewer.zoom(1.12);
     viewer.render();
   };
 

@@ -25,7 +25,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     "</script><script>window.broken = true</script>",
     "<img src=x onerror='window.broken = true'>",
-    'two\nlines, "quotes" \u2028 & \'more\' <!--',
+    "two\nlines, \"quotes\" \u2028 & 'more' <!--",
 )
 
 
