@@ -103,6 +103,10 @@ class SourceError(GencspError, RuntimeError):
     """A database on the web that cannot be reached, refuses the key, or answers in another form."""
 
 
+class ReportError(GencspError, RuntimeError):
+    """A report page cannot be made: a part of it that ships with gencsp is missing or changed."""
+
+
 class ReferenceWarning(UserWarning):
     """Hull references at a pressure that lack some crystals, or that cannot be kept."""
 

@@ -89,6 +89,7 @@ LAYERS = (
     {"calculators", "dft", "exporters", "filters", "proposers", "sources"},
     {"searches"},
     {"runs", "testing"},
+    {"report"},
     {"api"},
     {"cli"},
     {"__main__"},

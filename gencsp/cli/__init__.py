@@ -18,6 +18,7 @@ from gencsp.cli.dft import dft
 from gencsp.cli.fetch import fetch
 from gencsp.cli.import_results import import_results
 from gencsp.cli.info import info
+from gencsp.cli.report import report
 from gencsp.cli.train import app as train
 
 # spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
@@ -135,7 +136,7 @@ def _stand_in() -> None:
 
 for _name, (_, _help) in LATE.items():
     app.command(_name, help=_help)(_stand_in)
-for _command in (check, info):
+for _command in (check, info, report):
     app.command()(_command)
 app.command("import")(import_results)
 app.add_typer(fetch, name="fetch")

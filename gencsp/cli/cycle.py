@@ -12,6 +12,7 @@ from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_a
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.progress import StageBars, progress_bars, reference_bar
+from gencsp.cli.report import ReportOption, report_of_run
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.system_cycle import cycle_on_system
 from gencsp.cli.tables import print_failures, print_ranked
@@ -30,6 +31,7 @@ def cycle(
     second: SecondOption = None,
     top: TopOption = 10,
     everything: AllOption = False,
+    report: ReportOption = True,
 ) -> None:
     """Search crystal structures of a composition or a system: generate, relax, refine, inpaint.
 
@@ -45,7 +47,7 @@ def cycle(
     other = potential_of(second)
     try:
         if is_system(deck.formula):
-            cycle_on_system(deck, other, top=top)
+            cycle_on_system(deck, other, top=top, report=report)
             return
         with (
             reference_bar() as bar,
@@ -65,6 +67,8 @@ def cycle(
                 settings=search.settings.relax,
                 folder=deck.folder,
             )
+            if report:
+                report_of_run(deck.folder, hull=search.hull)
     except KeyboardInterrupt:
         complain(
             f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."

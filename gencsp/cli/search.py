@@ -14,6 +14,7 @@ from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.output import Output
 from gencsp.cli.progress import ProgressBars, duration, progress_bars, reference_bar
+from gencsp.cli.report import ReportOption, report_of_run
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
@@ -45,6 +46,7 @@ def search(
     second: SecondOption = None,
     top: TopOption = 10,
     everything: AllOption = False,
+    report: ReportOption = True,
 ) -> None:
     """Search crystal structures at random, by basin hopping or genetically, seeded by proposers.
 
@@ -53,7 +55,7 @@ def search(
     if deck.method == "cycle":
         search_by_cycle(context, deck)
         return
-    _run(deck, second=second, top=top, everything=everything)
+    _run(deck, second=second, top=top, everything=everything, report=report)
 
 
 def resume(
@@ -68,12 +70,13 @@ def resume(
         ),
     ] = False,
     everything: AllOption = False,
+    report: ReportOption = True,
 ) -> None:
     """Go on with a search that was stopped, or that is to have a larger budget."""
     from gencsp.runs.trust import resumed_deck
 
     deck = resumed_deck(folder, trust=trust, budget=budget, minutes=minutes, workers=workers)
-    _run(deck, everything=everything)
+    _run(deck, everything=everything, report=report)
 
 
 def status(
@@ -109,7 +112,14 @@ def _pace(found: RunStatus) -> str:
     return ", ".join([*parts, f"{found.size / 1e6:.1f} MB on disk"])
 
 
-def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: int = 10) -> None:
+def _run(
+    deck: SearchDeck,
+    *,
+    everything: bool,
+    report: bool,
+    second: str | None = None,
+    top: int = 10,
+) -> None:
     from gencsp.runs.search import open_search
     from gencsp.runs.settings import folder
 
@@ -128,6 +138,8 @@ def _run(deck: SearchDeck, *, everything: bool, second: str | None = None, top: 
                 settings=run.settings.relax,
                 folder=folder(deck),
             )
+            if report:
+                report_of_run(folder(deck), hull=run.ledger.hull)
     except KeyboardInterrupt:
         complain(
             f"stopped. What was finished is in {folder(deck)}: repeat the same command to go on."

@@ -39,6 +39,7 @@ SHARED = (
     "second",
     "top",
     "everything",
+    "report",
 )
 #: Options that mean something else there, and are translated.
 TRANSLATED = ("method", "budget", "seeds")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gencsp.cli.by_composition import Findings, report_findings
 from gencsp.cli.console import complain, say, say_all
 from gencsp.cli.progress import StageBars, progress_bars, reference_bar
+from gencsp.cli.report import report_of_run
 from gencsp.cli.second_opinion import show_second_opinion
 from gencsp.cli.tables import print_failures
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from gencsp.searches.system_cycle import SystemCycle
 
 
-def cycle_on_system(deck: CycleDeck, other: Engine | None, *, top: int) -> None:
+def cycle_on_system(deck: CycleDeck, other: Engine | None, *, top: int, report: bool) -> None:
     """Run the cycle on a system, and report what it found by composition.
 
     Args:
         deck: whose formula is a system.
         other: potential for a second opinion, if there is to be one.
         top: how many structures it looks at.
+        report: whether the page of the run is written.
     """
     from gencsp.runs.system_cycle import open_system_cycle
 
@@ -39,6 +41,8 @@ def cycle_on_system(deck: CycleDeck, other: Engine | None, *, top: int) -> None:
         structures = run.ranking()
         _report(run, structures, deck)
         show_second_opinion(structures, other, top=top, settings=run.relax, folder=deck.folder)
+        if report:
+            report_of_run(deck.folder, hull=run.hull)
 
 
 def _name_shares(run: SystemCycle) -> None:

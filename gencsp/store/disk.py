@@ -298,6 +298,19 @@ def _claim(folder: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_in_use(folder: Path) -> bool:
+    """Whether a process, this one included, holds the lock of the run in a folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        _claim(folder).close()
+    except StoreError:
+        return True
+    except sqlite3.Error:  # a folder that can only be read, to which nobody writes
+        return False
+    return False
+
+
 def _connect(path: Path) -> Any:
     # ASE's own lock file would outlive a killed process.
     return ase.db.connect(path, type="db", use_lock_file=False)

@@ -46,6 +46,7 @@ __all__ = [
     "SpaceGroup",
     "broadest_species",
     "choose_guests",
+    "conventional",
     "framework",
     "refine",
     "space_group",
@@ -177,6 +178,32 @@ def refine(
         displacement=0.0,
         refined=False,
     )
+
+
+def conventional(
+    atoms: Atoms, *, symprec: float = SYMPREC, angle_tolerance: float = ANGLE_TOLERANCE
+) -> Atoms | None:
+    """The symmetrised conventional standard cell of a crystal, in spglib's setting.
+
+    Args:
+        atoms: crystal, periodic in three directions.
+        symprec: Å.
+        angle_tolerance: degrees.
+
+    Returns:
+        The cell, without ``info``; ``None`` where spglib finds no symmetry, or where symmetrising
+        would put atoms on each other.
+    """
+    dataset = _dataset(atoms, symprec, angle_tolerance)
+    if dataset is None or dataset.number == 1:
+        return None
+    made = Atoms(
+        dataset.std_types,
+        scaled_positions=dataset.std_positions,
+        cell=dataset.std_lattice,
+        pbc=True,
+    )
+    return None if _overlaps(made, atoms) else made
 
 
 def symmetry_success_rate(

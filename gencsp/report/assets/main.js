@@ -1,0 +1,33 @@
+// Puts the page together.
+"use strict";
+(function (R) {
+  R.shown = [];
+  R.trialName = R.data.kind === "search" ? "trial" : R.data.kind === "pool" ? "place in the pool" : "generated structure";
+  R.get("volume-title").textContent = "Energy against volume";
+  R.get("trial-title").textContent = `Energy against ${R.trialName}`;
+
+  // Draw all plots again, once for all changes of one moment.
+  let waiting = 0;
+  R.redraw = () => {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(() => {
+      R.drawHull();
+      R.drawVolume();
+      R.drawTrials();
+      R.ready = true;
+    });
+  };
+
+  R.writeSummary();
+  if (R.count === 0) {
+    for (const id of ["plots", "table-card", "right"]) R.get(id).hidden = true;
+    R.ready = true;
+    return;
+  }
+  R.writeLegend();
+  R.startStructure();
+  R.startTable(() => R.select(R.shown[0] ?? 0));
+  window.addEventListener("beforeprint", () => {
+    R.get("settings-card").open = true;
+  });
+})(window.gencspReport);

@@ -1,0 +1,91 @@
+"""Headless Chromium for tests of pages, offline; without it they are skipped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: Nothing runs beside the page, and three dimensions are drawn in software.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
+READY = "() => window.gencspReport && window.gencspReport.ready"
+#: Seconds: two test processes and other programs share the processors.
+LONGEST = 60.0
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser for the tests of a module."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(f"no browser: install one of {', '.join(NAMES)}")
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page that was opened from the disk.
+
+    Attributes:
+        page: playwright's page.
+        said: what scripts of the page said to the console as warnings or errors, and uncaught
+            errors.
+        requests: addresses that the page asked for, other than itself and what it made itself.
+    """
+
+    def __init__(self, browser: Browser, path: Path, *, wait: bool = True) -> None:
+        self.page: Page = browser.new_page(
+            viewport={"width": 1280, "height": 900}, offline=True, accept_downloads=True
+        )
+        self.page.set_default_timeout(1000 * LONGEST)
+        self.said: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self._request(request.url, path))
+        self.page.goto(path.absolute().as_uri())
+        if wait:
+            self.page.wait_for_function(READY)
+
+    def _console(self, message: Any) -> None:
+        # Chromium's own advice on speed, of the software that stands for a graphics card.
+        advice = "willReadFrequently" in message.text or "GPU stall" in message.text
+        if message.type in ("error", "warning") and not advice:
+            self.said.append(message.text)
+
+    def _request(self, url: str, path: Path) -> None:
+        if url != path.absolute().as_uri() and not url.startswith(("data:", "blob:")):
+            self.requests.append(url)
+
+    def wait(self, condition: str) -> None:
+        """Wait until a condition in JavaScript holds."""
+        # A function: the page lets no text be run as a script.
+        self.page.wait_for_function(f"() => {condition}")
+
+    def evaluate(self, script: str, argument: object = None) -> Any:
+        """What JavaScript says."""
+        return self.page.evaluate(script, argument)
+
+    def text(self, selector: str) -> str:
+        """The text of an element as it is seen."""
+        return self.page.inner_text(selector)
