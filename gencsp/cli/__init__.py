@@ -18,6 +18,7 @@ from gencsp.cli.dft import dft
 from gencsp.cli.fetch import fetch
 from gencsp.cli.import_results import import_results
 from gencsp.cli.info import info
+from gencsp.cli.plot import plot
 from gencsp.cli.report import report
 from gencsp.cli.train import app as train
 
@@ -136,7 +137,7 @@ def _stand_in() -> None:
 
 for _name, (_, _help) in LATE.items():
     app.command(_name, help=_help)(_stand_in)
-for _command in (check, info, report):
+for _command in (check, info, plot, report):
     app.command()(_command)
 app.command("import")(import_results)
 app.add_typer(fetch, name="fetch")
