@@ -107,6 +107,10 @@ class ReferenceWarning(UserWarning):
     """Hull references at a pressure that lack some crystals, or that cannot be kept."""
 
 
+class UnitError(GencspError, ValueError):
+    """A rigid unit that cannot be made, is not in the formula, or does not fit cell or site."""
+
+
 class NearestFormulaWarning(UserWarning):
     """A formula with broken numbers, in whose place that of the nearest cell is taken."""
 
