@@ -60,7 +60,7 @@ class RigidUnit:
         object.__setattr__(self, "positions", positions)
         bonds = tuple(sorted({(min(bond), max(bond)) for bond in self.bonds}))
         object.__setattr__(self, "bonds", bonds)
-        if any(i == j or not (0 <= i and j < n) for i, j in bonds):
+        if any(i < 0 or j >= n or i == j for i, j in bonds):
             raise UnitError(
                 f"the unit '{self.name}' has a bond of an atom with itself or with one that is not "
                 f"there: number its atoms from 0 to {n - 1}."

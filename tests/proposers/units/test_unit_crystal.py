@@ -8,7 +8,7 @@ import spglib
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from gencsp.proposers.crystals.lattice import space_group_lattice
+from gencsp.proposers.crystals.lattice import PRIMITIVE, centring, space_group_lattice
 from gencsp.proposers.crystals.wyckoff import sites
 from gencsp.proposers.units.crystal import (
     Placement,
@@ -66,5 +66,11 @@ def test_site_groups_keep_their_points_and_cosets_make_the_orbits(group: int) ->
         assert_allclose(rotations @ point + translations, np.tile(point, (len(rotations), 1)))
         assert len(rotations) * site.multiplicity == order
         turns, shifts = coset_operations(group, letter)
-        steps = np.sort((turns @ point + shifts) % 1.0, axis=0)
-        assert len(steps) == site.multiplicity
+        images = turns @ point + shifts
+        wanted = site.orbit(np.linalg.lstsq(site.rotations[0], point - site.translations[0])[0])
+        assert len(images) == len(wanted)
+        # Each point of the table is one of these, but for a vector of the lattice.
+        apart = (images[:, None] - wanted) @ np.linalg.inv(PRIMITIVE[centring(group)])
+        same = (np.abs(apart - np.round(apart)) < 1e-6).all(axis=-1)
+        assert same.any(axis=0).all()
+        assert same.any(axis=1).all()
