@@ -8,7 +8,7 @@ space group make the others from it. Settings are those of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -76,23 +76,15 @@ class UnitCrystal:
         """
         cell = primitive_cell(self.cell, centring(self.space_group))
         to_primitive = np.linalg.inv(cell.array)
-        symbols: list[str] = []
-        positions: list[Array] = []
-        names: list[str] = []
-        sizes: list[int] = []
+        units: list[RigidUnit] = []
+        centres: list[Array] = []
+        rotations: list[Array] = []
         for placement in self.placements:
-            unit = self.units[placement.unit]
             for centre, rotation in zip(*self.images(placement), strict=True):
-                inside = (centre @ to_primitive) % 1.0 @ cell.array
-                positions.append(unit.placed(inside, rotation))
-                symbols += unit.symbols
-                names.append(unit.name)
-                sizes.append(unit.size)
-        atoms = Atoms(symbols, positions=np.concatenate(positions), cell=cell, pbc=True)
-        atoms.set_array(UNIT, np.repeat(np.arange(len(sizes)), sizes))
-        atoms.set_array(UNIT_ATOM, np.concatenate([np.arange(n) for n in sizes]))
-        atoms.info[UNIT_NAMES] = ";".join(names)
-        return atoms
+                units.append(self.units[placement.unit])
+                centres.append((centre @ to_primitive) % 1.0 @ cell.array)
+                rotations.append(rotation)
+        return atoms_of_units(units, centres, rotations, cell)
 
     def images(self, placement: Placement) -> tuple[Array, Array]:
         """The units of one orbit in the primitive cell.
@@ -106,6 +98,27 @@ class UnitCrystal:
         turns = axes @ rotations @ np.linalg.inv(axes)
         centres = rotations @ placement.centre + translations
         return centres @ self.cell.array, turns @ placement.rotation
+
+
+def atoms_of_units(
+    units: Sequence[RigidUnit], centres: Sequence[Array], rotations: Sequence[Array], cell: Cell
+) -> Atoms:
+    """A crystal of units that are placed one by one, with the arrays of :class:`UnitCrystal`.
+
+    Args:
+        units: m of them, some the same.
+        centres: of each, Cartesian, Å, shape (3,).
+        rotations: of each, from its frame to the crystal's, shape (3, 3).
+        cell: of the crystal.
+    """
+    placed = [unit.placed(c, r) for unit, c, r in zip(units, centres, rotations, strict=True)]
+    symbols = [symbol for unit in units for symbol in unit.symbols]
+    atoms = Atoms(symbols, positions=np.concatenate(placed), cell=cell, pbc=True)
+    sizes = [unit.size for unit in units]
+    atoms.set_array(UNIT, np.repeat(np.arange(len(sizes)), sizes))
+    atoms.set_array(UNIT_ATOM, np.concatenate([np.arange(n) for n in sizes]))
+    atoms.info[UNIT_NAMES] = ";".join(unit.name for unit in units)
+    return atoms
 
 
 def site(space_group: int, letter: str) -> Site:
