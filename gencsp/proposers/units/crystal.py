@@ -137,10 +137,8 @@ def coset_operations(space_group: int, letter: str) -> tuple[Array, Array]:
     general = _general(space_group)
     point = _generic_point(site(space_group, letter))
     images = general.rotations @ point + general.translations
-    chosen: list[int] = []
-    for k, image in enumerate(images):
-        if not any(_same_point(image, images[j], space_group) for j in chosen):
-            chosen.append(k)
+    same = _same_points(images[:, None], images, space_group)
+    chosen = same.argmax(axis=1) == np.arange(len(images))
     return general.rotations[chosen], general.translations[chosen]
 
 
@@ -155,13 +153,11 @@ def site_operations(space_group: int, letter: str) -> tuple[Array, Array]:
     """
     general = _general(space_group)
     point = _generic_point(site(space_group, letter))
-    kept, shifts = [], []
-    for rotation, translation in zip(general.rotations, general.translations, strict=True):
-        image = rotation @ point + translation
-        if _same_point(image, point, space_group):
-            kept.append(rotation)
-            shifts.append(translation + np.round(2 * (point - image), 6) / 2)
-    return np.array(kept), np.array(shifts)
+    images = general.rotations @ point + general.translations
+    kept = _same_points(images, point, space_group)
+    # A vector of the lattice brings the image back; halves and thirds need no more digits.
+    shifts = general.translations[kept] + np.round(12 * (point - images[kept])) / 12
+    return general.rotations[kept], shifts
 
 
 def cartesian(operations: Array, cell: Cell) -> Array:
@@ -197,7 +193,7 @@ def _generic_point(of: Site) -> Array:
     )
 
 
-def _same_point(one: Array, other: Array, space_group: int) -> bool:
-    """Whether two points differ by a vector of the lattice."""
-    steps = (one - other) @ np.linalg.inv(PRIMITIVE[centring(space_group)])
-    return bool((np.abs(steps - np.round(steps)) < SAME_POINT).all())
+def _same_points(some: Array, others: Array, space_group: int) -> NDArray[np.bool_]:
+    """Whether points, shapes (..., 3), differ by vectors of the lattice."""
+    steps = (some - others) @ np.linalg.inv(PRIMITIVE[centring(space_group)])
+    return np.asarray((np.abs(steps - np.round(steps)) < SAME_POINT).all(axis=-1))
