@@ -72,7 +72,7 @@ def test_units_on_a_line_have_an_axis() -> None:
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_what_is_nearly_symmetric_becomes_so(name: str) -> None:
-    """Atoms moved by up to 0.02 Å in all and the whole turned at random: the same point group again."""
+    """Atoms are moved by up to 0.02 Å and the whole is turned: the same point group again."""
     rng = np.random.default_rng(3)
     exact = builtin_unit(name)
     shaken = exact.positions + rng.uniform(-0.012, 0.012, size=exact.positions.shape)
