@@ -23,10 +23,11 @@ from gencsp.proposers.units.crystal import UnitCrystal, atoms_of_units
 from gencsp.units.unit import RigidUnit
 
 Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: Relative difference of edges, and of angles in radians, up to which they count as equal.
 TOLERANCE = 0.01
+#: Choices of axes whose deviations differ by less are equally good.
+SAME_FIT = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +123,9 @@ def _choices(kind: str, letter: str, packed: bytes, tolerance: float) -> Array:
         shortest *= hand * np.sign(np.linalg.det(shortest))
         found.append(np.linalg.inv(PRIMITIVE[letter]) @ _changes() @ shortest)
     axes = np.concatenate(found)
-    return axes[_fits(kind, axes @ given, tolerance)]
+    misfits = _misfits(kind, axes @ given)
+    # Edges that are nearly equal by chance do not make a worse choice of axes as good as the best.
+    return axes[misfits <= min(tolerance, misfits.min() + SAME_FIT)]
 
 
 @cache
@@ -132,8 +135,8 @@ def _changes() -> Array:
     return every[np.abs(np.linalg.det(every) - 1) < 1e-6]
 
 
-def _fits(kind: str, cells: Array, tolerance: float) -> BoolArray:
-    """Whether cells have the metric of a crystal system."""
+def _misfits(kind: str, cells: Array) -> Array:
+    """How far cells are from the metric of a crystal system: see ``TOLERANCE``."""
     edges = np.linalg.norm(cells, axis=2)
     pairs = ((1, 2), (0, 2), (0, 1))
     cosines = [
@@ -144,14 +147,13 @@ def _fits(kind: str, cells: Array, tolerance: float) -> BoolArray:
     wanted = np.full(3, np.pi / 2)
     if kind == "h":
         wanted[2] = np.pi * 2 / 3
-    right = np.abs(angles - wanted) <= tolerance
-    right[:, 1] |= kind == "m"
-    fits = right.all(axis=1)
-    if kind in "thc":
-        fits &= np.abs(edges[:, 0] / edges[:, 1] - 1) <= tolerance
-    if kind == "c":
-        fits &= np.abs(edges[:, 0] / edges[:, 2] - 1) <= tolerance
-    return np.asarray(fits)
+    off = np.abs(angles - wanted)
+    if kind == "m":
+        off[:, 1] = 0
+    misfits = off.max(axis=1)
+    for other in {"t": [1], "h": [1], "c": [1, 2]}.get(kind, []):
+        misfits = np.maximum(misfits, np.abs(edges[:, 0] / edges[:, other] - 1))
+    return np.asarray(misfits)
 
 
 def _exact(kind: str, parameters: Array) -> Array:

@@ -196,8 +196,10 @@ def _distinct(unit: RigidUnit, found: list[OrientationFamily]) -> list[Orientati
 
 
 def _alike(family: OrientationFamily, equal: Array, line: Array | None) -> Array:
-    """Rotations that place a unit as the given ones do, and of a unit on a line those that turn it
-    least from the rotation of the family.
+    """Rotations that place a unit as the given ones do.
+
+    A unit on a line can be turned about itself: the smallest turns from the rotation of the family
+    are taken.
 
     Args:
         family: that the rotations may belong to.
