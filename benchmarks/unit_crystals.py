@@ -160,7 +160,7 @@ class Theirs:
             lattice = Lattice.from_para(*recipe.cell.cellpar(), ltype=group.lattice_type)
         watched = self
 
-        class Watched(molecular_crystal):
+        class Watched(molecular_crystal):  # type: ignore[misc]  # PyXtal has no types
             def set_orientations(self) -> Any:
                 start = process_time()
                 found = super().set_orientations()
