@@ -128,8 +128,11 @@ def test_options_and_calls(tmp_path: Path) -> None:
 
 def test_wider_distances_are_kept() -> None:
     options = {"units": "NH2", "min_separations": {"Na-Na": 3.4}, "volume_spread": 0.1}
-    made = list(gencsp.propose("NaNH2", n=3, proposer="units-random", options=options, units=4,
-                               space_groups=(1, 4, 19)))  # fmt: skip
+    made = list(
+        gencsp.propose(
+            "Na4N4H8", n=3, proposer="units-random", options=options, space_groups=(1, 4, 19)
+        )
+    )
     assert len(made) == 3
     volumes = [atoms.cell.volume / len(atoms) for atoms in made]
     assert len({round(volume, 6) for volume in volumes}) == 3
