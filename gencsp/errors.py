@@ -115,6 +115,10 @@ class PatternError(GencspError, ValueError):
     """A powder pattern that cannot be read or compared, or a wavelength that is none."""
 
 
+class UnitError(GencspError, ValueError):
+    """A rigid unit that cannot be made, is not in the formula, or does not fit cell or site."""
+
+
 class NearestFormulaWarning(UserWarning):
     """A formula with broken numbers, in whose place that of the nearest cell is taken."""
 

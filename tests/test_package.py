@@ -81,6 +81,7 @@ LAYERS = (
     {"plugins", "store"},
     {"executors", "programs", "symmetry"},
     {"descriptors", "records"},
+    {"units"},
     {"minimise", "powder", "similarity"},
     {"disorder"},
     {"io"},

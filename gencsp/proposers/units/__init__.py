@@ -1,0 +1,1 @@
+"""Crystals of rigid units: placements, random crystals, and their description by numbers."""

@@ -1,0 +1,1 @@
+"""Rigid units: molecules and complex ions that a search places as a whole."""
