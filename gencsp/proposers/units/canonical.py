@@ -28,7 +28,7 @@ from gencsp.proposers.units.normalizer import (
     general_position,
     polar_projector,
 )
-from gencsp.proposers.units.self_maps import self_maps
+from gencsp.units.point_group import point_group
 from gencsp.units.unit import RigidUnit
 
 Array = NDArray[np.float64]
@@ -173,10 +173,10 @@ class _Turned:
         operations = general_position(self.group).rotations
         if self.unit.is_atom:
             return np.tile(np.eye(3), (len(operations), 1, 1, 1))
-        maps = self_maps(self.unit)
+        group = point_group(self.unit)
         turns = cartesian(operations, self.cell) @ self.placement.rotation
-        found = turns[:, None] @ maps.matrices
-        return found if maps.axis is None else _least_turned(found, maps.axis)
+        found = turns[:, None] @ group.operations
+        return found if group.axis is None else _least_turned(found, group.axis)
 
     def at(self, shift: Array) -> Described:
         """The preferred description of the orbit with the origin shifted."""

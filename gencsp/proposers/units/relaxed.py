@@ -17,7 +17,6 @@ from gencsp.proposers.units.crystal import (
     UNIT_ATOM,
     Placement,
     UnitCrystal,
-    cartesian,
     coset_operations,
 )
 

@@ -6,15 +6,14 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
 
 from gencsp.proposers.crystals.lattice import PRIMITIVE, centring, space_group_lattice
 from gencsp.proposers.crystals.wyckoff import sites
-from gencsp.proposers.units.arrangement import laid_upon
 from gencsp.proposers.units.crystal import Placement, UnitCrystal, cartesian, site_operations
 from gencsp.proposers.units.first_points import first_point
 from gencsp.proposers.units.normalizer import general_position
-from gencsp.proposers.units.self_maps import self_maps
+from gencsp.proposers.units.orientations import families
+from gencsp.units.point_group import point_group
 from gencsp.units.unit import RigidUnit
 
 Array = NDArray[np.float64]
@@ -30,7 +29,9 @@ def bent(name: str, centre: str, ends: str, length: float, angle: float) -> Rigi
 
 NA = RigidUnit.atom("Na")
 NH2 = bent("NH2", "N", "H", 1.03, 104.0)
-CO2 = RigidUnit("CO2", ("C", "O", "O"), np.array([[0, 0, 0], [0, 0.6, 1], [0, -0.6, -1]]), ((0, 1), (0, 2)))
+CO2 = RigidUnit(
+    "CO2", ("C", "O", "O"), np.array([[0, 0, 0], [0, 0.6, 1], [0, -0.6, -1]]), ((0, 1), (0, 2))
+)
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) * 0.7
 BH4 = RigidUnit(
     "BH4", ("B", *"HHHH"), np.vstack((np.zeros(3), _CORNERS)), tuple((0, k) for k in range(1, 5))
@@ -46,24 +47,15 @@ UNITS = (NA, NH2, CO2, BH4, CHFClBr)
 
 
 def site_rotation(unit: RigidUnit, site: Array, rng: np.random.Generator) -> Array | None:
-    """Some orientation of a unit with the symmetry of a site, found by trial; ``None`` if none."""
-    maps = self_maps(unit)
-    for _ in range(10):
-        rotation = Rotation.random(rng=rng).as_matrix()
-        for _ in range(30):  # towards the nearest orientation that the site group keeps
-            at = unit.positions @ rotation.T
-            mean = np.zeros_like(at)
-            for turn in site:
-                moved = at @ turn.T
-                apart = np.linalg.norm(moved[:, None] - at, axis=-1)
-                differs = np.array(unit.symbols)[:, None] != np.array(unit.symbols)
-                mean[(apart + 1e3 * differs).argmin(axis=1)] += moved
-            rotation = laid_upon(unit.positions, mean / len(site), rotation)
-        at = unit.positions @ rotation.T
-        off = [np.linalg.norm((at @ g.T)[:, None] - at, axis=-1).min(axis=1).max() for g in site]
-        if max(off) < 1e-9:
-            return np.asarray(rotation @ maps.matrices[rng.integers(len(maps.matrices))])
-    return None
+    """Some orientation of a unit with the symmetry of a site; ``None`` if it has none."""
+    found = families(unit, site)
+    if not found:
+        return None
+    family = found[rng.integers(len(found))]
+    operations = point_group(unit).operations
+    return np.asarray(
+        family.rotation_of(family.draw(rng)) @ operations[rng.integers(len(operations))]
+    )
 
 
 def random_unit_crystal(
@@ -107,8 +99,8 @@ def redescribed(crystal: UnitCrystal, rng: np.random.Generator) -> UnitCrystal:
                 moved = image + step @ basis
                 if np.abs((moved - first.origin) @ first.across.T).max() < 1e-9:
                     choices.append((moved, turn))
-        maps = self_maps(crystal.units[one.unit])
-        turn_self = maps.matrices[rng.integers(len(maps.matrices))]
+        operations = point_group(crystal.units[one.unit]).operations
+        turn_self = operations[rng.integers(len(operations))]
         centre, turn = choices[rng.integers(len(choices))] if choices else (one.centre, np.eye(3))
         placements.append(Placement(one.unit, one.letter, centre, turn @ one.rotation @ turn_self))
     return UnitCrystal(crystal.space_group, crystal.cell, crystal.units, tuple(placements))
@@ -123,7 +115,9 @@ def apart(one: Atoms, other: Atoms) -> float:
     assert abs(abs(np.linalg.det(basis)) - 1) < 1e-6
     largest = 0.0
     for number in set(one.numbers.tolist()):
-        points = [atoms.positions[atoms.numbers == number] @ to_one % 1 % 1 for atoms in (one, other)]
+        points = [
+            atoms.positions[atoms.numbers == number] @ to_one % 1 % 1 for atoms in (one, other)
+        ]
         trees = [cKDTree(p, boxsize=1.0) for p in points]
         for tree, queries in ((trees[0], points[1]), (trees[1], points[0])):
             _, nearest = tree.query(queries)
