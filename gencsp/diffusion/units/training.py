@@ -175,7 +175,7 @@ def _fit(
     *,
     rng: np.random.Generator,
 ) -> Fitted:
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser,
         factor=settings.factor,

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.cell import Cell
 from numpy.typing import NDArray
 
+from gencsp.descriptors.flaws import NO_VOLUME
 from gencsp.errors import UnitError
 from gencsp.proposers.crystals.lattice import PRIMITIVE, centring
 from gencsp.proposers.units.arrangement import Arrangement, fitting_cell, laid_upon
@@ -56,10 +57,7 @@ def rigid_fit(before: UnitCrystal, relaxed: Atoms) -> RigidFit:
     positions = _in_order(start, relaxed)
     old, new = start.cell.array, relaxed.cell.array
     conventional = before.cell.array @ np.linalg.inv(old) @ new
-    try:
-        cell = fitting_cell(before.space_group, conventional @ conventional.T)
-    except ValueError as error:
-        raise UnitError("the relaxed crystal has no cell: leave it out.") from error
+    cell = fitting_cell(before.space_group, conventional @ conventional.T)
     # The frame may have turned, and the cell lost a little of its shape: coordinates count.
     turn = np.linalg.inv(conventional) @ cell.array
     positions = positions @ turn
@@ -94,6 +92,8 @@ def _in_order(start: Atoms, relaxed: Atoms) -> Array:
     order = np.lexsort((relaxed.get_array(UNIT_ATOM), relaxed.get_array(UNIT)))
     if not (relaxed.numbers[order] == start.numbers).all():
         raise UnitError("the atoms of the relaxed crystal are not those that it began with.")
+    if not np.isfinite(relaxed.positions).all() or not relaxed.cell.volume > NO_VOLUME:
+        raise UnitError("the relaxed crystal has no cell, or positions that are no numbers.")
     # Atoms may have been wrapped one by one: each is taken near to where it began.
     began = start.get_scaled_positions(wrap=False)
     steps = relaxed.positions[order] @ np.linalg.inv(relaxed.cell.array) - began
