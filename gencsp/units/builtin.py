@@ -56,11 +56,15 @@ def builtin_names() -> tuple[str, ...]:
     return tuple(_BUILDERS)
 
 
-@cache
 def builtin_unit(name: str) -> RigidUnit | None:
     """A built-in unit by its name or one of its aliases; ``None`` if there is none."""
-    found = ALIASES.get(name, name)
-    return _BUILDERS[found](found) if found in _BUILDERS else None
+    return _made(ALIASES.get(name, name))
+
+
+@cache
+def _made(name: str) -> RigidUnit | None:
+    """One object for each unit, whatever it is called."""
+    return _BUILDERS[name](name) if name in _BUILDERS else None
 
 
 #: Makes a unit of a given name.
