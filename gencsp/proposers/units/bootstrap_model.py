@@ -25,9 +25,10 @@ from gencsp.errors import TrainingDataError
 from gencsp.proposers.units.arrangement import Arrangement
 from gencsp.proposers.units.checks import Fault, fault_of
 from gencsp.proposers.units.crystal import UnitCrystal
-from gencsp.proposers.units.descriptor import N_LATTICE, Descriptor, same_units
+from gencsp.proposers.units.descriptor import Descriptor, same_units
 from gencsp.proposers.units.model_file import ModelContent, read_model, write_model
 from gencsp.proposers.units.model_settings import UnitModelSettings
+from gencsp.proposers.units.push_apart import pushed_apart
 from gencsp.proposers.units.separations import least_between
 from gencsp.proposers.units.vectors import VectorSpace
 
@@ -94,7 +95,7 @@ class UnitModel:
         descriptor = Descriptor(examples[0].crystal.units, settings.encoding)
         encoded = [descriptor.encode(one.crystal) for one in examples]
         cells = np.array([one.crystal.cell.cellpar() for one in examples])
-        kept = settings.cell == "kept" or (settings.cell == "auto" and _same_cells(cells))
+        kept = settings.cell == "kept" or (settings.cell == "auto" and _share_cells(cells))
         space = VectorSpace.fit(descriptor, encoded, cell_kept=kept)
         energies = np.array([one.energy for one in examples])
         spread = float(energies.std())
@@ -185,8 +186,8 @@ class UnitModel:
         return write_model(self.networks, self.content, path)
 
     @classmethod
-    def load(cls, path: Path) -> UnitModel:
-        """Read a model from a file of :meth:`save`.
+    def load(cls, path: Path | None = None) -> UnitModel:
+        """Read a model from a file of :meth:`save`; without one there is none, and it says so.
 
         Raises:
             WeightsError: the file is missing, damaged, or of another kind.
@@ -212,6 +213,9 @@ class UnitModel:
                 except ValueError:
                     self.failures[Fault.NO_LATTICE] += 1
                     continue
+                crystal = pushed_apart(
+                    crystal, elements=elements, least=least, steps=settings.push_steps
+                )
                 fault = fault_of(
                     crystal.atoms(),
                     crystal.space_group,
@@ -286,9 +290,7 @@ def _check_examples(examples: Sequence[UnitExample]) -> None:
         )
 
 
-def _same_cells(cells: Array) -> bool:
-    """Whether all cells have the same edges and the same angles, in any order."""
-    sorted_cells = np.concatenate(
-        (np.sort(cells[:, :3], axis=1), np.sort(cells[:, 3:N_LATTICE], axis=1)), axis=1
-    )
-    return bool((np.ptp(sorted_cells, axis=0) < SAME_CELL).all())
+def _share_cells(cells: Array) -> bool:
+    """Whether most crystals have the cell of another: a search within a given cell made them."""
+    rounded = np.rint(cells / SAME_CELL).astype(np.int64)
+    return 2 * len(np.unique(rounded, axis=0)) <= len(cells)

@@ -72,7 +72,7 @@ def write_model(networks: UnitNetworks, content: ModelContent, path: Path) -> st
     return save_network(networks, path, **{_ENTRY: json.dumps(about)})
 
 
-def read_model(path: Path) -> tuple[UnitNetworks, ModelContent]:
+def read_model(path: Path | None) -> tuple[UnitNetworks, ModelContent]:
     """Read what :func:`write_model` wrote.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gencsp.deck import Count, Positive, Symprec, check_fields
+from gencsp.deck import Count, Natural, Positive, Symprec, check_fields
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 from gencsp.diffusion.units.schedule import LinearSchedule
 from gencsp.diffusion.units.training import UnitTraining
@@ -13,8 +13,9 @@ from gencsp.proposers.units.checks import SYMPREC
 from gencsp.proposers.units.descriptor import Encoding
 from gencsp.proposers.units.separations import SEPARATION, UNBONDED
 
-#: Whether the cell is generated. "auto" keeps it where all examples have the same edges and angles,
-#: in whatever order: the case of an indexed powder pattern.
+#: Whether the cell is generated, or kept from the example whose arrangement a crystal takes. "auto"
+#: keeps it where the examples share their cells, half as many or fewer than there are examples: a
+#: search within the cell of an indexed powder pattern, in the settings of its space groups.
 CellRule = Literal["auto", "generated", "kept"]
 #: How the arrangement of a crystal is drawn: as often as examples have it, or these weighted by
 #: exp(-s E) of the guidance s, as guidance weights all else.
@@ -37,6 +38,8 @@ class UnitModelSettings:
         separation, unbonded: least distances of atoms of different units as shares of the sum of
             covalent radii, of pairs with a metal and of two nonmetals.
         separations: least distances of pairs of elements, in their place.
+        push_steps: most steps in which units that are too close are pushed apart
+            (:mod:`gencsp.proposers.units.push_apart`); 0 for none, as in the supplement.
         symprec: tolerance within which spglib must find the space group, Å.
         attempts: most vectors that are sampled for each crystal that is asked for.
         batch_size: vectors sampled together; it takes part in the numbers drawn.
@@ -56,9 +59,10 @@ class UnitModelSettings:
     separation: Positive = SEPARATION
     unbonded: Positive = UNBONDED
     separations: LeastDistances = NO_PAIRS
+    push_steps: Natural = 40
     symprec: Symprec = SYMPREC
     attempts: Count = 20
-    batch_size: Count = 64
+    batch_size: Count = 128
 
     def __post_init__(self) -> None:
         check_fields(self)
