@@ -146,9 +146,11 @@ def test_a_crystal_does_not_depend_on_those_drawn_with_it() -> None:
         assert (one is None) == (two is None)
         if one is not None and two is not None:
             assert_allclose(one.atoms().positions, two.atoms().positions)
-            assert three is None or not np.allclose(
-                one.cell.cellpar(), three.cell.cellpar(), atol=1e-3
-            ) or bravais(one.space_group)[0] == "c"
+            assert (
+                three is None
+                or not np.allclose(one.cell.cellpar(), three.cell.cellpar(), atol=1e-3)
+                or bravais(one.space_group)[0] == "c"
+            )
 
 
 def test_a_fixed_cell_is_kept() -> None:
