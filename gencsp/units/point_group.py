@@ -183,7 +183,7 @@ def permutation(unit: RigidUnit, operation: Array) -> NDArray[np.int64]:
     """Index of the atom in whose place an operation puts each atom, shape (n,)."""
     moved = unit.positions @ operation.T
     squares = ((moved[:, None] - unit.positions) ** 2).sum(axis=-1)
-    return squares.argmin(axis=1)
+    return np.asarray(squares.argmin(axis=1))
 
 
 def schoenflies(operations: Array) -> str:

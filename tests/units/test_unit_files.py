@@ -12,7 +12,6 @@ from ase.build import molecule
 from numpy.testing import assert_allclose
 
 from gencsp.errors import UnitError
-from gencsp.units.builtin import builtin_unit
 from gencsp.units.files import read_unit
 from gencsp.units.lookup import get_unit, get_units
 from gencsp.units.point_group import point_group
@@ -157,7 +156,7 @@ def test_a_missing_file_and_endless_or_unlike_molecules(tmp_path: Path) -> None:
 
 
 def test_rough_coordinates_get_the_symmetry_that_they_nearly_have(tmp_path: Path) -> None:
-    exact = builtin_unit("SO4")
+    exact = get_unit("SO4")
     rng = np.random.default_rng(0)
     rough = exact.positions + rng.uniform(-0.015, 0.015, size=(5, 3))
     ase.io.write(tmp_path / "SO4.xyz", Atoms("SO4", positions=rough))

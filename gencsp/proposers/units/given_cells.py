@@ -75,7 +75,7 @@ def setting_of(space_group: int, cell: Cell, axes: Array) -> Setting:
 def copies_of(space_group: int, axes: Array) -> NDArray[np.int64]:
     """Primitive cells of a group in a given cell for each choice of axes, shape (n,)."""
     volumes = np.abs(np.linalg.det(PRIMITIVE[centring(space_group)] @ axes))
-    return np.rint(1 / volumes).astype(np.int64)
+    return np.asarray(np.rint(1 / volumes).astype(np.int64))
 
 
 def in_given_cell(crystal: UnitCrystal, setting: Setting) -> Atoms:
@@ -107,7 +107,7 @@ def _lattice_points(space_group: int, setting: Setting) -> Array:
     points = np.round(points - np.floor(points + 1e-9), 9)
     found = np.unique(points, axis=0)
     assert len(found) == setting.copies, "neighbouring lattice points reach every one in the cell"
-    return found
+    return np.asarray(found)
 
 
 @lru_cache(maxsize=256)
@@ -115,7 +115,7 @@ def _choices(kind: str, letter: str, packed: bytes, tolerance: float) -> Array:
     given = np.frombuffer(packed).reshape(3, 3)
     hand = np.sign(np.linalg.det(given))
     if kind == "a":
-        return hand * np.eye(3)[None]
+        return np.asarray(hand * np.eye(3)[None])
     found = [hand * _changes()]
     if letter != "P":
         # The given cell is a primitive one: its shortest vectors lead to the conventional cell.
@@ -125,14 +125,14 @@ def _choices(kind: str, letter: str, packed: bytes, tolerance: float) -> Array:
     axes = np.concatenate(found)
     misfits = _misfits(kind, axes @ given)
     # Edges that are nearly equal by chance do not make a worse choice of axes as good as the best.
-    return axes[misfits <= min(tolerance, misfits.min() + SAME_FIT)]
+    return np.asarray(axes[misfits <= min(tolerance, misfits.min() + SAME_FIT)])
 
 
 @cache
 def _changes() -> Array:
     """Matrices of -1, 0 and 1 with determinant 1: changes to other vectors of one lattice."""
     every = np.array(list(product((-1.0, 0.0, 1.0), repeat=9))).reshape(-1, 3, 3)
-    return every[np.abs(np.linalg.det(every) - 1) < 1e-6]
+    return np.asarray(every[np.abs(np.linalg.det(every) - 1) < 1e-6])
 
 
 def _misfits(kind: str, cells: Array) -> Array:
