@@ -194,7 +194,7 @@ def _fit(
             chosen = order[first : first + settings.batch_size]
             value = loss(trained.rows(chosen), *(one[chosen] for one in drawn))
             optimiser.zero_grad()
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total += float(value.detach()) * len(chosen)
         with torch.no_grad():
