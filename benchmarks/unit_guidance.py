@@ -228,7 +228,7 @@ def fitted(
 def energies_of(structures: Sequence[Atoms]) -> np.ndarray:
     """eV/atom, of those that relaxed."""
     found = np.array([float(atoms.info["energy"]) for atoms in structures])
-    return found[np.isfinite(found)]
+    return np.asarray(found[np.isfinite(found)])
 
 
 def summary(structures: Sequence[Atoms], known: Atoms) -> dict[str, Any]:

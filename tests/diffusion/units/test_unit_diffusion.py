@@ -31,7 +31,8 @@ def gaussian_noise(z: Tensor, t: int) -> Tensor:
     kept = SCHEDULE.alpha_bars[t]
     covariance = kept * COVARIANCE + (1 - kept) * torch.eye(2, dtype=torch.float64)
     away: Tensor = z - kept.sqrt() * MEAN
-    return (1 - kept).sqrt() * away @ torch.linalg.inv(covariance)
+    noise: Tensor = (1 - kept).sqrt() * away @ torch.linalg.inv(covariance)
+    return noise
 
 
 def pulled_gradient(strength: float) -> Callable[[Tensor, int], Tensor]:

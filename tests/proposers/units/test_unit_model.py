@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase.cell import Cell
 from ase.geometry import get_distances
+from crystals_of_units import BH4, NA, NH2, random_unit_crystal
 from numpy.testing import assert_allclose
-from unit_crystals import BH4, NA, NH2, random_unit_crystal
 
 from gencsp.composition import Composition
 from gencsp.descriptors.least_distances import LeastDistances
@@ -269,7 +270,7 @@ def test_the_proposer_gives_what_was_asked_for(model: UnitModel, tmp_path: Path)
     ],
 )
 def test_other_requests_are_refused(
-    model: UnitModel, changes: dict[str, object], message: str
+    model: UnitModel, changes: dict[str, Any], message: str
 ) -> None:
     request = Request(composition=Composition.parse("NaNH2"), n=1, units=(8,), cell=CELL)
     with pytest.raises(RequestError, match=message):
