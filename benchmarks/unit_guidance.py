@@ -190,6 +190,7 @@ def compared(work: Work, options: argparse.Namespace, seed: int, known: Atoms) -
                 "made": len(made),
                 "dropped": model.failures.total() - tried,
                 "seconds": round(time.process_time() - begun, 1),
+                "sound_as_decoded": sound_as_decoded(model, options.n, guidance, 2000 + seed),
             }
             key = f"{name}, {encoding}"
             kinds[key] = work.relaxed(f"{name}-{encoding}-{seed}-{options.guidance:g}", made)
@@ -223,6 +224,14 @@ def fitted(
     model = UnitModel.fit(examples, settings, rng=np.random.default_rng(3000 + seed))
     model.save(path)
     return model, round(time.process_time() - begun, 1)
+
+
+def sound_as_decoded(model: UnitModel, n: int, guidance: float, seed: int) -> dict[str, float]:
+    """Share of n vectors whose crystals pass the filters without being pushed apart."""
+    settings = replace(model.settings, push_steps=0, attempts=1)
+    plain = UnitModel(model.networks, replace(model.content, settings=settings))
+    found = sum(1 for _ in plain.sample(n, guidance=guidance, rng=np.random.default_rng(seed)))
+    return share(found, n)
 
 
 def energies_of(structures: Sequence[Atoms]) -> np.ndarray:

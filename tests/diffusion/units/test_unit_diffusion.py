@@ -23,7 +23,7 @@ COVARIANCE = torch.tensor([[0.8, 0.5], [0.5, 0.6]], dtype=torch.float64)
 #: Of the energy (z - centre)ᵀ K (z - centre) / 2.
 STIFFNESS = torch.tensor([[1.5, -0.4], [-0.4, 0.9]], dtype=torch.float64)
 CENTRE = torch.tensor([-0.5, 0.8], dtype=torch.float64)
-N = 6000
+N = 2500
 
 
 def gaussian_noise(z: Tensor, t: int) -> Tensor:
@@ -91,8 +91,8 @@ def test_noised_vectors_have_the_mean_and_variance_of_their_step() -> None:
 
 def test_the_reverse_process_recovers_a_gaussian() -> None:
     found = sampled(0.0)
-    assert_allclose(found.mean(axis=0), MEAN, atol=0.03)
-    assert_allclose(np.cov(found.T), COVARIANCE, atol=0.04)
+    assert_allclose(found.mean(axis=0), MEAN, atol=0.05)
+    assert_allclose(np.cov(found.T), COVARIANCE, atol=0.06)
 
 
 @pytest.mark.parametrize("strength", [0.5, 2.0])
