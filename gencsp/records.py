@@ -35,10 +35,12 @@ HOST_ATOMS: Final = "host_atoms"
 GUEST_CONTENT: Final = "guest_content"
 EWALD_ENERGY: Final = "ewald_energy"
 READING_NOTE: Final = "reading_note"
+UNIT_NAMES: Final = "unit_names"
 # What came of it.
 OUTCOME: Final = "outcome"
 REASON: Final = "reason"
 STEPS: Final = "steps"
+BROKEN_UNITS: Final = "broken_units"
 ENERGY_PER_ATOM: Final = "energy_per_atom"
 ENTHALPY_PER_ATOM: Final = "enthalpy_per_atom"
 PRESSURE: Final = "pressure"
@@ -124,11 +126,17 @@ KEYS: Final[tuple[Key, ...]] = (
         "ordered cell that was made of a disordered crystal.", "order, relax, refine, cycle"),
     Key(READING_NOTE, "text", "", "What a reader took for something else, such as deuterium for "
         "hydrogen; absent where it took all as it stands.", "every command that reads files"),
+    Key(UNIT_NAMES, "text", "", "Names of its rigid units, joined by `;`, in the order of the "
+        "numbers in the array `unit`, which says of every atom which unit it belongs to; the array "
+        "`unit_atom` says which of that unit's atoms it is.", "propose and search with units"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "
         "(see `gencsp.minimise.Outcome`).", "relax, hull, search, cycle, refine"),
     Key(REASON, "text", "", "What the outcome does not say, such as the constraint that cannot be "
         "held.", "relax, hull, search, cycle, refine"),
     Key(STEPS, "integer", "", "Steps that the minimiser took.", _RELAXED),
+    Key(BROKEN_UNITS, "text", "", "Bonds of its rigid units that broke and bonds that formed "
+        "between them during relaxation, joined by `;`; absent where there are none.",
+        "relax, search"),
     Key(ENERGY_PER_ATOM, "number", "eV/atom", "Potential energy.", _EVALUATED),
     Key(ENTHALPY_PER_ATOM, "number", "eV/atom", "Potential energy and pressure times volume, at "
         f"the pressure `{PRESSURE}`.", _COMPARED),
@@ -230,6 +238,7 @@ _OF_THIS_GEOMETRY: Final = frozenset(
         PROTOTYPE,
         TRIALS,
         UNCHANGED,
+        BROKEN_UNITS,
     }
 )
 
@@ -307,6 +316,11 @@ class Ended(Protocol):
         ...
 
     @property
+    def broken_units(self) -> str:
+        """What became of its rigid units; empty where they are whole, or there are none."""
+        ...
+
+    @property
     def converged(self) -> bool:
         """Whether forces and stresses fell below their limits."""
         ...
@@ -352,6 +366,8 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
     atoms.info[STEPS] = int(result.steps)
     if result.reason:
         atoms.info[REASON] = result.reason
+    if result.broken_units:
+        atoms.info[BROKEN_UNITS] = result.broken_units
     if result.converged:
         write_energy(atoms, result.energy, model=result.energy_model, digest=result.energy_digest)
         write_enthalpy(atoms, result.enthalpy, pressure=result.pressure)
