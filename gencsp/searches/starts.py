@@ -25,6 +25,7 @@ from gencsp.searches.space import Space
 from gencsp.searches.trial import RANDOM, SEED_STRUCTURE
 from gencsp.searches.worker import propose_block
 from gencsp.store.base import portable
+from gencsp.units.members import keep_names
 
 #: Blocks in a row without a structure after which a proposer counts as exhausted.
 EMPTY_BLOCKS = 2
@@ -114,6 +115,7 @@ def pool_source(
         seeded = portable(atoms)
         seeded.calc = None
         seeded.info = {}
+        keep_names(atoms, seeded)
         Provenance(
             structure_id=f"{name}:{name_of(atoms, index)}",
             proposer=before.proposer if before else "files",

@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.geometry import find_mic
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from gencsp.errors import UnitError
 from gencsp.records import UNIT_NAMES
@@ -111,6 +112,63 @@ class Members:
 def has_units(atoms: Atoms) -> bool:
     """Whether a structure names rigid units."""
     return UNIT in atoms.arrays and UNIT_ATOM in atoms.arrays and UNIT_NAMES in atoms.info
+
+
+def require_units(atoms: Atoms, what: str) -> None:
+    """Find out whether a structure names rigid units.
+
+    Args:
+        atoms: the structure.
+        what: needs them, such as ``the move 'rotate-unit'``.
+
+    Raises:
+        UnitError: it names none.
+    """
+    if not has_units(atoms):
+        raise UnitError(
+            f"{what} acts on rigid units, and a structure names none: say what they are, such as "
+            f"--units NH2, or leave it out."
+        )
+
+
+def rattled(atoms: Atoms, scale: float, *, rng: np.random.Generator) -> Atoms:
+    """A bare copy with its units displaced and turned normally, which still names them.
+
+    Args:
+        atoms: names its units.
+        scale: standard deviation of the displacements of centres, Å, and of the root mean square
+            displacements by which each component of a rotation moves a unit's atoms.
+        rng: the only source of chance.
+
+    Raises:
+        UnitError: the structure names no units.
+    """
+    members = Members.of(atoms)
+    moves = rng.normal(scale=scale, size=members.centres.shape)
+    turns = rng.normal(scale=scale, size=members.centres.shape)
+    squares = np.bincount(members.unit, (members.arms**2).sum(axis=1)) / members.sizes
+    turns[members.sizes == 1] = 0.0
+    turns[members.molecules] /= np.sqrt(squares[members.molecules])[:, None]
+    arms = Rotation.from_rotvec(turns[members.unit]).apply(members.arms)
+    cell = atoms.cell.array
+    return members.placed(atoms, centres=members.centres + moves, arms=arms, cell=cell)
+
+
+def deformed(atoms: Atoms, cell: Array) -> Atoms:
+    """A bare copy in another cell: centres keep their fractional coordinates, units their shape.
+
+    It still names its units.
+
+    Args:
+        atoms: names its units.
+        cell: rows, Å, shape (3, 3).
+
+    Raises:
+        UnitError: the structure names no units.
+    """
+    members = Members.of(atoms)
+    centres = members.centres @ np.linalg.inv(atoms.cell.array) @ cell
+    return members.placed(atoms, centres=centres, arms=members.arms, cell=cell)
 
 
 def keep_names(source: Atoms, target: Atoms) -> None:
