@@ -8,7 +8,7 @@ space group make the others from it. Settings are those of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -78,23 +78,15 @@ class UnitCrystal:
         """
         cell = primitive_cell(self.cell, centring(self.space_group))
         to_primitive = np.linalg.inv(cell.array)
-        symbols: list[str] = []
-        positions: list[Array] = []
-        names: list[str] = []
-        sizes: list[int] = []
+        units: list[RigidUnit] = []
+        centres: list[Array] = []
+        rotations: list[Array] = []
         for placement in self.placements:
-            unit = self.units[placement.unit]
             for centre, rotation in zip(*self.images(placement), strict=True):
-                inside = (centre @ to_primitive) % 1.0 @ cell.array
-                positions.append(unit.placed(inside, rotation))
-                symbols += unit.symbols
-                names.append(unit.name)
-                sizes.append(unit.size)
-        atoms = Atoms(symbols, positions=np.concatenate(positions), cell=cell, pbc=True)
-        atoms.set_array(UNIT, np.repeat(np.arange(len(sizes)), sizes))
-        atoms.set_array(UNIT_ATOM, np.concatenate([np.arange(n) for n in sizes]))
-        atoms.info[UNIT_NAMES] = ";".join(names)
-        return atoms
+                units.append(self.units[placement.unit])
+                centres.append((centre @ to_primitive) % 1.0 @ cell.array)
+                rotations.append(rotation)
+        return atoms_of_units(units, centres, rotations, cell)
 
     def images(self, placement: Placement) -> tuple[Array, Array]:
         """The units of one orbit in the primitive cell.
@@ -108,6 +100,27 @@ class UnitCrystal:
         turns = axes @ rotations @ np.linalg.inv(axes)
         centres = rotations @ placement.centre + translations
         return centres @ self.cell.array, turns @ placement.rotation
+
+
+def atoms_of_units(
+    units: Sequence[RigidUnit], centres: Sequence[Array], rotations: Sequence[Array], cell: Cell
+) -> Atoms:
+    """A crystal of units that are placed one by one, with the arrays of :class:`UnitCrystal`.
+
+    Args:
+        units: m of them, some the same.
+        centres: of each, Cartesian, Å, shape (3,).
+        rotations: of each, from its frame to the crystal's, shape (3, 3).
+        cell: of the crystal.
+    """
+    placed = [unit.placed(c, r) for unit, c, r in zip(units, centres, rotations, strict=True)]
+    symbols = [symbol for unit in units for symbol in unit.symbols]
+    atoms = Atoms(symbols, positions=np.concatenate(placed), cell=cell, pbc=True)
+    sizes = [unit.size for unit in units]
+    atoms.set_array(UNIT, np.repeat(np.arange(len(sizes)), sizes))
+    atoms.set_array(UNIT_ATOM, np.concatenate([np.arange(n) for n in sizes]))
+    atoms.info[UNIT_NAMES] = ";".join(unit.name for unit in units)
+    return atoms
 
 
 def site(space_group: int, letter: str) -> Site:
@@ -126,10 +139,8 @@ def coset_operations(space_group: int, letter: str) -> tuple[Array, Array]:
     general = _general(space_group)
     point = _generic_point(site(space_group, letter))
     images = general.rotations @ point + general.translations
-    chosen: list[int] = []
-    for k, image in enumerate(images):
-        if not any(_same_point(image, images[j], space_group) for j in chosen):
-            chosen.append(k)
+    same = _same_points(images[:, None], images, space_group)
+    chosen = same.argmax(axis=1) == np.arange(len(images))
     return general.rotations[chosen], general.translations[chosen]
 
 
@@ -144,13 +155,11 @@ def site_operations(space_group: int, letter: str) -> tuple[Array, Array]:
     """
     general = _general(space_group)
     point = _generic_point(site(space_group, letter))
-    kept, shifts = [], []
-    for rotation, translation in zip(general.rotations, general.translations, strict=True):
-        image = rotation @ point + translation
-        if _same_point(image, point, space_group):
-            kept.append(rotation)
-            shifts.append(translation + np.round(2 * (point - image), 6) / 2)
-    return np.array(kept), np.array(shifts)
+    images = general.rotations @ point + general.translations
+    kept = _same_points(images, point, space_group)
+    # A vector of the lattice brings the image back; halves and thirds need no more digits.
+    shifts = general.translations[kept] + np.round(12 * (point - images[kept])) / 12
+    return general.rotations[kept], shifts
 
 
 def cartesian(operations: Array, cell: Cell) -> Array:
@@ -186,7 +195,7 @@ def _generic_point(of: Site) -> Array:
     )
 
 
-def _same_point(one: Array, other: Array, space_group: int) -> bool:
-    """Whether two points differ by a vector of the lattice."""
-    steps = (one - other) @ np.linalg.inv(PRIMITIVE[centring(space_group)])
-    return bool((np.abs(steps - np.round(steps)) < SAME_POINT).all())
+def _same_points(some: Array, others: Array, space_group: int) -> NDArray[np.bool_]:
+    """Whether points, shapes (..., 3), differ by vectors of the lattice."""
+    steps = (some - others) @ np.linalg.inv(PRIMITIVE[centring(space_group)])
+    return np.asarray((np.abs(steps - np.round(steps)) < SAME_POINT).all(axis=-1))
