@@ -209,7 +209,7 @@ def _relax(context: TrialContext, starts: Sequence[Atoms], paths: _Paths | None)
 
 
 def _rattled(context: TrialContext, atoms: Atoms) -> Atoms:
-    """A copy with every coordinate displaced normally; rigid units as a whole, where they stay so."""
+    """A copy with every coordinate displaced normally; units as a whole, where they are rigid."""
     rng = task_generator(context.seed, f"rattle-{atoms.info[records.STRUCTURE_ID]}")
     moved = portable(atoms)
     moved.calc = None

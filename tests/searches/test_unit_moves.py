@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit_salts import ammonium_chloride, bond_lengths, sodium_amide
 
-from gencsp.errors import RequestError, UnitError
+from gencsp.errors import UnitError
 from gencsp.searches.moves import get_move, move_names
 from gencsp.searches.moves.base import Tools
 from gencsp.testing import check_move

@@ -107,7 +107,7 @@ class RotateUnit(UnitMove):
 
 
 class TranslateUnit(UnitMove):
-    """Moves one unit: by a normal displacement, or into one of the largest holes, see :func:`.hole`.
+    """Moves one unit by a normal displacement, or into one of the largest holes (:func:`.hole`).
 
     The standard deviation is drawn between two limits. Single atoms are units, too.
     """
