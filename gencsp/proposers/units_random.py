@@ -271,6 +271,7 @@ class RandomUnitsOptions(ConfiguredProposer):
     name = "units-random"
     main = "units"
     block: ClassVar[int | None] = 32
+    places_units: ClassVar[bool] = True
 
     units: str | tuple[str, ...] = Field(
         default=(),

@@ -27,6 +27,7 @@ from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesFie
 from gencsp.errors import DeckError
 from gencsp.runs.fields import (
     INPAINTER,
+    BrokenSetting,
     CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
@@ -63,12 +64,15 @@ from gencsp.runs.objects import (
     OneOrMany,
     ProposerField,
     SeedsField,
+    UnitsField,
 )
 
 #: Settings of a cycle that a host takes the place of.
 OF_GENERATION = ("proposer", "volume", "compositions", "inpaintings", "ladder")
 #: Other names of methods of search.
 NICKNAMES = {"basin-hopping": "hop"}
+#: Method of search that learns from crystals of rigid units.
+UNITS_METHOD = "units"
 
 
 class CycleDeck(FormulaDeck):
@@ -154,10 +158,15 @@ class ProposeDeck(FormulaDeck):
     )
     n: Count = Field(20, description="Structures to propose.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
+    formula_units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
-    cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
+    units: UnitsField = Field(
+        None, description="Rigid units of the formula, by name or file, such as NH2 or NH4,ND.xyz."
+    )
+    cell: CellField = Field(
+        None, description="Cell that is kept: structure file, or a,b,c,alpha,beta,gamma."
+    )
     volume: VolumeSetting = None
     space_groups: Annotated[SpaceGroupNumbers | None, OneOrMany] = Field(
         None, description="To propose in, by number."
@@ -223,7 +232,9 @@ class SearchDeck(FormulaDeck):
         None, description="System to search, such as Li-Si, or tie-line, such as ZnS-P2S5."
     )
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
-    method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")
+    method: Named = Field(
+        "random", description="How to search: random, hop, genetic, units, or your own."
+    )
     budget: Count = Field(100, description="Trials, each of at most one relaxation.")
     minutes: Minutes | None = Field(None, description="Most wall time of a session.")
     patience: Count | None = Field(
@@ -231,10 +242,15 @@ class SearchDeck(FormulaDeck):
     )
     target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
+    formula_units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
-    cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
+    units: UnitsField = Field(
+        None, description="Rigid units of the formula, by name or file, such as NH2 or NH4,ND.xyz."
+    )
+    cell: CellField = Field(
+        None, description="Cell that is kept: structure file, or a,b,c,alpha,beta,gamma."
+    )
     volume: VolumeSetting = None
     volume_spread: Fraction = Field(
         0.1, description="Fraction by which the volumes of random crystals spread."
@@ -272,6 +288,11 @@ class SearchDeck(FormulaDeck):
     minimiser: MinimiserSetting = "quasi-newton"
     pressure: PressureSetting = 0.0
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
+    rigid_units: bool | None = Field(
+        None,
+        description="Relax units rigidly before every atom; done with --units if not given.",
+    )
+    broken: BrokenSetting = "keep"
     rattle: Displacement = Field(
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )
@@ -286,7 +307,7 @@ class SearchDeck(FormulaDeck):
     @model_validator(mode="before")
     @classmethod
     def _other_names(cls, given: Any) -> Any:
-        """A system in the place of a formula, and what methods are called elsewhere."""
+        """A system in the place of a formula, other names of methods, the seeds of rigid units."""
         from gencsp.convex_hull.end_members import is_system
 
         if not isinstance(given, dict):
@@ -297,4 +318,14 @@ class SearchDeck(FormulaDeck):
         if isinstance(method, str):
             name, *options = method.split(":", 1)
             given = {**given, "method": ":".join([NICKNAMES.get(name, name), *options])}
+        asks_for_units = bool(given.get("units") or given.get("rigid_units"))
+        if "seeds" not in given and (asks_for_units or _method_name(given) == UNITS_METHOD):
+            given = {**given, "seeds": ()}  # proposers of single atoms place no units
         return given
+
+
+def _method_name(given: Mapping[str, Any]) -> str:
+    """Name of the method among settings that are not checked yet; empty where none is given."""
+    method = given.get("method", "")
+    named = method.get("name", "") if isinstance(method, Mapping) else method
+    return str(named).split(":", 1)[0]

@@ -29,6 +29,7 @@ from gencsp.searches.randomness import task_generator
 from gencsp.searches.runner import TaskOutput
 from gencsp.searches.space import Space
 from gencsp.store.base import Finished, portable
+from gencsp.units.contacts import units_keep_apart
 from gencsp.units.members import has_units, keep_names, rattled
 
 #: Children that a move may try to make before the trial is given up.
@@ -230,10 +231,17 @@ def _start(context: TrialContext, job: TrialTask) -> Atoms | None:
         if (
             child is not None
             and context.space.allows_counts(child)
-            and keeps_apart(child, separation=MOVED_SHARE, separations=context.separations)
+            and is_apart(child, context.separations)
         ):
             return _labelled(child, job, context.seed)
     return None
+
+
+def is_apart(child: Atoms, separations: LeastDistances) -> bool:
+    """Whether atoms are apart; least distances that the user names are those between units."""
+    if not has_units(child):
+        return keeps_apart(child, separation=MOVED_SHARE, separations=separations)
+    return keeps_apart(child, separation=MOVED_SHARE) and units_keep_apart(child, separations)
 
 
 def _labelled(atoms: Atoms, job: TrialTask, seed: int) -> Atoms:

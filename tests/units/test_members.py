@@ -8,10 +8,12 @@ from ase import Atoms
 from ase.io import read, write
 from unit_salts import NH2, NH4, ammonium_chloride, sodium_amide
 
+from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.errors import UnitError
 from gencsp.store.base import Finished, portable
 from gencsp.store.memory import MemoryStore
 from gencsp.units.broken import broken_units
+from gencsp.units.contacts import units_keep_apart
 from gencsp.units.members import Members, drop_names, has_units, keep_names
 
 
@@ -139,3 +141,16 @@ def test_contacts_of_cations_and_hydrogen_bonds_are_no_bonds() -> None:
     nitrogen = 4
     near.positions[0] = near.positions[nitrogen] + [0, 0, -1.9]
     assert not any("Na" in text for text in broken_units(atoms, near))
+
+
+def test_least_distances_are_those_between_units() -> None:
+    atoms = ammonium_chloride()
+    shortest = min(
+        atoms.get_distance(0, k, mic=True) for k in range(1, 6) if atoms.symbols[k] == "H"
+    )
+    for distance, kept in ((1.4, True), (shortest - 0.01, True), (shortest + 0.01, False)):
+        given = LeastDistances.parse({"H-Cl": distance, "N-H": 2.0, "H-H": 1.8})
+        assert units_keep_apart(atoms, given) is kept
+    # The nearest hydrogens of two units are 1.49 Å apart along an edge... of their own unit 1.68 Å.
+    assert not units_keep_apart(atoms, LeastDistances.parse({"N-N": 3.9}))
+    assert units_keep_apart(atoms, LeastDistances.parse({"N-N": 3.8}))
