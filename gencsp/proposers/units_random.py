@@ -142,7 +142,9 @@ class RandomUnitsProposer:
             size = request.composition.size * number
             edge = (volume * size) ** (1 / 3)
             cell = Cell.new([edge] * 3) if request.cell is None else request.cell
-            require_room(cell, *zip(*counts, strict=True), elements, least)
+            require_room(
+                cell, [unit for unit, _ in counts], [n for _, n in counts], elements, least
+            )
         wanted = request.space_groups or tuple(range(1, 231))
         if not any(
             self._able(group, formula.in_cell(number), request.cell)
@@ -248,8 +250,7 @@ class RandomUnitsProposer:
     def _able(self, group: int, counts: UnitCounts, cell: Cell | None) -> bool:
         if cell is not None:
             return bool(len(self._fitting(group, counts, cell)))
-        units, numbers = zip(*counts, strict=True)
-        return can_hold_units(group, units, numbers)
+        return can_hold_units(group, [unit for unit, _ in counts], [n for _, n in counts])
 
     def _fitting(self, group: int, counts: UnitCounts, cell: Cell) -> Array:
         """Choices of axes with which a group fits a cell and can hold the units."""

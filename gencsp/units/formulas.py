@@ -165,7 +165,8 @@ def _most_in_units(
     counts: Mapping[str, int], molecules: Sequence[RigidUnit]
 ) -> list[tuple[int, ...]]:
     """Numbers of each unit, at least one, that take most atoms; several where they tie."""
-    best, found = 0, []
+    best = 0
+    found: list[tuple[int, ...]] = []
     for way in _ways(dict(counts), molecules):
         taken = sum(n * unit.size for n, unit in zip(way, molecules, strict=True))
         if taken > best:

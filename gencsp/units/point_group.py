@@ -74,10 +74,23 @@ def keeps(unit: RigidUnit, operations: Array, *, tolerance: float = EXACT) -> Bo
     Returns:
         Shape (m,).
     """
+    return np.asarray(misfits(unit, operations) < tolerance)
+
+
+def misfits(unit: RigidUnit, operations: Array) -> Array:
+    """How far orthogonal matrices send atoms at most from the nearest of the same element, Å.
+
+    Args:
+        unit: n atoms.
+        operations: in its frame, shape (m, 3, 3).
+
+    Returns:
+        Shape (m,).
+    """
     moved = unit.positions @ np.swapaxes(operations, 1, 2)
     squares = ((moved[:, :, None] - unit.positions) ** 2).sum(axis=-1)
     alike = _numbers(unit)[:, None] == _numbers(unit)
-    return np.asarray(((squares < tolerance**2) & alike).any(axis=2).all(axis=1))
+    return np.asarray(np.sqrt(np.where(alike, squares, np.inf).min(axis=2).max(axis=1)))
 
 
 def axes_of(operations: Array) -> Array:
@@ -170,7 +183,7 @@ def permutation(unit: RigidUnit, operation: Array) -> NDArray[np.int64]:
     """Index of the atom in whose place an operation puts each atom, shape (n,)."""
     moved = unit.positions @ operation.T
     squares = ((moved[:, None] - unit.positions) ** 2).sum(axis=-1)
-    return squares.argmin(axis=1)
+    return np.asarray(squares.argmin(axis=1))
 
 
 def schoenflies(operations: Array) -> str:

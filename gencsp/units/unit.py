@@ -117,7 +117,8 @@ class RigidUnit:
     def bond_lengths(self) -> Array:
         """Lengths of its bonds, Å, in their order."""
         pairs = np.array(self.bonds, dtype=int).reshape(-1, 2)
-        return np.linalg.norm(self.positions[pairs[:, 0]] - self.positions[pairs[:, 1]], axis=1)
+        between = self.positions[pairs[:, 0]] - self.positions[pairs[:, 1]]
+        return np.asarray(np.linalg.norm(between, axis=1))
 
     def placed(self, centre: Sequence[float] | Array, rotation: Array) -> Array:
         """Positions of its atoms with its centre at a point, Å, shape (n, 3).
@@ -127,7 +128,7 @@ class RigidUnit:
             rotation: orthogonal matrix from the unit's frame to the crystal's, shape (3, 3); one
                 of determinant -1 places the mirror image.
         """
-        return np.asarray(centre) + self.positions @ np.asarray(rotation).T
+        return np.asarray(np.asarray(centre) + self.positions @ np.asarray(rotation).T)
 
     def atoms(self) -> Atoms:
         """The unit as a molecule in its own frame."""

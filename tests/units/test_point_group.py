@@ -11,8 +11,9 @@ from pymatgen.core import Molecule
 from pymatgen.symmetry.analyzer import PointGroupAnalyzer
 from scipy.spatial.transform import Rotation
 
-from gencsp.units.builtin import builtin_names, builtin_unit
+from gencsp.units.builtin import builtin_names
 from gencsp.units.files import bonds_of
+from gencsp.units.lookup import get_unit
 from gencsp.units.point_group import EXACT, keeps, point_group
 from gencsp.units.symmetrise import symmetrised
 from gencsp.units.unit import RigidUnit
@@ -57,24 +58,25 @@ def test_symbol_and_order_are_those_of_pymatgen(name: str) -> None:
 def test_a_group_without_mirrors_is_chiral() -> None:
     group = point_group(unit_of(allene_twisted()))
     assert (group.symbol, group.is_chiral) == ("D2", True)
-    assert not point_group(builtin_unit("NH2")).is_chiral
+    assert not point_group(get_unit("NH2")).is_chiral
 
 
 def test_units_on_a_line_have_an_axis() -> None:
     for name, symbol, order in (("CO2", "D*h", 8), ("OH", "C*v", 4)):
-        unit = builtin_unit(name)
+        unit = get_unit(name)
         group = point_group(unit)
         assert (group.symbol, len(group.operations)) == (symbol, order)
         assert keeps(unit, group.operations).all()
+        assert group.axis is not None
         about = Rotation.from_rotvec(0.3 * group.axis).as_matrix()
         assert keeps(unit, about[None])[0]
 
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_what_is_nearly_symmetric_becomes_so(name: str) -> None:
-    """Atoms moved by up to 0.02 Å in all and the whole turned at random: the same point group again."""
+    """Atoms are moved by up to 0.02 Å and the whole is turned: the same point group again."""
     rng = np.random.default_rng(3)
-    exact = builtin_unit(name)
+    exact = get_unit(name)
     shaken = exact.positions + rng.uniform(-0.012, 0.012, size=exact.positions.shape)
     turned = shaken @ Rotation.random(rng=rng).as_matrix().T
     rough = RigidUnit(name, exact.symbols, turned, exact.bonds)
@@ -87,7 +89,7 @@ def test_what_is_nearly_symmetric_becomes_so(name: str) -> None:
 
 
 def test_a_real_difference_is_kept() -> None:
-    bent = builtin_unit("H2O").positions.copy()
+    bent = get_unit("H2O").positions.copy()
     bent[1] *= 1.1
     unit = RigidUnit("H2O", ("O", "H", "H"), bent, ((0, 1), (0, 2)))
     assert point_group(symmetrised(unit)).symbol == "Cs"

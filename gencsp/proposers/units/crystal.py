@@ -190,9 +190,8 @@ def _general(space_group: int) -> Site:
 
 def _generic_point(of: Site) -> Array:
     """A point of a position that lies on no position of higher symmetry."""
-    return np.asarray(of.rotations[0] @ np.array([0.1234567, 0.2718281, 0.3819660])) + np.asarray(
-        of.translations[0]
-    )
+    point = np.array([0.1234567, 0.2718281, 0.3819660])
+    return np.asarray(of.rotations[0] @ point + of.translations[0])
 
 
 def _same_points(some: Array, others: Array, space_group: int) -> NDArray[np.bool_]:

@@ -23,10 +23,11 @@ from gencsp.proposers.units.crystal import UnitCrystal, atoms_of_units
 from gencsp.units.unit import RigidUnit
 
 Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: Relative difference of edges, and of angles in radians, up to which they count as equal.
 TOLERANCE = 0.01
+#: Choices of axes whose deviations differ by less are equally good.
+SAME_FIT = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +75,7 @@ def setting_of(space_group: int, cell: Cell, axes: Array) -> Setting:
 def copies_of(space_group: int, axes: Array) -> NDArray[np.int64]:
     """Primitive cells of a group in a given cell for each choice of axes, shape (n,)."""
     volumes = np.abs(np.linalg.det(PRIMITIVE[centring(space_group)] @ axes))
-    return np.rint(1 / volumes).astype(np.int64)
+    return np.asarray(np.rint(1 / volumes).astype(np.int64))
 
 
 def in_given_cell(crystal: UnitCrystal, setting: Setting) -> Atoms:
@@ -106,7 +107,7 @@ def _lattice_points(space_group: int, setting: Setting) -> Array:
     points = np.round(points - np.floor(points + 1e-9), 9)
     found = np.unique(points, axis=0)
     assert len(found) == setting.copies, "neighbouring lattice points reach every one in the cell"
-    return found
+    return np.asarray(found)
 
 
 @lru_cache(maxsize=256)
@@ -114,7 +115,7 @@ def _choices(kind: str, letter: str, packed: bytes, tolerance: float) -> Array:
     given = np.frombuffer(packed).reshape(3, 3)
     hand = np.sign(np.linalg.det(given))
     if kind == "a":
-        return hand * np.eye(3)[None]
+        return np.asarray(hand * np.eye(3)[None])
     found = [hand * _changes()]
     if letter != "P":
         # The given cell is a primitive one: its shortest vectors lead to the conventional cell.
@@ -122,18 +123,20 @@ def _choices(kind: str, letter: str, packed: bytes, tolerance: float) -> Array:
         shortest *= hand * np.sign(np.linalg.det(shortest))
         found.append(np.linalg.inv(PRIMITIVE[letter]) @ _changes() @ shortest)
     axes = np.concatenate(found)
-    return axes[_fits(kind, axes @ given, tolerance)]
+    misfits = _misfits(kind, axes @ given)
+    # Edges that are nearly equal by chance do not make a worse choice of axes as good as the best.
+    return np.asarray(axes[misfits <= min(tolerance, misfits.min() + SAME_FIT)])
 
 
 @cache
 def _changes() -> Array:
     """Matrices of -1, 0 and 1 with determinant 1: changes to other vectors of one lattice."""
     every = np.array(list(product((-1.0, 0.0, 1.0), repeat=9))).reshape(-1, 3, 3)
-    return every[np.abs(np.linalg.det(every) - 1) < 1e-6]
+    return np.asarray(every[np.abs(np.linalg.det(every) - 1) < 1e-6])
 
 
-def _fits(kind: str, cells: Array, tolerance: float) -> BoolArray:
-    """Whether cells have the metric of a crystal system."""
+def _misfits(kind: str, cells: Array) -> Array:
+    """How far cells are from the metric of a crystal system: see ``TOLERANCE``."""
     edges = np.linalg.norm(cells, axis=2)
     pairs = ((1, 2), (0, 2), (0, 1))
     cosines = [
@@ -144,14 +147,13 @@ def _fits(kind: str, cells: Array, tolerance: float) -> BoolArray:
     wanted = np.full(3, np.pi / 2)
     if kind == "h":
         wanted[2] = np.pi * 2 / 3
-    right = np.abs(angles - wanted) <= tolerance
-    right[:, 1] |= kind == "m"
-    fits = right.all(axis=1)
-    if kind in "thc":
-        fits &= np.abs(edges[:, 0] / edges[:, 1] - 1) <= tolerance
-    if kind == "c":
-        fits &= np.abs(edges[:, 0] / edges[:, 2] - 1) <= tolerance
-    return np.asarray(fits)
+    off = np.abs(angles - wanted)
+    if kind == "m":
+        off[:, 1] = 0
+    misfits = off.max(axis=1)
+    for other in {"t": [1], "h": [1], "c": [1, 2]}.get(kind, []):
+        misfits = np.maximum(misfits, np.abs(edges[:, 0] / edges[:, other] - 1))
+    return np.asarray(misfits)
 
 
 def _exact(kind: str, parameters: Array) -> Array:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from gencsp.errors import UnitError
-from gencsp.units.point_group import SAME, axes_of, keeps, point_group
+from gencsp.units.point_group import SAME, axes_of, keeps, misfits, point_group
 from gencsp.units.unit import RigidUnit
 
 Array = NDArray[np.float64]
@@ -106,16 +106,15 @@ def family_of(
     equal = np.asarray(rotation) @ group.operations
     equal = equal[np.linalg.det(equal) > 0]
     for index, family in enumerate(families(unit, site_group)):
-        best: Array | None = None
-        for one in _turned_about_itself(family, equal, group.axis):
-            parameters = family.parameters_of(one)
-            there = one.T @ family.rotation_of(parameters)
-            if keeps(unit, there[None], tolerance=tolerance)[0] and (
-                best is None or np.linalg.norm(parameters) < np.linalg.norm(best) - SAME
-            ):
-                best = parameters
-        if best is not None:
-            return index, best
+        ways = [family.parameters_of(one) for one in _alike(family, equal, group.axis)]
+        if not ways:
+            continue
+        there = np.array([family.rotation_of(way) for way in ways])
+        off = misfits(unit, np.swapaxes(equal[:1], 1, 2) @ there)
+        if off.min() < tolerance:
+            # Of those that fit as well as the best does, not of all within the tolerance.
+            fitting = [way for way, one in zip(ways, off, strict=True) if one < off.min() + SAME]
+            return index, min(fitting, key=lambda way: float(np.linalg.norm(way)))
     raise UnitError(
         f"the unit '{unit.name}' ({group.symbol}) does not have this orientation on a site of "
         f"{len(site_group)} operations: take one of those that 'families' gives."
@@ -196,20 +195,26 @@ def _distinct(unit: RigidUnit, found: list[OrientationFamily]) -> list[Orientati
     return kept
 
 
-def _turned_about_itself(family: OrientationFamily, equal: Array, line: Array | None) -> Array:
-    """Rotations that place a unit as the given ones do, turned about its own line to the family's.
+def _alike(family: OrientationFamily, equal: Array, line: Array | None) -> Array:
+    """Rotations that place a unit as the given ones do.
 
-    Only a unit on a line can be turned so; others come back as they are.
+    A unit on a line can be turned about itself: the smallest turns from the rotation of the family
+    are taken.
+
+    Args:
+        family: that the rotations may belong to.
+        equal: rotations, shape (m, 3, 3).
+        line: of the atoms of a unit, about which it may be turned at will; ``None`` for others.
     """
-    if line is None or family.n_free != 1 or family.axis is None:
+    if line is None or family.n_free == 0:
         return equal
-    turned = []
     at = family.rotation @ line
-    for one in equal:
-        there = one @ line
-        across = np.cross(family.axis, at), np.cross(family.axis, there)
-        angle = np.arctan2(np.cross(at, there) @ family.axis, at @ there)
-        if np.linalg.norm(across[1]) > 0.5:
+    turned = []
+    for there in equal @ line:
+        if family.axis is None:
+            turned.append(rotation_between(at, there) @ family.rotation)
+        elif abs(there @ family.axis) < 0.5:
+            angle = np.arctan2(np.cross(at, there) @ family.axis, at @ there)
             turned.append(Rotation.from_rotvec(angle * family.axis).as_matrix() @ family.rotation)
     return np.array(turned).reshape(-1, 3, 3)
 
