@@ -36,6 +36,7 @@ GUEST_CONTENT: Final = "guest_content"
 EWALD_ENERGY: Final = "ewald_energy"
 READING_NOTE: Final = "reading_note"
 UNIT_NAMES: Final = "unit_names"
+UNIT_CRYSTAL: Final = "unit_crystal"
 # What came of it.
 OUTCOME: Final = "outcome"
 REASON: Final = "reason"
@@ -129,6 +130,9 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(UNIT_NAMES, "text", "", "Names of its rigid units, joined by `;`, in the order of the "
         "numbers in the array `unit`, which says of every atom which unit it belongs to; the array "
         "`unit_atom` says which of that unit's atoms it is.", "propose and search with units"),
+    Key(UNIT_CRYSTAL, "text", "", "Crystal of rigid units that it began as, from which models of "
+        "units learn; JSON in base64, see `gencsp.proposers.units.record`.",
+        "propose and search with units"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "
         "(see `gencsp.minimise.Outcome`).", "relax, hull, search, cycle, refine"),
     Key(REASON, "text", "", "What the outcome does not say, such as the constraint that cannot be "

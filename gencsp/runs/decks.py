@@ -292,7 +292,7 @@ class SearchDeck(FormulaDeck):
         None,
         description="Relax units rigidly before every atom; done with --units if not given.",
     )
-    broken: BrokenSetting = "keep"
+    broken_units: BrokenSetting = "keep"
     rattle: Displacement = Field(
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )

@@ -90,7 +90,7 @@ class RelaxDeck(Deck):
     rigid_units: bool = Field(
         False, description="Relax rigid units, where structures name them, before every atom."
     )
-    broken: BrokenSetting = "keep"
+    broken_units: BrokenSetting = "keep"
     minimiser: MinimiserSetting = "quasi-newton"
     time_limit: Seconds | None = Field(None, description="Most wall time of a structure, s.")
     ceiling: float | None = Field(

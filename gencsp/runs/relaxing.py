@@ -87,7 +87,7 @@ def relax(
             for standard output, or an open file.
         settings: fields of :class:`~gencsp.runs.pool_decks.RelaxDeck`, where each is described:
             ``fmax``, ``steps``, ``pressure``, ``fixed_cell``, ``keep_symmetry``, ``symprec``,
-            ``rigid_units``, ``broken``, ``minimiser``, ``time_limit``, ``ceiling``, ``engine`` and
+            ``rigid_units``, ``broken_units``, ``minimiser``, ``time_limit``, ``ceiling``, ``engine`` and
             ``potential``, which may also be an ASE calculator, a function that returns one, or an
             object (see :func:`gencsp.potentials.get_potential`). Calculators of ASE relax one
             structure at a time.
@@ -139,7 +139,7 @@ def relax_settings(deck: RelaxDeck) -> RelaxSettings:
         time_limit=deck.time_limit,
         ceiling=deck.ceiling,
         rigid_units=deck.rigid_units,
-        broken_units=deck.broken,
+        broken_units=deck.broken_units,
     )
 
 

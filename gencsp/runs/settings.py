@@ -70,7 +70,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
             keep_symmetry=deck.keep_symmetry,
             minimiser=minimiser,
             rigid_units=rigid,
-            broken_units=deck.broken,
+            broken_units=deck.broken_units,
         ),
         rattle=deck.rattle,
         ahead=deck.ahead,

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from ase import Atoms
 
+from gencsp import records
 from gencsp.deck import Count, Positive, Share, check, check_fields
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 from gencsp.io.structures import name_of
@@ -116,6 +117,8 @@ def pool_source(
         seeded.calc = None
         seeded.info = {}
         keep_names(atoms, seeded)
+        if records.UNIT_CRYSTAL in atoms.info:
+            seeded.info[records.UNIT_CRYSTAL] = str(atoms.info[records.UNIT_CRYSTAL])
         Provenance(
             structure_id=f"{name}:{name_of(atoms, index)}",
             proposer=before.proposer if before else "files",

@@ -42,6 +42,8 @@ _OF_THE_START = (
     records.PARENTS,
     records.MOVE,
     records.SEED,
+    records.UNIT_NAMES,
+    records.UNIT_CRYSTAL,
 )
 
 
@@ -251,6 +253,8 @@ def _labelled(atoms: Atoms, job: TrialTask, seed: int) -> Atoms:
         start.wrap()
     start.info = {}
     keep_names(atoms, start)
+    if records.UNIT_CRYSTAL in atoms.info:
+        start.info[records.UNIT_CRYSTAL] = atoms.info[records.UNIT_CRYSTAL]
     origins = [Provenance.read(parent) for parent in job.parents]
     first = next(origin for origin in origins if origin is not None)
     Provenance(

@@ -26,7 +26,7 @@ GIVEN = {
     "fmax": "0.2", "steps": "9", "pressure": "5", "keep_symmetry": None, "engine": "torch",
     "potential": "chgnet:r2scan", "hull": "h.csv", "same": "family", "airss": "a.cell",
     "method": "genetic", "budget": "8", "minutes": "2.5", "patience": "4", "target": "t.cif",
-    "formula_units": "2,4", "units": "NH2,OH", "broken": "drop", "rigid_units": None,
+    "formula_units": "2,4", "units": "NH2,OH", "broken_units": "drop", "rigid_units": None,
     "cell": "c.cif", "volume": "15", "volume_spread": "0.2", "space_groups": "195,225",
     "separations": "Si-O=1.5", "seeds": "pool.extxyz:2", "seed_share": "0.25",
     "background": "score", "sampler": "heun", "moves": "rattle:most=0.3,strain",
