@@ -307,7 +307,7 @@ class SearchDeck(FormulaDeck):
     @model_validator(mode="before")
     @classmethod
     def _other_names(cls, given: Any) -> Any:
-        """A system in the place of a formula, other names of methods, the seeds of rigid units."""
+        """A system in the place of a formula, and what methods are called elsewhere."""
         from gencsp.convex_hull.end_members import is_system
 
         if not isinstance(given, dict):
@@ -318,14 +318,4 @@ class SearchDeck(FormulaDeck):
         if isinstance(method, str):
             name, *options = method.split(":", 1)
             given = {**given, "method": ":".join([NICKNAMES.get(name, name), *options])}
-        asks_for_units = bool(given.get("units") or given.get("rigid_units"))
-        if "seeds" not in given and (asks_for_units or _method_name(given) == UNITS_METHOD):
-            given = {**given, "seeds": ()}  # proposers of single atoms place no units
         return given
-
-
-def _method_name(given: Mapping[str, Any]) -> str:
-    """Name of the method among settings that are not checked yet; empty where none is given."""
-    method = given.get("method", "")
-    named = method.get("name", "") if isinstance(method, Mapping) else method
-    return str(named).split(":", 1)[0]

@@ -17,7 +17,7 @@ from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named, Structures, chosen
 from gencsp.runs.parts import NamedProposer, Scatter
 from gencsp.runs.settings import weighted
-from gencsp.runs.units import units_of_deck
+from gencsp.runs.units import seeds_of, units_of_deck
 from gencsp.searches.settings import SearchSettings
 from gencsp.searches.starts import ProposerStarts, StartSource, pool_source
 
@@ -34,7 +34,7 @@ def seed_sources(
         RequestError: one is neither a file nor a proposer, or its weight is no weight.
         StructureFileError: nothing can be read from a file or folder.
     """
-    found = [_source(text, deck, settings) for text in deck.seeds]
+    found = [_source(text, deck, settings) for text in seeds_of(deck)]
     return _named_apart(found, taken={background.name})
 
 

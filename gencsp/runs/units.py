@@ -12,6 +12,7 @@ from gencsp.errors import RequestError
 from gencsp.plugins import Choice
 from gencsp.proposers.unit_choice import units_of_formula
 from gencsp.runs.decks import UNITS_METHOD, SearchDeck
+from gencsp.runs.objects import Carried, Named
 from gencsp.units.unit import RigidUnit
 
 
@@ -44,7 +45,7 @@ def units_of_deck(deck: SearchDeck, composition: Composition) -> UnitsOfRun | No
         UnitError: the formula does not split into the units, or none is named.
     """
     learns = Choice.read(deck.method).name == UNITS_METHOD
-    if not (deck.units or deck.rigid_units or learns):
+    if not asks_for_units(deck):
         return None
     if deck.system is not None:
         raise RequestError("rigid units need one formula: leave the chemical system out.")
@@ -55,6 +56,18 @@ def units_of_deck(deck: SearchDeck, composition: Composition) -> UnitsOfRun | No
     formula = composition if deck.formula is None else deck.formula
     found, texts = units_of_formula(formula, deck.units or ())
     return UnitsOfRun(found, texts)
+
+
+def asks_for_units(deck: SearchDeck) -> bool:
+    """Whether a search is one of rigid units: they are named, or its settings need them."""
+    learns = Choice.read(deck.method).name == UNITS_METHOD
+    return bool(deck.units or deck.rigid_units or learns)
+
+
+def seeds_of(deck: SearchDeck) -> tuple[Named | Carried, ...]:
+    """The seeds of a search; with rigid units none by default, since ``mixed`` places atoms."""
+    default = SearchDeck.model_fields["seeds"].default
+    return () if asks_for_units(deck) and deck.seeds == default else deck.seeds
 
 
 def _digest(unit: RigidUnit) -> str:
