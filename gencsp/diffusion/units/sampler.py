@@ -21,16 +21,21 @@ def reverse_process(
     schedule: LinearSchedule,
     energy_gradient: AtTime | None = None,
     guidance: float = 0.0,
+    reach: Tensor | None = None,
 ) -> Tensor:
     """Vectors z_0 from z_T by T steps of denoising diffusion (Ho, algorithm 2).
 
-    Each step draws z_{t-1} from a normal distribution of mean
+    Each step draws z_{t-1} from a normal distribution, the posterior given z_t and the z_0 that the
+    predicted noise leads to (Ho, eq. 15, 7):
 
-        μ = (z_t - β_t ε(z_t, t) / √(1 - ᾱ_t)) / √(1 - β_t)                      (Ho, eq. 11)
+        z_0 = (z_t - √(1 - ᾱ_t) ε(z_t, t)) / √ᾱ_t
+        μ = √ᾱ_{t-1} β_t / (1 - ᾱ_t) z_0 + √(1 - β_t) (1 - ᾱ_{t-1}) / (1 - ᾱ_t) z_t
+        σ_t² = β_t (1 - ᾱ_{t-1}) / (1 - ᾱ_t)
 
-    and variance σ_t² = β_t (1 - ᾱ_{t-1}) / (1 - ᾱ_t), that of the posterior (Ho, eq. 7). Guidance
-    moves the mean by -s σ_t² ∇E (Dhariwal & Nichol, algorithm 1, with exp(-s E) in place of the
-    probability of a class): what is sampled is the distribution of the data times exp(-s E).
+    The program of Ho keeps z_0 within the range of the data, without which a network that is not
+    well trained leads anywhere; so does this one, with a reach. Guidance moves the mean by
+    -s σ_t² ∇E (Dhariwal & Nichol, algorithm 1, with exp(-s E) in place of the probability of a
+    class): what is sampled is the distribution of the data times exp(-s E).
 
     Args:
         predict_noise: ε(z_t, t).
@@ -39,13 +44,17 @@ def reverse_process(
         schedule: T and β_t.
         energy_gradient: ∇E(z_t, t); ``None`` for no guidance.
         guidance: the strength s, in units of the inverse of the energy's; 0 for none.
+        reach: largest size of each number of z_0, shape (d,); ``None`` for any.
     """
     betas, kept = schedule.betas.tolist(), schedule.alpha_bars.tolist()
     z = start
     for t in range(schedule.steps, 0, -1):
         beta = betas[t - 1]
-        mean = z - beta / (1 - kept[t]) ** 0.5 * predict_noise(z, t)
-        mean = mean / (1 - beta) ** 0.5
+        clean = (z - (1 - kept[t]) ** 0.5 * predict_noise(z, t)) / kept[t] ** 0.5
+        if reach is not None:
+            clean = clean.clamp(-reach, reach)
+        mean = kept[t - 1] ** 0.5 * beta / (1 - kept[t]) * clean
+        mean = mean + (1 - beta) ** 0.5 * (1 - kept[t - 1]) / (1 - kept[t]) * z
         variance = beta * (1 - kept[t - 1]) / (1 - kept[t])
         if energy_gradient is not None and guidance != 0:
             # At t = 1 the posterior has no width; β_1 is that of the step.

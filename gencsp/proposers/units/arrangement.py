@@ -15,6 +15,7 @@ import numpy as np
 from ase.cell import Cell
 from numpy.typing import NDArray
 
+from gencsp.errors import UnitError
 from gencsp.proposers.units.canonical import Orbit, described, orbits_of
 from gencsp.proposers.units.crystal import Placement, UnitCrystal, cartesian, site_operations
 from gencsp.proposers.units.first_points import first_point
@@ -23,6 +24,7 @@ from gencsp.units.unit import RigidUnit
 
 Array = NDArray[np.float64]
 
+NO_LATTICE = "no lattice has these lattice parameters: drop the vector they come from."
 #: Of the squares of the outermost atoms' distances, Å²: how much an orientation counts that the
 #: atoms leave open, such as that of a linear unit about its axis.
 _PRIOR = 1e-9
@@ -127,12 +129,12 @@ def fitting_cell(space_group: int, metric: Array) -> Cell:
         The cell as ``Cell.fromcellpar`` makes it.
 
     Raises:
-        ValueError: the averaged metric is that of no lattice.
+        UnitError: the averaged metric is that of no lattice.
     """
     rotations = general_position(space_group).rotations
     mean = np.mean(np.swapaxes(rotations, 1, 2) @ metric @ rotations, axis=0)
     if np.linalg.eigvalsh(mean).min() <= 0:
-        raise ValueError("the metric is that of no lattice")
+        raise UnitError(NO_LATTICE)
     lengths = np.sqrt(np.diag(mean))
     cosines = (mean / lengths / lengths[:, None])[[1, 0, 0], [2, 2, 1]]
     # Rounding would leave angles such as 90.00000000000001.

@@ -21,7 +21,7 @@ from gencsp.diffusion.units.networks import Condition, UnitNetworks, UnitNetwork
 from gencsp.diffusion.units.sampler import gradient_of, reverse_process
 from gencsp.diffusion.units.training import Examples, Fitted, train
 from gencsp.diffusion.weights_file import digest_of
-from gencsp.errors import TrainingDataError
+from gencsp.errors import TrainingDataError, UnitError
 from gencsp.proposers.units.arrangement import Arrangement
 from gencsp.proposers.units.checks import Fault, fault_of
 from gencsp.proposers.units.crystal import UnitCrystal
@@ -210,7 +210,7 @@ class UnitModel:
             for arrangement, vector in self._vectors(size, guidance, rng.spawn(1)[0]):
                 try:
                     crystal = space.descriptor.decode(arrangement, vector)
-                except ValueError:
+                except UnitError:
                     self.failures[Fault.NO_LATTICE] += 1
                     continue
                 crystal = pushed_apart(
@@ -271,6 +271,7 @@ class UnitModel:
                 schedule=self.settings.schedule,
                 energy_gradient=gradient_of(energy),
                 guidance=guidance,
+                reach=torch.from_numpy(self.content.space.reach).float(),
             )
 
 

@@ -23,7 +23,8 @@ import numpy as np
 from ase.cell import Cell
 from numpy.typing import NDArray
 
-from gencsp.proposers.units.arrangement import Arrangement, fitting_cell, metric_of
+from gencsp.errors import UnitError
+from gencsp.proposers.units.arrangement import NO_LATTICE, Arrangement, fitting_cell, metric_of
 from gencsp.proposers.units.canonical import described
 from gencsp.proposers.units.crystal import UnitCrystal
 from gencsp.units.unit import RigidUnit
@@ -80,11 +81,11 @@ class Descriptor:
         """The crystal of an arrangement that is nearest to what a vector describes.
 
         Raises:
-            ValueError: its lattice parameters are those of no lattice.
+            UnitError: its lattice parameters are those of no lattice.
         """
         lattice, rest = z[:N_LATTICE], z[N_LATTICE:]
         if not np.isfinite(z).all() or (lattice[:3] <= 0).any():
-            raise ValueError("the lattice parameters are those of no lattice")
+            raise UnitError(NO_LATTICE)
         cell = fitting_cell(arrangement.space_group, metric_of(lattice))
         n_centre, _ = _SIZES[self.encoding]
         centres, rotations = [], []

@@ -9,10 +9,10 @@ draws from a generator of its own, so that it does not depend on the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import repeat
 
 import numpy as np
 from ase.cell import Cell
@@ -73,19 +73,34 @@ def draw_unit_crystals(
 def _draw(recipe: UnitRecipe, attempts: int) -> UnitCrystal | None:
     if not can_hold_units(recipe.space_group, recipe.units, recipe.counts):
         return None
-    cells = _cells(recipe, attempts)
     species = [_species(unit, recipe.elements) for unit in recipe.units]
-    for cell in cells:
-        crystal = _Attempt(recipe, cell, species).play()
+    for frame in _frames(recipe, attempts):
+        crystal = _Attempt(recipe, frame, species).play()
         if crystal is not None:
             return crystal
     return None
 
 
-def _cells(recipe: UnitRecipe, attempts: int) -> list[Array]:
-    """Conventional cells of the attempts."""
+class _Frame:
+    """A conventional cell, its reduced primitive one, and what follows for distances in there."""
+
+    def __init__(self, recipe: UnitRecipe, cell: Array) -> None:
+        self.cell = cell
+        self.primitive = reduced((PRIMITIVE[centring(recipe.space_group)] @ cell)[None])[0]
+        self.inverse = np.linalg.inv(self.primitive)
+        furthest = float(recipe.least.max())
+        apart = heights(self.primitive[None])[0]
+        self.near = furthest > 0.5 * apart
+        #: Lattice vectors that can bring a unit near itself.
+        self.steps = [
+            _steps(self.primitive, apart, 2 * unit.radius + furthest) for unit in recipe.units
+        ]
+
+
+def _frames(recipe: UnitRecipe, attempts: int) -> Iterator[_Frame]:
+    """The cells of the attempts."""
     if recipe.cell is not None:
-        return [recipe.cell.array] * attempts
+        return repeat(_Frame(recipe, recipe.cell.array), attempts)
     letter = centring(recipe.space_group)
     nodes = round(1 / np.linalg.det(PRIMITIVE[letter]))
     cells, exist = random_cells(
@@ -93,19 +108,15 @@ def _cells(recipe: UnitRecipe, attempts: int) -> list[Array]:
         np.full(attempts, recipe.volume * nodes),
         recipe.rng.standard_normal((attempts, TRIES, NORMALS)),
     )
-    return list(cells[exist])
+    return (_Frame(recipe, cell) for cell in cells[exist])
 
 
 class _Attempt:
     """Units that are being placed in a cell, one orbit after the other."""
 
-    def __init__(self, recipe: UnitRecipe, cell: Array, species: Sequence[IntArray]) -> None:
-        self.recipe, self.cell, self.species = recipe, cell, species
-        self.primitive = reduced((PRIMITIVE[centring(recipe.space_group)] @ cell)[None])[0]
-        self.inverse = np.linalg.inv(self.primitive)
+    def __init__(self, recipe: UnitRecipe, frame: _Frame, species: Sequence[IntArray]) -> None:
+        self.recipe, self.frame, self.species = recipe, frame, species
         self.squares = recipe.least**2
-        self.furthest = float(recipe.least.max())
-        self.near = self.furthest > 0.5 * heights(self.primitive[None])[0]
         self.fractional = np.zeros((0, 3))
         self.elements = np.zeros(0, dtype=np.int64)
 
@@ -114,7 +125,7 @@ class _Attempt:
         recipe = self.recipe
         # The shortest vector of the lattice comes first: an atom and its own nearest image.
         own = max(float(recipe.least[k, k]) for kinds in self.species for k in kinds)
-        if np.linalg.norm(self.primitive[0]) < own:
+        if np.linalg.norm(self.frame.primitive[0]) < own:
             return None
         placements = []
         for k, letter in draw_letters(recipe.space_group, recipe.units, recipe.counts, recipe.rng):
@@ -122,7 +133,8 @@ class _Attempt:
             if placement is None:
                 return None
             placements.append(placement)
-        return UnitCrystal(recipe.space_group, Cell(self.cell), recipe.units, tuple(placements))
+        cell = Cell(self.frame.cell)
+        return UnitCrystal(recipe.space_group, cell, recipe.units, tuple(placements))
 
     def _place(self, k: int, site: UnitSite) -> Placement | None:
         """Draw places for an orbit until one keeps all distances."""
@@ -150,8 +162,8 @@ class _Attempt:
         """Atoms of whole orbits, fractional in the reduced cell, shape (n, m * atoms, 3)."""
         centres = np.einsum("mij,nj->nmi", site.rotations, points) + site.translations
         shapes = np.einsum("mij,njk,ak->nmai", site.turns, turns, unit.positions)
-        atoms = (centres @ self.cell)[:, :, None] + shapes
-        return np.asarray(atoms.reshape(len(points), -1, 3) @ self.inverse)
+        atoms = (centres @ self.frame.cell)[:, :, None] + shapes
+        return np.asarray(atoms.reshape(len(points), -1, 3) @ self.frame.inverse)
 
     def _apart(self, k: int, atoms: Array, size: int) -> BoolArray:
         """Whether the first unit of each orbit is apart from its others and all placed before."""
@@ -167,14 +179,14 @@ class _Attempt:
             return np.ones(len(atoms), dtype=bool)
         kinds = np.concatenate([np.tile(mine, atoms.shape[1] // size - 1), self.elements])
         delta = (atoms[:, :size, None] - others[:, None]).reshape(1, -1, 3)
-        squares = nearest_squares(delta, self.primitive[None], axes=self.near)
+        squares = nearest_squares(delta, self.frame.primitive[None], axes=self.frame.near)
         squares = squares.reshape(len(atoms), size, -1)
         return np.asarray((squares >= self.squares[mine[:, None], kinds]).all(axis=(1, 2)))
 
     def _own_images_apart(self, k: int, turns: Array) -> BoolArray:
         """Whether a unit is apart from itself in other cells, in each orientation."""
         unit, mine = self.recipe.units[k], self.species[k]
-        steps = _steps(self.primitive, 2 * unit.radius + self.furthest)
+        steps = self.frame.steps[k]
         if not len(steps):
             return np.ones(len(turns), dtype=bool)
         shapes = np.einsum("nij,aj->nai", turns, unit.positions)
@@ -213,10 +225,10 @@ def _species(unit: RigidUnit, elements: tuple[str, ...]) -> IntArray:
     return np.array(_species_of(unit.symbols, elements))
 
 
-def _steps(cell: Array, reach: float) -> Array:
-    """Vectors of a lattice, without zero, up to a length, shape (k, 3)."""
-    most = np.ceil(reach / heights(cell[None])[0]).astype(int)
-    ranges = [range(-n, n + 1) for n in most]
-    vectors = np.array(list(product(*ranges)), dtype=float) @ cell
-    lengths = np.linalg.norm(vectors, axis=1)
-    return np.asarray(vectors[(lengths > 1e-6) & (lengths < reach)])
+def _steps(cell: Array, apart: Array, reach: float) -> Array:
+    """Vectors of a lattice, without zero, up to a length, shape (k, 3); ``apart``: its heights."""
+    most = np.ceil(reach / apart).astype(int)
+    ranges = [np.arange(-n, n + 1) for n in most]
+    vectors = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3) @ cell
+    squares = (vectors**2).sum(axis=1)
+    return np.asarray(vectors[(squares > 1e-12) & (squares < reach**2)])

@@ -36,6 +36,7 @@ class VectorSpace:
         arrangements: that are known.
         cell_kept: whether the lattice is given for each crystal, rather than generated.
         mean, scale: of each number, shape (d,); the scale is 0 for what is constant.
+        reach: largest size of each number in the examples, standardised, shape (d,).
     """
 
     descriptor: Descriptor
@@ -43,6 +44,7 @@ class VectorSpace:
     cell_kept: bool
     mean: Array
     scale: Array
+    reach: Array
 
     @classmethod
     def fit(
@@ -54,15 +56,16 @@ class VectorSpace:
     ) -> VectorSpace:
         """From examples, as :meth:`.Descriptor.encode` gives them."""
         arrangements = tuple(dict.fromkeys(arrangement for arrangement, _ in encoded))
-        bare = cls(descriptor, arrangements, cell_kept, np.zeros(0), np.zeros(0))
+        bare = cls(descriptor, arrangements, cell_kept, *np.zeros((3, 0)))
         rows = np.array([bare.padded(one, z) for one, z in encoded])
         filled = np.array([bare.filled(one) for one, _ in encoded])
         counts = filled.sum(axis=0)
         mean = (rows * filled).sum(axis=0) / counts
-        scale = np.sqrt((((rows - mean) * filled) ** 2).sum(axis=0) / counts)
-        return cls(
-            descriptor, arrangements, cell_kept, mean, np.where(scale < CONSTANT, 0.0, scale)
-        )
+        off = (rows - mean) * filled
+        scale = np.sqrt((off**2).sum(axis=0) / counts)
+        scale[scale < CONSTANT] = 0.0
+        reach = np.abs(off).max(axis=0) / np.where(scale > 0, scale, 1.0)
+        return cls(descriptor, arrangements, cell_kept, mean, scale, reach)
 
     @cached_property
     def slots(self) -> tuple[int, ...]:
@@ -173,6 +176,7 @@ class VectorSpace:
             "cell_kept": self.cell_kept,
             "mean": self.mean.tolist(),
             "scale": self.scale.tolist(),
+            "reach": self.reach.tolist(),
             "arrangements": [
                 [
                     one.space_group,
@@ -201,4 +205,5 @@ class VectorSpace:
             bool(about["cell_kept"]),
             np.array(about["mean"]),
             np.array(about["scale"]),
+            np.array(about["reach"]),
         )

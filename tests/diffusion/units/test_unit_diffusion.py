@@ -102,6 +102,25 @@ def test_guidance_samples_the_product_of_both_gaussians(strength: float) -> None
     assert_allclose(np.cov(found.T), covariance, atol=0.04)
 
 
+def test_what_is_predicted_stays_within_reach() -> None:
+    """A network that predicts no noise at all leads to the edge of the data, not anywhere."""
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn((50, 2), generator=generator)
+    reach = torch.tensor([1.0, 2.0])
+
+    def found(within: Tensor | None) -> Tensor:
+        return reverse_process(
+            lambda z, _: torch.zeros_like(z),
+            start,
+            lambda _: torch.zeros_like(start),
+            schedule=SCHEDULE,
+            reach=within,
+        ).abs()
+
+    assert (found(reach) <= reach).all()
+    assert found(None).max() > 100
+
+
 def condition(n: int, *, length: int = 3) -> Condition:
     mask = torch.ones(n, length)
     mask[:, -1] = 0

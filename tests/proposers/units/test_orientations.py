@@ -75,24 +75,21 @@ def test_every_orientation_keeps_the_site_group(unit: RigidUnit) -> None:
                 family_of(unit, site, np.eye(3))
 
 
-@pytest.mark.parametrize("name", ["NH2", "H3O", "SO4", "C2O4", "CO2"])
+@pytest.mark.parametrize("name", ["NH2", "H3O", "SO4", "C2O4"])
 def test_as_many_as_pyxtal_finds(name: str) -> None:
     """PyXtal, except on hexagonal axes, where it misses some that keep the site group."""
     unit = get_unit(name)
     theirs = pyxtal_molecule(Molecule(unit.symbols, unit.positions), random_state=0)
     free = {0: 0, 1: 1, 2: 3}
-    for number in (2, 10, 25, 62, 70, 115, 205, 215):
+    for number in (2, 25, 62, 70, 115, 205, 215):
         for position in Group(number):
             ours = families(unit, site_group(number, position.letter))
             wanted = theirs.get_orientations_in_wp(position)
-            if name == "CO2":  # which PyXtal lets turn about its own line, too
-                assert len(ours) == len(wanted) or not wanted, (number, position.letter)
-                continue
             found = sorted(one.n_free for one in ours)
             assert found == sorted(free[one.degrees] for one in wanted), (number, position.letter)
 
 
-@pytest.mark.parametrize("name", ["NH2", "SO4", "C2O4"])
+@pytest.mark.parametrize("name", ["NH2", "SO4"])
 def test_no_orientation_is_missed(name: str) -> None:
     """The nearest of many random rotations that nearly keeps the site group is in a family.
 

@@ -206,7 +206,7 @@ def test_impossible_lattices_are_refused(first: float, second: float) -> None:
     descriptor = Descriptor(UNITS)
     arrangement, z = descriptor.encode(crystal)
     z[0], z[3], z[4] = first, second, 10.0
-    with pytest.raises(ValueError, match="no lattice"):
+    with pytest.raises(UnitError, match="no lattice"):
         descriptor.decode(arrangement, z)
 
 
