@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gencsp.composition import Composition
-from gencsp.errors import RequestError
+from gencsp.errors import RequestError, WrongTypeError
 from gencsp.plugins import Choice
 from gencsp.proposers.registry import proposer_choice, proposer_class
 from gencsp.units.formulas import split_formula
@@ -88,13 +88,13 @@ def unit_texts(given: str | Sequence[str | Path]) -> tuple[str, ...]:
     """Names or files of units, from a text with commas or one by one.
 
     Raises:
-        RequestError: a number, which is one of formula units.
+        WrongTypeError: a number, which is one of formula units.
     """
     parts = given.split(",") if isinstance(given, str) else given
     texts = tuple(str(part).strip() for part in parts if str(part).strip())
     numbers = [text for text in texts if text.isdecimal()]
     if numbers:
-        raise RequestError(
+        raise WrongTypeError(
             f"'{numbers[0]}' is no rigid unit such as NH2: numbers of formula units are given by "
             f"--formula-units."
         )

@@ -266,8 +266,10 @@ def _lattice_of(text: str) -> Any:
         raise WrongTypeError(
             f"cell is '{text}': give edges in Å and angles in degrees that make a cell."
         ) from error
-    if min(parameters) <= 0:
-        raise WrongTypeError(f"cell is '{text}': edges and angles are above zero.")
+    if min(parameters) <= 0 or max(parameters[3:]) >= 180:
+        raise WrongTypeError(
+            f"cell is '{text}': give edges above zero and angles between 0 and 180 degrees."
+        )
     return _cell(rows)
 
 
