@@ -279,7 +279,9 @@ def _units(value: Any) -> Any:
         return value
     from gencsp.proposers.unit_choice import unit_texts
 
-    return unit_texts([value] if isinstance(value, Path) else value)
+    if isinstance(value, str):
+        return unit_texts(value)
+    return unit_texts([value] if isinstance(value, Path) else tuple(value))
 
 
 def hull_part(value: Any) -> Any:
