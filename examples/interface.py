@@ -68,7 +68,9 @@ for shift in ((0, 0), (0.5, 0), (0.25, 0.25), (0.5, 0.5)):
 
 host = slabs(GAP, (0, 0))
 filled = []
-for atoms in gencsp.propose("Li3SBr", units=6, host=host, proposer="score", n=SAMPLES, seed=SEED):
+for atoms in gencsp.propose(
+    "Li3SBr", formula_units=6, host=host, proposer="score", n=SAMPLES, seed=SEED
+):
     relax(atoms, mask=[0, 0, 1, 0, 0, 0])
     filled.append((interface_energy(atoms, 2), atoms))
     print(f"inpainted: {1000 * filled[-1][0]:.1f} meV/Å²")

@@ -52,6 +52,7 @@ STALE = {
 OF_THE_GEOMETRY = {
     "duplicate_of": "x",
     "energy_above_hull": 0.3,
+    "broken_units": "NH2 1: N-H 1.03 -> 2.00 Å",
     "filter_distances": True,
     "filter_survived": True,
 }

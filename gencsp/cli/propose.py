@@ -76,7 +76,7 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
     given = [f"--{name.replace('_', '-')}" for name in sampling if getattr(deck, name) is not None]
     if given:
         raise RequestError(f"--de-novo samples another model: leave out {', '.join(given)}.")
-    places = ("units", "cell", "volume", "pressure")
+    places = ("formula_units", "units", "cell", "volume", "pressure")
     given = [f"--{name.replace('_', '-')}" for name in places if getattr(deck, name)]
     if given:
         raise RequestError(f"--de-novo chooses its cells itself: leave out {', '.join(given)}.")
@@ -143,16 +143,16 @@ def _place(deck: ProposeDeck) -> _Place:
         if of_hosts:
             names = ", ".join("--" + name.replace("_", "-") for name in of_hosts)
             raise RequestError(f"{names} is of a host: give --host, or leave it out.")
-        return _Place(deck.formula, deck.units, None)
+        return _Place(deck.formula, deck.formula_units, None)
     if deck.formula is not None and not of_hosts:
         hosts = read_structures([deck.host])
         if len(hosts) > 1:
             raise RequestError(
                 f"{deck.host} holds {len(hosts)} structures: give a file with one host."
             )
-        return _Place(deck.formula, deck.units, hosts)
-    if deck.units is not None:
-        raise RequestError("--units follow from the host and its guests: leave them out.")
+        return _Place(deck.formula, deck.formula_units, hosts)
+    if deck.formula_units is not None:
+        raise RequestError("--formula-units follow from the host and its guests: leave them out.")
     found = hosts_of(
         deck.host,
         formula=deck.formula or "",
@@ -202,14 +202,18 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
         )
     place = _place(deck)
     cell = deck.cell
+    defaulted = proposer == "mixed" and "proposer" not in deck.given
+    if place.hosts and proposer == "mixed":
+        proposer = "score"
     return call(
         place.formula,
         n=deck.n,
         max_atoms=deck.atoms,
-        proposer="score" if place.hosts and proposer == "mixed" else proposer,
+        proposer=None if defaulted and deck.units else proposer,
         seed=deck.seed,
         host=place.hosts,
-        units=place.units,
+        formula_units=place.units,
+        units=deck.units or (),
         cell=read_structures([cell])[0] if isinstance(cell, Path) else cell,
         volume=deck.volume,
         space_groups=deck.space_groups,

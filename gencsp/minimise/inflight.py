@@ -7,22 +7,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 
-from gencsp.minimise.cell import cell_forces, largest_row
-from gencsp.minimise.coordinates import Coordinates, cell_row_mask
+from gencsp.minimise.cell import largest_row
+from gencsp.minimise.coordinates import Coordinates, Motion
 from gencsp.minimise.crystals import Crystals, Evaluate, FloatArray, Values
-from gencsp.minimise.jobs import Relaxation, dead_end, enter, finish, place_of, structure_at
+from gencsp.minimise.jobs import Relaxation, dead_end, enter, finish, place_of
 from gencsp.minimise.minimisers import MINIMISERS, BatchMinimiser
 from gencsp.minimise.quasi_newton import Point
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
+from gencsp.minimise.rigid import RigidCoordinates
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.minimise.stages import Stage, judge_units, stage_settings, two_stages
 from gencsp.minimise.verdicts import check_distances, is_hopeless
+
+M = TypeVar("M", bound=Motion)
+
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """Callbacks: of every step, and of whole paths."""
+
+    on_step: StepCallback | None = None
+    on_path: PathCallback | None = None
 
 
 def relax_in_flight(
@@ -40,13 +53,65 @@ def relax_in_flight(
     Yields each structure as it finishes; reads the stream only as room comes free. The structures
     are numbered from ``first``. ``on_step`` is called at every step, ``on_path`` with the path of
     each structure when it is done. A structure whose constraints cannot be held is returned with
-    the reason.
+    the reason. Where units are to be rigid at first, both stages are made.
     """
+    if settings.rigid_units:
+        yield from two_stages(
+            structures,
+            rigid_stage(settings, evaluate, max_atoms=max_atoms),
+            _stage(stage_settings(settings)[1], evaluate, max_atoms),
+            first=first,
+            on_step=on_step,
+            on_path=on_path,
+        )
+        return
+    yield from _fly(
+        structures,
+        settings,
+        evaluate,
+        Watchers(on_step, on_path),
+        Coordinates.of,
+        max_atoms=max_atoms,
+        first=first,
+    )
+
+
+def rigid_stage(settings: RelaxSettings, evaluate: Evaluate, *, max_atoms: int) -> Stage:
+    """The stage in which units are rigid, for :func:`.two_stages`.
+
+    It ends at the lowest point that it came to, so that no structure leaves it higher than it came.
+    """
+    return _stage(stage_settings(settings)[0], evaluate, max_atoms)
+
+
+def _stage(settings: RelaxSettings, evaluate: Evaluate, max_atoms: int) -> Stage:
+    def stage(
+        structures: Iterable[Atoms], on_step: StepCallback | None, on_path: PathCallback | None
+    ) -> Iterator[Relaxed]:
+        watchers = Watchers(on_step, on_path)
+        if settings.rigid_units:
+            make = RigidCoordinates.of
+            return _fly(structures, settings, evaluate, watchers, make, max_atoms=max_atoms)
+        return _fly(structures, settings, evaluate, watchers, Coordinates.of, max_atoms=max_atoms)
+
+    return stage
+
+
+def _fly(
+    structures: Iterable[Atoms],
+    settings: RelaxSettings,
+    evaluate: Evaluate,
+    watchers: Watchers,
+    make: Callable[[Sequence[Atoms]], M],
+    *,
+    max_atoms: int,
+    first: int = 0,
+) -> Iterator[Relaxed]:
+    """One stage, in the coordinates that ``make`` makes."""
     waiting = enumerate(structures, first)
     minimiser = MINIMISERS.make(settings.minimiser)
-    watchers = Watchers(on_step, on_path)
     jobs: list[Relaxation] = []
-    coordinates: Coordinates | None = None
+    coordinates: M | None = None
     exhausted = False
     while True:
         entering: list[Relaxation] = []
@@ -68,9 +133,9 @@ def relax_in_flight(
             flying += job.size
         if entering:
             jobs += entering
-            new = Coordinates.of(starts)
+            new = make(starts)
             coordinates = new if coordinates is None else coordinates.join(new)
-            minimiser.join(new.sizes, np.abs(np.linalg.det(new.references)))
+            minimiser.join(new.rows, np.abs(np.linalg.det(new.references)))
         if not jobs or coordinates is None:
             return
         coordinates, flags, done = _advance(
@@ -80,29 +145,21 @@ def relax_in_flight(
         yield from done
 
 
-@dataclass(frozen=True, slots=True)
-class Watchers:
-    """Callbacks: of every step, and of whole paths."""
-
-    on_step: StepCallback | None = None
-    on_path: PathCallback | None = None
-
-
 def _advance(
     jobs: list[Relaxation],
-    coordinates: Coordinates,
+    coordinates: M,
     minimiser: BatchMinimiser,
     settings: RelaxSettings,
     evaluate: Evaluate,
     watchers: Watchers,
-) -> tuple[Coordinates, NDArray[np.bool_], list[Relaxed]]:
+) -> tuple[M, NDArray[np.bool_], list[Relaxed]]:
     """One force call and one step for all; returns those that go on and those that finished."""
     crystals, deformations = coordinates.crystals()
     values = evaluate(crystals)
     pressure = settings.pressure * units.GPa
     enthalpies = values.energies + pressure * np.abs(np.linalg.det(crystals.cells))
     forces = _generalised(jobs, coordinates, crystals, deformations, values, settings)
-    fmax = largest_row(forces, crystals.sizes + 3)
+    fmax = largest_row(forces, coordinates.rows + 3)
     enthalpies[~np.isfinite(fmax) | [failure is not None for failure in values.failures]] = np.nan
     done: list[Relaxed] = []
     stays = np.ones(len(jobs), dtype=np.bool_)
@@ -113,12 +170,13 @@ def _advance(
             stays[i] = False
             continue
         if point is Point.ACCEPTED:
-            job.place = place_of(job, crystals, values, i, float(enthalpies[i]), float(fmax[i]))
-            if watchers.on_path is not None:
-                job.path.append(structure_at(job, job.place))
+            place = place_of(job, crystals, values, i, float(enthalpies[i]), float(fmax[i]))
+            job.arrive(place, keep_path=watchers.on_path is not None)
         outcome = _judge(job, point, settings, watchers.on_step)
         if outcome is not None:
-            done.append(finish(job, outcome))
+            if settings.rigid_units:
+                job.return_to_lowest()
+            done.append(judge_units(finish(job, outcome), job.source, settings.broken_units))
             stays[i] = False
     if watchers.on_path is not None:
         for job in (job for job, goes_on in zip(jobs, stays, strict=True) if not goes_on):
@@ -134,13 +192,13 @@ def _advance(
 
 def _generalised(
     jobs: list[Relaxation],
-    coordinates: Coordinates,
+    coordinates: M,
     crystals: Crystals,
     deformations: FloatArray,
     values: Values,
     settings: RelaxSettings,
 ) -> FloatArray:
-    """Generalised forces (r, 3) in eV/Å: each crystal's atoms, then the three rows of its cell."""
+    """Generalised forces (r, 3) in eV/Å along the coordinates, without what restraints forbid."""
     forces, stresses = values.forces.copy(), values.stresses.copy()
     ends = np.cumsum(crystals.sizes)
     for i, job in enumerate(jobs):
@@ -149,24 +207,14 @@ def _generalised(
             forces[rows], stresses[i] = job.restraints.project(
                 crystals.cells[i], forces[rows], stresses[i]
             )
-    cell_rows = cell_row_mask(crystals.sizes)
-    out = np.zeros((len(cell_rows), 3))
-    if settings.fixed_cell:
-        out[~cell_rows] = forces
-        return out
-    out[~cell_rows] = np.einsum("ni,nij->nj", forces, deformations[crystals.owner])
-    # Failed crystals carry NaN, which the matrix exponential refuses; their rows are never used.
-    sound = np.isfinite(stresses).all(axis=(1, 2))
-    by_cell = np.full_like(stresses, np.nan)
-    by_cell[sound] = cell_forces(
-        coordinates.logarithms[sound],
-        deformations[sound],
-        crystals.cells[sound],
-        stresses[sound],
-        settings.pressure * units.GPa,
+    return coordinates.forces(
+        crystals,
+        deformations,
+        forces,
+        stresses,
+        pressure=settings.pressure * units.GPa,
+        fixed_cell=settings.fixed_cell,
     )
-    out[cell_rows] = (by_cell / crystals.sizes[:, None, None]).reshape(-1, 3)
-    return out
 
 
 def _failure(point: Point, failure: Outcome | None) -> Outcome | None:

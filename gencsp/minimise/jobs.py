@@ -10,10 +10,11 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from gencsp.errors import ConstraintError
+from gencsp.errors import ConstraintError, UnitError
 from gencsp.minimise.crystals import Crystals, FloatArray, Values
 from gencsp.minimise.restraints import NoSymmetryFound, Restraints
 from gencsp.minimise.result import Outcome, Relaxed
+from gencsp.minimise.rigid import require_holdable
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.minimise.verdicts import check_input
 
@@ -35,7 +36,21 @@ class Place:
 
 @dataclass(slots=True)
 class Relaxation:
-    """One structure in flight."""
+    """One structure in flight.
+
+    Attributes:
+        index: its number.
+        source: as it was given.
+        restraints: what holds it.
+        size: number of its atoms.
+        started: time of the start, s.
+        steps: that were made.
+        place: the last point that was accepted.
+        enthalpies: of all accepted points, eV/atom, where a ceiling needs them.
+        path: structures of all accepted points, where paths are kept.
+        lowest: the accepted point of least enthalpy.
+        frames: of the path, up to that point.
+    """
 
     index: int
     source: Atoms
@@ -46,6 +61,21 @@ class Relaxation:
     place: Place | None = None
     enthalpies: list[float] = field(default_factory=list)
     path: list[Atoms] = field(default_factory=list)
+    lowest: Place | None = None
+    frames: int = 0
+
+    def arrive(self, place: Place, *, keep_path: bool) -> None:
+        """Go on to a point that the minimiser accepted."""
+        self.place = place
+        if keep_path:
+            self.path.append(structure_at(self, place))
+        if self.lowest is None or place.enthalpy < self.lowest.enthalpy:
+            self.lowest, self.frames = place, len(self.path)
+
+    def return_to_lowest(self) -> None:
+        """Go back to the lowest point; the path ends there."""
+        self.place = self.lowest
+        del self.path[self.frames :]
 
 
 def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraints, Atoms] | Relaxed:
@@ -54,11 +84,16 @@ def enter(index: int, source: Atoms, settings: RelaxSettings) -> tuple[Restraint
     if verdict is not None:
         return failed(index, source.copy(), verdict)
     try:
-        return Restraints.of(source, settings)
+        restraints, start = Restraints.of(source, settings)
+        if settings.rigid_units:
+            require_holdable(start, restraints, fixed_cell=settings.fixed_cell)
     except NoSymmetryFound:
         return failed(index, source.copy(), Outcome.BAD_INPUT)
     except ConstraintError as error:
         return failed(index, source.copy(), Outcome.CONSTRAINED, reason=str(error))
+    except UnitError as error:
+        return failed(index, source.copy(), Outcome.BAD_INPUT, reason=str(error))
+    return restraints, start
 
 
 def place_of(

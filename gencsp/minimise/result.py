@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     CONSTRAINED = "constraints cannot be held"
     STOPPED = "stopped on request"
     TOO_CLOSE = "atoms on top of each other"
+    BROKEN_UNITS = "rigid units broken"
 
 
 #: Called at every point that a relaxation moves to: index of the structure, step
@@ -58,6 +59,8 @@ class Relaxed:
         reason: details of the outcome, such as the name of a constraint; may be empty.
         energy_model: potential and weights that made the numbers, such as "chgnet-0.3.0".
         energy_digest: short hash of those weights; empty where there is none.
+        broken_units: bonds of rigid units that broke and bonds that formed between units, see
+            :func:`gencsp.units.broken.broken_units`, joined by ``;``; empty where there are none.
     """
 
     index: int
@@ -71,6 +74,7 @@ class Relaxed:
     reason: str = ""
     energy_model: str = ""
     energy_digest: str = ""
+    broken_units: str = ""
 
     def made_by(self, model: str, digest: str) -> Self:
         """A copy that names the potential behind the energies."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
@@ -24,6 +24,8 @@ from gencsp.symmetry.tolerances import KEPT_SYMPREC
 #: Factors by which FIRE lengthens and shortens its time step.
 Growth = Annotated[float, Ge(1)]
 Cut = Annotated[float, Gt(0), Lt(1)]
+#: What becomes of a structure whose rigid units broke.
+BrokenUnits = Literal["keep", "drop"]
 #: A minimiser by name, with options where it has some: ``quasi-newton:first_radius=0.2``.
 Minimiser = str
 
@@ -119,6 +121,11 @@ class RelaxSettings:
             ``quasi-newton``, ``fire``, or one of another package.
         time_limit: wall seconds for one structure; ``None`` for no limit.
         ceiling: stop a structure that stays above this energy, eV/atom; ``None`` for no limit.
+        rigid_units: relax in two stages: at first the rigid units that structures name (see
+            :mod:`gencsp.units.members`) move and turn as a whole, then every atom is free. Steps
+            and time are limited in each stage. A structure that names no units is bad input.
+        broken_units: whether a structure is a result whose units broke, see
+            :mod:`gencsp.units.broken`.
     """
 
     fmax: Fmax = 0.1
@@ -130,6 +137,8 @@ class RelaxSettings:
     minimiser: Minimiser = "quasi-newton"
     time_limit: Seconds | None = None
     ceiling: float | None = None
+    rigid_units: bool = False
+    broken_units: BrokenUnits = "keep"
 
     def __post_init__(self) -> None:
         check_fields(self)

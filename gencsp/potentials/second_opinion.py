@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ase import Atoms
@@ -109,7 +109,9 @@ def second_opinion(
     starts = [Atoms(a.numbers, a.positions, cell=a.cell, pbc=True) for a in chosen]
     second: dict[int, float] = {}
     ends: dict[int, tuple[Outcome, Atoms]] = {}
-    for result in potential.relax(starts, settings or RelaxSettings()):
+    # The structures are relaxed already: from there every atom is free.
+    free = replace(settings or RelaxSettings(), rigid_units=False)
+    for result in potential.relax(starts, free):
         ends[result.index] = (result.outcome, result.atoms)
         if result.converged:
             second[result.index] = result.enthalpy / len(result.atoms)

@@ -174,6 +174,7 @@ class ConfiguredProposer(Configured):
             the search's own number.
         inpaints: whether it completes a host; one that does not is refused wherever there is a
             host, before anything is computed.
+        places_units: whether its structures consist of rigid units, which they name.
         divides: whether several calls for some structures each do as well as one call for all;
             not so for what hands out files in their order or starts a program.
     """
@@ -183,6 +184,7 @@ class ConfiguredProposer(Configured):
     block: ClassVar[int | None] = None
     divides: ClassVar[bool] = True
     inpaints: ClassVar[bool] = False
+    places_units: ClassVar[bool] = False
 
     _rejected: Counter[str] = PrivateAttr(default_factory=Counter)
 

@@ -42,6 +42,7 @@ from gencsp.proposers.registry import (
     proposer_class,
     require_inpainter,
 )
+from gencsp.proposers.unit_choice import unit_texts, with_units
 
 #: Structures that are proposed together, where a proposer does not say. Each block has a random
 #: generator of its own, so that the structures are the same on any number of workers.
@@ -57,7 +58,8 @@ def propose(
     preset: PresetName | None = None,
     seed: int = 0,
     host: Atoms | Sequence[Atoms] | None = None,
-    units: int | str | Iterable[int] | None = None,
+    formula_units: int | str | Iterable[int] | None = None,
+    units: str | Iterable[str] = (),
     cell: Cell | Atoms | ArrayLike | None = None,
     volume: float | None = None,
     space_groups: int | str | Iterable[int] | None = None,
@@ -85,8 +87,10 @@ def propose(
         seed: the same seed gives the same structures.
         host: structure whose atoms and cell stay, to be completed to the composition; several, such
             as ordered cells of a disordered crystal, share the structures evenly.
-        units: formula units, as written, in a cell: one number, several, or a text of them with
-            commas; ``None`` allows all that fit.
+        formula_units: formula units, as written, in a cell: one number, several, or a text of them
+            with commas; ``None`` allows all that fit.
+        units: rigid units of the formula, by name or file, also as a text with commas: ``"NH2"``.
+            The proposer must place units; it is ``units-random`` where none is named.
         cell: fixed cell, or a structure that has it; ``None`` draws one.
         volume: Å³/atom; ``None`` predicts it, at the pressure.
         space_groups: number, or numbers to draw from, also as a text with commas, for proposers
@@ -127,14 +131,15 @@ def propose(
             from gencsp.proposers.sampling import preset_sampler
 
             context = replace(context, sampler=preset_sampler(preset))
-    proposer = "mixed" if proposer is None else proposer
+    named = unit_texts(units if isinstance(units, str) else tuple(units))
+    proposer = with_units(proposer, formula, named)
     hosts = () if host is None else tuple(atoms_of(host, what="hosts"))
     if host is not None:
         require_inpainter(proposer)
         if not hosts:
             raise RequestError("there is no host in what was given: give one, or leave it out.")
-    counts, groups = one_or_many(units), one_or_many(space_groups)
-    check("units", counts, UnitNumbers | None)
+    counts, groups = one_or_many(formula_units), one_or_many(space_groups)
+    check("formula_units", counts, UnitNumbers | None)
     check("space_groups", groups, SpaceGroupNumbers | None)
     written = Composition.parse(whole_formula(formula, max_atoms))
     composition = written.reduced
@@ -154,8 +159,8 @@ def propose(
         made = _in_turn(maker, blocks, seed)
     else:
         made = _side_by_side((proposer, options, context), blocks, seed, workers)
-    named = assign_ids(made, prefix=f"{composition}-{label_of(proposer)}-{seed}", seed=seed)
-    return _with_pressure(named, pressure) if pressure else named
+    with_ids = assign_ids(made, prefix=f"{composition}-{label_of(proposer)}-{seed}", seed=seed)
+    return _with_pressure(with_ids, pressure) if pressure else with_ids
 
 
 def _with_pressure(structures: Iterator[Atoms], pressure: float) -> Iterator[Atoms]:

@@ -30,6 +30,7 @@ from gencsp.proposers.units.given_cells import (
     in_given_cell,
     setting_of,
 )
+from gencsp.proposers.units.record import write_crystal
 
 #: Å and degrees, by which a generated cell may differ from the setting of the one asked for.
 _SAME_CELL = 1e-2
@@ -77,7 +78,7 @@ class UnitsProposer:
         for crystal in self.model.sample(
             wanted * self.model.settings.attempts, guidance=self.guidance, rng=rng
         ):
-            atoms = _in_cell(crystal, request.cell)
+            atoms = in_cell(crystal, request.cell)
             if atoms is None or not has_composition(atoms, request.composition, request.units):
                 self._failures += 1
                 continue
@@ -86,6 +87,7 @@ class UnitsProposer:
                 marked.set_array(array, atoms.get_array(array))
             marked.info[UNIT_NAMES] = atoms.info[UNIT_NAMES]
             marked.info[records.PROPOSED_SPACE_GROUP] = crystal.space_group
+            marked.info[records.UNIT_CRYSTAL] = atoms.info[records.UNIT_CRYSTAL]
             yield marked
             made += 1
             if made == wanted:
@@ -132,6 +134,7 @@ class UnitsOptions(ConfiguredProposer):
     name = "units"
     main = "weights"
     divides: ClassVar[bool] = False
+    places_units: ClassVar[bool] = True
 
     weights: Path | None = Field(
         default=None, description="File of the trained model; the run's if not given."
@@ -151,12 +154,19 @@ class UnitsOptions(ConfiguredProposer):
         )
 
 
-def _in_cell(crystal: UnitCrystal, cell: Cell | None) -> Atoms | None:
-    """A crystal in the cell that was asked for; ``None`` where it does not fit."""
+def in_cell(crystal: UnitCrystal, cell: Cell | None) -> Atoms | None:
+    """A crystal in the cell that was asked for, which says what it is; ``None`` where none fits.
+
+    Args:
+        crystal: of rigid units.
+        cell: given; ``None`` for the crystal's own primitive cell.
+    """
     if cell is None:
-        return crystal.atoms()
+        return write_crystal(crystal.atoms(), crystal)
     setting = _setting(crystal.space_group, crystal.cell, cell)
-    return None if setting is None else in_given_cell(crystal, setting)
+    if setting is None:
+        return None
+    return write_crystal(in_given_cell(crystal, setting), crystal, setting)
 
 
 def _setting(space_group: int, conventional: Cell, cell: Cell) -> Setting | None:

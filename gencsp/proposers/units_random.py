@@ -34,6 +34,7 @@ from gencsp.proposers.units.given_cells import (
     setting_of,
 )
 from gencsp.proposers.units.random_units import UnitRecipe, draw_unit_crystals
+from gencsp.proposers.units.record import write_crystal
 from gencsp.proposers.units.separations import (
     SEPARATION,
     UNBONDED,
@@ -167,6 +168,7 @@ class RandomUnitsProposer:
                 marked.set_array(array, atoms.get_array(array))
             marked.info[UNIT_NAMES] = atoms.info[UNIT_NAMES]
             marked.info[records.PROPOSED_SPACE_GROUP] = crystal.space_group
+            write_crystal(marked, crystal, setting)
             yield marked
 
     def _crystals(
@@ -272,6 +274,7 @@ class RandomUnitsOptions(ConfiguredProposer):
     name = "units-random"
     main = "units"
     block: ClassVar[int | None] = 32
+    places_units: ClassVar[bool] = True
 
     units: str | tuple[str, ...] = Field(
         default=(),

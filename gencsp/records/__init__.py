@@ -10,6 +10,7 @@ from gencsp.records.contracts import (
     Reference,
 )
 from gencsp.records.keys import (
+    BROKEN_UNITS,
     BY_NAME,
     COPIES,
     DECOMPOSITION,
@@ -56,6 +57,8 @@ from gencsp.records.keys import (
     STRUCTURE_ID,
     TRIALS,
     UNCHANGED,
+    UNIT_CRYSTAL,
+    UNIT_NAMES,
     VOLUME_PER_ATOM,
     XRD_SIMILARITY,
     Key,
@@ -86,6 +89,7 @@ from gencsp.records.writing import (
 )
 
 __all__ = [
+    "BROKEN_UNITS",
     "BY_NAME",
     "COPIES",
     "DECOMPOSITION",
@@ -134,6 +138,8 @@ __all__ = [
     "STRUCTURE_ID",
     "TRIALS",
     "UNCHANGED",
+    "UNIT_CRYSTAL",
+    "UNIT_NAMES",
     "VOLUME_PER_ATOM",
     "XRD_SIMILARITY",
     "Basis",

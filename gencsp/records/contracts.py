@@ -66,6 +66,11 @@ class Ended(Protocol):
         ...
 
     @property
+    def broken_units(self) -> str:
+        """What became of its rigid units; empty where they are whole, or there are none."""
+        ...
+
+    @property
     def converged(self) -> bool:
         """Whether forces and stresses fell below their limits."""
         ...

@@ -25,10 +25,13 @@ HOST_ATOMS: Final = "host_atoms"
 GUEST_CONTENT: Final = "guest_content"
 EWALD_ENERGY: Final = "ewald_energy"
 READING_NOTE: Final = "reading_note"
+UNIT_NAMES: Final = "unit_names"
+UNIT_CRYSTAL: Final = "unit_crystal"
 # What came of it.
 OUTCOME: Final = "outcome"
 REASON: Final = "reason"
 STEPS: Final = "steps"
+BROKEN_UNITS: Final = "broken_units"
 ENERGY_PER_ATOM: Final = "energy_per_atom"
 ENTHALPY_PER_ATOM: Final = "enthalpy_per_atom"
 PRESSURE: Final = "pressure"
@@ -115,11 +118,20 @@ KEYS: Final[tuple[Key, ...]] = (
         "ordered cell that was made of a disordered crystal.", "order, relax, refine, cycle"),
     Key(READING_NOTE, "text", "", "What a reader took for something else, such as deuterium for "
         "hydrogen; absent where it took all as it stands.", "every command that reads files"),
+    Key(UNIT_NAMES, "text", "", "Names of its rigid units, joined by `;`, in the order of the "
+        "numbers in the array `unit`, which says of every atom which unit it belongs to; the array "
+        "`unit_atom` says which of that unit's atoms it is.", "propose and search with units"),
+    Key(UNIT_CRYSTAL, "text", "", "Crystal of rigid units that it began as, from which models of "
+        "units learn; JSON in base64, see `gencsp.proposers.units.record`.",
+        "propose and search with units"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "
         "(see `gencsp.minimise.Outcome`).", "relax, hull, search, cycle, refine"),
     Key(REASON, "text", "", "What the outcome does not say, such as the constraint that cannot be "
         "held.", "relax, hull, search, cycle, refine"),
     Key(STEPS, "integer", "", "Steps that the minimiser took.", _RELAXED),
+    Key(BROKEN_UNITS, "text", "", "Bonds of its rigid units that broke and bonds that formed "
+        "between them during relaxation, joined by `;`; absent where there are none.",
+        "relax, search"),
     Key(ENERGY_PER_ATOM, "number", "eV/atom", "Potential energy.", _EVALUATED),
     Key(ENTHALPY_PER_ATOM, "number", "eV/atom", "Potential energy and pressure times volume, at "
         f"the pressure `{PRESSURE}`.", _COMPARED),
@@ -224,6 +236,7 @@ GEOMETRY_KEYS: Final = frozenset(
         PROTOTYPE,
         TRIALS,
         UNCHANGED,
+        BROKEN_UNITS,
         XRD_SIMILARITY,
     }
 )

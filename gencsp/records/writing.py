@@ -11,6 +11,7 @@ from gencsp.deck import AngleTolerance, Symprec, check_fields
 from gencsp.provenance import Stage
 from gencsp.records.contracts import Ended, Reference
 from gencsp.records.keys import (
+    BROKEN_UNITS,
     DECOMPOSITION,
     DECOMPOSITION_ENERGY,
     DECOMPOSITION_ENTHALPY,
@@ -65,6 +66,8 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
     atoms.info[STEPS] = int(result.steps)
     if result.reason:
         atoms.info[REASON] = result.reason
+    if result.broken_units:
+        atoms.info[BROKEN_UNITS] = result.broken_units
     if result.converged:
         write_energy(atoms, result.energy, model=result.energy_model, digest=result.energy_digest)
         write_enthalpy(atoms, result.enthalpy, pressure=result.pressure)

@@ -27,6 +27,7 @@ from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesFie
 from gencsp.errors import DeckError
 from gencsp.runs.fields import (
     INPAINTER,
+    BrokenSetting,
     CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
@@ -65,12 +66,15 @@ from gencsp.runs.objects import (
     OneOrMany,
     ProposerField,
     SeedsField,
+    UnitsField,
 )
 
 #: Settings of a cycle that a host takes the place of.
 OF_GENERATION = ("proposer", "volume", "compositions", "inpaintings", "ladder")
 #: Other names of methods of search.
 NICKNAMES = {"basin-hopping": "hop"}
+#: Method of search that learns from crystals of rigid units.
+UNITS_METHOD = "units"
 
 
 class CycleDeck(FormulaDeck):
@@ -158,10 +162,15 @@ class ProposeDeck(FormulaDeck):
     )
     n: Count = Field(20, description="Structures to propose.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
+    formula_units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
-    cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
+    units: UnitsField = Field(
+        None, description="Rigid units of the formula, by name or file, such as NH2 or NH4,ND.xyz."
+    )
+    cell: CellField = Field(
+        None, description="Cell that is kept: structure file, or a,b,c,alpha,beta,gamma."
+    )
     volume: VolumeSetting = None
     space_groups: Annotated[SpaceGroupNumbers | None, OneOrMany] = Field(
         None, description="To propose in, by number."
@@ -227,7 +236,9 @@ class SearchDeck(FormulaDeck):
         None, description="System to search, such as Li-Si, or tie-line, such as ZnS-P2S5."
     )
     airss: Path | None = Field(None, description="AIRSS .cell deck that says where to look.")
-    method: Named = Field("random", description="How to search: random, hop, genetic, or your own.")
+    method: Named = Field(
+        "random", description="How to search: random, hop, genetic, units, or your own."
+    )
     budget: Count = Field(100, description="Trials, each of at most one relaxation.")
     minutes: Minutes | None = Field(None, description="Most wall time of a session.")
     patience: Count | None = Field(
@@ -235,10 +246,15 @@ class SearchDeck(FormulaDeck):
     )
     target: Path | None = Field(None, description="Stop when a crystal of this file is found.")
     atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    units: Annotated[UnitNumbers | None, OneOrMany] = Field(
+    formula_units: Annotated[UnitNumbers | None, OneOrMany] = Field(
         None, description="Numbers of formula units in a cell; all that fit if not given."
     )
-    cell: CellField = Field(None, description="Structure file whose cell is kept fixed.")
+    units: UnitsField = Field(
+        None, description="Rigid units of the formula, by name or file, such as NH2 or NH4,ND.xyz."
+    )
+    cell: CellField = Field(
+        None, description="Cell that is kept: structure file, or a,b,c,alpha,beta,gamma."
+    )
     volume: VolumeSetting = None
     volume_spread: Fraction = Field(
         0.1, description="Fraction by which the volumes of random crystals spread."
@@ -276,6 +292,11 @@ class SearchDeck(FormulaDeck):
     minimiser: MinimiserSetting = "quasi-newton"
     pressure: PressureSetting = 0.0
     keep_symmetry: bool = Field(False, description="Keep the symmetry of every start.")
+    rigid_units: bool | None = Field(
+        None,
+        description="Relax units rigidly before every atom; done with --units if not given.",
+    )
+    broken_units: BrokenSetting = "keep"
     rattle: Displacement = Field(
         0.0, description="Displacements before the free (or a second, free) relaxation, Å."
     )

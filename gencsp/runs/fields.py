@@ -31,6 +31,10 @@ FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds t
 StepsSetting = Annotated[Natural, Field(description="Most minimiser steps.")]
 PressureSetting = Annotated[Pressure, Field(description="Pressure, GPa.")]
 EngineSetting = Annotated[EngineName, Field(description="Engine that runs CHGNet.")]
+BrokenSetting = Annotated[
+    Literal["keep", "drop"],
+    Field(description="Structures whose rigid units broke as they relaxed: keep or drop."),
+]
 PotentialSetting = Annotated[
     PotentialField,
     Field(description="Potential: chgnet[:MODEL|FILE], sevennet[:MODEL], FILE.py[:FUNCTION], ..."),

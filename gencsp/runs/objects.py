@@ -227,7 +227,7 @@ def host_part(value: Any) -> Any:
 
 def _cell(value: Any) -> Any:
     if value is None or isinstance(value, str | Path):
-        return value
+        return _lattice_of(str(value)) or value
     import numpy as np
     from ase import Atoms
     from ase.cell import Cell
@@ -243,6 +243,45 @@ def _cell(value: Any) -> Any:
     if not (np.isfinite(rows).all() and abs(np.linalg.det(rows)) > 0):
         raise WrongTypeError("cell has no volume: give three vectors in Å that span one.")
     return tuple(tuple(map(float, row)) for row in rows)
+
+
+#: Edges and angles of a cell as text.
+_PARAMETERS = re.compile(r"\s*(?:[-+.\deE]+\s*,\s*){5}[-+.\deE]+\s*")
+
+
+def _lattice_of(text: str) -> Any:
+    """Vectors of a cell written ``a,b,c,alpha,beta,gamma`` (Å, degrees); else ``None``.
+
+    Raises:
+        WrongTypeError: there is no such cell.
+    """
+    if not _PARAMETERS.fullmatch(text):
+        return None
+    from ase.cell import Cell
+
+    try:
+        parameters = [float(part) for part in text.split(",")]
+        rows = Cell.fromcellpar(parameters).array
+    except (AssertionError, ValueError, ZeroDivisionError) as error:
+        raise WrongTypeError(
+            f"cell is '{text}': give edges in Å and angles in degrees that make a cell."
+        ) from error
+    if min(parameters) <= 0 or max(parameters[3:]) >= 180:
+        raise WrongTypeError(
+            f"cell is '{text}': give edges above zero and angles between 0 and 180 degrees."
+        )
+    return _cell(rows)
+
+
+def _units(value: Any) -> Any:
+    """Names or files of rigid units, a text with commas or several; numbers are refused."""
+    if value is None or not isinstance(value, str | Path | Iterable):
+        return value
+    from gencsp.proposers.unit_choice import unit_texts
+
+    if isinstance(value, str):
+        return unit_texts(value)
+    return unit_texts([value] if isinstance(value, Path) else tuple(value))
 
 
 def hull_part(value: Any) -> Any:
@@ -327,7 +366,10 @@ HullField = Annotated[Path | NoHull | Carried | None, BeforeValidator(hull_part)
 #: A structure file, or a structure in memory.
 HostField = Annotated[Path | Carried | None, BeforeValidator(host_part)]
 SeedsField = Annotated[tuple[Named | Carried, ...], BeforeValidator(_seeds)]
-#: A structure file, or vectors; a structure or a cell in memory becomes those.
+#: A structure file, vectors, or edges and angles as text; a structure or a cell in memory becomes
+#: vectors.
 CellField = Annotated[Path | Lattice | None, BeforeValidator(_cell)]
+#: Rigid units by name or file.
+UnitsField = Annotated[tuple[str, ...] | None, BeforeValidator(_units)]
 #: Several whole numbers, or one, also as a text with commas.
 OneOrMany = BeforeValidator(one_or_many)

@@ -39,6 +39,7 @@ from gencsp.measure.ranges import (
 )
 from gencsp.runs.fields import (
     INPAINTER,
+    BrokenSetting,
     CorrectorsSetting,
     EngineSetting,
     FmaxSetting,
@@ -88,6 +89,10 @@ class RelaxDeck(Deck):
     symprec: Symprec = Field(
         KEPT_SYMPREC, description="Tolerance at which spglib finds that space group, Å."
     )
+    rigid_units: bool = Field(
+        False, description="Relax rigid units, where structures name them, before every atom."
+    )
+    broken_units: BrokenSetting = "keep"
     minimiser: MinimiserSetting = "quasi-newton"
     time_limit: Seconds | None = Field(None, description="Most wall time of a structure, s.")
     ceiling: float | None = Field(

@@ -87,10 +87,10 @@ def relax(
             for standard output, or an open file.
         settings: fields of :class:`~gencsp.runs.pool_decks.RelaxDeck`, where each is described:
             ``fmax``, ``steps``, ``pressure``, ``fixed_cell``, ``keep_symmetry``, ``symprec``,
-            ``minimiser``, ``time_limit``, ``ceiling``, ``engine`` and ``potential``, which may also
-            be an ASE calculator, a function that returns one, or an object (see
-            :func:`gencsp.potentials.get_potential`). Calculators of ASE relax one structure at a
-            time.
+            ``rigid_units``, ``broken_units``, ``minimiser``, ``time_limit``, ``ceiling``,
+            ``engine`` and ``potential``, which may also be an ASE calculator, a function that
+            returns one, or an object (see :func:`gencsp.potentials.get_potential`). Calculators of
+            ASE relax one structure at a time.
 
     Raises:
         DeckError: an unknown setting, or one out of range.
@@ -138,6 +138,8 @@ def relax_settings(deck: RelaxDeck) -> RelaxSettings:
         minimiser=minimiser,
         time_limit=deck.time_limit,
         ceiling=deck.ceiling,
+        rigid_units=deck.rigid_units,
+        broken_units=deck.broken_units,
     )
 
 

@@ -68,7 +68,7 @@ def open_seeded_search(
         pools = (str(write_extxyz(out / f"{SEEDS}.extxyz", seeds)),)
     search = SearchDeck.make(
         formula=composition.reduced.formula,
-        units=units,
+        formula_units=units,
         atoms=max(units) * composition.reduced.size,
         seeds=(*pools, *deck.seeds),
         method=deck.method,

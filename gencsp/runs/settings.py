@@ -13,6 +13,7 @@ from ase.cell import Cell
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.end_members import EndMembers
+from gencsp.deck import MOST_ATOMS
 from gencsp.errors import DeckError, RequestError
 from gencsp.executors.named import EXECUTORS
 from gencsp.files import storage_errors
@@ -26,6 +27,7 @@ from gencsp.proposers.crystals.compression import volume_under
 from gencsp.runs.airss import AirssDeck, read_airss
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named
+from gencsp.runs.units import units_of_deck
 from gencsp.searches.moves import MOVES
 from gencsp.searches.settings import SearchSettings
 from gencsp.searches.space import Space
@@ -54,6 +56,8 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
     pressure = deck.pressure if airss.pressure is None else airss.pressure
     space = _space(deck, airss, pressure)
     deck.separations.require_elements(space.elements)
+    units = units_of_deck(deck, space.compositions[0][0])
+    rigid = units is not None if deck.rigid_units is None else deck.rigid_units
     minimiser = minimiser_text(deck.minimiser)
     return SearchSettings(
         space=space,
@@ -65,6 +69,8 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
             fixed_cell=space.cell is not None,
             keep_symmetry=deck.keep_symmetry,
             minimiser=minimiser,
+            rigid_units=rigid,
+            broken_units=deck.broken_units,
         ),
         rattle=deck.rattle,
         ahead=deck.ahead,
@@ -72,6 +78,7 @@ def search_settings(deck: SearchDeck) -> SearchSettings:
         seed_share=deck.seed_share,
         volume_spread=deck.volume_spread,
         separations=airss.separations(space.elements) | deck.separations,
+        units=() if units is None else units.labels,
     )
 
 
@@ -92,6 +99,7 @@ def save_deck(deck: SearchDeck, where: Path) -> None:
     named: dict[str, Any] = {
         "seeds": tuple(_absolute(one, PROPOSERS) for one in deck.seeds),
         "background": _absolute(deck.background, PROPOSERS),
+        "units": None if deck.units is None else tuple(map(whole_path, deck.units)),
         "moves": None if deck.moves is None else tuple(_absolute(m, MOVES) for m in deck.moves),
         "potential": _absolute(deck.potential, POTENTIALS),
         "executor": _absolute(deck.executor, EXECUTORS),
@@ -217,7 +225,7 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
     groups = deck.space_groups or airss.space_groups
     elements = airss.elements if airss.composition is None else ()
     if deck.system is not None or elements:
-        if deck.cell is not None or deck.units is not None:
+        if deck.cell is not None or deck.formula_units is not None:
             raise RequestError("a chemical system has no one cell and no one formula unit.")
         return Space.system(
             EndMembers.parse(deck.system or "-".join(elements)),
@@ -235,10 +243,10 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
         else:
             cell = Cell(deck.cell)
     if airss.composition is None:
-        units = composition.cell_units(deck.atoms, deck.units)
+        units = composition.cell_units(_most_atoms(deck, composition, cell), deck.formula_units)
     else:
-        units = deck.units or airss.units or composition.reduced.cell_units(deck.atoms)
-    if cell is not None and deck.units is None and airss.units is None:
+        units = deck.formula_units or airss.units or composition.reduced.cell_units(deck.atoms)
+    if cell is not None and deck.formula_units is None and airss.units is None:
         units = _units_that_fill(composition.reduced, cell, units, pressure)
     return Space.fixed(
         composition,
@@ -248,6 +256,17 @@ def _space(deck: SearchDeck, airss: AirssDeck, pressure: float) -> Space:
         space_groups=groups,
         pressure=pressure,
     )
+
+
+def _most_atoms(deck: SearchDeck, composition: Composition, cell: Cell | None) -> int:
+    """Most atoms in a cell; those that fill it, where crystals of units are sought in a given one.
+
+    The cell of a powder pattern holds what it holds: nobody needs to count its atoms.
+    """
+    if cell is None or not deck.units or deck.formula_units is not None:
+        return deck.atoms
+    fitting = cell.volume / volume_under(composition.reduced, deck.pressure) * CROWDING
+    return max(deck.atoms, min(int(fitting) + composition.reduced.size, MOST_ATOMS))
 
 
 def _units_that_fill(

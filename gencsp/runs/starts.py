@@ -12,10 +12,12 @@ from gencsp.plugins import Choice
 from gencsp.proposers import proposer_names
 from gencsp.proposers.registry import is_proposer, label_of, proposer_class
 from gencsp.proposers.sampling import deck_sampler
+from gencsp.proposers.unit_choice import RANDOM_UNITS, unit_proposer
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named, Structures, chosen
 from gencsp.runs.parts import NamedProposer, Scatter
 from gencsp.runs.settings import weighted
+from gencsp.runs.units import seeds_of, units_of_deck
 from gencsp.searches.settings import SearchSettings
 from gencsp.searches.starts import ProposerStarts, StartSource, pool_source
 
@@ -32,7 +34,7 @@ def seed_sources(
         RequestError: one is neither a file nor a proposer, or its weight is no weight.
         StructureFileError: nothing can be read from a file or folder.
     """
-    found = [_source(text, deck, settings) for text in deck.seeds]
+    found = [_source(text, deck, settings) for text in seeds_of(deck)]
     return _named_apart(found, taken={background.name})
 
 
@@ -40,6 +42,10 @@ def background_source(deck: SearchDeck, settings: SearchSettings) -> ProposerSta
     """The proposer of the other structures without parents."""
     choice = chosen(deck.background)
     plain = isinstance(choice, Choice) and choice.name == "random"
+    units = units_of_deck(deck, settings.space.compositions[0][0])
+    if units is not None and isinstance(choice, Choice):
+        choice = unit_proposer(RANDOM_UNITS if plain else choice, units.texts)
+        plain = False
     if settings.space.cell is not None and plain:
         return ProposerStarts(name="scatter", make=Scatter(settings.separations))
     return _proposer_source(choice, deck, settings, 1.0)
@@ -55,6 +61,7 @@ def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) 
                 settings.space,
                 seed=settings.seed,
                 separations=settings.separations,
+                units=bool(settings.units),
             )
         return _proposer_source(given, deck, settings, 1.0)
     choice, weight = weighted(given)
@@ -64,6 +71,9 @@ def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) 
     if is_proposer(choice):
         if name == "pool":
             raise RequestError("name the files of a pool instead of 'pool'.")
+        units = units_of_deck(deck, settings.space.compositions[0][0])
+        if units is not None:
+            choice = unit_proposer(choice, units.texts)
         return _proposer_source(choice, deck, settings, weight)
     path = Path(str(choice))
     if not path.exists():
@@ -79,6 +89,7 @@ def _source(given: Named | Carried, deck: SearchDeck, settings: SearchSettings) 
         seed=settings.seed,
         separations=settings.separations,
         weight=weight,
+        units=bool(settings.units),
     )
     if not unreadable:
         return pool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gencsp.runs.decks import SearchDeck
+from gencsp.runs.units import seeds_of
 from gencsp.searches.ledger import Ledger
 from gencsp.searches.moves import MOVES
 from gencsp.searches.settings import SearchSettings
@@ -20,7 +21,7 @@ def strategy_context(deck: SearchDeck, settings: SearchSettings, ledger: Ledger)
     return StrategyContext(
         settings=settings,
         ledger=ledger,
-        schedule=SeedSchedule(share=settings.seed_share, seeded=bool(deck.seeds)),
+        schedule=SeedSchedule(share=settings.seed_share, seeded=bool(seeds_of(deck))),
         moves=None if deck.moves is None else tuple(map(MOVES.make, deck.moves)),
     )
 

@@ -99,5 +99,6 @@ class RandomSearchOptions(ConfiguredStrategy):
 
         Structures are shaken by the first move that the user named, by ``rattle`` where none is.
         """
-        shake = context.usable_moves(["rattle"], most_parents=1)[0]
+        moves = {one.name: one for one in context.usable_moves(["rattle"], most_parents=1)}
+        shake = next(iter(moves.values())) if context.moves is not None else moves["rattle"]
         return RandomSearch(schedule=context.schedule, shakes=self.shakes, shake=shake)

@@ -49,7 +49,10 @@ class SearchSettings:
         block: structures that a proposer makes in one task.
         seed_share: share of the seeds among structures without parents.
         volume_spread: fraction by which the volumes of random crystals spread.
-        separations: least distances of pairs of elements, Å.
+        separations: least distances of pairs of elements, Å; where there are rigid units, of
+            atoms of different units.
+        units: names of the rigid units that starts consist of, which moves keep whole; empty where
+            atoms are moved one by one.
 
     Raises:
         RequestError: a value is out of range, a batch is larger than ``ahead``, or the space and
@@ -67,6 +70,7 @@ class SearchSettings:
     seed_share: Share = 0.5
     volume_spread: Fraction = 0.0
     separations: LeastDistances = field(default_factory=LeastDistances)
+    units: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -83,6 +87,8 @@ class SearchSettings:
         flat |= {"seed_share": self.seed_share, "volume_spread": self.volume_spread}
         flat["rattle"] = self.rattle
         flat |= {"separations": self.separations.texts}
+        if self.units:
+            flat["units"] = list(self.units)
         flat |= self.space.manifest()
         for part in ("relax", "tolerance"):
             values = asdict(getattr(self, part))

@@ -13,19 +13,19 @@ from hashlib import sha256
 
 from ase import Atoms
 
+from gencsp import records
 from gencsp.composition import Composition
 from gencsp.deck import Count, Positive, Share, check, check_fields
-from gencsp.descriptors.flaws import MOVED_SHARE
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 from gencsp.io.structures import name_of
-from gencsp.proposers.checks import keeps_apart
 from gencsp.provenance import Provenance, Stage
 from gencsp.searches.contracts import ProposerMaker
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.space import Space
 from gencsp.searches.trial import RANDOM, SEED_STRUCTURE
-from gencsp.searches.worker import propose_block
+from gencsp.searches.worker import is_apart, propose_block
 from gencsp.store.base import portable
+from gencsp.units.members import has_units, keep_names
 
 #: Blocks in a row without a structure after which a proposer counts as exhausted.
 EMPTY_BLOCKS = 2
@@ -92,6 +92,7 @@ def pool_source(
     seed: int,
     separations: LeastDistances = NO_PAIRS,
     weight: float = 1.0,
+    units: bool = False,
 ) -> PoolStarts:
     """The structures of a pool that a search can use, and the names of the others by reason.
 
@@ -102,11 +103,12 @@ def pool_source(
         seed: random seed of the run.
         separations: least distances, see :class:`~gencsp.searches.worker.TrialContext`.
         weight: their share among the sources is proportional to this.
+        units: whether only structures that name their rigid units can be used.
     """
     kept: list[Atoms] = []
     skipped: dict[str, list[str]] = {}
     for index, atoms in enumerate(structures):
-        reason = _unfit(atoms, space, separations)
+        reason = _unfit(atoms, space, separations, units=units)
         if reason:
             formula = Composition.in_cell(atoms).formula
             skipped.setdefault(reason, []).append(f"{name_of(atoms, index)} ({formula})")
@@ -115,6 +117,9 @@ def pool_source(
         seeded = portable(atoms)
         seeded.calc = None
         seeded.info = {}
+        keep_names(atoms, seeded)
+        if records.UNIT_CRYSTAL in atoms.info:
+            seeded.info[records.UNIT_CRYSTAL] = str(atoms.info[records.UNIT_CRYSTAL])
         Provenance(
             structure_id=f"{name}:{name_of(atoms, index)}",
             proposer=before.proposer if before else "files",
@@ -336,11 +341,13 @@ class _Blocks:
         return f"{Stage.GENERATED}-{self.source.name}-{number:05d}"
 
 
-def _unfit(atoms: Atoms, space: Space, separations: LeastDistances) -> str:
+def _unfit(atoms: Atoms, space: Space, separations: LeastDistances, *, units: bool) -> str:
+    if units and not has_units(atoms):
+        return "no rigid units named"
     if not space.allows_counts(atoms):
         return "wrong composition or size"
     if not space.allows_cell(atoms):
         return "another cell"
-    if not keeps_apart(atoms, separation=MOVED_SHARE, separations=separations):
+    if not is_apart(atoms, separations):
         return "atoms too close"
     return ""

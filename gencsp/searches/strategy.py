@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from gencsp.searches.starts import SeedSchedule
 
 
+#: Moves of all strategies where structures consist of rigid units.
+UNIT_MOVES = (
+    "rotate-unit",
+    "translate-unit",
+    "exchange-units",
+    "flip-unit",
+    "rattle",
+    "strain",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyContext:
     """What a search provides to its strategy.
@@ -36,7 +47,8 @@ class StrategyContext:
     def usable_moves(self, own: Sequence[str], *, most_parents: int) -> list[Move]:
         """The moves that the user named, else the strategy's own, as far as they suit the search.
 
-        Moves that would change a fixed cell or a fixed composition are left out.
+        Moves that would change a fixed cell or a fixed composition, or break rigid units, are left
+        out. In a search with rigid units the strategy's own moves are :data:`UNIT_MOVES`.
 
         Args:
             own: names of the strategy's own moves.
@@ -48,6 +60,7 @@ class StrategyContext:
         space = self.settings.space
         if self.moves is None:
             names = (*own, "transmute") if space.free_elements else own
+            names = UNIT_MOVES if self.settings.units else names
             moves: Sequence[Move] = [MOVES.make(name) for name in names]
         else:
             moves = self.moves
@@ -58,7 +71,9 @@ class StrategyContext:
         usable = [
             move
             for move in moves
-            if (move.keeps_cell or space.cell is None) and (move.keeps_counts or free)
+            if (move.keeps_cell or space.cell is None)
+            and (move.keeps_counts or free)
+            and (move.keeps_units or not self.settings.units)
         ]
         if not usable:
             raise RequestError(

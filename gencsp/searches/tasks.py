@@ -29,6 +29,7 @@ from gencsp.store.base import Finished, portable
 from gencsp.symmetry.hosts import framework
 from gencsp.symmetry.ladder import ABOVE_P1, Ladder
 from gencsp.symmetry.refinement import refine, symbol_of
+from gencsp.units.members import drop_names
 
 Made = TypeVar("Made")
 
@@ -119,6 +120,7 @@ def frameworks(
             records.FRAMEWORK_SYMPREC: refinement.symprec,
             records.FRAMEWORK_ANGLE_TOLERANCE: refinement.angle_tolerance,
         }
+        drop_names(host)  # guests were taken out
         parent.child(_with_prefix("f", parent), Stage.FRAMEWORK).write(host)
         kept.append(host)
     return Finished(structures=tuple(kept), failures=_counted(failures))

@@ -34,6 +34,8 @@ def tight_settings(settings: RelaxSettings) -> RelaxSettings:
         steps=max(settings.steps, TIGHT_STEPS),
         ceiling=None,
         time_limit=None,
+        rigid_units=False,
+        broken_units="keep",
     )
 
 

@@ -29,6 +29,8 @@ from gencsp.searches.randomness import task_generator
 from gencsp.searches.runner import TaskOutput
 from gencsp.searches.space import Space
 from gencsp.store.base import Finished, portable
+from gencsp.units.contacts import units_keep_apart
+from gencsp.units.members import has_units, keep_names, rattled
 
 #: Children that a move may try to make before the trial is given up.
 CHILDREN = 12
@@ -40,6 +42,8 @@ _OF_THE_START = (
     records.PARENTS,
     records.MOVE,
     records.SEED,
+    records.UNIT_NAMES,
+    records.UNIT_CRYSTAL,
 )
 
 
@@ -188,6 +192,7 @@ def _relax(context: TrialContext, starts: Sequence[Atoms], paths: _Paths | None)
     if not context.rattle:
         return list(relaxer(starts, context.relax))
     free = replace(context.relax, keep_symmetry=False)
+    again_free = replace(free, rigid_units=False)
     if not context.relax.keep_symmetry:
         return list(relaxer([_rattled(context, atoms) for atoms in starts], free))
     done = {result.index: result for result in relaxer(starts, context.relax)}
@@ -197,17 +202,23 @@ def _relax(context: TrialContext, starts: Sequence[Atoms], paths: _Paths | None)
             tasks.cached_make(context.relaxer),
             on_path=lambda place, frames: paths.add(again[place], frames),
         )
-    for result in relaxer([_rattled(context, done[index].atoms) for index in again], free):
+    for result in relaxer([_rattled(context, done[index].atoms) for index in again], again_free):
         index = again[result.index]
-        done[index] = replace(result, index=index, steps=done[index].steps + result.steps)
+        before = done[index]
+        broken = "; ".join(filter(None, (before.broken_units, result.broken_units)))
+        steps = before.steps + result.steps
+        done[index] = replace(result, index=index, steps=steps, broken_units=broken)
     return list(done.values())
 
 
 def _rattled(context: TrialContext, atoms: Atoms) -> Atoms:
-    """A copy with every coordinate displaced normally."""
+    """A copy with every coordinate displaced normally; units as a whole, where they are rigid."""
     rng = task_generator(context.seed, f"rattle-{atoms.info[records.STRUCTURE_ID]}")
     moved = portable(atoms)
     moved.calc = None
+    if context.relax.rigid_units:
+        moved.positions = rattled(moved, context.rattle, rng=rng).positions
+        return moved
     moved.positions += rng.normal(scale=context.rattle, size=moved.positions.shape)
     return moved
 
@@ -222,17 +233,28 @@ def _start(context: TrialContext, job: TrialTask) -> Atoms | None:
         if (
             child is not None
             and context.space.allows_counts(child)
-            and keeps_apart(child, separation=MOVED_SHARE, separations=context.separations)
+            and is_apart(child, context.separations)
         ):
             return _labelled(child, job, context.seed)
     return None
 
 
+def is_apart(child: Atoms, separations: LeastDistances) -> bool:
+    """Whether atoms are apart; least distances that the user names are those between units."""
+    if not has_units(child):
+        return keeps_apart(child, separation=MOVED_SHARE, separations=separations)
+    return keeps_apart(child, separation=MOVED_SHARE) and units_keep_apart(child, separations)
+
+
 def _labelled(atoms: Atoms, job: TrialTask, seed: int) -> Atoms:
     start = portable(atoms)
     start.calc = None
-    start.wrap()
+    if not has_units(atoms):  # units stay whole, wherever the cell cuts them
+        start.wrap()
     start.info = {}
+    keep_names(atoms, start)
+    if records.UNIT_CRYSTAL in atoms.info:
+        start.info[records.UNIT_CRYSTAL] = atoms.info[records.UNIT_CRYSTAL]
     origins = [Provenance.read(parent) for parent in job.parents]
     first = next(origin for origin in origins if origin is not None)
     Provenance(

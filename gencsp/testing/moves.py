@@ -8,14 +8,19 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 
 from gencsp.searches.moves.base import Move, Tools
 from gencsp.testing.common import require, require_crystal, same_atoms, untouched
+from gencsp.units.members import Members, has_units
 
 #: Attempts that a move may make for one child.
 ATTEMPTS = 40
 #: Bytes: a move is sent along with every trial.
 LARGEST = 10_000
+#: Å: within this, distances in a rigid unit are the same.
+SAME_SHAPE = 1e-6
 
 
 def check_move(
@@ -25,7 +30,7 @@ def check_move(
 
     It is small and picklable, and its copy in another process makes the same children; it changes
     no parent and no global random generator; the same generator state gives the same child, others
-    give others; the cell and the atoms of the first parent stay where it says so.
+    give others; the cell, the atoms and the rigid units of the first parent stay where it says so.
 
     Args:
         move: the move.
@@ -39,7 +44,8 @@ def check_move(
     require(
         isinstance(move, Move),
         f"{type(move).__name__} is no move: it needs 'name', 'n_parents', 'keeps_cell', "
-        f"'keeps_counts', 'needs_model', 'applies' and '__call__'.",
+        f"'keeps_counts', "
+        f"'keeps_units', 'needs_model', 'applies' and '__call__'.",
     )
     who = f"the move '{move.name}'"
     tools = Tools() if tools is None else tools
@@ -83,6 +89,33 @@ def _check_child(
     if move.keeps_counts and not tools.elements:
         kept = Counter(child.symbols) == Counter(parents[0].symbols)
         require(kept, f"{who} says that it keeps the atoms of its first parent, and does not.")
+    if move.keeps_units and has_units(parents[0]):
+        _check_units(child, parents[0], who)
     if move.keeps_cell and tools.fixed_cell:
         kept = np.allclose(child.cell.array, parents[0].cell.array, atol=1e-8)
         require(kept, f"{who} says that it keeps a fixed cell, and does not.")
+
+
+def _check_units(child: Atoms, parent: Atoms, who: str) -> None:
+    require(has_units(child), f"{who} says that it keeps rigid units, and its child names none.")
+    before, after = Members.of(parent), Members.of(child)
+    require(
+        Counter(before.names) == Counter(after.names),
+        f"{who} says that it keeps rigid units, and its child has others.",
+    )
+    for name in set(before.names):
+        one, other = (_distances(units, name) for units in (before, after))
+        require(
+            np.allclose(one, other, rtol=0, atol=SAME_SHAPE),
+            f"{who} says that it keeps rigid units, and changes distances within {name}.",
+        )
+
+
+def _distances(members: Members, name: str) -> NDArray[np.float64]:
+    """All distances between atoms within units of a name, Å, sorted."""
+    found = [
+        pdist(members.arms[rows])
+        for one, rows in zip(members.names, members.atoms, strict=True)
+        if one == name
+    ]
+    return np.sort(np.concatenate(found))

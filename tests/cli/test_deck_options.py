@@ -26,7 +26,7 @@ GIVEN = {
     "fmax": "0.2", "steps": "9", "pressure": "5", "keep_symmetry": None, "engine": "torch",
     "potential": "chgnet:r2scan", "hull": "h.csv", "same": "family", "airss": "a.cell",
     "method": "genetic", "budget": "8", "minutes": "2.5", "patience": "4", "target": "t.cif",
-    "units": "2,4",
+    "formula_units": "2,4", "units": "NH2,OH", "broken_units": "drop", "rigid_units": None,
     "cell": "c.cif", "volume": "15", "volume_spread": "0.2", "space_groups": "195,225",
     "separations": "Si-O=1.5", "seeds": "pool.extxyz:2", "seed_share": "0.25",
     "background": "score", "sampler": "heun", "moves": "rattle:most=0.3,strain",
@@ -132,12 +132,13 @@ def test_the_papers_volumes_stand_for_its_systems_alone() -> None:
 
 
 def test_forms_that_text_takes(opened: Callable[..., Any]) -> None:
-    words = [word for name in ("units", "space_groups", "separations", "moves")
+    words = [word for name in ("formula_units", "units", "space_groups", "separations", "moves")
              for word in (f"--{name.replace('_', '-')}", str(GIVEN[name]))]  # fmt: skip
     deck = opened("search", "LiSi2", *words, "--seeds", "a", "--seeds", "b:2")
     assert deck == SearchDeck.make(
         formula="LiSi2",
-        units=(2, 4),
+        formula_units=(2, 4),
+        units=("NH2", "OH"),
         space_groups=(195, 225),
         separations={"Si-O": 1.5},
         moves=("rattle:most=0.3", "strain"),
@@ -161,13 +162,13 @@ def test_proposals_in_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Formula units, volume and space groups of a proposal are those that were asked for."""
     monkeypatch.chdir(tmp_path)
     assert set(ProposeDeck.model_fields) < {one.name for one in _commands()["propose"].params}
-    words = ["propose", "NaCl", "-n", "2", "--proposer", "random", "--units", "1"]
+    words = ["propose", "NaCl", "-n", "2", "--proposer", "random", "--formula-units", "1"]
     place = ["--volume", "24", "--space-groups", "225"]
     result = CliRunner().invoke(app, [*words, *place])
     assert result.exit_code == 0, result.output
     for atoms in ase.io.read("proposals/proposals.extxyz", ":"):
         assert (len(atoms), atoms.info["space_group_number"]) == (2, 225)
         assert atoms.get_volume() / len(atoms) == pytest.approx(24)
-    wrong = ["--volume", "24", "--units", "1"]
+    wrong = ["--volume", "24", "--formula-units", "1"]
     refused = CliRunner().invoke(app, ["propose", "--de-novo", *wrong])
-    assert "leave out --units, --volume" in " ".join(refused.output.split())
+    assert "leave out --formula-units, --volume" in " ".join(refused.output.split())

@@ -35,7 +35,7 @@ USES = """
 search TiO2 --budget 2 --no-seeds --pressure inf|nan|1e9|-1e9
 search TiO2 --budget 2 --no-seeds --fmax 0|-1|nan|inf
 search TiO2 --budget 2 --no-seeds --volume 1e308|0|-5|nan
-search TiO2 --budget 2 --no-seeds --units 0|2,0|5000|x
+search TiO2 --budget 2 --no-seeds --formula-units 0|2,0|5000|x
 search TiO2 --budget 2 --no-seeds --separations Ti-O=99|Ti-O=nan|Ti=1|Xx-O=1|Ti-O|Si-O=1.5
 search TiO2 --budget 2 --no-seeds --moves nope|rattle:most=-1|rattle:nope=1
 search TiO2 --budget 2 --no-seeds --method nope|genetic:nope=1
@@ -84,12 +84,12 @@ propose --host salt.cif --guests Li|Na,Cl
 propose --host salt.cif --n 2
 propose NaCl --guests Na
 propose NaCl --order 2
-propose --host salt.cif --guests Na --units 2
+propose --host salt.cif --guests Na --formula-units 2
 propose NaCl --proposer random --symmetry drawn
 propose Na2Cl2 --host salt.cif --proposer random|symmetric|pool
 propose NaCl·|Na(Cl|Na-1Cl|NaXx
 propose --n 2
-propose --de-novo --units 2
+propose --de-novo --formula-units 2
 propose NaCl --de-novo
 propose NaCl --target compactness
 relax salt.cif --fmax 0|nan|inf

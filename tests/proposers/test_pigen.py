@@ -333,7 +333,10 @@ def test_the_command_line_takes_targets_and_de_novo(
         (["NaCl", "--energy-guidance", "1"], "has no energy guidance"),
         (["NaCl", "--proposer", "pigen", "--sizes", "training"], "--sizes goes with --de-novo"),
         (["--de-novo", "--target", "e_hull=-1"], "at least 0"),
-        (["--de-novo", "--space-groups", "225", "--atoms", "1", "--units", "2"], "leave out"),
+        (
+            ["--de-novo", "--space-groups", "225", "--atoms", "1", "--formula-units", "2"],
+            "leave out",
+        ),
         ([], "name a formula"),
     ):
         result = run.invoke(app, ["propose", *bad, *base, *at(tmp_path / "c")])

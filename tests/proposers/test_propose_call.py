@@ -45,7 +45,7 @@ def test_numbers_may_be_a_text_as_on_the_command_line(text: Any, numbers: tuple[
     assert {a.info["proposed_space_group"] for a in made} <= set(numbers)
     for kind in (ProposeDeck, SearchDeck):
         assert kind.make(formula="ZnS", space_groups=text).space_groups == numbers
-    assert {len(a) for a in gencsp.propose("ZnS", units="2", **RANDOM)} == {4}
+    assert {len(a) for a in gencsp.propose("ZnS", formula_units="2", **RANDOM)} == {4}
 
 
 @pytest.mark.parametrize("wrong", ["P1", "160 166", "0", "", {"160": 1}, True, 2.5])
@@ -54,8 +54,10 @@ def test_what_is_no_number_is_refused_whole(wrong: Any) -> None:
         RequestError, match=r"space_groups is .*: give a tuple, each a whole number"
     ):
         gencsp.propose("ZnS", space_groups=wrong, **RANDOM)
-    with pytest.raises(RequestError, match=r"units is .*: give a tuple, each a whole number"):
-        gencsp.propose("ZnS", units=wrong, **RANDOM)
+    with pytest.raises(
+        RequestError, match=r"formula_units is .*: give a tuple, each a whole number"
+    ):
+        gencsp.propose("ZnS", formula_units=wrong, **RANDOM)
 
 
 def test_a_preset_knows_the_elements_of_broken_numbers() -> None:

@@ -135,11 +135,13 @@ def test_carried_objects_are_equal_where_their_bytes_are() -> None:
 def test_places_as_objects() -> None:
     cell = bulk("Cu", a=4.0, cubic=True)
     for given in (cell, cell.cell, cell.cell.array.tolist()):
-        deck = SearchDeck.make(formula="CuAu", cell=given, units=2, space_groups=range(195, 231))
+        deck = SearchDeck.make(
+            formula="CuAu", cell=given, formula_units=2, space_groups=range(195, 231)
+        )
         space = search_settings(deck).space
         assert space.cell is not None
         assert np.array_equal(space.cell, cell.cell.array)
-        assert deck.units == (2,)
+        assert deck.formula_units == (2,)
         assert deck.space_groups == tuple(range(195, 231))
         asked: list[Request] = []
 
@@ -147,7 +149,7 @@ def test_places_as_objects() -> None:
             asked.append(request)  # noqa: B023  # called before the next round
             return []
 
-        assert list(gencsp.propose("CuAu", n=1, units=2, cell=given, proposer=kept)) == []
+        assert list(gencsp.propose("CuAu", n=1, formula_units=2, cell=given, proposer=kept)) == []
         assert asked[0].cell is not None
         assert np.array_equal(asked[0].cell, cell.cell.array)
         assert asked[0].units == (2,)

@@ -67,7 +67,7 @@ def run(tmp_path: Path) -> Path:
         "steps": 1,
         "budget": 1,
         "atoms": 4,
-        "units": [2],
+        "formula_units": [2],
     }
     gencsp.search("CuAu", out=work / "run", **settings)
     (work / "executed").unlink()

@@ -40,12 +40,13 @@ COLUMBITE = crystal(
     cellpar=[4.54, 5.5, 4.9, 90, 90, 90],
 )
 PARENTS = (RUTILE, COLUMBITE)
-#: Those of DP-CDVAE are in test_latent_moves.py.
+#: Those of rigid units are in test_unit_moves.py, those of DP-CDVAE in test_latent_moves.py.
+OF_UNITS = ("exchange-units", "flip-unit", "rotate-unit", "translate-unit")
 OWN_MODELS = ("latent-interpolation", "latent-neighbour")
 ALONE = [
     name
     for name in move_names()
-    if not get_move(name).needs_model and name not in ("transmute", *OWN_MODELS)
+    if not get_move(name).needs_model and name not in ("transmute", *OWN_MODELS, *OF_UNITS)
 ]
 
 

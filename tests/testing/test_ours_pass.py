@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.spacegroup import crystal
+from unit_salts import sodium_amide
 
 from gencsp.composition import Composition
 from gencsp.diffusion.batch import CrystalBatch
@@ -17,6 +18,7 @@ from gencsp.filters import FILTERS
 from gencsp.potentials import get_potential
 from gencsp.proposers import ProposerContext, Request, get_proposer
 from gencsp.searches.moves import MOVES, Tools
+from gencsp.searches.moves.units import UnitMove
 from gencsp.searches.strategy import STRATEGIES
 from gencsp.testing import check_filter, check_move, check_potential, check_proposer, check_strategy
 
@@ -79,8 +81,9 @@ def test_moves(name: str, dp_cdvae_weights: Path) -> None:
         for latent in ("latent-neighbour", "latent-interpolation"):
             short[latent] = {"steps": 2, "weights": dp_cdvae_weights}
         move = MOVES.make(name, short.get(name))
+        given = [sodium_amide()] if isinstance(move, UnitMove) else parents
         if move.keeps_cell or not fixed:
-            check_move(move, parents, tools=tools)
+            check_move(move, given, tools=tools)
 
 
 @pytest.mark.parametrize("given", ["random:shakes=2", "hop:patience=3", "genetic:population=4"])

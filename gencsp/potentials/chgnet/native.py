@@ -24,11 +24,12 @@ from gencsp.errors import EngineError
 from gencsp.minimise import verdicts
 from gencsp.minimise.calculator import Numbers, relax_one
 from gencsp.minimise.crystals import Crystals, Values
-from gencsp.minimise.inflight import relax_in_flight
+from gencsp.minimise.inflight import relax_in_flight, rigid_stage
 from gencsp.minimise.jobs import enter
 from gencsp.minimise.minimisers import MINIMISERS, FireOptions, QuasiNewtonOptions
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.minimise.settings import TRUST_REGION, RelaxSettings, TrustRegionSettings
+from gencsp.minimise.stages import judge_units, stage_settings, two_stages
 from gencsp.potentials.base import Evaluation, ModelName
 from gencsp.potentials.chgnet import _native
 from gencsp.potentials.chgnet.native_arrays import (
@@ -181,6 +182,12 @@ class NativeEngine:
             RequestError, DeckError: there is no such minimiser, or it has no such option.
         """
         check("workers", workers, Workers)
+        if settings.rigid_units:
+            # The first stage has few coordinates and needs the minimisers in Python.
+            yield from self._relax_units(
+                structures, settings, workers, on_path, on_step, trust_region
+            )
+            return
         minimiser = MINIMISERS.configure(settings.minimiser)
         if isinstance(minimiser, QuasiNewtonOptions):
             trust_region = trust_region or minimiser.settings
@@ -246,7 +253,41 @@ class NativeEngine:
             start = under_way.pop(index)
             if on_path is not None:
                 on_path(index, [frame_of(start, *frame) for frame in found["path"]])
-            yield self._complete(relaxed(index, start, found))
+            result = judge_units(relaxed(index, start, found), start, settings.broken_units)
+            yield self._complete(result)
+
+    def _relax_units(
+        self,
+        structures: Iterable[Atoms],
+        settings: RelaxSettings,
+        workers: int,
+        on_path: PathCallback | None,
+        on_step: StepCallback | None,
+        trust_region: TrustRegionSettings | None,
+    ) -> Iterator[Relaxed]:
+        """Relax a stream with rigid units at first, as :meth:`relax` does where that is asked."""
+        evaluate = partial(self._values, workers=workers)
+
+        def free(
+            moved: Iterable[Atoms], step: StepCallback | None, path: PathCallback | None
+        ) -> Iterator[Relaxed]:
+            return self.relax(
+                moved,
+                stage_settings(settings)[1],
+                workers=workers,
+                on_path=path,
+                on_step=step,
+                trust_region=trust_region,
+            )
+
+        results = two_stages(
+            structures,
+            rigid_stage(settings, evaluate, max_atoms=IN_FLIGHT * workers),
+            free,
+            on_step=on_step,
+            on_path=on_path,
+        )
+        yield from map(self._complete, results)
 
     def _complete(self, result: Relaxed) -> Relaxed:
         """The result with the name of the model and, where it has energies, magnetic moments."""

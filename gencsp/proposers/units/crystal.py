@@ -17,17 +17,19 @@ from ase import Atoms
 from ase.cell import Cell
 from numpy.typing import NDArray
 
+from gencsp import records
 from gencsp.proposers.crystals.lattice import PRIMITIVE, centring, primitive_cell
 from gencsp.proposers.crystals.wyckoff import Site, sites
+from gencsp.units import members
 from gencsp.units.unit import RigidUnit
 
 Array = NDArray[np.float64]
 
 #: Arrays of a crystal's ``Atoms``: the number of the unit that an atom belongs to, counted over
 #: the cell, and the atom's index within its unit.
-UNIT, UNIT_ATOM = "unit", "unit_atom"
+UNIT, UNIT_ATOM = members.UNIT, members.UNIT_ATOM
 #: ``Atoms.info``: names of the units, in the order of their numbers, joined by ``;``.
-UNIT_NAMES = "unit_names"
+UNIT_NAMES = records.UNIT_NAMES
 #: Fractions of a cell edge within which two points are the same.
 SAME_POINT = 1e-5
 

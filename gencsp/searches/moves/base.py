@@ -85,6 +85,11 @@ class Move(Protocol):
         ...
 
     @property
+    def keeps_units(self) -> bool:
+        """Whether rigid units that the parents name stay whole, and are named by the child."""
+        ...
+
+    @property
     def needs_model(self) -> bool:
         """Whether a score model is needed."""
         ...
@@ -110,6 +115,7 @@ class ConfiguredMove(Configured):
     n_parents: ClassVar[int] = 1
     keeps_cell: ClassVar[bool] = True
     keeps_counts: ClassVar[bool] = True
+    keeps_units: ClassVar[bool] = False
     needs_model: ClassVar[bool] = False
 
     def applies(self, parents: Sequence[Atoms]) -> bool:  # noqa: ARG002

@@ -11,12 +11,17 @@ from pydantic import Field, model_validator
 
 from gencsp.deck import Displacement
 from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
+from gencsp.units.members import has_units, rattled
 
 
 class Rattle(ConfiguredMove):
-    """Normally distributed displacements, their standard deviation drawn between two limits, Å."""
+    """Normally distributed displacements, their standard deviation drawn between two limits, Å.
+
+    Rigid units that the parent names are displaced and turned as a whole.
+    """
 
     name = "rattle"
+    keeps_units = True
 
     least: Displacement = Field(default=0.1, description="Least standard deviation, Å.")
     most: Displacement = Field(default=0.6, description="Greatest standard deviation, Å.")
@@ -39,8 +44,9 @@ class Rattle(ConfiguredMove):
         tools: Tools,  # noqa: ARG002
     ) -> Atoms | None:
         """See :class:`~gencsp.searches.moves.base.Move`."""
+        scale = rng.uniform(self.least, self.most)
+        if has_units(parents[0]):
+            return rattled(parents[0], scale, rng=rng)
         child = bare(parents[0])
-        child.positions += rng.normal(
-            scale=rng.uniform(self.least, self.most), size=(len(child), 3)
-        )
+        child.positions += rng.normal(scale=scale, size=(len(child), 3))
         return child
