@@ -43,7 +43,7 @@ def hull_of_run(manifest: Mapping[str, Any], folder: Path, given: Path | None) -
     digest = manifest.get("hull")
     if digest in (None, NO_HULL):
         return None
-    for path in (_hull_of_deck(folder), None):
+    for path in dict.fromkeys((_hull_of_deck(folder), None)):
         try:
             hull = Hull.load(path)
         except GencspError:  # the file has moved, or was changed

@@ -1,8 +1,8 @@
 // Energy against volume, and against trial with the lowest so far of each origin.
 "use strict";
 (function (R) {
-  const MANY = 1500; // points of a plot; of more those are left out that lie under others
-  const GRID = 70; // cells along each axis, of which one point is drawn then
+  const MANY = 1000; // points of a plot; of more those are left out that lie under others
+  const GRID = 50; // cells along each axis, of which one point is drawn then
 
   R.plotOptions = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
     toImageButtonOptions: { format: "svg", filename: "gencsp" } };
@@ -28,7 +28,7 @@
   };
 
   // The places of points that are seen. Of many points in one small cell of the plot the lowest in
-  // energy is drawn, and those above the range of the axis are counted once for each column.
+  // energy is drawn; those above the range of the axis share the last cell of their column.
   R.seen = (some, x, y) => {
     if (some.length <= MANY) return some;
     const range = (values) => {

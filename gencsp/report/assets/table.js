@@ -74,7 +74,7 @@
     R.get("different").checked = some;
     table = new Tabulator("#table", {
       data: rows(), columns: columns(), index: "i", height: Math.min(460, 92 + 30 * R.count), layout: "fitDataFill", rowHeight: 28,
-      headerSortClickElement: "header", columnDefaults: { headerTooltip: false, headerWordWrap: true, resizable: true }, placeholder: "no structure is left by these filters",
+      headerSortClickElement: "header", columnDefaults: { headerTooltip: false, headerWordWrap: true, resizable: "header" }, placeholder: "no structure is left by these filters",
       initialFilter: [], renderVerticalBuffer: 300,
       rowFormatter: (row) => row.getElement().classList.toggle("chosen", row.getData().i === R.selected),
     });
