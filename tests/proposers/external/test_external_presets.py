@@ -21,9 +21,10 @@ from pymatgen.core import Structure
 
 from gencsp.composition import Composition
 from gencsp.proposers import Request
+from gencsp.proposers.checks import WRONG_COMPOSITION
 from gencsp.proposers.external.deck import ExternalDeck
 from gencsp.proposers.external.presets import PRESETS
-from gencsp.proposers.external.proposer import OFF_COMPOSITION, ExternalProposer
+from gencsp.proposers.external.proposer import ExternalProposer
 
 HERE = Path(__file__).parent
 NACL = Composition.parse("NaCl")
@@ -122,7 +123,7 @@ def test_mattergen_by_chemical_system(tmp_path: Path) -> None:
     assert (options["batch_size"], options["num_batches"]) == ("2", "2")
     assert [a.get_chemical_formula() for a in found] == ["ClNa", "ClNa"]
     assert {a.info["proposer"] for a in found} == {"mattergen"}
-    assert proposer.rejected == {OFF_COMPOSITION: 2}
+    assert proposer.rejected == {WRONG_COMPOSITION: 2}
 
 
 def test_mattergen_for_structure_prediction(tmp_path: Path) -> None:
@@ -204,7 +205,7 @@ def test_cdvae(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert said["tasks"] == ["gen"]
     assert [a.get_chemical_formula() for a in found] == ["ClNa"] * 3
-    assert proposer.rejected == {OFF_COMPOSITION: 1}
+    assert proposer.rejected == {WRONG_COMPOSITION: 1}
     assert list((tmp_path / "model").iterdir()) == []
 
 
@@ -239,7 +240,7 @@ def test_published_output_of_mattergen(tmp_path: Path) -> None:
             proposer = ExternalProposer(deck)
             request = Request(composition=composition, n=5, units=units)
             (found,) = proposer.propose(request, rng=np.random.default_rng(0))
-            assert proposer.rejected == {OFF_COMPOSITION: 2}, path
+            assert proposer.rejected == {WRONG_COMPOSITION: 2}, path
             reference = Structure.from_file(path)
             assert abs(found.cell.volume - reference.volume) < 1e-3
             assert sorted(found.symbols) == sorted(s.specie.symbol for s in reference)

@@ -17,8 +17,8 @@ from gencsp.errors import DeckError, ProgramError, RequestError
 from gencsp.proposers import Request, get_proposer, propose
 from gencsp.proposers.external.deck import ExternalDeck
 from gencsp.proposers.external.proposer import (
-    OFF_COMPOSITION,
-    TOO_CLOSE,
+    WRONG_COMPOSITION,
+    Flaw.TOO_CLOSE,
     UNREADABLE,
     ExternalProposer,
 )
@@ -150,7 +150,7 @@ def test_another_composition_is_counted_and_dropped() -> None:
     proposer = ExternalProposer(deck("off"))
     found = asked(proposer, n=9)
     assert [a.get_chemical_formula() for a in found] == ["ClNa"] * 2
-    assert proposer.rejected == {OFF_COMPOSITION: 3, TOO_CLOSE: 1}
+    assert proposer.rejected == {WRONG_COMPOSITION: 3, Flaw.TOO_CLOSE: 1}
     assert proposer.failures == 4
 
 
