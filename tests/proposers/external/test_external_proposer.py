@@ -13,15 +13,12 @@ import pytest
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.descriptors.flaws import Flaw
 from gencsp.errors import DeckError, ProgramError, RequestError
 from gencsp.proposers import Request, get_proposer, propose
+from gencsp.proposers.checks import WRONG_COMPOSITION
 from gencsp.proposers.external.deck import ExternalDeck
-from gencsp.proposers.external.proposer import (
-    WRONG_COMPOSITION,
-    Flaw.TOO_CLOSE,
-    UNREADABLE,
-    ExternalProposer,
-)
+from gencsp.proposers.external.proposer import UNREADABLE, ExternalProposer
 
 STAND_IN = Path(__file__).parent / "stand_in_generator.py"
 NACL = Composition.parse("NaCl")
