@@ -189,7 +189,7 @@ def test_a_record_of_a_benchmark(tmp_path: Path) -> None:
     path = tmp_path / "speed.json"
     path.write_text(json.dumps(record))
     report = collect([path])
-    assert report.numbers == (("results.fast.x", "1.5"), ("results.fast.rows.0.k", ""))
+    assert report.numbers == (("fast.x", "1.5"), ("fast.rows.0.k", ""))
     assert ("protocol.a", "1, 2") in report.settings
     path.write_text("{")
     with pytest.raises(StructureFileError, match="JSON"):
