@@ -183,7 +183,7 @@ def _facts(structures: Sequence[ReportStructure], contents: RunContents | None) 
     judged = _with_energy(structures)
     crystals = [one for one in judged if not one.duplicate_of]
     facts = [("structures", f"{len(structures)}"), ("with an energy", f"{len(judged)}")]
-    if judged:
+    if len(crystals) < len(judged):
         facts.append(("different crystals", f"{len(crystals)}"))
     if contents is not None:
         facts.insert(0, ("finished tasks", f"{len(contents.tasks)}"))
