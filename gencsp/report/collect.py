@@ -142,6 +142,7 @@ def report_of_pool(places: Sequence[Path], *, hull: Path | None = None) -> Repor
 
 def report_of_record(path: Path, record: Mapping[str, Any]) -> Report:
     """The report of a record of a benchmark: what was measured, how, and the numbers."""
+    results = record["results"]
     return Report(
         title=f"{path.stem}: benchmark",
         kind="benchmark",
@@ -149,7 +150,7 @@ def report_of_record(path: Path, record: Mapping[str, Any]) -> Report:
         facts=(("measured", str(record["measured"])),),
         settings=_flat({k: v for k, v in record.items() if k not in ("measured", "results")}),
         versions=_versions(),
-        numbers=_flat({"results": record["results"]}),
+        numbers=_flat(results if isinstance(results, Mapping) else {"results": results}),
     )
 
 
@@ -182,7 +183,7 @@ def _facts(structures: Sequence[ReportStructure], contents: RunContents | None) 
     judged = _with_energy(structures)
     crystals = [one for one in judged if not one.duplicate_of]
     facts = [("structures", f"{len(structures)}"), ("with an energy", f"{len(judged)}")]
-    if judged:
+    if len(crystals) < len(judged):
         facts.append(("different crystals", f"{len(crystals)}"))
     if contents is not None:
         facts.insert(0, ("finished tasks", f"{len(contents.tasks)}"))

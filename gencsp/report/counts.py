@@ -82,7 +82,10 @@ def _of_results(structures: Sequence[ReportStructure]) -> list[Count]:
     if not converged:
         return []
     crystals = [one for one in converged if not one.duplicate_of]
-    steps = [("converged", len(converged)), ("different crystals", len(crystals))]
+    steps = [("converged", len(converged))]
+    # Without any mark nobody has looked for duplicates yet, or there are none: who knows.
+    if len(crystals) < len(converged):
+        steps.append(("different crystals", len(crystals)))
     above = [one.above for one in crystals if one.above is not None]
     if above:
         near = sum(energy <= NEAR_HULL for energy in above)

@@ -77,7 +77,7 @@ class OriginCount:
         origin: its name.
         made: structures.
         converged: those of them with an energy.
-        crystals: those of them that are not a duplicate of another.
+        crystals: those of them that are not marked as a duplicate of another.
         lowest: lowest decomposition energy, or energy where there is none, eV/atom.
         late: its share of the last quarter of the trials; ``None`` where there are no trials.
     """

@@ -67,7 +67,7 @@
       const rows = data.origins.map((one) => [one.origin, one.made, one.converged, one.crystals, one.lowest?.toFixed(4),
         ...(late ? [one.late === null ? "" : `${Math.round(100 * one.late)} %`] : [])]);
       summary.append(card("Where structures came from", plainTable(
-        ["made by", "made", "converged", "crystals", `lowest ${data.symbol}${R.anyAbove ? "_d" : ""}`, ...(late ? ["last quarter"] : [])], rows)));
+        ["made by", "made", "converged", "no duplicate", `lowest ${data.symbol}${R.anyAbove ? "_d" : ""}`, ...(late ? ["last quarter"] : [])], rows)));
     }
     if (data.funnel.length) summary.append(card("Funnel", bars(data.funnel, R.colours[0])));
     const groups = spaceGroups();

@@ -72,6 +72,7 @@
     viewer.rotate(-75, "x");
     viewer.rotate(-18, "y");
     viewer.zoomTo();
+    viewer.zoom(0.93); // spheres are larger than their centres, by which it zooms
     viewer.render();
   };
 
