@@ -136,6 +136,30 @@ def random_crystals() -> str:
     return table(head, rows)
 
 
+def unit_crystals() -> str:
+    head = (
+        "units in the cell",
+        "PyXtal, a second",
+        "ours, a second",
+        "ratio",
+        "ratio without PyXtal's search for orientations",
+        "drawn of tried (PyXtal, ours)",
+    )
+    rows = []
+    for name, row in results("unit_crystals").items():
+        both = "pyxtal", "ours"
+        rows.append(
+            (
+                name,
+                *(_rate(row["made_per_second"][one]) for one in both),
+                number(row["ratio"], ".0f"),
+                number(row["ratio_without_its_orientations"], ".0f"),
+                ", ".join(f"{row['made'][one]} of {row['tried'][one]}" for one in both),
+            )
+        )
+    return table(head, rows)
+
+
 def law_of_random_crystals() -> str:
     """p-values that both generators draw from one law; empty where all crystals are alike."""
     names = {
@@ -218,6 +242,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "variants of the minimiser": minimiser_variants,
     "random crystals": random_crystals,
     "law of random crystals": law_of_random_crystals,
+    "crystals of units": unit_crystals,
     "filters": filters,
     "hull filter": hull_filter,
     "implausible": implausible,

@@ -7,19 +7,20 @@ alkaline earth metals are left out, so that the file of a salt has its complex i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import ase.io
+import gemmi
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from gencsp.errors import PartlyOccupiedError, StructureFileError, UnitError
-from gencsp.io.content import parsing
-from gencsp.io.reading import read_pool
+from gencsp.errors import UnitError
 from gencsp.units.symmetrise import NEAR, symmetrised
 from gencsp.units.unit import RigidUnit
 
@@ -32,6 +33,8 @@ ENDINGS = (".xyz", ".extxyz", ".mol", ".sdf", ".cif")
 BONDED = 1.2
 #: Metals that bind to complex ions by their charge alone.
 IONIC = frozenset(["Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba"])
+#: Occupancies from which on a site counts as whole; files round them.
+WHOLE = 0.999
 #: Fields of the charge of an atom in a mol file of version 2000.
 _OLD_CHARGES = {1: 3, 2: 2, 3: 1, 5: -1, 6: -2, 7: -3}
 
@@ -58,17 +61,10 @@ def read_unit(path: Path | str, *, tolerance: float = NEAR) -> RigidUnit:
         )
     if not path.is_file():
         raise UnitError(f"there is no file '{path}': check its path.")
-    try:
-        if ending == ".cif":
-            unit = _of_crystals(read_pool([path])[0], path)
-        else:
-            unit = _of_mol(path) if ending in (".mol", ".sdf") else _of_xyz(path)
-    except PartlyOccupiedError as error:
-        raise UnitError(
-            f"sites of '{path}' are partly occupied: give a file with the whole atoms of one unit."
-        ) from error
-    except StructureFileError as error:
-        raise UnitError(f"{error} A unit needs whole atoms with coordinates in Å.") from error
+    if ending == ".cif":
+        unit = _of_crystal(_crystal(path), path)
+    else:
+        unit = _of_mol(path) if ending in (".mol", ".sdf") else _of_xyz(path)
     return symmetrised(unit, tolerance=tolerance)
 
 
@@ -85,10 +81,24 @@ def bonds_of(symbols: Sequence[str], positions: Array) -> tuple[tuple[int, int],
     return tuple(zip(first.tolist(), second.tolist(), strict=True))
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What parsers raise at a file that is not what its name says becomes an error about it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
+        reason = (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".")
+        raise UnitError(
+            f"'{path}' cannot be read ({reason}): a unit needs whole atoms with coordinates in Å."
+        ) from error
+
+
 def _of_xyz(path: Path) -> RigidUnit:
-    with parsing(str(path)):
-        atoms = ase.io.read(path, index=0, format="extxyz")
-        assert isinstance(atoms, Atoms), "one structure was asked for"
+    with _reading(path):
+        found = ase.io.read(path, index="0:1", format="extxyz")
+        atoms = found[0]
         charge = atoms.info.get("charge")
         charge = None if charge is None else int(charge)
     symbols = _known(atoms.get_chemical_symbols(), path)
@@ -98,13 +108,13 @@ def _of_xyz(path: Path) -> RigidUnit:
 
 def _of_mol(path: Path) -> RigidUnit:
     """A mol file of version 2000 (CTfile formats, MDL)."""
-    with parsing(str(path)):
+    with _reading(path):
         lines = path.read_text("utf-8", errors="replace").splitlines()
     if len(lines) < 4 or "V3000" in lines[3]:
         raise UnitError(
             f"'{path}' is not a mol file of version 2000: save it as one, or as an xyz file."
         )
-    with parsing(str(path)):
+    with _reading(path):
         n_atoms, n_bonds = int(lines[3][:3]), int(lines[3][3:6])
         atoms = lines[4 : 4 + n_atoms]
         listed = lines[4 + n_atoms : 4 + n_atoms + n_bonds]
@@ -127,9 +137,28 @@ def _charge(atoms: Sequence[str], lines: Sequence[str]) -> int:
     return sum(_OLD_CHARGES.get(int(line[36:39].strip() or 0), 0) for line in atoms)
 
 
-def _of_crystals(crystals: Sequence[Atoms], path: Path) -> RigidUnit:
+def _crystal(path: Path) -> Atoms:
+    """The whole cell of the first crystal of a CIF."""
+    with _reading(path):
+        crystal = gemmi.read_small_structure(str(path))
+        sites = crystal.get_all_unit_cell_sites()
+        cell = np.array(crystal.cell.orth.mat.tolist()).T
+        fractional = np.array([site.fract.tolist() for site in sites]).reshape(-1, 3)
+    if not sites or not crystal.cell.is_crystal():
+        raise UnitError(
+            f"'{path}' cannot be read (no cell or no atoms in there): give the CIF of a crystal."
+        )
+    if any(site.occ < WHOLE for site in sites):
+        raise UnitError(
+            f"sites of '{path}' are partly occupied: give a file with the whole atoms of one unit."
+        )
+    symbols = _known([site.element.name for site in sites], path)
+    return Atoms(list(symbols), scaled_positions=fractional, cell=cell, pbc=True)
+
+
+def _of_crystal(crystal: Atoms, path: Path) -> RigidUnit:
     """The one kind of molecule in a crystal."""
-    atoms = crystals[0][[atom.symbol not in IONIC for atom in crystals[0]]]
+    atoms = crystal[[atom.symbol not in IONIC for atom in crystal]]
     found = _molecules(atoms, path) if len(atoms) else []
     whole = [unit for unit in found if not unit.is_atom]
     if not whole:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from ase.spacegroup import crystal
 from numpy.testing import assert_allclose
+from pymatgen.io.ase import AseAtomsAdaptor
+from pymatgen.io.cif import CifWriter
 
 from gencsp.errors import UnitError
 from gencsp.units.files import read_unit
@@ -111,6 +114,24 @@ def test_cif_of_a_molecular_crystal(tmp_path: Path) -> None:
     unit = read_unit(tmp_path / "benzene.cif")
     assert (unit.composition.formula, len(unit.bonds)) == ("C6H6", 12)
     assert point_group(unit).symbol == "D6h"
+
+
+def test_cif_whose_molecules_follow_from_its_space_group(tmp_path: Path) -> None:
+    """Carbon dioxide: one C and one O, and the operations of Pa-3."""
+    ase.io.write(
+        tmp_path / "CO2.cif",
+        crystal(["C", "O"], [(0, 0, 0), (0.119, 0.119, 0.119)], spacegroup=205, cellpar=[5.62] * 3
+                + [90] * 3),
+    )  # fmt: skip
+    written = CifWriter(
+        AseAtomsAdaptor.get_structure(ase.io.read(tmp_path / "CO2.cif")), symprec=1e-3
+    )
+    written.write_file(tmp_path / "short.cif")
+    assert (tmp_path / "short.cif").read_text().count(" C ") <= 2
+    unit = read_unit(tmp_path / "short.cif")
+    assert unit.composition.formula in ("CO2", "O2C")
+    assert_allclose(unit.bond_lengths, 0.119 * 5.62 * np.sqrt(3), atol=1e-3)
+    assert point_group(unit).symbol == "D*h"
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,9 @@ def train(
     n = len(examples.z)
     if n < 2:
         raise RequestError(f"{n} examples are too few to train on and to watch: give at least 2.")
-    seeds = rng.spawn(4)
+    # Not rng.spawn, whose count of children is outside of the state that a search saves.
+    children = np.random.SeedSequence(rng.integers(2**32, size=4).tolist()).spawn(4)
+    seeds = [np.random.default_rng(child) for child in children]
     with _one_thread():
         with torch.random.fork_rng(devices=[]):
             # Layers draw their weights from the global generator, which is not ours to change.
@@ -194,7 +196,7 @@ def _fit(
             chosen = order[first : first + settings.batch_size]
             value = loss(trained.rows(chosen), *(one[chosen] for one in drawn))
             optimiser.zero_grad()
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total += float(value.detach()) * len(chosen)
         with torch.no_grad():

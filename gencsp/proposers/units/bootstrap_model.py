@@ -22,6 +22,7 @@ from gencsp.diffusion.units.sampler import gradient_of, reverse_process
 from gencsp.diffusion.units.training import Examples, Fitted, train
 from gencsp.diffusion.weights_file import digest_of
 from gencsp.errors import TrainingDataError, UnitError
+from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.units.arrangement import Arrangement
 from gencsp.proposers.units.checks import Fault, fault_of
 from gencsp.proposers.units.crystal import UnitCrystal
@@ -151,14 +152,14 @@ class UnitModel:
                 ``settings.attempts``.
             guidance: strength of the pull towards low energies, per standard deviation of the
                 energies of the examples; 0 for none.
-            rng: the only source of chance.
+            rng: the only source of chance; it is advanced at once.
 
         Raises:
             RequestError: a number out of its range.
         """
         check("n", n, Natural)
         check("guidance", guidance, NonNegative)
-        return self._sample(n, guidance, rng)
+        return self._sample(n, guidance, spawn_generators(rng))
 
     def energies_of(self, crystals: Sequence[UnitCrystal]) -> Array:
         """What the energy network says of crystals whose arrangement it knows, eV/atom, (n,).
@@ -194,7 +195,9 @@ class UnitModel:
         """
         return cls(*read_model(path))
 
-    def _sample(self, n: int, guidance: float, rng: np.random.Generator) -> Iterator[UnitCrystal]:
+    def _sample(
+        self, n: int, guidance: float, rngs: Iterator[np.random.Generator]
+    ) -> Iterator[UnitCrystal]:
         settings, space = self.settings, self.content.space
         elements = sorted({s for unit in space.descriptor.units for s in unit.symbols})
         least = least_between(
@@ -207,7 +210,7 @@ class UnitModel:
         while made < n and left > 0:
             size = min(settings.batch_size, left)
             left -= size
-            for arrangement, vector in self._vectors(size, guidance, rng.spawn(1)[0]):
+            for arrangement, vector in self._vectors(size, guidance, next(rngs)):
                 try:
                     crystal = space.descriptor.decode(arrangement, vector)
                 except UnitError:

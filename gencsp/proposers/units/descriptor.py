@@ -145,7 +145,7 @@ def rotation_of(angles: Array) -> Array:
     first = np.array([[ca, -sa, 0], [sa, ca, 0], [0, 0, 1]])
     second = np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
     third = np.array([[cg, -sg, 0], [sg, cg, 0], [0, 0, 1]])
-    return first @ second @ third
+    return np.asarray(first @ second @ third)
 
 
 def orthogonalised(columns: Array) -> Array:

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 #: Entry of the metadata that only these files have.
 _ENTRY = "unit_model"
 #: What makes them, for messages.
-_COMMAND = "gencsp search --method units"
+_COMMAND = "UnitModel.fit"
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from gencsp.proposers.crystals.random_cells import NORMALS, TRIES, random_cells,
 from gencsp.proposers.crystals.site_draws import heights, nearest_squares
 from gencsp.proposers.units.crystal import Placement, UnitCrystal
 from gencsp.proposers.units.orientations import OrientationFamily
+from gencsp.proposers.units.separations import apart_from_images, lattice_vectors
 from gencsp.proposers.units.unit_sites import UnitSite, can_hold_units, draw_letters, unit_site
 from gencsp.units.unit import RigidUnit
 
@@ -89,11 +90,10 @@ class _Frame:
         self.primitive = reduced((PRIMITIVE[centring(recipe.space_group)] @ cell)[None])[0]
         self.inverse = np.linalg.inv(self.primitive)
         furthest = float(recipe.least.max())
-        apart = heights(self.primitive[None])[0]
-        self.near = furthest > 0.5 * apart
+        self.near = furthest > 0.5 * heights(self.primitive[None])[0]
         #: Lattice vectors that can bring a unit near itself.
         self.steps = [
-            _steps(self.primitive, apart, 2 * unit.radius + furthest) for unit in recipe.units
+            lattice_vectors(self.primitive, 2 * unit.radius + furthest) for unit in recipe.units
         ]
 
 
@@ -143,8 +143,11 @@ class _Attempt:
             # Nothing is free where there is one point and one orientation.
             points = rng.random((n, 3)) @ site.point.T + site.origin
             turns = _orientations(site.families, n, rng)
-            apart = np.ones(n, dtype=bool) if unit.is_atom else self._own_images_apart(k, turns)
-            chosen = np.flatnonzero(apart)
+            chosen = np.arange(n)
+            if not unit.is_atom:
+                least = self.recipe.least[self.species[k][:, None], self.species[k]]
+                apart = apart_from_images(unit, turns, self.frame.steps[k], least)
+                chosen = np.flatnonzero(apart)
             if not len(chosen):
                 continue
             atoms = self._orbits(site, unit, points[chosen], turns[chosen])
@@ -183,17 +186,6 @@ class _Attempt:
         squares = squares.reshape(len(atoms), size, -1)
         return np.asarray((squares >= self.squares[mine[:, None], kinds]).all(axis=(1, 2)))
 
-    def _own_images_apart(self, k: int, turns: Array) -> BoolArray:
-        """Whether a unit is apart from itself in other cells, in each orientation."""
-        unit, mine = self.recipe.units[k], self.species[k]
-        steps = self.frame.steps[k]
-        if not len(steps):
-            return np.ones(len(turns), dtype=bool)
-        shapes = np.einsum("nij,aj->nai", turns, unit.positions)
-        delta = (shapes[:, :, None] - shapes[:, None])[:, :, :, None] + steps
-        squares = (delta**2).sum(axis=-1).min(axis=-1)
-        return np.asarray((squares >= self.squares[mine[:, None], mine]).all(axis=(1, 2)))
-
 
 def _orientations(families: Sequence[OrientationFamily], n: int, rng: np.random.Generator) -> Array:
     """Orientations drawn evenly from families, those with free angles more often.
@@ -223,12 +215,3 @@ def _species_of(symbols: tuple[str, ...], elements: tuple[str, ...]) -> tuple[in
 
 def _species(unit: RigidUnit, elements: tuple[str, ...]) -> IntArray:
     return np.array(_species_of(unit.symbols, elements))
-
-
-def _steps(cell: Array, apart: Array, reach: float) -> Array:
-    """Vectors of a lattice, without zero, up to a length, shape (k, 3); ``apart``: its heights."""
-    most = np.ceil(reach / apart).astype(int)
-    ranges = [np.arange(-n, n + 1) for n in most]
-    vectors = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3) @ cell
-    squares = (vectors**2).sum(axis=1)
-    return np.asarray(vectors[(squares > 1e-12) & (squares < reach**2)])

@@ -131,4 +131,4 @@ def _distances(found: Atoms, positions: Array, start: Atoms) -> Array:
     for number in np.unique(unit):
         of_unit = unit == number
         steps[of_unit] -= np.round(steps[of_unit].mean(axis=0))
-    return np.linalg.norm(steps @ found.cell.array, axis=1)
+    return np.asarray(np.linalg.norm(steps @ found.cell.array, axis=1))

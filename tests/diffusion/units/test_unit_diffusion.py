@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,14 +23,16 @@ COVARIANCE = torch.tensor([[0.8, 0.5], [0.5, 0.6]], dtype=torch.float64)
 #: Of the energy (z - centre)ᵀ K (z - centre) / 2.
 STIFFNESS = torch.tensor([[1.5, -0.4], [-0.4, 0.9]], dtype=torch.float64)
 CENTRE = torch.tensor([-0.5, 0.8], dtype=torch.float64)
-N = 6000
+N = 2500
 
 
 def gaussian_noise(z: Tensor, t: int) -> Tensor:
     """ε of N(MEAN, COVARIANCE): -√(1-ᾱ) times the score of what it is at t."""
     kept = SCHEDULE.alpha_bars[t]
     covariance = kept * COVARIANCE + (1 - kept) * torch.eye(2, dtype=torch.float64)
-    return (1 - kept).sqrt() * (z - kept.sqrt() * MEAN) @ torch.linalg.inv(covariance)
+    away: Tensor = z - kept.sqrt() * MEAN
+    noise: Tensor = (1 - kept).sqrt() * away @ torch.linalg.inv(covariance)
+    return noise
 
 
 def pulled_gradient(strength: float) -> Callable[[Tensor, int], Tensor]:
@@ -88,8 +91,8 @@ def test_noised_vectors_have_the_mean_and_variance_of_their_step() -> None:
 
 def test_the_reverse_process_recovers_a_gaussian() -> None:
     found = sampled(0.0)
-    assert_allclose(found.mean(axis=0), MEAN, atol=0.03)
-    assert_allclose(np.cov(found.T), COVARIANCE, atol=0.04)
+    assert_allclose(found.mean(axis=0), MEAN, atol=0.05)
+    assert_allclose(np.cov(found.T), COVARIANCE, atol=0.06)
 
 
 @pytest.mark.parametrize("strength", [0.5, 2.0])
@@ -138,10 +141,11 @@ def test_networks_have_the_layers_of_the_supplement() -> None:
         for part in (networks.noise, networks.energy)
     ]
     assert widths == [[64, 64, 64, 1], [128, 128, 128, 1]]
-    for one in [networks.energy.layers[2]]:
-        # He's uniform distribution reaches to √(6 / inputs).
-        bound = (6 / one.in_features) ** 0.5
-        assert 0.9 * bound < float(one.weight.detach().abs().max()) <= bound
+    one = networks.energy.layers[2]
+    assert isinstance(one, torch.nn.Linear)
+    # He's uniform distribution reaches to √(6 / inputs).
+    bound = (6 / one.in_features) ** 0.5
+    assert 0.9 * bound < float(one.weight.detach().abs().max()) <= bound
 
 
 def test_padding_neither_counts_nor_comes_out() -> None:
@@ -194,7 +198,7 @@ def test_training_learns_energies_and_is_the_same_for_the_same_generator() -> No
         ({"validation": 1.0}, "validation"),
     ],
 )
-def test_wrong_settings_are_refused(settings: dict[str, float], message: str) -> None:
+def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         UnitTraining(**settings)
 

@@ -226,6 +226,10 @@ def test_cells_that_cannot_hold_the_units() -> None:
     benzene = get_unit("C6H6")
     with pytest.raises(UnitError, match="cannot hold 4 C6H6, which take at least"):
         require_room(Cell.new([3.5, 3.5, 3.5]), (benzene,), (4,), ELEMENTS, LEAST)
+    with pytest.raises(UnitError, match="'C6H6' is too large for the cell"):
+        require_room(Cell.new([2.5, 3.5, 30]), (benzene,), (1,), ELEMENTS, LEAST)
+    # Rings can be stacked, as far apart as their thickness is.
+    require_room(Cell.new([2.5, 8, 8]), (benzene,), (1,), ELEMENTS, LEAST)
     with pytest.raises(UnitError, match=r"repeats after 2\.00 Å"):
         require_room(Cell.new([2, 40, 40]), (atom("Na"),), (1,), ELEMENTS, LEAST)
     require_room(Cell.new([7.4, 9.4, 6.8]), (benzene,), (4,), ELEMENTS, LEAST)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import spglib
 from ase import Atoms
+from crystals_of_units import BH4, CO2, NA, NH2, UNITS, apart, random_unit_crystal, redescribed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
-from unit_crystals import BH4, CO2, NA, NH2, UNITS, apart, random_unit_crystal, redescribed
 
 from gencsp.errors import UnitError
 from gencsp.proposers.crystals.lattice import PRIMITIVE, centring
@@ -249,7 +249,8 @@ def _near(found: Atoms, before: Atoms) -> np.ndarray:
     """Positions of a crystal's atoms next to where a slightly different one has them."""
     inverse = np.linalg.inv(found.cell.array)
     steps = found.positions @ inverse - before.positions * 1.01 @ inverse
-    return before.positions * 1.01 + (steps - np.round(steps)) @ found.cell.array
+    near = before.positions * 1.01 + (steps - np.round(steps)) @ found.cell.array
+    return np.asarray(near)
 
 
 def test_the_misfit_of_a_distorted_unit_is_told() -> None:

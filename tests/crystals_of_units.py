@@ -73,7 +73,7 @@ def random_unit_crystal(
     for k, kind in enumerate(kinds):
         letter = letters[k] if letters else general_position(group).letter
         first = first_point(group, letter)
-        centre = first.point(rng.random(first.basis.shape[1]))
+        centre = first.point(rng.random((1, first.basis.shape[1]))[0])
         site = cartesian(site_operations(group, letter)[0], cell)
         rotation = np.eye(3) if units[kind].is_atom else site_rotation(units[kind], site, rng)
         if rotation is not None:
