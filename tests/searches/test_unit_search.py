@@ -15,13 +15,16 @@ from ase.calculators.calculator import Calculator
 import gencsp
 from gencsp.composition import Composition
 from gencsp.errors import RequestError, UnitError
+from gencsp.plugins import Choice
 from gencsp.proposers.base import Request
 from gencsp.proposers.units.crystal import UnitCrystal
 from gencsp.proposers.units_random import RandomUnitsProposer
 from gencsp.runs.decks import SearchDeck
+from gencsp.runs.parts import NamedProposer
 from gencsp.runs.search import open_search
 from gencsp.runs.settings import search_settings
 from gencsp.searches import bootstrap
+from gencsp.searches.starts import ProposerStarts
 from gencsp.units.lookup import get_unit
 from gencsp.units.members import Members
 
@@ -184,6 +187,7 @@ def test_a_cell_in_numbers_holds_as_many_units_as_fill_it() -> None:
     assert 64 in settings.space.compositions.sizes
     assert settings.relax.fixed_cell
     assert settings.relax.rigid_units
+    assert settings.space.cell is not None
     np.testing.assert_allclose(settings.space.cell, np.diag([8.95, 10.46, 8.07]), atol=1e-12)
     assert search_settings(SearchDeck.make(formula="NaNH2", rigid_units=False)).units == ()
 
@@ -203,7 +207,11 @@ def test_seeds_and_backgrounds_that_place_units_are_told_which() -> None:
         (pool,) = run.pools
         assert len(pool.structures) == 2
         assert list(pool.skipped) == ["no rigid units named"]
-        assert run.supply._background.source.make.name.options["units"] == ["NH2"]
+        source = run.supply._background.source
+        assert isinstance(source, ProposerStarts)
+        assert isinstance(source.make, NamedProposer)
+        assert isinstance(source.make.name, Choice)
+        assert source.make.name.options["units"] == ["NH2"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from gencsp.proposers.units.canonical import canonical
 from gencsp.proposers.units.checks import Fault, fault_of, keeps_units_apart
 from gencsp.proposers.units.crystal import UNIT, UnitCrystal
 from gencsp.proposers.units.descriptor import ENCODINGS, Encoding
-from gencsp.proposers.units.model_settings import UnitModelSettings
+from gencsp.proposers.units.model_settings import ArrangementRule, UnitModelSettings
 from gencsp.proposers.units.push_apart import pushed_apart
 from gencsp.proposers.units.random_units import UnitRecipe, draw_unit_crystals
 from gencsp.proposers.units.separations import least_between
@@ -118,7 +118,8 @@ def test_guidance_draws_arrangements_by_their_energies(examples: list[UnitExampl
     """With energies 0 and 1, evenly: standardised, they differ by 2."""
     told = [replace(one, energy=float(one.crystal.space_group == 20)) for one in examples]
     settings = replace(QUICK, training=UnitTraining(epochs=1), schedule=LinearSchedule(steps=2))
-    for rule, wanted in (("energy", 1 / (1 + np.exp(-1.0))), ("frequency", 0.5)):
+    shares: dict[ArrangementRule, float] = {"energy": 1 / (1 + np.exp(-1.0)), "frequency": 0.5}
+    for rule, wanted in shares.items():
         chosen = replace(settings, arrangements=rule)
         fitted = UnitModel.fit(told, chosen, rng=np.random.default_rng(0))
         drawn_ones = fitted._vectors(500, 0.5, np.random.default_rng(1))

@@ -9,8 +9,8 @@ import pytest
 from ase import Atoms
 from ase.cell import Cell
 from ase.io import read, write
+from crystals_of_units import NA, NH2, apart
 from scipy.spatial.transform import Rotation
-from unit_crystals import NA, NH2, apart
 
 from gencsp.composition import Composition
 from gencsp.errors import UnitError
