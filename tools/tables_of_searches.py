@@ -215,7 +215,28 @@ def symmetry() -> str:
     return table(("", *systems), rows)
 
 
+def powder_patterns() -> str:
+    """How often the first of the relaxed proposals is the known crystal, by what ranks them."""
+    found = results("powder")
+    ways = {
+        "first by energy": "energy",
+        "first by pattern, stiff": "pattern, cell as it is",
+        "first by pattern, breathing": "pattern, cell breathing",
+        "first by both, breathing": "energy and pattern",
+    }
+    rows = [
+        (
+            name,
+            of_with_interval(found["of all"][way]),
+            of_with_interval(found["of those among their proposals"][way]),
+        )
+        for way, name in ways.items()
+    ]
+    return table(("ranked by", "first, of all", "first, of those among their proposals"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "powder patterns": powder_patterns,
     "ground states": ground_states,
     "ground states beside mixed": ground_states_beside_mixed,
     "ground states of DiffCSP's fifteen": ground_states_diffcsp15,
