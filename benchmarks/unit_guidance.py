@@ -178,11 +178,7 @@ def compared(work: Work, options: argparse.Namespace, seed: int, known: Atoms) -
     kinds = {"random": relaxed[options.examples :]}
     models = {}
     for encoding in options.encodings:
-        model, seconds = fitted(work, options, seed, encoding, examples)
-        models[encoding] = {
-            "fit_seconds": seconds,
-            **{name: asdict(one) for name, one in model.trainings.items()},
-        }
+        model, models[encoding] = fitted(work, options, seed, encoding, examples)
         for name, guidance in (("unguided", 0.0), ("guided", options.guidance)):
             begun, tried = time.process_time(), model.failures.total()
             made = list(
@@ -216,16 +212,20 @@ def fitted(
     seed: int,
     encoding: Encoding,
     examples: Sequence[UnitExample],
-) -> tuple[UnitModel, float | None]:
-    """The model of a seed, and its seconds of processor time if it was trained just now."""
+) -> tuple[UnitModel, dict[str, Any]]:
+    """The model of a seed, and what its training took."""
     path = work.folder / f"model-{encoding}-{seed}-{len(examples)}-{options.epochs}.safetensors"
-    if path.exists():
-        return UnitModel.load(path), None
+    about = path.with_suffix(".json")
+    if about.exists():
+        return UnitModel.load(path), json.loads(about.read_text("utf-8"))
     begun = time.process_time()
     settings = UnitModelSettings(encoding=encoding, training=UnitTraining(epochs=options.epochs))
     model = UnitModel.fit(examples, settings, rng=np.random.default_rng(3000 + seed))
+    found: dict[str, Any] = {"fit_seconds": round(time.process_time() - begun, 1)}
+    found |= {name: asdict(one) for name, one in model.trainings.items()}
     model.save(path)
-    return model, round(time.process_time() - begun, 1)
+    about.write_text(json.dumps(found), encoding="utf-8")
+    return model, found
 
 
 def sound_as_decoded(model: UnitModel, n: int, guidance: float, seed: int) -> dict[str, float]:
