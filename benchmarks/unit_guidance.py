@@ -103,9 +103,9 @@ class Work:
         folder.mkdir(parents=True, exist_ok=True)
 
     def relaxed(self, name: str, crystals: Sequence[UnitCrystal]) -> list[Atoms]:
-        """Relaxed in their cell, in the order given, ``energy`` (eV/atom) in ``info``.
+        """Relaxed in their cell, in the order given, ``energy_per_atom`` (eV) in ``info``.
 
-        A crystal whose relaxation failed has the energy NaN.
+        A crystal whose relaxation failed has NaN.
         """
         path = self.folder / f"{name}-{self.steps}.extxyz"
         known = {}
@@ -122,7 +122,7 @@ class Work:
             if np.isfinite(energy):
                 atoms.set_cell(one.atoms.cell)
                 atoms.positions = one.atoms.positions
-            atoms.info = {"index": k, "energy": float(energy)}
+            atoms.info = {"index": k, "energy_per_atom": float(energy)}
             ase.io.write(path, atoms, format="extxyz", append=True)
             known[k] = atoms
         return [known[k] for k in range(len(crystals))]
@@ -154,10 +154,12 @@ def known_phase(work: Work, path: Path | None, n: int) -> Atoms:
     """The known phase relaxed in the indexed cell, or what stands for it."""
     if path is None:
         relaxed = work.relaxed("known", random_crystals(n, 10_000, (KNOWN_GROUP,)))
-        return min(relaxed, key=lambda atoms: np.nan_to_num(atoms.info["energy"], nan=np.inf))
+        return min(
+            relaxed, key=lambda atoms: np.nan_to_num(atoms.info["energy_per_atom"], nan=np.inf)
+        )
     (one,) = relax([ase.io.read(path)], fmax=FMAX, steps=500, fixed_cell=True)
     atoms = one.atoms.copy()
-    atoms.info = {"energy": one.energy_per_atom}
+    atoms.info = {"energy_per_atom": one.energy_per_atom}
     return atoms
 
 
@@ -167,20 +169,16 @@ def compared(work: Work, options: argparse.Namespace, seed: int, known: Atoms) -
     relaxed = work.relaxed(f"random-{seed}", drawn)
     examples, misfits = [], []
     for crystal, atoms in zip(drawn[: options.examples], relaxed, strict=False):
-        if not np.isfinite(atoms.info["energy"]):
+        if not np.isfinite(atoms.info["energy_per_atom"]):
             continue
         fit = rigid_fit(crystal, atoms)
         misfits.append(fit.rms)
         if fit.rms < MISFIT:
-            examples.append(UnitExample(fit.crystal, float(atoms.info["energy"])))
+            examples.append(UnitExample(fit.crystal, float(atoms.info["energy_per_atom"])))
     kinds = {"random": relaxed[options.examples :]}
     models = {}
     for encoding in options.encodings:
-        model, seconds = fitted(work, options, seed, encoding, examples)
-        models[encoding] = {
-            "fit_seconds": seconds,
-            **{name: asdict(one) for name, one in model.trainings.items()},
-        }
+        model, models[encoding] = fitted(work, options, seed, encoding, examples)
         for name, guidance in (("unguided", 0.0), ("guided", options.guidance)):
             begun, tried = time.process_time(), model.failures.total()
             made = list(
@@ -214,16 +212,20 @@ def fitted(
     seed: int,
     encoding: Encoding,
     examples: Sequence[UnitExample],
-) -> tuple[UnitModel, float | None]:
-    """The model of a seed, and its seconds of processor time if it was trained just now."""
+) -> tuple[UnitModel, dict[str, Any]]:
+    """The model of a seed, and what its training took."""
     path = work.folder / f"model-{encoding}-{seed}-{len(examples)}-{options.epochs}.safetensors"
-    if path.exists():
-        return UnitModel.load(path), None
+    about = path.with_suffix(".json")
+    if about.exists():
+        return UnitModel.load(path), json.loads(about.read_text("utf-8"))
     begun = time.process_time()
     settings = UnitModelSettings(encoding=encoding, training=UnitTraining(epochs=options.epochs))
     model = UnitModel.fit(examples, settings, rng=np.random.default_rng(3000 + seed))
+    found: dict[str, Any] = {"fit_seconds": round(time.process_time() - begun, 1)}
+    found |= {name: asdict(one) for name, one in model.trainings.items()}
     model.save(path)
-    return model, round(time.process_time() - begun, 1)
+    about.write_text(json.dumps(found), encoding="utf-8")
+    return model, found
 
 
 def sound_as_decoded(model: UnitModel, n: int, guidance: float, seed: int) -> dict[str, float]:
@@ -236,13 +238,13 @@ def sound_as_decoded(model: UnitModel, n: int, guidance: float, seed: int) -> di
 
 def energies_of(structures: Sequence[Atoms]) -> np.ndarray:
     """eV/atom, of those that relaxed."""
-    found = np.array([float(atoms.info["energy"]) for atoms in structures])
+    found = np.array([float(atoms.info["energy_per_atom"]) for atoms in structures])
     return np.asarray(found[np.isfinite(found)])
 
 
 def summary(structures: Sequence[Atoms], known: Atoms) -> dict[str, Any]:
     """Energies above the known phase, and when that was found."""
-    above = energies_of(structures) - known.info["energy"]
+    above = energies_of(structures) - known.info["energy_per_atom"]
     low, high = bootstrap_interval(above.tolist(), rng=np.random.default_rng(0))
     return {
         "n": len(structures),
@@ -259,7 +261,7 @@ def first_match(structures: Sequence[Atoms], known: Atoms) -> int | None:
     matcher = StructureMatcher()
     wanted = AseAtomsAdaptor.get_structure(known)
     for k, atoms in enumerate(structures, start=1):
-        near = abs(atoms.info["energy"] - known.info["energy"]) < NEAR
+        near = abs(atoms.info["energy_per_atom"] - known.info["energy_per_atom"]) < NEAR
         if near and matcher.fit(AseAtomsAdaptor.get_structure(atoms), wanted):
             return k
     return None
@@ -305,14 +307,14 @@ def symmetry(atoms: Atoms) -> Any:
 
 def best(structures: Sequence[Atoms]) -> list[dict[str, Any]]:
     """The lowest ones, in the form of Tables S1 and S2."""
-    sound = [atoms for atoms in structures if np.isfinite(atoms.info["energy"])]
-    lowest = sorted(sound, key=lambda atoms: float(atoms.info["energy"]))[:BEST]
+    sound = [atoms for atoms in structures if np.isfinite(atoms.info["energy_per_atom"])]
+    lowest = sorted(sound, key=lambda atoms: float(atoms.info["energy_per_atom"]))[:BEST]
     return [described(atoms) for atoms in lowest]
 
 
 def described(atoms: Atoms) -> dict[str, Any]:
     """Space group, conventional cell (Å and degrees), Wyckoff letters and coordinates."""
-    energy = float(atoms.info["energy"])
+    energy = float(atoms.info["energy_per_atom"])
     data = symmetry(atoms)
     if data is None:
         return {"energy": energy}

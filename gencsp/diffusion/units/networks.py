@@ -11,6 +11,9 @@ serves structures with unlike space groups and numbers of units. Here the input 
 - an embedding of the space group, and for each slot an embedding of what stands there (unit,
   Wyckoff letter, site symmetry; one entry for "nothing").
 
+What the noise network predicts is added to √(1 - ᾱ_t) z_t, the noise in vectors whose numbers are
+independent and normal: hidden layers narrower than z could not pass it on.
+
 The energy network knows the time step, too: it is trained on noisy vectors, as the classifiers of
 Dhariwal & Nichol are, because guidance asks it about these. The supplement leaves that open.
 """
@@ -126,10 +129,19 @@ class UnitNetworks(nn.Module):
         self.noise = ConditionedPerceptron(config, width=config.noise_width, out=config.length)
         self.energy = ConditionedPerceptron(config, width=config.energy_width, out=1)
 
-    def predict_noise(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """ε, shape (b, d), 0 outside of the mask."""
+    def predict_noise(
+        self, z: Tensor, t: Tensor, condition: Condition, *, noise_level: Tensor
+    ) -> Tensor:
+        """ε, shape (b, d), 0 outside of the mask.
+
+        Args:
+            z: z_t, shape (b, d).
+            t: time steps, shape (b,).
+            condition: of these vectors.
+            noise_level: √(1 - ᾱ_t), shape (b,).
+        """
         found: Tensor = self.noise(z, t, condition)
-        return found * condition.mask
+        return (noise_level.to(z)[:, None] * z + found) * condition.mask
 
     def predict_energy(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Standardised energy, shape (b,)."""

@@ -47,6 +47,10 @@ class LinearSchedule:
         kept = (1 - self.betas).cumprod(0)
         return torch.cat((torch.ones(1, dtype=torch.float64), kept))
 
+    def noise_level(self, t: Tensor) -> Tensor:
+        """√(1 - ᾱ_t) at time steps from 0, any shape, float64."""
+        return (1 - self.alpha_bars[t]).sqrt()
+
     def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """Vectors at time steps: √ᾱ_t z_0 + √(1 - ᾱ_t) ε (Ho, eq. 4).
 

@@ -150,8 +150,10 @@ def train(
         def noise_loss(some: Examples, noise: Tensor, t: Tensor) -> Tensor:
             mask = some.condition.mask
             noisy = schedule.noised(some.z, noise, t)
-            off = (networks.predict_noise(noisy, t, some.condition) - noise) * mask
-            return off.square().sum() / mask.sum().clamp(min=1)
+            found = networks.predict_noise(
+                noisy, t, some.condition, noise_level=schedule.noise_level(t)
+            )
+            return ((found - noise) * mask).square().sum() / mask.sum().clamp(min=1)
 
         def energy_loss(some: Examples, noise: Tensor, t: Tensor) -> Tensor:
             noisy = schedule.noised(some.z, noise, t)

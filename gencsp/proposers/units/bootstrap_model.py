@@ -263,12 +263,17 @@ class UnitModel:
         def times(z: Tensor, t: int) -> Tensor:
             return torch.full((len(z),), t)
 
+        def noise(z: Tensor, t: int) -> Tensor:
+            steps = times(z, t)
+            level = self.settings.schedule.noise_level(steps)
+            return networks.predict_noise(z, steps, condition, noise_level=level)
+
         def energy(z: Tensor, t: int) -> Tensor:
             return networks.predict_energy(z, times(z, t), condition)
 
         with torch.no_grad():
             return reverse_process(
-                lambda z, t: networks.predict_noise(z, times(z, t), condition),
+                noise,
                 drawn(),
                 lambda _: drawn(),
                 schedule=self.settings.schedule,

@@ -154,9 +154,17 @@ def test_padding_neither_counts_nor_comes_out() -> None:
     other = z.clone()
     other[:, -1] = 9.0
     t = torch.full((4,), 10)
-    found = networks.predict_noise(z, t, condition(4))
+    level = SCHEDULE.noise_level(t)
+    found = networks.predict_noise(z, t, condition(4), noise_level=level)
     assert (found[:, -1] == 0).all()
-    assert torch.equal(found, networks.predict_noise(other, t, condition(4)))
+    assert torch.equal(found, networks.predict_noise(other, t, condition(4), noise_level=level))
+    # With hidden layers that say nothing it is the noise of independent normal numbers.
+    last = networks.noise.layers[-1]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.zeros_(last.weight)
+    silent = networks.predict_noise(z, t, condition(4), noise_level=level)
+    expected = (1 - SCHEDULE.alpha_bars[10]).sqrt().float() * z[:, :-1]
+    assert torch.allclose(silent[:, :-1], expected)
     assert torch.equal(
         networks.predict_energy(z, t, condition(4)), networks.predict_energy(other, t, condition(4))
     )
