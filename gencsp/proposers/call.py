@@ -132,7 +132,7 @@ def propose(
 
             context = replace(context, sampler=preset_sampler(preset))
     named = unit_texts(units if isinstance(units, str) else tuple(units))
-    proposer = with_units(proposer, formula, named)
+    proposer = with_units(proposer, formula, named, options=options)
     hosts = () if host is None else tuple(atoms_of(host, what="hosts"))
     if host is not None:
         require_inpainter(proposer)

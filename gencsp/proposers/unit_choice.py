@@ -59,13 +59,20 @@ def unit_proposer(given: Any, units: Sequence[str]) -> Choice:
     return Choice.of(choice.name, {**choice.options, "units": list(map(str, units))})
 
 
-def with_units(given: Any, formula: str, units: Sequence[str]) -> Any:
+def with_units(
+    given: Any,
+    formula: str,
+    units: Sequence[str],
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> Any:
     """The proposer of a call, which may name rigid units.
 
     Args:
         given: a proposer in any form; ``None`` for the default one.
         formula: as it is written.
         units: names or files; none where nothing is said of units.
+        options: of the proposer, which may name them too.
 
     Raises:
         RequestError: units, and a proposer that places single atoms.
@@ -79,7 +86,8 @@ def with_units(given: Any, formula: str, units: Sequence[str]) -> Any:
             raise RequestError("a proposer that is an object knows its units: leave them out.")
         return given
     choice = proposer_choice(given)
-    if not units and (not proposer_class(choice).places_units or choice.value or choice.options):
+    told = choice.value or choice.options or "units" in (options or {})
+    if not units and (told or not proposer_class(choice).places_units):
         return given
     return unit_proposer(choice, units_of_formula(formula, units)[1])
 
