@@ -21,6 +21,7 @@ from gencsp.cli.info import info
 from gencsp.cli.plot import plot
 from gencsp.cli.report import report
 from gencsp.cli.train import app as train
+from gencsp.cli.watch import watch
 
 # spglib's C library writes to stderr by itself whenever a tolerance finds no group, which is what
 # the ladder of refinement expects. Workers inherit the setting.
@@ -137,7 +138,7 @@ def _stand_in() -> None:
 
 for _name, (_, _help) in LATE.items():
     app.command(_name, help=_help)(_stand_in)
-for _command in (check, info, plot, report):
+for _command in (check, info, plot, report, watch):
     app.command()(_command)
 app.command("import")(import_results)
 app.add_typer(fetch, name="fetch")

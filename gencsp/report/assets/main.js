@@ -18,6 +18,23 @@
     });
   };
 
+  // The structure that was chosen before the page was loaded anew, as it is while a run goes on.
+  const key = `gencsp: ${R.data.place}`;
+  R.remember = (id) => {
+    try {
+      sessionStorage.setItem(key, id);
+    } catch {
+      // A browser may forbid pages to remember anything.
+    }
+  };
+  const asked = () => {
+    try {
+      return R.at.get(sessionStorage.getItem(key));
+    } catch {
+      return undefined;
+    }
+  };
+
   R.writeSummary();
   if (R.count === 0) {
     for (const id of ["plots", "table-card", "right"]) R.get(id).hidden = true;
@@ -26,7 +43,7 @@
   }
   R.writeLegend();
   R.startStructure();
-  R.startTable(() => R.select(R.shown[0] ?? 0));
+  R.startTable(() => R.select(asked() ?? R.shown[0] ?? 0));
   window.addEventListener("beforeprint", () => {
     R.get("settings-card").open = true;
   });

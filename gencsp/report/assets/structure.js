@@ -115,6 +115,7 @@
   // Choose a structure, wherever it was clicked.
   R.select = async (i) => {
     R.selected = i;
+    R.remember(R.columns.id[i]);
     showFacts(i);
     R.markRow?.(i);
     R.markPoint();
