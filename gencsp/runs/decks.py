@@ -26,6 +26,7 @@ from gencsp.deck import (
 from gencsp.descriptors.least_distances import LeastDistances, LeastDistancesField
 from gencsp.errors import DeckError
 from gencsp.runs.fields import (
+    DEFAULT_WAVELENGTH,
     INPAINTER,
     BrokenSetting,
     CorrectorsSetting,
@@ -122,7 +123,7 @@ class CycleDeck(FormulaDeck):
     hull: HullSetting = None
     same: SameSetting = "tight"
     xrd: XrdSetting = None
-    wavelength: WavelengthSetting = "CuKa"
+    wavelength: WavelengthSetting = DEFAULT_WAVELENGTH
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
     order_by: OrderBySetting = "auto"
@@ -308,7 +309,7 @@ class SearchDeck(FormulaDeck):
     hull: HullSetting = None
     same: SameSetting = "tight"
     xrd: XrdSetting = None
-    wavelength: WavelengthSetting = "CuKa"
+    wavelength: WavelengthSetting = DEFAULT_WAVELENGTH
     xrd_weight: NonNegative = Field(
         0.0, description="Fitness gains this times the similarity of the patterns, eV/atom."
     )

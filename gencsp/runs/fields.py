@@ -57,6 +57,8 @@ SameSetting = Annotated[
         "doubt is relaxed tightly first) or family (with small distortions)."
     ),
 ]
+#: Radiation of measured powder patterns, where none is named.
+DEFAULT_WAVELENGTH = "CuKa"
 XrdSetting = Annotated[
     Path | None,
     Field(description="Measured powder pattern (xy, xye, cif) that structures are compared with."),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from gencsp.errors import RequestError
 from gencsp.powder.measured import MeasuredPattern
 from gencsp.powder.reflections import require_scattering_factors
 from gencsp.powder.similarity import PatternComparison
+from gencsp.runs.fields import DEFAULT_WAVELENGTH
 
 
 class NamesPattern(Protocol):
@@ -23,11 +24,6 @@ class NamesPattern(Protocol):
     @property
     def wavelength(self) -> str:
         """Of the pattern, Å or a name."""
-        ...
-
-    @property
-    def given(self) -> Mapping[str, Any]:
-        """The settings that somebody gave."""
         ...
 
 
@@ -44,8 +40,8 @@ def pattern_of(deck: NamesPattern, elements: Iterable[str] = ()) -> PatternCompa
         RequestError: a wavelength, or a weight, without a pattern.
     """
     if deck.xrd is None:
-        for name in ("wavelength", "xrd_weight"):
-            if name in deck.given:
+        for name, default in (("wavelength", DEFAULT_WAVELENGTH), ("xrd_weight", 0.0)):
+            if getattr(deck, name, default) != default:
                 raise RequestError(
                     f"--{name.replace('_', '-')} says how a measured pattern is used: name one "
                     f"with --xrd."

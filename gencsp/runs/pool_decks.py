@@ -38,6 +38,7 @@ from gencsp.measure.ranges import (
     Reach,
 )
 from gencsp.runs.fields import (
+    DEFAULT_WAVELENGTH,
     INPAINTER,
     BrokenSetting,
     CorrectorsSetting,
@@ -104,7 +105,7 @@ class RelaxDeck(Deck):
     hull: HullSetting = None
     same: SameSetting = "tight"
     xrd: XrdSetting = None
-    wavelength: WavelengthSetting = "CuKa"
+    wavelength: WavelengthSetting = DEFAULT_WAVELENGTH
     order: OrderSetting = None
     order_atoms: OrderAtomsSetting = 80
     order_by: OrderBySetting = "auto"
@@ -213,7 +214,7 @@ class HullDeck(Deck):
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     xrd: XrdSetting = None
-    wavelength: WavelengthSetting = "CuKa"
+    wavelength: WavelengthSetting = DEFAULT_WAVELENGTH
     out: OutSetting = Path("hull")
 
 

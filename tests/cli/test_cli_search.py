@@ -187,7 +187,7 @@ def test_a_method_and_moves_with_options_of_their_own() -> None:
             named_strategy(
                 wrong_deck, strategy_context(wrong_deck, settings, Ledger(hull=CheapHull()))
             )
-    assert STRATEGIES.names() == ("genetic", "hop", "random")
+    assert STRATEGIES.names() == ("genetic", "hop", "random", "units")
 
 
 def test_a_method_by_the_name_of_its_driver(

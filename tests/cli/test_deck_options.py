@@ -34,7 +34,7 @@ GIVEN = {
     "keep_paths": None, "inpainter": "score", "preset": "chggen", "levels": "9",
     "correctors": "0", "sigma_min": "0.05", "resample": "2", "jump_length": "4",
     "ladder": "above-Pm", "host": "h.cif", "order": "4", "order_atoms": "60",
-    "order_by": "potential",
+    "order_by": "potential", "xrd": "p.xy", "wavelength": "MoKa", "xrd_weight": "0.2",
 }  # fmt: skip
 
 
