@@ -18,8 +18,6 @@ import numpy as np
 import spglib
 from ase import Atoms
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.signal import find_peaks, peak_widths
 
 from gencsp import records
 from gencsp.deck import Count, Fraction, Natural, Positive, check_fields
@@ -116,6 +114,9 @@ class PatternComparison:
         return max((np.append(size, np.zeros(n - 1)) for size in sizes), key=likeness)
 
     def _refine(self, likeness: Callable[[Array], float], start: Array) -> Array:
+        # Loaded where it is used, as scipy.signal below: every search imports this module.
+        from scipy.optimize import minimize
+
         reach = self.settings.breathing
         done = minimize(
             lambda x: -likeness(x),
@@ -145,6 +146,8 @@ class PatternComparison:
     @cached_property
     def width(self) -> float:
         """Standard deviation of the measured lines, degrees, taken as Gaussians."""
+        from scipy.signal import find_peaks, peak_widths
+
         intensities = self.pattern.intensities
         peaks, _ = find_peaks(intensities, prominence=0.1 * intensities.max())
         if not len(peaks):
