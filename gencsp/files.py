@@ -68,7 +68,8 @@ def storage_errors(folder: Path) -> Iterator[None]:
                 f"same command to go on."
             ) from error
         raise StoreError(
-            f"the database in {folder} cannot be used ({error}): choose another folder with --out."
+            f"the database in {folder} cannot be used ({one_line(error)}): choose another folder "
+            f"with --out."
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

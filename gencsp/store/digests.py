@@ -21,7 +21,7 @@ from typing import Any, Self
 from ase.db.core import T2000, YEAR
 
 from gencsp.errors import DamageError, StoreError
-from gencsp.files import storage_errors
+from gencsp.files import one_line, storage_errors
 
 #: Name of the manifest in the metadata of the ASE database.
 MANIFEST_KEY = "gencsp"
@@ -314,8 +314,8 @@ def check_database(path: Path) -> None:
             ours = is_run(connection)
         except sqlite3.DatabaseError as error:
             raise DamageError(
-                f"{path} is no database, or one that is damaged throughout ({error}): take a copy "
-                f"of it, or make it again."
+                f"{path} is no database, or one that is damaged throughout "
+                f"({one_line(error)}): take a copy of it, or make it again."
             ) from error
         if ours:
             _checked_entries(connection, path)
@@ -332,8 +332,8 @@ def _checked_entries(connection: sqlite3.Connection, path: Path) -> list[TaskEnt
 def damage(path: Path, what: str) -> DamageError:
     """The error to raise where a database is damaged."""
     return DamageError(
-        f"{path} is damaged ({what}): 'gencsp check {path}' says which tasks are whole, and with "
-        f"--recover NEW saves them."
+        f"{path} is damaged ({one_line(what)}): 'gencsp check {path}' says which tasks are whole, "
+        f"and with --recover NEW saves them."
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import ase.db
 
 from gencsp.errors import StoreError
-from gencsp.files import storage_errors
+from gencsp.files import one_line, storage_errors
 from gencsp.store.digests import (
     RunEntry,
     TaskEntry,
@@ -79,7 +79,7 @@ def check_run(place: Path) -> RunCheck:
                 raise StoreError(f"{path} is not a run of gencsp, or nothing of it can be read.")
         except sqlite3.DatabaseError as error:
             raise StoreError(
-                f"nothing of {path} can be read ({error}): begin a new run with --out."
+                f"nothing of {path} can be read ({one_line(error)}): begin a new run with --out."
             ) from error
         return _checked(connection, path)
 
@@ -140,7 +140,7 @@ def _checked(connection: sqlite3.Connection, path: Path) -> RunCheck:
         try:
             sound = entry.is_whole(rows_of(connection, entry))
         except (sqlite3.Error, OverflowError) as error:
-            damaged[entry.task] = f"its structures cannot be read ({error})"
+            damaged[entry.task] = f"its structures cannot be read ({one_line(error)})"
             continue
         if sound:
             whole[entry.task] = entry
@@ -166,7 +166,7 @@ def _run_of(
         run = RunEntry(*line)
         fitting = whole_copies(connection, run)
     except (sqlite3.Error, ValueError, TypeError) as error:
-        return None, None, [f"the manifest cannot be read ({error})"]
+        return None, None, [f"the manifest cannot be read ({one_line(error)})"]
     if not fitting:
         return run, None, ["the manifest was changed"]
     faults = [] if len(fitting) == 2 else ["one of the two copies of the manifest was changed"]

@@ -52,7 +52,7 @@ def cheap():
 
 if __name__ == "__main__":
     sys.argv[1:] = ["search", "LiSi2", "--atoms", "3", "--method", "random", "--budget", "9"]
-    sys.argv += ["--seed", "5", "--out", "run"]
+    sys.argv += ["--seed", "5", "--out", "run", "--no-report"]
     from gencsp.__main__ import Ending, main
 
     watch = Ending.watch

@@ -116,7 +116,19 @@ def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Pa
     gencsp("references", "Ag-Cu", "--potential", "morse", "--out", "hull.csv")
     sampler = 'score:sampler={sampler = "euler:share=0.9", steps = 4}'
     told = gencsp(
-        *("search", "AgCu", "--atoms", "4", "--budget", "10", "--workers", "1", "--ahead", "2"),
+        *(
+            "search",
+            "AgCu",
+            "--atoms",
+            "4",
+            "--budget",
+            "10",
+            "--workers",
+            "1",
+            "--ahead",
+            "2",
+            "--no-report",
+        ),
         *("--method", "greedy:fresh=2", "--moves", "twist:angle=20,rattle", "--steps", "60"),
         *("--background", "grid", "--seeds", sampler, "--seeds", "grid:shake=0.2:0.5"),
         *("--potential", "morse", "--hull", "hull.csv", "--minimiser", "descent", "--out", "run"),

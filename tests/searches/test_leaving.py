@@ -286,8 +286,7 @@ class Refusing(Executor):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("lost", [False, True])
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("lost", "batch"), [(False, 3), (True, 1)])
 def test_an_executor_that_failed_once(method: str, lost: bool, batch: int) -> None:
     """No matter which task: the strategy is asked once, and no structure of the seeds is lost."""
     at = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import ase.io
@@ -12,10 +13,11 @@ import pytest
 from damage import KINDS, Damage, delete_rows, delete_task, zero_pages
 from stored_crystals import MANIFEST, crystal, same
 
-from gencsp.errors import GencspError, StoreError
+from gencsp.errors import DamageError, GencspError, StoreError
 from gencsp.io.structures import read_structures
 from gencsp.runs.status import CycleStatus, run_status
 from gencsp.store import DiskStore, Finished
+from gencsp.store.digests import check_database
 from gencsp.store.recovery import check_run, recover
 
 #: Damaged copies of each kind; more of them with GENCSP_DAMAGED_COPIES=30 in the environment.
@@ -183,3 +185,16 @@ def test_what_is_whole_goes_on(run: tuple[Path, Results], tmp_path: Path) -> Non
         assert equal(store.load(), results)
     with pytest.raises(StoreError, match="holds a run: choose another folder"):
         recover(check, tmp_path / "new")
+
+
+def test_what_sqlite_says_of_damage_is_told_on_one_line(tmp_path: Path) -> None:
+    """A schema that was damaged is quoted by SQLite, line ends and all."""
+    path = tmp_path / "run.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE systems (\n id INTEGER,\n ctime REAL,\n mtime REAL)")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"CREATE TABLE systems (\n id", b"CREATE TABEL systems (\n id"))
+    with pytest.raises(DamageError) as told:
+        check_database(path)
+    assert "malformed" in str(told.value)
+    assert "\n" not in str(told.value)
