@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -103,6 +103,23 @@ class Move(Protocol):
     ) -> Atoms | None:
         """A new structure, or ``None`` where this attempt gave none."""
         ...
+
+
+class Limits(Protocol):
+    """A move whose size is drawn between two limits."""
+
+    least: float
+    most: float
+
+
+Limited = TypeVar("Limited", bound=Limits)
+
+
+def limits_in_order(move: Limited) -> Limited:
+    """Validator of moves: raises ``ValueError`` where ``least`` is above ``most``."""
+    if move.least > move.most:
+        raise ValueError(f"least is {move.least} and most {move.most}")
+    return move
 
 
 class ConfiguredMove(Configured):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from gencsp.deck import Count, Positive, Share
 from gencsp.diffusion.dp_cdvae.choices import CellSource
 from gencsp.plugins import Choice
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, limits_in_order
 from gencsp.searches.tasks import cached_make
 
 if TYPE_CHECKING:
@@ -96,11 +96,7 @@ class LatentNeighbour(LatentMove):
         "noise, in fractions of the cell.",
     )
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least is {self.least} and most {self.most}")
-        return self
+    _ordered = model_validator(mode="after")(limits_in_order)
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
@@ -140,11 +136,7 @@ class LatentInterpolation(LatentMove):
     least: Share = Field(default=0.3, description="Least weight of the second parent.")
     most: Share = Field(default=0.7, description="Greatest weight of the second parent.")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least is {self.least} and most {self.most}")
-        return self
+    _ordered = model_validator(mode="after")(limits_in_order)
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools

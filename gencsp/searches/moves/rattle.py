@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 from ase import Atoms
 from pydantic import Field, model_validator
 
 from gencsp.deck import Displacement
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, limits_in_order
 from gencsp.units.members import has_units, rattled
 
 
@@ -26,11 +25,7 @@ class Rattle(ConfiguredMove):
     least: Displacement = Field(default=0.1, description="Least standard deviation, Å.")
     most: Displacement = Field(default=0.6, description="Greatest standard deviation, Å.")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least is {self.least} and most {self.most}")
-        return self
+    _ordered = model_validator(mode="after")(limits_in_order)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """True for two atoms or more: moving a single atom changes nothing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 from ase import Atoms
@@ -11,7 +10,7 @@ from pydantic import Field, model_validator
 
 from gencsp.deck import Count, Positive
 from gencsp.errors import ConstraintError
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, hold_symmetry
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, hold_symmetry, limits_in_order
 from gencsp.symmetry.tolerances import SYMPREC
 
 
@@ -29,11 +28,7 @@ class Renoise(ConfiguredMove):
     most: Positive = Field(default=2.0, description="Greatest noise level, Å.")
     steps: Count = Field(default=20, description="Noise levels of the reverse diffusion.")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least is {self.least} and most {self.most}")
-        return self
+    _ordered = model_validator(mode="after")(limits_in_order)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """True for two atoms or more."""

@@ -7,7 +7,6 @@ it is inside.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 from ase import Atoms
@@ -16,7 +15,7 @@ from pydantic import Field, model_validator
 from scipy.spatial.transform import Rotation
 
 from gencsp.deck import Displacement, Fraction, Share
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare
+from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, limits_in_order
 from gencsp.searches.moves.void import hole
 from gencsp.units.members import Members, require_units
 
@@ -83,11 +82,7 @@ class RotateUnit(UnitMove):
     most: float = Field(default=180.0, gt=0, le=180, description="Greatest angle, degrees.")
     more: Fraction = Field(default=0.4, description="Probability of another unit, each time.")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least is {self.least} and most {self.most}")
-        return self
+    _ordered = model_validator(mode="after")(limits_in_order)
 
     def _moved(
         self,
@@ -118,11 +113,7 @@ class TranslateUnit(UnitMove):
     most: Displacement = Field(default=1.0, description="Greatest standard deviation, Å.")
     holes: Share = Field(default=0.3, description="Share of the moves that go into a hole.")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least is {self.least} and most {self.most}")
-        return self
+    _ordered = model_validator(mode="after")(limits_in_order)
 
     def _applies(self, members: Members) -> bool:
         """True for two units or more: to move a single one changes nothing."""
