@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixSymmetry
+from pydantic import model_validator
 
 from gencsp.errors import RequestError
 from gencsp.plugins import Configured, Registry
@@ -105,23 +106,6 @@ class Move(Protocol):
         ...
 
 
-class Limits(Protocol):
-    """A move whose size is drawn between two limits."""
-
-    least: float
-    most: float
-
-
-Limited = TypeVar("Limited", bound=Limits)
-
-
-def limits_in_order(move: Limited) -> Limited:
-    """Validator of moves: raises ``ValueError`` where ``least`` is above ``most``."""
-    if move.least > move.most:
-        raise ValueError(f"least is {move.least} and most {move.most}")
-    return move
-
-
 class ConfiguredMove(Configured):
     """Base of moves, see :class:`Move`: options are checked fields of the class, set once.
 
@@ -146,6 +130,19 @@ class ConfiguredMove(Configured):
         reported, and keeps its digest in the manifest.
         """
         return None
+
+
+class MoveWithLimits(ConfiguredMove):
+    """Base of moves whose size is drawn between two limits."""
+
+    least: float
+    most: float
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least} and most {self.most}")
+        return self
 
 
 #: All moves, by name.

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from gencsp.deck import Count, Positive, Share
 from gencsp.diffusion.dp_cdvae.choices import CellSource
 from gencsp.plugins import Choice
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, limits_in_order
+from gencsp.searches.moves.base import ConfiguredMove, MoveWithLimits, Tools, bare
 from gencsp.searches.tasks import cached_make
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class LatentMove(ConfiguredMove):
         return "parent" if tools.fixed_cell else self.cell
 
 
-class LatentNeighbour(LatentMove):
+class LatentNeighbour(MoveWithLimits, LatentMove):
     """A neighbour in latent space: z = μ + s·ε is decoded with the atoms of the parent.
 
     The strength s is drawn between two limits, evenly in its logarithm; see
@@ -95,8 +95,6 @@ class LatentNeighbour(LatentMove):
         description="1 decodes from noise alone; less from the parent's coordinates with so much "
         "noise, in fractions of the cell.",
     )
-
-    _ordered = model_validator(mode="after")(limits_in_order)
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools
@@ -121,7 +119,7 @@ class LatentNeighbour(LatentMove):
         return child
 
 
-class LatentInterpolation(LatentMove):
+class LatentInterpolation(MoveWithLimits, LatentMove):
     """Crossover in latent space: a point on the arc between two parents is decoded.
 
     The child has the atoms of the first parent, as after every crossover of a given composition; in
@@ -135,8 +133,6 @@ class LatentInterpolation(LatentMove):
 
     least: Share = Field(default=0.3, description="Least weight of the second parent.")
     most: Share = Field(default=0.7, description="Greatest weight of the second parent.")
-
-    _ordered = model_validator(mode="after")(limits_in_order)
 
     def __call__(
         self, parents: Sequence[Atoms], *, rng: np.random.Generator, tools: Tools

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from gencsp.deck import Displacement
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, limits_in_order
+from gencsp.searches.moves.base import MoveWithLimits, Tools, bare
 from gencsp.units.members import has_units, rattled
 
 
-class Rattle(ConfiguredMove):
+class Rattle(MoveWithLimits):
     """Normally distributed displacements, their standard deviation drawn between two limits, Å.
 
     Rigid units that the parent names are displaced and turned as a whole.
@@ -24,8 +24,6 @@ class Rattle(ConfiguredMove):
 
     least: Displacement = Field(default=0.1, description="Least standard deviation, Å.")
     most: Displacement = Field(default=0.6, description="Greatest standard deviation, Å.")
-
-    _ordered = model_validator(mode="after")(limits_in_order)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """True for two atoms or more: moving a single atom changes nothing."""

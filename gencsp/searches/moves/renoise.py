@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from gencsp.deck import Count, Positive
 from gencsp.errors import ConstraintError
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, hold_symmetry, limits_in_order
+from gencsp.searches.moves.base import MoveWithLimits, Tools, bare, hold_symmetry
 from gencsp.symmetry.tolerances import SYMPREC
 
 
-class Renoise(ConfiguredMove):
+class Renoise(MoveWithLimits):
     """Positions noised to a drawn level, then reverse diffusion from there; the cell stays.
 
     At low noise the child stays near the parent, at high noise little of the parent is left. Half
@@ -27,8 +27,6 @@ class Renoise(ConfiguredMove):
     least: Positive = Field(default=0.3, description="Least noise level, Å.")
     most: Positive = Field(default=2.0, description="Greatest noise level, Å.")
     steps: Count = Field(default=20, description="Noise levels of the reverse diffusion.")
-
-    _ordered = model_validator(mode="after")(limits_in_order)
 
     def applies(self, parents: Sequence[Atoms]) -> bool:
         """True for two atoms or more."""

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field
 from scipy.spatial.transform import Rotation
 
 from gencsp.deck import Displacement, Fraction, Share
-from gencsp.searches.moves.base import ConfiguredMove, Tools, bare, limits_in_order
+from gencsp.searches.moves.base import ConfiguredMove, MoveWithLimits, Tools, bare
 from gencsp.searches.moves.void import hole
 from gencsp.units.members import Members, require_units
 
@@ -70,7 +70,7 @@ class UnitMove(ConfiguredMove):
         raise NotImplementedError
 
 
-class RotateUnit(UnitMove):
+class RotateUnit(MoveWithLimits, UnitMove):
     """Turns one unit about its centre, and another with probability ``more`` each time.
 
     The axis is uniform over the sphere, the angle uniform between two limits.
@@ -81,8 +81,6 @@ class RotateUnit(UnitMove):
     least: float = Field(default=20.0, ge=0, le=180, description="Least angle, degrees.")
     most: float = Field(default=180.0, gt=0, le=180, description="Greatest angle, degrees.")
     more: Fraction = Field(default=0.4, description="Probability of another unit, each time.")
-
-    _ordered = model_validator(mode="after")(limits_in_order)
 
     def _moved(
         self,
@@ -101,7 +99,7 @@ class RotateUnit(UnitMove):
                 return members.centres, arms
 
 
-class TranslateUnit(UnitMove):
+class TranslateUnit(MoveWithLimits, UnitMove):
     """Moves one unit by a normal displacement, or into one of the largest holes (:func:`.hole`).
 
     The standard deviation is drawn between two limits. Single atoms are units, too.
@@ -112,8 +110,6 @@ class TranslateUnit(UnitMove):
     least: Displacement = Field(default=0.2, description="Least standard deviation, Å.")
     most: Displacement = Field(default=1.0, description="Greatest standard deviation, Å.")
     holes: Share = Field(default=0.3, description="Share of the moves that go into a hole.")
-
-    _ordered = model_validator(mode="after")(limits_in_order)
 
     def _applies(self, members: Members) -> bool:
         """True for two units or more: to move a single one changes nothing."""
