@@ -30,6 +30,7 @@ import tables_of_models
 import tables_of_pressure
 import tables_of_relaxation
 import tables_of_searches
+import tables_of_units
 from record_values import ROOT, quoted, read
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -42,6 +43,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **tables_of_hosts.TABLES,
     **tables_of_hull.TABLES,
     **tables_of_pressure.TABLES,
+    **tables_of_units.TABLES,
 }
 TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 DEFINITION = re.compile(r'^\[([^\]]+)\]: (\S+\.json) "(.+)"$', re.MULTILINE)
