@@ -114,7 +114,9 @@ def known_phase(work: Work, path: Path | None, n: int) -> Atoms:
 
 def compared(work: Work, options: argparse.Namespace, seed: int, known: Atoms) -> dict[str, Any]:
     """One seed: examples, models, and crystals of each kind."""
+    begun = time.process_time()
     drawn = work.drawn(options.examples + options.n, 1000 + seed)
+    drawing = time.process_time() - begun
     relaxed = work.relaxed(f"random-{seed}", drawn)
     examples, misfits = [], []
     for crystal, atoms in zip(drawn[: options.examples], relaxed, strict=False):
@@ -143,6 +145,7 @@ def compared(work: Work, options: argparse.Namespace, seed: int, known: Atoms) -
                 kinds[name] = work.relaxed(key, made)
     return {
         "examples": len(examples),
+        "drawing_seconds": round(drawing, 1),
         "misfit": quantiles(np.array(misfits)),
         "space_groups": {
             "drawn at random": histogram(drawn),
