@@ -9,7 +9,7 @@ lattice. The density of its displacement Δ is therefore the sum over lattice ve
 with G the reciprocal lattice vectors (Poisson summation). The direct sum converges fast where σ is
 small against the cell, the dual sum where it is large; each crystal takes the shorter one.
 In one dimension this is the distribution of De Bortoli et al. (2022) and of DiffCSP (Jiao et al.,
-2023), here isotropic in Cartesian space on any cell; :func:`wrapped_score` is theirs, on one circle.
+2023), here isotropic in Cartesian space on any cell; :func:`wrapped_score` is theirs, on a circle.
 """
 
 from __future__ import annotations
