@@ -55,7 +55,7 @@ class WrappedSchedule:
         """Root mean square of ∇ log p(z_t | z_0) for t = 1 … T, shape (T,), float64.
 
         It is 1/σ_t where σ_t is small, and less where the noise goes round the circle. Its inverse
-        square is DiffCSP's weight λ_t (below eq. 9), here by a sum over ε rather than by chance.
+        square is the weight λ_t of DiffCSP's loss, here by a sum over ε rather than by chance.
         """
         noise = torch.linspace(-9, 9, 721, dtype=torch.float64)
         density = torch.exp(-(noise**2) / 2)
@@ -69,7 +69,7 @@ class WrappedSchedule:
         return self.sigmas[t]
 
     def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """z_0 + σ_t ε (DiffCSP, eq. 8), not brought back to [0, 1)."""
+        """z_0 + σ_t ε, not brought back to [0, 1)."""
         return clean + self.sigmas.to(clean)[t][:, None] * noise
 
     def target(self, noise: Tensor, t: Tensor) -> Tensor:
