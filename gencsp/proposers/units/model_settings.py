@@ -74,7 +74,7 @@ class UnitModelSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        self.noise_of(())
+        self.noise_of(())  # which refuses noise that shrinks
 
     def noise_of(self, periodic: Sequence[int]) -> Schedule:
         """The noise of vectors some numbers of which are periodic, by their indices."""
