@@ -9,7 +9,7 @@ lattice. The density of its displacement Δ is therefore the sum over lattice ve
 with G the reciprocal lattice vectors (Poisson summation). The direct sum converges fast where σ is
 small against the cell, the dual sum where it is large; each crystal takes the shorter one.
 In one dimension this is the distribution of De Bortoli et al. (2022) and of DiffCSP (Jiao et al.,
-2023), here isotropic in Cartesian space on any cell.
+2023), here isotropic in Cartesian space on any cell; :func:`wrapped_score` is theirs, on a circle.
 """
 
 from __future__ import annotations
@@ -122,6 +122,28 @@ def _dual_score(
     density = density.index_add(0, atom, decay[term] * torch.cos(phase))
     slope = (decay[term] * torch.sin(phase))[:, None] * vectors[term]
     return -torch.zeros_like(delta).index_add(0, atom, slope) / density[:, None]
+
+
+def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
+    """∇ log Σ_m N(d − m; 0, σ²) of displacements on the unit circle, any shape.
+
+    The explicit mixture where σ is small, its Fourier series where it is large; both are exact to
+    1e-12 where they are used.
+    """
+    d = displacement - torch.round(displacement)
+    direct = torch.zeros_like(d)
+    weight = torch.zeros_like(d)
+    for m in range(-3, 4):
+        term = torch.exp(-((d - m) ** 2) / (2 * sigma**2) + d**2 / (2 * sigma**2))
+        weight = weight + term
+        direct = direct - term * (d - m) / sigma**2
+    density = torch.ones_like(d)
+    slope = torch.zeros_like(d)
+    for n in range(1, 6):
+        decay = 2 * torch.exp(-2 * (math.pi * n * sigma) ** 2)
+        density = density + decay * torch.cos(2 * math.pi * n * d)
+        slope = slope - decay * 2 * math.pi * n * torch.sin(2 * math.pi * n * d)
+    return torch.where(sigma < 0.3, direct / weight, slope / density)
 
 
 def remove_mean(vectors: Tensor, owner: Tensor, n_crystals: int) -> Tensor:

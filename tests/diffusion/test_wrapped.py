@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gencsp.diffusion.wrapped import remove_mean, wrapped_normal_score
+from gencsp.diffusion.wrapped import remove_mean, wrapped_normal_score, wrapped_score
 
 CUBIC = np.eye(3) * 4.0
 SKEWED = np.array([[3.0, 0.0, 0.0], [1.4, 2.8, 0.0], [-1.1, 0.9, 9.0]])
@@ -90,6 +90,16 @@ def test_small_noise_gives_the_gaussian_score_and_large_noise_none() -> None:
     torch.testing.assert_close(small, -delta / 0.02**2, rtol=1e-9, atol=1e-9)
     large = wrapped_normal_score(delta, cell, owner, torch.tensor([6.0], dtype=torch.float64))
     assert large.abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("sigma", [0.005, 0.05, 0.2, 0.29, 0.31, 0.5])
+def test_the_score_on_a_circle_is_the_derivative_of_the_explicit_mixture(sigma: float) -> None:
+    d = torch.linspace(-0.7, 0.7, 57, dtype=torch.float64, requires_grad=True)
+    images = torch.arange(-12, 13, dtype=torch.float64)
+    logits = -((d[:, None] - images) ** 2) / (2 * sigma**2)
+    (expected,) = torch.autograd.grad(torch.logsumexp(logits, 1).sum(), d)
+    found = wrapped_score(d.detach(), torch.full_like(d, sigma).detach())
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-8)
 
 
 def test_remove_mean_takes_off_the_mean_of_each_crystal() -> None:

@@ -15,7 +15,6 @@ Time t runs from 0 (data) to 1 (noise), and any number of steps may sample it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -26,6 +25,7 @@ from torch import Tensor
 from gencsp.deck import Positive, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.joint.shape import LatticeScale
+from gencsp.diffusion.wrapped import wrapped_score
 from gencsp.errors import RequestError
 
 #: Atomic number that stands for a hidden species.
@@ -165,28 +165,6 @@ def add_noise(
     numbers = torch.where(hidden, HIDDEN, clean.numbers)
     state = replace(clean, numbers=numbers, frac=frac, shape=shape)
     return Noised(state, t, score, velocity, clean.numbers)
-
-
-def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
-    """∇ log Σ_m N(d − m; 0, σ²) of displacements on the unit circle, any shape.
-
-    The explicit mixture where σ is small, its Fourier series where it is large; both are exact to
-    1e-12 where they are used.
-    """
-    d = displacement - torch.round(displacement)
-    direct = torch.zeros_like(d)
-    weight = torch.zeros_like(d)
-    for m in range(-3, 4):
-        term = torch.exp(-((d - m) ** 2) / (2 * sigma**2) + d**2 / (2 * sigma**2))
-        weight = weight + term
-        direct = direct - term * (d - m) / sigma**2
-    density = torch.ones_like(d)
-    slope = torch.zeros_like(d)
-    for n in range(1, 6):
-        decay = 2 * torch.exp(-2 * (math.pi * n * sigma) ** 2)
-        density = density + decay * torch.cos(2 * math.pi * n * d)
-        slope = slope - decay * 2 * math.pi * n * torch.sin(2 * math.pi * n * d)
-    return torch.where(sigma < 0.3, direct / weight, slope / density)
 
 
 def without_mean(vectors: Tensor, owner: Tensor, sizes: Tensor) -> Tensor:

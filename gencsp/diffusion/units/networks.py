@@ -5,14 +5,16 @@ three layers of 64 for the noise, three of 128 for the energy, weights from He's
 distribution. The supplement does not say how a network knows the time step, or how one network
 serves structures with unlike space groups and numbers of units. Here the input is
 
-- z, padded with zeros to the largest number of units (each unit has its slots in the vector),
+- z, padded with zeros to the largest number of units (each unit has its slots in the vector);
+  of a periodic number its sine and cosine,
 - the mask of what is not padding, nor the same in all data,
 - the time step by sines and cosines (Ho, appendix B, as in transformers),
 - an embedding of the space group, and for each slot an embedding of what stands there (unit,
   Wyckoff letter, site symmetry; one entry for "nothing").
 
 What the noise network predicts is added to √(1 - ᾱ_t) z_t, the noise in vectors whose numbers are
-independent and normal: hidden layers narrower than z could not pass it on.
+independent and normal: hidden layers narrower than z could not pass it on. Of periodic numbers it
+stands alone, as nothing else would be periodic.
 
 The energy network knows the time step, too: it is trained on noisy vectors, as the classifiers of
 Dhariwal & Nichol are, because guidance asks it about these. The supplement leaves that open.
@@ -41,6 +43,9 @@ class UnitNetworksConfig(ConfiguredNetwork):
     slots: Natural = Field(default=0, description="Units of the largest arrangement.")
     groups: Count = Field(default=1, description="Space groups that are known.")
     kinds: Natural = Field(default=0, description="What may stand in a slot, without nothing.")
+    periodic: tuple[Natural, ...] = Field(
+        default=(), description="Numbers of z with period 1, as indices."
+    )
     layers: Count = Field(default=3, description="Hidden layers of each network.")
     noise_width: Count = Field(default=64, description="Units of a layer that predicts noise.")
     energy_width: Count = Field(default=128, description="Units of a layer that predicts energy.")
@@ -82,13 +87,19 @@ class ConditionedPerceptron(nn.Module):
         out: numbers that come out.
     """
 
+    periodic: Tensor
+
     def __init__(self, config: UnitNetworksConfig, *, width: int, out: int) -> None:
         super().__init__()
         self.time_channels = config.time_channels
+        # Not persistent: weights files have it in the configuration.
+        periodic = torch.tensor(config.periodic, dtype=torch.int64)
+        self.register_buffer("periodic", periodic, persistent=False)
         self.group = nn.Embedding(config.groups, config.group_channels)
         self.kind = nn.Embedding(config.kinds + 1, config.kind_channels)
         size = (
             2 * config.length
+            + len(config.periodic)
             + config.time_channels
             + config.group_channels
             + config.slots * config.kind_channels
@@ -108,7 +119,7 @@ class ConditionedPerceptron(nn.Module):
             condition: of these vectors.
         """
         inputs = (
-            z * condition.mask + condition.known,
+            self._seen(z * condition.mask + condition.known, condition.mask),
             condition.mask,
             _waves(t, self.time_channels).to(z),
             self.group(condition.group),
@@ -116,6 +127,14 @@ class ConditionedPerceptron(nn.Module):
         )
         found: Tensor = self.layers(torch.cat(inputs, dim=1))
         return found
+
+    def _seen(self, z: Tensor, mask: Tensor) -> Tensor:
+        """z with cosines in the place of periodic numbers, and their sines behind."""
+        if not len(self.periodic):
+            return z
+        angles, on = 2 * math.pi * z[:, self.periodic], mask[:, self.periodic]
+        cosines = z.index_copy(1, self.periodic, angles.cos() * on)
+        return torch.cat((cosines, angles.sin() * on), dim=1)
 
 
 class UnitNetworks(nn.Module):
@@ -132,16 +151,17 @@ class UnitNetworks(nn.Module):
     def predict_noise(
         self, z: Tensor, t: Tensor, condition: Condition, *, noise_level: Tensor
     ) -> Tensor:
-        """ε, shape (b, d), 0 outside of the mask.
+        """What :meth:`.Schedule.target` asks for, shape (b, d), 0 outside of the mask.
 
         Args:
             z: z_t, shape (b, d).
             t: time steps, shape (b,).
             condition: of these vectors.
-            noise_level: √(1 - ᾱ_t), shape (b,).
+            noise_level: of numbers that are not periodic, √(1 - ᾱ_t), shape (b,).
         """
         found: Tensor = self.noise(z, t, condition)
-        return (noise_level.to(z)[:, None] * z + found) * condition.mask
+        normal = (noise_level.to(z)[:, None] * z).index_fill(1, self.noise.periodic, 0.0)
+        return (normal + found) * condition.mask
 
     def predict_energy(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Standardised energy, shape (b,)."""

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from gencsp.deck import Count, Natural, Positive, check_fields
 from gencsp.diffusion.units.networks import Condition, UnitNetworks, UnitNetworksConfig
-from gencsp.diffusion.units.schedule import LinearSchedule
+from gencsp.diffusion.units.schedule import Schedule
 from gencsp.errors import RequestError
 
 Array = NDArray[np.float64]
@@ -116,7 +116,7 @@ def train(
     examples: Examples,
     config: UnitNetworksConfig,
     settings: UnitTraining,
-    schedule: LinearSchedule,
+    schedule: Schedule,
     *,
     rng: np.random.Generator,
 ) -> FittedNetworks:
@@ -153,7 +153,8 @@ def train(
             found = networks.predict_noise(
                 noisy, t, some.condition, noise_level=schedule.noise_level(t)
             )
-            return ((found - noise) * mask).square().sum() / mask.sum().clamp(min=1)
+            wanted = schedule.target(noise, t)
+            return ((found - wanted) * mask).square().sum() / mask.sum().clamp(min=1)
 
         def energy_loss(some: Examples, noise: Tensor, t: Tensor) -> Tensor:
             noisy = schedule.noised(some.z, noise, t)

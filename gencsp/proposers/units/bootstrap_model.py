@@ -114,6 +114,7 @@ class UnitModel:
             slots=sum(space.slots),
             groups=len(space.groups),
             kinds=len(space.kinds),
+            periodic=space.periodic,
             layers=settings.layers,
             noise_width=settings.noise_width,
             energy_width=settings.energy_width,
@@ -126,7 +127,7 @@ class UnitModel:
             ),
             config,
             settings.training,
-            settings.schedule,
+            content.noise,
             rng=rng,
         )
         model = cls(fitted.networks, content)
@@ -255,7 +256,7 @@ class UnitModel:
 
     def _denoised(self, condition: Condition, guidance: float, rng: np.random.Generator) -> Tensor:
         """Standardised vectors, shape (b, d)."""
-        networks, mask = self.networks, condition.mask
+        networks, mask, schedule = self.networks, condition.mask, self.content.noise
 
         def drawn() -> Tensor:
             return torch.from_numpy(rng.standard_normal(mask.shape)).float() * mask
@@ -265,7 +266,7 @@ class UnitModel:
 
         def noise(z: Tensor, t: int) -> Tensor:
             steps = times(z, t)
-            level = self.settings.schedule.noise_level(steps)
+            level = schedule.noise_level(steps)
             return networks.predict_noise(z, steps, condition, noise_level=level)
 
         def energy(z: Tensor, t: int) -> Tensor:
@@ -276,7 +277,7 @@ class UnitModel:
                 noise,
                 drawn(),
                 lambda _: drawn(),
-                schedule=self.settings.schedule,
+                schedule=schedule,
                 energy_gradient=gradient_of(energy),
                 guidance=guidance,
                 reach=torch.from_numpy(self.content.space.reach).float(),

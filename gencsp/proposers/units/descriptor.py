@@ -6,7 +6,9 @@ six lattice parameters. That is the encoding ``plain``. Its coordinates and angl
 begin anew, and its Euler angles are not unique where the second is 0 or 180° (gimbal lock).
 Encoding ``periodic`` has the sine and cosine of fractional coordinates and of Euler angles instead,
 ``rotation`` the sine and cosine of coordinates and the first two columns of the rotation matrix,
-which is continuous in it (Y. Zhou et al., CVPR 2019, 5738).
+which is continuous in it (Y. Zhou et al., CVPR 2019, 5738). ``wrapped`` has fractional coordinates
+and Euler angles themselves and says which of them are periodic, for noise that goes round a circle
+(:mod:`gencsp.diffusion.units.periodic`).
 
 The discrete part of a crystal (:class:`~gencsp.proposers.units.arrangement.Arrangement`) travels
 beside z. Decoding projects: on a special position only the free coordinates and the free rotation
@@ -32,10 +34,17 @@ from gencsp.units.unit import RigidUnit
 Array = NDArray[np.float64]
 
 #: How coordinates and orientations are written; see the module.
-Encoding = Literal["plain", "periodic", "rotation"]
+Encoding = Literal["plain", "periodic", "wrapped", "rotation"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 #: Numbers of a centre and of an orientation.
-_SIZES: dict[Encoding, tuple[int, int]] = {"plain": (3, 3), "periodic": (6, 6), "rotation": (6, 6)}
+_SIZES: dict[Encoding, tuple[int, int]] = {
+    "plain": (3, 3),
+    "periodic": (6, 6),
+    "wrapped": (3, 3),
+    "rotation": (6, 6),
+}
+#: Of fractional coordinates and Euler angles (radians); the second angle, from 0 to π, has none.
+_PERIODS = np.array([1.0, 1.0, 1.0, 2 * np.pi, 0.0, 2 * np.pi])
 #: The sine of the second Euler angle below which the other two are not told apart.
 _LOCKED = 1e-7
 N_LATTICE = 6
@@ -57,6 +66,11 @@ class Descriptor:
         """Numbers for one orbit of a unit; an atom has no orientation."""
         centre, turn = _SIZES[self.encoding]
         return centre if self.units[unit].is_atom else centre + turn
+
+    def periods(self, unit: int) -> Array:
+        """Periods of the numbers for one orbit of a unit, 0 for those that have none, (size,)."""
+        size = self.size(unit)
+        return _PERIODS[:size] if self.encoding == "wrapped" else np.zeros(size)
 
     def length(self, arrangement: Arrangement) -> int:
         """Length of z."""
@@ -99,23 +113,27 @@ class Descriptor:
     def _centre(self, fractional: Array, cell: Cell) -> Array:
         if self.encoding == "plain":
             return np.asarray(fractional @ cell.array)
+        if self.encoding == "wrapped":
+            return np.asarray(fractional % 1.0)
         return _circle(2 * np.pi * fractional)
 
     def _fractional(self, numbers: Array, cell: Cell) -> Array:
         if self.encoding == "plain":
             return np.asarray(numbers @ np.linalg.inv(cell.array))
+        if self.encoding == "wrapped":
+            return numbers
         return _angle(numbers) / (2 * np.pi)
 
     def _turn(self, rotation: Array) -> Array:
         if self.encoding == "rotation":
             return rotation[:, :2].T.ravel()
         angles = euler_angles(rotation)
-        return angles if self.encoding == "plain" else _circle(angles)
+        return _circle(angles) if self.encoding == "periodic" else angles
 
     def _rotation(self, numbers: Array) -> Array:
         if self.encoding == "rotation":
             return orthogonalised(numbers)
-        return rotation_of(numbers if self.encoding == "plain" else _angle(numbers))
+        return rotation_of(_angle(numbers) if self.encoding == "periodic" else numbers)
 
 
 def same_units(one: Sequence[RigidUnit], other: Sequence[RigidUnit]) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.diffusion.units.networks import UnitNetworks
-from gencsp.diffusion.units.schedule import LinearSchedule
+from gencsp.diffusion.units.schedule import LinearSchedule, Schedule
 from gencsp.diffusion.units.training import UnitTraining
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.errors import WeightsError
@@ -53,6 +53,11 @@ class ModelContent:
     def standard_energies(self) -> Array:
         """Of mean 0 and standard deviation 1, shape (n,)."""
         return (self.energies - self.energy_mean) / self.energy_scale
+
+    @property
+    def noise(self) -> Schedule:
+        """Of the vectors."""
+        return self.settings.noise_of(self.space.periodic)
 
 
 def write_model(networks: UnitNetworks, content: ModelContent, path: Path) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gencsp.deck import Count, Natural, Positive, Symprec, check_fields
+import torch
+
+from gencsp.deck import Count, Fraction, Natural, Positive, Symprec, check_fields
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
-from gencsp.diffusion.units.schedule import LinearSchedule
+from gencsp.diffusion.units.periodic import PartlyPeriodic, WrappedSchedule
+from gencsp.diffusion.units.schedule import LinearSchedule, Schedule
 from gencsp.diffusion.units.training import UnitTraining
 from gencsp.proposers.units.checks import SYMPREC
 from gencsp.proposers.units.descriptor import Encoding
@@ -33,6 +37,8 @@ class UnitModelSettings:
         arrangements: see :data:`ArrangementRule`. Space groups and Wyckoff positions are discrete,
             so that no gradient moves them; the supplement does not say how they are chosen.
         schedule: of the noise.
+        sigma_first, sigma_last: of the noise of periodic numbers (encoding ``wrapped``), periods
+            (:class:`~gencsp.diffusion.units.periodic.WrappedSchedule`).
         training: of the networks.
         layers, noise_width, energy_width: of the networks (supplement).
         separation, unbonded: least distances of atoms of different units as shares of the sum of
@@ -52,6 +58,8 @@ class UnitModelSettings:
     cell: CellRule = "auto"
     arrangements: ArrangementRule = "energy"
     schedule: LinearSchedule = field(default_factory=LinearSchedule)
+    sigma_first: Positive = 0.005
+    sigma_last: Fraction = 0.5
     training: UnitTraining = field(default_factory=UnitTraining)
     layers: Count = 3
     noise_width: Count = 64
@@ -66,3 +74,13 @@ class UnitModelSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        self.noise_of(())  # which refuses noise that shrinks
+
+    def noise_of(self, periodic: Sequence[int]) -> Schedule:
+        """The noise of vectors some numbers of which are periodic, by their indices."""
+        wrapped = WrappedSchedule(
+            steps=self.schedule.steps, sigma_first=self.sigma_first, sigma_last=self.sigma_last
+        )
+        if not periodic:
+            return self.schedule
+        return PartlyPeriodic(self.schedule, wrapped, torch.tensor(periodic))

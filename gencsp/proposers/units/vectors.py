@@ -1,8 +1,8 @@
 """Vectors of crystals in unlike arrangements, padded to one length and standardised.
 
 Each kind of unit has as many slots as the arrangement with most orbits of it needs. Numbers are
-standardised over the examples that have them; those that are the same in all are left out of
-diffusion and stand as they are.
+standardised over the examples that have them, periodic ones in units of their period; those that
+are the same in all are left out of diffusion and stand as they are.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class VectorSpace:
         descriptor: of the crystals.
         arrangements: that are known.
         cell_kept: whether the lattice is given for each crystal, rather than generated.
-        mean, scale: of each number, shape (d,); the scale is 0 for what is constant.
+        mean, scale: of each number, shape (d,); the scale is 0 for what is constant. Of a periodic
+            number, what the first example has, and the period.
         reach: largest size of each number in the examples, standardised, shape (d,).
     """
 
@@ -61,9 +62,12 @@ class VectorSpace:
         filled = np.array([bare.filled(one) for one, _ in encoded])
         counts = filled.sum(axis=0)
         mean = (rows * filled).sum(axis=0) / counts
-        off = (rows - mean) * filled
+        # A mean of periodic numbers depends on where they are cut; any origin does.
+        first = rows[filled.argmax(axis=0), np.arange(bare.length)]
+        mean = np.where(bare.periods > 0, first, mean)
+        off = bare._nearest(rows - mean) * filled
         scale = np.sqrt((off**2).sum(axis=0) / counts)
-        scale[scale < CONSTANT] = 0.0
+        scale = np.where(scale < CONSTANT, 0.0, np.where(bare.periods > 0, bare.periods, scale))
         reach = np.abs(off).max(axis=0) / np.where(scale > 0, scale, 1.0)
         return cls(descriptor, arrangements, cell_kept, mean, scale, reach)
 
@@ -81,6 +85,17 @@ class VectorSpace:
     def length(self) -> int:
         """Numbers of a padded vector."""
         return N_LATTICE + sum(n * self.descriptor.size(u) for u, n in enumerate(self.slots))
+
+    @cached_property
+    def periods(self) -> Array:
+        """Of each number, 0 where it has none, shape (d,)."""
+        of_slots = [np.tile(self.descriptor.periods(u), n) for u, n in enumerate(self.slots)]
+        return np.concatenate((np.zeros(N_LATTICE), *of_slots))
+
+    @property
+    def periodic(self) -> tuple[int, ...]:
+        """Which numbers have a period."""
+        return tuple(np.flatnonzero(self.periods).tolist())
 
     @cached_property
     def groups(self) -> tuple[int, ...]:
@@ -130,7 +145,8 @@ class VectorSpace:
         rows = np.array([self.padded(one, z) for one, z in encoded])
         filled = np.array([self.filled(one) for one, _ in encoded])
         scale = np.where(self.scale > 0, self.scale, 1.0)
-        return torch.from_numpy((rows - self.mean) / scale * filled).float()
+        off = self._nearest(rows - self.mean)
+        return torch.from_numpy(off / scale * filled).float()
 
     def condition(self, arrangements: Sequence[Arrangement], cells: Array) -> Condition:
         """What networks are told of crystals.
@@ -168,6 +184,11 @@ class VectorSpace:
         if self.cell_kept:
             whole[:N_LATTICE] = cell
         return np.asarray(whole[self.places(arrangement)[0]])
+
+    def _nearest(self, differences: Array) -> Array:
+        """Differences less whole periods, at most half a period; others as they are."""
+        turns = np.round(differences / np.where(self.periods > 0, self.periods, np.inf))
+        return differences - turns * self.periods
 
     def describe(self) -> dict[str, Any]:
         """As :meth:`from_description` takes it, without the units."""

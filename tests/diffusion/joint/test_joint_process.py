@@ -1,4 +1,4 @@
-"""Lattice numbers, the wrapped normal's score, and the forward process of joint diffusion."""
+"""Lattice numbers and the forward process of joint diffusion."""
 
 import math
 
@@ -18,7 +18,6 @@ from gencsp.diffusion.joint.process import (
     JointProcess,
     JointState,
     add_noise,
-    wrapped_score,
 )
 from gencsp.diffusion.joint.shape import BASIS, LatticeScale, cell_of_log, log_cell, rotation_to
 
@@ -66,16 +65,6 @@ def test_the_scale_of_a_set_standardises_it() -> None:
     shape = LatticeScale.fit(cells, sizes).encode(cells, sizes)
     np.testing.assert_allclose(shape.mean(0), 0, atol=1e-9)
     np.testing.assert_allclose(shape.std(0), 1, atol=1e-9)
-
-
-@pytest.mark.parametrize("sigma", [0.005, 0.05, 0.2, 0.29, 0.31, 0.5])
-def test_wrapped_score_is_the_derivative_of_the_explicit_mixture(sigma: float) -> None:
-    d = torch.linspace(-0.7, 0.7, 57, dtype=torch.float64, requires_grad=True)
-    images = torch.arange(-12, 13, dtype=torch.float64)
-    logits = -((d[:, None] - images) ** 2) / (2 * sigma**2)
-    (expected,) = torch.autograd.grad(torch.logsumexp(logits, 1).sum(), d)
-    found = wrapped_score(d.detach(), torch.full_like(d, sigma).detach())
-    torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-8)
 
 
 def crystals() -> CrystalBatch:

@@ -14,7 +14,7 @@ from ase.constraints import FixAtoms, FixSymmetry
 from scipy.stats import binomtest, kstest
 
 from gencsp.diffusion.joint.guidance import ClassifierFree, Denoiser, EnergyGuided
-from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState, wrapped_score
+from gencsp.diffusion.joint.process import HIDDEN, JointProcess, JointState
 from gencsp.diffusion.joint.sampler import (
     JointSamplerSettings,
     _coordinates,
@@ -25,6 +25,7 @@ from gencsp.diffusion.joint.sampler import (
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import JointOutput
 from gencsp.diffusion.pull import CalculatorPotential
+from gencsp.diffusion.wrapped import wrapped_score
 from gencsp.errors import ConstraintError, GencspError, RequestError
 
 SCALE = LatticeScale((0.0,) * 3 + (-0.1, 0.2, 1.7), (0.2, 0.2, 0.2, 0.15, 0.3, 0.25))

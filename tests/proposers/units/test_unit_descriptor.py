@@ -20,6 +20,7 @@ from gencsp.proposers.units.canonical import canonical, described, orbits_of
 from gencsp.proposers.units.crystal import Placement, UnitCrystal, cartesian
 from gencsp.proposers.units.descriptor import (
     ENCODINGS,
+    N_LATTICE,
     Descriptor,
     Encoding,
     euler_angles,
@@ -83,6 +84,37 @@ def test_a_shift_of_the_origin_changes_no_vector(group: int) -> None:
     again, same = descriptor.encode(shifted)
     assert again == arrangement
     assert_allclose(same, z, atol=1e-5)
+
+
+@pytest.mark.parametrize("group", range(1, 231, 6))
+def test_equal_crystals_have_equal_wrapped_numbers_but_for_whole_periods(group: int) -> None:
+    crystal = some_crystal(group)
+    descriptor = Descriptor(UNITS, "wrapped")
+    arrangement, z = descriptor.encode(crystal)
+    again, other = descriptor.encode(redescribed(crystal, np.random.default_rng(group)))
+    assert again == arrangement
+    periods = [np.zeros(N_LATTICE), *(descriptor.periods(o.unit) for o in arrangement.orbits)]
+    period = np.concatenate(periods)
+    assert len(period) == len(z)
+    around = period > 0
+    turns = (other - z)[around] / period[around]
+    assert_allclose(turns, np.round(turns), atol=1e-5)
+    assert_allclose(other[~around], z[~around], atol=1e-5)
+    # What has a period may have any number of it added.
+    turned = z + period * np.random.default_rng(group).integers(-3, 4, len(z))
+    found = descriptor.decode(arrangement, turned)
+    assert apart(found.atoms(), canonical(crystal).atoms()) < 1e-6
+
+
+def test_only_wrapped_numbers_have_periods() -> None:
+    """Of coordinates and of the first and third Euler angle."""
+    for encoding in ENCODINGS:
+        descriptor = Descriptor(UNITS, encoding)
+        for unit in range(len(UNITS)):
+            periods = descriptor.periods(unit)
+            assert len(periods) == descriptor.size(unit)
+            full = [1, 1, 1, 2 * np.pi, 0, 2 * np.pi] if encoding == "wrapped" else [0] * 12
+            assert_allclose(periods, full[: len(periods)])
 
 
 def _with_origin(crystal: UnitCrystal, shift: np.ndarray) -> UnitCrystal:

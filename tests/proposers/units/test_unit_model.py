@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ase.cell import Cell
 from ase.geometry import get_distances
 from crystals_of_units import BH4, NA, NH2, random_unit_crystal
 from numpy.testing import assert_allclose
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from gencsp.composition import Composition
 from gencsp.descriptors.least_distances import LeastDistances
+from gencsp.diffusion.units.periodic import PartlyPeriodic, WrappedSchedule
 from gencsp.diffusion.units.schedule import LinearSchedule
 from gencsp.diffusion.units.training import UnitTraining
 from gencsp.errors import RequestError, TrainingDataError, WeightsError
@@ -26,11 +31,12 @@ from gencsp.proposers.units.bootstrap_model import UnitExample, UnitModel
 from gencsp.proposers.units.canonical import canonical
 from gencsp.proposers.units.checks import Fault, fault_of, keeps_units_apart
 from gencsp.proposers.units.crystal import UNIT, UnitCrystal
-from gencsp.proposers.units.descriptor import ENCODINGS, Encoding
+from gencsp.proposers.units.descriptor import ENCODINGS, N_LATTICE, Descriptor, Encoding
 from gencsp.proposers.units.model_settings import ArrangementRule, UnitModelSettings
 from gencsp.proposers.units.push_apart import pushed_apart
 from gencsp.proposers.units.random_units import UnitRecipe, draw_unit_crystals
 from gencsp.proposers.units.separations import least_between
+from gencsp.proposers.units.vectors import VectorSpace
 from gencsp.proposers.units_model import UnitsProposer
 
 ELEMENTS = ("H", "N", "Na")
@@ -97,7 +103,8 @@ def test_what_is_sampled_is_sound_and_in_the_cell(model: UnitModel) -> None:
         assert_allclose(np.linalg.norm(bonds - nitrogen, axis=-1), 1.03, atol=1e-6)
 
 
-def test_guidance_lowers_the_energy() -> None:
+@pytest.mark.parametrize("encoding", ["rotation", "wrapped"])
+def test_guidance_lowers_the_energy(encoding: Encoding) -> None:
     """That of the crystals themselves, of one sodium ion and one molecule that may be anywhere."""
 
     def along_b(crystal: UnitCrystal) -> float:
@@ -106,7 +113,8 @@ def test_guidance_lowers_the_energy() -> None:
 
     crystals = [drawn(1, seed, counts=(1, 1)) for seed in range(100)]
     pairs = [UnitExample(crystal, along_b(crystal)) for crystal in crystals]
-    fitted = UnitModel.fit(pairs, QUICK, rng=np.random.default_rng(0))
+    settings = replace(QUICK, encoding=encoding)
+    fitted = UnitModel.fit(pairs, settings, rng=np.random.default_rng(0))
     means = [
         np.mean([along_b(c) for c in fitted.sample(60, guidance=s, rng=np.random.default_rng(2))])
         for s in (0.0, 3.0)
@@ -145,6 +153,86 @@ def test_the_same_generator_gives_the_same_crystals(
             assert_allclose(one.atoms().positions, two.atoms().positions, atol=1e-9)
     crystals = [one.crystal for one in examples[:4]]
     assert_allclose(UnitModel.load(path).energies_of(crystals), model.energies_of(crystals))
+
+
+def test_a_model_of_wrapped_numbers_comes_back_from_its_file(
+    examples: list[UnitExample], tmp_path: Path
+) -> None:
+    settings = replace(
+        QUICK, encoding="wrapped", sigma_first=0.01, sigma_last=0.4, training=UnitTraining(epochs=2)
+    )
+    model = UnitModel.fit(examples, settings, rng=np.random.default_rng(0))
+    path = tmp_path / "units.safetensors"
+    model.save(path)
+    loaded = UnitModel.load(path)
+    assert loaded.settings == settings
+    assert loaded.networks.config == model.networks.config
+    assert loaded.networks.config.periodic == model.content.space.periodic
+    noise = loaded.content.noise
+    assert isinstance(noise, PartlyPeriodic)
+    assert noise.wrapped == WrappedSchedule(steps=25, sigma_first=0.01, sigma_last=0.4)
+    found, same = (one._vectors(5, 1.0, np.random.default_rng(1)) for one in (model, loaded))
+    for (arrangement, z), (again, other) in zip(found, same, strict=True):
+        assert arrangement == again
+        assert_allclose(z, other, atol=1e-6)
+
+
+def test_a_file_from_before_there_were_periodic_numbers_is_read(
+    model: UnitModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "units.safetensors"
+    model.save(path)
+    with safe_open(path, framework="pt") as file:
+        about = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    config, content = json.loads(about["config"]), json.loads(about["unit_model"])
+    assert config.pop("periodic") == []
+    for name in ("sigma_first", "sigma_last"):
+        del content["settings"][name]
+    about |= {"config": json.dumps(config), "unit_model": json.dumps(content)}
+    save_file(tensors, path, metadata=about)
+    loaded = UnitModel.load(path)
+    assert loaded.settings == model.settings
+    assert loaded.digest == model.digest
+    assert len(list(loaded.sample(2, guidance=1.0, rng=np.random.default_rng(0)))) == 2
+
+
+def wrapped_space(turns: np.ndarray) -> tuple[VectorSpace, torch.Tensor]:
+    """Vectors of four crystals of an atom and a molecule, whole periods added to their numbers."""
+    descriptor = Descriptor((NA, NH2), "wrapped")
+    encoded = [
+        descriptor.encode(random_unit_crystal(19, rng=np.random.default_rng(k), units=(NA, NH2)))
+        for k in range(4)
+    ]
+    for k, (_, z) in enumerate(encoded):
+        z[N_LATTICE] = [0.25, 0.25 + 1e-9, 0.25, 0.25 - 1e-9][k]  # the same in all
+        z[N_LATTICE + 1] = [0.0, 1 - 1e-9, 0.0, 1e-9][k]  # and this, across 0
+    periods = np.concatenate((np.zeros(N_LATTICE), descriptor.periods(0), descriptor.periods(1)))
+    moved = [(one, z + periods * row) for (one, z), row in zip(encoded, turns, strict=True)]
+    space = VectorSpace.fit(descriptor, moved, cell_kept=False)
+    return space, space.standardised(moved)
+
+
+def test_whole_periods_do_not_count_in_vectors() -> None:
+    turns = np.random.default_rng(0).integers(-3, 4, (4, N_LATTICE + 9))
+    (space, z), (other, same) = wrapped_space(0 * turns), wrapped_space(turns)
+    assert space.periodic == tuple(N_LATTICE + k for k in (0, 1, 2, 3, 4, 5, 6, 8))
+    assert_allclose(other.scale, space.scale, atol=1e-12)
+    difference = (z - same).numpy()
+    assert_allclose(difference, np.round(difference), atol=1e-6)
+    # Half a period or less from the first example; what is the same in all stands as it is.
+    around = list(space.periodic)
+    assert z[:, around].abs().max() <= 0.5
+    assert_allclose(space.scale[around], [0, 0, 1, 1, 1, 1, 2 * np.pi, 2 * np.pi])
+    assert 0 < space.scale[N_LATTICE + 7] < 2  # that of the second Euler angle is a deviation
+    arrangement = space.arrangements[0]
+    back = space.vector(arrangement, z[1].double().numpy(), np.zeros(6))
+    assert_allclose(back[N_LATTICE : N_LATTICE + 2] % 1.0 % 1.0, [0.25, 0.0], atol=1e-6)
+
+
+def test_noise_of_periodic_numbers_must_grow() -> None:
+    with pytest.raises(RequestError, match="sigma_first"):
+        UnitModelSettings(sigma_first=0.6)
 
 
 def used(seed: int) -> np.random.Generator:
