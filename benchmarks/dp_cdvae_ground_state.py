@@ -95,7 +95,7 @@ def summary(crystals: Sequence[Atoms], rows: Sequence[dict[str, Any]]) -> dict[s
     matched = found.distances[~np.isnan(found.distances)]
     outcomes = [row["outcome"] for row in rows]
     return {
-        "matched": share(found.matches.matched, found.matches.pairs),
+        "matched": share(found.matches.matched, found.matches.crystals),
         "rms": with_interval(matched.tolist(), np.mean),
         "volume_rms": with_interval(found.volumes.tolist(), root_mean_square),
         "energy_rms": with_interval(found.energies.tolist(), root_mean_square),

@@ -38,7 +38,7 @@ from dp_cdvae_paper import DATA, TABLE_I, TABLE_S1
 from gencsp.composition import Composition
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.training.data import stream_extxyz
-from gencsp.measure.reconstruction import distance
+from gencsp.measure.match_rate import distance
 from gencsp.measure.record import record
 from gencsp.measure.statistics import BOOTSTRAP, WILSON, share
 from gencsp.measure.validity import compositionally_valid

@@ -20,7 +20,7 @@ from gencsp.runs.pool_decks import ReconstructDeck
 @deck_options(ReconstructDeck)
 def reconstruct(*, files: FilesArgument, deck: ReconstructDeck) -> None:
     """Encode crystals by DP-CDVAE and decode them again; says how many come back."""
-    from gencsp.measure.reconstruction import match_rate
+    from gencsp.measure.match_rate import match_rate
     from gencsp.records import name_space_group
     from gencsp.runs.reconstructing import reconstruct_pool
 
@@ -36,7 +36,7 @@ def reconstruct(*, files: FilesArgument, deck: ReconstructDeck) -> None:
     print_structures(made)
     rate = match_rate(zip(pool.structures, made, strict=False))
     said.append(
-        f"{rate.matched} of {rate.pairs} match"
+        f"{rate.matched} of {rate.crystals} match"
         + (f", {rate.rms:.4f} (V/N)^(1/3) apart on average" if rate.matched else "")
     )
     pool.complain()

@@ -14,7 +14,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.measure.distributions import histogram
-from gencsp.measure.reconstruction import MatchRate, distance
+from gencsp.measure.match_rate import MatchRate, distance
 
 #: Width of a bin of Fig. S2, eV/atom.
 BIN = 0.064

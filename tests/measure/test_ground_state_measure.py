@@ -45,7 +45,7 @@ def test_differences_by_hand() -> None:
     # 0.2 Å shared by two atoms.
     second = 0.1 / OWN_VOLUME ** (1 / 3)
     np.testing.assert_allclose(found.distances, [0, second, np.nan, np.nan], atol=1e-6)
-    assert (found.matches.pairs, found.matches.matched) == (4, 2)
+    assert (found.matches.crystals, found.matches.matched) == (4, 2)
     assert found.matches.rms == pytest.approx(second / 2, rel=1e-4)
     change = OWN_VOLUME - 27 / 4
     np.testing.assert_allclose(found.volumes, [-0.1 * OWN_VOLUME, 0, change], atol=1e-9)
@@ -75,5 +75,5 @@ def test_the_histogram_is_that_of_the_figure() -> None:
 def test_nothing_has_no_root_mean_square() -> None:
     assert np.isnan(root_mean_square(np.array([])))
     found = ground_state([])
-    assert (found.matches.pairs, len(found.energies)) == (0, 0)
+    assert (found.matches.crystals, len(found.energies)) == (0, 0)
     assert root_mean_square(np.array([3.0, -4.0])) == pytest.approx(np.sqrt(12.5))

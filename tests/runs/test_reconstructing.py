@@ -20,7 +20,7 @@ from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.errors import DeckError, RequestError
-from gencsp.measure.reconstruction import match_rate
+from gencsp.measure.match_rate import match_rate
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_the_match_rate_counts_pairs_and_averages_their_distances() -> None:
     moved, other = salt.copy(), bulk("CsCl", "cesiumchloride", a=4.1)
     moved.positions[1, 0] += 0.2
     found = match_rate([(salt, salt), (salt, moved), (salt, other)])
-    assert (found.pairs, found.matched) == (3, 2)
+    assert (found.crystals, found.matched) == (3, 2)
     unit = (salt.cell.volume / 2) ** (1 / 3)
     assert found.rms == pytest.approx(0.1 / unit / 2, rel=1e-3)
     assert found.share == pytest.approx(2 / 3)
