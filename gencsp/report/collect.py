@@ -38,7 +38,8 @@ from gencsp.store.reading import RunContents, read_contents
 #: What a record of a benchmark says in any case.
 RECORD_KEYS = frozenset({"measured", "protocol", "environment", "results"})
 STILL_WRITTEN = (
-    "The run was still going on when this page was made: repeat gencsp report for what came since."
+    "The run was still going on when this page was made: gencsp report makes a newer one, and "
+    "gencsp watch keeps it new."
 )
 NO_RESULT = "No structure came through yet: there is nothing to draw."
 

@@ -140,7 +140,7 @@ def test_a_port_that_is_taken(folder: Path) -> None:
 def test_a_browser_looks_again_and_keeps_the_structure(
     browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "REFRESH", 2.0)
+    monkeypatch.setattr(watch, "REFRESH", 4.0)
     chosen = "R => R?.ready && R.selected !== null && R.columns.id[R.selected] === 's00003'"
     with served(WatchedRun(folder, every=0)) as server:
         page = browser.new_page()
