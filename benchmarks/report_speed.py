@@ -10,7 +10,6 @@ Times are wall times, longer on a busy machine: see ``load_average_at_start`` of
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from headless_chromium import FLAGS, NAMES, READY, program
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from gencsp import records
@@ -29,18 +29,6 @@ from gencsp.report.model import Report
 from gencsp.report.page import write_page
 from gencsp.report.structures import structures_of_pool
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-#: No network, and a graphics driver that every machine has.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
 #: Scrolls of the table, one each frame.
 SCROLLS = 120
 SCROLL = """async ([selector, times]) => {
@@ -57,7 +45,6 @@ SCROLL = """async ([selector, times]) => {
   }
   return spans;
 }"""
-READY = "() => window.gencspReport && window.gencspReport.ready"
 
 
 def main() -> None:
@@ -148,9 +135,9 @@ def report_of(pool: list[Atoms]) -> Report:
 
 def measure(path: Path, repeats: int) -> dict[str, Any]:
     """Open a page several times; scroll, filter and choose in the last."""
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    chromium = program()
     if chromium is None:
-        raise SystemExit(f"Chromium is needed: install one of {', '.join(CHROMIUM)}.")
+        raise SystemExit(f"Chromium is needed: install one of {', '.join(NAMES)}.")
     opened, worked = [], []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=list(FLAGS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,32 +12,26 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-#: Nothing runs beside the page, and three dimensions are drawn in software.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
-READY = "() => window.gencspReport && window.gencspReport.ready"
 #: Seconds: two test processes and other programs share the processors.
 LONGEST = 60.0
+#: Milliseconds between two looks at what is waited for; a look at every frame makes frames.
+POLLING = 50
+
+# Benchmarks and tests open pages in the same way.
+with pytest.MonkeyPatch.context() as _patch:
+    _patch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    from headless_chromium import FLAGS, NAMES, READY, program
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser for the tests of a module."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
+    found = program()
+    if found is None:
         pytest.skip(f"no browser: install one of {', '.join(NAMES)}")
     with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = play.chromium.launch(executable_path=found, args=list(FLAGS))
         yield browser
         browser.close()
 
@@ -53,9 +46,9 @@ class Opened:
         requests: addresses that the page asked for, other than itself and what it made itself.
     """
 
-    def __init__(self, browser: Browser, path: Path, *, wait: bool = True) -> None:
+    def __init__(self, browser: Browser, path: Path, *, width: int = 1280) -> None:
         self.page: Page = browser.new_page(
-            viewport={"width": 1280, "height": 900}, offline=True, accept_downloads=True
+            viewport={"width": width, "height": 900}, offline=True, accept_downloads=True
         )
         self.page.set_default_timeout(1000 * LONGEST)
         self.said: list[str] = []
@@ -64,8 +57,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self._request(request.url, path))
         self.page.goto(path.absolute().as_uri())
-        if wait:
-            self.page.wait_for_function(READY)
+        self.page.wait_for_function(READY, polling=POLLING)
 
     def _console(self, message: Any) -> None:
         # Chromium's own advice on speed, of the software that stands for a graphics card.
@@ -80,7 +72,7 @@ class Opened:
     def wait(self, condition: str) -> None:
         """Wait until a condition in JavaScript holds."""
         # A function: the page lets no text be run as a script.
-        self.page.wait_for_function(f"() => {condition}")
+        self.page.wait_for_function(f"() => {condition}", polling=POLLING)
 
     def evaluate(self, script: str, argument: object = None) -> Any:
         """What JavaScript says."""

@@ -8,12 +8,14 @@ import numpy as np
 from ase import Atoms
 from cheap_parts import SETTINGS, cheap_cycle
 from cheap_search import cheap_search, manifest
+from numpy.typing import NDArray
 
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.table import HullEntry
 from gencsp.executors import ThisProcess
+from gencsp.powder.reflections import Reflections
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.settings import save_deck
 from gencsp.searches.settings import cycle_manifest
@@ -79,6 +81,17 @@ def rock_salt(structure_id: str = "salt", **info: object) -> Atoms:
         **info,
     }
     return atoms
+
+
+def profile(
+    atoms: Atoms, wavelength: float, last: float = 70.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A measured powder pattern of a crystal: angles from 10 degrees on, and counts."""
+    grid = np.arange(10.0, last, 0.02)
+    longest = 2 * np.sin(np.radians(last / 2)) / wavelength
+    angles, strengths = Reflections.of(atoms, longest=longest).lines(wavelength)
+    counts = (strengths * np.exp(-0.5 * ((grid[:, None] - angles) / 0.06) ** 2)).sum(axis=1)
+    return grid, 1e4 * counts / counts.max() + 20
 
 
 def pool_of(elements: str, n: int, seed: int = 0) -> list[Atoms]:

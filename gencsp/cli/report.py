@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gencsp.cli.console import complain, require_file, say
+from gencsp.cli.progress import progress_bars
+from gencsp.runs.fields import DEFAULT_WAVELENGTH
 
 if TYPE_CHECKING:
     from gencsp.report.model import Report
@@ -42,15 +44,36 @@ def report(
         Path | None,
         typer.Option("--hull", help="Hull references, where they are not those that gencsp has."),
     ] = None,
+    xrd: Annotated[
+        Path | None,
+        typer.Option(
+            "--xrd",
+            help="Measured powder pattern (xy, xye, cif) that structures are compared with; that "
+            "of the run if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    wavelength: Annotated[
+        str, typer.Option("--wavelength", help="Of that pattern: Å, or CuKa, MoKa, ...")
+    ] = DEFAULT_WAVELENGTH,
 ) -> None:
     """Write one HTML page to look at: hull, plots, table, crystals in 3D; works from the disk."""
     from gencsp.report.collect import collect, run_folder
     from gencsp.report.page import write_page
+    from gencsp.runs.patterns import named_pattern
 
     folder = run_folder(places)
     page = out or ((folder or Path()) / PAGE)
     require_file(page)
-    found = collect(places, hull=hull)
+    pattern = named_pattern(xrd, wavelength)
+    with progress_bars() as bars:
+        task = bars.add_task("patterns", total=None, note="") if pattern else None
+
+        def compared(done: int, total: int) -> None:
+            if task is not None:
+                bars.update(task, completed=done, total=total)
+
+        found = collect(places, hull=hull, pattern=pattern, on_compared=compared)
     for message in found.messages:
         complain(message)
     if out is None and folder is not None:

@@ -31,6 +31,8 @@ RADIATIONS = {
 }
 #: Points of a pattern that can be compared.
 FEWEST_POINTS = 50
+#: 1/Å: patterns that end before that are of another quantity than 2θ, or at another wavelength.
+SHORTEST_RANGE = 0.15
 #: Degrees: no powder diffractometer goes beyond.
 MOST_ANGLE = 180.0
 #: CIF items of the angles and of the intensities, the first that is there being taken.
@@ -83,7 +85,8 @@ class MeasuredPattern:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             raise PatternError(
-                f"the pattern {path} cannot be read ({error.strerror or error})."
+                f"the pattern {path} cannot be read ({error.strerror or error}): name a file of "
+                f"two columns, 2θ in degrees and the intensity, or a CIF with a pattern."
             ) from error
         columns = _of_cif(text, path) if path.suffix.lower() == ".cif" else _of_columns(text, path)
         return cls.of(*columns, wavelength=length, name=str(path))
@@ -109,6 +112,13 @@ class MeasuredPattern:
             raise PatternError(
                 f"the first column of {name} runs from {angles[0]:g} to {angles[-1]:g} and is no "
                 f"ascending 2θ in degrees: convert d or Q to 2θ, and sort by it."
+            )
+        reach = 2 * np.sin(np.radians(angles[-1] / 2)) / wavelength
+        if reach < SHORTEST_RANGE:
+            raise PatternError(
+                f"{name} ends at {angles[-1]:g}, which as 2θ at {wavelength:g} Å is a spacing of "
+                f"{1 / max(reach, 1e-9):.3g} Å, too wide to tell crystals apart: convert d or Q to "
+                f"2θ, or give the --wavelength."
             )
         grid = np.linspace(angles[0], angles[-1], len(angles))
         net = without_background(grid, np.interp(grid, angles, counts))

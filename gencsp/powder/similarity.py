@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 #: Points per degree of the tables of weights.
 _TABLE = 200
+#: Places of the six numbers of a symmetric tensor, in the order of Voigt.
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 #: Widths of the lines, degrees, that are believed.
 _WIDTHS = (0.02, 2.0)
 
@@ -93,19 +95,28 @@ class PatternComparison:
         found = Reflections.of(atoms, longest=self.pattern.longest * slack)
         basis = strains_of(atoms)
 
+        def strain(parameters: Array) -> Array:
+            """Of these shares of the basis, made smaller where it is too large together."""
+            whole = np.tensordot(parameters, basis, axes=1)
+            largest = float(np.abs(np.linalg.eigvalsh(whole)).max())
+            return whole * min(1.0, self.settings.breathing / max(largest, 1e-12))
+
         def likeness(parameters: Array) -> float:
-            return self._similarity(found, np.tensordot(parameters, basis, axes=1))
+            return self._similarity(found, strain(parameters))
 
         best = self._scan(likeness, len(basis))
         if self.settings.breathing and self.settings.steps:
             best = self._refine(likeness, best)
-        return Likeness(likeness(best), np.tensordot(best, basis, axes=1))
+        return Likeness(likeness(best), strain(best))
 
     def mark(self, atoms: Atoms) -> None:
-        """Write the similarity into ``info``; nothing where the crystal has no pattern."""
+        """Write similarity and strain into ``info``; nothing where the crystal has no pattern."""
         atoms.info.pop(records.XRD_SIMILARITY, None)
+        atoms.info.pop(records.XRD_STRAIN, None)
         with suppress(PatternError):
-            atoms.info[records.XRD_SIMILARITY] = round(self(atoms).similarity, 6)
+            found = self(atoms)
+            atoms.info[records.XRD_SIMILARITY] = round(found.similarity, 6)
+            atoms.info[records.XRD_STRAIN] = strain_text(found.strain)
 
     def _scan(self, likeness: Callable[[Array], float], n: int) -> Array:
         """The best of evenly spaced isotropic strains, which the first of n parameters is."""
@@ -187,6 +198,25 @@ class PatternComparison:
         folded = np.convolve(triangle, gaussian / gaussian.sum(), mode="same")
         half = len(x) // 2
         return x[half:], folded[half:]
+
+
+def strain_text(strain: Array) -> str:
+    """A symmetric strain, shape (3, 3), as structures say it: xx;yy;zz;yz;xz;xy."""
+    return ";".join(f"{strain[i, j]:.6f}" for i, j in VOIGT)
+
+
+def strain_of(text: str) -> Array | None:
+    """The strain of such a text, shape (3, 3); ``None`` where it is none."""
+    try:
+        values = [float(part) for part in text.split(";")]
+    except ValueError:
+        return None
+    if len(values) != len(VOIGT) or not np.isfinite(values).all():
+        return None
+    strain = np.empty((3, 3))
+    for (i, j), value in zip(VOIGT, values, strict=True):
+        strain[i, j] = strain[j, i] = value
+    return strain
 
 
 def strains_of(atoms: Atoms) -> Array:

@@ -61,6 +61,7 @@ from gencsp.records.keys import (
     UNIT_NAMES,
     VOLUME_PER_ATOM,
     XRD_SIMILARITY,
+    XRD_STRAIN,
     Key,
 )
 from gencsp.records.reading import (
@@ -142,6 +143,7 @@ __all__ = [
     "UNIT_NAMES",
     "VOLUME_PER_ATOM",
     "XRD_SIMILARITY",
+    "XRD_STRAIN",
     "Basis",
     "Ended",
     "Key",

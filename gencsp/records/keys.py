@@ -53,6 +53,7 @@ PROTOTYPE: Final = "prototype"
 TRIALS: Final = "trials"
 UNCHANGED: Final = "unchanged"
 XRD_SIMILARITY: Final = "xrd_similarity"
+XRD_STRAIN: Final = "xrd_strain"
 MAGNETIC_ORDER: Final = "magnetic_order"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
@@ -178,6 +179,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(XRD_SIMILARITY, "number", "", "Similarity of its powder pattern and the measured one, 0 to "
         "1, the cell allowed to breathe (see `gencsp.powder.similarity`).",
         "relax, hull, search, cycle"),
+    Key(XRD_STRAIN, "text", "", "Strain of the cell at which that similarity is reached: xx, yy, "
+        "zz, yz, xz and xy of the symmetric tensor, joined by `;`.", "relax, hull, search, cycle"),
     Key(ORDER_FLIPS, "text", "", "Ids, joined by `;`, of structures of the same composition whose "
         "order with this one is another by a second potential; absent where there is none.",
         "search, cycle and second-opinion, in second_opinion.extxyz"),
@@ -238,6 +241,7 @@ GEOMETRY_KEYS: Final = frozenset(
         UNCHANGED,
         BROKEN_UNITS,
         XRD_SIMILARITY,
+        XRD_STRAIN,
     }
 )
 

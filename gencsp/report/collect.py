@@ -11,9 +11,10 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.convex_hull.hull import Hull
-from gencsp.errors import HullReferenceError, StructureFileError
+from gencsp.errors import HullReferenceError, RequestError, StructureFileError
 from gencsp.io.reading import read_pool
 from gencsp.measure.record import environment
+from gencsp.powder.similarity import PatternComparison
 from gencsp.report.counts import (
     failures_of_pool,
     failures_of_run,
@@ -23,6 +24,13 @@ from gencsp.report.counts import (
 )
 from gencsp.report.hull import hull_of_pool, hull_of_report, hull_of_run
 from gencsp.report.model import Fact, Report, ReportStructure
+from gencsp.report.patterns import (
+    NOT_KEPT,
+    OnCompared,
+    compared,
+    drawn_pattern,
+    pattern_of_run,
+)
 from gencsp.report.structures import structures_of_pool, structures_of_run
 from gencsp.store.disk import DATABASE, read_manifest
 from gencsp.store.reading import RunContents, read_contents
@@ -30,31 +38,46 @@ from gencsp.store.reading import RunContents, read_contents
 #: What a record of a benchmark says in any case.
 RECORD_KEYS = frozenset({"measured", "protocol", "environment", "results"})
 STILL_WRITTEN = (
-    "The run was still going on when this page was made: repeat gencsp report for what came since."
+    "The run was still going on when this page was made: gencsp report makes a newer one, and "
+    "gencsp watch keeps it new."
 )
 NO_RESULT = "No structure came through yet: there is nothing to draw."
 
 
-def collect(places: Sequence[Path], *, hull: Path | None = None) -> Report:
+def collect(
+    places: Sequence[Path],
+    *,
+    hull: Path | None = None,
+    pattern: PatternComparison | None = None,
+    on_compared: OnCompared | None = None,
+) -> Report:
     """The report of a run, a benchmark or a pool.
 
     Args:
         places: the folder of one run, or one record of a benchmark (JSON), or structure files and
             folders.
         hull: file of hull references, where they are not those of the run or of the potential.
+        pattern: measured powder pattern, where it is not that of the run.
+        on_compared: told how many structures were compared with it, and of how many.
 
     Raises:
+        RequestError: a pattern for a record of a benchmark.
         StoreError, DamageError: the run cannot be read.
         StructureFileError: there is no such file, or nothing in it can be read.
         HullReferenceError: the references do not fit.
     """
     folder = run_folder(places)
     if folder is not None:
-        return report_of_run(folder, hull=hull)
+        return report_of_run(folder, hull=hull, pattern=pattern, on_compared=on_compared)
     record = _record(places[0]) if len(places) == 1 else None
+    if record is not None and pattern is not None:
+        raise RequestError(
+            f"{places[0]} is the record of a benchmark, without structures to compare: leave --xrd "
+            f"out."
+        )
     if record is not None:
         return report_of_record(places[0], record)
-    return report_of_pool(places, hull=hull)
+    return report_of_pool(places, hull=hull, pattern=pattern, on_compared=on_compared)
 
 
 def run_folder(places: Sequence[Path]) -> Path | None:
@@ -67,13 +90,20 @@ def run_folder(places: Sequence[Path]) -> Path | None:
 
 
 def report_of_run(
-    folder: Path, *, hull: Hull | Path | None = None, finished: bool = False
+    folder: Path,
+    *,
+    hull: Hull | Path | None = None,
+    pattern: PatternComparison | None = None,
+    on_compared: OnCompared | None = None,
+    finished: bool = False,
 ) -> Report:
     """The report of the run in a folder.
 
     Args:
         folder: of the run.
         hull: its references, or a file of them; ``None`` finds them again where that is possible.
+        pattern: measured powder pattern; ``None`` takes that of the run, where it had one.
+        on_compared: told how many structures were compared with it, and of how many.
         finished: whether the run is known to be over, though its folder is still locked.
 
     Raises:
@@ -90,6 +120,11 @@ def report_of_run(
             "The hull references of this run are not at hand, so no hull is drawn: name their file "
             "with --hull."
         )
+    own_pattern = pattern_of_run(manifest, folder) if pattern is None else pattern
+    if own_pattern is None and "xrd" in manifest:
+        messages.append(NOT_KEPT)
+    known = own_pattern is not None and manifest.get("xrd") == own_pattern.pattern.digest
+    measured, structures, said = _beside(structures, own_pattern, known, on_compared)
     drawn, structures, more = _on_hull(structures, own, _place_of(manifest))
     kind = str(manifest.get("kind", "run"))
     return Report(
@@ -98,19 +133,32 @@ def report_of_run(
         place=str(folder),
         structures=tuple(structures),
         facts=_facts(structures, contents),
-        messages=(*messages, *more, *([] if _with_energy(structures) else [NO_RESULT])),
+        messages=(*messages, *said, *more, *([] if _with_energy(structures) else [NO_RESULT])),
         origins=origins_of(structures),
         funnel=funnel_of_run(manifest, contents.tasks, structures),
         failures=failures_of_run(contents.tasks),
         settings=_flat(manifest),
         versions=_versions(),
         hull=drawn,
+        pattern=measured,
         symbol=_symbol(structures),
     )
 
 
-def report_of_pool(places: Sequence[Path], *, hull: Path | None = None) -> Report:
+def report_of_pool(
+    places: Sequence[Path],
+    *,
+    hull: Path | None = None,
+    pattern: PatternComparison | None = None,
+    on_compared: OnCompared | None = None,
+) -> Report:
     """The report of structure files.
+
+    Args:
+        places: files and folders.
+        hull: file of hull references, where they are not those of the potential.
+        pattern: measured powder pattern that all structures are compared with.
+        on_compared: told how many were, and of how many.
 
     Raises:
         StructureFileError: there is no such file or folder, or nothing in them can be read.
@@ -122,6 +170,7 @@ def report_of_pool(places: Sequence[Path], *, hull: Path | None = None) -> Repor
     if unreadable:
         first = unreadable[0].reason
         messages.append(f"{len(unreadable)} sources cannot be read; the first: {first}")
+    measured, structures, said = _beside(structures, pattern, False, on_compared)
     drawn, structures, more = _on_hull(structures, hull_of_pool(structures, hull), "")
     named = ", ".join(place.name for place in places[:3]) + (", ..." if len(places) > 3 else "")
     return Report(
@@ -130,12 +179,13 @@ def report_of_pool(places: Sequence[Path], *, hull: Path | None = None) -> Repor
         place=", ".join(map(str, places)),
         structures=tuple(structures),
         facts=_facts(structures, None),
-        messages=(*messages, *more),
+        messages=(*messages, *said, *more),
         origins=origins_of(structures),
         funnel=funnel_of_pool(structures),
         failures=failures_of_pool(structures),
         versions=_versions(),
         hull=drawn,
+        pattern=measured,
         symbol=_symbol(structures),
     )
 
@@ -177,6 +227,19 @@ def _on_hull(
     except HullReferenceError as error:
         return None, structures, [f"No hull is drawn: {error}"]
     return drawn, placed, []
+
+
+def _beside(
+    structures: list[ReportStructure],
+    pattern: PatternComparison | None,
+    known: bool,
+    on_compared: OnCompared | None,
+) -> tuple[dict[str, Any] | None, list[ReportStructure], list[str]]:
+    """The measured pattern to draw, the structures beside it, and what is to be said of them."""
+    if pattern is None:
+        return None, structures, []
+    placed, said = compared(structures, pattern, known=known, report=on_compared)
+    return drawn_pattern(pattern), placed, said
 
 
 def _facts(structures: Sequence[ReportStructure], contents: RunContents | None) -> tuple[Fact, ...]:

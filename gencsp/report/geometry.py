@@ -46,7 +46,7 @@ def crystals_of(structures: Sequence[ReportStructure]) -> dict[str, Any]:
 
 
 def _conventional(atoms: Atoms, places: Mapping[str, int]) -> Cell | None:
-    if not _is_crystal(atoms) or not is_finite(atoms):
+    if not is_crystal(atoms) or not is_finite(atoms):
         return None
     found = conventional(atoms)
     return None if found is None else _cell(found, places)
@@ -54,7 +54,7 @@ def _conventional(atoms: Atoms, places: Mapping[str, int]) -> Cell | None:
 
 def _cell(atoms: Atoms, places: Mapping[str, int]) -> Cell:
     elements = [places[symbol] for symbol in atoms.symbols]
-    if not _is_crystal(atoms):
+    if not is_crystal(atoms):
         return {"l": None, "e": elements, "x": _numbers(atoms.positions.ravel(), 4)}
     fractions = np.linalg.solve(atoms.cell.array.T, atoms.positions.T).T % 1.0
     steps = np.round(np.nan_to_num(fractions) * STEPS).astype(int) % STEPS
@@ -65,7 +65,8 @@ def _cell(atoms: Atoms, places: Mapping[str, int]) -> Cell:
     }
 
 
-def _is_crystal(atoms: Atoms) -> bool:
+def is_crystal(atoms: Atoms) -> bool:
+    """Whether it is periodic in three directions, with a cell of numbers that spans a volume."""
     return bool(atoms.cell.rank == 3 and atoms.pbc.all() and np.isfinite(atoms.cell.array).all())
 
 

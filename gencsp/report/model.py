@@ -42,6 +42,8 @@ class ReportStructure:
         fell_at: the filter that it did not pass.
         shares: of the atoms in each end member of the hull's system; ``None`` off that system.
         formation_energy: from the end members, eV/atom.
+        similarity: of its powder pattern and the measured one, 0 to 1.
+        strain: with which that is reached: xx, yy, zz, yz, xz, xy.
     """
 
     structure_id: str
@@ -67,6 +69,8 @@ class ReportStructure:
     fell_at: str = ""
     shares: tuple[float, ...] | None = None
     formation_energy: float | None = None
+    similarity: float | None = None
+    strain: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,8 @@ class Report:
         settings: of the run.
         versions: of the programs that made the page.
         hull: the reference hull, see :func:`gencsp.report.hull.hull_of_report`; ``None`` without.
+        pattern: the measured powder pattern, see :func:`gencsp.report.patterns.drawn_pattern`;
+            ``None`` without.
         symbol: of energies: "E", under pressure "H".
         numbers: of a benchmark, its results; a name and a value each.
     """
@@ -123,5 +129,6 @@ class Report:
     settings: tuple[Fact, ...] = ()
     versions: tuple[Fact, ...] = ()
     hull: Mapping[str, Any] | None = None
+    pattern: Mapping[str, Any] | None = None
     symbol: str = "E"
     numbers: tuple[Fact, ...] = field(default=())

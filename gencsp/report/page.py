@@ -98,6 +98,7 @@ def page_data(report: Report) -> dict[str, Any]:
         "versions": report.versions,
         "numbers": report.numbers,
         "hull": report.hull,
+        "pattern": report.pattern,
         "elements": elements_of(report.structures),
         "columns": _columns(report.structures),
     }
@@ -128,6 +129,8 @@ def _columns(structures: Sequence[ReportStructure]) -> dict[str, list[Any]]:
         "fell": lambda one: one.fell_at,
         "shares": lambda one: one.shares and [round(share, 6) for share in one.shares],
         "formation": lambda one: _rounded(one.formation_energy, 5),
+        "similarity": lambda one: _rounded(one.similarity, 4),
+        "strain": lambda one: one.strain and [round(value, 6) for value in one.strain],
     }
     return {name: [value(one) for one in structures] for name, value in columns.items()}
 

@@ -10,6 +10,7 @@ from ase import Atoms
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.files import one_line
+from gencsp.powder.similarity import VOIGT, strain_of
 from gencsp.report.model import ReportStructure
 from gencsp.store.base import Finished
 
@@ -55,8 +56,8 @@ def structure(atoms: Atoms, trial: int | None = None) -> ReportStructure:
     return ReportStructure(
         structure_id=identity,
         atoms=atoms,
-        formula=atoms.get_chemical_formula(mode="hill", empirical=False),
-        reduced=composition.formula_key,
+        formula=Composition.in_cell(atoms).formula,
+        reduced=composition.reduced.formula,
         energy=_energy(info),
         above=records.above_hull(info),
         shown=records.shown_decomposition_energy(info),
@@ -77,6 +78,8 @@ def structure(atoms: Atoms, trial: int | None = None) -> ReportStructure:
         decomposition=str(info.get(records.DECOMPOSITION, "")),
         reference=records.shown_reference(info),
         fell_at=str(info.get(records.FILTER_FELL_AT, "")),
+        similarity=records.number(info, records.XRD_SIMILARITY),
+        strain=_strain(info),
     )
 
 
@@ -85,6 +88,11 @@ def _energy(info: Mapping[str, Any]) -> float | None:
     if enthalpy is not None or records.number(info, records.PRESSURE):
         return enthalpy
     return records.number(info, records.ENERGY_PER_ATOM)
+
+
+def _strain(info: Mapping[str, Any]) -> tuple[float, ...] | None:
+    found = strain_of(str(info.get(records.XRD_STRAIN, "")))
+    return None if found is None else tuple(float(found[i, j]) for i, j in VOIGT)
 
 
 def _failure(info: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from gencsp.errors import RequestError
 from gencsp.minimise.minimisers import minimiser_text
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.potentials.base import require_elements
+from gencsp.powder.kept import keep_pattern
 from gencsp.proposers.sampling import sampler_manifest
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.inpainter import inpainter_of
@@ -127,6 +128,8 @@ def open_cycles(
             **identity,
         )
         with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
+            if pattern is not None and not in_memory:
+                keep_pattern(pattern.pattern, deck.folder)
             make = partial(
                 Cycle,
                 proposer=proposer,

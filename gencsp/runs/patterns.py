@@ -39,13 +39,27 @@ def pattern_of(deck: NamesPattern, elements: Iterable[str] = ()) -> PatternCompa
             for an element.
         RequestError: a wavelength, or a weight, without a pattern.
     """
-    if deck.xrd is None:
-        for name, default in (("wavelength", DEFAULT_WAVELENGTH), ("xrd_weight", 0.0)):
-            if getattr(deck, name, default) != default:
-                raise RequestError(
-                    f"--{name.replace('_', '-')} says how a measured pattern is used: name one "
-                    f"with --xrd."
-                )
+    if deck.xrd is None and getattr(deck, "xrd_weight", 0.0) != 0.0:
+        raise _without_pattern("--xrd-weight")
+    found = named_pattern(deck.xrd, deck.wavelength)
+    if found is not None:
+        require_scattering_factors(elements)
+    return found
+
+
+def named_pattern(xrd: Path | None, wavelength: str) -> PatternComparison | None:
+    """What compares structures with the pattern in a file; ``None`` where none is named.
+
+    Raises:
+        PatternError: the file or the wavelength cannot be used.
+        RequestError: a wavelength without a pattern.
+    """
+    if xrd is None:
+        if wavelength != DEFAULT_WAVELENGTH:
+            raise _without_pattern("--wavelength")
         return None
-    require_scattering_factors(elements)
-    return PatternComparison(MeasuredPattern.read(deck.xrd, wavelength=deck.wavelength))
+    return PatternComparison(MeasuredPattern.read(xrd, wavelength=wavelength))
+
+
+def _without_pattern(option: str) -> RequestError:
+    return RequestError(f"{option} says how a measured pattern is used: name one with --xrd.")

@@ -15,6 +15,7 @@ from gencsp.io.structures import read_structures
 from gencsp.minimise.watching import PathFolder
 from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
+from gencsp.powder.kept import keep_pattern
 from gencsp.proposers.registry import proposer_class
 from gencsp.proposers.sampling import deck_sampler, sampler_manifest
 from gencsp.runs.decks import SearchDeck
@@ -230,6 +231,8 @@ def open_search(
         where = folder(deck)
         with DiskStore(where, manifest) as store:
             save_deck(deck, where)
+            if plan.ledger.pattern is not None:
+                keep_pattern(plan.ledger.pattern.pattern, where)
             remember(deck)
             yield plan.search(store, executor)
 

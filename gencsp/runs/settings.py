@@ -94,7 +94,8 @@ def save_deck(deck: SearchDeck, where: Path) -> None:
     Raises:
         StoreError: it cannot be written, or there is no space left.
     """
-    files = {key: getattr(deck, key) for key in ("airss", "target", "cell", "weights", "hull")}
+    kinds = ("airss", "target", "cell", "weights", "hull", "xrd")
+    files = {key: getattr(deck, key) for key in kinds}
     whole = {key: file.absolute() for key, file in files.items() if isinstance(file, Path)}
     named: dict[str, Any] = {
         "seeds": tuple(_absolute(one, PROPOSERS) for one in deck.seeds),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from page_material import HOSTILE, cycle_folder, hull_of, pool_of, search_folder
+from page_material import HOSTILE, cycle_folder, hull_of, pool_of, profile, rock_salt, search_folder
 from test_cli_search import ARGUMENTS, open_cheap_search
 from typer.testing import CliRunner
 
@@ -106,3 +109,50 @@ def test_a_damaged_run(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "damaged" in done.stderr
     assert not (folder / "report.html").exists()
+
+
+def test_a_pool_beside_a_measured_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_extxyz(Path("pool.extxyz"), [rock_salt()])
+    np.savetxt("salt.xy", np.column_stack(profile(rock_salt(), 1.1)))
+    arguments = ["report", "pool.extxyz", "--xrd", "salt.xy", "--wavelength", "1.1"]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    data = re.search(r'id="data">(.*?)</script>', Path("report.html").read_text())
+    assert data is not None
+    found = json.loads(data[1])
+    assert found["columns"]["similarity"][0] > 0.99
+    assert found["pattern"]["wavelength"] == 1.1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "no two columns"),
+        ("".join(f"{k} 10 {k / 100}\n" for k in range(400)), "no ascending 2θ"),
+        ("".join(f"{1 + k / 100} {k}\n" for k in range(700)), "convert d or Q to 2θ"),
+        ("".join(f"{k} 1\n" for k in range(9)), "at least 50"),
+        (None, "name a file of two columns"),
+    ],
+    ids=["empty", "counts-first", "over-q", "short", "folder"],
+)
+def test_no_pattern(tmp_path: Path, content: str | None, says: str) -> None:
+    write_extxyz(tmp_path / "pool.extxyz", [rock_salt()])
+    file = tmp_path / "pattern.xy"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_text(content)
+    page = tmp_path / "page.html"
+    arguments = ["report", str(tmp_path / "pool.extxyz"), "--xrd", str(file), "--out", str(page)]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 2
+    assert says in " ".join(done.stderr.split())
+    assert not page.exists()
+
+
+def test_a_wavelength_needs_a_pattern(tmp_path: Path) -> None:
+    write_extxyz(tmp_path / "pool.extxyz", [rock_salt()])
+    done = RUNNER.invoke(app, ["report", str(tmp_path / "pool.extxyz"), "--wavelength", "MoKa"])
+    assert done.exit_code == 2
+    assert "name one with --xrd" in done.stderr

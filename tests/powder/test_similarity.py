@@ -14,6 +14,8 @@ from gencsp.powder.similarity import (
     PatternComparison,
     SimilaritySettings,
     _pairs,
+    strain_of,
+    strain_text,
     strains_of,
 )
 
@@ -114,3 +116,23 @@ def test_strains_are_those_that_the_symmetry_leaves_free(atoms: Atoms, free: int
     assert_allclose(basis[0], np.eye(3))
     assert np.linalg.matrix_rank(basis.reshape(free, 9)) == free
     assert_allclose(basis, basis.transpose(0, 2, 1), atol=1e-12)
+
+
+def test_no_direction_is_strained_further_than_allowed() -> None:
+    crystal = triclinic()
+    wider = triclinic()
+    # Together 5 % along x: each of the free strains alone could be within 3 %.
+    wider.set_cell(crystal.cell.array @ np.diag([1.05, 1.0, 0.97]), scale_atoms=True)
+    found = PatternComparison(profile(wider), SimilaritySettings(breathing=0.03))(crystal)
+    assert np.abs(np.linalg.eigvalsh(found.strain)).max() <= 0.03 + 1e-9
+
+
+def test_a_strain_comes_back_from_its_text() -> None:
+    strain = np.array([[0.01, 0.004, 0.002], [0.004, -0.02, 0.003], [0.002, 0.003, 0.03]])
+    text = strain_text(strain)
+    assert text.split(";")[3:] == ["0.003000", "0.002000", "0.004000"]  # yz, xz, xy
+    back = strain_of(text)
+    assert back is not None
+    assert_allclose(back, strain)
+    for other in ("", "1;2;3", "a;b;c;d;e;f", "nan;0;0;0;0;0"):
+        assert strain_of(other) is None

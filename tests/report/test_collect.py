@@ -10,15 +10,19 @@ import pytest
 from ase import Atoms
 from cheap_parts import SETTINGS
 from damage import flip_bits_of_values
-from page_material import cycle_folder, hull_of, pool_of, rock_salt, search_folder
+from page_material import cycle_folder, hull_of, pool_of, profile, rock_salt, search_folder
 
 from gencsp import records
 from gencsp.convex_hull.entries import write_entries
-from gencsp.errors import DamageError, StoreError, StructureFileError
+from gencsp.errors import DamageError, RequestError, StoreError, StructureFileError
 from gencsp.io.structures import write_extxyz
+from gencsp.powder.kept import keep_pattern
+from gencsp.powder.measured import MeasuredPattern
+from gencsp.powder.similarity import PatternComparison, SimilaritySettings
 from gencsp.report.collect import NO_RESULT, STILL_WRITTEN, collect, report_of_run
 from gencsp.report.counts import origins_of
 from gencsp.report.model import Report
+from gencsp.report.patterns import MOST_POINTS, NOT_KEPT, compared, drawn_pattern
 from gencsp.report.structures import structures_of_pool, structures_of_run
 from gencsp.runs.status import run_status
 from gencsp.searches.settings import cycle_manifest
@@ -224,3 +228,90 @@ def test_no_energy_no_convergence() -> None:
         ("random", 1, 0),
         ("unknown", 1, 0),
     ]
+
+
+@pytest.fixture(scope="module")
+def measured() -> PatternComparison:
+    pattern = MeasuredPattern.of(*profile(rock_salt(), 1.1), wavelength=1.1)
+    return PatternComparison(pattern, SimilaritySettings(breathing=0))
+
+
+def compared_run(folder: Path, pattern: PatternComparison | None, *, keep: bool) -> Path:
+    """A run that was compared with a pattern, one of whose structures has no similarity yet."""
+    manifest = {**MANIFEST, **({"xrd": pattern.pattern.digest} if pattern else {})}
+    done, missing = rock_salt("done", xrd_similarity=0.25), rock_salt("missing")
+    done.info["xrd_strain"] = "0.01;0.01;0.01;0;0;0"
+    failed = rock_salt("failed", outcome="exploded")
+    with DiskStore(folder, manifest) as store:
+        store.finish("relaxed-0000", Finished(structures=(done, missing, failed)))
+    if pattern and keep:
+        keep_pattern(pattern.pattern, folder)
+    return folder
+
+
+def similarities(report: Report) -> dict[str, float | None]:
+    return {one.structure_id: one.similarity for one in report.structures}
+
+
+def test_a_run_beside_its_own_pattern(tmp_path: Path, measured: PatternComparison) -> None:
+    folder = compared_run(tmp_path / "run", measured, keep=True)
+    report = collect([folder])
+    found = similarities(report)
+    assert found["done"] == 0.25
+    assert found["missing"] == pytest.approx(1, abs=0.02)
+    assert found["failed"] is None
+    strains = {one.structure_id: one.strain for one in report.structures}
+    assert strains["done"] == pytest.approx([0.01, 0.01, 0.01, 0, 0, 0])
+    assert report.pattern is not None
+    y = np.array(report.pattern["y"])
+    assert y.max() == 100
+    first, last = report.pattern["angles"]
+    grid = np.linspace(first, last, len(y))
+    highest = grid[y.argmax()]
+    assert highest == pytest.approx(2 * np.degrees(np.arcsin(1.1 / 5.64)), abs=0.02)  # 200
+    assert report.pattern["width"] == pytest.approx(2.3548 * 0.06, rel=0.1)
+
+
+def test_another_pattern_than_that_of_the_run(tmp_path: Path, measured: PatternComparison) -> None:
+    folder = compared_run(tmp_path / "run", measured, keep=False)
+    assert NOT_KEPT in collect([folder]).messages
+    assert similarities(collect([folder]))["done"] == 0.25
+    other = MeasuredPattern.of(*profile(rock_salt(), 1.2), wavelength=1.2)
+    told: list[tuple[int, int]] = []
+    report = collect(
+        [folder],
+        pattern=PatternComparison(other, measured.settings),
+        on_compared=lambda done, total: told.append((done, total)),
+    )
+    assert similarities(report)["done"] == pytest.approx(1, abs=0.02)
+    assert similarities(report)["failed"] is None
+    assert NOT_KEPT not in report.messages
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_a_pool_and_a_record_beside_a_pattern(tmp_path: Path, measured: PatternComparison) -> None:
+    write_extxyz(tmp_path / "pool.extxyz", [rock_salt("salt", xrd_similarity=0.1)])
+    report = collect([tmp_path / "pool.extxyz"], pattern=measured)
+    assert similarities(report)["salt"] == pytest.approx(1, abs=0.02)
+    assert report.pattern is not None
+    molecule = Atoms("OH2", positions=[[0, 0, 0], [0.97, 0, 0], [-0.2, 0.9, 0]])
+    structures, said = compared(structures_of_pool([rock_salt(), molecule]), measured, known=False)
+    assert {one.energy for one in structures if one.similarity is None} == {None}
+    assert {one.energy for one in structures if one.similarity is not None} == {-3.0}
+    assert [message.split(":")[0] for message in said] == [
+        "1 of 2 structures have no powder pattern to compare"
+    ]
+    record = tmp_path / "speed.json"
+    record.write_text('{"measured": "s", "protocol": {}, "environment": {}, "results": {}}')
+    with pytest.raises(RequestError, match="leave --xrd out"):
+        collect([record], pattern=measured)
+
+
+def test_long_patterns_are_thinned_and_keep_their_lines() -> None:
+    angles = np.linspace(10, 70, 40_000)
+    counts = np.full(40_000, 5.0)
+    counts[20_000:20_040] = 1000 * np.hanning(40)
+    pattern = MeasuredPattern.of(angles, counts, wavelength=1.1)
+    y = drawn_pattern(PatternComparison(pattern))["y"]
+    assert len(y) <= MOST_POINTS
+    assert max(y) == 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,21 +11,38 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
-from browser import Opened, chromium
-from page_material import HOSTILE, cycle_folder, hull_of, pool_of, rock_salt, search_folder
+from browser import Opened
+from cheap_parts import SETTINGS
+from page_material import (
+    HOSTILE,
+    cycle_folder,
+    hull_of,
+    pool_of,
+    profile,
+    rock_salt,
+    search_folder,
+)
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from gencsp.report.collect import report_of_run
-from gencsp.report.hull import hull_of_report
+from gencsp.convex_hull.entries import write_entries
+from gencsp.io.structures import write_extxyz
+from gencsp.powder.measured import MeasuredPattern
+from gencsp.powder.similarity import PatternComparison
+from gencsp.report.collect import NO_RESULT, collect, report_of_run
 from gencsp.report.model import Report
 from gencsp.report.page import write_page
+from gencsp.report.patterns import compared, drawn_pattern
 from gencsp.report.structures import structures_of_pool
+from gencsp.searches.settings import cycle_manifest
 from gencsp.similarity import same_crystal
+from gencsp.store import DiskStore, Finished
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+#: Å: wavelength of the measured pattern.
+OWN = 1.1
 #: Whether an element has been drawn on: the colours of its canvas are of more than one kind.
 DRAWN = """(selector) => {
   const canvas = document.querySelector(selector + " canvas");
@@ -40,12 +58,6 @@ SHOWN = f"""async (i) => {{
   await window.gencspReport.select(i);
   return ({DRAWN})("#viewer");
 }}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +80,13 @@ def bismuth() -> Atoms:
     return atoms
 
 
+def measured() -> PatternComparison:
+    """The pattern of rock salt in a cell that is 1 % longer, at a wavelength of its own."""
+    crystal = rock_salt()
+    crystal.set_cell(1.01 * crystal.cell, scale_atoms=True)
+    return PatternComparison(MeasuredPattern.of(*profile(crystal, OWN), wavelength=OWN))
+
+
 @pytest.fixture(scope="module")
 def pool(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     """The page of a pool: known crystals, others, and such as have hostile texts everywhere."""
@@ -76,13 +95,17 @@ def pool(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for text in HOSTILE
     ]
     facts = tuple((text, text) for text in HOSTILE)
+    structures, _ = compared(
+        structures_of_pool([rock_salt(), bismuth(), *pool_of("Li-P-S", 1), *hostile]),
+        measured(),
+        known=False,
+    )
     report = Report(
         title="a pool",
         kind="pool",
         place="here",
-        structures=tuple(
-            structures_of_pool([rock_salt(), bismuth(), *pool_of("Li-P-S", 1), *hostile])
-        ),
+        structures=tuple(structures),
+        pattern=drawn_pattern(measured()),
         messages=HOSTILE,
         facts=facts,
         settings=facts,
@@ -196,7 +219,8 @@ def test_a_crystal_in_three_dimensions_and_its_path(search: Opened) -> None:
 
 @pytest.mark.parametrize(("button", "end"), [("cif", "cif"), ("poscar", "vasp"), ("extxyz", "xyz")])
 def test_files_are_the_structure(search: Opened, tmp_path: Path, button: str, end: str) -> None:
-    search.evaluate("gencspReport.select(1)")
+    if search.evaluate("gencspReport.selected") != 1:
+        search.evaluate("gencspReport.select(1)")
     with search.page.expect_download() as download:
         search.page.click(f"#{button}")
     file = tmp_path / f"one.{end}"
@@ -244,11 +268,13 @@ def test_octahedra_of_rock_salt(pool: Opened) -> None:
     # Around each of the 14 sodium atoms at corners and faces, or the 13 at edges and the centre.
     assert {tuple(one) for one in polyhedra} == {("Na", 6, 8)}
     assert len(polyhedra) in (13, 14)
+    # Set without a drawing for each of them.
+    set_to = "([on, n]) => { gencspReport.get('polyhedra').checked = on; \
+        gencspReport.get('repeats').value = n; }"
     pool.page.click("[data-tab=crystal]")
-    pool.page.check("#polyhedra")
-    pool.page.select_option("#repeats", "2")
+    pool.evaluate(set_to, [True, "2"])
     assert pool.evaluate(SHOWN, index) > 20
-    pool.page.uncheck("#polyhedra")
+    pool.evaluate(set_to, [False, "1"])
     assert pool.said == []
 
 
@@ -281,6 +307,7 @@ def curve(angles: Any, heights: Any, last: int) -> Any:
 def test_the_powder_pattern_is_drawn(pool: Opened) -> None:
     pool.page.click("[data-tab=powder]")
     pool.evaluate(f"gencspReport.select({at(pool, 'salt')})")
+    pool.page.select_option("#radiation", "1.54184")
     pool.page.wait_for_selector("#powder-plot .scatterlayer .trace")
     strongest = pool.evaluate(
         """() => { const { x, y } = document.getElementById("powder-plot").data[2];
@@ -290,6 +317,60 @@ def test_the_powder_pattern_is_drawn(pool: Opened) -> None:
     pool.page.select_option("#radiation", "0.71073")
     pool.wait("document.getElementById('powder-plot').data[2].x[0] < 14")
     assert pool.said == []
+
+
+def test_the_measured_pattern_stands_beside_the_computed_one(pool: Opened) -> None:
+    lines = """() => { const [, , lines, measured] = document.getElementById("powder-plot").data;
+      const strongest = lines.x[lines.y.indexOf(Math.min(...lines.y, 0))];
+      return [strongest, measured?.x[measured.y.indexOf(Math.max(...measured.y))]]; }"""
+    pool.page.click("[data-tab=powder]")
+    pool.evaluate(f"gencspReport.select({at(pool, 'salt')})")
+    pool.page.select_option("#radiation", label="as measured")
+    pool.wait("document.getElementById('powder-plot').data.length === 4")
+    computed, found = pool.evaluate(lines)
+    assert found == pytest.approx(angle(2.82 * 1.01), abs=0.02)
+    assert computed == pytest.approx(found, abs=0.02)
+    pool.page.uncheck("#strained")
+    assert pool.evaluate(lines)[0] == pytest.approx(angle(2.82), abs=1e-3)
+    pool.page.check("#strained")
+    pool.page.select_option("#radiation", "0.71073")
+    pool.wait("document.getElementById('powder-plot').data.length === 3")
+    assert not pool.page.is_visible("#strained")
+    assert "own 1.1 Å" in pool.text("#powder-hint")
+    likeness = dict(zip(rows(pool, "id"), rows(pool, "similarity"), strict=True))
+    assert likeness["salt"] > 0.99 > likeness["bismuth"]
+    assert f"{likeness['salt']:.3f}" in pool.text("#structure-facts")
+    assert pool.said == []
+
+
+def angle(spacing: float) -> float:
+    """2θ of a spacing in Å, degrees."""
+    return float(2 * np.degrees(np.arcsin(OWN / (2 * spacing))))
+
+
+def test_all_rows_are_printed_and_nothing_is_wider_than_the_paper(search: Opened) -> None:
+    page = search.page
+    page.emulate_media(media="print")
+    search.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    search.page.wait_for_timeout(50)
+    printed = search.evaluate(
+        """[...document.querySelectorAll('#printed tbody tr, #printed table > tr')].map((row) =>
+           row.textContent)"""
+    )
+    ids = rows(search, "id")
+    assert len(printed) == len(ids) > 5
+    assert all(name in text for name, text in zip(ids, printed, strict=True))
+    assert page.is_visible("#printed")
+    assert not page.is_visible("#table")
+    # A4 on its side less its margins, in pixels of CSS.
+    widths = search.evaluate(
+        "[...document.querySelectorAll('.plot .main-svg')].map((one) => one.clientWidth)"
+    )
+    assert 0 < max(widths) <= 277 / 25.4 * 96 - 30
+    search.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert search.evaluate("document.getElementById('printed').childElementCount") == 0
+    assert search.said == []
 
 
 def test_hostile_texts_are_shown_as_they_are(pool: Opened) -> None:
@@ -309,10 +390,20 @@ def test_hostile_texts_are_shown_as_they_are(pool: Opened) -> None:
 
 
 @pytest.mark.parametrize("system", ["Li-P-S", "Li-P-S-O"])
-def test_hulls_of_three_and_four(browser: Browser, tmp_path: Path, system: str) -> None:
-    structures = structures_of_pool(pool_of(system, 8))
-    hull, placed = hull_of_report(structures, hull_of(*system.split("-"), Li2S=-1.4), system)
-    report = Report(title=system, kind="pool", place="", structures=tuple(placed), hull=hull)
+def test_filtered_pools_on_hulls_of_three_and_four(
+    browser: Browser, tmp_path: Path, system: str
+) -> None:
+    pool = pool_of(system, 8)
+    for number, atoms in enumerate(pool):
+        atoms.info |= {"filter_distances": number != 2, "filter_survived": number != 2}
+        atoms.info |= {"filter_fell_at": "distances"} if number == 2 else {}
+    write_extxyz(tmp_path / "filtered.extxyz", pool)
+    elements = system.split("-")
+    references = hull_of(*elements, Li2S=-1.4).inside(elements)
+    report = collect(
+        [tmp_path / "filtered.extxyz"], hull=write_entries(tmp_path / "hull.csv", references)
+    )
+    placed = report.structures
     opened = Opened(browser, write_page(report, tmp_path / "report.html"))
     found = opened.evaluate(
         """() => {
@@ -326,13 +417,20 @@ def test_hulls_of_three_and_four(browser: Browser, tmp_path: Path, system: str) 
     assert {placed[k].above for k in found[1]} == set(lowest.values())
     assert len(found[1]) == len(lowest)
     shares = [np.array(placed[k].shares) for k in found[1]]
-    # P at the right, the third and fourth halfway.
+    # The second member at the right, the third and fourth halfway.
     assert found[2] == pytest.approx([s[1] + 0.5 * s[2:].sum() for s in shares], abs=1e-5)
+    assert opened.evaluate(
+        """[...document.querySelectorAll('.bars .name')].filter((one) =>
+           one.textContent.startsWith('pass')).map((one) => [one.textContent,
+           one.nextSibling.nextSibling.textContent])[0]"""
+    ) == ["pass distances", "7"]
+    fallen = dict(zip(rows(opened, "id"), rows(opened, "note"), strict=True))
+    assert fallen == {f"p{k}": "fell at distances" if k == 2 else "" for k in range(8)}
     assert opened.said == []
     opened.page.close()
 
 
-def test_a_cycle_and_a_run_without_a_result(browser: Browser, tmp_path: Path) -> None:
+def test_a_cycle(browser: Browser, tmp_path: Path) -> None:
     report = report_of_run(cycle_folder(tmp_path / "run"))
     opened = Opened(browser, write_page(report, tmp_path / "cycle.html"))
     assert "generated" in opened.text("#summary")
@@ -345,9 +443,29 @@ def test_a_cycle_and_a_run_without_a_result(browser: Browser, tmp_path: Path) ->
     assert stages == ["generated", "relaxed", "framework", "inpainted", "refined"]
     assert opened.said == []
     opened.page.close()
-    empty = Report(title="none", kind="cycle", place="", messages=("nothing yet",))
-    opened = Opened(browser, write_page(empty, tmp_path / "empty.html"))
-    assert opened.text("#messages") == "nothing yet"
+
+
+def test_a_run_without_a_result(browser: Browser, tmp_path: Path) -> None:
+    with DiskStore(tmp_path / "run", cycle_manifest(SETTINGS)) as store:
+        store.finish("generated-0000", Finished(structures=(), failures={"too <b>close</b>": 3}))
+    opened = Opened(browser, write_page(collect([tmp_path / "run"]), tmp_path / "empty.html"))
+    assert opened.text("#messages") == NO_RESULT
+    assert "too <b>close</b>" in opened.text("#summary")
     assert not opened.page.is_visible("#table-card")
+    assert not opened.page.is_visible("#hull-card")
     assert opened.said == []
+    opened.page.close()
+
+
+def test_a_benchmark(browser: Browser, tmp_path: Path) -> None:
+    record = Path(__file__).parents[2] / "benchmarks" / "results" / "hull_speed.json"
+    opened = Opened(browser, write_page(collect([record]), tmp_path / "benchmark.html"))
+    assert opened.text("#title") == "hull_speed: benchmark"
+    assert json.loads(record.read_text())["measured"] in opened.text("#facts")
+    values = opened.evaluate(
+        "[...document.querySelectorAll('#numbers td:last-child')].map((one) => one.textContent)"
+    )
+    assert values == [value for _, value in collect([record]).numbers]
+    assert not opened.page.is_visible("#table-card")
+    assert (opened.said, opened.requests) == ([], [])
     opened.page.close()

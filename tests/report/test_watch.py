@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
-from browser import chromium
 from cheap_search import cheap_search, manifest
 from page_material import search_folder
 from typer.testing import CliRunner
@@ -21,6 +21,9 @@ from gencsp.executors import ThisProcess
 from gencsp.report import watch
 from gencsp.report.watch import WatchedRun, WatchServer
 from gencsp.store import DiskStore
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture
@@ -135,17 +138,17 @@ def test_a_port_that_is_taken(folder: Path) -> None:
 
 
 def test_a_browser_looks_again_and_keeps_the_structure(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "REFRESH", 2.0)
-    chosen = "R => R.ready && R.selected !== null && R.columns.id[R.selected] === 's00003'"
-    with chromium() as browser, served(WatchedRun(folder, every=0)) as server:
+    monkeypatch.setattr(watch, "REFRESH", 4.0)
+    chosen = "R => R?.ready && R.selected !== null && R.columns.id[R.selected] === 's00003'"
+    with served(WatchedRun(folder, every=0)) as server:
         page = browser.new_page()
         said: list[str] = []
         page.on("pageerror", lambda error: said.append(str(error)))
         with DiskStore(folder, manifest("genetic")) as store:
             page.goto(server.url)
-            page.wait_for_function("() => window.gencspReport?.selected !== null")
+            page.wait_for_function("() => window.gencspReport?.ready")
             page.evaluate("() => window.gencspReport.select(window.gencspReport.at.get('s00003'))")
             page.wait_for_function(f"() => ({chosen})(window.gencspReport)")
             go_on(store, budget=12)

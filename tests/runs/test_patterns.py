@@ -14,11 +14,15 @@ from cheap_search import cheap_search
 import gencsp
 from gencsp import records
 from gencsp.errors import DeckError, PatternError, RequestError
+from gencsp.powder.kept import kept_pattern
 from gencsp.powder.measured import MeasuredPattern
 from gencsp.powder.reflections import Reflections
 from gencsp.powder.similarity import PatternComparison
+from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.patterns import pattern_of
+from gencsp.runs.search import open_search
+from gencsp.runs.settings import saved_deck
 from gencsp.searches.ledger import Ledger
 from gencsp.store.base import Finished
 from gencsp.store.memory import MemoryStore
@@ -61,7 +65,11 @@ def test_hull_writes_the_similarity_in_place_of_one_of_before(pattern: Path) -> 
     alike, unlike = (atoms.info[records.XRD_SIMILARITY] for atoms in judged)
     assert alike > 0.98
     assert unlike < 0.5
+    # 5.62 Å to 5.6 Å: the strain at which the likeness is reached.
+    strain = [float(part) for part in judged[0].info[records.XRD_STRAIN].split(";")]
+    assert strain == pytest.approx([5.6 / 5.62 - 1] * 3 + [0] * 3, abs=5e-4)
     records.clear_results(judged[0], moved=True)
+    assert records.XRD_STRAIN not in judged[0].info
     assert records.XRD_SIMILARITY not in judged[0].info
 
 
@@ -121,3 +129,21 @@ def test_a_pattern_is_known_by_what_is_in_it() -> None:
     lifted = counts.copy()
     lifted[1000] += 500
     assert one.digest != MeasuredPattern.of(grid, lifted, wavelength=CU).digest
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_runs_keep_their_pattern_and_the_way_to_its_file(
+    pattern: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pattern.parent)
+    parts = {"formula": "NaCl", "xrd": Path(pattern.name), "workers": 1, "hull": "none"}
+    search = SearchDeck.make(**parts, method="random", out=tmp_path / "search")
+    with open_search(search) as run:
+        assert run.ledger.pattern is not None
+        digest = run.ledger.pattern.pattern.digest
+    with open_cycle(CycleDeck.make(**parts, out=tmp_path / "cycle")):
+        pass
+    for kind in ("search", "cycle"):
+        assert kept_pattern(tmp_path / kind).digest == digest
+    # A search is resumed from wherever one is.
+    assert saved_deck(tmp_path / "search").xrd == pattern

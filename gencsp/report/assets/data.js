@@ -33,6 +33,7 @@
   R.plainFormula = (text) => R.plain(text).replace(/\d+/g, "<sub>$&</sub>");
 
   R.energy = (i) => R.columns.above[i] ?? R.columns.energy[i];
+  R.trialName = { search: "trial", pool: "place in the pool" }[R.data.kind] ?? "generated structure";
   R.hasEnergy = (i) => R.columns.energy[i] !== null && !R.columns.failure[i];
   R.anyAbove = R.columns.above.some((value) => value !== null);
   R.energyName = R.anyAbove

@@ -17,6 +17,34 @@
 
   const onHull = () => R.shown.filter((i) => R.hasEnergy(i) && R.columns.shares[i]);
 
+  // Names on the line of two end members: on its falling side at the left, on the rising one at the
+  // right, and lower where another name stands there already.
+  const binaryNames = (stable, labels, room) => {
+    const deepest = stable.reduce((a, b) => (b.formation < a.formation ? b : a), stable[0]);
+    const [wide, high] = [R.get("hull-plot").clientWidth * 0.9, 300];
+    const aside = (phase, place) => {
+      const { shares: [, x] } = phase;
+      const down = -13 * place;
+      if (x === 0 || x === 1) return { yshift: 12, xshift: x === 0 ? 12 : -12 };
+      if (phase === deepest) return { yshift: -13 + down, xshift: 0 };
+      return x < deepest.shares[1] ? { xanchor: "right", xshift: -7, yshift: -4 + down } : { xanchor: "left", xshift: 7, yshift: -6 + down };
+    };
+    const placed = [];
+    stable.forEach((phase, k) => {
+      if (!labels[k]) return;
+      const width = 7 * phase.formula.length;
+      for (const place of [0, 1, 2]) {
+        const shift = aside(phase, place);
+        const left = wide * phase.shares[1] + shift.xshift - ({ left: 0, right: width }[shift.xanchor] ?? width / 2);
+        const y = (high * phase.formation) / room + shift.yshift;
+        if (placed.some((one) => left < one.right && one.left < left + width && Math.abs(one.y - y) < 13)) continue;
+        placed.push({ left, right: left + width, y, label: { x: phase.shares[1], y: phase.formation, text: labels[k], showarrow: false, font: { size: 11 }, ...shift } });
+        return;
+      }
+    });
+    return placed.map((one) => one.label);
+  };
+
   const binary = () => {
     const all = onHull();
     const some = R.seen(all, (i) => R.columns.shares[i][1], (i) => R.columns.formation[i]);
@@ -39,24 +67,15 @@
     if (hull.grown.length) {
       traces.splice(1, 0, line(hull.grown, { name: "with what was found", line: { color: R.colours[2], width: 1.8, dash: "dash" } }));
     }
-    // On the falling side of the hull names stand at the left, on the rising one at the right.
-    const deepest = stable.reduce((a, b) => (b.formation < a.formation ? b : a), stable[0]);
-    const aside = (phase) => {
-      const x = phase.shares[1];
-      if (phase === deepest || x === 0 || x === 1) return { yshift: x === 0 || x === 1 ? 12 : -13, xshift: x === 0 ? 12 : x === 1 ? -12 : 0 };
-      return x < deepest.shares[1] ? { xanchor: "right", xshift: -7, yshift: -4 } : { xanchor: "left", xshift: 7, yshift: -6 };
-    };
-    const annotations = stable.map((phase, k) => labels[k] && ({
-      x: phase.shares[1], y: phase.formation, text: labels[k], showarrow: false, font: { size: 11 },
-      ...aside(phase),
-    })).filter(Boolean);
     const energies = all.map((i) => R.columns.formation[i]);
     const floor = Math.min(...straight.map((p) => p[1]), 0);
     const range = R.energyRange([...energies, 0], floor) ?? [floor - 0.1, 0.1];
     range[1] = Math.max(range[1], 0.04);
     const room = range[1] - range[0];
+    const annotations = binaryNames(stable, labels, room);
     return [traces, R.layout({
       uirevision: "hull", annotations,
+      legend: { orientation: "h", y: 1.07, yanchor: "bottom", x: 0, font: { size: 11 } },
       xaxis: { title: { text: `share of the atoms in ${R.plainFormula(hull.members[1])}, of ${R.plain(hull.members.join("-"))}` }, range: [-0.04, 1.04] },
       yaxis: { title: { text: `formation ${R.data.symbol === "H" ? "enthalpy" : "energy"} (eV/atom)` }, range: [range[0] - 0.07 * room, range[1]] },
     }), (i) => [R.columns.shares[i]?.[1], R.columns.formation[i]]];
@@ -104,7 +123,8 @@
       const box = { left, right: left + width, y: y + shift[1] / 350 };
       if (placed.some((one) => box.left < one.right && one.left < box.right && Math.abs(box.y - one.y) < 0.045)) continue;
       placed.push(box);
-      box.label = { x, y, text: R.plainFormula(phase.formula), showarrow: false, xanchor: anchor, xshift: shift[0], yshift: shift[1], font: { size: 11 } };
+      box.label = { x, y, text: R.plainFormula(phase.formula), showarrow: false, xanchor: anchor, xshift: shift[0], yshift: shift[1], font: { size: 11 },
+        ...(side === "above" ? { bgcolor: "rgba(255, 255, 255, 0.8)", borderpad: 0 } : {}) };
     }
     return placed.map((one) => one.label);
   };

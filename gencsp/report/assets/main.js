@@ -2,7 +2,6 @@
 "use strict";
 (function (R) {
   R.shown = [];
-  R.trialName = R.data.kind === "search" ? "trial" : R.data.kind === "pool" ? "place in the pool" : "generated structure";
   R.get("volume-title").textContent = "Energy against volume";
   R.get("trial-title").textContent = `Energy against ${R.trialName}`;
 
@@ -35,6 +34,19 @@
     }
   };
 
+  // Paper has other widths than the window, and everything has to be there.
+  const PAPER = 960; // pixels of a plot across A4 on its side
+  const plots = () => [...document.querySelectorAll(".js-plotly-plot")];
+  window.addEventListener("beforeprint", () => {
+    R.get("settings-card").open = true;
+    R.printTable();
+    for (const plot of plots()) Plotly.relayout(plot, { width: plot.closest(".pair") ? PAPER / 2 - 20 : PAPER, height: plot.clientHeight });
+  });
+  window.addEventListener("afterprint", () => {
+    R.get("printed").textContent = "";
+    for (const plot of plots()) Plotly.relayout(plot, { width: null, height: null, autosize: true });
+  });
+
   R.writeSummary();
   if (R.count === 0) {
     for (const id of ["plots", "table-card", "right"]) R.get(id).hidden = true;
@@ -44,7 +56,4 @@
   R.writeLegend();
   R.startStructure();
   R.startTable(() => R.select(asked() ?? R.shown[0] ?? 0));
-  window.addEventListener("beforeprint", () => {
-    R.get("settings-card").open = true;
-  });
 })(window.gencspReport);

@@ -60,9 +60,21 @@
     return 2 * (real ** 2 + imaginary ** 2) * lorentz;
   };
 
-  const curve = (peaks, last) => {
-    const sigma = WIDTH / 2.3548;
-    const step = 0.02;
+  // The measured pattern is over angles at its own wavelength, and drawn at that alone.
+  const measured = R.data.pattern;
+  const HINT = "Kinematic intensities with Lorentz and polarisation factors, no thermal motion; ";
+  if (measured) R.radiations = { "as measured": measured.wavelength, ...R.radiations };
+  R.isMeasured = (wavelength) => Boolean(measured) && Math.abs(wavelength - measured.wavelength) < 1e-9;
+
+  // A cell whose lattice is deformed by 1 + strain: xx, yy, zz, yz, xz, xy.
+  R.strained = (cell, [xx, yy, zz, yz, xz, xy]) => {
+    const whole = [[1 + xx, xy, xz], [xy, 1 + yy, yz], [xz, yz, 1 + zz]];
+    return { ...cell, lattice: cell.lattice.map((vector) => R.times(vector, whole)) };
+  };
+
+  const curve = (peaks, last, width) => {
+    const sigma = width / 2.3548;
+    const step = Math.min(0.02, width / 8);
     const y = new Float64Array(Math.round(last / step) + 1);
     for (const { angle, intensity: height } of peaks) {
       const first = Math.max(0, Math.floor((angle - 5 * sigma) / step));
@@ -71,12 +83,18 @@
         y[k] += height * Math.exp(-((k * step - angle) ** 2) / (2 * sigma ** 2));
       }
     }
-    const top = Math.max(...y, 1e-9);
+    const top = y.reduce((most, value) => Math.max(most, value), 1e-9);
     return { x: Array.from(y, (_, k) => k * step), y: Array.from(y, (v) => (100 * v) / top) };
   };
 
+  // Downwards where a measured pattern stands above.
   R.drawPowder = (cell, wavelength) => {
-    const last = 90;
+    const beside = R.isMeasured(wavelength);
+    const [from, last] = beside ? [measured.angles[0], Math.min(measured.angles[1], 175)] : [null, 90];
+    const width = beside ? measured.width : WIDTH;
+    const sign = beside ? -1 : 1;
+    R.get("powder-hint").textContent = `${HINT}the curve has Gaussian peaks ${Number(width.toPrecision(2))}° wide.` +
+      (beside ? " Above: as measured, without background." : measured ? ` The measured pattern is drawn at its own ${measured.wavelength} Å.` : "");
     const peaks = cell.lattice ? R.peaks(cell, wavelength, last) : null;
     const plot = R.get("powder-plot");
     if (!peaks) {
@@ -88,21 +106,28 @@
     const sticks = { x: [], y: [] };
     for (const { angle, intensity: y } of peaks) {
       sticks.x.push(angle, angle, null);
-      sticks.y.push(0, y, null);
+      sticks.y.push(0, sign * y, null);
     }
     const labels = peaks.map((p) =>
       `${p.hkl.join(" ")}<br>2θ ${p.angle.toFixed(3)}°<br>intensity ${p.intensity.toFixed(1)}`);
-    Plotly.react(plot, [
-      { ...curve(peaks, last), mode: "lines", line: { color: "#9fb3c4", width: 1.2 }, hoverinfo: "skip" },
+    const own = curve(peaks, last, width);
+    const traces = [
+      { x: own.x, y: own.y.map((y) => sign * y), mode: "lines", line: { color: "#9fb3c4", width: 1.2 }, hoverinfo: "skip" },
       { ...sticks, mode: "lines", line: { color: R.colours[0], width: 1.2 }, hoverinfo: "skip" },
       {
-        x: peaks.map((p) => p.angle), y: peaks.map((p) => p.intensity), text: labels, mode: "markers",
+        x: peaks.map((p) => p.angle), y: peaks.map((p) => sign * p.intensity), text: labels, mode: "markers",
         marker: { color: R.colours[0], size: 7, opacity: 0 }, hovertemplate: "%{text}<extra></extra>",
       },
-    ], R.layout({
-      showlegend: false,
-      xaxis: { title: { text: "2θ (degrees)" }, range: [Math.max(0, (peaks[0]?.angle ?? 5) - 5), last] },
-      yaxis: { title: { text: "intensity" }, range: [0, 108] },
+    ];
+    if (beside) {
+      const step = (measured.angles[1] - measured.angles[0]) / (measured.y.length - 1);
+      traces.push({ x: measured.y.map((_, k) => from + k * step), y: measured.y, mode: "lines", line: { color: "#1c2733", width: 1 }, hoverinfo: "skip" });
+    }
+    const name = (y, text) => ({ xref: "paper", yref: "paper", x: 0.99, y, text, showarrow: false, xanchor: "right", font: { size: 12 } });
+    Plotly.react(plot, traces, R.layout({
+      showlegend: false, annotations: beside ? [name(0.98, "measured"), name(0.02, "computed")] : [],
+      xaxis: { title: { text: "2θ (degrees)" }, range: [from ?? Math.max(0, (peaks[0]?.angle ?? 5) - 5), last] },
+      yaxis: { title: { text: "intensity" }, range: beside ? [-108, 108] : [0, 108], ...(beside ? { showticklabels: false } : {}) },
     }), R.plotOptions);
   };
 })(window.gencspReport);

@@ -32,6 +32,7 @@
     fact(list, R.data.symbol === "H" ? "enthalpy" : "energy", ev(c.energy[i]));
     fact(list, "decomposes into", c.decomposition[i]);
     fact(list, "reference of its formula", c.reference[i]);
+    fact(list, "like the measured pattern", c.similarity[i] === null ? null : c.similarity[i].toFixed(3));
     fact(list, "volume", c.volume[i] === null ? null : `${c.volume[i].toFixed(3)} Å³/atom, ${c.atoms[i]} atoms`);
     fact(list, "made by", [...new Set([c.origin[i], c.proposer[i]])].filter(Boolean).join(", structure of "));
     fact(list, "stage", c.stage[i]);
@@ -102,7 +103,16 @@
     if (missing.length) place.append(R.element("p", `Made from ${missing.join(", ")}, which is not in this report.`, { className: "hint" }));
   };
 
-  const showPowder = () => cell() && R.drawPowder(cell(), Number(R.get("wavelength").value) || 1.54184);
+  // The strain is that of the cell as it was computed; other cells may lie otherwise in space.
+  const showPowder = () => {
+    if (!cell()) return;
+    const wavelength = Number(R.get("wavelength").value) || 1.54184;
+    const strain = R.columns.strain[R.selected];
+    const given = cells["as computed"];
+    const can = R.isMeasured(wavelength) && strain && given.lattice;
+    R.get("strained-label").hidden = !can;
+    R.drawPowder(can && R.get("strained").checked ? R.strained(given, strain) : cell(), wavelength);
+  };
 
   const showTab = () => {
     for (const name of ["crystal", "path", "powder"]) R.get(`tab-${name}`).hidden = name !== tab;
@@ -139,6 +149,7 @@
       showPowder();
     };
     R.get("wavelength").onchange = showPowder;
+    R.get("strained").onchange = showPowder;
     for (const id of ["cell", "repeats", "bonds", "polyhedra"]) R.get(id).onchange = showCrystal;
     for (const button of document.querySelectorAll("#tabs button")) {
       button.onclick = () => {

@@ -6,7 +6,7 @@
 
   const rows = () => R.all.map((i) => ({
     i, rank: i + 1, above: c.above[i], energy: c.energy[i], formula: c.formula[i], group: c.group[i], stage: c.stage[i], origin: c.origin[i],
-    trial: c.trial[i], volume: c.volume[i], copies: c.copies[i], id: c.id[i], reference: c.reference[i],
+    trial: c.trial[i], volume: c.volume[i], copies: c.copies[i], id: c.id[i], reference: c.reference[i], similarity: c.similarity[i],
     note: [c.failure[i], c.fell[i] && `fell at ${c.fell[i]}`, c.duplicate[i] && `= ${c.duplicate[i]}`].filter(Boolean).join("; "),
   }));
 
@@ -39,11 +39,12 @@
   const columns = () => [
     { title: "", field: "rank", hozAlign: "right", sorter: "number", formatter: text, width: 52 },
     R.anyAbove && numeric(`${R.data.symbol}_d (eV/atom)`, "above", 4, { formatter: above, width: 106 }),
+    has("similarity") && numeric("XRD", "similarity", 3, { width: 66 }),
     words("formula", "formula", { formatter: formula, width: 98 }),
     words("space group", "group", { width: 122 }),
     has("origin") && words("made by", "origin", { width: 112 }),
     words("id", "id", { width: 116 }),
-    has("trial") && numeric("trial", "trial", 0, { width: 66 }),
+    has("trial") && numeric(R.trialName.split(" ")[0], "trial", 0, { width: R.trialName === "trial" ? 66 : 90 }),
     has("volume") && numeric("V (Å³/atom)", "volume", 3, { width: 82 }),
     has("copies") && numeric("found", "copies", 0, { width: 68 }),
     has("stage") && words("stage", "stage", { width: 92 }),
@@ -68,12 +69,40 @@
     table?.getRows("visible").find((row) => row.getData().i === i)?.getElement().classList.add("chosen");
   };
 
+  // All rows for paper, as text: the table itself has only those in sight in the page.
+  const PRINTED = 500;
+  R.printTable = () => {
+    const place = R.get("printed");
+    place.textContent = "";
+    if (!table) return;
+    const fields = table.getColumns().map((column) => column.getDefinition());
+    const all = table.getRows("active").map((row) => row.getData());
+    const made = R.element("table", null, { className: "plain" });
+    const head = R.element("tr");
+    for (const { title } of fields) head.append(R.element("th", title));
+    made.append(R.element("thead"));
+    made.tHead.append(head);
+    for (const row of all.slice(0, PRINTED)) {
+      const line = R.element("tr");
+      for (const field of fields) line.append(R.element("td", printed(field, row)));
+      made.append(line);
+    }
+    place.append(made);
+    if (all.length > PRINTED) place.append(R.element("p", `The first ${PRINTED} of ${all.length} structures.`, { className: "hint" }));
+  };
+  const DIGITS = { energy: 4, volume: 3, similarity: 3 };
+  const printed = ({ field }, row) => {
+    if (field === "above") return c.shown[row.i];
+    return row[field] !== null && field in DIGITS ? row[field].toFixed(DIGITS[field]) : row[field];
+  };
+
   R.startTable = (then) => {
     const some = R.all.some(R.hasEnergy);
+    const shown = some ? R.all.filter((i) => R.hasEnergy(i) && !c.duplicate[i]).length : R.count;
     R.get("with-energy").checked = some;
     R.get("different").checked = some;
     table = new Tabulator("#table", {
-      data: rows(), columns: columns(), index: "i", height: Math.min(460, 92 + 30 * R.count), layout: "fitDataFill", rowHeight: 28,
+      data: rows(), columns: columns(), index: "i", height: Math.min(460, 92 + 30 * Math.max(shown, Math.min(R.count, 6))), layout: "fitDataFill", rowHeight: 28,
       headerSortClickElement: "header", columnDefaults: { headerTooltip: false, headerWordWrap: true, resizable: "header" }, placeholder: "no structure is left by these filters",
       initialFilter: [], renderVerticalBuffer: 300,
       rowFormatter: (row) => row.getElement().classList.toggle("chosen", row.getData().i === R.selected),
