@@ -13,13 +13,21 @@ if TYPE_CHECKING:
 ENERGIES = ("E_d (eV/atom)", "E_f (eV/atom)")
 
 
-def phases_html(phases: Sequence[Phase], caption: str) -> str:
-    """The table of phases, in their order; stable ones are on the hull."""
-    titles = (FORMULA, "space group", *ENERGIES, "", "source", "id")
-    return html_table(titles, [_cells(one) for one in phases], right=ENERGIES, caption=caption)
+def phases_html(groups: Sequence[Sequence[Phase]], caption: str) -> str:
+    """The table of phases, in their order; stable ones are on the hull.
+
+    Args:
+        groups: of phases that are mostly one crystal, as :func:`.system.alike` finds them: one row
+            each, with how many there are.
+        caption: a line below.
+    """
+    titles = (FORMULA, "space group", *ENERGIES, "", "references", "source", "id")
+    right = (*ENERGIES, "references")
+    return html_table(titles, [_cells(one) for one in groups], right=right, caption=caption)
 
 
-def _cells(phase: Phase) -> tuple[str, ...]:
+def _cells(group: Sequence[Phase]) -> tuple[str, ...]:
+    phase = group[0]
     entry = phase.entry
     return (
         entry.composition.reduced.formula,
@@ -27,6 +35,7 @@ def _cells(phase: Phase) -> tuple[str, ...]:
         f"{phase.decomposition_energy:.4f}",
         f"{phase.formation_energy:.4f}",
         "stable" if phase.stable else "",
+        str(len(group)),
         entry.source,
         entry.entry_id,
     )

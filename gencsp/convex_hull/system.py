@@ -124,7 +124,7 @@ class SystemHull:
 
     def _repr_html_(self) -> str:
         return phases_html(
-            self.phases,
+            alike(self.phases),
             f"{self.members.name}: stable phases and those up to {self.within:g} eV/atom above "
             f"the hull, {len(self.phases):,} of {self.count:,} references of {self.model}",
         )
@@ -163,7 +163,7 @@ class FormulaHull:
 
     def _repr_html_(self) -> str:
         return phases_html(
-            self.phases, f"{self.composition.formula}: all references of {self.model}"
+            alike(self.phases), f"{self.composition.formula}: all references of {self.model}"
         )
 
 

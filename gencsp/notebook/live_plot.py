@@ -33,7 +33,7 @@ class LivePlot:
         found = structure(result.atoms, result.number)
         if found.energy is not None and not found.failure:
             self._structures.append(found)
-        if records.number(result.atoms.info, records.PRESSURE):
+        if records.stated_pressure(result.atoms.info):
             self._symbol = "H"
 
     def png(self) -> tuple[str, dict[str, int]]:

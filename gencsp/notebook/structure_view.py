@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,8 @@ class StructureView:
         Raises:
             ReportError: a part of it is missing from the installation.
         """
-        shown = structure(self.atoms)
-        pressed = records.number(self.atoms.info, records.PRESSURE)
+        shown = replace(structure(self.atoms), formula=cell_formula(self.atoms))
+        pressed = records.stated_pressure(self.atoms.info)
         report = Report(
             title=shown.formula,
             kind="structure",

@@ -78,8 +78,9 @@ class Watch:
         """
         self.move(what, 0, total)
         for done, one in enumerate(results, start=1):
-            self.move(what, done, total)
             yield one
+            # What is done with it in the loop belongs to it.
+            self.move(what, done, total)
 
     def move(self, what: str, done: int, total: int | None, note: str = "") -> None:
         """A task went on.
