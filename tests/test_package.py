@@ -91,6 +91,7 @@ LAYERS = (
     {"searches"},
     {"runs", "testing"},
     {"report"},
+    {"notebook"},
     {"api"},
     {"cli"},
     {"__main__"},

@@ -20,19 +20,13 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 
 from gencsp.cli.output import Output
+from gencsp.searches.progress_line import STAGE_NAMES, progress_line
 
 if TYPE_CHECKING:
     from gencsp.searches.progress import CycleProgress
 
 #: Seconds between two lines about a task, where no bar is drawn.
 EVERY = 30.0
-_STAGES = {
-    "generated": "generate",
-    "relaxed": "relax",
-    "framework": "symmetrise",
-    "inpainted": "inpaint",
-    "refined": "relax again",
-}
 
 
 class StageBars:
@@ -45,11 +39,10 @@ class StageBars:
     def show(self, step: CycleProgress) -> None:
         """Draw where the cycle stands."""
         if step.stage not in self.tasks:
-            self.tasks[step.stage] = self.bars.add_task(_STAGES[step.stage], note="", total=None)
-        failed = sum(step.failures.values())
-        note = f"{step.structures} structures" + (f", {failed} failed" if failed else "")
+            name = STAGE_NAMES[step.stage]
+            self.tasks[step.stage] = self.bars.add_task(name, note="", total=None)
         task = self.tasks[step.stage]
-        self.bars.update(task, completed=step.done, total=step.total, note=note)
+        self.bars.update(task, completed=step.done, total=step.total, note=step.note)
 
 
 @contextmanager
@@ -140,34 +133,6 @@ class ProgressBars(Bars):
             self.output.note(sentence)
         else:
             self.output.progress(sentence)
-
-
-def progress_line(
-    what: str, *, done: float, total: float | None, note: str, rate: float = 0.0
-) -> str:
-    """How far a task is, such as ``search: 30 of 100, best -0.01 eV/atom, 4 min left``.
-
-    Args:
-        what: is done.
-        done: steps that are finished.
-        total: steps in all; ``None`` where nobody knows.
-        note: what came of it.
-        rate: steps a second, from which the time left is told.
-    """
-    parts = [f"{done:g}" if total is None else f"{done:g} of {total:g}"]
-    if note:
-        parts.append(note)
-    if total is not None and rate > 0 and done < total:
-        parts.append(f"{duration((total - done) / rate)} left")
-    return f"{what}: {', '.join(parts)}"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager

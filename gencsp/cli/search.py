@@ -13,12 +13,13 @@ from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_a
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.output import Output
-from gencsp.cli.progress import ProgressBars, duration, progress_bars, reference_bar
+from gencsp.cli.progress import ProgressBars, progress_bars, reference_bar
 from gencsp.cli.report import ReportOption, report_of_run
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
 from gencsp.runs.decks import SearchDeck
+from gencsp.searches.progress_line import duration
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -183,16 +184,13 @@ def _described(result: TrialResult) -> str:
 
 
 def _show(bars: ProgressBars, line: TaskID, step: SearchProgress) -> None:
-    best = f"best {_with_unit(step.best_shown)}" if step.best_shown else "nothing yet"
-    counts = f"{step.new} crystals, {step.records} new minima, {step.per_minute:.3g} trials/min"
-    note = f"{best}, {counts}"
-    bars.update(line, completed=step.done, total=step.total, note=note)
+    bars.update(line, completed=step.done, total=step.total, note=step.note)
 
 
 def _with_unit(energy: str) -> str:
-    from gencsp import records
+    from gencsp.searches.progress import with_unit
 
-    return energy if energy == records.NO_REFERENCE else f"{energy} eV/atom"
+    return with_unit(energy)
 
 
 def _name_skipped(run: Search) -> None:

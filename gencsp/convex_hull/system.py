@@ -11,6 +11,7 @@ from gencsp.composition import Composition
 from gencsp.convex_hull.diagram import Product
 from gencsp.convex_hull.end_members import EndMembers
 from gencsp.convex_hull.ends import Ends
+from gencsp.convex_hull.html import phases_html
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.table import HullEntry
 from gencsp.errors import HullReferenceError
@@ -121,6 +122,13 @@ class SystemHull:
             "section": [list(point) for point in self.section],
         }
 
+    def _repr_html_(self) -> str:
+        return phases_html(
+            alike(self.phases),
+            f"{self.members.name}: stable phases and those up to {self.within:g} eV/atom above "
+            f"the hull, {len(self.phases):,} of {self.count:,} references of {self.model}",
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormulaHull:
@@ -152,6 +160,11 @@ class FormulaHull:
             "decomposition": [one.as_dict() for one in self.decomposition],
             "phases": [phase.as_dict() for phase in self.phases],
         }
+
+    def _repr_html_(self) -> str:
+        return phases_html(
+            alike(self.phases), f"{self.composition.formula}: all references of {self.model}"
+        )
 
 
 def hull_of_members(hull: Hull, members: EndMembers, *, within: float = WITHIN) -> SystemHull:

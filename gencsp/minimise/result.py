@@ -12,6 +12,10 @@ from ase import Atoms
 from ase.units import GPa
 from numpy.typing import NDArray
 
+from gencsp.records.html import FORMULA, html_table
+from gencsp.records.keys import STRUCTURE_ID
+from gencsp.records.structure_list import cell_formula
+
 
 class Outcome(StrEnum):
     """How a relaxation ended. Only ``CONVERGED`` counts as a result; the others say why not."""
@@ -101,3 +105,16 @@ class Relaxed:
         # Rounded so that 25 GPa is 25.0 and no neighbour of it.
         work = float((self.enthalpy - self.energy) / self.atoms.cell.volume / GPa)
         return round(work, 6) + 0.0
+
+    def _repr_html_(self) -> str:
+        titles = (FORMULA, "E (eV/atom)", "fmax (eV/Å)", "steps", "outcome", "id", "potential")
+        row = (
+            cell_formula(self.atoms),
+            f"{self.energy_per_atom:.4f}" if len(self.atoms) else "",
+            f"{self.fmax:.4f}",
+            str(self.steps),
+            ": ".join(filter(None, (str(self.outcome), self.reason))),
+            str(self.atoms.info.get(STRUCTURE_ID, "")),
+            self.energy_model,
+        )
+        return html_table(titles, [row], right=titles[1:4])

@@ -78,6 +78,7 @@ from gencsp.records.reading import (
     shown_reference,
     stated_pressure,
 )
+from gencsp.records.structure_list import StructureList
 from gencsp.records.writing import (
     SymmetryTolerance,
     clear_results,
@@ -148,6 +149,7 @@ __all__ = [
     "Ended",
     "Key",
     "Reference",
+    "StructureList",
     "SymmetryTolerance",
     "above_hull",
     "clear_results",

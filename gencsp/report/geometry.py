@@ -23,8 +23,12 @@ MOST_CONVENTIONAL = 2_000
 Cell = dict[str, Any]
 
 
-def crystals_of(structures: Sequence[ReportStructure]) -> dict[str, Any]:
+def crystals_of(structures: Sequence[ReportStructure], *, every: bool = False) -> dict[str, Any]:
     """The crystals of all structures, in their order.
+
+    Args:
+        structures: the lowest first.
+        every: work out the conventional cell also of duplicates and of what has no energy.
 
     Returns:
         ``symbols``, the elements; ``given``, for each structure its lattice (nine numbers, Å; none
@@ -38,7 +42,8 @@ def crystals_of(structures: Sequence[ReportStructure]) -> dict[str, Any]:
     left = MOST_CONVENTIONAL
     standard: list[Cell | None] = []
     for one in structures:
-        wanted = left > 0 and one.energy is not None and not (one.failure or one.duplicate_of)
+        result = one.energy is not None and not (one.failure or one.duplicate_of)
+        wanted = left > 0 and (every or result)
         left -= wanted
         standard.append(_conventional(one.atoms, places) if wanted else None)
     given = [_cell(one.atoms, places) for one in structures]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from gencsp.report.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Side = Literal["left", "center", "right"]
 
 
 def plot_hull(report: Report, axes: Axes | None = None) -> Axes:
@@ -75,19 +77,6 @@ def _binary(axes: Axes, hull: Mapping[str, Any], report: Report) -> None:
         places = [((one.shares or ())[1], one.formation_energy) for one in found]
         axes.plot(*zip(*places, strict=True), "D", color=COLOURS[1], markersize=3,
                   fillstyle="none", label="found")  # fmt: skip
-    lowest = min(stable, key=lambda one: one["formation"])["shares"][1]
-    for phase in stable:
-        share = phase["shares"][1]
-        below = share in (0, 1, lowest)
-        side = "center" if below else "right" if share < lowest else "left"
-        axes.annotate(
-            _subscripts(phase["formula"]),
-            (share, phase["formation"]),
-            xytext=({"left": 5, "center": 0, "right": -5}[side], -10 if below else -3),
-            textcoords="offset points",
-            ha=side,
-            fontsize=SMALL,
-        )
     first, second = hull["members"]
     axes.set_xlabel(f"share of the atoms in {_subscripts(second)}, of "
                     f"{_subscripts(first)}-{_subscripts(second)}")  # fmt: skip
@@ -98,7 +87,49 @@ def _binary(axes: Axes, hull: Mapping[str, Any], report: Report) -> None:
     low = min([one["formation"] for one in stable] + energies)
     room = max(high - low, 0.05)
     axes.set_ylim(low - 0.16 * room, high + 0.08 * room)
+    _name_phases(axes, stable)
     write_legend(axes)
+
+
+def _name_phases(axes: Axes, stable: Sequence[Mapping[str, Any]]) -> None:
+    """Names beside the stable phases of two end members; one that would cover another is left out.
+
+    The end members and the phase of the lowest formation energy come first, then those around
+    which most is free.
+    """
+    lowest = min(stable, key=lambda one: one["formation"])["shares"][1]
+
+    def crowded(phase: Mapping[str, Any]) -> tuple[bool, float]:
+        share = phase["shares"][1]
+        others = (abs(share - one["shares"][1]) for one in stable if one is not phase)
+        return share not in (0, 1, lowest), -min(others, default=1.0)
+
+    size = axes.get_window_extent()
+    to_points = 72 / axes.figure.dpi * np.array([size.width, size.height])
+    wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
+    taken: list[tuple[float, float, float]] = []
+    for phase in sorted(stable, key=crowded):
+        share = phase["shares"][1]
+        below = share in (0, 1, lowest)
+        side: Side = "center" if below else "left" if share > lowest else "right"
+        x, y = np.array([share / wide, phase["formation"] / high]) * to_points
+        length = 0.6 * SMALL * len(phase["formula"])
+        x += {"left": 5 + length / 2, "center": 0, "right": -5 - length / 2}[side]
+        y -= 10 if below else 3
+        if any(
+            abs(x - one) < (length + other) / 2 and abs(y - up) < 1.2 * SMALL
+            for one, up, other in taken
+        ):
+            continue
+        taken.append((x, y, length))
+        axes.annotate(
+            _subscripts(phase["formula"]),
+            (share, phase["formation"]),
+            xytext=({"left": 5, "center": 0, "right": -5}[side], -10 if below else -3),
+            textcoords="offset points",
+            ha=side,
+            fontsize=SMALL,
+        )
 
 
 def _corners(n: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from html import escape
 from importlib import resources
@@ -46,6 +46,33 @@ SCRIPTS = (
     "main.js",
 )
 STYLES = ("vendor/tabulator_simple.min.css", "report.css")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The parts that a page is made of, by their names among the assets.
+
+    Attributes:
+        html: with places such as ``{{data}}``.
+        libraries: scripts of others.
+        scripts: our own.
+        styles: style sheets.
+    """
+
+    html: str
+    libraries: tuple[str, ...]
+    scripts: tuple[str, ...]
+    styles: tuple[str, ...]
+
+
+REPORT = Template("page.html", LIBRARIES, SCRIPTS, STYLES)
+#: One crystal and nothing else, for a notebook.
+STRUCTURE = Template(
+    "crystal.html",
+    ("vendor/3Dmol-min.js",),
+    ("data.js", "cells.js", "viewer.js", "crystal.js"),
+    ("crystal.css",),
+)
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 #: What could end a script element or be taken for a comment in it, and the line ends of JavaScript.
@@ -63,23 +90,29 @@ def write_page(report: Report, path: Path) -> Path:
     return write_whole(path, lambda file: file.write(text))
 
 
-def page(report: Report) -> str:
+def page(report: Report, template: Template = REPORT) -> str:
     """The page of a report.
+
+    Args:
+        report: what is on it.
+        template: what it is made of.
 
     Raises:
         ReportError: a part of it is missing from the installation.
     """
-    scripts = [*map(_asset, LIBRARIES), "\n".join(map(_asset, SCRIPTS))]
+    scripts = [*map(_asset, template.libraries), "\n".join(map(_asset, template.scripts))]
     parts: dict[str, Callable[[], str]] = {
         "title": lambda: escape(f"{report.title} - gencsp"),
         "policy": lambda: _policy(scripts),
-        "styles": lambda: "\n".join(f"<style>{_asset(name)}</style>" for name in STYLES),
+        "styles": lambda: "\n".join(f"<style>{_asset(name)}</style>" for name in template.styles),
         "data": lambda: embedded_json(page_data(report)),
-        "crystals": lambda: packed_json(crystals_of(report.structures)),
+        "crystals": lambda: packed_json(
+            crystals_of(report.structures, every=template is STRUCTURE)
+        ),
         "scripts": lambda: "\n".join(f"<script>{text}</script>" for text in scripts),
     }
     # In one pass: what is put in is never looked through for places itself.
-    return _PLACE.sub(lambda found: parts[found[1]](), _asset("page.html"))
+    return _PLACE.sub(lambda found: parts[found[1]](), _asset(template.html))
 
 
 def page_data(report: Report) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def plot_trace(report: Report, axes: Axes | None = None) -> Axes:
     Raises:
         RequestError: no structure has a trial and an energy.
     """
+    from matplotlib.ticker import MaxNLocator
+
     tried = [one for one in judged(report) if one.trial is not None]
     if not tried:
         raise RequestError("there is no trace to draw: no structure of a trial has an energy.")
@@ -64,6 +66,8 @@ def plot_trace(report: Report, axes: Axes | None = None) -> Axes:
         axes.plot(*_lowest_so_far(points), color=colour, linewidth=0.9, label=origin)
     everything = sorted((one.trial or 0, energy_of(one)) for one in tried)
     axes.plot(*_lowest_so_far(everything), ":", color="black", linewidth=1.2, label="all")
+    # Numbers of trials are whole ones.
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_xlabel("trial" if report.kind == "search" else "generated structure")
     axes.set_ylabel(energy_label(report))
     _low_part(axes, [energy for _, energy in everything])

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from ase import Atoms
-
 from gencsp.convex_hull.end_members import is_system
 from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.deck import Deck
 from gencsp.errors import RequestError, WrongTypeError
+from gencsp.records import StructureList
 from gencsp.runs.cycle import open_cycle
 from gencsp.runs.decks import CycleDeck, SearchDeck
 from gencsp.runs.host_cycle import open_host_cycle, plan_host_cycle
@@ -32,7 +31,7 @@ def search(
     report: Callable[[SearchProgress], None] | None = None,
     on_reference: ReferenceReport | None = None,
     **settings: Any,
-) -> list[Atoms]:
+) -> StructureList:
     """Random search, basin hopping or genetic search: ``search("TiO2", method="hop", budget=50)``.
 
     With ``out`` every result is in that folder at once, and the same call goes on where an earlier
@@ -63,7 +62,7 @@ def search(
         for progress in run.irun():
             if report is not None:
                 report(progress)
-        return run.ranking()
+        return StructureList(run.ranking())
 
 
 def cycle(
@@ -72,7 +71,7 @@ def cycle(
     report: Callable[[CycleProgress], None] | None = None,
     on_reference: ReferenceReport | None = None,
     **settings: Any,
-) -> list[Atoms]:
+) -> StructureList:
     """Generate, relax, refine, inpaint (CHGGen, Fig. 3): ``cycle("Li5Si2", n=20, guests=["Li"])``.
 
     With ``out`` every result is in that folder at once, and the same call goes on where an earlier
@@ -110,7 +109,7 @@ def cycle(
         for progress in run.irun():
             if report is not None:
                 report(progress)
-        return run.ranking()
+        return StructureList(run.ranking())
 
 
 def _deck(kind: type[D], given: str | D | None, settings: Mapping[str, Any]) -> D:

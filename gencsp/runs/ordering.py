@@ -22,6 +22,7 @@ from gencsp.io.cif import split_blocks
 from gencsp.io.cif.disordered import read_disordered
 from gencsp.io.formats import CIF, text_format
 from gencsp.io.pools import InText, sources
+from gencsp.records import StructureList
 from gencsp.runs.fields import OrderBy
 from gencsp.runs.objects import Carried, Named, chosen, potential_part
 from gencsp.runs.parts import NamedRelaxer
@@ -62,7 +63,7 @@ def order(
     seed: int = 0,
     by: OrderBy = "auto",
     potential: Any = "chgnet",
-) -> list[Atoms]:
+) -> StructureList:
     """Ordered cells of a CIF with partly occupied or mixed sites, to be relaxed and ranked.
 
     The cells have the composition nearest to the file's within the atom limit. They are all the
@@ -98,7 +99,7 @@ def order(
     absent = sorted(set(ordering.mobile) - set(crystal.amounts))
     if absent:
         raise RequestError(f"{', '.join(absent)} is not in {file}: name mobile species that are.")
-    return ordered_cells(crystal, ordering)[0]
+    return StructureList(ordered_cells(crystal, ordering)[0])
 
 
 def ordering_of(deck: RelaxDeck | RefineDeck) -> Ordering | None:

@@ -36,6 +36,7 @@ from gencsp.io.structures import atoms_of, name_of
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
 from gencsp.potentials.base import Engine, Evaluation
+from gencsp.records import StructureList
 from gencsp.runs.objects import hull_part, open_hull
 from gencsp.runs.patterns import pattern_of
 from gencsp.runs.pool_decks import DedupDeck, HullDeck, SeedsDeck, deck_of_call
@@ -51,7 +52,7 @@ def hull(
     workers: int = 1,
     on_reference: ReferenceReport | None = None,
     **settings: Any,
-) -> list[Atoms]:
+) -> StructureList:
     """Decomposition energies of structures as they are, by a potential and without relaxation.
 
     Under pressure these are decomposition enthalpies, on a hull of references at the same pressure.
@@ -107,7 +108,7 @@ def hull(
                 atoms.info[records.REASON] = str(error)
             if compared is not None:
                 compared.mark(atoms)
-    return judged
+    return StructureList(judged)
 
 
 def hull_of_system(
@@ -242,7 +243,7 @@ def dedup(
     *,
     report: Callable[[int, int], None] | None = None,
     **settings: Any,
-) -> list[Atoms]:
+) -> StructureList:
     """The distinct crystals among structures: one of each, the lowest in energy.
 
     Args:
@@ -271,7 +272,7 @@ def dedup(
         if report is not None:
             report(done, len(grouping))
     settle()
-    return grouping.unique()
+    return StructureList(grouping.unique())
 
 
 def grouping_of(

@@ -16,6 +16,7 @@ from gencsp.minimise import RelaxSettings
 from gencsp.minimise.minimisers import minimiser_text
 from gencsp.potentials.base import require_elements
 from gencsp.provenance import Provenance, Stage
+from gencsp.records import StructureList
 from gencsp.runs.inpainter import inpainter_of
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import NamedRelaxer, require_weights, run_executor
@@ -44,7 +45,7 @@ def refine(
     report: Callable[[CycleProgress], None] | None = None,
     on_reference: ReferenceReport | None = None,
     **settings: Any,
-) -> list[Atoms]:
+) -> StructureList:
     """Take the guests out, symmetrise the framework, inpaint the guests, relax (CHGGen, Fig. 3).
 
     Args:
@@ -74,7 +75,8 @@ def refine(
         WeightsError, EngineError, HullReferenceError: a model or a reference that is missing.
     """
     deck = deck_of_call(RefineDeck, {"workers": workers, **settings}, *COMMAND_ALONE)
-    return refine_pool(structures, deck, report=report, on_reference=on_reference).structures
+    refined = refine_pool(structures, deck, report=report, on_reference=on_reference)
+    return StructureList(refined.structures)
 
 
 class Refinement(NamedTuple):

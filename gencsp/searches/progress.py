@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gencsp.provenance import Stage
+from gencsp.records import NO_REFERENCE
 from gencsp.searches.trial import TrialResult
 
 #: What proposals that could not be made are counted under, with the reason after a colon.
@@ -45,6 +46,13 @@ class SearchProgress:
     per_minute: float
     result: TrialResult | None
 
+    @property
+    def note(self) -> str:
+        """What has come of it, in words: the best energy, counts, and the rate."""
+        best = f"best {with_unit(self.best_shown)}" if self.best_shown else "nothing yet"
+        counts = f"{self.new} crystals, {self.records} new minima"
+        return f"{best}, {counts}, {self.per_minute:.3g} trials/min"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleProgress:
@@ -63,3 +71,14 @@ class CycleProgress:
     total: int
     structures: int
     failures: Mapping[str, int]
+
+    @property
+    def note(self) -> str:
+        """What has come of the stage, in words."""
+        failed = sum(self.failures.values())
+        return f"{self.structures} structures" + (f", {failed} failed" if failed else "")
+
+
+def with_unit(energy: str) -> str:
+    """An energy as tables show it, with its unit; not so where it is no number."""
+    return energy if energy == NO_REFERENCE else f"{energy} eV/atom"

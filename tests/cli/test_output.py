@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from gencsp.cli import LATE, app
 from gencsp.cli.console import Commands
 from gencsp.cli.output import Output, add_output_options, output_of_a_call
-from gencsp.cli.progress import EVERY, ProgressBars, duration, progress_line
+from gencsp.cli.progress import EVERY, ProgressBars
+from gencsp.searches.progress_line import duration, progress_line
 
 RUNNER = CliRunner()
 

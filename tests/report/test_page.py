@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -158,10 +159,10 @@ def test_a_hull_is_part_of_the_data() -> None:
     assert data["columns"]["shares"][0] == pytest.approx(placed[0].shares, abs=1e-6)
 
 
-def test_a_missing_part_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "SCRIPTS", ("gone.js",))
+def test_a_missing_part_is_named() -> None:
+    broken = replace(pages.REPORT, scripts=("gone.js",))
     with pytest.raises(ReportError, match=r"gone\.js.*reinstall"):
-        page(Report(title="", kind="pool", place=""))
+        page(Report(title="", kind="pool", place=""), broken)
 
 
 def test_libraries_have_their_licences() -> None:

@@ -87,6 +87,11 @@ def test_volumes_and_origins() -> None:
     assert bars == {"made": [1, 2], "converged": [1, 1], "different crystals": [1, 1]}
 
 
+def test_numbers_of_trials_are_whole() -> None:
+    axes = plot_trace(report([structure(k, 0.1 * k) for k in range(3)]))
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+
+
 def test_the_hull_shows_what_was_found_where_it_stands() -> None:
     drawn, placed = hull_of_report([structure(0, 0.03)], Hull.load(None))
     axes = plot_hull(report(placed, hull=drawn))
@@ -98,6 +103,24 @@ def test_the_hull_shows_what_was_found_where_it_stands() -> None:
     assert_allclose(references[[0, -1]][:, 0].sum(), 1)
     assert references[:, 1].min() < -1.5
     assert {"Na", "Cl", "NaCl"} <= {text.get_text() for text in axes.texts}
+
+
+def test_names_of_crowded_phases_do_not_cover_each_other() -> None:
+    """Ti-O, with Magnéli phases next to TiO2."""
+    atoms = bulk("TiO", "rocksalt", a=4.2)
+    one = ReportStructure(
+        structure_id="s", atoms=atoms, formula="TiO", reduced="TiO", energy=-8.0, above=0.4
+    )
+    drawn, placed = hull_of_report([one], Hull.load(None))
+    axes = plot_hull(report(placed, hull=drawn))
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    names = {text.get_text() for text in axes.texts}
+    assert {"Ti", "O", "TiO$_{2}$", "Ti$_{3}$O"} <= names
+    covered = [one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k]]
+    assert not any(covered)
 
 
 @pytest.mark.parametrize("elements", ["NaClO", "NaClOH"])
