@@ -29,6 +29,7 @@ from gencsp.searches.randomness import task_generator
 from gencsp.searches.runner import TaskOutput
 from gencsp.searches.space import Space
 from gencsp.store.base import Finished, portable
+from gencsp.units.broken import bond_change
 from gencsp.units.contacts import units_keep_apart
 from gencsp.units.members import has_units, keep_names, rattled
 
@@ -206,8 +207,16 @@ def _relax(context: TrialContext, starts: Sequence[Atoms], paths: _Paths | None)
         index = again[result.index]
         before = done[index]
         broken = "; ".join(filter(None, (before.broken_units, result.broken_units)))
-        steps = before.steps + result.steps
-        done[index] = replace(result, index=index, steps=steps, broken_units=broken)
+        # Of the whole way: how a bond changed twice does not add up.
+        start = starts[index]
+        changed = bond_change(start, result.atoms) if has_units(start) else None
+        done[index] = replace(
+            result,
+            index=index,
+            steps=before.steps + result.steps,
+            broken_units=broken,
+            unit_bond_change=changed,
+        )
     return list(done.values())
 
 
