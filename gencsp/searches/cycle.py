@@ -287,7 +287,7 @@ class Cycle:
     def _symmetrise(self) -> dict[str, Call]:
         relaxed = tasks.usable(self.structures(Stage.RELAXED))
         if self.guests is None and relaxed:
-            self.guest_choice = choose_guests(relaxed)
+            self.guest_choice = choose_guests(relaxed, among=self.settings.guest_choices)
             self.guests = (self.guest_choice.species,)
         return {
             _renamed(task, Stage.FRAMEWORK): partial(
