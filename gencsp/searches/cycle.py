@@ -278,6 +278,7 @@ class Cycle:
                 seed=settings.seed,
                 task=task,
                 ids=tasks.ids("g", start, size),
+                first=start == settings.first,
             )
         return calls
 

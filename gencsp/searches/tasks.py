@@ -7,7 +7,7 @@ returns a :class:`~gencsp.store.base.Finished`: structures that failed are count
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import TypeVar
@@ -17,7 +17,7 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.descriptors.flaws import is_finite
-from gencsp.errors import RequestError
+from gencsp.errors import NoRoomError, RequestError
 from gencsp.minimise.result import Outcome
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request, reasons_of
@@ -42,18 +42,37 @@ NO_CHILD = "move made no structure"
 
 
 def propose(
-    make: ProposerMaker, request: Request, *, seed: int, task: str, ids: Sequence[str]
+    make: ProposerMaker,
+    request: Request,
+    *,
+    seed: int,
+    task: str,
+    ids: Sequence[str],
+    first: bool = True,
 ) -> Finished:
     """Propose as many structures as there are ids; a host becomes their parent.
 
     What completes a host of rigid units names these too.
+
+    Args:
+        make: makes the proposer.
+        request: what to propose.
+        seed: of the run.
+        task: its name, from which every random choice follows.
+        ids: of the structures.
+        first: whether it is the first task of its proposer in the run. That rigid units find no
+            room is an error there; later it is bad luck, which is counted.
+
+    Raises:
+        NoRoomError: see ``first``.
     """
     proposer = cached_make(make)
     rejected_before = reasons_of(proposer)
     host = None if request.host is None else Provenance.read(request.host)
     structures = []
     made = proposer.propose(request, rng=task_generator(seed, task))
-    for structure_id, atoms in zip(ids, made, strict=False):
+    failures = Counter[str]()
+    for structure_id, atoms in zip(ids, _unless_no_room(made, failures, first), strict=False):
         Provenance(
             structure_id=structure_id,
             proposer=str(atoms.info.get(records.PROPOSER, proposer.name)),
@@ -66,9 +85,20 @@ def propose(
             name_completed(request.host, atoms)
         structures.append(atoms)
     rejected = reasons_of(proposer) - rejected_before
-    failures = Counter({_joined(REJECTED, reason): n for reason, n in rejected.items()})
+    failures.update({_joined(REJECTED, reason): n for reason, n in rejected.items()})
     failures["proposer gave up"] = len(ids) - len(structures)
     return Finished(structures=tuple(structures), failures=_counted(failures))
+
+
+def _unless_no_room(
+    structures: Iterator[Atoms], failures: Counter[str], first: bool
+) -> Iterator[Atoms]:
+    try:
+        yield from structures
+    except NoRoomError:
+        if first:
+            raise
+        failures["no room for rigid units"] += 1
 
 
 def relax(

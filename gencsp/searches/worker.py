@@ -99,9 +99,20 @@ class TrialTask:
 
 
 def propose_block(
-    make: ProposerMaker, space: Space, n: int, *, seed: int, task: str, ids: Sequence[str]
+    make: ProposerMaker,
+    space: Space,
+    n: int,
+    *,
+    seed: int,
+    task: str,
+    ids: Sequence[str],
+    first: bool = False,
 ) -> TaskOutput:
-    """Propose n structures of a space, of one composition or of several."""
+    """Propose n structures of a space, of one composition or of several.
+
+    Raises:
+        NoRoomError: the ``first`` task of its source, see :func:`gencsp.searches.tasks.propose`.
+    """
     begun = time.perf_counter()
     structures: list[Atoms] = []
     failures: dict[str, int] = {}
@@ -112,6 +123,7 @@ def propose_block(
             seed=seed,
             task=f"{task}.{part}",
             ids=ids[len(structures) : len(structures) + request.n],
+            first=first,
         )
         structures.extend(made.structures)
         for reason, count in made.failures.items():
