@@ -140,7 +140,7 @@ def frameworks(
     kept, failures = [], Counter[str]()
     for atoms in structures:
         bare = framework(atoms, guests)
-        keep_names_of_part(atoms, ~np.isin(atoms.symbols, list(guests)), bare)
+        keep_names_of_part(atoms, ~np.isin(atoms.get_chemical_symbols(), list(guests)), bare)
         refinement = refine(
             bare,
             ladder=ladder.rungs,

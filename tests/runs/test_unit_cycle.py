@@ -32,8 +32,8 @@ SMALL: dict[str, Any] = {
     "atoms": 8,
     "n": 4,
     "inpaintings": 1,
-    "levels": 2,
-    "correctors": 1,
+    "sampler": "quick",
+    "levels": 4,
     "hull": "none",
     "potential": lambda: Instant(),
     "workers": 1,
@@ -87,7 +87,7 @@ def test_other_proposers_of_units_are_told_which() -> None:
     proposer, _, _ = cycle_parts(CycleDeck.make(**{**SMALL, "proposer": "units:model.safetensors"}))
     assert str(proposer.name) == "units:model.safetensors"
     proposer, _, _ = cycle_parts(CycleDeck.make(**{**SMALL, "proposer": "units-random:attempts=3"}))
-    assert proposer.name.options == {"attempts": 3, "units": ["NH2"]}
+    assert proposer.name.options == {"attempts": "3", "units": ["NH2"]}
     without = cycle_settings(CycleDeck.make(formula="NaNH2"))
     assert not without.relax.rigid_units
     assert not {"units", "guest_choices"} & cycle_manifest(without).keys()
@@ -122,7 +122,7 @@ def test_a_framework_whose_units_are_distorted_does_not_count() -> None:
 
 def test_names_of_a_part_and_of_what_completes_it() -> None:
     whole = sodium_amide()
-    kept = np.array(whole.symbols != "Na")
+    kept = np.array([symbol != "Na" for symbol in whole.symbols])
     host = whole[kept]
     keep_names_of_part(whole, kept, host)
     assert Members.of(host).names == ("NH2",) * 4
