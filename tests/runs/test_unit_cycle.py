@@ -14,6 +14,7 @@ from unit_salts import Instant, bond_lengths, sodium_amide
 
 from gencsp.cli.deck_options import read_deck
 from gencsp.errors import DeckError, GencspError, RequestError, UnitError
+from gencsp.plugins import Choice
 from gencsp.provenance import Provenance, Stage
 from gencsp.runs.calls import cycle
 from gencsp.runs.cycle import cycle_parts, cycle_settings, open_cycle
@@ -87,6 +88,7 @@ def test_other_proposers_of_units_are_told_which() -> None:
     proposer, _, _ = cycle_parts(CycleDeck.make(**{**SMALL, "proposer": "units:model.safetensors"}))
     assert str(proposer.name) == "units:model.safetensors"
     proposer, _, _ = cycle_parts(CycleDeck.make(**{**SMALL, "proposer": "units-random:attempts=3"}))
+    assert isinstance(proposer.name, Choice)
     assert proposer.name.options == {"attempts": "3", "units": ["NH2"]}
     without = cycle_settings(CycleDeck.make(formula="NaNH2"))
     assert not without.relax.rigid_units

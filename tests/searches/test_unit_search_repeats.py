@@ -52,7 +52,7 @@ def reference() -> list[tuple[object, ...]]:
     """An uninterrupted run in this process."""
     with open_search(alone(), in_memory=True) as search:
         search.run()
-        assert search.strategy.trainings == 1
+        assert getattr(search.strategy, "trainings", 0) == 1
     trials = story(search)
     assert len(trials) == 31
     assert sum(move == "guided" for _, move, *_ in trials) > 2
@@ -70,5 +70,5 @@ def test_two_workers_that_go_on_where_it_was_stopped_find_the_same(
     deck = SearchDeck.make(**SETTINGS, potential=instant, workers=2, out=tmp_path / "run")
     with open_search(deck) as search:
         search.run()
-        assert search.strategy.trainings == 1
+        assert getattr(search.strategy, "trainings", 0) == 1
     assert story(search) == reference
