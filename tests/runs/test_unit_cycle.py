@@ -13,6 +13,7 @@ from ase.build import bulk
 from unit_salts import Instant, bond_lengths, sodium_amide
 
 from gencsp.cli.deck_options import read_deck
+from gencsp.cli.tables import print_structures
 from gencsp.errors import DeckError, GencspError, RequestError, UnitError
 from gencsp.plugins import Choice
 from gencsp.provenance import Provenance, Stage
@@ -168,3 +169,14 @@ def test_the_command_says_so_as_well(capsys: pytest.CaptureFixture[str], tmp_pat
     assert result.exit_code != 0
     assert "no rigid units that could be named" in result.output + capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_tables_show_by_how_much_bonds_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    atoms = sodium_amide()
+    print_structures([atoms])
+    assert "unit bonds" not in capsys.readouterr().out
+    atoms.info["unit_bond_change"] = -0.0123
+    print_structures([atoms])
+    shown = capsys.readouterr().out
+    assert "unit bonds" in shown
+    assert "-1.2%" in shown
