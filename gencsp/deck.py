@@ -15,7 +15,17 @@ from numbers import Integral, Real
 from pathlib import Path
 from reprlib import repr  # shortens what is long
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen, Unit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -239,7 +249,13 @@ def _bound(bound: object) -> str:
 
 
 class Deck(BaseModel):
-    """What all decks share: where they come from, and what is said of a wrong one."""
+    """What all decks share: where they come from, and what is said of a wrong one.
+
+    Attributes:
+        refused: keys of other decks that one may look for here, and why there are none.
+    """
+
+    refused: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -291,6 +307,8 @@ class Deck(BaseModel):
             if isinstance(cause, WrongTypeError | DeckError):  # says it all
                 raise cause from None
             key, sort, problem, value = first_problem(error)
+            if sort == "extra_forbidden" and key in cls.refused:
+                raise DeckError(cls.refused[key]) from error
             if sort == "extra_forbidden":
                 raise DeckError(
                     f"{where} has an unknown key '{key}': known are {', '.join(cls.model_fields)}."

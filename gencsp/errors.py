@@ -119,6 +119,10 @@ class UnitError(GencspError, ValueError):
     """A rigid unit that cannot be made, is not in the formula, or does not fit cell or site."""
 
 
+class NoRoomError(UnitError):
+    """Rigid units that found no room in any of many cells that were drawn, or in one given cell."""
+
+
 class NearestFormulaWarning(UserWarning):
     """A formula with broken numbers, in whose place that of the nearest cell is taken."""
 

@@ -53,6 +53,7 @@ OF_THE_GEOMETRY = {
     "duplicate_of": "x",
     "energy_above_hull": 0.3,
     "broken_units": "NH2 1: N-H 1.03 -> 2.00 Å",
+    "unit_bond_change": 0.94,
     "filter_distances": True,
     "filter_survived": True,
 }

@@ -76,6 +76,7 @@ NO_SETTINGS = {
     "Candidate": "a crystal and what it is compared by",
     "CellSizes": "counted in training data, read with its weights",
     "PropertyScale": "fitted to training data, read with its weights",
+    "Relaxed": "what came of a relaxation; a failed one has no energy, which is not a number",
     "RigidUnit": "a shape, whose arrays it checks itself; tests/units/test_unit.py",
     "UnitRecipe": "one crystal to draw, from the checked options of a proposer",
     "Report": "what a page shows, read from a run",

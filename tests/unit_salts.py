@@ -1,9 +1,10 @@
-"""Small crystals of rigid units: sodium amide and ammonium chloride."""
+"""Small crystals of rigid units, and a calculator by which they are relaxed as they are."""
 
 from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from ase.cell import Cell
 from scipy.spatial.transform import Rotation
 
@@ -28,6 +29,26 @@ NH4 = RigidUnit(
     ((0, 1), (0, 2), (0, 3), (0, 4)),
 )
 NA, CL = RigidUnit.atom("Na"), RigidUnit.atom("Cl")
+
+
+class Instant(Calculator):  # type: ignore[misc]
+    """Every structure is relaxed as it is; its energy follows from its distances."""
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def calculate(self, atoms=None, properties=None, system_changes=()):  # type: ignore[no-untyped-def]
+        super().calculate(atoms, properties, system_changes)
+        energy = float(np.sin(atoms.get_all_distances(mic=True)).sum())
+        self.results = {
+            "energy": energy,
+            "forces": np.zeros((len(atoms), 3)),
+            "stress": np.zeros(6),
+        }
+
+
+def instant() -> Instant:
+    """Makes the calculator in whichever process it is called."""
+    return Instant()
 
 
 def sodium_amide() -> Atoms:

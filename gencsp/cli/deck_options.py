@@ -53,6 +53,8 @@ def deck_options(
         parameters = [p for p in own.values() if p.name != DECK and p.annotation is typer.Context]
         for name, field in kind.model_fields.items():
             parameters.append(_parameter(name, field, argument, metavar, names.get(name, ())))
+        for name in kind.refused:  # the deck says why
+            parameters.append(_keyword(name, Annotated[str | None, _hidden(name)], None))
         for name, flag in flags.items():
             help_ = typer.Option(flag, help=f"Run without {name}.")
             parameters.append(_keyword(_flag(name), Annotated[bool, help_], False))
@@ -67,6 +69,8 @@ def deck_options(
             }
             changes = {name: value for name, value in settings.items() if value is not None}
             changes |= {name: () for name in flags if given.pop(_flag(name), False)}
+            refused = {name: given.pop(name, None) for name in kind.refused}
+            changes |= {name: value for name, value in refused.items() if value is not None}
             file = given.pop(DECK, None)
             body(deck=read_deck(kind, file, changes), **given)
 
@@ -103,6 +107,10 @@ def _parameter(
     shown = _shown(field.default)
     info = typer.Option(*names, help=about, show_default=shown or False)
     return _keyword(name, Annotated[_kind(name, field) | None, info], None)
+
+
+def _hidden(name: str) -> Any:
+    return typer.Option(f"--{name.replace('_', '-')}", hidden=True)
 
 
 def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:

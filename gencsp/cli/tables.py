@@ -71,9 +71,13 @@ def _number_columns(structures: Sequence[Atoms]) -> dict[str, str]:
     """Titles of the columns of numbers, and the keys of ``info`` that they show."""
     from gencsp import records
 
-    compared = any(records.XRD_SIMILARITY in atoms.info for atoms in structures)
-    patterns = {"XRD": records.XRD_SIMILARITY} if compared else {}
-    return _energy_columns(structures) | patterns
+    others = {"XRD": records.XRD_SIMILARITY, "unit bonds": records.UNIT_BOND_CHANGE}
+    there = {
+        title: key
+        for title, key in others.items()
+        if any(key in atoms.info for atoms in structures)
+    }
+    return _energy_columns(structures) | there
 
 
 def _energy_columns(structures: Sequence[Atoms]) -> dict[str, str]:
@@ -126,7 +130,12 @@ def _shown_energy(info: Mapping[str, Any], key: str) -> str:
     if key in (records.DECOMPOSITION_ENERGY, records.DECOMPOSITION_ENTHALPY):
         # Of either, whichever there is: one table may hold structures at zero and other pressures.
         return records.shown_decomposition_energy(info)
-    forms = {records.VOLUME_PER_ATOM: ".3f", records.PRESSURE: "g", records.XRD_SIMILARITY: ".3f"}
+    forms = {
+        records.VOLUME_PER_ATOM: ".3f",
+        records.PRESSURE: "g",
+        records.XRD_SIMILARITY: ".3f",
+        records.UNIT_BOND_CHANGE: "+.1%",
+    }
     form = forms.get(key, ".4f")
     value = records.number(info, key)
     return "" if value is None else format(value, form)

@@ -65,6 +65,9 @@ class Relaxed:
         energy_digest: short hash of those weights; empty where there is none.
         broken_units: bonds of rigid units that broke and bonds that formed between units, see
             :func:`gencsp.units.broken.broken_units`, joined by ``;``; empty where there are none.
+        unit_bond_change: by how much the bond of a rigid unit that changed most became longer, as
+            a share of what it was, see :func:`gencsp.units.broken.bond_change`; ``None`` where
+            there is none.
     """
 
     index: int
@@ -79,6 +82,7 @@ class Relaxed:
     energy_model: str = ""
     energy_digest: str = ""
     broken_units: str = ""
+    unit_bond_change: float | None = None
 
     def made_by(self, model: str, digest: str) -> Self:
         """A copy that names the potential behind the energies."""

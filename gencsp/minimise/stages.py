@@ -11,7 +11,7 @@ from ase import Atoms
 from gencsp.errors import UnitError
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
 from gencsp.minimise.settings import BrokenUnits, RelaxSettings
-from gencsp.units.broken import broken_units
+from gencsp.units.broken import bond_change, broken_units
 from gencsp.units.members import has_units
 
 #: eV/Å. The first stage ends at this force, or at that of the second where that is larger.
@@ -100,7 +100,7 @@ def two_stages(
 
 
 def judge_units(result: Relaxed, start: Atoms, broken: BrokenUnits) -> Relaxed:
-    """The result of a relaxation, which says whether the rigid units of the start are whole.
+    """The result of a relaxation, which says how the bonds of the rigid units changed.
 
     Args:
         result: where the atoms are now.
@@ -112,10 +112,10 @@ def judge_units(result: Relaxed, start: Atoms, broken: BrokenUnits) -> Relaxed:
         return result
     try:
         found = "; ".join(broken_units(start, result.atoms))
+        changed = bond_change(start, result.atoms)
     except UnitError:  # named before atoms were added or repeated: nobody knows the units
         return result
-    if not found:
-        return result
-    if broken == "drop":
-        return replace(result, outcome=Outcome.BROKEN_UNITS, reason=found, broken_units=found)
-    return replace(result, broken_units=found)
+    result = replace(result, broken_units=found, unit_bond_change=changed)
+    if found and broken == "drop":
+        return replace(result, outcome=Outcome.BROKEN_UNITS, reason=found)
+    return result

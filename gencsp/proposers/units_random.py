@@ -19,7 +19,7 @@ from pydantic import Field
 from gencsp import records
 from gencsp.deck import Count, Fraction, Positive
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances, LeastDistancesField
-from gencsp.errors import RequestError, UnitError
+from gencsp.errors import NoRoomError, RequestError, UnitError
 from gencsp.proposers.base import ConfiguredProposer, ProposerContext, Request
 from gencsp.proposers.drawing import draw_units, tag_proposal, volume_per_atom
 from gencsp.proposers.generators import spawn_generators
@@ -51,6 +51,9 @@ Array = NDArray[np.float64]
 #: Numbers of formula units whose volume deviates less from the predicted one are drawn in a given
 #: cell; the nearest one is where none does.
 VOLUME_DEVIATION = 0.25
+#: Draws, each of many cells or positions, after which a call without any crystal gives up. Where
+#: one draw in thirty succeeds, one call in thirty does so in vain.
+FRUITLESS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +116,8 @@ class RandomUnitsProposer:
             RequestError: a host.
             UnitError: the formula does not split into the units, no requested space group fits the
                 cell and can hold them, or the cell is too small.
+            NoRoomError: while structures are drawn, of none of the first ``FRUITLESS`` (or of all
+                that ``attempts`` allows) the units find room.
         """
         return self._propose(self.crystals(request, rng=rng))
 
@@ -122,7 +127,7 @@ class RandomUnitsProposer:
         """The same as crystals of units, each with its setting where a cell is given.
 
         Raises:
-            RequestError, UnitError: as :meth:`propose`.
+            RequestError, UnitError, NoRoomError: as :meth:`propose`.
         """
         if request.host is not None:
             raise RequestError(
@@ -181,8 +186,14 @@ class RandomUnitsProposer:
         rngs: Iterator[np.random.Generator],
     ) -> Iterator[tuple[UnitCrystal, Setting | None]]:
         made, left = 0, request.n * self.attempts
+        fruitless = min(left, FRUITLESS)
         while made < request.n and left > 0:
+            if not made and not fruitless:
+                raise self._no_room(request, formula, numbers)
             n = min(self.block, request.n - made, left)
+            if not made:
+                n = min(n, fruitless)
+                fruitless -= n
             left -= n
             draws = []
             for _ in range(n):
@@ -198,6 +209,25 @@ class RandomUnitsProposer:
                     continue
                 made += 1
                 yield crystal, draw.setting
+        if not made:
+            raise self._no_room(request, formula, numbers)
+
+    def _no_room(
+        self, request: Request, formula: UnitFormula, numbers: tuple[int, ...]
+    ) -> NoRoomError:
+        tried = min(request.n * self.attempts, FRUITLESS)
+        each = request.composition.size * volume_per_atom(request)
+        what = (
+            f"cells of {each:.1f} Å³ for each {formula.composition}"
+            if request.cell is None
+            else f"the cell of {request.cell.volume:.1f} Å³"
+        )
+        return NoRoomError(
+            f"{', '.join(map(str, numbers))} x {formula.composition} found no room for "
+            f"{', '.join(unit.name for unit in formula.units)} in {what}, in none of {tried} "
+            f"draws: give more volume, fewer formula units, other space groups, or smaller least "
+            f"distances (the options unbonded, separation)."
+        )
 
     def _draw(
         self,

@@ -71,6 +71,11 @@ class Ended(Protocol):
         ...
 
     @property
+    def unit_bond_change(self) -> float | None:
+        """Change of a bond of its rigid units, a share of its length; ``None`` for none."""
+        ...
+
+    @property
     def converged(self) -> bool:
         """Whether forces and stresses fell below their limits."""
         ...

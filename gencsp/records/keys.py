@@ -32,6 +32,7 @@ OUTCOME: Final = "outcome"
 REASON: Final = "reason"
 STEPS: Final = "steps"
 BROKEN_UNITS: Final = "broken_units"
+UNIT_BOND_CHANGE: Final = "unit_bond_change"
 ENERGY_PER_ATOM: Final = "energy_per_atom"
 ENTHALPY_PER_ATOM: Final = "enthalpy_per_atom"
 PRESSURE: Final = "pressure"
@@ -121,10 +122,11 @@ KEYS: Final[tuple[Key, ...]] = (
         "hydrogen; absent where it took all as it stands.", "every command that reads files"),
     Key(UNIT_NAMES, "text", "", "Names of its rigid units, joined by `;`, in the order of the "
         "numbers in the array `unit`, which says of every atom which unit it belongs to; the array "
-        "`unit_atom` says which of that unit's atoms it is.", "propose and search with units"),
+        "`unit_atom` says which of that unit's atoms it is.",
+        "propose, search and cycle with units"),
     Key(UNIT_CRYSTAL, "text", "", "Crystal of rigid units that it began as, from which models of "
         "units learn; JSON in base64, see `gencsp.proposers.units.record`.",
-        "propose and search with units"),
+        "propose, search and cycle with units"),
     Key(OUTCOME, "text", "", "How the evaluation ended: converged, or why there is no result "
         "(see `gencsp.minimise.Outcome`).", "relax, hull, search, cycle, refine"),
     Key(REASON, "text", "", "What the outcome does not say, such as the constraint that cannot be "
@@ -132,7 +134,10 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(STEPS, "integer", "", "Steps that the minimiser took.", _RELAXED),
     Key(BROKEN_UNITS, "text", "", "Bonds of its rigid units that broke and bonds that formed "
         "between them during relaxation, joined by `;`; absent where there are none.",
-        "relax, search"),
+        "relax, search, cycle"),
+    Key(UNIT_BOND_CHANGE, "number", "", "By how much the bond of a rigid unit that changed most "
+        "during relaxation is longer, as a share of its length before; negative where it is "
+        "shorter.", "relax, search, cycle"),
     Key(ENERGY_PER_ATOM, "number", "eV/atom", "Potential energy.", _EVALUATED),
     Key(ENTHALPY_PER_ATOM, "number", "eV/atom", "Potential energy and pressure times volume, at "
         f"the pressure `{PRESSURE}`.", _COMPARED),
@@ -240,6 +245,7 @@ GEOMETRY_KEYS: Final = frozenset(
         TRIALS,
         UNCHANGED,
         BROKEN_UNITS,
+        UNIT_BOND_CHANGE,
         XRD_SIMILARITY,
         XRD_STRAIN,
     }

@@ -33,6 +33,7 @@ from gencsp.records.keys import (
     STAGE,
     STEPS,
     STRUCTURE_ID,
+    UNIT_BOND_CHANGE,
     VOLUME_PER_ATOM,
 )
 from gencsp.records.reading import number
@@ -58,7 +59,7 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
     ``outcome`` and ``steps``; where it converged also ``energy_per_atom`` and
     ``enthalpy_per_atom`` (eV/atom) with ``energy_model`` and ``energy_digest``, ``pressure`` (GPa),
     ``volume_per_atom`` (Å³/atom), ``space_group`` and ``space_group_number``; where there is one,
-    ``reason``.
+    ``reason``, and of rigid units ``broken_units`` and ``unit_bond_change``.
     """
     atoms = result.atoms
     clear_results(atoms, moved=True)
@@ -68,6 +69,8 @@ def record(result: Ended, tolerance: SymmetryTolerance | None = None) -> Atoms:
         atoms.info[REASON] = result.reason
     if result.broken_units:
         atoms.info[BROKEN_UNITS] = result.broken_units
+    if result.unit_bond_change is not None:
+        atoms.info[UNIT_BOND_CHANGE] = result.unit_bond_change
     if result.converged:
         write_energy(atoms, result.energy, model=result.energy_model, digest=result.energy_digest)
         write_enthalpy(atoms, result.enthalpy, pressure=result.pressure)

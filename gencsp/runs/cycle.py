@@ -13,15 +13,18 @@ from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import RequestError
 from gencsp.minimise.minimisers import minimiser_text
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
 from gencsp.powder.kept import keep_pattern
 from gencsp.proposers.sampling import sampler_manifest
+from gencsp.proposers.unit_choice import RANDOM_UNITS, unit_proposer
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.inpainter import inpainter_of
 from gencsp.runs.objects import NO_HULL, carried, chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer, run_executor
 from gencsp.runs.patterns import pattern_of
 from gencsp.runs.references import likely_volume, optional_hull_at
+from gencsp.runs.units import units_of_cycle
 from gencsp.searches.cycle import Cycle
 from gencsp.searches.settings import CycleSettings, cycle_manifest
 from gencsp.store import DiskStore, MemoryStore, Store
@@ -119,7 +122,7 @@ def open_cycles(
         manifest = cycle_manifest(
             every[0],
             preset=deck.preset,
-            proposer=str(chosen(deck.proposer)),
+            proposer=str(proposer.name),
             inpainter=str(chosen(deck.inpainter)),
             hull=NO_HULL if hull is None else hull.digest,
             **sampler_manifest(proposer.sampler),
@@ -153,9 +156,15 @@ def cycle_parts(deck: CycleDeck) -> tuple[NamedProposer, NamedProposer, NamedRel
 
     Raises:
         RequestError, DeckError, InpainterError: as :func:`gencsp.runs.inpainter.inpainter_of`.
+        RequestError, UnitError: as :func:`gencsp.runs.units.units_of_cycle`, or rigid units and a
+            proposer that places single atoms.
     """
     inpainter = inpainter_of(deck)
-    proposer = NamedProposer(chosen(deck.proposer), deck.weights, sampler=inpainter.sampler)
+    choice = chosen(deck.proposer)
+    units = units_of_cycle(deck)
+    if units is not None and isinstance(choice, Choice):
+        choice = unit_proposer(choice if "proposer" in deck.given else RANDOM_UNITS, units.texts)
+    proposer = NamedProposer(choice, deck.weights, sampler=inpainter.sampler)
     return proposer, inpainter, NamedRelaxer(deck.engine, chosen(deck.potential))
 
 
@@ -164,6 +173,7 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
 
     Raises:
         CompositionError, RequestError: a formula, guests, counts or a minimiser that are invalid.
+        RequestError, UnitError: as :func:`gencsp.runs.units.units_of_cycle`.
         DeckError: an option that the minimiser does not have, or out of its range.
         PluginError: the package of the minimiser is at fault.
     """
@@ -175,6 +185,7 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
     if deck.host is None and {"order", "order_atoms", "order_by"} & set(deck.given):
         raise RequestError("ordered cells are made of a host: give --host, or leave --order out.")
     composition = Composition.parse(deck.formula)
+    rigid = units_of_cycle(deck)
     minimiser = minimiser_text(deck.minimiser)
     units = composition.cell_units(deck.atoms)
     return CycleSettings(
@@ -186,11 +197,18 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
         seed=deck.seed,
         inpaintings=deck.inpaintings,
         relax=RelaxSettings(
-            fmax=deck.fmax, steps=deck.steps, pressure=deck.pressure, minimiser=minimiser
+            fmax=deck.fmax,
+            steps=deck.steps,
+            pressure=deck.pressure,
+            minimiser=minimiser,
+            rigid_units=rigid is not None,
+            broken_units=deck.broken_units,
         ),
         keep_symmetry=deck.keep_symmetry,
         volume_per_atom=deck.volume,
         ladder=LADDERS[deck.ladder],
+        guest_choices=() if rigid is None else rigid.alone,
+        units=() if rigid is None else rigid.labels,
     )
 
 

@@ -92,6 +92,9 @@ class CycleDeck(FormulaDeck):
     guests: tuple[str, ...] | None = Field(
         None, description="Species to take out and inpaint; chosen by the cycle if not given."
     )
+    units: UnitsField = Field(
+        None, description="Rigid units of the formula, by name or file, such as NH2 or NH4,ND.xyz."
+    )
     atoms: CellAtoms = Field(20, description="Most atoms in a generated cell.")
     n: Count = Field(20, description="Structures to generate, of a system in all.")
     compositions: Count | None = Field(
@@ -118,6 +121,7 @@ class CycleDeck(FormulaDeck):
     minimiser: MinimiserSetting = "quasi-newton"
     pressure: PressureSetting = 0.0
     keep_symmetry: KeepInpaintedSetting = False
+    broken_units: BrokenSetting = "keep"
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
 from annotated_types import MinLen
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gencsp.deck import CellAtoms, Count, Deck, NonNegative
+from gencsp.errors import DeckError
 from gencsp.filters.deck import PIGEN_FUNNEL
+from gencsp.plugins import Choice
+from gencsp.runs.decks import UNITS_METHOD
 from gencsp.runs.fields import (
     EngineSetting,
     FmaxSetting,
@@ -20,7 +24,7 @@ from gencsp.runs.fields import (
     SeedSetting,
     StepsSetting,
 )
-from gencsp.runs.objects import Named, ProposerField, SeedsField
+from gencsp.runs.objects import Carried, Named, ProposerField, SeedsField
 
 #: Filters A' to D, and E at the threshold of PIGEN's set "filtered", 50 meV/atom.
 FILTERED = (*PIGEN_FUNNEL, "hull_energy:threshold=0.05")
@@ -28,8 +32,18 @@ FILTERED = (*PIGEN_FUNNEL, "hull_energy:threshold=0.05")
 MODELS = ("plain", "compactness=0.7", "m_led=9", "m_led=9,compactness=0.7")
 
 
+#: Methods and proposers that need rigid units.
+OF_UNITS = (UNITS_METHOD, "units-random")
+NO_UNITS = (
+    "compositions that are generated have no rigid units that could be named: leave them out, or "
+    "search one formula with them, as by 'gencsp search NaNH2 --units NH2'."
+)
+
+
 class CandidateDeck(Deck):
     """What the two have in common: how crystals are generated, relaxed and searched."""
+
+    refused: ClassVar[Mapping[str, str]] = dict.fromkeys(("units", "rigid_units"), NO_UNITS)
 
     elements: tuple[str, ...] | None = Field(
         None, description="Elements that may occur, such as Li,Nb,N; all if not given."
@@ -65,6 +79,13 @@ class CandidateDeck(Deck):
     engine: EngineSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
+
+    @model_validator(mode="after")
+    def _without_units(self) -> Self:
+        for one in (self.method, self.background, *self.seeds):
+            if not isinstance(one, Carried) and Choice.read(one).name in OF_UNITS:
+                raise DeckError(f"'{Choice.read(one).name}': {NO_UNITS}")
+        return self
 
 
 class DiscoverDeck(CandidateDeck):

@@ -19,6 +19,7 @@ from gencsp.runs.cycle import cycle_settings, open_cycles
 from gencsp.runs.decks import OF_GENERATION, CycleDeck
 from gencsp.runs.hosts import hosts_of
 from gencsp.runs.objects import Carried
+from gencsp.runs.units import units_of_cycle
 from gencsp.searches import tasks
 from gencsp.searches.cycle import Cycle
 from gencsp.store import Finished
@@ -141,6 +142,7 @@ def _frameworks(plan: HostPlan) -> Finished:
 
 
 def _refuse_generation(deck: CycleDeck) -> None:
+    units_of_cycle(deck)  # a host has none
     if is_system(deck.formula):
         raise RequestError(
             f"{deck.formula} is a system, and a host has one composition: give a formula, or leave "

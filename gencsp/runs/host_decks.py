@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -37,6 +37,11 @@ def _series(value: Any) -> Any:
 
 class IntercalateDeck(Deck):
     """Settings of ``gencsp intercalate``; the meaning of each stands in its description."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "units": "intercalation places single atoms, and relaxes those of the host one by one: "
+        "leave --units out; --unit is the formula unit that the content counts by."
+    }
 
     guest: str = Field(description="Species to put into the host, such as Li.")
     x: Annotated[str, BeforeValidator(_series)] = Field(

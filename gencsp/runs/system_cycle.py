@@ -12,6 +12,7 @@ from gencsp.errors import CompositionError, RequestError
 from gencsp.runs.cycle import cycle_settings, open_cycles
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.objects import NO_HULL
+from gencsp.runs.units import units_of_cycle
 from gencsp.searches.settings import CycleSettings
 from gencsp.searches.shares import shared
 from gencsp.searches.space import Space
@@ -61,8 +62,10 @@ def system_settings(deck: CycleDeck) -> list[CycleSettings]:
 
     Raises:
         CompositionError: the system or a guest cannot be read, or a guest is not in the system.
-        RequestError: no composition fits in a cell, or there is no hull to compare them on.
+        RequestError: no composition fits in a cell, there is no hull to compare them on, or rigid
+            units.
     """
+    units_of_cycle(deck)  # a system has none
     if deck.hull == NO_HULL:
         raise RequestError(
             f"without a hull only energies of one composition compare: give a formula in place of "

@@ -278,6 +278,7 @@ class Cycle:
                 seed=settings.seed,
                 task=task,
                 ids=tasks.ids("g", start, size),
+                first=start == settings.first,
             )
         return calls
 
@@ -287,7 +288,7 @@ class Cycle:
     def _symmetrise(self) -> dict[str, Call]:
         relaxed = tasks.usable(self.structures(Stage.RELAXED))
         if self.guests is None and relaxed:
-            self.guest_choice = choose_guests(relaxed)
+            self.guest_choice = choose_guests(relaxed, among=self.settings.guest_choices)
             self.guests = (self.guest_choice.species,)
         return {
             _renamed(task, Stage.FRAMEWORK): partial(

@@ -104,6 +104,7 @@ class CycleSettings:
         composition: the formula unit.
         guests: species to remove and inpaint; ``None`` takes the species with the broadest local
             environments among the relaxed proposals.
+        guest_choices: species that it may take; empty for all but the most electronegative.
         max_atoms: most atoms in a generated cell.
         n: structures to generate.
         first: number of the first of them; where several compositions share a run, each has
@@ -117,6 +118,7 @@ class CycleSettings:
         tolerance: for the space groups of relaxed structures.
         volume_per_atom: of generated structures, Å³/atom; ``None`` predicts it.
         ladder: tolerances by which frameworks are symmetrised, and groups that are not enough.
+        units: names of the rigid units that structures consist of; empty where there are none.
         chunk: structures in one task. A crash loses the tasks that run at the time. Results may
             differ in their last digits with it, since structures of a task share a batch; they do
             not depend on the number of workers.
@@ -124,6 +126,7 @@ class CycleSettings:
 
     composition: Composition
     guests: tuple[str, ...] | None = None
+    guest_choices: tuple[str, ...] = ()
     max_atoms: CellAtoms = 20
     n: Count = 20
     first: Natural = 0
@@ -135,6 +138,7 @@ class CycleSettings:
     tolerance: SymmetryTolerance = field(default_factory=SymmetryTolerance)
     volume_per_atom: VolumePerAtom | None = None
     ladder: Ladder = ABOVE_P1
+    units: tuple[str, ...] = ()
     chunk: Count = 4
 
     def __post_init__(self) -> None:
@@ -158,6 +162,10 @@ class CycleSettings:
         }
         for part in ("relax", "tolerance"):
             flat |= {f"{part}_{key}": value for key, value in flat.pop(part).items()}
+        for key in ("guest_choices", "units"):  # runs without units are those of before
+            flat[key] = list(flat[key])
+            if not flat[key]:
+                del flat[key]
         return flat | self.ladder.manifest()
 
 

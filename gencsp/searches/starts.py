@@ -319,6 +319,7 @@ class _Blocks:
                 seed=self._seed,
                 task=task,
                 ids=ids,
+                first=not start,
             )
             self._runner.submit([task], call)
             self._submitted += 1

@@ -7,16 +7,17 @@ returns a :class:`~gencsp.store.base.Finished`: structures that failed are count
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import TypeVar
 
+import numpy as np
 from ase import Atoms
 
 from gencsp import records
 from gencsp.descriptors.flaws import is_finite
-from gencsp.errors import RequestError
+from gencsp.errors import NoRoomError, RequestError
 from gencsp.minimise.result import Outcome
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.proposers.base import Request, reasons_of
@@ -29,24 +30,49 @@ from gencsp.store.base import Finished, portable
 from gencsp.symmetry.hosts import framework
 from gencsp.symmetry.ladder import ABOVE_P1, Ladder
 from gencsp.symmetry.refinement import refine, symbol_of
-from gencsp.units.members import drop_names
+from gencsp.units.broken import bond_change, broken_units
+from gencsp.units.members import has_units, keep_names, keep_names_of_part, name_completed
 
 Made = TypeVar("Made")
 
+#: Share of its length by which a bond of a rigid unit may change as a framework is symmetrised.
+DISTORTED = 0.1
 #: Why a trial of a search ended without a relaxation.
 NO_CHILD = "move made no structure"
 
 
 def propose(
-    make: ProposerMaker, request: Request, *, seed: int, task: str, ids: Sequence[str]
+    make: ProposerMaker,
+    request: Request,
+    *,
+    seed: int,
+    task: str,
+    ids: Sequence[str],
+    first: bool = True,
 ) -> Finished:
-    """Propose as many structures as there are ids; a host becomes their parent."""
+    """Propose as many structures as there are ids; a host becomes their parent.
+
+    What completes a host of rigid units names these too.
+
+    Args:
+        make: makes the proposer.
+        request: what to propose.
+        seed: of the run.
+        task: its name, from which every random choice follows.
+        ids: of the structures.
+        first: whether it is the first task of its proposer in the run. That rigid units find no
+            room is an error there; later it is bad luck, which is counted.
+
+    Raises:
+        NoRoomError: see ``first``.
+    """
     proposer = cached_make(make)
     rejected_before = reasons_of(proposer)
     host = None if request.host is None else Provenance.read(request.host)
     structures = []
     made = proposer.propose(request, rng=task_generator(seed, task))
-    for structure_id, atoms in zip(ids, made, strict=False):
+    failures = Counter[str]()
+    for structure_id, atoms in zip(ids, _unless_no_room(made, failures, first), strict=False):
         Provenance(
             structure_id=structure_id,
             proposer=str(atoms.info.get(records.PROPOSER, proposer.name)),
@@ -55,11 +81,24 @@ def propose(
             stage=Stage.GENERATED if host is None else Stage.INPAINTED,
             parents="" if host is None else host.structure_id,
         ).write(atoms)
+        if request.host is not None:
+            name_completed(request.host, atoms)
         structures.append(atoms)
     rejected = reasons_of(proposer) - rejected_before
-    failures = Counter({_joined(REJECTED, reason): n for reason, n in rejected.items()})
+    failures.update({_joined(REJECTED, reason): n for reason, n in rejected.items()})
     failures["proposer gave up"] = len(ids) - len(structures)
     return Finished(structures=tuple(structures), failures=_counted(failures))
+
+
+def _unless_no_room(
+    structures: Iterator[Atoms], failures: Counter[str], first: bool
+) -> Iterator[Atoms]:
+    try:
+        yield from structures
+    except NoRoomError:
+        if first:
+            raise
+        failures["no room for rigid units"] += 1
 
 
 def relax(
@@ -95,12 +134,15 @@ def frameworks(
 
     The cell keeps its formula units, so that as many guests are put back as were taken out. A
     framework whose symmetry is low at every tolerance, or ends in a group that the ladder drops, is
-    counted as a failure. One that the ladder keeps nonetheless stays as it is.
+    counted as a failure. One that the ladder keeps nonetheless stays as it is. Frameworks of rigid
+    units name them; one whose units are no longer what they were counts as a failure, too.
     """
     kept, failures = [], Counter[str]()
     for atoms in structures:
+        bare = framework(atoms, guests)
+        keep_names_of_part(atoms, ~np.isin(atoms.get_chemical_symbols(), list(guests)), bare)
         refinement = refine(
-            framework(atoms, guests),
+            bare,
             ladder=ladder.rungs,
             low=ladder.low,
             nearest=ladder.nearest,
@@ -112,6 +154,9 @@ def frameworks(
         if not ladder.keeps(refinement.space_group.number):
             failures[f"framework is {refinement.space_group.symbol}"] += 1
             continue
+        if has_units(bare) and not _keeps_units(bare, refinement.atoms):
+            failures["framework distorts rigid units"] += 1
+            continue
         parent = _provenance(atoms)
         host = portable(refinement.atoms)
         host.info = {
@@ -120,10 +165,16 @@ def frameworks(
             records.FRAMEWORK_SYMPREC: refinement.symprec,
             records.FRAMEWORK_ANGLE_TOLERANCE: refinement.angle_tolerance,
         }
-        drop_names(host)  # guests were taken out
+        keep_names(bare, host)
         parent.child(_with_prefix("f", parent), Stage.FRAMEWORK).write(host)
         kept.append(host)
     return Finished(structures=tuple(kept), failures=_counted(failures))
+
+
+def _keeps_units(before: Atoms, after: Atoms) -> bool:
+    """Whether rigid units have nearly the bonds that they had before they were symmetrised."""
+    change = bond_change(before, after) or 0.0
+    return abs(change) < DISTORTED and not broken_units(before, after)
 
 
 def usable(structures: Iterable[Atoms]) -> list[Atoms]:

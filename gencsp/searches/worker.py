@@ -29,6 +29,7 @@ from gencsp.searches.randomness import task_generator
 from gencsp.searches.runner import TaskOutput
 from gencsp.searches.space import Space
 from gencsp.store.base import Finished, portable
+from gencsp.units.broken import bond_change
 from gencsp.units.contacts import units_keep_apart
 from gencsp.units.members import has_units, keep_names, rattled
 
@@ -98,9 +99,20 @@ class TrialTask:
 
 
 def propose_block(
-    make: ProposerMaker, space: Space, n: int, *, seed: int, task: str, ids: Sequence[str]
+    make: ProposerMaker,
+    space: Space,
+    n: int,
+    *,
+    seed: int,
+    task: str,
+    ids: Sequence[str],
+    first: bool = False,
 ) -> TaskOutput:
-    """Propose n structures of a space, of one composition or of several."""
+    """Propose n structures of a space, of one composition or of several.
+
+    Raises:
+        NoRoomError: the ``first`` task of its source, see :func:`gencsp.searches.tasks.propose`.
+    """
     begun = time.perf_counter()
     structures: list[Atoms] = []
     failures: dict[str, int] = {}
@@ -111,6 +123,7 @@ def propose_block(
             seed=seed,
             task=f"{task}.{part}",
             ids=ids[len(structures) : len(structures) + request.n],
+            first=first,
         )
         structures.extend(made.structures)
         for reason, count in made.failures.items():
@@ -206,8 +219,16 @@ def _relax(context: TrialContext, starts: Sequence[Atoms], paths: _Paths | None)
         index = again[result.index]
         before = done[index]
         broken = "; ".join(filter(None, (before.broken_units, result.broken_units)))
-        steps = before.steps + result.steps
-        done[index] = replace(result, index=index, steps=steps, broken_units=broken)
+        # Of the whole way: how a bond changed twice does not add up.
+        start = starts[index]
+        changed = bond_change(start, result.atoms) if has_units(start) else None
+        done[index] = replace(
+            result,
+            index=index,
+            steps=before.steps + result.steps,
+            broken_units=broken,
+            unit_bond_change=changed,
+        )
     return list(done.values())
 
 

@@ -12,7 +12,7 @@ whose cations sit in like polyhedra.)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,8 @@ class GuestChoice:
     def reason(self) -> str:
         """One sentence for the user."""
         listed = ", ".join(f"{s} {v:.2f}" for s, v in self.entropies.items())
+        if self.species == self.anion:
+            return f"{self.species} is the only species that is in no rigid unit"
         return (
             f"{self.species} has the broadest local environments in {self.structures} structures "
             f"(entropy of coordination numbers: {listed}; {self.anion}, the most electronegative, "
@@ -86,7 +88,7 @@ def broadest_species(structures: Iterable[Atoms]) -> str:
     return choose_guests(structures).species
 
 
-def choose_guests(structures: Iterable[Atoms]) -> GuestChoice:
+def choose_guests(structures: Iterable[Atoms], *, among: Sequence[str] = ()) -> GuestChoice:
     """Choose as guests the species with the broadest distribution of coordination numbers.
 
     The most electronegative species is never chosen. Of equally broad species the one with the
@@ -94,6 +96,8 @@ def choose_guests(structures: Iterable[Atoms]) -> GuestChoice:
 
     Args:
         structures: relaxed crystals of one composition.
+        among: species that may be chosen; empty for all. Where it is the only one, the most
+            electronegative may be chosen, too.
 
     Raises:
         RequestError: no structures, or fewer than two species, so that no host would be left.
@@ -114,7 +118,7 @@ def choose_guests(structures: Iterable[Atoms]) -> GuestChoice:
     means = {symbol: float(np.mean(numbers)) for symbol, numbers in found.items()}
     anion = max(entropies, key=_electronegativity)
     species = max(
-        (symbol for symbol in entropies if symbol != anion),
+        ([s for s in entropies if s != anion and (not among or s in among)] or among),
         key=lambda s: (round(entropies[s], 9), round(means[s], 9)),
     )
     return GuestChoice(species, anion, entropies, n)

@@ -1,4 +1,4 @@
-"""Whether rigid units are still what they were: bonds that broke, and new ones between units.
+"""Whether rigid units are still what they were: bonds that changed or broke, and new ones.
 
 The measure: a bond of a unit is broken where it is longer than :data:`STRETCHED` times what it was
 before. Atoms of two units have formed a bond where both are of elements that bind by shared
@@ -18,6 +18,7 @@ from gencsp.descriptors.neighbours import pairs_within
 from gencsp.units.members import Members
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 #: A bond longer than so many times its length before is broken.
 STRETCHED = 1.25
@@ -47,10 +48,36 @@ def broken_units(before: Atoms, after: Atoms) -> list[str]:
     return [*_stretched(before, whole, members), *_joined(after, whole, members)]
 
 
-def _stretched(before: Atoms, whole: Array, members: Members) -> list[str]:
+def bond_change(before: Atoms, after: Atoms) -> float | None:
+    """By how much the bond of a unit that changed most is longer, as a share of what it was.
+
+    Negative where that bond is shorter; ``None`` where no unit has a bond.
+
+    Args:
+        before: names its units.
+        after: as for :func:`broken_units`.
+
+    Raises:
+        UnitError: the first structure names no units.
+    """
+    members = Members.of(before)
+    whole = after.positions + members.shifts @ after.cell.array
+    _, _, was, is_now = _lengths(before, whole, members)
+    changes = is_now / was - 1
+    return float(changes[np.abs(changes).argmax()]) if len(changes) else None
+
+
+def _lengths(
+    before: Atoms, whole: Array, members: Members
+) -> tuple[IntArray, IntArray, Array, Array]:
+    """The bonds of all units, their two atoms, and their lengths before and now, Å."""
     first, second = members.bonds(before).T
-    lengths = np.linalg.norm(members.arms[first] - members.arms[second], axis=1)
-    now = np.linalg.norm(whole[first] - whole[second], axis=1)
+    was = np.linalg.norm(members.arms[first] - members.arms[second], axis=1)
+    return first, second, was, np.linalg.norm(whole[first] - whole[second], axis=1)
+
+
+def _stretched(before: Atoms, whole: Array, members: Members) -> list[str]:
+    first, second, lengths, now = _lengths(before, whole, members)
     return [
         f"{_name(members, i)}: {before.symbols[i]}-{before.symbols[j]} {was:.2f} -> {is_now:.2f} Å"
         for i, j, was, is_now in zip(

@@ -1,31 +1,48 @@
 """Units that come with gencsp: small molecules and the ions of common salts.
 
 Their geometries are built from the bond lengths and angles of the sources named below, rounded to
-what crystals share, so that their point groups are exact. A relaxation corrects what differs.
+what crystals share, so that their point groups are exact. A relaxation corrects what differs. AMCSD
+is the American Mineralogist Crystal Structure Database, from whose coordinates lengths were
+computed.
 
 * NH2-: N-H 1.03 Å, H-N-H 104°, the supplement on NaNH2.
 * NH4+, CH3NH3+: N-H 1.03 Å, C-H 1.09 Å, C-N-H 110.8°, N-C-H 110.5°, the means of neutron
   diffraction for NH4, NH3 and CH3 groups (*On the estimation of second moment for organic compounds
-  in wideline PMR: analysis of group geometry*); C-N 1.49 Å (Allen et al., below).
-* H2O: 0.9575 Å, 104.51° (CRC Handbook of Chemistry and Physics, *Structure of free molecules in the
-  gas phase*), as CO2: 1.160 Å.
-* OH-: 0.964 Å (Rosenbaum et al., J. Chem. Phys. 84, 5308, 1986).
-* H3O+: 0.976 Å, 111.3° (Sears et al., J. Chem. Phys. 83, 2676, 1985).
-* CN-: 1.177 Å (Bradforth et al., J. Chem. Phys. 98, 800, 1993).
-* N3-: 1.188 Å (Polak et al., J. Am. Chem. Soc. 109, 2884, 1987).
-* NO2-: 1.240 Å, 114.9° (NaNO2; Kay and Frazer, Acta Cryst. 14, 56, 1961).
-* NO3-, CO3 2-, SO4 2-, PO4 3-, ClO4-: 1.247, 1.284, 1.473, 1.537 and 1.436 Å, the means of crystals
-  (Gagné and Hawthorne, Acta Cryst. B 74, 79, 2018).
-* BH4-: 1.22 Å (LiBH4 by neutrons; Hartman et al., J. Solid State Chem. 180, 1298, 2007).
-* AlH4-: 1.626 Å (NaAlD4 by neutrons; Hauback et al., J. Alloys Compd. 358, 142, 2003).
-* BF4-, PF6-: 1.366 and 1.579 Å, the means of crystals (Allen et al., J. Chem. Soc. Perkin Trans. 2,
-  S1, 1987).
-* C2O4 2-, planar: C-C 1.57 Å, C-O 1.25 Å, O-C-O 126° (Na2C2O4; Reed and Olmstead, Acta Cryst. B 37,
-  938, 1981).
-* Benzene: C-C 1.391 Å, C-H 1.080 Å (Plíva et al., J. Mol. Spectrosc. 148, 427, 1991).
-* Urea, planar: from the crystal at 12 K by neutrons (Swaminathan et al., Acta Cryst. B 40, 300,
-  1984): C-O 1.261 Å, C-N 1.345 Å, N-H 1.009 and 1.005 Å, O-C-N 121.4°, C-N-H 119.1° (the H on the
-  side of O) and 120.5°.
+  in wideline PMR: analysis of group geometry*); C-N 1.49 Å (Allen et al., below; not looked up).
+* H2O: 0.958 Å, 104.48° (NIST's CCCBDB, after Hoy and Bunker, J. Mol. Spectrosc. 74, 1, 1979).
+* CN-: 1.177 Å (abstract of Bradforth et al., J. Chem. Phys. 98, 800, 1993).
+* NO3-: 1.247 Å; CO3 2-: 1.284 Å; SO4 2-: 1.473 Å; PO4 3-: 1.537 Å (Gagné and Hawthorne, Acta
+  Cryst. B 74, 79, 2018; not looked up). The medians of nitrates, carbonates, sulfates and
+  lithium phosphate in AMCSD are within 0.01 Å of these.
+* BF4-: 1.386 Å, NaBF4 and KBF4 in AMCSD (ferruccite and avogadrite: Acta Cryst. B 24, 1968, and 25,
+  1969; Can. J. Chem. 47, 2579, 1969). Means of organic salts are shorter by 0.02 Å.
+* C2O4 2-, planar: C-C 1.567 Å, C-O 1.259 Å, O-C-O 125.7°, Na2C2O4 in AMCSD (natroxalate: Reed and
+  Olmstead, Acta Cryst. B 37, 938, 1981).
+* Benzene: C-C 1.391 Å, C-H 1.080 Å (abstract of Gauss and Stanton, J. Phys. Chem. A 104, 2865,
+  2000).
+* Urea, planar: C-O 1.261 Å, C-N 1.345 Å, N-H 1.009 and 1.005 Å, O-C-N 121.4°, C-N-H 119.1° (the H
+  on the side of O) and 120.5°, from the coordinates of the CSD's entry UREAXX12, by neutrons at
+  12 K (Swaminathan et al., Acta Cryst. B 40, 300, 1984).
+
+Of these, the papers could not be looked up; relaxed crystals of the Materials Project (PBE) say how
+far they may be off:
+
+* OH-: 0.964 Å (Rosenbaum et al., J. Chem. Phys. 84, 5308, 1986); PBE 0.975 Å.
+* H3O+: 0.976 Å, 111.3° (Sears et al., J. Chem. Phys. 83, 2676, 1985); Kollman and Bender's abstract
+  estimates 0.97 to 0.98 Å and 110 to 112°.
+* N3-: 1.188 Å (Polak et al., J. Am. Chem. Soc. 109, 2884, 1987); PBE 1.188 Å.
+* NO2-: 1.240 Å, 114.9° (NaNO2; Kay and Frazer, Acta Cryst. 14, 56, 1961); PBE 1.273 Å, 114° to
+  115.3°.
+* ClO4-: 1.436 Å (Gagné and Hawthorne, above); PBE 1.465 Å.
+* BH4-: 1.22 Å (LiBH4 by neutrons; Hartman et al., J. Solid State Chem. 180, 1298, 2007); PBE
+  1.228 Å.
+* AlH4-: 1.626 Å (NaAlD4 by neutrons; Hauback et al., J. Alloys Compd. 358, 142, 2003); PBE 1.630 Å.
+* PF6-: 1.579 Å, the mean of crystals (Allen et al., J. Chem. Soc. Perkin Trans. 2, S1, 1987); PBE
+  1.638 Å.
+* CO2: 1.160 Å (CRC Handbook of Chemistry and Physics).
+
+PBE makes bonds to O and F longer than they are: by 0.02 to 0.03 Å in the nitrates, sulfates,
+phosphates and tetrafluoroborates above.
 """
 
 from __future__ import annotations
@@ -127,7 +144,7 @@ def _cone(degrees: float, start: float = 0.0) -> Array:
 
 
 def _oxalate(name: str) -> RigidUnit:
-    half_bond, length, half = 1.57 / 2, 1.25, np.radians(126.0) / 2
+    half_bond, length, half = 1.567 / 2, 1.259, np.radians(125.7) / 2
     reach = half_bond + length * np.cos(half)
     carbons = [[0.0, 0.0, s * half_bond] for s in (1, -1)]
     oxygens = [[t * length * np.sin(half), 0.0, s * reach] for s in (1, -1) for t in (1, -1)]
@@ -175,7 +192,7 @@ def _urea(name: str) -> RigidUnit:
 _BUILDERS: dict[str, Builder] = {
     "NH2": _bent("N", "H", 1.03, 104.0, -1),
     "NH4": _tetrahedron("N", "H", 1.03, 1),
-    "H2O": _bent("O", "H", 0.9575, 104.51, 0),
+    "H2O": _bent("O", "H", 0.958, 104.48, 0),
     "OH": _diatomic("O", "H", 0.964, -1),
     "H3O": _pyramid("O", "H", 0.976, 111.3, 1),
     "CN": _diatomic("C", "N", 1.177, -1),
@@ -188,7 +205,7 @@ _BUILDERS: dict[str, Builder] = {
     "ClO4": _tetrahedron("Cl", "O", 1.436, -1),
     "BH4": _tetrahedron("B", "H", 1.22, -1),
     "AlH4": _tetrahedron("Al", "H", 1.626, -1),
-    "BF4": _tetrahedron("B", "F", 1.366, -1),
+    "BF4": _tetrahedron("B", "F", 1.386, -1),
     "PF6": _octahedron("P", "F", 1.579, -1),
     "C2O4": _oxalate,
     "CH3NH3": _methylammonium,

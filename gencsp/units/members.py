@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.geometry import find_mic
+from ase.geometry import find_mic, get_distances
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -27,6 +27,8 @@ IntArray = NDArray[np.int64]
 UNIT, UNIT_ATOM = "unit", "unit_atom"
 #: Atoms of a unit nearer than so many sums of their covalent radii are bonded.
 BONDED = 1.25
+#: Å: by how much atoms of a host may have moved by rounding.
+SAME_PLACE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,6 +183,53 @@ def keep_names(source: Atoms, target: Atoms) -> None:
         for name in (UNIT, UNIT_ATOM):
             target.set_array(name, source.get_array(name).copy())
         target.info[UNIT_NAMES] = source.info[UNIT_NAMES]
+
+
+def keep_names_of_part(source: Atoms, kept: NDArray[np.bool_], target: Atoms) -> None:
+    """Name in a part of a structure the units that are in there.
+
+    Where a unit has lost some of its atoms and not all, the part names none.
+
+    Args:
+        source: names its units, or not.
+        kept: which of its atoms are in the part, shape (n,).
+        target: the part, its atoms in the same order.
+    """
+    drop_names(target)
+    if not has_units(source):
+        return
+    names, unit, members = _read(source)
+    whole = [number for number, rows in enumerate(members) if kept[rows].all()]
+    if sum(len(members[number]) for number in whole) < kept.sum():
+        return
+    target.set_array(UNIT, np.searchsorted(whole, unit[kept]))
+    target.set_array(UNIT_ATOM, np.asarray(source.get_array(UNIT_ATOM))[kept])
+    target.info[UNIT_NAMES] = ";".join(names[number] for number in whole)
+
+
+def name_completed(host: Atoms, atoms: Atoms) -> None:
+    """Name the units of a host in what completes it, whose other atoms stand alone.
+
+    Args:
+        host: names its units, or not; then nothing is named.
+        atoms: has the atoms of the host where they were, in any order, and others.
+    """
+    drop_names(atoms)
+    if not has_units(host):
+        return
+    names, unit, _ = _read(host)
+    _, apart = get_distances(host.positions, atoms.positions, cell=atoms.cell, pbc=True)
+    apart[host.numbers[:, None] != atoms.numbers] = np.inf
+    place = apart.argmin(axis=1)
+    if len(set(place.tolist())) < len(host) or apart.min(axis=1).max() > SAME_PLACE:
+        return
+    guests = np.setdiff1d(np.arange(len(atoms)), place)
+    of_atom, within = np.empty(len(atoms), dtype=np.int64), np.zeros(len(atoms), dtype=np.int64)
+    of_atom[place], within[place] = unit, host.get_array(UNIT_ATOM)
+    of_atom[guests] = len(names) + np.arange(len(guests))
+    atoms.set_array(UNIT, of_atom)
+    atoms.set_array(UNIT_ATOM, within)
+    atoms.info[UNIT_NAMES] = ";".join([*names, *(atoms.symbols[k] for k in guests)])
 
 
 def drop_names(atoms: Atoms) -> None:

@@ -268,7 +268,9 @@ def test_broken_units_are_said_or_are_no_result() -> None:
         assert kept.broken_units.startswith("NH4 2: N-H 1.03 -> 1.6")
         assert dropped.outcome is Outcome.BROKEN_UNITS
         assert dropped.reason == dropped.broken_units == kept.broken_units
+        assert kept.unit_bond_change == dropped.unit_bond_change == pytest.approx(0.6, abs=0.02)
         assert record(kept).info["broken_units"] == kept.broken_units
+        assert kept.atoms.info["unit_bond_change"] == kept.unit_bond_change
         assert record(dropped).info["outcome"] == "rigid units broken"
         whole = relax_with(lennard_jones(), atoms, replace(how, steps=0))
         assert whole.broken_units == ""

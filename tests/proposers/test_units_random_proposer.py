@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from numpy.testing import assert_allclose
 import gencsp
 from gencsp import records
 from gencsp.composition import Composition
-from gencsp.errors import DeckError, InpainterError, RequestError, UnitError
-from gencsp.proposers import ProposerContext, get_proposer
+from gencsp.errors import DeckError, InpainterError, NoRoomError, RequestError, UnitError
+from gencsp.proposers import ProposerContext, get_proposer, units_random
 from gencsp.proposers.base import Request
 from gencsp.proposers.crystals.volume import predict_volume
-from gencsp.proposers.units.crystal import UNIT_NAMES, numbers_of_units
+from gencsp.proposers.units.crystal import UNIT_NAMES
 from gencsp.proposers.units_random import RandomUnitsProposer
+from gencsp.searches import tasks
 from gencsp.testing.proposers import check_proposer
 from gencsp.units.lookup import get_unit
+from gencsp.units.members import Members
 
 AMIDE = Composition.parse("NaNH2")
 #: Of sodium amide, by its powder pattern.
@@ -42,7 +45,7 @@ def request(**changes: Any) -> Request:
 def assert_whole(atoms: Atoms, unit: str) -> None:
     """Every unit has its bond lengths, and the rest are single atoms."""
     names = atoms.info[UNIT_NAMES].split(";")
-    for number, of_unit in numbers_of_units(atoms):
+    for number, of_unit in enumerate(Members.of(atoms).atoms):
         if names[number] != unit:
             assert len(of_unit) == 1
             continue
@@ -96,6 +99,35 @@ def test_what_cannot_be_is_said_before_anything_is_drawn() -> None:
     oxalate = RandomUnitsProposer((get_unit("C2O4"),))
     with pytest.raises(UnitError, match="multiples of 2"):
         oxalate.propose(request(composition=Composition.parse("NaCO2"), units=(3,)), rng=_rng())
+
+
+def test_a_cell_that_is_barely_too_small_is_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(units_random, "FRUITLESS", 5)
+    tight = Cell(FDDD.array * 0.42 ** (1 / 3))
+    proposer = amides()
+    asked = request(n=40, units=(16,), cell=tight, space_groups=(1, 2, 4))
+    with pytest.raises(NoRoomError, match=r"in none of 5 draws: give more volume"):
+        next(proposer.propose(asked, rng=_rng()))
+    assert proposer.failures == 5
+    few = amides(attempts=2).propose(replace(asked, n=1), rng=_rng())
+    with pytest.raises(NoRoomError, match="in none of 2 draws"):
+        list(few)
+    with pytest.raises(NoRoomError, match=r"in cells of 10\.0 Å³ for each NaNH2"):
+        list(amides().propose(request(space_groups=(1,), volume_per_atom=2.5), rng=_rng()))
+
+
+def test_a_run_ends_where_its_first_task_finds_no_room_and_counts_later_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(units_random, "FRUITLESS", 1)
+    asked = request(space_groups=(1,), volume_per_atom=2.5)
+    with pytest.raises(NoRoomError):
+        tasks.propose(amides, asked, seed=0, task="generated-0", ids=["a"])
+    later = tasks.propose(amides, asked, seed=0, task="generated-1", ids=["b"], first=False)
+    assert later.failures["no room for rigid units"] == 1
+    assert later.structures == ()
 
 
 def test_lowest_terms_of_a_formula_may_break_its_units() -> None:

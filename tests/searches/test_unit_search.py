@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.calculator import Calculator
+from unit_salts import Instant
 
 import gencsp
 from gencsp.composition import Composition
@@ -27,22 +27,6 @@ from gencsp.searches import bootstrap
 from gencsp.searches.starts import ProposerStarts
 from gencsp.units.lookup import get_unit
 from gencsp.units.members import Members
-
-
-class Instant(Calculator):  # type: ignore[misc]
-    """Every structure is relaxed as it is; its energy follows from its distances."""
-
-    implemented_properties = ("energy", "forces", "stress")
-
-    def calculate(self, atoms=None, properties=None, system_changes=()):  # type: ignore[no-untyped-def]
-        super().calculate(atoms, properties, system_changes)
-        energy = float(np.sin(atoms.get_all_distances(mic=True)).sum())
-        self.results = {
-            "energy": energy,
-            "forces": np.zeros((len(atoms), 3)),
-            "stress": np.zeros(6),
-        }
-
 
 #: Eight atoms. A function that cannot be pickled keeps the work in this process.
 SMALL: dict[str, Any] = {

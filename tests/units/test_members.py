@@ -12,7 +12,7 @@ from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.errors import UnitError
 from gencsp.store.base import Finished, portable
 from gencsp.store.memory import MemoryStore
-from gencsp.units.broken import broken_units
+from gencsp.units.broken import bond_change, broken_units
 from gencsp.units.contacts import units_keep_apart
 from gencsp.units.members import Members, drop_names, has_units, keep_names
 
@@ -104,6 +104,24 @@ def test_a_stretched_bond_is_broken() -> None:
     after.set_distance(1, 2, 1.30, fix=0)
     (text,) = broken_units(before, after)
     assert text == "NH4 2: N-H 1.03 -> 1.30 Å"
+
+
+def test_the_bond_that_changed_most_says_by_how_much() -> None:
+    before = sodium_amide()
+    assert bond_change(before, before) == pytest.approx(0, abs=1e-9)
+    nitrogen, first, second = np.flatnonzero(before.get_array("unit") == 5)
+    after = before.copy()
+    after.wrap()
+    assert bond_change(after, after) == pytest.approx(0, abs=1e-9)
+    for lengths, expected in ((1.01, 1.10), 0.10), ((0.95, 1.04), -0.05):
+        after = before.copy()
+        for hydrogen, factor in zip((first, second), lengths, strict=True):
+            arm = before.positions[hydrogen] - before.positions[nitrogen]
+            after.positions[hydrogen] = before.positions[nitrogen] + factor * arm
+        assert bond_change(before, after) == pytest.approx(expected)
+    single = before[before.get_array("unit") == 0]
+    single.info["unit_names"] = "Na"
+    assert bond_change(single, single) is None
 
 
 def test_a_hydrogen_that_goes_over_to_chlorine_is_reported_twice() -> None:

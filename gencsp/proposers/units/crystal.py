@@ -8,7 +8,7 @@ space group make the others from it. Settings are those of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -166,22 +166,6 @@ def cartesian(operations: Array, cell: Cell) -> Array:
     """Rotations of fractional coordinates as orthogonal matrices, shape (m, 3, 3)."""
     axes = cell.array.T
     return np.asarray(axes @ operations @ np.linalg.inv(axes))
-
-
-def counts_of(crystal: UnitCrystal) -> tuple[int, ...]:
-    """Units of each kind in the primitive cell."""
-    counts = [0] * len(crystal.units)
-    for placement in crystal.placements:
-        counts[placement.unit] += site(crystal.space_group, placement.letter).multiplicity
-    return tuple(counts)
-
-
-def numbers_of_units(atoms: Atoms) -> Iterable[tuple[int, NDArray[np.int64]]]:
-    """Numbers of the units of an ``Atoms`` object and the indices of their atoms, in order."""
-    unit = atoms.get_array(UNIT)
-    for number in np.unique(unit):
-        of_unit = np.flatnonzero(unit == number)
-        yield int(number), of_unit[np.argsort(atoms.get_array(UNIT_ATOM)[of_unit])]
 
 
 def _general(space_group: int) -> Site:

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from gencsp.descriptors.distances import pair_distances
 from gencsp.proposers.crystals.lattice import PRIMITIVE, centring, space_group_lattice
 from gencsp.proposers.crystals.wyckoff import sites
-from gencsp.proposers.units.crystal import Placement, UnitCrystal, numbers_of_units
+from gencsp.proposers.units.crystal import Placement, UnitCrystal
 from gencsp.proposers.units.given_cells import (
     Setting,
     choices_of_axes,
@@ -23,6 +23,7 @@ from gencsp.proposers.units.given_cells import (
     setting_of,
 )
 from gencsp.symmetry.answers import answer
+from gencsp.units.members import Members
 from gencsp.units.unit import RigidUnit
 
 #: Without symmetry, so that a crystal has the group of its placements and no more.
@@ -77,7 +78,7 @@ def test_every_group_in_its_conventional_and_primitive_cell_turned(first: int) -
             assert len(atoms) == LOPSIDED.size * order(space_group) * copies
             assert number_of(atoms) == space_group
             lengths = np.linalg.norm(
-                np.diff(atoms.positions[[of for _, of in numbers_of_units(atoms)]], axis=1), axis=-1
+                np.diff(atoms.positions[list(Members.of(atoms).atoms)], axis=1), axis=-1
             )
             wanted = np.linalg.norm(np.diff(LOPSIDED.positions, axis=0), axis=1)
             assert_allclose(lengths, np.tile(wanted, (len(lengths), 1)), atol=1e-6)
@@ -132,7 +133,7 @@ def test_a_cell_that_nearly_fits_is_kept_and_so_are_the_units(stretch: float, be
     setting = setting_of(92, cell, axes[0])
     atoms = in_given_cell(crystal_in(92, setting), setting)
     assert_allclose(atoms.cell.cellpar(), cell.cellpar())
-    for _, of_unit in numbers_of_units(atoms):
+    for of_unit in Members.of(atoms).atoms:
         at = atoms.positions[of_unit]
         lengths = [np.linalg.norm(at[i] - at[j]) for i, j in LOPSIDED.bonds]
         assert_allclose(lengths, LOPSIDED.bond_lengths, atol=1e-6)

@@ -14,9 +14,9 @@ from gencsp.proposers.units.crystal import (
     Placement,
     UnitCrystal,
     coset_operations,
-    numbers_of_units,
     site_operations,
 )
+from gencsp.units.members import Members
 from gencsp.units.unit import RigidUnit
 
 #: A unit without any symmetry, so that only the space group makes one of a crystal.
@@ -50,7 +50,7 @@ def test_a_unit_without_symmetry_shows_exactly_the_space_group(group: int) -> No
 def test_units_are_whole_and_keep_their_shape(group: int) -> None:
     atoms = in_general_position(group).atoms()
     wanted = np.linalg.norm(LOPSIDED.positions[:, None] - LOPSIDED.positions, axis=-1)
-    for _, of_unit in numbers_of_units(atoms):
+    for of_unit in Members.of(atoms).atoms:
         assert atoms[of_unit].get_chemical_symbols() == list(LOPSIDED.symbols)
         at = atoms.positions[of_unit]
         assert_allclose(np.linalg.norm(at[:, None] - at, axis=-1), wanted, atol=1e-9)
