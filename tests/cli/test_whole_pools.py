@@ -23,6 +23,7 @@ from typer.testing import CliRunner, Result
 from gencsp.cli import app
 from gencsp.cli.console import PARTLY
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 EMT = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"
 #: Commands that take a pool, with what else they need here.
 ON_POOLS = [
