@@ -65,3 +65,12 @@ def module_in_this_process() -> Iterator[None]:
     """As ``in_this_process``, for all tests of a module and for fixtures that they share."""
     with _workers_in_this_process():
         yield
+
+
+@pytest.fixture
+def empty_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that a test does not look at are empty files: drawing one takes half a second."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "draw_without_rendering", lambda _: None)
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: Path(file).touch())

@@ -36,7 +36,7 @@ EMT_HULL = "# model: ase.calculators.emt:EMT\nformula,energy_per_atom\nCu,0.5\nA
 SEARCH = [
     *("search", "Cu-Au", "--atoms", "4", "--budget", "14", "--no-seeds", "--workers", "1"),
     *("--potential", "ase.calculators.emt:EMT", "--hull", "emt.csv", "--out", "run"),
-    "--no-report",
+    *("--fmax", "0.3", "--same", "close", "--no-report"),
 ]
 
 
@@ -141,6 +141,7 @@ def test_a_cycle_on_a_system_ends_by_composition(tmp_path: Path) -> None:
     assert "Li-Si, cycle: 14 generated, 11 relaxed" in status.stdout
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_search_of_a_system_ends_by_composition(tmp_path: Path) -> None:
     (tmp_path / "emt.csv").write_text(EMT_HULL)
     result = RUNNER.invoke(app, SEARCH)
@@ -159,6 +160,7 @@ def test_a_search_of_a_system_ends_by_composition(tmp_path: Path) -> None:
     assert " 1  " in listed.stdout.splitlines()[1]  # the list by E_d, on request
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_search_of_a_tie_line_stays_on_it(tmp_path: Path) -> None:
     (tmp_path / "emt.csv").write_text(EMT_HULL + "Pd,0.3\n")
     words = [word.replace("Cu-Au", "Cu-AuPd3") for word in SEARCH]

@@ -140,6 +140,8 @@ def test_a_search_with_all_of_them_through_the_commands(
             "--ahead",
             "2",
             "--no-report",
+            "--same",
+            "close",
         ),
         *("--method", "greedy:fresh=2", "--moves", "twist:angle=20,rattle", "--steps", "60"),
         *("--background", "grid", "--seeds", sampler, "--seeds", "grid:shake=0.2:0.5"),
