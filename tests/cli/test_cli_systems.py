@@ -134,7 +134,7 @@ def test_a_cycle_on_a_system_ends_by_composition(tmp_path: Path) -> None:
     assert "corners of the hull of references and found structures: " in first.stdout
     (folder / "report.html").unlink()
     again = RUNNER.invoke(app, [*CYCLE, "--no-report"])
-    assert again.stdout == first.stdout
+    assert first.stdout == f"{again.stdout}report: runs/Li-Si-5/report.html\n"
     assert not (folder / "report.html").exists()
     assert rows(folder / "compositions.csv") == table
     status = RUNNER.invoke(app, ["status", str(folder)])
