@@ -170,7 +170,7 @@ class Backwards(Executor):
         self.waiting.append((future, lambda: fn(*args, **kwargs)))
         if self.timer is not None:
             self.timer.cancel()
-        self.timer = threading.Timer(0.02, self._run)
+        self.timer = threading.Timer(0.005, self._run)
         self.timer.start()
         return future
 

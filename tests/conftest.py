@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -39,13 +40,37 @@ def dp_cdvae_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_dp_cdvae(tmp_path_factory.mktemp("weights") / "dp-cdvae.safetensors")
 
 
+@contextmanager
+def _workers_in_this_process() -> Iterator[None]:
+    from gencsp.executors import ThisProcess, named
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(named, "LocalProcesses", lambda workers: ThisProcess())  # noqa: ARG005
+        yield
+
+
 @pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_this_process() -> Iterator[None]:
     """Runs that start local workers do their tasks in the test's own process.
 
     For tests of what a command computes and says. A worker takes seconds to start, and that workers
     change nothing is tested elsewhere (``tests/searches``, ``tests/executors``).
     """
-    from gencsp.executors import ThisProcess, named
+    with _workers_in_this_process():
+        yield
 
-    monkeypatch.setattr(named, "LocalProcesses", lambda workers: ThisProcess())  # noqa: ARG005
+
+@pytest.fixture(scope="module")
+def module_in_this_process() -> Iterator[None]:
+    """As ``in_this_process``, for all tests of a module and for fixtures that they share."""
+    with _workers_in_this_process():
+        yield
+
+
+@pytest.fixture
+def empty_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that a test does not look at are empty files: drawing one takes half a second."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "draw_without_rendering", lambda _: None)
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: Path(file).touch())

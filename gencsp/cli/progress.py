@@ -113,6 +113,12 @@ class ProgressBars(Bars):
         else:
             self.output.progress(sentence)
 
+    def rate(self, task_id: TaskID) -> float:
+        """Steps of a task a second, in this session; 0 before its second report."""
+        task = self._tasks[task_id]
+        begun = self._begun.get(task_id, task.completed)
+        return float(task.completed - begun) / max(task.elapsed or 0.0, 1e-9)
+
     def _maybe_say(self, task_id: TaskID) -> None:
         task, now = self._tasks[task_id], self.get_time()
         # What an earlier session did says nothing of the rate of this one.
@@ -127,7 +133,7 @@ class ProgressBars(Bars):
             done=task.completed,
             total=task.total,
             note=str(task.fields.get("note", "")),
-            rate=(task.completed - self._begun[task_id]) / max(task.elapsed or 0.0, 1e-9),
+            rate=self.rate(task_id),
         )
         if self.drawn:
             self.output.note(sentence)

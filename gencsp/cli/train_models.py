@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
 from gencsp.cli.console import say
 from gencsp.cli.deck_options import deck_options
+from gencsp.cli.progress import ProgressBars, progress_bars
 from gencsp.diffusion.training.settings import DpCdvaeDeck, JointDeck, ScoreDeck
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def score(
     """Train the score model by denoising score matching."""
     from gencsp.diffusion.training.score import train_score
 
-    with _training_bar() as report:
+    with _shown() as shown:
         trained = train_score(
-            data, out, held_out=held_out, validation=validation, report=report, **deck.given
+            data, out, held_out=held_out, validation=validation, report=shown.step, **deck.given
         )
     _say_trained(trained)
 
@@ -49,14 +49,14 @@ def joint(
     """Train the joint diffusion model, for given compositions and de novo at once."""
     from gencsp.diffusion.training.joint import train_joint
 
-    with _label_bar() as on_label, _training_bar() as report:
+    with _shown() as shown:
         trained = train_joint(
             data,
             out,
             held_out=held_out,
             validation=validation,
-            report=report,
-            on_label=on_label,
+            report=shown.step,
+            on_label=shown.label,
             **deck.given,
         )
     _say_trained(trained)
@@ -69,9 +69,9 @@ def dp_cdvae(
     """Train DP-CDVAE: a variational autoencoder with diffusion of coordinates."""
     from gencsp.diffusion.training.dp_cdvae import train_dp_cdvae
 
-    with _training_bar() as report:
+    with _shown() as shown:
         trained = train_dp_cdvae(
-            data, out, held_out=held_out, validation=validation, report=report, **deck.given
+            data, out, held_out=held_out, validation=validation, report=shown.step, **deck.given
         )
     _say_trained(trained)
 
@@ -82,46 +82,52 @@ def _say_trained(trained: Trained) -> None:
 
 
 @contextmanager
-def _training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
-    """A progress bar on the error stream; gives the function that moves it on."""
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    bar = Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task("", total=None)
+def _shown() -> Iterator[Shown]:
+    """Progress of a training, on stderr."""
+    with progress_bars() as bars:
+        yield Shown(bars)
 
-    def report(progress: TrainingProgress) -> None:
-        bar.start()
-        loss = f"loss {progress.loss:.4f}"
-        bar.update(task, total=progress.steps, completed=progress.step, description=loss)
+
+class Shown:
+    """Shows how far a training is; its methods are what the training calls.
+
+    A task begins with its first report: the time of reading the crystals is not in its rate.
+
+    Attributes:
+        bars: where it shows that.
+    """
+
+    def __init__(self, bars: ProgressBars) -> None:
+        self.bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def label(self, done: int, total: int) -> None:
+        """So many crystals have their properties."""
+        self.bars.update(self._task("properties"), completed=done, total=total)
+
+    def step(self, progress: TrainingProgress) -> None:
+        """A step is done."""
         if progress.validation is not None:
-            bar.console.print(
-                f"step {progress.step}: validation loss {progress.validation['mean']:.4f}"
-            )
+            self._validated(progress)
+        task = self._task("train")
+        notes = [f"loss {progress.loss:.4f}"]
+        if progress.best is not None:
+            notes.append(f"best validation {progress.best:.4f}")
+        if rate := self.bars.rate(task):
+            notes.append(f"{rate:.3g} steps/s")
+        note = ", ".join(notes)
+        self.bars.update(task, completed=progress.step, total=progress.steps, note=note)
 
-    try:
-        yield report
-    finally:
-        bar.stop()
+    def _task(self, name: str) -> TaskID:
+        if name not in self._tasks:
+            self._tasks[name] = self.bars.add_task(name, total=None, note="")
+        return self._tasks[name]
 
-
-@contextmanager
-def _label_bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for the properties, which ends with the last of them."""
-    bar = Progress(console=Console(stderr=True))
-    task = bar.add_task("properties", total=None)
-
-    def on_label(done: int, total: int) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
-        if done == total:
-            bar.stop()
-
-    try:
-        yield on_label
-    finally:
-        bar.stop()
+    def _validated(self, progress: TrainingProgress) -> None:
+        """The best so far where there are no bars to look at; every validation, if so asked."""
+        assert progress.validation is not None, "only called where it was validated"
+        mean, verbose = progress.validation["mean"], self.bars.output.verbose
+        lowest = mean == progress.best
+        if verbose or (lowest and not self.bars.drawn):
+            new = ", the lowest so far" if lowest else ""
+            self.bars.tell(f"step {progress.step}: validation loss {mean:.4f}{new}")

@@ -70,6 +70,7 @@ def test_a_run_of_the_cycle() -> None:
     assert len(twice.changes) == len(changes)
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_results_take_the_place_of_those_before() -> None:
     given = ("--known", "blende.cif", "--reach", "5", "--pairs", "Na-Cl")
     result = RUNNER.invoke(app, ["analyse", "salt.cif", *given])
@@ -91,6 +92,7 @@ def test_results_take_the_place_of_those_before() -> None:
     assert "mine.txt" in files()
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_energies_before_relaxation_by_a_potential() -> None:
     Path("emt.py").write_text(
         "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"
@@ -112,6 +114,7 @@ def test_energies_before_relaxation_by_a_potential() -> None:
     assert "success rates are left out" in result.stdout
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_what_cannot_be_read_is_left_out() -> None:
     ase.io.write("water.xyz", molecule("H2O"))
     result = RUNNER.invoke(app, ["analyse", "salt.cif", "water.xyz", "--pairs", "Na-Cl"])

@@ -25,7 +25,10 @@ from gencsp.searches.settings import cycle_manifest
 from gencsp.store import DiskStore
 
 RUNNER = CliRunner()
-ARGUMENTS = ["cycle", "LiSi2", "--guests", "Li", "--atoms", "3", "--n", "6", "--seed", "5"]
+ARGUMENTS = [
+    *("cycle", "LiSi2", "--guests", "Li", "--atoms", "3", "--n", "6", "--seed", "5"),
+    "--no-report",
+]
 
 
 @contextmanager
@@ -53,6 +56,7 @@ def test_table_files_and_resume(tmp_path: Path) -> None:
     assert f"{ranked[0].info['decomposition_energy']:.4f}" in best
     assert str(ranked[0].info["structure_id"]) in best
     assert "failed: " in first.stdout
+    assert not (folder / "report.html").exists()
     unique = [atoms for atoms in ranked if "duplicate_of" not in atoms.info]
     assert len(list((folder / "cif").iterdir())) == len(unique)
     assert f"wrote {len(ranked)} structures" in first.stdout
@@ -69,6 +73,7 @@ def test_guests_are_chosen_and_said() -> None:
     assert result.exit_code == 0, result.output
     assert "guests: Li has the broadest local environments" in result.stdout
     assert "refined" in result.stdout
+    assert Path("runs/LiSi2-5/report.html").exists()
 
 
 def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def test_the_hull_takes_the_pressure_of_the_structures(folder: Path) -> None:
 
 def test_a_search_ranks_by_enthalpy_and_goes_on(folder: Path) -> None:
     search = ("search", "CuAu", *EMT, "--no-seeds", "--atoms", "2", "--workers", "1", "--seed", "1")
+    search = (*search, "--no-report")
     shown, _ = run(*search, "--pressure", "20", "--budget", "2", "--out", "run")
     assert "H_d (eV/atom)" in shown
     ranked = list(ase.io.read(folder / "run" / "ranked.extxyz", ":"))
@@ -162,7 +163,8 @@ def test_a_search_ranks_by_enthalpy_and_goes_on(folder: Path) -> None:
 
 def test_a_chemical_system_has_a_hull_that_grows_at_the_pressure(folder: Path) -> None:
     search = ("search", "Cu-Au", *EMT, "--pressure", "20", "--no-seeds", "--atoms", "2")
-    run(*search, "--workers", "1", "--budget", "2", "--seed", "3", "--out", "run")
+    words = ("--workers", "1", "--budget", "2", "--seed", "3", "--out", "run", "--no-report")
+    run(*search, *words)
     ranked = ase.io.read(folder / "run" / "ranked.extxyz", ":")
     assert all("decomposition_enthalpy" in atoms.info for atoms in ranked)
     assert len(ranked) > 0

@@ -38,7 +38,8 @@ from gencsp.store import DiskStore
 
 RUNNER = CliRunner()
 SEEDS = ("--seeds", "random")
-ARGUMENTS = ["search", "LiSi2", "--atoms", "3", "--seed", "5"]
+#: The page at the end is looked at in ``test_report_command``.
+ARGUMENTS = ["search", "LiSi2", "--atoms", "3", "--seed", "5", "--no-report"]
 DRIVERS = Path(gencsp.__file__).parent.parent / "drivers"
 
 
@@ -249,7 +250,7 @@ def test_resume_and_status(tmp_path: Path) -> None:
     assert "LiSi2, random: 12 trials of a budget of 12" in status.stdout
     ranked = ase.io.read(where / "ranked.extxyz", 0)
     assert f"lowest: {ranked.info['decomposition_energy']:.4f} eV/atom" in status.stdout
-    on = RUNNER.invoke(app, ["resume", str(where), "--budget", "18"])
+    on = RUNNER.invoke(app, ["resume", str(where), "--budget", "18", "--no-report"])
     assert on.exit_code == 0, on.output
     assert "the budget of 18 trials was used" in on.stdout
     for command in ("resume", "status"):

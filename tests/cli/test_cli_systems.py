@@ -36,6 +36,7 @@ EMT_HULL = "# model: ase.calculators.emt:EMT\nformula,energy_per_atom\nCu,0.5\nA
 SEARCH = [
     *("search", "Cu-Au", "--atoms", "4", "--budget", "14", "--no-seeds", "--workers", "1"),
     *("--potential", "ase.calculators.emt:EMT", "--hull", "emt.csv", "--out", "run"),
+    *("--fmax", "0.3", "--same", "close", "--no-report"),
 ]
 
 
@@ -105,7 +106,7 @@ def check_table(table: list[dict[str, str]], ranked: list[Atoms], ends: dict[str
 
 
 def test_a_cycle_on_a_system_ends_by_composition(tmp_path: Path) -> None:
-    first = RUNNER.invoke(app, CYCLE)
+    first = RUNNER.invoke(app, CYCLE)  # the one that writes its page as well
     assert first.exit_code == 0, first.output
     folder = tmp_path / "runs" / "Li-Si-5"
     ranked = ase.io.read(folder / "ranked.extxyz", ":")
@@ -131,13 +132,16 @@ def test_a_cycle_on_a_system_ends_by_composition(tmp_path: Path) -> None:
     assert "4 of the 9 compositions that fit" in first.stdout
     assert "3 or 4 structures each" in first.stdout
     assert "corners of the hull of references and found structures: " in first.stdout
-    again = RUNNER.invoke(app, CYCLE)
-    assert again.stdout == first.stdout
+    (folder / "report.html").unlink()
+    again = RUNNER.invoke(app, [*CYCLE, "--no-report"])
+    assert first.stdout == f"{again.stdout}report: runs/Li-Si-5/report.html\n"
+    assert not (folder / "report.html").exists()
     assert rows(folder / "compositions.csv") == table
     status = RUNNER.invoke(app, ["status", str(folder)])
     assert "Li-Si, cycle: 14 generated, 11 relaxed" in status.stdout
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_search_of_a_system_ends_by_composition(tmp_path: Path) -> None:
     (tmp_path / "emt.csv").write_text(EMT_HULL)
     result = RUNNER.invoke(app, SEARCH)
@@ -156,6 +160,7 @@ def test_a_search_of_a_system_ends_by_composition(tmp_path: Path) -> None:
     assert " 1  " in listed.stdout.splitlines()[1]  # the list by E_d, on request
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_search_of_a_tie_line_stays_on_it(tmp_path: Path) -> None:
     (tmp_path / "emt.csv").write_text(EMT_HULL + "Pd,0.3\n")
     words = [word.replace("Cu-Au", "Cu-AuPd3") for word in SEARCH]

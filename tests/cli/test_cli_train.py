@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from ase.io import write
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from gencsp.cli import app as gencsp_app
 from gencsp.cli.train import LATE, app
 from gencsp.diffusion.positions.model import load_score_model
 from gencsp.diffusion.training.settings import DpCdvaeDeck, JointDeck, ScoreDeck, TrainDeck
@@ -41,6 +43,56 @@ def test_a_run_resumes_and_its_weights_load(arguments: list[str], tmp_path: Path
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     assert [row["step"] for row in rows] == [2, 4]
     assert load_score_model(tmp_path / "run" / "score.safetensors").digest in second.stdout
+
+
+def test_without_a_terminal_lines_say_how_far_a_training_is(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second step is validated, and a line about each step is asked for."""
+    monkeypatch.setattr("gencsp.cli.progress.EVERY", 0.0)
+    log, whole = tmp_path / "run.log", ["train", *arguments]
+    runner = CliRunner()
+    first = runner.invoke(gencsp_app, [*whole, "--steps", "4", "-v", "--log", str(log)])
+    assert first.exit_code == 0, first.output
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    second, fourth = (row["validation"]["mean"] for row in rows)
+    lines = first.stderr.splitlines()
+    assert len(lines) == 4 + 2
+    assert re.fullmatch(r"train: 1 of 4, loss \d+\.\d{4}", lines[0])
+    assert lines[1] == f"step 2: validation loss {second:.4f}, the lowest so far"
+    told = rf"train: 2 of 4, loss .*, best validation {second:.4f}, .* left"
+    assert re.fullmatch(told, lines[2])
+    assert lines[4].startswith(f"step 4: validation loss {fourth:.4f}")
+    best = min(second, fourth)
+    told = rf"train: 4 of 4, loss {rows[1]['train_loss']:.4f}, best validation {best:.4f}, "
+    assert re.fullmatch(told + r"[\d.e+]+ steps/s", lines[5])
+    logged = log.read_text()
+    assert all(line in logged for line in lines)
+    # The best of a run that goes on is that of all its sessions.
+    earlier = [{"step": k, "validation": {"mean": mean}} for k, mean in ((2, 1e-3), (6, 1e-9))]
+    lines = [*map(json.dumps, earlier), '{"step": 8, "val']
+    (tmp_path / "run" / "metrics.jsonl").write_text("\n".join(lines))
+    more = [*whole, "--steps", "6", "--resume"]
+    quiet = runner.invoke(gencsp_app, [*more[:-2], "5", "--resume", "--quiet"])
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    asked = runner.invoke(gencsp_app, [*more, "--json"])
+    document = json.loads(asked.stdout)
+    assert document["command"] == "train score"
+    assert "after 6 steps" in document["messages"][0]
+    (line,) = asked.stderr.splitlines()
+    assert re.fullmatch(r"train: 6 of 6, loss .*, best validation 0\.0010", line)
+
+
+def test_the_properties_of_crystals_have_a_line_of_their_own(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gencsp.cli.progress.EVERY", 0.0)
+    words = ["train", "joint", *arguments[1:], "--steps", "1", "--labels"]
+    done = CliRunner().invoke(gencsp_app, words)
+    assert done.exit_code == 0, done.output
+    lines = [line.split(",")[0] for line in done.stderr.splitlines()]
+    assert lines[:4] == [f"properties: {k} of 4" for k in (1, 2, 3, 4)]
+    assert lines[-1] == "train: 1 of 1"
 
 
 def test_a_folder_with_another_run_is_left_alone(arguments: list[str], tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from typer.testing import CliRunner, Result
 from gencsp.cli import app
 from gencsp.cli.console import PARTLY
 
+pytestmark = pytest.mark.usefixtures("in_this_process", "empty_figures")
 EMT = "from ase.calculators.emt import EMT\n\n\ndef calculator():\n    return EMT()\n"
 #: Commands that take a pool, with what else they need here.
 ON_POOLS = [
@@ -329,7 +330,8 @@ def test_a_terminal_without_these_characters(here: Path, encoding: str) -> None:
     ase.io.write("salt.cif", bulk("NaCl", "rocksalt", a=5.64))
     code = "from gencsp.cli import app; app()"
     export = ["export", "close.cif", "salt.cif", "seeds", "--to", "airss"]
-    for words in (export, ["relax", "--help"]):
+    # Text of one command, and help: the second encoding differs in the frames of help alone.
+    for words in (export, ["relax", "--help"]) if encoding == "ascii" else (["relax", "--help"],):
         done = subprocess.run(
             [sys.executable, "-c", code, *words],
             cwd=here,
@@ -339,7 +341,7 @@ def test_a_terminal_without_these_characters(here: Path, encoding: str) -> None:
         )
         assert done.returncode == 0, done.stderr.decode("latin-1")
         assert b"Traceback" not in done.stderr
-    assert Path("seeds").is_dir()
+    assert Path("seeds").is_dir() is (encoding == "ascii")
 
 
 def _environment() -> dict[str, str]:

@@ -52,6 +52,7 @@ def run_here(block: Block, folder: Path) -> None:
     runpy.run_path(str(program), run_name="__main__")
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(
     "block",
     [b for b in blocks("python") if b.not_run is None and b.page != TUTORIAL],
@@ -62,6 +63,7 @@ def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run_here(block, tmp_path)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_tutorial_runs_from_top_to_bottom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -261,6 +261,7 @@ def test_a_folder_that_is_taken_or_a_file_is_refused(tmp_path: Path) -> None:
         exported(pool(), tmp_path / "file" / "d")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_command_takes_a_search(tmp_path: Path) -> None:
     run = tmp_path / "run"
     gencsp.search("NiO", seeds=[], budget=4, atoms=2, workers=1, seed=4, out=run)

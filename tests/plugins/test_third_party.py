@@ -13,7 +13,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from plugin_packages import THIRD_PARTY
+from typer.testing import CliRunner
 
+from gencsp.cli import app
 from gencsp.composition import Composition
 from gencsp.diffusion.positions.sampler import SamplerSettings, sample
 from gencsp.exporters import get_exporter
@@ -98,11 +100,21 @@ def test_their_minimiser_and_sampler_do_their_work() -> None:
     assert np.linalg.norm(made.positions - centre) < 0.03
 
 
-def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("installed")
+def test_a_search_with_all_of_them_through_the_commands(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search in a process of its own, which has the path alone; what is around it in this."""
+    monkeypatch.chdir(tmp_path)
     paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH", "")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
     def gencsp(*arguments: str) -> str:
+        done = CliRunner().invoke(app, list(arguments))
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def gencsp_elsewhere(*arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, "-c", "from gencsp.cli import app; app()", *arguments],
             cwd=tmp_path,
@@ -115,7 +127,7 @@ def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Pa
 
     gencsp("references", "Ag-Cu", "--potential", "morse", "--out", "hull.csv")
     sampler = 'score:sampler={sampler = "euler:share=0.9", steps = 4}'
-    told = gencsp(
+    told = gencsp_elsewhere(
         *(
             "search",
             "AgCu",
@@ -128,6 +140,8 @@ def test_a_search_with_all_of_them_through_the_commands(site: Path, tmp_path: Pa
             "--ahead",
             "2",
             "--no-report",
+            "--same",
+            "close",
         ),
         *("--method", "greedy:fresh=2", "--moves", "twist:angle=20,rattle", "--steps", "60"),
         *("--background", "grid", "--seeds", sampler, "--seeds", "grid:shake=0.2:0.5"),

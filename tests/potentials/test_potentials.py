@@ -228,6 +228,7 @@ def test_a_hull_for_another_potential(emt: str, tmp_path: Path) -> None:
         assert "energies with chgnet-0.3.0" in " ".join(refused.stderr.split())
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_search_refuses_a_hull_of_another_model(emt: str, tmp_path: Path) -> None:
     command = ["search", "AuCu", "--no-seeds", "--budget", "1", "--workers", "1"]
     result = RUNNER.invoke(app, [*command, "--potential", emt, "--out", str(tmp_path / "run")])

@@ -109,11 +109,12 @@ def test_compositions_are_ranked_apart() -> None:
     }
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_of_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
     command = ["search", "Cu", "--no-seeds", "--budget", "4", "--atoms", "2", "--workers", "1"]
-    command += ["--steps", "60", "--out", "run", "--second-opinion"]
+    command += ["--steps", "60", "--out", "run", "--no-report", "--second-opinion"]
     refused = RUNNER.invoke(app, [*command, "nobody"])
     assert refused.exit_code == 2
     assert not (tmp_path / "run").exists()  # told before the search

@@ -60,7 +60,7 @@ def test_search_export_fine_tune_references_search(
     monkeypatch.chdir(tmp_path)
     words = ("--no-seeds", "--atoms", 4, "--workers", 1, "--steps", 60)
     run("search", "LiF", *words, "--budget", 10, "--potential", "chgnet:0.2.0", "--hull", "none",
-        "--out", "first")  # fmt: skip
+        "--no-report", "--out", "first")  # fmt: skip
     said = run("export", "first", "data", "--to", "dataset:split=structure,validation=0.3")
     assert "energies of chgnet-0.2.0" in said
     torch.manual_seed(0)
@@ -89,8 +89,9 @@ def test_search_export_fine_tune_references_search(
     hull = Hull.load(tmp_path / "tuned.csv")
     assert hull.model.startswith("chgnet-tuned-")
     run(
-        "search", "LiF", *words, "--budget", 3, *potential, "--hull", "tuned.csv", "--out", "second"
-    )
+        "search", "LiF", *words, "--budget", 3, *potential, "--hull", "tuned.csv",
+        "--out", "second", "--no-report",
+    )  # fmt: skip
     found = ase.io.read("second/ranked.extxyz", ":")
     assert found
     for atoms in found:
@@ -104,7 +105,7 @@ def test_search_export_fine_tune_references_search(
     (tmp_path / "elsewhere").mkdir()
     with monkeypatch.context() as moved:
         moved.chdir(tmp_path / "elsewhere")
-        run("resume", tmp_path / "second", "--budget", 4)
+        run("resume", tmp_path / "second", "--budget", 4, "--no-report")
     (judged,) = gencsp.hull(found[0], potential="chgnet:tuned.pth.tar", hull=tmp_path / "tuned.csv")
     assert judged.info["decomposition_energy"] == pytest.approx(
         found[0].info["decomposition_energy"], abs=1e-5

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import gencsp
 from gencsp.cli import app
 from gencsp.errors import RequestError, StoreError
+from gencsp.executors import ThisProcess, named
 from gencsp.exporters.dataset import DatasetReport
 from gencsp.io.structures import read_structures
 
@@ -23,6 +24,7 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("how", [{}, {"keep_symmetry": True, "rattle": 0.05}])
 def test_a_path_leads_from_the_start_to_the_result(tmp_path: Path, how: dict[str, Any]) -> None:
     found = gencsp.search("CuAu", **SETTINGS, **how, keep_paths=True, out=tmp_path)
@@ -44,6 +46,7 @@ def test_a_path_leads_from_the_start_to_the_result(tmp_path: Path, how: dict[str
             assert frame.info["energy_model"] == atoms.info["energy_model"]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_results_are_the_same_with_and_without_paths(tmp_path: Path) -> None:
     kept = gencsp.search("CuAu", **SETTINGS, keep_paths=True, out=tmp_path / "a")
     not_kept = gencsp.search("CuAu", **SETTINGS, out=tmp_path / "b")
@@ -51,6 +54,7 @@ def test_results_are_the_same_with_and_without_paths(tmp_path: Path) -> None:
     assert not (tmp_path / "b" / "paths").exists()
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_paths_are_data_to_train_on(tmp_path: Path) -> None:
     gencsp.search("CuAu", **SETTINGS, keep_paths=True, out=tmp_path / "run")
     frames = read_structures([tmp_path / "run" / "paths"])
@@ -63,11 +67,12 @@ def test_paths_are_data_to_train_on(tmp_path: Path) -> None:
 def test_chgnet_in_workers_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["search", "LiF", "--no-seeds", "--budget", "2", "--atoms", "2", "--workers", "2"]
-    said = CliRunner().invoke(app, [*words, "--keep-paths", "--out", "run"])
+    said = CliRunner().invoke(app, [*words, "--keep-paths", "--out", "run", "--no-report"])
     assert said.exit_code == 0, said.output
     before = sorted(path.name for path in (tmp_path / "run" / "paths").iterdir())
     assert before == ["s00000.traj", "s00001.traj"]
-    said = CliRunner().invoke(app, ["resume", "run", "--budget", "3"])
+    monkeypatch.setattr(named, "LocalProcesses", lambda workers: ThisProcess())  # noqa: ARG005
+    said = CliRunner().invoke(app, ["resume", "run", "--budget", "3", "--no-report"])
     assert said.exit_code == 0, said.output
     after = sorted(path.name for path in (tmp_path / "run" / "paths").iterdir())
     assert after == [*before, "s00002.traj"]
@@ -78,6 +83,7 @@ def test_without_a_folder_there_is_no_place_for_them() -> None:
         gencsp.search("CuAu", **SETTINGS, keep_paths=True)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "paths").touch()
     with pytest.raises(StoreError):

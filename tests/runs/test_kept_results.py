@@ -21,7 +21,10 @@ from gencsp.store.disk import read_manifest
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(
+    module_in_this_process: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     folder = tmp_path_factory.mktemp("kept") / "run"
     found = gencsp.search(
         "NiO", seeds=[], budget=6, atoms=4, workers=1, seed=4, steps=60, out=folder

@@ -17,6 +17,7 @@ from own_parts import Shaken, alloy, shaken
 
 import gencsp
 from gencsp.errors import DeckError, GencspError, RequestError
+from gencsp.executors import ThisProcess, named
 from gencsp.potentials import get_potential
 from gencsp.proposers.base import Request
 from gencsp.runs.decks import CycleDeck, SearchDeck
@@ -42,6 +43,7 @@ def energies(found: list[Atoms]) -> list[str]:
     return [repr(atoms.info["decomposition_energy"]) for atoms in found]
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("given", [EMT(), own_parts.calculator], ids=["calculator", "function"])
 def test_a_calculator_in_every_call(given: Any, hull: Path) -> None:
     (relaxed,) = gencsp.relax(alloy(), potential=given, fmax=0.01)
@@ -82,23 +84,29 @@ def test_a_function_may_yield_and_wrong_compositions_are_left_out() -> None:
     assert len(list(gencsp.propose("CuAu", n=4, proposer=several))) == 4
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_objects_reach_workers_and_the_result_is_that_of_names(hull: Path, workers: int) -> None:
-    """A calculator and a proposer object, in this and in other processes, as by their names."""
-    words = {**WORDS, "workers": workers, "hull": hull, "seed_share": 0.5}
+def test_objects_reach_workers_and_the_result_is_that_of_names(
+    hull: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A calculator and a proposer object, in other processes and in this, as by their names."""
+    words = {**WORDS, "hull": hull, "seed_share": 0.5}
     own = gencsp.search(
-        "CuAu", **{**words, "seeds": [Shaken(1.02)]}, potential=EMT(), background=shaken
+        "CuAu",
+        **{**words, "workers": 2, "seeds": [Shaken(1.02)]},
+        potential=EMT(),
+        background=shaken,
     )
     assert {"mine", "shaken"} & {str(a.info["proposer"]) for a in own}
+    monkeypatch.setattr(named, "LocalProcesses", lambda workers: ThisProcess())  # noqa: ARG005
     again = gencsp.search(
         "CuAu",
-        **{**words, "workers": 1, "seeds": Shaken(1.02)},
+        **{**words, "seeds": Shaken(1.02)},
         potential=own_parts.calculator,
         background=shaken,
     )
     assert energies(own) == energies(again)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_structures_as_seeds(hull: Path) -> None:
     words = {**WORDS, "hull": hull, "potential": EMT(), "background": shaken, "seed_share": 1.0}
     starts = [alloy(k) for k in range(3)]
@@ -204,6 +212,7 @@ def test_wrong_potentials_and_unknown_settings() -> None:
         gencsp.search("TiO2", budget=0)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_run_with_objects_resumes_by_the_same_call_alone(hull: Path, tmp_path: Path) -> None:
     words = {**WORDS, "hull": hull, "out": tmp_path / "run", "potential": EMT()}
     whole = gencsp.search("CuAu", **{**words, "out": None, "budget": 5}, background=Shaken())
@@ -219,9 +228,11 @@ def test_a_run_with_objects_resumes_by_the_same_call_alone(hull: Path, tmp_path:
         saved_deck(tmp_path / "run")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_cycle_in_memory_and_in_a_folder(hull: Path, tmp_path: Path) -> None:
     words: dict[str, Any] = {
         "guests": ["Cu"], "n": 2, "atoms": 4, "inpaintings": 1, "workers": 1, "fmax": 0.05,
+        "levels": 5,
         "potential": EMT(), "hull": hull, "proposer": Shaken(),
     }  # fmt: skip
     told: list[object] = []

@@ -140,6 +140,7 @@ def test_a_hull_is_given_as_an_object(copper_hull: tuple[Hull, Atoms, Any]) -> N
         gencsp.search("Cu", hull=0.5)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_search_takes_a_hull_as_an_object(copper_hull: tuple[Hull, Atoms, Any]) -> None:
     hull, _, engine = copper_hull
     found = gencsp.search(

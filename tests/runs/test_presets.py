@@ -45,6 +45,7 @@ PRINTED = {
 }
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_cycle_as_chggen(tmp_path: Path) -> None:
     deck = CycleDeck.make(formula="Li5Si2", preset="chggen", workers=1, out=tmp_path / "run")
     with open_cycle(deck) as cycle:

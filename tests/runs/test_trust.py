@@ -21,11 +21,13 @@ from gencsp.convex_hull.entries import read_references, write_entries
 from gencsp.errors import TrustError
 from gencsp.executors.named import Dask
 from gencsp.plugins import Configured
+from gencsp.potentials import registry
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.settings import CHECKSUM, DECK, save_deck, saved_deck
 from gencsp.runs.trust import executed, remember, resumed_deck
 from gencsp.searches.moves.rattle import Rattle
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RUNNER = CliRunner()
 
 POTENTIAL = """from pathlib import Path
@@ -42,7 +44,7 @@ def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(tmp_path: Path, in_this_process: None) -> Path:  # noqa: ARG001
     """A finished search with a potential of its own, made by this user, and no trace of its run."""
     work = tmp_path / "work"
     work.mkdir()
@@ -71,6 +73,7 @@ def run(tmp_path: Path) -> Path:
     }
     gencsp.search("CuAu", out=work / "run", **settings)
     (work / "executed").unlink()
+    registry._made.cache_clear()  # else a file that was executed here once is not executed again
     return work / "run"
 
 
@@ -80,7 +83,7 @@ def test_a_foreign_folder_executes_nothing_until_it_is_told_to(
     marker = run.parent / "executed"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "somebody-else"))
     before = (run / DECK).read_bytes()
-    refused = RUNNER.invoke(app, ["resume", str(run), "--budget", "2"])
+    refused = RUNNER.invoke(app, ["resume", str(run), "--no-report", "--budget", "2"])
     assert refused.exit_code == 1
     assert not marker.exists()
     (sentence,) = refused.stderr.strip().splitlines()
@@ -90,18 +93,18 @@ def test_a_foreign_folder_executes_nothing_until_it_is_told_to(
     status = RUNNER.invoke(app, ["status", str(run)])
     assert status.exit_code == 0, status.output
     assert not marker.exists()
-    told = RUNNER.invoke(app, ["resume", str(run), "--budget", "2", "--trust"])
+    told = RUNNER.invoke(app, ["resume", str(run), "--no-report", "--budget", "2", "--trust"])
     assert told.exit_code == 0, told.output
     assert marker.exists()
 
 
 def test_a_run_of_ones_own_goes_on_until_its_files_change(run: Path) -> None:
-    on = RUNNER.invoke(app, ["resume", str(run), "--budget", "2"])
+    on = RUNNER.invoke(app, ["resume", str(run), "--no-report", "--budget", "2"])
     assert on.exit_code == 0, on.output
     file = run.parent / "calc.py"
     (run.parent / "executed").unlink()
     file.write_text(POTENTIAL + "\n# edited by somebody\n")
-    refused = RUNNER.invoke(app, ["resume", str(run), "--budget", "3"])
+    refused = RUNNER.invoke(app, ["resume", str(run), "--no-report", "--budget", "3"])
     assert refused.exit_code == 1
     assert "--trust" in refused.stderr
     assert not (run.parent / "executed").exists()

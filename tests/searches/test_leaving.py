@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ase import Atoms
@@ -23,7 +23,20 @@ from gencsp.searches.stop import StopRules
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 
 METHODS = ("random", "hop", "genetic")
-_WHOLE: dict[tuple[str, int, int], tuple[Search, MemoryStore]] = {}
+#: Of the moments at which a search can be left, each so many is tried: all of the strategy with the
+#: most to remember, and of the others enough to meet every remainder by ``ahead`` and ``block``.
+STRIDE = {"random": 5, "hop": 5, "genetic": 1}
+
+
+class Whole(NamedTuple):
+    """A run that nobody left: its account, its story, and what its store kept."""
+
+    account: dict[str, object]
+    story: list[tuple[object, ...]]
+    kept: dict[str, object]
+
+
+_WHOLE: dict[tuple[str, int, int], Whole] = {}
 
 
 class SameEnergy:
@@ -44,15 +57,15 @@ def new_search(method: str, store: Store, executor: Executor, **options: Any) ->
     return search
 
 
-def whole(method: str, budget: int = BUDGET, batch: int = 1) -> Search:
+def whole(method: str, budget: int = BUDGET, batch: int = 1) -> Whole:
     """A run that nobody left."""
     key = (method, budget, batch)
     if key not in _WHOLE:
         store = MemoryStore()
         search = new_search(method, store, ThisProcess(), budget=budget, batch=batch)
         search.run()
-        _WHOLE[key] = (search, store)
-    return _WHOLE[key][0]
+        _WHOLE[key] = Whole(account(search), story(search), kept(store))
+    return _WHOLE[key]
 
 
 def account(search: Search) -> dict[str, object]:
@@ -99,6 +112,12 @@ def seen(step: SearchProgress) -> tuple[object, ...]:
     return (step.done, step.total, step.relaxed, step.new, step.records, step.best, step.best_id)
 
 
+def finish(search: Search) -> None:
+    """Step to the end; an account ranks what was found."""
+    for _ in search.irun():
+        pass
+
+
 def step_to(search: Search, trials: int) -> list[SearchProgress]:
     """Step until so many trials are told, and leave."""
     steps = []
@@ -113,17 +132,17 @@ def step_to(search: Search, trials: int) -> list[SearchProgress]:
 def test_left_at_any_trial_and_entered_again(method: str) -> None:
     lines = [seen(step) for step in new_search(method, MemoryStore(), ThisProcess()).irun()]
     assert [line[0] for line in lines] == list(range(BUDGET + 1))
-    for trials in range(BUDGET + 1):
+    for trials in range(0, BUDGET + 1, STRIDE[method]):
         store = MemoryStore()
         search = new_search(method, store, ThisProcess())
         before = step_to(search, trials)
         after = list(search.irun())
-        assert account(search) == account(whole(method)), trials
+        assert account(search) == whole(method).account, trials
         # The first line says where the run stands; no trial is told twice, or not at all.
         assert seen(after[0]) == seen(before[-1])
         assert after[0].result is None
         assert [seen(step) for step in [*before, *after[1:]]] == lines
-        assert kept(store) == kept(_WHOLE[method, BUDGET, 1][1])
+        assert kept(store) == whole(method).kept
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -135,7 +154,7 @@ def test_left_after_every_trial(method: str, batch: int, executor: Callable[[], 
         step_to(search, trials)
         assert len(search.results) == trials
     assert search.run()
-    assert account(search) == account(whole(method, batch=batch))
+    assert account(search) == whole(method, batch=batch).account
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -145,9 +164,9 @@ def test_left_on_disk_after_every_trial(method: str, tmp_path: Path) -> None:
         for trials in range(BUDGET + 1):
             step_to(search, trials)
             assert len([task for task in store.tasks() if task.startswith("trial")]) >= trials
-        search.run()
-        assert account(search) == account(whole(method))
-        assert kept(store) == kept(_WHOLE[method, BUDGET, 1][1])
+        finish(search)
+        assert account(search) == whole(method).account
+        assert kept(store) == whole(method).kept
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -160,9 +179,9 @@ def test_left_on_disk_and_gone_on_with_by_another_object(method: str, tmp_path: 
         with DiskStore(tmp_path / f"{trials}", manifest(method)) as store:
             other = new_search(method, store, ThisProcess())
             step_to(other, min(trials + 5, BUDGET))
-            other.run()
-            assert account(other) == account(whole(method))
-            assert kept(store) == kept(_WHOLE[method, BUDGET, 1][1])
+            finish(other)
+            assert account(other) == whole(method).account
+            assert kept(store) == whole(method).kept
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -178,7 +197,7 @@ def test_two_iterators_share_one_run(method: str) -> None:
     assert next(second).done == 15
     search.run()
     assert list(first) == list(second) == []
-    assert account(search) == account(whole(method))
+    assert account(search) == whole(method).account
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -190,8 +209,8 @@ def test_an_error_of_whoever_steps(method: str) -> None:
                 if step.done > number:
                     raise ZeroDivisionError
         assert len(search.results) == number + 1
-    search.run()
-    assert account(search) == account(whole(method))
+    finish(search)
+    assert account(search) == whole(method).account
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -217,9 +236,9 @@ def test_a_budget_that_is_raised_goes_on(method: str, batch: int) -> None:
         search.stop = replace(search.stop, budget=budget)
         step_to(search, budget - 1)
         search.run()
-        assert story(search) == story(whole(method, batch=batch))[:budget]
+        assert story(search) == whole(method, batch=batch).story[:budget]
         assert search.stopped == f"the budget of {budget} trials was used"
-    assert account(search) == account(whole(method, batch=batch))
+    assert account(search) == whole(method, batch=batch).account
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -236,8 +255,8 @@ def test_a_stop_that_is_lifted(method: str, executor: Callable[[], Executor]) ->
     assert search.stopped == "no new minimum in 3 relaxations"
     assert len(search.results) == told
     search.stop = replace(rules, patience=None)
-    search.run()
-    assert account(search) == account(whole(method))
+    finish(search)
+    assert account(search) == whole(method).account
 
 
 def test_rules_replaced_on_the_way() -> None:
@@ -253,7 +272,7 @@ def test_rules_replaced_on_the_way() -> None:
         search.stop = replace(search.stop, budget=12)
     assert len(search.results) == 12
     other = new_search("random", MemoryStore(), ThisProcess(), ahead=1, budget=12)
-    other.run()
+    finish(other)
     assert account(search) == account(other)
 
 
@@ -296,11 +315,11 @@ def test_an_executor_that_failed_once(method: str, lost: bool, batch: int) -> No
         with suppress(WorkerError):
             search.run()
         finished = len(search.results) == BUDGET
-        search.run()
-        assert account(search) == account(whole(method, batch=batch)), at
+        finish(search)
+        assert account(search) == whole(method, batch=batch).account, at
         if finished:
             break
-        at += 1 if batch > 1 else 3
+        at += (1 if batch > 1 else 3) + STRIDE[method] // 5
     assert at >= BUDGET / batch
 
 
@@ -310,8 +329,8 @@ def test_an_executor_that_broke_is_replaced() -> None:
     with pytest.raises(WorkerError):
         search.run()
     search.runner.executor = ThisProcess()
-    search.run()
-    assert account(search) == account(whole("hop"))
+    finish(search)
+    assert account(search) == whole("hop").account
 
 
 class Faulty(MemoryStore):
@@ -337,14 +356,14 @@ def test_a_store_that_failed_once(
 ) -> None:
     """What it refused is offered again: at the end it holds the whole run."""
     monkeypatch.setattr("gencsp.searches.runner.KEEP", 0.0)
-    for at in range(0, 40, 3):
+    for at in range(0, 40, max(3, STRIDE[method])):
         store = Faulty(at, after=after)
         search = new_search(method, store, ThisProcess())
         with suppress(StoreError):
             search.run()
-        search.run()
-        assert account(search) == account(whole(method)), at
-        assert kept(store) == kept(_WHOLE[method, BUDGET, 1][1])
+        finish(search)
+        assert account(search) == whole(method).account, at
+        assert kept(store) == whole(method).kept
     assert store.left >= 0  # so every transaction had its turn
 
 
@@ -368,8 +387,8 @@ def test_interrupted_while_it_judges(method: str) -> None:
         search.ledger.duplicates.left = moment
         with pytest.raises(KeyboardInterrupt):
             search.run()
-        search.run()
-        assert account(search) == account(whole(method)), moment
+        finish(search)
+        assert account(search) == whole(method).account, moment
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -380,8 +399,8 @@ def test_interrupted_while_it_works(method: str) -> None:
         search = new_search(method, MemoryStore(), executor)
         with suppress(KeyboardInterrupt):
             search.run()
-        search.run()
-        assert account(search) == account(whole(method)), at
+        finish(search)
+        assert account(search) == whole(method).account, at
 
 
 @pytest.mark.parametrize("told", ["ask", "tell"])
@@ -391,8 +410,8 @@ def test_an_error_of_a_strategy_leaves_the_rest_whole(told: str) -> None:
         search = new_search("genetic", MemoryStore(), ThisProcess())
         with failing_once(search.strategy, told, at), pytest.raises(ZeroDivisionError):
             search.run()
-        search.run()
-        assert account(search) == account(whole("genetic")), at
+        finish(search)
+        assert account(search) == whole("genetic").account, at
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def test_left_at_any_step_and_entered_again(
     whole: tuple[MemoryStore, list[CycleProgress]], expected: tuple[object, ...]
 ) -> None:
     tasks = len(whole[0].tasks())
-    for steps in range(1, len(whole[1]) + 1):
+    for steps in [*range(1, len(whole[1]), 3), len(whole[1])]:
         executor = Counting(ThisProcess())
         cycle = new_cycle(MemoryStore(), executor)
         before = step_for(cycle, steps)

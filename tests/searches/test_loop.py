@@ -109,8 +109,7 @@ def test_ranking(method: str) -> None:
             assert original.info["decomposition_energy"] <= atoms.info["decomposition_energy"]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("method", "workers"), [*((method, 2) for method in METHODS), ("hop", 1)])
 def test_same_on_any_number_of_workers(method: str, workers: int, tmp_path: Path) -> None:
     with (
         DiskStore(tmp_path / "run", manifest(method)) as store,

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +27,28 @@ from gencsp.diffusion.training.settings import TrainSettings
 from gencsp.diffusion.training.state import TrainState
 from gencsp.errors import WeightsError
 
+#: The file of the validations of a run, a line of JSON each.
+METRICS = "metrics.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """Progress reported by :func:`train`: step, last step, smoothed loss, seconds trained."""
+    """Progress reported by :func:`train`.
+
+    Attributes:
+        step, steps: those done, and all.
+        loss: smoothed over about a hundred steps.
+        seconds: trained so far, in all sessions, without validation.
+        validation: losses of a validation that was due after this step.
+        best: lowest mean loss of a validation of this run so far; ``None`` before the first.
+    """
 
     step: int
     steps: int
     loss: float
     seconds: float
     validation: dict[str, float] | None = None
+    best: float | None = None
 
 
 def train(
@@ -69,6 +83,7 @@ def train(
     if settings.compiled:
         compile_layers(state.network)
     saved = time.monotonic()
+    best = _best_before(folder, state.step)
     try:
         while state.step < settings.steps:
             begun = time.monotonic()
@@ -79,12 +94,20 @@ def train(
             if due and validation is not None:
                 scores = objective.validate(state.average, validation, device=device)
                 _log(folder, state, settings, scores)
+                best = _lowest([best, scores["mean"]])
             if due or time.monotonic() - saved > settings.checkpoint_seconds:
                 save_checkpoint(state, settings, objective, folder)
                 saved = time.monotonic()
             if report is not None:
                 report(
-                    TrainingProgress(state.step, settings.steps, state.loss, state.seconds, scores)
+                    TrainingProgress(
+                        step=state.step,
+                        steps=settings.steps,
+                        loss=state.loss,
+                        seconds=state.seconds,
+                        validation=scores,
+                        best=best,
+                    )
                 )
     except KeyboardInterrupt:
         if state.whole:
@@ -146,5 +169,26 @@ def _log(
         "rate": settings.rate(state.step),
         "validation": {key: round(value, 5) for key, value in scores.items()},
     }
-    with open(folder / "metrics.jsonl", "a") as file:
+    with open(folder / METRICS, "a") as file:
         file.write(json.dumps(row) + "\n")
+
+
+def _best_before(folder: Path, step: int) -> float | None:
+    """The lowest mean loss of the validations up to a step, by earlier sessions of the run."""
+    try:
+        lines = (folder / METRICS).read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    means: list[float | None] = []
+    for line in lines:
+        # A session that was killed may have left a line without its end.
+        with suppress(json.JSONDecodeError):
+            row = json.loads(line)
+            if row["step"] <= step:
+                means.append(float(row["validation"]["mean"]))
+    return _lowest(means)
+
+
+def _lowest(losses: Iterable[float | None]) -> float | None:
+    """The lowest that is a number; a network that diverged has losses that are none."""
+    return min((one for one in losses if one is not None and isfinite(one)), default=None)
