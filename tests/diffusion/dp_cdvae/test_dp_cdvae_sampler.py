@@ -68,9 +68,10 @@ def test_a_crystal_depends_on_its_generator_and_not_on_its_batch(
     given = [Given(atom_count=n) for n in (3, 5, 2)]
     together = decode(model, z, sampling=sampling, rngs=generators(3), given=given)
     alone = decode(model, z[1:2], sampling=sampling, rngs=generators(3)[1:2], given=given[1:2])
-    np.testing.assert_allclose(alone[0].positions, together[1].positions, atol=1e-3)
+    # Random weights enlarge the rounding of float32, which depends on the batch and the processor.
+    np.testing.assert_allclose(alone[0].positions, together[1].positions, atol=1e-2)
     other = decode(model, z[1:2], sampling=sampling, rngs=generators(1, 9), given=given[1:2])
-    assert not np.allclose(other[0].positions, together[1].positions, atol=1e-2)
+    assert not np.allclose(other[0].positions, together[1].positions, atol=0.1)
 
 
 @pytest.mark.parametrize("rule", ["modified", "ancestral"])
