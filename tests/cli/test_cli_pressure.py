@@ -142,8 +142,8 @@ def test_the_hull_takes_the_pressure_of_the_structures(folder: Path) -> None:
 
 
 def test_a_search_ranks_by_enthalpy_and_goes_on(folder: Path) -> None:
-    shared = (*EMT, "--no-seeds", "--no-report", "--atoms", "2", "--workers", "1", "--seed", "1")
-    search = ("search", "CuAu", *shared)
+    cell = ("--atoms", "2", "--seed", "1")
+    search = ("search", "CuAu", *EMT, "--no-seeds", *cell, "--workers", "1", "--no-report")
     shown, _ = run(*search, "--pressure", "20", "--budget", "2", "--out", "run")
     assert "H_d (eV/atom)" in shown
     ranked = list(ase.io.read(folder / "run" / "ranked.extxyz", ":"))

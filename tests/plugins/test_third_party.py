@@ -143,7 +143,16 @@ def test_a_search_with_all_of_them_through_the_commands(
             "--same",
             "close",
         ),
-        *("--method", "greedy:fresh=2", "--moves", "twist:angle=20,rattle", "--steps", "60"),
+        *(
+            "--method",
+            "greedy:fresh=2",
+            "--moves",
+            "twist:angle=20,rattle",
+            "--steps",
+            "60",
+            "--fmax",
+            "0.5",
+        ),
         *("--background", "grid", "--seeds", sampler, "--seeds", "grid:shake=0.2:0.5"),
         *("--potential", "morse", "--hull", "hull.csv", "--minimiser", "descent", "--out", "run"),
     )

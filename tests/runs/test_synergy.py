@@ -162,7 +162,7 @@ def test_a_structure_is_the_same_as_its_image_and_not_as_another() -> None:
     assert not is_same(one, other)
 
 
-@pytest.mark.parametrize("steps", [2, 6, 20, 40])
+@pytest.mark.parametrize("steps", [2, 6, 40])
 def test_it_goes_on_where_it_was_left(
     words: dict[str, Any], whole: ModelResult, steps: int, tmp_path: Path
 ) -> None:
