@@ -164,6 +164,8 @@ class Backwards(Executor):
     def __init__(self) -> None:
         self.waiting: list[tuple[Future[Any], Any]] = []
         self.timer: threading.Timer | None = None
+        # Tasks share the parts of a process, which are used by one task at a time.
+        self.busy = threading.Lock()
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -175,10 +177,11 @@ class Backwards(Executor):
         return future
 
     def _run(self) -> None:
-        while self.waiting:
-            future, call = self.waiting.pop()
-            if future.set_running_or_notify_cancel():
-                future.set_result(call())
+        with self.busy:
+            while self.waiting:
+                future, call = self.waiting.pop()
+                if future.set_running_or_notify_cancel():
+                    future.set_result(call())
 
 
 def cheap_cycle(

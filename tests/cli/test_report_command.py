@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from page_material import HOSTILE, cycle_folder, hull_of, pool_of, profile, rock_salt, search_folder
-from test_cli_search import ARGUMENTS, open_cheap_search
+from test_cli_search import ARGUMENTS as WITHOUT_REPORT
+from test_cli_search import open_cheap_search
 from typer.testing import CliRunner
 
 import gencsp.runs.search
@@ -20,6 +21,7 @@ from gencsp.io.structures import write_extxyz
 from gencsp.report import page as pages
 
 RUNNER = CliRunner()
+ARGUMENTS = [*WITHOUT_REPORT, "--report"]
 
 
 @pytest.fixture
