@@ -11,7 +11,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
-from browser import Opened
+from browser import POLLING, Opened
 from cheap_parts import SETTINGS
 from page_material import (
     HOSTILE,
@@ -469,3 +469,16 @@ def test_a_benchmark(browser: Browser, tmp_path: Path) -> None:
     assert not opened.page.is_visible("#table-card")
     assert (opened.said, opened.requests) == ([], [])
     opened.page.close()
+
+
+WIDER = """[document.documentElement, ...document.querySelectorAll("#summary .card")]
+  .filter((part) => part.scrollWidth > part.clientWidth)"""
+
+
+def test_no_part_is_wider_than_its_card(search: Opened) -> None:
+    """Of the counts, which stand side by side; the page itself does not scroll sideways either."""
+    assert search.page.locator("#summary .card", has_text="last").count() > 0
+    for width in (1920, 1280):
+        search.page.set_viewport_size({"width": width, "height": 900})
+        search.page.wait_for_timeout(300)  # plots take their new width a moment later
+        search.page.wait_for_function(f"() => !{WIDER}.length", polling=POLLING, timeout=10_000)
