@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 LONGEST = 60.0
 #: Milliseconds between two looks at what is waited for; a look at every frame makes frames.
 POLLING = 50
+#: Whether an element has been drawn on: the colours of its canvas are of more than one kind.
+DRAWN = """(selector) => {
+  const canvas = document.querySelector(selector + " canvas");
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [canvas.width, canvas.height];
+  const context = copy.getContext("2d");
+  context.drawImage(canvas, 0, 0);
+  const pixels = new Uint32Array(context.getImageData(0, 0, copy.width, copy.height).data.buffer);
+  return new Set(pixels).size;
+}"""
 
 # Benchmarks and tests open pages in the same way.
 with pytest.MonkeyPatch.context() as _patch:

@@ -109,6 +109,7 @@ def page(report: Report, template: Template = REPORT) -> str:
         "crystals": lambda: packed_json(
             crystals_of(report.structures, every=template is STRUCTURE)
         ),
+        "choices": lambda: _asset("choices.html").rstrip(),
         "scripts": lambda: "\n".join(f"<script>{text}</script>" for text in scripts),
     }
     # In one pass: what is put in is never looked through for places itself.

@@ -11,7 +11,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
-from browser import POLLING, Opened
+from browser import DRAWN, POLLING, Opened
 from cheap_parts import SETTINGS
 from page_material import (
     HOSTILE,
@@ -43,16 +43,6 @@ if TYPE_CHECKING:
 
 #: Å: wavelength of the measured pattern.
 OWN = 1.1
-#: Whether an element has been drawn on: the colours of its canvas are of more than one kind.
-DRAWN = """(selector) => {
-  const canvas = document.querySelector(selector + " canvas");
-  const copy = document.createElement("canvas");
-  [copy.width, copy.height] = [canvas.width, canvas.height];
-  const context = copy.getContext("2d");
-  context.drawImage(canvas, 0, 0);
-  const pixels = new Uint32Array(context.getImageData(0, 0, copy.width, copy.height).data.buffer);
-  return new Set(pixels).size;
-}"""
 #: Draws the crystal once more and looks at once, while what was drawn is still there.
 SHOWN = f"""async (i) => {{
   await window.gencspReport.select(i);
