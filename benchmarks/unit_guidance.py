@@ -333,7 +333,8 @@ def write(
         "cell": f"{cell} (Å, degrees), {compound.z} formula units; kept",
         "source": compound.source,
         "relaxation": f"CHGNet 0.3.0, fmax {FMAX} eV/Å, at most {options.steps} steps",
-        "encoding": f"{options.encoding}; as made, also {', '.join(options.as_made)}",
+        "encoding": options.encoding,
+        "encodings compared as made": sorted({options.encoding, *options.as_made}),
         "guidance": options.guidance,
         "known phase": str(options.known.name)
         if options.known
@@ -341,6 +342,7 @@ def write(
         "near": f"below {NEAR} eV/atom above the known phase",
         "space groups": f"as drawn, and as relaxed by spglib at {SYMPREC} Å",
         "generated": "units too close are pushed apart before crystals are filtered",
+        "in_sample": "CHGNet was trained on Materials Project data, which hold this compound",
     }
     sample_size = {"examples": options.examples, "crystals of each kind": options.n}
     results: dict[str, Any] = {"known": known}
