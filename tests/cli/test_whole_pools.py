@@ -52,6 +52,8 @@ _atom_site_fract_z
 _atom_site_occupancy
 Cu1 Cu 0 0 0 0.5
 """
+#: Of one worker, in the folder ``run``; no test looks at its page.
+SMALL_SEARCH = ("--atoms", "4", "--workers", "1", "--out", "run", "--no-report")
 
 
 @pytest.fixture(autouse=True)
@@ -81,18 +83,7 @@ def test_a_larger_search_leaves_no_files_of_the_smaller_one() -> None:
     ase.io.write("copper.cif", bulk("Cu"))
     made = run("references", "Cu", "--no-shipped", "--also", "copper.cif", "--potential", "emt.py")
     assert made.exit_code == 0, made.output
-    words = (
-        "search",
-        "Cu",
-        "--no-seeds",
-        "--atoms",
-        "4",
-        "--workers",
-        "1",
-        "--out",
-        "run",
-        "--no-report",
-    )
+    words = ("search", "Cu", "--no-seeds", *SMALL_SEARCH)
     parts = ("--potential", "emt.py", "--hull", "references.csv", "--seed", "1")
     for budget in ("3", "8"):
         done = run(*words, *parts, "--budget", budget)
@@ -264,19 +255,7 @@ def test_a_bad_file_among_seeds_is_named_and_the_others_serve() -> None:
     Path("seeds/.DS_Store").write_bytes(b"\0\0\0\1Bud1")
     made = ("references", "Cu", "--no-shipped", "--also", "seeds/good.cif")
     assert run(*made, "--potential", "emt.py", "--out", "emt.csv").exit_code == 0
-    words = (
-        "search",
-        "Cu",
-        "--seeds",
-        "seeds",
-        "--atoms",
-        "4",
-        "--workers",
-        "1",
-        "--out",
-        "run",
-        "--no-report",
-    )
+    words = ("search", "Cu", "--seeds", "seeds", *SMALL_SEARCH)
     done = run(*words, "--budget", "2", "--potential", "emt.py", "--hull", "emt.csv")
     assert done.exit_code == 0, done.output
     assert "noise.cif" in done.stderr
