@@ -115,6 +115,10 @@ class PatternError(GencspError, ValueError):
     """A powder pattern that cannot be read or compared, or a wavelength that is none."""
 
 
+class SuiteError(GencspError, ValueError):
+    """A benchmark suite that is not there, whose known crystals are not, or results of another."""
+
+
 class UnitError(GencspError, ValueError):
     """A rigid unit that cannot be made, is not in the formula, or does not fit cell or site."""
 

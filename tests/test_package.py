@@ -90,7 +90,7 @@ LAYERS = (
     {"calculators", "dft", "exporters", "filters", "proposers", "sources"},
     {"searches"},
     {"runs", "testing"},
-    {"report"},
+    {"report", "suites"},
     {"notebook"},
     {"api"},
     {"cli"},

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from gencsp import __version__
+from gencsp.cli.bench import bench
 from gencsp.cli.check import check
 from gencsp.cli.console import Commands, say
 from gencsp.cli.dft import dft
@@ -141,6 +142,7 @@ for _name, (_, _help) in LATE.items():
 for _command in (check, info, plot, report, watch):
     app.command()(_command)
 app.command("import")(import_results)
+app.add_typer(bench, name="bench")
 app.add_typer(fetch, name="fetch")
 app.add_typer(dft, name="dft")
 app.add_typer(train, name="train")

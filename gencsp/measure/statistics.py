@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest, bootstrap, norm
 
 #: What a record says of its intervals.
 WILSON = "95 %, Wilson score, of shares"
@@ -21,6 +21,24 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
         return 0.0, 1.0
     interval = binomtest(int(successes), trials).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def wilson_of_mean(share: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share that is a mean over n independent units.
+
+    Where each unit was tried several times, its own share takes the place of a success, which can
+    only make the interval wider than it need be: a mean of trials varies less than one trial.
+
+    Args:
+        share: from 0 to 1.
+        n: units; (0, 1) for none.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    z = float(norm.ppf(0.975))
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def bootstrap_interval(

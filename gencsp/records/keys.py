@@ -56,6 +56,11 @@ UNCHANGED: Final = "unchanged"
 XRD_SIMILARITY: Final = "xrd_similarity"
 XRD_STRAIN: Final = "xrd_strain"
 MAGNETIC_ORDER: Final = "magnetic_order"
+# What a benchmark suite says.
+KNOWN_CRYSTAL: Final = "known_crystal"
+RANK: Final = "rank"
+RMS_TO_KNOWN: Final = "rms_to_known"
+PROCESSOR_SECONDS: Final = "processor_seconds"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
 FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
@@ -192,6 +197,14 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(MAGNETIC_ORDER, "text", "", "Order of the magnetic moments that the calculation starts "
         "from: ferromagnetic, antiferromagnetic or ferrimagnetic; absent where none was asked for.",
         "dft write, dft read"),
+    Key(KNOWN_CRYSTAL, "text", "", "Known crystal of a benchmark suite that it was made for: the "
+        "formula of its cell, and its number among those of that formula.", "bench"),
+    Key(RANK, "integer", "", "Its place, from 0, in the order in which the proposer gave it.",
+        "bench"),
+    Key(RMS_TO_KNOWN, "number", "", "Root mean square distance of its atoms from those of that "
+        "crystal, in units of (V/N)^(1/3); absent where they do not match.", "bench"),
+    Key(PROCESSOR_SECONDS, "number", "s", "Processor time that it took; differs from run to run.",
+        "bench"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),

@@ -1,0 +1,49 @@
+"""``gencsp bench run``: one suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gencsp.cli.bench_tables import print_measures
+from gencsp.cli.console import INTERRUPTED, complain, require_folder, say
+from gencsp.cli.deck_options import deck_options
+from gencsp.cli.discover import watch
+from gencsp.cli.tables import print_failures
+from gencsp.suites.deck import BenchDeck
+
+if TYPE_CHECKING:
+    from gencsp.suites.run import Bench
+
+
+@deck_options(BenchDeck, argument="suite", metavar="SUITE")
+def run(*, deck: BenchDeck) -> None:
+    """Run a suite, and say what it came to beside what was published.
+
+    The same command goes on with a run that was stopped; so does one with more seeds or more
+    compositions.
+    """
+    from gencsp.suites.run import open_bench
+
+    require_folder(deck.folder)
+    try:
+        with open_bench(deck) as opened:
+            watch(opened.irun())
+            _report(opened, deck)
+    except KeyboardInterrupt:
+        complain(
+            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
+        )
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _report(opened: Bench, deck: BenchDeck) -> None:
+    from gencsp.suites.run import RESULT
+
+    outcome = opened.outcome()
+    path = opened.write(outcome, deck.folder / RESULT)
+    print_measures(outcome, opened.suite)
+    print_failures(outcome.failures)
+    say(opened.suite.about)
+    say(f"wrote the record to {path}; every structure is in {deck.folder / 'run.db'}")

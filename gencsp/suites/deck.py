@@ -1,0 +1,47 @@
+"""The deck of ``gencsp bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from gencsp.deck import Count, Deck, Seconds
+from gencsp.runs.fields import EngineSetting, PotentialSetting, ProcessesSetting
+from gencsp.runs.objects import Named, ProposerField
+
+
+class BenchDeck(Deck):
+    """Settings of ``gencsp bench``; the meaning of each stands in its description."""
+
+    suite: str = Field(description="Suite by name (see --list), or the TOML file of your own.")
+    proposer: ProposerField = Field("mixed", description="Proposer that is measured, by name.")
+    method: Named = Field("random", description="How to search, in suites of searches.")
+    potential: PotentialSetting = "chgnet"
+    engine: EngineSetting = "auto"
+    seeds: Count = Field(1, description="How often everything is done, with seeds 0, 1, ...")
+    compositions: Count | None = Field(
+        None, description="Take so many of the suite's compositions; the same ones every time."
+    )
+    quick: bool = Field(False, description="A part of the suite that ends in some ten minutes.")
+    truth: Path | None = Field(
+        None, description="Known crystals: a file, a folder of files, or a table of CIF texts."
+    )
+    time_limit: Seconds | None = Field(
+        None, description="Most seconds for the proposals of a composition; what is late is lost."
+    )
+    workers: ProcessesSetting = 2
+    executor: Named = Field("local", description="Where tasks run.")
+    out: Path | None = Field(None, description="Folder; runs/bench-SUITE-PROPOSER if not given.")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        if self.out is not None:
+            return self.out
+        from gencsp.files import file_name
+        from gencsp.runs.objects import chosen
+
+        quick = "-quick" if self.quick else ""
+        name = file_name(f"bench-{Path(self.suite).stem}{quick}-{chosen(self.proposer)}")
+        return Path("runs") / name

@@ -1,0 +1,132 @@
+"""What a suite comes to: values of each crystal, and measures of all of them with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from gencsp.measure.statistics import BOOTSTRAP, bootstrap_interval, wilson_of_mean
+
+#: What a record says of the intervals of shares here.
+WILSON = "95 %, Wilson score at the number of compositions, of shares (seeds averaged)"
+INTERVALS = (WILSON, f"{BOOTSTRAP} (compositions drawn anew, seeds averaged)")
+#: How values become one number: the share of what is true, the mean, or the median, in which a
+#: value that is not there counts as more than all others (a search that found nothing).
+Kind = Literal["share", "mean", "median"]
+#: Stands for "more than all others" where medians are computed.
+_MORE = 1e300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What is measured.
+
+    Attributes:
+        name: unique in a suite.
+        kind: see :data:`Kind`.
+        unit: of the number; empty for shares and numbers without one.
+        better: whether "higher" or "lower" is better, or "" where neither is.
+    """
+
+    name: str
+    kind: Kind
+    unit: str = ""
+    better: Literal["higher", "lower", ""] = "higher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What was measured on one crystal or composition, with one seed.
+
+    Attributes:
+        key: of the crystal, the same in every run of the suite.
+        seed: of the random numbers.
+        values: by the names of measures; 0 or 1 for shares, ``None`` where there is none.
+    """
+
+    key: str
+    seed: int
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """All that came of a suite.
+
+    Attributes:
+        measures: in the order of the table.
+        rows: of crystals and seeds.
+        sample_size: how many of what the numbers rest on.
+        protocol: what one must know to measure again, beside the suite and the deck.
+        failures: how many structures failed, by reason.
+        tables: others that the task has, by name.
+    """
+
+    measures: tuple[Measure, ...]
+    rows: tuple[Row, ...]
+    sample_size: Mapping[str, int]
+    protocol: Mapping[str, Any]
+    failures: Mapping[str, int] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def numbers(self) -> dict[str, dict[str, float | None]]:
+        """Value, interval and number of compositions of each measure."""
+        return {one.name: number_of(one, self.rows) for one in self.measures}
+
+
+def by_key(measure: str, rows: Sequence[Row]) -> dict[str, list[float | None]]:
+    """The values of one measure, those of all seeds of a crystal together."""
+    found: dict[str, list[float | None]] = defaultdict(list)
+    for row in rows:
+        if measure in row.values:
+            found[row.key].append(row.values[measure])
+    return dict(found)
+
+
+def number_of(measure: Measure, rows: Sequence[Row]) -> dict[str, float | None]:
+    """One number of many values, with its interval over the crystals.
+
+    Args:
+        measure: what and how.
+        rows: crystals and seeds.
+
+    Returns:
+        ``value``, ``low``, ``high`` and ``n`` crystals that have a value; the value is ``None``
+        where there is none, and where a median lies beyond what was found.
+    """
+    groups = by_key(measure.name, rows)
+    if measure.kind == "median":
+        return _median(list(groups.values()))
+    known = [[v for v in values if v is not None] for values in groups.values()]
+    means = [float(np.mean(values)) for values in known if values]
+    if not means:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    value = float(np.mean(means))
+    if measure.kind == "share":
+        low, high = wilson_of_mean(value, len(means))
+    else:
+        low, high = bootstrap_interval(means, np.mean, rng=np.random.default_rng(0))
+    return {"value": value, "low": low, "high": high, "n": len(means)}
+
+
+def _median(groups: Sequence[Sequence[float | None]]) -> dict[str, float | None]:
+    """Over all runs; the interval draws crystals anew, with all their seeds."""
+    if not groups:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    filled = [[_MORE if v is None else v for v in values] for values in groups]
+
+    def middle(chosen: np.ndarray) -> float:
+        values = [v for k in chosen for v in filled[int(k)]]
+        return float(np.quantile(values, 0.5, method="lower"))
+
+    value = middle(np.arange(len(filled)))
+    low, high = bootstrap_interval(
+        range(len(filled)), middle, rng=np.random.default_rng(0), resamples=500
+    )
+    shown = [None if one >= _MORE or math.isnan(one) else one for one in (value, low, high)]
+    return {"value": shown[0], "low": shown[1], "high": shown[2], "n": len(filled)}

@@ -1,0 +1,157 @@
+"""A suite run from a deck: opened, gone on with, recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gencsp.measure.record import record
+from gencsp.runs.candidates import StageProgress
+from gencsp.runs.objects import carried
+from gencsp.runs.parts import run_executor
+from gencsp.store import DiskStore, MemoryStore, Store
+from gencsp.store.base import Manifest
+from gencsp.suites.deck import BenchDeck
+from gencsp.suites.outcome import INTERVALS, Outcome
+from gencsp.suites.suite import Suite
+from gencsp.suites.tasks import task_class
+from gencsp.suites.tasks.base import SuiteTask
+
+#: The record of a run, in its folder.
+RESULT = "bench.json"
+FORMAT = 1
+
+
+class Bench:
+    """A run of a suite; make one with :func:`open_bench`.
+
+    Args:
+        suite: what is measured.
+        deck: the settings.
+        task: of the suite, with its inputs.
+        manifest: what decides the results.
+        store: of the run.
+        executor: where its parts run.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        deck: BenchDeck,
+        task: SuiteTask,
+        *,
+        manifest: Manifest,
+        store: Store,
+        executor: Executor,
+    ) -> None:
+        self.suite = suite
+        self.deck = deck
+        self.task = task
+        self.manifest = manifest
+        self.store = store
+        self.executor = executor
+
+    def irun(self) -> Iterator[StageProgress]:
+        """Run what the folder does not have yet, step by step.
+
+        Raises:
+            StoreError, WorkerError: as :class:`~gencsp.searches.runner.TaskRunner`.
+            GencspError: whatever a proposer or a potential raises.
+        """
+        yield from self.task.irun(self.store, self.executor, self.deck.workers)
+
+    def outcome(self) -> Outcome:
+        """What came of it; of a run that has ended."""
+        finished = self.store.load()
+        return self.task.outcome({name: finished[name] for name in self.task.parts()})
+
+    def write(self, outcome: Outcome, path: Path) -> Path:
+        """Write the record of the run; returns its path."""
+        return record(
+            path,
+            measured=f"{self.suite.title}: {', '.join(one.name for one in outcome.measures)}",
+            sample_size=outcome.sample_size,
+            seed=list(range(self.deck.seeds)),
+            intervals=INTERVALS,
+            protocol={
+                "suite": Path(self.deck.suite).stem,
+                "about": self.suite.about,
+                "run": dict(self.manifest),
+                **outcome.protocol,
+            },
+            results={
+                "measures": outcome.numbers(),
+                "kinds": {one.name: one.kind for one in outcome.measures},
+                "failures": outcome.failures,
+                **outcome.tables,
+                "published": [one.model_dump() for one in self.suite.published],
+                "rows": [
+                    {"key": row.key, "seed": row.seed, "values": row.values} for row in outcome.rows
+                ],
+            },
+        )
+
+
+@contextmanager
+def open_bench(deck: BenchDeck, *, in_memory: bool = False) -> Iterator[Bench]:
+    """A run ready to begin or to go on: its inputs are checked, its folder is locked.
+
+    Args:
+        deck: the settings.
+        in_memory: write nothing.
+
+    Raises:
+        SuiteError: there is no such suite, or its known crystals are not there.
+        StoreError: the folder holds another run, or cannot be written.
+        GencspError: a proposer, method or potential that is not there, or whose model is missing.
+    """
+    suite = Suite.open(deck.suite)
+    kind = task_class(suite.task)
+    settings = kind.settings_class.make(**{**suite.settings, **(suite.quick if deck.quick else {})})
+    task = kind.open(suite, deck, settings)
+    with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
+        manifest = {
+            "kind": "bench",
+            "format": FORMAT,
+            "task": suite.task,
+            "settings": json.dumps(settings.model_dump(mode="json"), sort_keys=True),
+            **task.identify(executor),
+        }
+        if in_memory:
+            yield Bench(
+                suite, deck, task, manifest=manifest, store=MemoryStore(), executor=executor
+            )
+            return
+        with DiskStore(deck.folder, manifest) as store:
+            yield Bench(suite, deck, task, manifest=manifest, store=store, executor=executor)
+
+
+def bench(deck: BenchDeck | None = None, **settings: Any) -> Outcome:
+    """Run a suite: ``bench(suite="cspbench", proposer=my_proposer, truth=path)``.
+
+    With ``out`` every result is in that folder at once, the same call goes on where an earlier one
+    was stopped, and the record is written to ``bench.json``; without it nothing is written.
+
+    Args:
+        deck: whole settings; or give them one by one.
+        settings: fields of :class:`~gencsp.suites.deck.BenchDeck`; beside a deck they take the
+            place of what it says.
+
+    Raises:
+        GencspError: as :func:`open_bench` and :meth:`Bench.irun`.
+    """
+    whole = BenchDeck.make(**{**({} if deck is None else deck.given), **settings})
+    with open_bench(whole, in_memory=whole.out is None) as run:
+        for _ in run.irun():
+            pass
+        outcome = run.outcome()
+        if whole.out is not None:
+            run.write(outcome, whole.out / RESULT)
+    return outcome
+
+
+__all__ = ["RESULT", "Bench", "bench", "open_bench"]

@@ -1,0 +1,85 @@
+"""The contract of the tasks of suites."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from typing import Any, ClassVar, Self
+
+from gencsp.deck import Deck
+from gencsp.runs.candidates import StageProgress
+from gencsp.searches.runner import TaskOutput, TaskRunner
+from gencsp.store.base import Finished, Manifest, Store
+from gencsp.suites.deck import BenchDeck
+from gencsp.suites.outcome import Outcome
+from gencsp.suites.suite import Suite
+
+#: Parts under way for each worker.
+AHEAD = 2
+
+
+class SuiteTask(ABC):
+    """One suite with the settings of a run, whose inputs are all there.
+
+    Attributes:
+        settings_class: the settings that a suite of this task has.
+        stage: what the progress is called.
+    """
+
+    settings_class: ClassVar[type[Deck]]
+    stage: ClassVar[str] = "bench"
+
+    @classmethod
+    @abstractmethod
+    def open(cls, suite: Suite, deck: BenchDeck, settings: Any) -> Self:
+        """Find and check all inputs.
+
+        Args:
+            suite: what is measured.
+            deck: of the run.
+            settings: of ``settings_class``.
+
+        Raises:
+            GencspError: an input is missing or wrong.
+        """
+
+    @abstractmethod
+    def identify(self, executor: Executor) -> Manifest:
+        """What decides the results, seeds and number of compositions apart.
+
+        Models are loaded once in a worker, for their names.
+        """
+
+    @abstractmethod
+    def parts(self) -> Mapping[str, Callable[[], TaskOutput]]:
+        """The parts of the run by name, independent of each other, in order."""
+
+    @abstractmethod
+    def outcome(self, results: Mapping[str, Finished]) -> Outcome:
+        """What the results of all parts come to."""
+
+    def irun(self, store: Store, executor: Executor, workers: int) -> Iterator[StageProgress]:
+        """Run what the store does not have, step by step."""
+        calls = self.parts()
+        runner = TaskRunner(store, executor, prepare=_as_it_is)
+        names, submitted = list(calls), 0
+        yield StageProgress(stage=self.stage, done=0, total=len(names))
+        try:
+            for number, name in enumerate(names):
+                while submitted < min(len(names), number + AHEAD * workers):
+                    runner.submit([names[submitted]], calls[names[submitted]])
+                    submitted += 1
+                note = self.note(runner.result(name))
+                runner.release(name)
+                yield StageProgress(stage=self.stage, done=number + 1, total=len(names), note=note)
+        finally:
+            runner.keep()
+
+    def note(self, result: Finished) -> str:  # noqa: ARG002
+        """What is said of a part that ended."""
+        return ""
+
+
+def _as_it_is(finished: Finished) -> Finished:
+    return finished
