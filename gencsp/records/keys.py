@@ -61,6 +61,10 @@ KNOWN_CRYSTAL: Final = "known_crystal"
 RANK: Final = "rank"
 RMS_TO_KNOWN: Final = "rms_to_known"
 PROCESSOR_SECONDS: Final = "processor_seconds"
+RELAXATIONS: Final = "relaxations"
+FOUND_AFTER: Final = "found_after"
+LOWER_AFTER: Final = "lower_after"
+ENERGY_ABOVE_KNOWN: Final = "energy_above_known"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
 FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
@@ -205,6 +209,14 @@ KEYS: Final[tuple[Key, ...]] = (
         "crystal, in units of (V/N)^(1/3); absent where they do not match.", "bench"),
     Key(PROCESSOR_SECONDS, "number", "s", "Processor time that it took; differs from run to run.",
         "bench"),
+    Key(RELAXATIONS, "integer", "", "Relaxations of the search of which it is the lowest "
+        "structure.", "bench"),
+    Key(FOUND_AFTER, "integer", "", "So many of them until that search had found the known "
+        "crystal; absent where it did not.", "bench"),
+    Key(LOWER_AFTER, "integer", "", "So many until it had a structure lower than the known "
+        "crystal; absent where it had none.", "bench"),
+    Key(ENERGY_ABOVE_KNOWN, "number", "eV/atom", "Energy less that of the known crystal, relaxed "
+        "by the same potential; absent where that does not relax.", "bench"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),

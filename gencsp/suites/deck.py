@@ -7,18 +7,28 @@ from pathlib import Path
 from pydantic import Field
 
 from gencsp.deck import Count, Deck, Seconds
-from gencsp.runs.fields import EngineSetting, PotentialSetting, ProcessesSetting
+from gencsp.runs.fields import EngineSetting, HullSetting, PotentialSetting, ProcessesSetting
 from gencsp.runs.objects import Named, ProposerField
+
+#: Stands for no proposer: searches begin from random structures alone.
+UNSEEDED = "none"
 
 
 class BenchDeck(Deck):
     """Settings of ``gencsp bench``; the meaning of each stands in its description."""
 
     suite: str = Field(description="Suite by name (see --list), or the TOML file of your own.")
-    proposer: ProposerField = Field("mixed", description="Proposer that is measured, by name.")
-    method: Named = Field("random", description="How to search, in suites of searches.")
+    proposer: ProposerField = Field(
+        "mixed", description="Proposer that is measured, by name; none for unseeded searches."
+    )
+    method: Named = Field(
+        "random",
+        description="How suites of searches search: random, hop, genetic, your own, or CrySPY, "
+        "such as cryspy-rs:ENVIRONMENT or cryspy-ea:ENVIRONMENT.",
+    )
     potential: PotentialSetting = "chgnet"
     engine: EngineSetting = "auto"
+    hull: HullSetting = None
     seeds: Count = Field(1, description="How often everything is done, with seeds 0, 1, ...")
     compositions: Count | None = Field(
         None, description="Take so many of the suite's compositions; the same ones every time."
@@ -32,7 +42,9 @@ class BenchDeck(Deck):
     )
     workers: ProcessesSetting = 2
     executor: Named = Field("local", description="Where tasks run.")
-    out: Path | None = Field(None, description="Folder; runs/bench-SUITE-PROPOSER if not given.")
+    out: Path | None = Field(
+        None, description="Folder; runs/bench-SUITE-PROPOSER[-METHOD] if not given."
+    )
 
     @property
     def folder(self) -> Path:
@@ -40,8 +52,10 @@ class BenchDeck(Deck):
         if self.out is not None:
             return self.out
         from gencsp.files import file_name
+        from gencsp.plugins import Choice
         from gencsp.runs.objects import chosen
 
         quick = "-quick" if self.quick else ""
-        name = file_name(f"bench-{Path(self.suite).stem}{quick}-{chosen(self.proposer)}")
+        method = f"-{Choice.read(self.method).name}" if "method" in self.given else ""
+        name = file_name(f"bench-{Path(self.suite).stem}{quick}-{chosen(self.proposer)}{method}")
         return Path("runs") / name

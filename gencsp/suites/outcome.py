@@ -19,7 +19,7 @@ INTERVALS = (WILSON, f"{BOOTSTRAP} (compositions drawn anew, seeds averaged)")
 #: value that is not there counts as more than all others (a search that found nothing).
 Kind = Literal["share", "mean", "median"]
 #: Stands for "more than all others" where medians are computed.
-_MORE = 1e300
+_MORE = 1e100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,13 @@ from gencsp.errors import SuiteError
 from gencsp.suites.tasks.base import SuiteTask
 
 #: Where each task is; it is imported when a suite needs it.
-TASKS = MappingProxyType({"proposals": "gencsp.suites.tasks.proposals:Proposals"})
+TASKS = MappingProxyType(
+    {
+        "everyday": "gencsp.suites.tasks.everyday:Everyday",
+        "proposals": "gencsp.suites.tasks.proposals:Proposals",
+        "searches": "gencsp.suites.tasks.searches:Searches",
+    }
+)
 
 
 def task_class(name: str) -> type[SuiteTask]:

@@ -2,13 +2,14 @@
 
     python cryspy_client.py
 
-Each line of standard input that names a folder with cryspy.in and calc_in/ begins a search. CrySPY
-makes its structures, keeps its books and breeds its generations with its own code, called
-as its command ``cryspy`` does. For each structure that it would have a job for, one line with the
-folder of the job goes to standard output, and a line is awaited: anything but "stop" says that the
-job is done. Random searches make their structures a few at a time, as CrySPY does where
-``tot_struc`` is raised. Lines that begin with "over", the first of them before the first search,
-hold the processor seconds so far.
+It imports nothing of gencsp, which CrySPY's environment may lack. Each line of standard input that
+names a folder with cryspy.in and calc_in/ begins a search. CrySPY makes its structures, keeps its
+books and breeds its generations with its own code, called as its command ``cryspy`` does. For each
+structure that it would have a job for, the line "job SECONDS FOLDER" goes to standard output, and a
+line is awaited: anything but "stop", or nothing more, says that the job is done. Random searches
+make their structures a few at a time, as CrySPY does where ``tot_struc`` is raised. A search ends
+with the line "over SECONDS"; one before the first, "over SECONDS VERSION", says the version of
+CrySPY. SECONDS are those of the processor so far.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import importlib
 import os
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
@@ -25,12 +27,13 @@ STEP = 20
 
 
 def main() -> None:
+    """All searches that are asked for."""
     # CrySPY and its parts print; only the lines of this program may reach the other one.
     lines = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     importlib.import_module("cryspy.job.ctrl_job")
     importlib.import_module("cryspy.start.cryspy_init")
-    lines.write(f"over {time.process_time()}\n")
+    lines.write(f"over {time.process_time()} {version('csp-cryspy')}\n")
     for folder in sys.stdin:
         os.chdir(folder.strip())
         search(lines)
@@ -58,8 +61,8 @@ def search(lines: IO[str]) -> None:
             status = job / "stat_job"
             if job.name == "fin" or not status.exists() or "submitted" not in status.read_text():
                 continue
-            lines.write(f"{job}\n")
-            if sys.stdin.readline().strip() == "stop":
+            lines.write(f"job {time.process_time()} {job}\n")
+            if sys.stdin.readline().strip() in ("", "stop"):
                 return
             status.write_text(status.read_text().replace("submitted", "done"))
 
