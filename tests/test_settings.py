@@ -118,6 +118,11 @@ class Anything:
 
 #: What cannot be left out when an instance is made.
 NEEDED: dict[str, dict[str, Any]] = {
+    "BenchDeck": {"suite": "search"},
+    "CryspyOptions": {"environment": Path("there")},
+    "Suite": {"title": "a", "task": "searches", "source": "b", "about": "c"},
+    "Truths": {"file": "a", "crystals": 1, "where": "b"},
+    "Published": {"name": "a", "values": {"b": 0.5}, "source": "c"},
     "Request": {"composition": FORMULA, "n": 1},
     "CycleSettings": {"composition": FORMULA},
     "Space": {"compositions": OneComposition(FORMULA, (1,))},

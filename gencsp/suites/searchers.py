@@ -49,7 +49,7 @@ class Step:
 
     relaxations: int
     atoms: Atoms | None
-    elsewhere: float = 0.0
+    elsewhere: float
 
 
 class Searcher(Protocol):

@@ -1,6 +1,6 @@
 """Everyday compounds: their known phases are references, and CHGNet finds them near the hull.
 
-All of them are looked at by ``benchmarks/everyday_phases.py``.
+All of them are looked at by ``gencsp bench everyday``.
 """
 
 from __future__ import annotations

@@ -37,6 +37,10 @@ def shares(value: Any) -> Iterator[dict[str, float]]:
             yield from shares(one)
 
 
+#: Programs whose records are still shown, and in whose place there are suites of ``gencsp bench``.
+BECAME_SUITES = ("benchmarks/search_ground_states.py", "benchmarks/everyday_phases.py")
+
+
 def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert RECORDS
@@ -49,7 +53,8 @@ def test_every_record_has_the_form(path: Path) -> None:
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_every_record_names_a_program_that_is_there(path: Path) -> None:
-    assert (ROOT / read(path)["program"]).is_file()
+    program = read(path)["program"]
+    assert program in BECAME_SUITES or (ROOT / program).is_file()
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)

@@ -183,3 +183,24 @@ def test_a_search_with_all_of_them_through_the_commands(
 def test_the_docs_show_these_very_files(path: Path) -> None:
     kind = {".py": "python", ".toml": "toml"}[path.suffix]
     assert f"```{kind}\n{path.read_text()}```" in DOCS.read_text()
+
+
+@pytest.mark.usefixtures("installed", "in_this_process")
+def test_a_suite_of_searches_with_theirs(tmp_path: Path) -> None:
+    """Benchmarked by name: their method, seeded by their proposer, on their potential."""
+    ase.io.write(tmp_path / "salt.extxyz", bulk("NaCl", "rocksalt", a=5.6))
+    (tmp_path / "little.toml").write_text(
+        'title = "Little"\ntask = "searches"\nsource = "here"\nabout = "nothing"\n'
+        '[truths]\nfile = "salt.extxyz"\ncrystals = 1\nwhere = "here"\n[settings]\nbudget = 4\n'
+    )
+    words = ["bench", str(tmp_path / "little.toml"), "--truth", str(tmp_path / "salt.extxyz")]
+    words += ["--proposer", "grid:shake=0.2", "--method", "greedy:fresh=2"]
+    words += ["--potential", "morse:2.6", "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "known structure or a lower one" in result.stdout
+    manifest = read_manifest(tmp_path / "run")
+    assert manifest is not None
+    assert manifest["method"].startswith("greedy")
+    assert manifest["proposer"] == "grid:shake=0.2"
+    assert "morse" in manifest["potential"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
@@ -223,7 +223,10 @@ def _values(row: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
 
 
 def _groups_before(given: object) -> Mapping[tuple[str, str], int]:
-    """Space groups of the references of a table before their relaxation, where it has them."""
+    """Space groups before their relaxation of the references of a table that it changed.
+
+    By formula and id; none where the table does not say.
+    """
     if isinstance(given, Carried):
         return {}
     if isinstance(given, Path):
@@ -232,11 +235,12 @@ def _groups_before(given: object) -> Mapping[tuple[str, str], int]:
         text = gzip.decompress(shipped_bytes(f"references_{DEFAULT_MODEL}.csv.gz")).decode("utf-8")
     if text.lstrip()[:1] in ("[", "{"):
         return {}
-    found: dict[tuple[str, str], int] = defaultdict(int)
+    found: dict[tuple[str, str], int] = {}
     for row in _rows(text):
-        if (row.get(BEFORE) or "").isdecimal():
+        before = row.get(BEFORE) or ""
+        if before.isdecimal() and before != row.get("space_group"):
             formula = Composition.parse(row["formula"]).reduced.formula
-            found[formula, row.get("source_id") or ""] = int(row[BEFORE])
+            found[formula, row.get("source_id") or ""] = int(before)
     return found
 
 
