@@ -128,6 +128,7 @@ class UnitModel:
             config,
             settings.training,
             content.noise,
+            selected=torch.from_numpy(np.flatnonzero(content.selected)),
             rng=rng,
         )
         model = cls(fitted.networks, content)
@@ -240,10 +241,10 @@ class UnitModel:
     ) -> list[tuple[Arrangement, Array]]:
         """Arrangements and vectors, one for each of n draws."""
         content, space = self.content, self.content.space
-        weights = np.ones(len(content.which))
+        weights = content.selected.astype(np.float64)
         if self.settings.arrangements == "energy":
             energies = content.standard_energies
-            weights = np.exp(-guidance * (energies - energies.min()))
+            weights *= np.exp(-guidance * (energies - energies.min()))
         chosen = rng.choice(len(weights), size=n, p=weights / weights.sum())
         arrangements = [space.arrangements[content.which[k]] for k in chosen]
         cells = content.cells[chosen]
