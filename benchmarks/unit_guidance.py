@@ -73,6 +73,10 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=200, help="of each kind to relax and compare")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument(
+        "--learn-from", type=float, default=UnitModelSettings().learn_from,
+        help="share of the examples, those of lowest energy, that models propose by",
+    )  # fmt: skip
     parser.add_argument("--encoding", choices=ENCODINGS, default=UnitModelSettings().encoding)
     parser.add_argument(
         "--as-made", nargs="*", choices=ENCODINGS, default=list(ENCODINGS),
@@ -141,7 +145,7 @@ def compared(work: Work, options: argparse.Namespace, seed: int, known: Atoms) -
             about["above_known_as_made"] = spread(work.as_made(made) - level)
             models[encoding][name] = about
             if encoding == options.encoding:
-                key = f"{name}-{encoding}-{seed}-{guidance:g}".replace(" ", "-")
+                key = f"{name}-{encoding}-{seed}-{guidance:g}{lowest(options)}".replace(" ", "-")
                 kinds[name] = work.relaxed(key, made)
     return {
         "examples": len(examples),
@@ -189,18 +193,28 @@ def fitted(
     examples: Sequence[UnitExample],
 ) -> tuple[UnitModel, dict[str, Any]]:
     """The model of a seed, and what its training took."""
-    path = work.folder / f"model-{encoding}-{seed}-{len(examples)}-{options.epochs}.safetensors"
-    about = path.with_suffix(".json")
+    name = f"model-{encoding}-{seed}-{len(examples)}-{options.epochs}{lowest(options)}"
+    path = work.folder / f"{name}.safetensors"
+    about = work.folder / f"{name}.json"
     if about.exists():
         return UnitModel.load(path), json.loads(about.read_text("utf-8"))
     begun = time.process_time()
-    settings = UnitModelSettings(encoding=encoding, training=UnitTraining(epochs=options.epochs))
+    settings = UnitModelSettings(
+        encoding=encoding,
+        learn_from=options.learn_from,
+        training=UnitTraining(epochs=options.epochs),
+    )
     model = UnitModel.fit(examples, settings, rng=np.random.default_rng(3000 + seed))
     found: dict[str, Any] = {"fit_seconds": round(time.process_time() - begun, 1)}
     found |= {name: asdict(one) for name, one in model.trainings.items()}
     model.save(path)
     about.write_text(json.dumps(found), encoding="utf-8")
     return model, found
+
+
+def lowest(options: argparse.Namespace) -> str:
+    """What the names of files end with that belong to models of some of the examples."""
+    return "" if options.learn_from == 1 else f"-lowest-{options.learn_from}"
 
 
 def energies_of(structures: Sequence[Atoms]) -> Array:
@@ -335,6 +349,7 @@ def write(
         "encoding": options.encoding,
         "encodings compared as made": sorted({options.encoding, *options.as_made}),
         "guidance": options.guidance,
+        "learn_from": options.learn_from,
         "known phase": str(options.known.name)
         if options.known
         else f"lowest of {options.in_known_group} random crystals in its group",
