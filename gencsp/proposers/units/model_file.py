@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 _ENTRY = "unit_model"
 #: Settings of a file from before they were there, whatever the defaults are now.
 _BEFORE = {"learn_from": 1.0}
+#: eV/atom. Energies that differ by less are those of the same crystal, relaxed from elsewhere.
+_LEAST_SPREAD = 1e-3
 #: What makes them, for messages.
 _COMMAND = "UnitModel.fit"
 
@@ -62,6 +64,16 @@ class ModelContent:
     def selected(self) -> NDArray[np.bool_]:
         """Whether the noise network learnt from an example, shape (n,)."""
         return of_lowest_energy(self.energies, self.settings.learn_from)
+
+    @cached_property
+    def selected_scale(self) -> float:
+        """Standard deviation of the energies of the selected examples, at least 1 meV/atom.
+
+        It is that of all, and no less, where all are selected.
+        """
+        if self.selected.all():
+            return self.energy_scale
+        return min(self.energy_scale, max(_LEAST_SPREAD, float(self.energies[self.selected].std())))
 
     @property
     def noise(self) -> Schedule:

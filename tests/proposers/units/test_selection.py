@@ -116,6 +116,47 @@ def test_the_energy_network_learns_from_all(examples: list[UnitExample], model: 
     assert_allclose(model.content.energy_scale, spread)
 
 
+def test_guidance_is_per_standard_deviation_of_the_selected(
+    examples: list[UnitExample], model: UnitModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks have energies in those of all, which are far more."""
+    energies = np.array([one.energy for one in examples])
+    told: list[float] = []
+
+    def no_vectors(_: UnitModel, __: int, strength: float, ___: np.random.Generator) -> list[None]:
+        told.append(strength)
+        return []
+
+    monkeypatch.setattr(UnitModel, "_vectors", no_vectors)
+    for share, ratio in ((0.25, energies.std() / energies[energies < 1].std()), (1.0, 1.0)):
+        settings = replace(SETTINGS, learn_from=share)
+        one = UnitModel(model.networks, replace(model.content, settings=settings))
+        assert list(one.sample(1, guidance=2.0, rng=np.random.default_rng(0))) == []
+        assert_allclose(told.pop(), 2 * ratio)
+        assert not told
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "share", "scale"),
+    [
+        ([0, 1e-7], [2, 2], 0.25, 1e-3),  # differences that mean nothing
+        ([0, 0], [2, 2], 0.25, 1e-3),
+        ([0, 1e-6], [1e-6, 1e-6], 0.5, 1e-7),  # nor is it more than that of all
+        ([0, 0.02], [2, 2], 0.5, 0.01),
+    ],
+)
+def test_the_spread_of_the_selected_has_bounds(
+    model: UnitModel, lower: list[float], upper: list[float], share: float, scale: float
+) -> None:
+    content = replace(
+        model.content,
+        energies=np.repeat([*lower, *upper], 25).astype(float),
+        energy_scale=1e-7 if scale < 1e-6 else 1.0,
+        settings=replace(SETTINGS, learn_from=share),
+    )
+    assert_allclose(content.selected_scale, scale)
+
+
 def test_a_cell_that_is_never_drawn_is_refused(model: UnitModel) -> None:
     proposer = UnitsProposer(model)
     request = Request(composition=Composition.parse("NaNH2"), n=1, units=(4,), cell=CELLS[19])
