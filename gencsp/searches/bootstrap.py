@@ -93,7 +93,7 @@ class UnitBootstrap:
         random: float = 0.1,
         guidance: float = 1.0,
         epochs: int = 2000,
-        learn_from: float = 1.0,
+        learn_from: float = 0.25,
     ) -> None:
         for key, value, hint in (
             ("first", first, Count),
@@ -245,7 +245,7 @@ class UnitBootstrapOptions(ConfiguredStrategy):
     )
     epochs: Count = Field(default=2000, description="Most epochs of a training.")
     learn_from: SomeShare = Field(
-        default=1.0, description="Share of what was found, the lowest, that the model proposes by."
+        default=0.25, description="Share of what was found, the lowest, that the model proposes by."
     )
 
     def build(self, context: StrategyContext) -> UnitBootstrap:

@@ -60,7 +60,7 @@ class UnitModelSettings:
     encoding: Encoding = "rotation"
     cell: CellRule = "auto"
     arrangements: ArrangementRule = "energy"
-    learn_from: SomeShare = 1.0
+    learn_from: SomeShare = 0.25
     schedule: LinearSchedule = field(default_factory=LinearSchedule)
     sigma_first: Positive = 0.005
     sigma_last: Fraction = 0.5
