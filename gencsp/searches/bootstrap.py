@@ -77,7 +77,8 @@ class UnitBootstrap:
         guidance: pull towards low energies, see :meth:`.UnitModel.sample`.
         epochs: of each training, at most.
         learn_from: share of the examples, those of lowest energy, that the model proposes by, see
-            :class:`.UnitModelSettings`.
+            :class:`.UnitModelSettings`. Below 1, what it proposed and found again soon fills that
+            share, and new crystals become few: hence another default than for a single model.
     """
 
     name = "units"
@@ -93,7 +94,7 @@ class UnitBootstrap:
         random: float = 0.1,
         guidance: float = 1.0,
         epochs: int = 2000,
-        learn_from: float = 0.25,
+        learn_from: float = 1.0,
     ) -> None:
         for key, value, hint in (
             ("first", first, Count),
@@ -245,7 +246,7 @@ class UnitBootstrapOptions(ConfiguredStrategy):
     )
     epochs: Count = Field(default=2000, description="Most epochs of a training.")
     learn_from: SomeShare = Field(
-        default=0.25, description="Share of what was found, the lowest, that the model proposes by."
+        default=1.0, description="Share of what was found, the lowest, that the model proposes by."
     )
 
     def build(self, context: StrategyContext) -> UnitBootstrap:
