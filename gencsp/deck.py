@@ -55,6 +55,8 @@ Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 #: A share of a whole.
 Share = Annotated[float, Ge(0), Le(1)]
+#: A share that is not nothing.
+SomeShare = Annotated[float, Gt(0), Le(1)]
 #: A fraction by which something may be less: never all of it.
 Fraction = Annotated[float, Ge(0), Lt(1)]
 #: Wall time. Timers of the operating system overflow at about ten times the bound, 30 years.

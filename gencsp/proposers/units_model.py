@@ -117,10 +117,13 @@ class UnitsProposer:
                 "this model of units generates its cells: leave out the cell, or train one on "
                 "crystals in it."
             )
-        groups = [content.space.arrangements[k].space_group for k in content.which]
+        drawn = {
+            (content.space.arrangements[content.which[k]].space_group, tuple(content.cells[k]))
+            for k in np.flatnonzero(content.selected)
+        }
         if not any(
             _setting(group, Cell.fromcellpar(cell), request.cell) is not None
-            for group, cell in set(zip(groups, map(tuple, content.cells.tolist()), strict=True))
+            for group, cell in drawn
         ):
             raise RequestError(
                 "this model of units was trained on crystals in another cell: give that one, or "

@@ -20,7 +20,7 @@ from ase.cell import Cell
 from pydantic import Field
 
 from gencsp import records
-from gencsp.deck import Count, NonNegative, Share, check
+from gencsp.deck import Count, NonNegative, Share, SomeShare, check
 from gencsp.errors import RequestError, UnitError
 from gencsp.provenance import Provenance, Stage
 from gencsp.searches.moves.base import ConfiguredMove, Move, Tools
@@ -76,6 +76,9 @@ class UnitBootstrap:
             not propose.
         guidance: pull towards low energies, see :meth:`.UnitModel.sample`.
         epochs: of each training, at most.
+        learn_from: share of the examples, those of lowest energy, that the model proposes by, see
+            :class:`.UnitModelSettings`. Below 1, what it proposed and found again soon fills that
+            share, and new crystals become few: hence another default than for a single model.
     """
 
     name = "units"
@@ -91,6 +94,7 @@ class UnitBootstrap:
         random: float = 0.1,
         guidance: float = 1.0,
         epochs: int = 2000,
+        learn_from: float = 1.0,
     ) -> None:
         for key, value, hint in (
             ("first", first, Count),
@@ -98,6 +102,7 @@ class UnitBootstrap:
             ("random", random, Share),
             ("guidance", guidance, NonNegative),
             ("epochs", epochs, Count),
+            ("learn_from", learn_from, SomeShare),
         ):
             check(key, value, hint)
         guided = Guided()
@@ -110,6 +115,7 @@ class UnitBootstrap:
         self.random = random
         self.guidance = guidance
         self.epochs = epochs
+        self.learn_from = learn_from
         self.trainings = 0
         self.left_out: Counter[str] = Counter()
         self._examples: list[UnitExample] = []
@@ -126,6 +132,7 @@ class UnitBootstrap:
             "random": self.random,
             "guidance": self.guidance,
             "epochs": self.epochs,
+            "learn_from": self.learn_from,
         }
 
     def ask(
@@ -195,7 +202,9 @@ class UnitBootstrap:
         from gencsp.proposers.units.model_settings import UnitModelSettings
 
         training = UnitTraining(epochs=self.epochs)
-        settings = UnitModelSettings(training=training, attempts=ATTEMPTS)
+        settings = UnitModelSettings(
+            training=training, attempts=ATTEMPTS, learn_from=self.learn_from
+        )
         model = UnitModel.fit(self._examples, settings, rng=rng)
         self.trainings += 1
         self._proposed = deque(self._sampled(model, rng))
@@ -236,6 +245,9 @@ class UnitBootstrapOptions(ConfiguredStrategy):
         default=1.0, description="Pull towards low energies, per standard deviation; 0 for none."
     )
     epochs: Count = Field(default=2000, description="Most epochs of a training.")
+    learn_from: SomeShare = Field(
+        default=1.0, description="Share of what was found, the lowest, that the model proposes by."
+    )
 
     def build(self, context: StrategyContext) -> UnitBootstrap:
         """See :class:`~gencsp.searches.strategy.ConfiguredStrategy`.
@@ -261,4 +273,5 @@ class UnitBootstrapOptions(ConfiguredStrategy):
             random=self.random,
             guidance=self.guidance,
             epochs=self.epochs,
+            learn_from=self.learn_from,
         )

@@ -14,7 +14,7 @@ from unit_salts import Instant
 
 import gencsp
 from gencsp.composition import Composition
-from gencsp.errors import RequestError, UnitError
+from gencsp.errors import DeckError, RequestError, UnitError
 from gencsp.plugins import Choice
 from gencsp.proposers.base import Request
 from gencsp.proposers.units.crystal import UnitCrystal
@@ -77,6 +77,7 @@ class FakeModel:
     @classmethod
     def fit(cls, examples: Sequence[Any], settings: Any, *, rng: np.random.Generator) -> FakeModel:
         assert settings.training.epochs == 7
+        assert settings.learn_from == 0.5
         cls.trained.append([example.energy for example in examples])
         assert all(isinstance(example.crystal, UnitCrystal) for example in examples)
         return cls(int(rng.integers(10**6)))
@@ -98,7 +99,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> type[FakeModel]:
     return FakeModel
 
 
-LEARNING = {"method": "units:first=6,every=5,random=0.2,guidance=2,epochs=7", "seed": 4}
+LEARNING = {
+    "method": "units:first=6,every=5,random=0.2,guidance=2,epochs=7,learn_from=0.5",
+    "seed": 4,
+}
 
 
 def test_the_model_learns_from_all_that_was_found_and_proposes(model: type[FakeModel]) -> None:
@@ -143,9 +147,12 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
 def test_structures_that_broke_or_left_their_arrangement_are_not_learnt_from() -> None:
     _, run = run_of(method="random", budget=1, seed=1)
     atoms = run.results[0].atoms
-    strategy = bootstrap.UnitBootstrap(
-        schedule=run.strategy.schedule, space=run.settings.space, seed=0
-    )
+    settings: dict[str, Any] = {
+        "schedule": run.strategy.schedule, "space": run.settings.space, "seed": 0,
+    }  # fmt: skip
+    with pytest.raises(RequestError, match="learn_from"):
+        bootstrap.UnitBootstrap(**settings, learn_from=0.0)
+    strategy = bootstrap.UnitBootstrap(**settings)
     strategy._learn(atoms, -4.0)
     assert len(strategy._examples) == 1
     for change, why in (
@@ -214,6 +221,7 @@ def test_seeds_and_backgrounds_that_place_units_are_told_which() -> None:
         ({"background": "symmetric"}, RequestError, "'symmetric' places single atoms"),
         ({"method": "hop", "moves": ["swap"]}, RequestError, "no move is left"),
         ({"method": "units", "moves": ["rattle"]}, RequestError, "makes no moves"),
+        ({"method": "units:learn_from=0"}, DeckError, "learn_from"),
         ({"method": "units", "rigid_units": False}, RequestError, "--no-rigid-units"),
         ({"cell": "1,2,3,30,30,120"}, RequestError, "make a cell"),
         ({"cell": "1,2,3,90,90,190"}, RequestError, "between 0 and 180"),

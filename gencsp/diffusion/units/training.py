@@ -118,6 +118,7 @@ def train(
     settings: UnitTraining,
     schedule: Schedule,
     *,
+    selected: Tensor | None = None,
     rng: np.random.Generator,
 ) -> FittedNetworks:
     """Train both networks, on one thread, by the numbers of one generator.
@@ -127,14 +128,20 @@ def train(
         config: of the networks.
         settings: how to train.
         schedule: of the noise.
+        selected: indices of the examples that the noise network learns from, at least two;
+            ``None`` for all. The energy network learns from all.
         rng: the only source of chance.
 
     Raises:
-        RequestError: there are not two examples.
+        RequestError: there are not two examples, or two of them selected.
     """
     n = len(examples.z)
-    if n < 2:
-        raise RequestError(f"{n} examples are too few to train on and to watch: give at least 2.")
+    chosen = torch.ones(n, dtype=torch.bool)
+    if selected is not None:
+        chosen = torch.zeros_like(chosen).index_fill(0, selected, value=True)
+    few = int(chosen.sum())
+    if few < 2:
+        raise RequestError(f"{few} examples are too few to train on and to watch: give at least 2.")
     # Not rng.spawn, whose count of children is outside of the state that a search saves.
     children = np.random.SeedSequence(rng.integers(2**32, size=4).tolist()).spawn(4)
     seeds = [np.random.default_rng(child) for child in children]
@@ -144,8 +151,6 @@ def train(
             torch.manual_seed(int(seeds[0].integers(2**63)))
             networks = UnitNetworks(config)
         order = torch.from_numpy(seeds[1].permutation(n))
-        n_kept = min(max(1, round(settings.validation * n)), n - 1)
-        watched, trained = examples.rows(order[:n_kept]), examples.rows(order[n_kept:])
 
         def noise_loss(some: Examples, noise: Tensor, t: Tensor) -> Tensor:
             mask = some.condition.mask
@@ -161,10 +166,13 @@ def train(
             found = networks.predict_energy(noisy, t, some.condition)
             return (found - some.energies).square().mean()
 
-        parts = (networks.noise, noise_loss), (networks.energy, energy_loss)
+        parts = (
+            (networks.noise, noise_loss, order[chosen[order]]),
+            (networks.energy, energy_loss, order),
+        )
         fitted = [
-            _fit(part, loss, trained, watched, settings, schedule.steps, rng=seed)
-            for (part, loss), seed in zip(parts, seeds[2:], strict=True)
+            _fit(part, loss, examples.rows(rows), settings, schedule.steps, rng=seed)
+            for (part, loss, rows), seed in zip(parts, seeds[2:], strict=True)
         ]
     networks.eval().requires_grad_(False)
     return FittedNetworks(networks, *fitted)
@@ -173,13 +181,16 @@ def train(
 def _fit(
     network: nn.Module,
     loss: Loss,
-    trained: Examples,
-    watched: Examples,
+    examples: Examples,
     settings: UnitTraining,
     steps: int,
     *,
     rng: np.random.Generator,
 ) -> Fitted:
+    """Train one network; the first of the examples are kept out to watch the loss."""
+    kept_out = min(max(1, round(settings.validation * len(examples.z))), len(examples.z) - 1)
+    order = torch.arange(len(examples.z))
+    watched, trained = examples.rows(order[:kept_out]), examples.rows(order[kept_out:])
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser,

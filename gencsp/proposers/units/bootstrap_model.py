@@ -128,6 +128,7 @@ class UnitModel:
             config,
             settings.training,
             content.noise,
+            selected=torch.from_numpy(np.flatnonzero(content.selected)),
             rng=rng,
         )
         model = cls(fitted.networks, content)
@@ -152,7 +153,7 @@ class UnitModel:
             n: how many; there are fewer where too many vectors give no sound crystal, see
                 ``settings.attempts``.
             guidance: strength of the pull towards low energies, per standard deviation of the
-                energies of the examples; 0 for none.
+                energies of the selected examples (``learn_from``); 0 for none.
             rng: the only source of chance; it is advanced at once.
 
         Raises:
@@ -160,7 +161,10 @@ class UnitModel:
         """
         check("n", n, Natural)
         check("guidance", guidance, NonNegative)
-        return self._sample(n, guidance, spawn_generators(rng))
+        # Within, energies are in standard deviations of all examples, of which those of the lowest
+        # span so little that the same pull would do nothing to them.
+        strength = guidance * self.content.energy_scale / self.content.selected_scale
+        return self._sample(n, strength, spawn_generators(rng))
 
     def energies_of(self, crystals: Sequence[UnitCrystal]) -> Array:
         """What the energy network says of crystals whose arrangement it knows, eV/atom, (n,).
@@ -240,10 +244,10 @@ class UnitModel:
     ) -> list[tuple[Arrangement, Array]]:
         """Arrangements and vectors, one for each of n draws."""
         content, space = self.content, self.content.space
-        weights = np.ones(len(content.which))
+        weights = content.selected.astype(np.float64)
         if self.settings.arrangements == "energy":
             energies = content.standard_energies
-            weights = np.exp(-guidance * (energies - energies.min()))
+            weights *= np.exp(-guidance * (energies - energies.min()))
         chosen = rng.choice(len(weights), size=n, p=weights / weights.sum())
         arrangements = [space.arrangements[content.which[k]] for k in chosen]
         cells = content.cells[chosen]

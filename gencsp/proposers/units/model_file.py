@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gencsp.diffusion.units.training import UnitTraining
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.errors import WeightsError
 from gencsp.proposers.units.model_settings import UnitModelSettings
+from gencsp.proposers.units.selection import of_lowest_energy
 from gencsp.proposers.units.vectors import VectorSpace
 from gencsp.units.unit import RigidUnit
 
@@ -24,6 +26,10 @@ Array = NDArray[np.float64]
 
 #: Entry of the metadata that only these files have.
 _ENTRY = "unit_model"
+#: Settings of a file from before they were there, whatever the defaults are now.
+_BEFORE = {"learn_from": 1.0}
+#: eV/atom. Energies that differ by less are those of the same crystal, relaxed from elsewhere.
+_LEAST_SPREAD = 1e-3
 #: What makes them, for messages.
 _COMMAND = "UnitModel.fit"
 
@@ -53,6 +59,21 @@ class ModelContent:
     def standard_energies(self) -> Array:
         """Of mean 0 and standard deviation 1, shape (n,)."""
         return (self.energies - self.energy_mean) / self.energy_scale
+
+    @cached_property
+    def selected(self) -> NDArray[np.bool_]:
+        """Whether the noise network learnt from an example, shape (n,)."""
+        return of_lowest_energy(self.energies, self.settings.learn_from)
+
+    @cached_property
+    def selected_scale(self) -> float:
+        """Standard deviation of the energies of the selected examples, at least 1 meV/atom.
+
+        It is that of all, and no less, where all are selected.
+        """
+        if self.selected.all():
+            return self.energy_scale
+        return min(self.energy_scale, max(_LEAST_SPREAD, float(self.energies[self.selected].std())))
 
     @property
     def noise(self) -> Schedule:
@@ -97,6 +118,7 @@ def read_model(path: Path | None) -> tuple[UnitNetworks, ModelContent]:
         given = about["settings"]
         settings = UnitModelSettings(
             **{
+                **_BEFORE,
                 **given,
                 "schedule": LinearSchedule(**given["schedule"]),
                 "training": UnitTraining(**given["training"]),

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from gencsp.deck import Count, Fraction, Natural, Positive, Symprec, check_fields
+from gencsp.deck import Count, Fraction, Natural, Positive, SomeShare, Symprec, check_fields
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 from gencsp.diffusion.units.periodic import PartlyPeriodic, WrappedSchedule
 from gencsp.diffusion.units.schedule import LinearSchedule, Schedule
@@ -36,6 +36,9 @@ class UnitModelSettings:
         cell: see :data:`CellRule`.
         arrangements: see :data:`ArrangementRule`. Space groups and Wyckoff positions are discrete,
             so that no gradient moves them; the supplement does not say how they are chosen.
+        learn_from: share of the examples, those of lowest energy, that the noise network learns
+            from and that arrangements and kept cells are drawn from
+            (:mod:`gencsp.proposers.units.selection`). The energy network learns from all.
         schedule: of the noise.
         sigma_first, sigma_last: of the noise of periodic numbers (encoding ``wrapped``), periods
             (:class:`~gencsp.diffusion.units.periodic.WrappedSchedule`).
@@ -57,6 +60,7 @@ class UnitModelSettings:
     encoding: Encoding = "rotation"
     cell: CellRule = "auto"
     arrangements: ArrangementRule = "energy"
+    learn_from: SomeShare = 0.25
     schedule: LinearSchedule = field(default_factory=LinearSchedule)
     sigma_first: Positive = 0.005
     sigma_last: Fraction = 0.5

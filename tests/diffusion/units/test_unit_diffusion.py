@@ -199,6 +199,34 @@ def test_training_learns_energies_and_is_the_same_for_the_same_generator() -> No
     assert np.corrcoef(found.numpy(), z[:, 0].numpy())[0, 1] > 0.95
 
 
+def test_the_noise_network_sees_selected_examples_alone_and_the_other_all() -> None:
+    z = torch.from_numpy(np.random.default_rng(0).standard_normal((50, 3))).float()
+    z[:, 2] = 0
+    changed = z.clone()
+    changed[20:] += 1.0
+    settings = UnitTraining(epochs=2)
+
+    def weights(z: Tensor, selected: Tensor | None) -> dict[str, Tensor]:
+        examples = Examples(z, z[:, 0].clone(), condition(50))
+        schedule = LinearSchedule(steps=5)
+        rng = np.random.default_rng(1)
+        fitted = train(examples, CONFIG, settings, schedule, selected=selected, rng=rng)
+        return fitted.networks.state_dict()
+
+    def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> dict[str, bool]:
+        return {
+            part: all(torch.equal(one[name], two[name]) for name in one if name.startswith(part))
+            for part in ("noise.", "energy.")
+        }
+
+    some, whole = weights(z, torch.arange(20)), weights(z, None)
+    assert same(some, whole) == {"noise.": False, "energy.": True}
+    assert same(some, weights(changed, torch.arange(20))) == {"noise.": True, "energy.": False}
+    # By which examples are selected, not by the order in which they are named.
+    assert all(same(some, weights(z, torch.arange(19, -1, -1))).values())
+    assert all(same(whole, weights(z, torch.arange(50))).values())
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -220,3 +248,9 @@ def test_one_example_is_too_few() -> None:
     lone = Examples(torch.zeros(1, 3), torch.zeros(1), condition(1))
     with pytest.raises(RequestError, match="at least 2"):
         train(lone, CONFIG, UnitTraining(), LinearSchedule(), rng=np.random.default_rng(0))
+    many = Examples(torch.zeros(9, 3), torch.zeros(9), condition(9))
+    with pytest.raises(RequestError, match="1 examples are too few"):
+        train(
+            many, CONFIG, UnitTraining(), LinearSchedule(),
+            selected=torch.tensor([3]), rng=np.random.default_rng(0),
+        )  # fmt: skip

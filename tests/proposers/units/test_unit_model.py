@@ -46,6 +46,7 @@ QUICK = UnitModelSettings(
     schedule=LinearSchedule(steps=25, beta_last=0.4),
     training=UnitTraining(epochs=40, learning_rate=3e-3, batch_size=16),
     batch_size=40,
+    learn_from=1.0,
 )
 
 
