@@ -23,6 +23,8 @@ from gencsp.proposers.base import Request
 from gencsp.suites.outcome import Outcome
 from gencsp.suites.run import RESULT, bench
 
+pytestmark = pytest.mark.usefixtures("module_in_this_process")
+
 CuAu = bulk("CuAu", "cesiumchloride", a=3.1)
 TRUTHS = [bulk("Cu", "fcc", a=3.6), CuAu, bulk("Al", "fcc", a=4.05)]
 SUITE = """
