@@ -17,6 +17,9 @@ class BenchDeck(Deck):
     suite: str = Field(description="Suite by name (see --list), or the TOML file of your own.")
     proposer: ProposerField = Field("mixed", description="Proposer that is measured, by name.")
     method: Named = Field("random", description="How to search, in suites of searches.")
+    weights: Path | None = Field(
+        None, description="Weights of the model, in suites of one; ours, where some ship."
+    )
     potential: PotentialSetting = "chgnet"
     engine: EngineSetting = "auto"
     seeds: Count = Field(1, description="How often everything is done, with seeds 0, 1, ...")
@@ -43,5 +46,7 @@ class BenchDeck(Deck):
         from gencsp.runs.objects import chosen
 
         quick = "-quick" if self.quick else ""
-        name = file_name(f"bench-{Path(self.suite).stem}{quick}-{chosen(self.proposer)}")
+        # What is measured where none is given, the suite says.
+        measured = f"-{chosen(self.proposer)}" if "proposer" in self.given else ""
+        name = file_name(f"bench-{Path(self.suite).stem}{quick}{measured}")
         return Path("runs") / name

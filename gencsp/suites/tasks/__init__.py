@@ -10,7 +10,15 @@ from gencsp.errors import SuiteError
 from gencsp.suites.tasks.base import SuiteTask
 
 #: Where each task is; it is imported when a suite needs it.
-TASKS = MappingProxyType({"proposals": "gencsp.suites.tasks.proposals:Proposals"})
+TASKS = MappingProxyType(
+    {
+        "proposals": "gencsp.suites.tasks.proposals:Proposals",
+        "pigen-seeding": "gencsp.suites.tasks.pigen_seeding:PigenSeeding",
+        "pigen-funnel": "gencsp.suites.tasks.pigen_funnel:PigenFunnel",
+        "chggen": "gencsp.suites.tasks.chggen:Chggen",
+        "dp-cdvae": "gencsp.suites.tasks.dp_cdvae:DpCdvae",
+    }
+)
 
 
 def task_class(name: str) -> type[SuiteTask]:
