@@ -61,6 +61,9 @@ KNOWN_CRYSTAL: Final = "known_crystal"
 RANK: Final = "rank"
 RMS_TO_KNOWN: Final = "rms_to_known"
 PROCESSOR_SECONDS: Final = "processor_seconds"
+VALID_STRUCTURE: Final = "valid_structure"
+VALID_COMPOSITION: Final = "valid_composition"
+STRUCTURE_FINGERPRINT: Final = "structure_fingerprint"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
 FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
@@ -205,6 +208,12 @@ KEYS: Final[tuple[Key, ...]] = (
         "crystal, in units of (V/N)^(1/3); absent where they do not match.", "bench"),
     Key(PROCESSOR_SECONDS, "number", "s", "Processor time that it took; differs from run to run.",
         "bench"),
+    Key(VALID_STRUCTURE, "boolean", "", "Whether no two of its atoms are within 0.5 Å and its cell "
+        "has 0.1 Å³ or more, as CDVAE has it.", "bench"),
+    Key(VALID_COMPOSITION, "boolean", "", "Whether it passes SMACT's rules, as CDVAE has them.",
+        "bench"),
+    Key(STRUCTURE_FINGERPRINT, "text", "", "CDVAE's structure fingerprint, JSON; absent where it "
+        "has none.", "bench"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),
