@@ -30,12 +30,14 @@ import tables_of_models
 import tables_of_pressure
 import tables_of_relaxation
 import tables_of_searches
+import tables_of_suites
 import tables_of_units
 from record_values import ROOT, quoted, read
 
 TABLES: dict[str, Callable[[], str]] = {
     **tables_of_models.TABLES,
     **tables_of_searches.TABLES,
+    **tables_of_suites.TABLES,
     **tables_of_chggen.TABLES,
     **tables_of_dp_cdvae.TABLES,
     **tables_of_relaxation.TABLES,

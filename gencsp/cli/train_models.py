@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import TaskID
 
-from gencsp.cli.console import say
+from gencsp.cli.console import INTERRUPTED, complain, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.progress import ProgressBars, progress_bars
 from gencsp.diffusion.training.settings import DpCdvaeDeck, JointDeck, ScoreDeck
@@ -25,6 +25,8 @@ HeldOut = Annotated[
     Path, typer.Option(help="Formulas that must not occur in the data, one a line.")
 ]
 Validation = Annotated[Path | None, typer.Option(help="Validation crystals.")]
+#: What a training writes into its folder every few minutes, and when it is stopped.
+CHECKPOINT = "checkpoint.pt"
 OtherNames = {"learning_rate": ("--rate",)}
 
 
@@ -35,7 +37,7 @@ def score(
     """Train the score model by denoising score matching."""
     from gencsp.diffusion.training.score import train_score
 
-    with _shown() as shown:
+    with _shown(out) as shown:
         trained = train_score(
             data, out, held_out=held_out, validation=validation, report=shown.step, **deck.given
         )
@@ -49,7 +51,7 @@ def joint(
     """Train the joint diffusion model, for given compositions and de novo at once."""
     from gencsp.diffusion.training.joint import train_joint
 
-    with _shown() as shown:
+    with _shown(out) as shown:
         trained = train_joint(
             data,
             out,
@@ -69,7 +71,7 @@ def dp_cdvae(
     """Train DP-CDVAE: a variational autoencoder with diffusion of coordinates."""
     from gencsp.diffusion.training.dp_cdvae import train_dp_cdvae
 
-    with _shown() as shown:
+    with _shown(out) as shown:
         trained = train_dp_cdvae(
             data, out, held_out=held_out, validation=validation, report=shown.step, **deck.given
         )
@@ -82,10 +84,18 @@ def _say_trained(trained: Trained) -> None:
 
 
 @contextmanager
-def _shown() -> Iterator[Shown]:
-    """Progress of a training, on stderr."""
-    with progress_bars() as bars:
-        yield Shown(bars)
+def _shown(out: Path) -> Iterator[Shown]:
+    """Progress of a training, on stderr; Ctrl-C says how to go on."""
+    try:
+        with progress_bars() as bars:
+            yield Shown(bars)
+    except KeyboardInterrupt:
+        checkpoint = out / CHECKPOINT
+        if checkpoint.is_file():
+            complain(f"stopped. {checkpoint} is kept: add --resume to the same command to go on.")
+        else:
+            complain("stopped before the first step; nothing was written.")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 class Shown:

@@ -63,6 +63,7 @@ def record(
     protocol: Mapping[str, Any],
     results: Any,
     command: str | None = None,
+    program: str | None = None,
 ) -> Path:
     """Write a record to ``path``, readable and whole or not at all; returns the path.
 
@@ -76,10 +77,11 @@ def record(
         protocol: everything else that one must know to measure again, in-sample warnings too.
         results: the numbers. What is not finite is written as null.
         command: of the measurement; that of this process by default.
+        program: that wrote the record; the running script by default.
     """
     content = {
         "measured": measured,
-        "program": _program(),
+        "program": program or _program(),
         "command": command or command_line(),
         "seed": NONE if seed is None else seed,
         "sample_size": sample_size,

@@ -11,7 +11,7 @@ from typing import Any
 
 from gencsp.measure.record import record
 from gencsp.runs.candidates import StageProgress
-from gencsp.runs.objects import carried
+from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import run_executor
 from gencsp.store import DiskStore, MemoryStore, Store
 from gencsp.store.base import Manifest
@@ -23,6 +23,8 @@ from gencsp.suites.tasks.base import SuiteTask
 
 #: The record of a run, in its folder.
 RESULT = "bench.json"
+#: What the record names as the program.
+PROGRAM = "gencsp bench"
 FORMAT = 1
 
 
@@ -73,6 +75,8 @@ class Bench:
         """Write the record of the run; returns its path."""
         return record(
             path,
+            program=PROGRAM,
+            command=command_of(self.deck),
             measured=f"{self.suite.title}: {', '.join(one.name for one in outcome.measures)}",
             sample_size=outcome.sample_size,
             seed=list(range(self.deck.seeds)),
@@ -94,6 +98,23 @@ class Bench:
                 ],
             },
         )
+
+
+def command_of(deck: BenchDeck) -> str:
+    """The command that does what a deck says; of files only the names."""
+    words = [PROGRAM, Path(deck.suite).name]
+    for name, value in deck.given.items():
+        if name in ("suite", "out") or value is None or value is False:
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words.append(Path(value).name if isinstance(value, Path) else _text(value))
+    return " ".join(words)
+
+
+def _text(value: Any) -> str:
+    text = str(chosen(value)) if isinstance(value, str | dict) else str(value)
+    return text.rpartition("/")[2]
 
 
 @contextmanager

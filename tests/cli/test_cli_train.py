@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 from gencsp.cli import app as gencsp_app
 from gencsp.cli.train import LATE, app
 from gencsp.diffusion.positions.model import load_score_model
+from gencsp.diffusion.training.checkpoints import load_checkpoint
 from gencsp.diffusion.training.settings import DpCdvaeDeck, JointDeck, ScoreDeck, TrainDeck
+from gencsp.diffusion.training.trainer import TrainingProgress
 from gencsp.errors import StoreError, TrainingDataError
 
 
@@ -43,6 +45,30 @@ def test_a_run_resumes_and_its_weights_load(arguments: list[str], tmp_path: Path
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     assert [row["step"] for row in rows] == [2, 4]
     assert load_score_model(tmp_path / "run" / "score.safetensors").digest in second.stdout
+
+
+def test_ctrl_c_says_how_to_go_on(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after the second step by what Ctrl-C raises; the same command resumes there."""
+    steps = []
+
+    def stop_after_two(self: object, progress: TrainingProgress) -> None:  # noqa: ARG001
+        steps.append(progress.step)
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    runner, whole = CliRunner(), ["train", *arguments, "--steps", "4"]
+    with monkeypatch.context() as changed:
+        changed.setattr("gencsp.cli.train_models.Shown.step", stop_after_two)
+        stopped = runner.invoke(gencsp_app, whole)
+    assert stopped.exit_code == 130
+    kept = tmp_path / "run" / "checkpoint.pt"
+    assert f"{kept} is kept: add --resume to the same command" in stopped.stderr.replace("\n", " ")
+    again = runner.invoke(gencsp_app, [*whole, "--resume"])
+    assert again.exit_code == 0, again.output
+    assert steps == [1, 2]
+    assert load_checkpoint(kept)[0].step == 4
 
 
 def test_without_a_terminal_lines_say_how_far_a_training_is(

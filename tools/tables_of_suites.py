@@ -1,0 +1,79 @@
+"""Tables of what benchmark suites came to, each beside what was published on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from record_values import RESULTS, number, read, table
+
+#: Records of suites: ``suite_SUITE_LABEL.json``.
+PREFIX = "suite_"
+Record = Mapping[str, Any]
+
+
+def records() -> dict[str, list[Record]]:
+    """The records of each suite, by its name."""
+    found: dict[str, list[Record]] = {}
+    for path in sorted(RESULTS.glob(f"{PREFIX}*.json")):
+        record = read(path)
+        found.setdefault(record["protocol"]["suite"], []).append(record)
+    return found
+
+
+def suite_table(name: str) -> str:
+    """Measures of a suite: a column for each record, and one for each published row."""
+    mine = records()[name]
+    measures = list(dict.fromkeys(m for record in mine for m in record["results"]["measures"]))
+    published = [
+        row
+        for row in mine[0]["results"]["published"]
+        if any(measure in row["values"] for measure in measures)
+    ]
+    titles = ("", *map(_label, mine), *(row["name"] for row in published))
+    rows = [
+        (
+            measure,
+            *(_here(record, measure) for record in mine),
+            *(_shown(row["values"].get(measure), _kind(mine, measure)) for row in published),
+        )
+        for measure in measures
+    ]
+    return table(titles, rows)
+
+
+def _label(record: Record) -> str:
+    run = record["protocol"]["run"]
+    made_by = ", ".join(str(run[key]) for key in ("method", "proposer") if run.get(key))
+    size = record["sample_size"]
+    n = next(iter(size.values()))
+    seeds = size.get("seeds", 1)
+    return f"{made_by} ({n}{f' x {seeds} seeds' if seeds > 1 else ''})"
+
+
+def _kind(mine: Sequence[Record], measure: str) -> str:
+    kinds = (record["results"]["kinds"].get(measure) for record in mine)
+    return str(next(kind for kind in kinds if kind))
+
+
+def _here(record: Record, measure: str) -> str:
+    found = record["results"]["measures"].get(measure)
+    if found is None:
+        return ""
+    kind = record["results"]["kinds"][measure]
+    low, high = (_shown(found[end], kind, unit=False) for end in ("low", "high"))
+    return f"{_shown(found['value'], kind)} ({low}-{high})" if found["n"] else "-"
+
+
+def _shown(value: float | None, kind: str, *, unit: bool = True) -> str:
+    if value is None:
+        return "-"
+    if kind == "share":
+        return f"{number(value, '.1f' if unit else '.0f', 100)}{' %' if unit else ''}"
+    return number(value, ".3g")
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    f"{PREFIX}{name}": partial(suite_table, name) for name in records()
+}
