@@ -57,7 +57,7 @@ from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.system_cycle import StageCounts
 from gencsp.similarity import StructureIndex
-from gencsp.suites.tasks.chggen import CycleRow, System
+from gencsp.suites.tasks.cycle_values import CycleRow, System
 from gencsp.suites.tasks.dp_cdvae_blocks import StoredDpCdvae
 from gencsp.suites.tasks.model_rows import ModelRow
 

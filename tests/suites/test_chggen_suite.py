@@ -18,7 +18,8 @@ from gencsp.suites.deck import BenchDeck
 from gencsp.suites.outcome import Outcome
 from gencsp.suites.run import open_bench
 from gencsp.suites.suite import Suite
-from gencsp.suites.tasks.chggen import Chggen, ChggenSettings, measures_of
+from gencsp.suites.tasks.chggen import Chggen, ChggenSettings
+from gencsp.suites.tasks.cycle_values import measures_of
 
 PHASES = ("Li2Si Fm-3m", "Li2Si P6_3/mmc")
 SYSTEM: dict[str, Any] = {

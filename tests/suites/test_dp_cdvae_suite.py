@@ -25,7 +25,7 @@ from gencsp.suites.outcome import Outcome
 from gencsp.suites.run import open_bench
 from gencsp.suites.suite import Suite, suite_names
 from gencsp.suites.tasks import dp_cdvae_blocks
-from gencsp.suites.tasks.dp_cdvae import DpCdvaeSettings, measures_of
+from gencsp.suites.tasks.dp_cdvae_values import DpCdvaeSettings, measures_of
 
 SUITES = ("dp-cdvae", "dp-cdvae-carbon24", "dp-cdvae-mp20")
 

@@ -21,7 +21,7 @@ from gencsp.suites.deck import BenchDeck
 from gencsp.suites.outcome import Outcome
 from gencsp.suites.run import Bench, open_bench
 from gencsp.suites.suite import Suite
-from gencsp.suites.tasks.pigen_funnel import FunnelSettings, measures_of
+from gencsp.suites.tasks.funnel_values import FunnelSettings, measures_of
 
 BOTH = "M_LED = 9, C = 0.7"
 

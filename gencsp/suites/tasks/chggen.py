@@ -9,24 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Annotated, Any, Self
 
 from annotated_types import MinLen
-from ase import Atoms
 from pydantic import Field
 
-from gencsp import records
 from gencsp.composition import Composition
 from gencsp.convex_hull.end_members import EndMembers
-from gencsp.deck import CellAtoms, Count, Deck, SpaceGroupNumber
+from gencsp.deck import Count, Deck
 from gencsp.errors import SuiteError
 from gencsp.files import file_name
 from gencsp.filters.hull_energy import load_hull
-from gencsp.measure.relaxation import relaxations
-from gencsp.provenance import Stage
 from gencsp.runs.cycle import cycle_parts, identify_models
 from gencsp.runs.decks import CycleDeck
 from gencsp.runs.objects import chosen
@@ -35,39 +30,27 @@ from gencsp.searches.runner import TaskOutput
 from gencsp.searches.space import Space
 from gencsp.store.base import Finished, Manifest
 from gencsp.suites.deck import BenchDeck
-from gencsp.suites.outcome import NOTHING, Measure, Number, Outcome, Row
+from gencsp.suites.outcome import Outcome
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.cycle_block import run_cycle
+from gencsp.suites.tasks.cycle_values import (
+    FOUND,
+    CycleRow,
+    Part,
+    System,
+    energies_of,
+    lowest_of,
+    measures_of,
+    name_of_phase,
+    number_of_phase,
+    rows_of,
+)
 
-#: eV/atom: E_d up to which the lowest structure counts as the phase of the hull, or as good.
-FOUND = 0.005
 #: Largest seed that a part is given.
 _SEEDS = 2**63
 #: Settings of cycles that the suite sets itself.
 OWN = ("formula", "atoms", "n", "seed", "compositions", "host", "workers", "out", "potential")
-#: What is made, and the stage of what it relaxes to.
-MADE = {Stage.GENERATED: "generated", Stage.INPAINTED: "inpainted"}
-
-
-class System(Deck):
-    """Compositions to run; the meaning of each field stands in its description."""
-
-    name: str = Field(description="Chemical system or tie-line, such as Li-Si or ZnS-P2S5.")
-    atoms: CellAtoms = Field(20, description="Most atoms in a cell.")
-    formulas: tuple[str, ...] = Field((), description="Of it; the smallest if not given.")
-    compositions: Count = Field(4, description="Take so many of them.")
-    guests: tuple[str, ...] | None = Field(None, description="Taken out and inpainted.")
-    low: tuple[SpaceGroupNumber, ...] = Field((1, 2), description="Groups that do not count.")
-    phases: tuple[str, ...] = Field((), description="Looked for, such as 'Li5Si2 R-3m'.")
-
-
-class CycleRow(Deck):
-    """A way to generate; the meaning of each field stands in its description."""
-
-    name: str = Field(description="Of the row.")
-    settings: dict[str, Any] = Field({}, description="Of gencsp cycle, where not the default.")
-    inpaint: bool = Field(True, description="Go on to inpainting.")
 
 
 class ChggenSettings(Deck):
@@ -79,32 +62,6 @@ class ChggenSettings(Deck):
     n: Count = Field(16, description="Structures to generate of each composition, in whole blocks.")
     block: Count = Field(4, description="Structures of one cycle.")
     compositions: Count | None = Field(None, description="Most compositions of each system.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A composition in one row with one seed.
-
-    Attributes:
-        system, composition, row, seed: what it is.
-        blocks: names of its cycles.
-    """
-
-    system: System
-    composition: Composition
-    row: CycleRow
-    seed: int
-    blocks: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """Of its measures."""
-        return f"{self.system.name}, {self.row.name}"
-
-    @property
-    def key(self) -> str:
-        """Of its composition."""
-        return f"{self.system.name} {self.composition.formula}"
 
 
 class Chggen(SuiteTask):
@@ -142,6 +99,7 @@ class Chggen(SuiteTask):
         ]
         self.hull.require_model(models[0]["potential"])
         return {
+            "proposer": ", ".join(row.name for row in self.rows),
             "rows": [json.dumps(_whole(row), sort_keys=True) for row in self.rows],
             "hull": self.hull.digest,
             **models[0],
@@ -160,7 +118,7 @@ class Chggen(SuiteTask):
     def note(self, result: Finished) -> str:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         formula = Composition.of(result.structures[0]).reduced.formula if result.structures else ""
-        energies = list(_energies(result.structures))
+        energies = list(energies_of(result.structures))
         return f"{formula} {f'E_d {min(energies):.3f}' if energies else 'nothing'}".strip()
 
     def compared(self) -> Iterator[Part]:
@@ -185,7 +143,7 @@ class Chggen(SuiteTask):
         labels = {part.label: part for part, _ in found}
         return Outcome(
             measures=tuple(one for part in labels.values() for one in measures_of(part)),
-            rows=tuple(row for part, structures in found for row in _values(part, structures)),
+            rows=tuple(row for part, structures in found for row in rows_of(part, structures)),
             sample_size={
                 "structures generated of each composition and row": len(found[0][0].blocks)
                 * self.settings.block,
@@ -199,9 +157,9 @@ class Chggen(SuiteTask):
                 "known phase": f"E_d below {FOUND} eV/atom, of compositions with a reference",
             },
             failures=failures,
-            tables={"lowest": [_lowest(part, structures) for part, structures in found]},
+            tables={"lowest": [lowest_of(part, structures) for part, structures in found]},
             wholes={
-                _of_phase(label, phase): _phase(
+                name_of_phase(label, phase): number_of_phase(
                     [a for p, some in found if p.label == label for a in some], phase
                 )
                 for label, part in labels.items()
@@ -268,103 +226,3 @@ def _whole(row: CycleRow) -> dict[str, Any]:
             for key, value in row.settings.items()
         },
     }
-
-
-def measures_of(part: Part) -> Iterator[Measure]:
-    """What is measured in a system and row, in the order of the table."""
-    label = part.label
-    for made in MADE.values():
-        if made == "inpainted" and not part.row.inpaint:
-            continue
-        yield Measure(name=f"{label}: {made}, symmetric", kind="share")
-        energy = f"{label}: {made}, E_d"
-        yield Measure(name=energy, kind="median", unit="eV/atom", better="lower")
-        yield Measure(name=f"{label}: {made}, E_d below 0", kind="share")
-    lowest = f"{label}: lowest E_d of a composition"
-    yield Measure(name=lowest, kind="median", unit="eV/atom", better="lower")
-    yield Measure(name=f"{label}: known phase reached", kind="share")
-    for phase in part.system.phases:
-        name = _of_phase(label, phase)
-        yield Measure(name=name, kind="whole", unit="eV/atom", better="lower")
-    seconds = f"{label}: processor seconds of a generated structure"
-    yield Measure(name=seconds, kind="mean", unit="s", better="lower")
-
-
-def _values(part: Part, structures: Sequence[Atoms]) -> Iterator[Row]:
-    """Those of the structures that were made, and one of the composition."""
-    after = {
-        str(before.info[records.STRUCTURE_ID]): ended
-        for before, ended in relaxations(structures).pairs
-    }
-    for stage, made in MADE.items():
-        some = [atoms for atoms in structures if atoms.info[records.STAGE] == stage]
-        for number, atoms in enumerate(some):
-            ended = after.get(str(atoms.info[records.STRUCTURE_ID]))
-            values: dict[str, float | None] = {"symmetric": float(_is_symmetric(ended, part))}
-            energy = None if ended is None else _energy(ended)
-            if energy is not None:
-                values |= {"E_d": energy, "E_d below 0": float(energy < 0)}
-            yield Row(
-                key=f"{part.key}, {made} {number}",
-                seed=part.seed,
-                values={f"{part.label}: {made}, {name}": v for name, v in values.items()},
-            )
-    energies = list(_energies(structures))
-    generated = sum(atoms.info[records.STAGE] == Stage.GENERATED for atoms in structures)
-    seconds = sum(float(a.info.get(records.PROCESSOR_SECONDS, 0)) for a in structures)
-    whole: dict[str, float | None] = {
-        "lowest E_d of a composition": min(energies, default=None),
-        "processor seconds of a generated structure": seconds / generated if generated else None,
-    }
-    if load_hull(None).references(part.composition):
-        whole["known phase reached"] = float(min(energies, default=float("inf")) < FOUND)
-    yield Row(
-        key=part.key,
-        seed=part.seed,
-        values={f"{part.label}: {name}": value for name, value in whole.items()},
-    )
-
-
-def _lowest(part: Part, structures: Sequence[Atoms]) -> dict[str, Any]:
-    known = [(energy, a) for a in structures if (energy := _energy(a)) is not None]
-    energy, atoms = min(known, key=lambda one: one[0], default=(None, None))
-    return {
-        "row": part.label,
-        "formula": part.composition.formula,
-        "seed": part.seed,
-        "E_d": energy,
-        "space group": None if atoms is None else atoms.info.get(records.SPACE_GROUP),
-        "reference": "" if atoms is None else records.shown_reference(atoms.info),
-    }
-
-
-def _phase(structures: Sequence[Atoms], phase: str) -> Number:
-    """Lowest E_d of structures of one formula in one space group."""
-    formula, _, group = phase.partition(" ")
-    wanted = Composition.parse(formula).formula_key
-    found = [
-        energy
-        for atoms in structures
-        if atoms.info.get(records.SPACE_GROUP) == group
-        and Composition.of(atoms).formula_key == wanted
-        and (energy := _energy(atoms)) is not None
-    ]
-    return {**NOTHING, "value": min(found, default=None), "n": len(found)}
-
-
-def _of_phase(label: str, phase: str) -> str:
-    return f"{label}: E_d of {phase}"
-
-
-def _is_symmetric(ended: Atoms | None, part: Part) -> bool:
-    number = None if ended is None else ended.info.get(records.SPACE_GROUP_NUMBER)
-    return number is not None and int(number) not in part.system.low
-
-
-def _energies(structures: Sequence[Atoms]) -> Iterator[float]:
-    yield from (energy for atoms in structures if (energy := _energy(atoms)) is not None)
-
-
-def _energy(atoms: Atoms) -> float | None:
-    """E_d of what converged, eV/atom."""
-    return None if records.failed(atoms.info) else records.above_hull(atoms.info)

@@ -94,6 +94,9 @@ class PigenSeeding(SuiteTask):
         different = ("kind", "format", "n", "seed", "generator", "generator_model")
         return {
             **{key: value for key, value in manifests[0].items() if key not in different},
+            "proposer": ", ".join(
+                map(str, (POOL if m.files else m.text for m in self.first.sources))
+            ),
             "generators": [str(one["generator"]) for one in manifests],
             "generator_models": [str(one["generator_model"]) for one in manifests],
             "method": str(self.first.deck.method),
