@@ -1,4 +1,4 @@
-"""Relaxations for ``filters.py``: each structure once, whatever interrupts the run."""
+"""Relaxations for benchmarks of generators: each structure once, whatever interrupts the run."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     python benchmarks/joint_figures.py --labels RUN/labels.npz --samples 500
 
-``labels.npz`` is what ``gencsp train joint`` keeps of its training crystals. Generated crystals are
-those of ``joint_de_novo.py``, from the same folder; what is missing is made. Fig. 3d and Extended
-Data Fig. 3b, the share outside the first N prototypes, are in the record of that program.
+``labels.npz`` is what ``gencsp train joint`` keeps of its training crystals. Rows of crystals are
+those of the suite ``pigen-funnel``, whose record has Fig. 3d and Extended Data Fig. 3b, the share
+outside the first N prototypes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
-from filters import COLUMNS
 from joint_options import add_model_options, add_sampler_options, network_of, settings_of
 from joint_rows import ROWS, folder_of, generated
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from gencsp.filters import get_filter
 from gencsp.filters.plots import draw_curves
 from gencsp.measure.distributions import binned_medians, histogram, overlaps, rank_correlation
 from gencsp.measure.record import record
+from gencsp.suites.tasks.funnel_block import COLUMNS
 
 C, M_LED, E_HULL, K = (
     PROPERTIES.index(p) for p in ("compactness", "m_led", "e_hull", "complexity")
@@ -61,7 +61,7 @@ def main() -> None:
         made[row] = generated(
             model,
             row,
-            arm if ROWS[row][0] else "none",
+            arm if ROWS[row].targets else "none",
             options.samples,
             settings=settings_of(options),
             seed=options.seed,

@@ -60,7 +60,7 @@ PARTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("fingerprints and duplicates", "gencsp.searches.cycle", ("rank",)),
     ("store: write", "gencsp.store.disk", ("DiskStore.finish_all", "DiskStore.__init__")),
     ("store: read", "gencsp.store.disk", ("DiskStore.get", "DiskStore.load", "DiskStore.tasks")),
-    ("models loaded", "gencsp.runs.cycle", ("_identify_models",)),
+    ("models loaded", "gencsp.runs.cycle", ("identify_models",)),
     ("models loaded", "gencsp.runs.search", ("_identify_models",)),
 ]
 

@@ -46,6 +46,7 @@ from gencsp.plugins import Choice, Configured
 from gencsp.potentials import get_potential
 from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.crystals.lattice import scaled
+from gencsp.runs.parts import NamedRelaxer
 from gencsp.searches.acceptance import Metropolis
 from gencsp.searches.compositions import OneComposition
 from gencsp.searches.ledger import Ledger
@@ -56,6 +57,9 @@ from gencsp.searches.space import Space
 from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.system_cycle import StageCounts
 from gencsp.similarity import StructureIndex
+from gencsp.suites.tasks.cycle_values import CycleRow, System
+from gencsp.suites.tasks.dp_cdvae_blocks import StoredDpCdvae
+from gencsp.suites.tasks.model_rows import ModelRow
 
 #: Dataclasses whose numbers have defaults and that are no settings, and why.
 NO_SETTINGS = {
@@ -116,6 +120,9 @@ class Anything:
     """For fields that are not looked at."""
 
 
+SYSTEM, CYCLE_ROW = System.make(name="Li-Si"), CycleRow.make(name="free")
+MODEL_ROW = ModelRow.make(name="plain")
+
 #: What cannot be left out when an instance is made.
 NEEDED: dict[str, dict[str, Any]] = {
     "BenchDeck": {"suite": "search"},
@@ -127,6 +134,19 @@ NEEDED: dict[str, dict[str, Any]] = {
     "CycleSettings": {"composition": FORMULA},
     "Space": {"compositions": OneComposition(FORMULA, (1,))},
     "SearchSettings": {"space": Space.fixed(FORMULA, units=(1,))},
+    "System": {"name": "Li-Si"},
+    "CycleRow": {"name": "free"},
+    "ChggenSettings": {"systems": (SYSTEM,), "rows": (CYCLE_ROW,)},
+    "ModelRow": {"name": "plain"},
+    "FunnelSettings": {"rows": (MODEL_ROW,)},
+    "Judging": {"relaxer": Anything(), "relax": RelaxSettings()},
+    "DpCdvaeSettings": {"data": "perov_5"},
+    "Decoding": {
+        "model": StoredDpCdvae(Path("w")),
+        "levels": None,
+        "relaxer": NamedRelaxer(),
+        "relax": RelaxSettings(),
+    },
     "TrainSettings": {"steps": 1},
     "TrainDeck": {"steps": 1},
     "LayeredDeck": {"steps": 1, "channels": 8},

@@ -19,7 +19,7 @@ VARIANTS = {
     "gine": "DP-CDVAE+GINE",
     "na_gine": "DP-CDVAE+N_a+GINE",
 }
-NONE_YET = "Not measured yet: `python benchmarks/{program}.py`."
+NONE_YET = "Not measured yet: `gencsp bench dp-cdvae --weights FILE`."
 UNKNOWN = "-"
 Row = tuple[str, ...]
 
@@ -37,7 +37,7 @@ def reconstruction() -> str:
         cells = (modified, published[0], ancestral, published[1], renewal)
         rows.append((SETS[name], VARIANTS[variant], *cells))
     head = ("set", "encoder", "eq. 7", "paper", "eq. 6", "paper", "renewal")
-    return _table(head, rows, "dp_cdvae_reconstruction")
+    return _table(head, rows)
 
 
 def generation() -> str:
@@ -68,7 +68,7 @@ def generation() -> str:
         "formation energy, eV/atom",
         "elements",
     )
-    return _table(head, rows, "dp_cdvae_generation")
+    return _table(head, rows)
 
 
 def ground_state() -> str:
@@ -104,7 +104,7 @@ def ground_state() -> str:
         "ΔE_rms, meV/atom",
         "commonest ΔE, meV/atom",
     )
-    return _table(head, rows, "dp_cdvae_ground_state")
+    return _table(head, rows)
 
 
 def _records(program: str) -> list[tuple[str, str, Any]]:
@@ -119,8 +119,8 @@ def _records(program: str) -> list[tuple[str, str, Any]]:
     ]
 
 
-def _table(head: Row, rows: list[Row], program: str) -> str:
-    return table(head, rows) if rows else NONE_YET.format(program=program)
+def _table(head: Row, rows: list[Row]) -> str:
+    return table(head, rows) if rows else NONE_YET
 
 
 def _matched(row: Mapping[str, Any] | None) -> str:

@@ -46,4 +46,4 @@ def _report(opened: Bench, deck: BenchDeck) -> None:
     print_measures(outcome, opened.suite)
     print_failures(outcome.failures)
     say(opened.suite.about)
-    say(f"wrote the record to {path}; every structure is in {deck.folder / 'run.db'}")
+    say(f"wrote the record to {path}; every structure is in {deck.folder}")

@@ -36,6 +36,20 @@ class SunCounts:
     sun: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sun:
+    """What a relaxed structure is; see :class:`SunCounts`."""
+
+    stable: bool
+    unique: bool
+    stable_and_novel: bool
+
+    @property
+    def sun(self) -> bool:
+        """Stable, unique and novel."""
+        return self.unique and self.stable_and_novel
+
+
 def count_sun(
     structures: Sequence[Atoms],
     above_hull: Sequence[float],
@@ -56,16 +70,36 @@ def count_sun(
     Raises:
         StructureFileError: the reference cannot be read.
     """
-    unique, novel = Uniqueness(matching=matching), Novelty(reference=reference, matching=matching)
-    first = [unique.judge(atoms).passed for atoms in structures]
-    stable = [above <= threshold for above in above_hull]
-    new = [
-        near and novel.judge(atoms).passed for near, atoms in zip(stable, structures, strict=True)
-    ]
+    found = judge_sun(
+        structures, above_hull, threshold=threshold, reference=reference, matching=matching
+    )
     return SunCounts(
         structures=len(structures),
-        stable=sum(stable),
-        unique=sum(first),
-        stable_and_novel=sum(new),
-        sun=sum(a and b for a, b in zip(first, new, strict=True)),
+        stable=sum(one.stable for one in found),
+        unique=sum(one.unique for one in found),
+        stable_and_novel=sum(one.stable_and_novel for one in found),
+        sun=sum(one.sun for one in found),
     )
+
+
+def judge_sun(
+    structures: Sequence[Atoms],
+    above_hull: Sequence[float],
+    *,
+    threshold: float = 0.1,
+    reference: Path | None = None,
+    matching: Matching = "disordered",
+) -> list[Sun]:
+    """What of it each structure is; arguments and errors as those of :func:`count_sun`."""
+    unique, novel = Uniqueness(matching=matching), Novelty(reference=reference, matching=matching)
+    found = []
+    for atoms, above in zip(structures, above_hull, strict=True):
+        stable = bool(above <= threshold)
+        found.append(
+            Sun(
+                stable=stable,
+                unique=unique.judge(atoms).passed,
+                stable_and_novel=stable and novel.judge(atoms).passed,
+            )
+        )
+    return found

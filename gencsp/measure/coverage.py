@@ -119,10 +119,7 @@ def coverage(generated: Fingerprints, known: Fingerprints, cutoffs: Cutoffs) -> 
     some, others = _complete(generated), _complete(known)
     structure = _nearest(some.structure, others.structure)
     composition = _nearest(some.composition, others.composition)
-    covered = [
-        int(((by_structure <= cutoffs.structure) & (by_composition <= cutoffs.composition)).sum())
-        for by_structure, by_composition in zip(structure, composition, strict=True)
-    ]
+    covered = [int(near.sum()) for near in _near(structure, composition, cutoffs)]
     means = [_mean(side) for pair in (structure, composition) for side in pair]
     return Coverage(
         known=len(known),
@@ -136,8 +133,38 @@ def coverage(generated: Fingerprints, known: Fingerprints, cutoffs: Cutoffs) -> 
     )
 
 
+def which_covered(
+    generated: Fingerprints, known: Fingerprints, cutoffs: Cutoffs
+) -> tuple[list[bool], list[bool]]:
+    """Which of the generated crystals the known ones cover, and which of the known ones these."""
+    some, others = _complete(generated), _complete(known)
+    structure = _nearest(some.structure, others.structure)
+    composition = _nearest(some.composition, others.composition)
+    found = []
+    near = _near(structure, composition, cutoffs)
+    for side, covered_ones in zip((generated, known), near, strict=True):
+        covered = np.zeros(len(side), dtype=bool)
+        covered[_has_all(side)] = covered_ones
+        found.append(covered.tolist())
+    return found[0], found[1]
+
+
+def _near(
+    structure: tuple[Array, Array], composition: tuple[Array, Array], cutoffs: Cutoffs
+) -> list[NDArray[np.bool_]]:
+    """Which crystals of both sides are covered, from their distances to the nearest others."""
+    return [
+        (by_structure <= cutoffs.structure) & (by_composition <= cutoffs.composition)
+        for by_structure, by_composition in zip(structure, composition, strict=True)
+    ]
+
+
+def _has_all(some: Fingerprints) -> NDArray[np.bool_]:
+    return np.array(np.isfinite(some.structure).all(axis=1))
+
+
 def _complete(some: Fingerprints) -> Fingerprints:
-    kept = np.isfinite(some.structure).all(axis=1)
+    kept = _has_all(some)
     return Fingerprints(some.structure[kept], some.composition[kept])
 
 

@@ -84,6 +84,11 @@ class Comparison:
         return self.seeded.lowest < self.unseeded.lowest - NEW_MINIMUM
 
     @property
+    def seeding_harms(self) -> bool:
+        """Whether the seeded search ends higher than the other one."""
+        return self.unseeded.lowest < self.seeded.lowest - NEW_MINIMUM
+
+    @property
     def best_start(self) -> bool:
         """Column e: the generated structure is the lowest of those that the seeded search has."""
         if self.generated is None:

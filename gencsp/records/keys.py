@@ -65,6 +65,9 @@ RELAXATIONS: Final = "relaxations"
 FOUND_AFTER: Final = "found_after"
 LOWER_AFTER: Final = "lower_after"
 ENERGY_ABOVE_KNOWN: Final = "energy_above_known"
+VALID_STRUCTURE: Final = "valid_structure"
+VALID_COMPOSITION: Final = "valid_composition"
+STRUCTURE_FINGERPRINT: Final = "structure_fingerprint"
 # What a framework was symmetrised with.
 FRAMEWORK_SYMPREC: Final = "symprec"
 FRAMEWORK_ANGLE_TOLERANCE: Final = "angle_tolerance"
@@ -217,6 +220,12 @@ KEYS: Final[tuple[Key, ...]] = (
         "crystal; absent where it had none.", "bench"),
     Key(ENERGY_ABOVE_KNOWN, "number", "eV/atom", "Energy less that of the known crystal, relaxed "
         "by the same potential; absent where that does not relax.", "bench"),
+    Key(VALID_STRUCTURE, "boolean", "", "Whether no two of its atoms are within 0.5 Å and its cell "
+        "has 0.1 Å³ or more, as CDVAE has it.", "bench"),
+    Key(VALID_COMPOSITION, "boolean", "", "Whether it passes SMACT's rules, as CDVAE has them.",
+        "bench"),
+    Key(STRUCTURE_FINGERPRINT, "text", "", "CDVAE's structure fingerprint, JSON; absent where it "
+        "has none.", "bench"),
     Key(FRAMEWORK_SYMPREC, "number", "Å", "Tolerance at which a framework was symmetrised.",
         "cycle, refine"),
     Key(FRAMEWORK_ANGLE_TOLERANCE, "number", "degree", "The same, of angles.", "cycle, refine"),

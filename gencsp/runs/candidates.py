@@ -144,7 +144,7 @@ class Candidates:
         groups = [left[k : k + RELAXED_TOGETHER] for k in range(0, len(left), RELAXED_TOGETHER)]
         calls = {
             _joined("relaxed", group): partial(
-                relax, self.relaxer, tuple(map(_bare, group)), self.relax_settings
+                relax, self.relaxer, tuple(map(bare, group)), self.relax_settings
             )
             for group in groups
         }
@@ -314,7 +314,7 @@ def _named(atoms: Atoms, structure_id: str, *, seed: int, traced: bool) -> Atoms
     ).write(copy)
 
 
-def _bare(atoms: Atoms) -> Atoms:
+def bare(atoms: Atoms) -> Atoms:
     """Without what filters say, which relaxation makes void."""
     copy = portable(atoms)
     records.clear_results(copy, moved=True)

@@ -116,7 +116,7 @@ def open_cycles(
             replace(one, volume_per_atom=likely_volume(hull, one.composition)) for one in every
         ]
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
-        models = executor.submit(_identify_models, proposer, inpainter, relaxer, elements).result()
+        models = executor.submit(identify_models, proposer, inpainter, relaxer, elements).result()
         if hull is not None:
             hull.require_model(models["potential"])
         manifest = cycle_manifest(
@@ -212,7 +212,7 @@ def cycle_settings(deck: CycleDeck) -> CycleSettings:
     )
 
 
-def _identify_models(
+def identify_models(
     proposer: NamedProposer,
     inpainter: NamedProposer,
     relaxer: NamedRelaxer,

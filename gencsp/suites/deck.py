@@ -26,6 +26,9 @@ class BenchDeck(Deck):
         description="How suites of searches search: random, hop, genetic, your own, or CrySPY, "
         "such as cryspy-rs:ENVIRONMENT or cryspy-ea:ENVIRONMENT.",
     )
+    weights: Path | None = Field(
+        None, description="Weights of the model, in suites of one; ours, where some ship."
+    )
     potential: PotentialSetting = "chgnet"
     engine: EngineSetting = "auto"
     hull: HullSetting = None
@@ -43,7 +46,7 @@ class BenchDeck(Deck):
     workers: ProcessesSetting = 2
     executor: Named = Field("local", description="Where tasks run.")
     out: Path | None = Field(
-        None, description="Folder; runs/bench-SUITE-PROPOSER[-METHOD] if not given."
+        None, description="Folder; runs/bench-SUITE[-PROPOSER][-METHOD] if not given."
     )
 
     @property
@@ -56,6 +59,8 @@ class BenchDeck(Deck):
         from gencsp.runs.objects import chosen
 
         quick = "-quick" if self.quick else ""
+        # What is measured where none is given, the suite says.
+        measured = f"-{chosen(self.proposer)}" if "proposer" in self.given else ""
         method = f"-{Choice.read(self.method).name}" if "method" in self.given else ""
-        name = file_name(f"bench-{Path(self.suite).stem}{quick}-{chosen(self.proposer)}{method}")
+        name = file_name(f"bench-{Path(self.suite).stem}{quick}{measured}{method}")
         return Path("runs") / name

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +17,13 @@ from gencsp.measure.statistics import BOOTSTRAP, bootstrap_interval, wilson_of_m
 WILSON = "95 %, Wilson score at the number of compositions, of shares (seeds averaged)"
 INTERVALS = (WILSON, f"{BOOTSTRAP} (compositions drawn anew, seeds averaged)")
 #: How values become one number: the share of what is true, the mean, or the median, in which a
-#: value that is not there counts as more than all others (a search that found nothing).
-Kind = Literal["share", "mean", "median"]
+#: value that is not there counts as more than all others (a search that found nothing). A "whole"
+#: is a number of all crystals together, such as a distance of distributions: the task makes it.
+Kind = Literal["share", "mean", "median", "whole"]
+#: Value, low and high end of the interval, and number of crystals.
+Number = Mapping[str, float | None]
+#: The number of what nothing was measured of.
+NOTHING: Number = MappingProxyType({"value": None, "low": None, "high": None, "n": 0})
 #: Stands for "more than all others" where medians are computed.
 _MORE = 1e100
 
@@ -65,6 +71,7 @@ class Outcome:
         protocol: what one must know to measure again, beside the suite and the deck.
         failures: how many structures failed, by reason.
         tables: others that the task has, by name.
+        wholes: the numbers of measures that are wholes, by name.
     """
 
     measures: tuple[Measure, ...]
@@ -73,10 +80,16 @@ class Outcome:
     protocol: Mapping[str, Any]
     failures: Mapping[str, int] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
+    wholes: Mapping[str, Number] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, dict[str, float | None]]:
         """Value, interval and number of compositions of each measure."""
-        return {one.name: number_of(one, self.rows) for one in self.measures}
+        return {
+            one.name: dict(self.wholes.get(one.name, NOTHING))
+            if one.kind == "whole"
+            else number_of(one, self.rows)
+            for one in self.measures
+        }
 
 
 def by_key(measure: str, rows: Sequence[Row]) -> dict[str, list[float | None]]:
@@ -105,7 +118,7 @@ def number_of(measure: Measure, rows: Sequence[Row]) -> dict[str, float | None]:
     known = [[v for v in values if v is not None] for values in groups.values()]
     means = [float(np.mean(values)) for values in known if values]
     if not means:
-        return {"value": None, "low": None, "high": None, "n": 0}
+        return dict(NOTHING)
     value = float(np.mean(means))
     if measure.kind == "share":
         low, high = wilson_of_mean(value, len(means))
@@ -117,7 +130,7 @@ def number_of(measure: Measure, rows: Sequence[Row]) -> dict[str, float | None]:
 def _median(groups: Sequence[Sequence[float | None]]) -> dict[str, float | None]:
     """Over all runs; the interval draws crystals anew, with all their seeds."""
     if not groups:
-        return {"value": None, "low": None, "high": None, "n": 0}
+        return dict(NOTHING)
     filled = [[_MORE if v is None else v for v in values] for values in groups]
 
     def middle(chosen: np.ndarray) -> float:

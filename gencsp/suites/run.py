@@ -147,6 +147,7 @@ def open_bench(deck: BenchDeck, *, in_memory: bool = False) -> Iterator[Bench]:
                 suite, deck, task, manifest=manifest, store=MemoryStore(), executor=executor
             )
             return
+        task.folder = deck.folder
         with DiskStore(deck.folder, manifest) as store:
             yield Bench(suite, deck, task, manifest=manifest, store=store, executor=executor)
 

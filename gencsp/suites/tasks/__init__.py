@@ -13,8 +13,12 @@ from gencsp.suites.tasks.base import SuiteTask
 TASKS = MappingProxyType(
     {
         "everyday": "gencsp.suites.tasks.everyday:Everyday",
-        "proposals": "gencsp.suites.tasks.proposals:Proposals",
         "searches": "gencsp.suites.tasks.searches:Searches",
+        "proposals": "gencsp.suites.tasks.proposals:Proposals",
+        "pigen-seeding": "gencsp.suites.tasks.pigen_seeding:PigenSeeding",
+        "pigen-funnel": "gencsp.suites.tasks.pigen_funnel:PigenFunnel",
+        "chggen": "gencsp.suites.tasks.chggen:Chggen",
+        "dp-cdvae": "gencsp.suites.tasks.dp_cdvae:DpCdvae",
     }
 )
 

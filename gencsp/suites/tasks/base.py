@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from gencsp.deck import Deck
@@ -25,10 +26,13 @@ class SuiteTask(ABC):
     Attributes:
         settings_class: the settings that a suite of this task has.
         stage: what the progress is called.
+        folder: of the run, for what a task keeps beside the store; ``None`` where nothing is
+            written.
     """
 
     settings_class: ClassVar[type[Deck]]
     stage: ClassVar[str] = "bench"
+    folder: Path | None = None
 
     @classmethod
     @abstractmethod
@@ -60,9 +64,12 @@ class SuiteTask(ABC):
         """What the results of all parts come to."""
 
     def irun(self, store: Store, executor: Executor, workers: int) -> Iterator[StageProgress]:
-        """Run what the store does not have, step by step."""
+        """Run what the store does not have, step by step.
+
+        A task that is a workflow of its own does so in its own way, in ``folder``, without parts.
+        """
         calls = self.parts()
-        runner = TaskRunner(store, executor, prepare=_as_it_is)
+        runner = TaskRunner(store, executor, prepare=self.prepare)
         names, submitted = list(calls), 0
         yield StageProgress(stage=self.stage, done=0, total=len(names))
         try:
@@ -80,6 +87,6 @@ class SuiteTask(ABC):
         """What is said of a part that ended."""
         return ""
 
-
-def _as_it_is(finished: Finished) -> Finished:
-    return finished
+    def prepare(self, finished: Finished) -> Finished:
+        """A result as it is stored; for what needs more than a worker has."""
+        return finished
