@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from gencsp.cli.console import say
 from gencsp.cli.tables import add_row, print_table, table_of
 
 if TYPE_CHECKING:
+    from gencsp.suites.compare import Comparison, Difference
     from gencsp.suites.outcome import Measure, Outcome
     from gencsp.suites.suite import Suite
 
@@ -39,6 +41,39 @@ def shown(value: float | None, measure: Measure) -> str:
     if value is None:
         return "-"
     return f"{100 * value:.1f} %" if measure.kind == "share" else f"{value:.4g} {measure.unit}"
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Each measure that two runs have in common, with what the second has more or less."""
+    say(f"A: {comparison.first.path}")
+    say(f"B: {comparison.second.path}")
+    titles = ("measure", "A", "B", "B - A", "95 % interval", "B lower", "B higher", "n", "p")
+    table = table_of(*titles, right=titles[1:])
+    for one in comparison.differences:
+        measure = one.measure
+        difference = {"value": one.value, "low": one.low, "high": one.high}
+        add_row(
+            table,
+            measure.name,
+            shown(one.first, measure),
+            shown(one.second, measure),
+            _changed(one),
+            _interval(difference, measure),
+            one.lower,
+            one.higher,
+            one.n,
+            f"{one.p:.2g}",
+        )
+    print_table(table)
+    for name, count in (("A", comparison.only_first), ("B", comparison.only_second)):
+        if count:
+            say(f"{count} crystals are in {name} alone, and count in none of these numbers")
+
+
+def _changed(one: Difference) -> str:
+    if one.value is None:
+        return "-"
+    return f"{'+' if one.value > 0 else ''}{shown(one.value, one.measure)}"
 
 
 def _interval(number: Number, measure: Measure) -> str:

@@ -15,7 +15,7 @@ from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import run_executor
 from gencsp.store import DiskStore, MemoryStore, Store
 from gencsp.store.base import Manifest
-from gencsp.suites.deck import BenchDeck
+from gencsp.suites.deck import BenchDeck, ScoreDeck
 from gencsp.suites.outcome import INTERVALS, Outcome
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks import task_class
@@ -33,7 +33,7 @@ class Bench:
 
     Args:
         suite: what is measured.
-        deck: the settings.
+        deck: the settings, also of what is scored.
         task: of the suite, with its inputs.
         manifest: what decides the results.
         store: of the run.
@@ -43,7 +43,7 @@ class Bench:
     def __init__(
         self,
         suite: Suite,
-        deck: BenchDeck,
+        deck: BenchDeck | ScoreDeck,
         task: SuiteTask,
         *,
         manifest: Manifest,
@@ -79,10 +79,10 @@ class Bench:
             command=command_of(self.deck),
             measured=f"{self.suite.title}: {', '.join(one.name for one in outcome.measures)}",
             sample_size=outcome.sample_size,
-            seed=list(range(self.deck.seeds)),
+            seed=list(range(self.deck.seeds)) if isinstance(self.deck, BenchDeck) else None,
             intervals=INTERVALS,
             protocol={
-                "suite": Path(self.deck.suite).stem,
+                "suite": self.deck.suite_name,
                 "about": self.suite.about,
                 "run": dict(self.manifest),
                 **outcome.protocol,
@@ -90,6 +90,8 @@ class Bench:
             results={
                 "measures": outcome.numbers(),
                 "kinds": {one.name: one.kind for one in outcome.measures},
+                "units": {one.name: one.unit for one in outcome.measures},
+                "better": {one.name: one.better for one in outcome.measures},
                 "failures": outcome.failures,
                 **outcome.tables,
                 "published": [one.model_dump() for one in self.suite.published],
