@@ -32,12 +32,12 @@ from gencsp.filters.pair_potential import PAPER_THRESHOLD, shipped_potential
 from gencsp.filters.plots import draw_curves
 from gencsp.filters.prototypes import unmatched_shares
 from gencsp.filters.summary import HULL_THRESHOLDS
-from gencsp.filters.sun import count_sun
 from gencsp.io.structures import read_structures
 from gencsp.measure.distributions import greatest_of_stable
 from gencsp.measure.pseudo_random import pseudo_random
 from gencsp.measure.record import record
 from gencsp.measure.statistics import WILSON, share
+from gencsp.measure.sun import count_sun
 
 #: Column of the paper, filter.
 COLUMNS = {
