@@ -56,7 +56,7 @@ def print_comparison(comparison: Comparison) -> None:
             one.lower,
             one.higher,
             one.n,
-            f"{one.p:.2g}",
+            "" if one.p is None else f"{one.p:.2g}",
         )
     print_table(table)
     for name, count in (("A", comparison.only_first), ("B", comparison.only_second)):

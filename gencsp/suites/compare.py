@@ -28,7 +28,12 @@ class _Row(BaseModel):
     values: dict[str, float | None]
 
 
+class _Number(BaseModel):
+    value: float | None
+
+
 class _Results(BaseModel):
+    measures: dict[str, _Number]
     kinds: dict[str, Kind]
     units: dict[str, str] = {}
     better: dict[str, Better] = {}
@@ -61,6 +66,7 @@ class Result:
         truths: hash of the file of known crystals; empty where there is none.
         measures: in the order of their table.
         rows: of crystals and seeds.
+        values: of the measures, by name; ``None`` where there is none.
     """
 
     path: Path
@@ -69,6 +75,7 @@ class Result:
     truths: str
     measures: tuple[Measure, ...]
     rows: tuple[Row, ...]
+    values: dict[str, float | None]
 
     @property
     def keys(self) -> frozenset[str]:
@@ -82,7 +89,8 @@ class Difference:
 
     Attributes:
         measure: which one.
-        n: how many crystals these are.
+        n: how many crystals these are; 0 for what is a number of all crystals together, of which
+            both values stand here and no test is made.
         first, second: the values of both runs, over these crystals alone; ``None`` for a median
             that lies beyond what was found.
         value: second less first; ``None`` where one of them is.
@@ -91,7 +99,8 @@ class Difference:
         lower, higher: crystals for which the second run is lower, and higher.
         p: of a difference as large where neither run is better: by sign flips
             (:func:`~gencsp.measure.statistics.sign_flip_p`), of medians by the sign test
-            (:func:`~gencsp.measure.statistics.sign_test_p`). It is of this measure alone.
+            (:func:`~gencsp.measure.statistics.sign_test_p`). It is of this measure alone. ``None``
+            where no crystal has values in both.
     """
 
     measure: Measure
@@ -103,7 +112,7 @@ class Difference:
     high: float | None
     lower: int
     higher: int
-    p: float
+    p: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +174,7 @@ def read_result(path: Path | str) -> Result:
             for name, kind in results.kinds.items()
         ),
         rows=tuple(Row(key=row.key, seed=row.seed, values=row.values) for row in results.rows),
+        values={name: number.value for name, number in results.measures.items()},
     )
 
 
@@ -186,7 +196,7 @@ def compare(first: Path | str, second: Path | str) -> Comparison:
         first=one,
         second=other,
         differences=tuple(
-            _difference(measure, one.rows, other.rows)
+            _difference(measure, one, other)
             for measure in one.measures
             if theirs.get(measure.name, measure).kind == measure.kind and measure.name in theirs
         ),
@@ -217,8 +227,10 @@ def _require_comparable(one: Result, other: Result) -> None:
         raise SuiteError(f"{one.path} and {other.path} have no crystal in common.")
 
 
-def _difference(measure: Measure, first: Sequence[Row], second: Sequence[Row]) -> Difference:
-    rows = (first, second)
+def _difference(measure: Measure, first: Result, second: Result) -> Difference:
+    rows = (first.rows, second.rows)
+    if not any(measure.name in row.values for some in rows for row in some):
+        return _of_wholes(measure, first.values.get(measure.name), second.values.get(measure.name))
     found = [_of_crystals(measure, some) for some in rows]
     keys = [key for key in found[0] if key in found[1]]
     pairs = np.array([[one[key] for one in found] for key in keys], dtype=float).reshape(-1, 2)
@@ -233,19 +245,38 @@ def _difference(measure: Measure, first: Sequence[Row], second: Sequence[Row]) -
         number_of(measure, [row for row in some if row.key in chosen])["value"] for some in rows
     ]
     low, high = _interval(measure, keys, rows)
-    before, after = values
     return Difference(
         measure=measure,
         n=len(keys),
-        first=before,
-        second=after,
-        value=None if before is None or after is None else after - before,
+        first=values[0],
+        second=values[1],
+        value=_less(*values),
         low=low,
         high=high,
         lower=lower,
         higher=higher,
-        p=p,
+        p=p if keys else None,
     )
+
+
+def _of_wholes(measure: Measure, first: float | None, second: float | None) -> Difference:
+    """Of numbers that are no mean over crystals."""
+    return Difference(
+        measure=measure,
+        n=0,
+        first=first,
+        second=second,
+        value=_less(first, second),
+        low=None,
+        high=None,
+        lower=0,
+        higher=0,
+        p=None,
+    )
+
+
+def _less(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else second - first
 
 
 def _of_crystals(measure: Measure, rows: Sequence[Row]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +38,7 @@ class Bench:
         manifest: what decides the results.
         store: of the run.
         executor: where its parts run.
+        files: names of those that are scored.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Bench:
         manifest: Manifest,
         store: Store,
         executor: Executor,
+        files: Sequence[str] = (),
     ) -> None:
         self.suite = suite
         self.deck = deck
@@ -56,6 +58,7 @@ class Bench:
         self.manifest = manifest
         self.store = store
         self.executor = executor
+        self.files = files
 
     def irun(self) -> Iterator[StageProgress]:
         """Run what the folder does not have yet, step by step.
@@ -76,7 +79,7 @@ class Bench:
         return record(
             path,
             program=PROGRAM,
-            command=command_of(self.deck),
+            command=command_of(self.deck, self.files),
             measured=f"{self.suite.title}: {', '.join(one.name for one in outcome.measures)}",
             sample_size=outcome.sample_size,
             seed=list(range(self.deck.seeds)) if isinstance(self.deck, BenchDeck) else None,
@@ -102,11 +105,17 @@ class Bench:
         )
 
 
-def command_of(deck: BenchDeck) -> str:
-    """The command that does what a deck says; of files only the names."""
-    words = [PROGRAM, Path(deck.suite).name]
+def command_of(deck: BenchDeck | ScoreDeck, files: Sequence[str] = ()) -> str:
+    """The command that does what a deck says; of files only the names.
+
+    Args:
+        deck: of a run, or of a score.
+        files: that are scored.
+    """
+    run = isinstance(deck, BenchDeck)
+    words = [PROGRAM, *([Path(str(deck.suite)).name] if run else ["score", *files])]
     for name, value in deck.given.items():
-        if name in ("suite", "out") or value is None or value is False:
+        if (name == "suite" and run) or name == "out" or value is None or value is False:
             continue
         words.append(f"--{name.replace('_', '-')}")
         if value is not True:
@@ -115,6 +124,8 @@ def command_of(deck: BenchDeck) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     text = str(chosen(value)) if isinstance(value, str | dict) else str(value)
     return text.rpartition("/")[2]
 

@@ -53,7 +53,15 @@ def open_scoring(files: Sequence[Path | str], deck: ScoreDeck) -> Iterator[Bench
             **task.identify(executor),
         }
         with DiskStore(deck.folder, manifest) as store:
-            yield Bench(suite, deck, task, manifest=manifest, store=store, executor=executor)
+            yield Bench(
+                suite,
+                deck,
+                task,
+                manifest=manifest,
+                store=store,
+                executor=executor,
+                files=task.names,
+            )
 
 
 def score(files: Iterable[Path | str], **settings: Any) -> Outcome:

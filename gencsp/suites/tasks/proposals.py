@@ -82,6 +82,10 @@ class ProposalsSettings(Deck):
             polymorphs=self.polymorphs,
         )
 
+    def proposal_rates(self) -> MatchingRates:
+        """What is measured of a proposer."""
+        return self.rates((AS_PROPOSED, RELAXED, BY_ENERGY) if self.relaxed else (AS_PROPOSED,))
+
     def part_of(
         self, crystals: Sequence[KnownCrystal], compositions: int | None
     ) -> list[KnownCrystal]:
@@ -145,6 +149,11 @@ class Proposals(SuiteTask):
             settings, deck, some, digest=digest_of(every), of=suite.truths.crystals, source=path
         )
 
+    @classmethod
+    def measures_of(cls, settings: ProposalsSettings) -> tuple[Measure, ...]:
+        """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
+        return (*settings.proposal_rates().measures(), COST)
+
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         elements = {s for one in self.crystals for s in one.atoms.get_chemical_symbols()}
@@ -182,8 +191,7 @@ class Proposals(SuiteTask):
 
     def outcome(self, results: Mapping[str, Finished]) -> Outcome:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-        looks = (AS_PROPOSED, RELAXED, BY_ENERGY) if self.settings.relaxed else (AS_PROPOSED,)
-        rates = self.settings.rates(looks)
+        rates = self.settings.proposal_rates()
         structures = {
             (one.key, seed): results[_name(seed, one)].structures
             for seed, one in seeds_of(self.crystals, self.deck.seeds)
@@ -198,7 +206,7 @@ class Proposals(SuiteTask):
             for reason, count in finished.failures.items():
                 failures[reason] += count
         return Outcome(
-            measures=(*rates.measures(), COST),
+            measures=self.measures_of(self.settings),
             rows=tuple(rows),
             sample_size={
                 "known crystals": len(self.crystals),
