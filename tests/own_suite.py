@@ -51,7 +51,7 @@ def shaken(request, *, rng):
         yield atoms
 
 def raises(request, *, rng):
-    yield from right(request, rng=rng)
+    yield next(right(request, rng=rng))
     raise KeyError("no such layer")
 
 class OfOthers:

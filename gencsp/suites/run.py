@@ -114,7 +114,9 @@ def command_of(deck: BenchDeck | ScoreDeck, files: Sequence[str] = ()) -> str:
     """
     run = isinstance(deck, BenchDeck)
     words = [PROGRAM, *([Path(str(deck.suite)).name] if run else ["score", *files])]
-    for name, value in deck.given.items():
+    given = deck.given
+    for name in filter(given.__contains__, type(deck).model_fields):
+        value = given[name]
         if (name == "suite" and run) or name == "out" or value is None or value is False:
             continue
         words.append(f"--{name.replace('_', '-')}")

@@ -219,7 +219,7 @@ class Proposals(SuiteTask):
                 "given": "composition and number of atoms of the known cell",
                 "matcher": self.settings.matcher,
             },
-            failures=failures,
+            failures=dict(failures),
         )
 
 
