@@ -161,10 +161,6 @@ NEEDED: dict[str, dict[str, Any]] = {
     "SecondOpinionDeck": {"potential": "chgnet:r2scan"},
     "ReferencesDeck": {"system": "Li-Si"},
     "DftDeck": {"code": "gpaw"},
-    "BenchDeck": {"suite": "cspbench"},
-    "Truths": {"file": "f", "crystals": 1, "where": "w"},
-    "Published": {"name": "n", "values": {"v": 1.0}, "source": "s"},
-    "Suite": {"title": "t", "task": "proposals", "source": "s", "about": "a"},
     "ExportDeck": {"pool": ["pool.extxyz"], "folder": "seeds"},
     "ExternalDeck": {"preset": "diffcsp", "home": ".", "model": "weights"},
 }
