@@ -24,6 +24,7 @@ except PackageNotFoundError:  # a source tree on sys.path that was never install
 __all__ = [
     "__version__",
     "analyse",
+    "bench",
     "cycle",
     "dedup",
     "discover",

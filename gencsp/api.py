@@ -21,9 +21,11 @@ from gencsp.runs.reconstructing import reconstruct
 from gencsp.runs.refining import refine
 from gencsp.runs.relaxing import relax
 from gencsp.runs.synergy import synergy
+from gencsp.suites.run import bench
 
 __all__ = [
     "analyse",
+    "bench",
     "cycle",
     "dedup",
     "discover",

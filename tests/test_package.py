@@ -17,6 +17,7 @@ ROOT = Path(gencsp.__file__).parent
 #: What the commands do, as calls.
 VERBS = {
     "analyse",
+    "bench",
     "propose",
     "relax",
     "reconstruct",
@@ -86,9 +87,9 @@ LAYERS = (
     {"disorder"},
     {"io"},
     {"potentials"},
-    {"convex_hull", "diffusion", "intercalation", "measure"},
+    {"convex_hull", "diffusion", "intercalation"},
     {"calculators", "dft", "exporters", "filters", "proposers", "sources"},
-    {"searches"},
+    {"measure", "searches"},
     {"runs", "testing"},
     {"report", "suites"},
     {"notebook"},

@@ -8,6 +8,8 @@ from typing import Any
 
 from record_values import RESULTS, number, read, table
 
+from gencsp.suites.suite import Suite, suite_names
+
 #: Records of suites: ``suite_SUITE_LABEL.json``.
 PREFIX = "suite_"
 Record = Mapping[str, Any]
@@ -74,6 +76,25 @@ def _shown(value: float | None, kind: str, *, unit: bool = True) -> str:
     return number(value, ".3g")
 
 
+def catalogue() -> str:
+    """The suites that ship with gencsp, from their TOML files."""
+    rows = []
+    for name in suite_names():
+        suite = Suite.open(name)
+        published = [one.name for one in suite.published]
+        rows.append(
+            (
+                f"`{name}`",
+                suite.title,
+                f"`{suite.task}`",
+                number(suite.truths.crystals, ",d") if suite.truths else "",
+                ", ".join(dict.fromkeys(published)),
+            )
+        )
+    return table(("suite", "what it is", "task", "known crystals", "published beside it"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    f"{PREFIX}{name}": partial(suite_table, name) for name in records()
+    "suites": catalogue,
+    **{f"{PREFIX}{name}": partial(suite_table, name) for name in records()},
 }

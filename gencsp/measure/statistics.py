@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap, norm
+from scipy.stats import binomtest, bootstrap, norm, permutation_test
 
+#: Sign flips that are drawn; where there are fewer ways, all are taken.
+FLIPS = 9999
+#: Of these, how many are in memory at once.
+_FLIPS_AT_ONCE = 500
 #: What a record says of its intervals.
 WILSON = "95 %, Wilson score, of shares"
 BOOTSTRAP = "95 %, percentile bootstrap, of medians and means"
@@ -56,6 +60,53 @@ def bootstrap_interval(
         (data,), statistic, n_resamples=resamples, method="percentile", rng=rng
     ).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+def sign_flip_p(differences: Sequence[float], *, rng: np.random.Generator) -> float:
+    """Two-sided p-value of the mean of paired differences, by flips of their signs.
+
+    If neither of two methods were better, each difference could as well have the other sign
+    (R. A. Fisher, The Design of Experiments, 1935, § 21; E. J. G. Pitman, J. R. Stat. Soc. Suppl.
+    4, 119, 1937). The p-value is twice the share of flips whose mean is as far to the side of the
+    observed one. All flips are taken where there are at most 9,999, which makes it exact; else as
+    many are drawn, and the observed one counts among them.
+
+    Args:
+        differences: of pairs that are independent of each other; those of zero change nothing.
+        rng: draws the flips.
+
+    Returns:
+        1 where no difference is other than zero, and for a single one.
+    """
+    moved = np.asarray(differences, dtype=float)
+    moved = moved[moved != 0]
+    if len(moved) < 2:
+        return 1.0
+    test = permutation_test(
+        (moved,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=FLIPS,
+        batch=_FLIPS_AT_ONCE,
+        rng=rng,
+    )
+    return float(test.pvalue)
+
+
+def sign_test_p(lower: int, higher: int) -> float:
+    """Two-sided p-value of the sign test (W. J. Dixon, A. M. Mood, J. Am. Stat. Assoc. 41, 557).
+
+    Args:
+        lower: pairs in which the second is lower; ties are left out.
+        higher: pairs in which it is higher.
+
+    Returns:
+        The exact binomial one; 1 where there are only ties.
+    """
+    if lower + higher == 0:
+        return 1.0
+    return float(binomtest(lower, lower + higher, 0.5).pvalue)
 
 
 def share(successes: int, trials: int) -> dict[str, float]:

@@ -214,5 +214,7 @@ PROPOSERS: Registry[Proposer] = Registry(
     "gencsp.proposers",
     kind="proposer",
     contract=Proposer,
-    hint=", or give the TOML deck of an external generator",
+    hint=(
+        ", or give the TOML deck of an external generator, FILE.py:OBJECT or package.module:OBJECT"
+    ),
 )

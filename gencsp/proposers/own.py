@@ -1,15 +1,20 @@
-"""A user's own proposer: an object that proposes, or a function."""
+"""A user's own proposer: an object that proposes, or a function; also of a file or a module."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from operator import attrgetter
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 
-from gencsp.errors import WrongTypeError
+from gencsp.errors import GencspError, PluginError, RequestError, WrongTypeError
 from gencsp.io.structures import atoms_of
 from gencsp.proposers.base import (
     ConfiguredProposer,
@@ -21,6 +26,78 @@ from gencsp.proposers.base import (
 from gencsp.proposers.checks import WRONG_COMPOSITION, has_composition
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.provenance import Stage
+
+#: Object of a file where none is named.
+DEFAULT_OBJECT = "propose"
+
+
+class OwnCode(ConfiguredProposer):
+    """What is known of proposers of files and modules before they are loaded."""
+
+    inpaints: ClassVar[bool] = True
+
+
+def from_file(path: Path, name: str) -> Any:
+    """The object of a file, executed anew.
+
+    Raises:
+        RequestError: there is no such file, or no such object in it.
+        PluginError: the file, or a class of it, cannot be run.
+    """
+    if not path.is_file():
+        raise RequestError(f"there is no file {path} with a proposer.")
+    spec = spec_from_file_location(f"gencsp_proposer_{path.stem}", path)
+    assert spec is not None, "the name ends with .py"
+    assert spec.loader is not None, "the name ends with .py"
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except GencspError:
+        raise
+    except Exception as error:  # somebody else's code: anything can be raised
+        raise PluginError(f"{path} cannot be run ({error!r}).") from error
+    return _object_of(module, name, str(path))
+
+
+def from_import(module: str, name: str, *, known: Sequence[str] = ()) -> Any:
+    """The object of a module that can be imported.
+
+    Args:
+        module: its name.
+        name: of the object.
+        known: names of proposers, which are said where there is no such module.
+
+    Raises:
+        RequestError: there is no such module, or no such object in it.
+        PluginError: the module, or a class of it, cannot be run.
+    """
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        raise RequestError(
+            f"there is no proposer and no module '{module}' ({error}): choose from "
+            f"{', '.join(known)}, or give FILE.py:OBJECT."
+        ) from error
+    except GencspError:
+        raise
+    except Exception as error:  # somebody else's code: anything can be raised
+        raise PluginError(f"{module} cannot be imported ({error!r}).") from error
+    return _object_of(found, name, module)
+
+
+def _object_of(module: ModuleType, name: str, where: str) -> Any:
+    try:
+        found = attrgetter(name)(module)
+    except AttributeError as error:
+        raise RequestError(f"{where} has no '{name}' that proposes structures.") from error
+    if not isinstance(found, type):
+        return found
+    if issubclass(found, ConfiguredProposer):
+        return found.from_options({})
+    try:
+        return found()
+    except Exception as error:  # somebody else's code: anything can be raised
+        raise PluginError(f"'{name}' of {where} must need no arguments ({error!r}).") from error
 
 
 def is_own_proposer(given: object) -> bool:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from gencsp.errors import InpainterError, PluginError, RequestError
 from gencsp.plugins import Choice
 from gencsp.proposers.base import PROPOSERS, ConfiguredProposer, Proposer, ProposerContext
-from gencsp.proposers.own import own_proposer
+from gencsp.proposers.own import DEFAULT_OBJECT, OwnCode, from_file, from_import, own_proposer
 
 #: A proposer by name, as an object, or as a function.
 ProposerGiven = (
     str | Mapping[str, Any] | Choice | Proposer | ConfiguredProposer | Callable[..., Any]
 )
 
-#: How names of decks end.
-DECK = ".toml"
+#: How names of decks end, and of files of code.
+DECK, CODE = ".toml", ".py"
+#: Where the code of a proposer is: see :func:`get_proposer`.
+ProposerKind: TypeAlias = Literal["plug-in", "file", "module"]
+#: Names of Python, with dots between them.
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def proposer_names() -> tuple[str, ...]:
@@ -27,8 +33,19 @@ def proposer_names() -> tuple[str, ...]:
 
 
 def is_proposer(given: str | Mapping[str, Any] | Choice) -> bool:
-    """Whether a proposer has this name, or it is the deck of an external generator."""
-    return proposer_choice(given).name in PROPOSERS
+    """Whether a proposer has this name, or it is the deck of an external generator, or code."""
+    return proposer_choice(given).name in PROPOSERS or proposer_kind(given) != "plug-in"
+
+
+def proposer_kind(given: str | Mapping[str, Any] | Choice) -> ProposerKind:
+    """What a name stands for: a plug-in, an object of a file, or one of a module."""
+    choice = proposer_choice(given)
+    if choice.name in PROPOSERS or choice.settings != "{}":
+        return "plug-in"
+    if choice.name.endswith(CODE):
+        return "file"
+    dotted = _DOTTED.fullmatch(choice.name) and _DOTTED.fullmatch(choice.value)
+    return "module" if dotted and not os.path.exists(choice.name) else "plug-in"
 
 
 def get_proposer(
@@ -41,9 +58,12 @@ def get_proposer(
 
     Args:
         given: one of :func:`proposer_names`, with or without options of its own
-            (``random:attempts=5``), or the TOML deck of an external generator; or a proposer, its
-            options (a :class:`~gencsp.proposers.base.ConfiguredProposer`), or a function as
-            :class:`~gencsp.proposers.own.FunctionProposer` takes one.
+            (``random:attempts=5``), or the TOML deck of an external generator; ``FILE.py`` or
+            ``FILE.py:OBJECT`` for a file with a proposer (``propose`` if not named), or
+            ``package.module:OBJECT`` for one that can be imported; or an object. Each is a
+            proposer, its options (a :class:`~gencsp.proposers.base.ConfiguredProposer`), or a
+            function as :class:`~gencsp.proposers.own.FunctionProposer` takes one; in files and
+            modules also a class of proposers that is made without arguments.
         options: of its own, beside those.
         context: settings that all proposers share; ``None`` for the defaults.
 
@@ -52,9 +72,11 @@ def get_proposer(
         DeckError: an option is unknown or out of range, or the deck cannot be read.
         ProgramError: the deck's program is not installed.
         WeightsError: it needs a score model whose weights are missing or damaged.
-        PluginError: the package of the proposer cannot be loaded or is faulty.
+        PluginError: the package of the proposer, or the file, cannot be loaded or is faulty.
     """
     context = context or ProposerContext()
+    if isinstance(given, str | Mapping | Choice) and proposer_kind(given) != "plug-in":
+        given = own_code(given)
     if not isinstance(given, str | Mapping | Choice):
         if options:
             raise RequestError("a proposer that is an object has its options: leave them out.")
@@ -64,6 +86,8 @@ def get_proposer(
 
 def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredProposer]:
     """The class of a proposer's options, which says what it needs; raises as above."""
+    if proposer_kind(given) != "plug-in":
+        return OwnCode
     found = PROPOSERS.get(proposer_choice(given).name)
     assert issubclass(found, ConfiguredProposer), "the base of all plug-ins of this kind"
     return found
@@ -90,7 +114,7 @@ def require_inpainter(given: ProposerGiven) -> None:
         DeckError: an option that it does not have, or out of its range.
     """
     if inpaints(given):
-        if isinstance(given, str | Mapping | Choice):
+        if isinstance(given, str | Mapping | Choice) and proposer_kind(given) == "plug-in":
             PROPOSERS.configure(proposer_choice(given))
         return
     raise InpainterError(
@@ -113,7 +137,20 @@ def label_of(given: ProposerGiven) -> str:
     """The name under which structures of a proposer are counted: its own or that of its deck."""
     if not isinstance(given, str | Mapping | Choice):
         return str(getattr(given, "name", None) or getattr(given, "__name__", "own"))
-    return Path(Choice.read(given).name).stem
+    choice = Choice.read(given)
+    if proposer_kind(choice) == "module":
+        return choice.value.rpartition(".")[2]
+    return Path(choice.name).stem
+
+
+def own_code(given: str | Mapping[str, Any] | Choice) -> Any:
+    """The object of a file or a module that a name stands for; raises as :func:`get_proposer`."""
+    choice = proposer_choice(given)
+    if proposer_kind(choice) == "file":
+        return from_file(Path(choice.name), choice.value or DEFAULT_OBJECT)
+    if choice.value:
+        return from_import(choice.name, choice.value, known=proposer_names())
+    raise RequestError(f"'{choice}' is no code: give FILE.py:OBJECT or package.module:OBJECT.")
 
 
 def proposer_choice(given: str | Mapping[str, Any] | Choice) -> Choice:

@@ -177,10 +177,13 @@ def _absolute(given: Named | Carried, registry: Registry[Any]) -> Named | Carrie
             whole = {key: whole_path(value) for key, value in choice.options.items()}
             return str(Choice.of(name, whole))
         return f"{name}{colon}{rest if _is_number(rest) else whole_path(rest)}"
-    # A file, and behind it a weight or a function.
-    file, colon, behind = given.rpartition(":")
-    if file and os.path.exists(file):
-        return f"{whole_path(file)}{colon}{behind}"
+    # A file, and behind it a function, a weight, or both.
+    file, behind = given, ""
+    while ":" in file:
+        file, _, last = file.rpartition(":")
+        behind = f":{last}{behind}"
+        if file and os.path.exists(file):
+            return f"{whole_path(file)}{behind}"
     return str(whole_path(given))
 
 

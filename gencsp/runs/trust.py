@@ -31,7 +31,8 @@ from gencsp.plugins import Choice, Registry
 from gencsp.potentials.registry import POTENTIALS, potential_choice
 from gencsp.proposers.base import PROPOSERS
 from gencsp.proposers.external.deck import ExternalDeck
-from gencsp.proposers.registry import is_proposer, proposer_choice
+from gencsp.proposers.own import DEFAULT_OBJECT
+from gencsp.proposers.registry import is_proposer, proposer_choice, proposer_kind
 from gencsp.proposers.sampling import NAMED
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named
@@ -140,7 +141,13 @@ def _of_proposer(setting: str, given: Named | Carried) -> Iterator[Executed]:
     if isinstance(given, Carried):
         return
     choice, _ = weighted(given)
-    if is_proposer(choice):  # a file of structures otherwise
+    kind = proposer_kind(choice)
+    if kind == "file":
+        path = Path(choice.name).absolute()
+        yield _executed(setting, f"{path}:{choice.value or DEFAULT_OBJECT}", [path])
+    elif kind == "module":
+        yield _executed(setting, str(choice), _sources(choice.name))
+    elif is_proposer(choice):  # a file of structures otherwise
         yield from _of_plugin(setting, proposer_choice(choice), PROPOSERS)
 
 

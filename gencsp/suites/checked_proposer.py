@@ -22,7 +22,7 @@ from gencsp.searches.contracts import ProposerMaker
 OUT_OF_TIME = "out of time"
 
 
-class _TooLate(Exception):
+class _TooLate(BaseException):  # no except of a proposer keeps it
     """The time is over."""
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gencsp.deck import Count, Deck, Seconds
 from gencsp.runs.fields import EngineSetting, HullSetting, PotentialSetting, ProcessesSetting
-from gencsp.runs.objects import Named, ProposerField
+from gencsp.runs.objects import Named, OneOrMany, ProposerField
+
+#: What a score is of that names no suite.
+NO_SUITE = "score"
 
 #: Stands for no proposer: searches begin from random structures alone.
 UNSEEDED = "none"
@@ -64,3 +68,50 @@ class BenchDeck(Deck):
         method = f"-{Choice.read(self.method).name}" if "method" in self.given else ""
         name = file_name(f"bench-{Path(self.suite).stem}{quick}{measured}{method}")
         return Path("runs") / name
+
+    @property
+    def suite_name(self) -> str:
+        """Its name, also of one's own file."""
+        return Path(self.suite).stem
+
+
+class ScoreDeck(Deck):
+    """Settings of ``gencsp bench score``; the meaning of each stands in its description."""
+
+    suite: str | None = Field(
+        None, description="Suite of proposals whose settings and published rows are taken."
+    )
+    quick: bool = Field(False, description="Its settings of --quick.")
+    truth: Path | None = Field(
+        None, description="Known crystals: a file, a folder of files, or a table of CIF texts."
+    )
+    k: Annotated[tuple[Count, ...] | None, OneOrMany] = Field(
+        None, description="How many structures of each crystal count; 1, 5, 20 if not given."
+    )
+    n: Count | None = Field(
+        None, description="Structures of each crystal that are looked at; the suite's, or all."
+    )
+    matcher: Literal["pymatgen", "cdvae"] | None = Field(
+        None, description="Tolerances: pymatgen's own, or stol 0.5, ltol 0.3, 10 degrees."
+    )
+    by: str | None = Field(
+        None, description="Number of info by which they are ordered, too, lowest first: energy, ..."
+    )
+    relaxed: bool = Field(False, description="The structures are relaxed, whatever they say.")
+    relax: bool = Field(False, description="Relax the structures, and measure that, too.")
+    compositions: Count | None = Field(None, description="Take so many of the known crystals.")
+    potential: PotentialSetting = "chgnet"
+    engine: EngineSetting = "auto"
+    workers: ProcessesSetting = 2
+    executor: Named = Field("local", description="Where tasks run.")
+    out: Path = Field(Path("scored"), description="Folder for the results.")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return self.out
+
+    @property
+    def suite_name(self) -> str:
+        """That of the suite."""
+        return NO_SUITE if self.suite is None else Path(self.suite).stem

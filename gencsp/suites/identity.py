@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from hashlib import sha256
+from pathlib import Path
 
 from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
-from gencsp.proposers.registry import proposer_class
+from gencsp.proposers.registry import proposer_class, proposer_kind
+from gencsp.runs.objects import Carried
 from gencsp.runs.parts import NamedProposer, NamedRelaxer, ShippedScoreModel
 from gencsp.store.base import Manifest
 
@@ -40,6 +43,7 @@ def _identify(
     scored = not isinstance(named, str | Choice) or proposer_class(named).needs_model
     found = {
         "proposer": str(named),
+        "proposer_code": _code_of(named),
         "score_model": ShippedScoreModel()().digest if scored else "",
         "proposer_name": made.name,
     }
@@ -52,3 +56,10 @@ def _identify(
             "potential_digest": potential.digest,
         }
     return found
+
+
+def _code_of(named: str | Choice | Carried) -> str:
+    """Short hash of the file that a proposer is of, so that an edited one is another."""
+    if isinstance(named, Carried) or proposer_kind(named) != "file":
+        return ""
+    return sha256(Path(Choice.read(named).name).read_bytes()).hexdigest()[:12]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gencsp.measure.statistics import BOOTSTRAP, bootstrap_interval, wilson_of_mean
+from gencsp.records.html import html_table
 
 #: What a record says of the intervals of shares here.
 WILSON = "95 %, Wilson score at the number of compositions, of shares (seeds averaged)"
@@ -24,6 +25,8 @@ Kind = Literal["share", "mean", "median", "whole"]
 Number = Mapping[str, float | None]
 #: The number of what nothing was measured of.
 NOTHING: Number = MappingProxyType({"value": None, "low": None, "high": None, "n": 0})
+#: Titles of the table of numbers.
+TITLES = ("measure", "value", "95 % interval", "n")
 #: Stands for "more than all others" where medians are computed.
 _MORE = 1e100
 
@@ -60,9 +63,9 @@ class Row:
     values: Mapping[str, float | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Outcome:
-    """All that came of a suite.
+    """All that came of a suite; shown as the table of its numbers.
 
     Attributes:
         measures: in the order of the table.
@@ -90,6 +93,53 @@ class Outcome:
             else number_of(one, self.rows)
             for one in self.measures
         }
+
+    def table(self) -> list[tuple[str, str, str, str]]:
+        """Its numbers as text: measure, value, 95 % interval, crystals."""
+        numbers = self.numbers()
+        return [
+            (
+                one.name,
+                shown(numbers[one.name]["value"], one),
+                shown_interval(numbers[one.name], one),
+                str(numbers[one.name]["n"]),
+            )
+            for one in self.measures
+        ]
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{name}: {value} ({interval}), n = {n}" if interval else f"{name}: {value}, n = {n}"
+            for name, value, interval, n in self.table()
+        ]
+        return "\n".join(["Outcome", *lines])
+
+    def _repr_html_(self) -> str:
+        sizes = ", ".join(f"{count} {name}" for name, count in self.sample_size.items())
+        return html_table(TITLES, self.table(), right=TITLES[1:], caption=sizes)
+
+
+def shown(value: float | None, measure: Measure) -> str:
+    """A value as tables have it: shares in per cent."""
+    if value is None:
+        return "-"
+    if measure.kind == "share":
+        return f"{100 * value:.1f} %"
+    return f"{value:.4g} {measure.unit}".rstrip()
+
+
+def shown_interval(number: Mapping[str, float | None], measure: Measure) -> str:
+    """The interval of a number, which may end beyond all that was found; empty where it has none.
+
+    Args:
+        number: with ``low`` and ``high``.
+        measure: that it is of.
+    """
+    low, high = number["low"], number["high"]
+    if low is None and high is None:
+        return ""
+    scale, style = (100, ".0f") if measure.kind == "share" else (1, ".4g")
+    return " to ".join("more" if one is None else f"{scale * one:{style}}" for one in (low, high))
 
 
 def by_key(measure: str, rows: Sequence[Row]) -> dict[str, list[float | None]]:

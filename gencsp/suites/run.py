@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import run_executor
 from gencsp.store import DiskStore, MemoryStore, Store
 from gencsp.store.base import Manifest
-from gencsp.suites.deck import BenchDeck
+from gencsp.suites.deck import BenchDeck, ScoreDeck
 from gencsp.suites.outcome import INTERVALS, Outcome
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks import task_class
@@ -33,22 +33,24 @@ class Bench:
 
     Args:
         suite: what is measured.
-        deck: the settings.
+        deck: the settings, also of what is scored.
         task: of the suite, with its inputs.
         manifest: what decides the results.
         store: of the run.
         executor: where its parts run.
+        files: names of those that are scored.
     """
 
     def __init__(
         self,
         suite: Suite,
-        deck: BenchDeck,
+        deck: BenchDeck | ScoreDeck,
         task: SuiteTask,
         *,
         manifest: Manifest,
         store: Store,
         executor: Executor,
+        files: Sequence[str] = (),
     ) -> None:
         self.suite = suite
         self.deck = deck
@@ -56,6 +58,7 @@ class Bench:
         self.manifest = manifest
         self.store = store
         self.executor = executor
+        self.files = files
 
     def irun(self) -> Iterator[StageProgress]:
         """Run what the folder does not have yet, step by step.
@@ -76,13 +79,13 @@ class Bench:
         return record(
             path,
             program=PROGRAM,
-            command=command_of(self.deck),
+            command=command_of(self.deck, self.files),
             measured=f"{self.suite.title}: {', '.join(one.name for one in outcome.measures)}",
             sample_size=outcome.sample_size,
-            seed=list(range(self.deck.seeds)),
+            seed=list(range(self.deck.seeds)) if isinstance(self.deck, BenchDeck) else None,
             intervals=INTERVALS,
             protocol={
-                "suite": Path(self.deck.suite).stem,
+                "suite": self.deck.suite_name,
                 "about": self.suite.about,
                 "run": dict(self.manifest),
                 **outcome.protocol,
@@ -90,6 +93,8 @@ class Bench:
             results={
                 "measures": outcome.numbers(),
                 "kinds": {one.name: one.kind for one in outcome.measures},
+                "units": {one.name: one.unit for one in outcome.measures},
+                "better": {one.name: one.better for one in outcome.measures},
                 "failures": outcome.failures,
                 **outcome.tables,
                 "published": [one.model_dump() for one in self.suite.published],
@@ -100,11 +105,19 @@ class Bench:
         )
 
 
-def command_of(deck: BenchDeck) -> str:
-    """The command that does what a deck says; of files only the names."""
-    words = [PROGRAM, Path(deck.suite).name]
-    for name, value in deck.given.items():
-        if name in ("suite", "out") or value is None or value is False:
+def command_of(deck: BenchDeck | ScoreDeck, files: Sequence[str] = ()) -> str:
+    """The command that does what a deck says; of files only the names.
+
+    Args:
+        deck: of a run, or of a score.
+        files: that are scored.
+    """
+    run = isinstance(deck, BenchDeck)
+    words = [PROGRAM, *([Path(str(deck.suite)).name] if run else ["score", *files])]
+    given = deck.given
+    for name in filter(given.__contains__, type(deck).model_fields):
+        value = given[name]
+        if (name == "suite" and run) or name == "out" or value is None or value is False:
             continue
         words.append(f"--{name.replace('_', '-')}")
         if value is not True:
@@ -113,6 +126,8 @@ def command_of(deck: BenchDeck) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     text = str(chosen(value)) if isinstance(value, str | dict) else str(value)
     return text.rpartition("/")[2]
 

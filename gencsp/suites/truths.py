@@ -132,12 +132,12 @@ def part_of(
         unique: a crystal that matches one before it within these tolerances is left out; ``None``
             to keep them.
     """
-    wanted = {Composition.parse(formula).formula_key for formula in formulas}
+    wanted = {Composition.parse(formula) for formula in formulas}
     some = [
         one
         for one in crystals
         if (most_atoms is None or len(one.atoms) <= most_atoms)
-        and (not wanted or Composition.of(one.atoms).formula_key in wanted)
+        and (not wanted or Composition.in_cell(one.atoms) in wanted)
     ]
     if unique is not None:
         some = _without_copies(some, unique)

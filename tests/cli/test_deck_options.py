@@ -14,9 +14,12 @@ from typer.testing import CliRunner
 import gencsp.runs.cycle
 import gencsp.runs.host_cycle
 import gencsp.runs.search
+import gencsp.suites.run
+import gencsp.suites.scoring
 from gencsp.cli import app
 from gencsp.deck import Deck
 from gencsp.runs.decks import CycleDeck, ProposeDeck, SearchDeck
+from gencsp.suites.deck import BenchDeck, ScoreDeck
 
 #: A value of every field that is not its default, as text of the command line.
 GIVEN = {
@@ -36,6 +39,11 @@ GIVEN = {
     "ladder": "above-Pm", "host": "h.cif", "order": "4", "order_atoms": "60",
     "order_by": "potential", "xrd": "p.xy", "wavelength": "MoKa", "xrd_weight": "0.2",
 }  # fmt: skip
+#: The same of fields that mean something else, or are there, in benchmarks alone.
+GIVEN_TO_BENCHMARKS = {
+    "seeds": "2", "quick": None, "truth": "known.csv", "time_limit": "9.5", "suite": "mp20",
+    "k": "1,20", "matcher": "cdvae", "by": "energy", "relaxed": None, "relax": None,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -50,6 +58,8 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any
     monkeypatch.setattr(gencsp.runs.cycle, "open_cycle", open_run)
     monkeypatch.setattr(gencsp.runs.host_cycle, "plan_host_cycle", open_run)
     monkeypatch.setattr(gencsp.runs.search, "open_search", open_run)
+    monkeypatch.setattr(gencsp.suites.run, "open_bench", open_run)
+    monkeypatch.setattr(gencsp.suites.scoring, "open_scoring", lambda _, deck: open_run(deck))
     monkeypatch.setattr(gencsp.runs.settings, "folder", lambda _: tmp_path / "run")
     monkeypatch.chdir(tmp_path)
 
@@ -81,6 +91,30 @@ def test_every_field_is_an_option_and_reaches_the_run(
         changed = {key for key in kind.model_fields if getattr(deck, key) != getattr(defaults, key)}
         assert changed == {name}, words
     assert opened("search", "Li-Si").system == "Li-Si"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "needed"),
+    [(["bench", "cspbench"], BenchDeck, {"suite": "cspbench"}),
+     (["bench", "score", "made.cif"], ScoreDeck, {})],
+)  # fmt: skip
+def test_every_field_of_a_benchmark_is_an_option(
+    words: list[str], kind: type[Deck], needed: dict[str, str], opened: Callable[..., Any]
+) -> None:
+    params = {one.name: one for one in _whole(words).params}
+    defaults = kind.make(**needed)
+    assert opened(*words) == defaults
+    for name in kind.model_fields.keys() - needed.keys():
+        given = {**GIVEN, **GIVEN_TO_BENCHMARKS}[name]
+        deck = opened(*words, max(params[name].opts, key=len), *filter(None, [given]))
+        changed = {key for key in kind.model_fields if getattr(deck, key) != getattr(defaults, key)}
+        assert changed == {name}
+
+
+def _whole(words: list[str]) -> Any:
+    """The command of ``gencsp bench`` that words call."""
+    group = _commands()["bench"]
+    return group.whole(words[1] if words[1] in group.commands else "run")
 
 
 def test_a_preset_and_what_stands_beside_it(opened: Callable[..., Any], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from gencsp.filters.deck import FilterDeck
 from gencsp.proposers.external.deck import ExternalDeck
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.discover_decks import DiscoverDeck
+from gencsp.suites.suite import Suite
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 THIRD_PARTY = ROOT / "tests" / "plugins" / "third_party"
@@ -105,6 +106,8 @@ def test_decks_are_read(block: Block, tmp_path: Path) -> None:
             assert get_filter(name, options).name == name
     elif "preset" in content or "command" in content:
         ExternalDeck.read(deck)
+    elif block.page.stem == "benchmarks":
+        Suite.make(**content)
     elif block.page.stem == "discover":
         DiscoverDeck.make(**content)
     else:
@@ -184,10 +187,18 @@ def _check(words: list[str], folder: Path) -> None:
 def _parse(command: Any, name: str, words: list[str]) -> None:
     """Read the words as the command line would, options, types and all, without running it."""
     if hasattr(command, "commands"):
+        if name == "bench" and words[0] not in command.commands:  # options of its own, or a suite
+            words = words if words[0] in _own_options(command) else ["run", *words]
+        if words[0] in _own_options(command):
+            return
         assert words[0] in command.commands, words
         _parse(_whole(command, words[0]), words[0], words[1:])
     else:
         command.make_context(name, list(words))
+
+
+def _own_options(group: Any) -> set[str]:
+    return {option for parameter in group.params for option in parameter.opts}
 
 
 def _whole(group: Any, name: str) -> Any:

@@ -157,6 +157,9 @@ def program(tmp_path: Path) -> Path:
         ({"seeds": [{"name": "external", "program": "FOLDER/generator.toml"}]}, "(seeds)"),
         ({"seeds": ["external:program=FOLDER/generator.toml"]}, "(seeds)"),
         ({"background": "FOLDER/generator.toml"}, "(background)"),
+        ({"background": "FOLDER/calc.py"}, "calc.py:propose (background)"),
+        ({"seeds": ["FOLDER/calc.py:make:2"]}, "calc.py:make (seeds)"),
+        ({"seeds": ["mine.crystals:Maker"]}, "mine.crystals:Maker (seeds)"),
         ({"executor": "parsl:FOLDER/calc.py"}, "parsl:file="),
         ({"executor": {"name": "parsl", "file": "FOLDER/calc.py"}}, "(executor)"),
         ({"executor": "dask:tcp://198.51.100.7:8786"}, "dask:address="),
@@ -251,7 +254,7 @@ def test_a_saved_deck_finds_its_code_from_anywhere(
         potential="calc.py:make",
         background=program.name,
         executor="parsl:calc.py",
-        seeds=(f"external:program={program.name}", "mixed:3"),
+        seeds=(f"external:program={program.name}", "mixed:3", "calc.py:make:2"),
     )
     save_deck(deck, tmp_path)
     monkeypatch.chdir("/")
@@ -259,4 +262,4 @@ def test_a_saved_deck_finds_its_code_from_anywhere(
     assert found.potential == f"{tmp_path}/calc.py:make"
     assert found.background == str(program)
     assert found.executor == f"parsl:{tmp_path}/calc.py"
-    assert found.seeds == (f"external:program={program}", "mixed:3")
+    assert found.seeds == (f"external:program={program}", "mixed:3", f"{tmp_path}/calc.py:make:2")

@@ -13,7 +13,7 @@ from gencsp.runs.candidates import StageProgress
 from gencsp.searches.runner import TaskOutput, TaskRunner
 from gencsp.store.base import Finished, Manifest, Store
 from gencsp.suites.deck import BenchDeck
-from gencsp.suites.outcome import Outcome
+from gencsp.suites.outcome import Measure, Outcome
 from gencsp.suites.suite import Suite
 
 #: Parts under way for each worker.
@@ -47,6 +47,11 @@ class SuiteTask(ABC):
         Raises:
             GencspError: an input is missing or wrong.
         """
+
+    @classmethod
+    def measures_of(cls, settings: Any) -> tuple[Measure, ...] | None:  # noqa: ARG003
+        """The measures of a suite with these settings; ``None`` where only a run can say."""
+        return None
 
     @abstractmethod
     def identify(self, executor: Executor) -> Manifest:

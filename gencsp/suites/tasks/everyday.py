@@ -109,6 +109,16 @@ class Everyday(SuiteTask):
             source=path,
         )
 
+    @classmethod
+    def measures_of(cls, settings: Any = None) -> tuple[Measure, ...]:  # noqa: ARG003
+        """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
+        return (
+            Measure(name=THERE, kind="share"),
+            Measure(name=LOWEST, kind="share"),
+            Measure(name=ABOVE_LOWEST, kind="mean", unit="eV/atom", better="lower"),
+            Measure(name=ABOVE_HULL, kind="mean", unit="eV/atom", better="lower"),
+        )
+
     def identify(self, executor: Executor) -> Manifest:  # noqa: ARG002 - no worker is needed
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         return {
@@ -126,12 +136,7 @@ class Everyday(SuiteTask):
         before = _groups_before(self.deck.hull)
         found = [judge(one, self.hull, before) for one in self.compounds]
         return Outcome(
-            measures=(
-                Measure(name=THERE, kind="share"),
-                Measure(name=LOWEST, kind="share"),
-                Measure(name=ABOVE_LOWEST, kind="mean", unit="eV/atom", better="lower"),
-                Measure(name=ABOVE_HULL, kind="mean", unit="eV/atom", better="lower"),
-            ),
+            measures=self.measures_of(),
             rows=tuple(
                 Row(key=one.key, seed=0, values=dict(_values(row)))
                 for one, row in zip(self.compounds, found, strict=True)

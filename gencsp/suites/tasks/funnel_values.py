@@ -15,8 +15,8 @@ from gencsp.errors import SuiteError
 from gencsp.filters.base import Verdict
 from gencsp.filters.prototypes import unmatched_shares
 from gencsp.filters.summary import HULL_THRESHOLDS
-from gencsp.filters.sun import judge_sun
 from gencsp.measure.distributions import greatest_of_stable
+from gencsp.measure.sun import judge_sun
 from gencsp.suites.outcome import NOTHING, Measure, Number, Row
 from gencsp.suites.tasks.funnel_block import (
     COLUMNS,

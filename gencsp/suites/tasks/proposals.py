@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from math import isnan
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from ase import Atoms
 from pydantic import Field
 
 from gencsp import records
-from gencsp.composition import Composition
 from gencsp.deck import CellAtoms, Count, Deck, Fmax, Natural
 from gencsp.errors import SuiteError
-from gencsp.measure.match_rate import best_distance
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.objects import chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer
 from gencsp.searches.runner import TaskOutput
-from gencsp.similarity.matching import LOOSE, STANDARD
 from gencsp.store.base import Finished, Manifest
 from gencsp.suites.checked_proposer import CheckedMaker
 from gencsp.suites.deck import BenchDeck
 from gencsp.suites.identity import identify
+from gencsp.suites.matching_rates import (
+    AS_PROPOSED,
+    BY_ENERGY,
+    MATCHERS,
+    RELAXED,
+    Look,
+    MatcherName,
+    MatchingRates,
+)
 from gencsp.suites.outcome import Measure, Outcome, Row
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
@@ -40,10 +45,8 @@ from gencsp.suites.truths import (
     seeds_of,
 )
 
-#: pymatgen's own tolerances, and those of CDVAE and all that followed it.
-MATCHERS = {"pymatgen": STANDARD, "cdvae": LOOSE}
-#: Ways in which proposals are looked at, as the names of measures say them.
-AS_PROPOSED, RELAXED, BY_ENERGY = "as proposed", "relaxed", "relaxed, by energy"
+#: What proposals cost.
+COST = Measure(name="processor seconds of a proposal", kind="mean", unit="s", better="lower")
 
 
 class ProposalsSettings(Deck):
@@ -51,7 +54,7 @@ class ProposalsSettings(Deck):
 
     n: Count = Field(20, description="Proposals for each composition.")
     k: tuple[Count, ...] = Field((1, 5, 20), description="How many of them count.")
-    matcher: Literal["pymatgen", "cdvae"] = Field(
+    matcher: MatcherName = Field(
         "pymatgen", description="Tolerances: pymatgen's own, or stol 0.5, ltol 0.3, 10 degrees."
     )
     relaxed: bool = Field(True, description="Relax the proposals, too.")
@@ -68,6 +71,45 @@ class ProposalsSettings(Deck):
     def counted(self) -> tuple[int, ...]:
         """The numbers of proposals that count, of which there are as many."""
         return tuple(k for k in self.k if k <= self.n) or (self.n,)
+
+    def rates(self, looks: tuple[Look, ...]) -> MatchingRates:
+        """What is measured, of structures looked at in these ways."""
+        return MatchingRates(
+            looks=looks,
+            k=self.counted,
+            tolerances=MATCHERS[self.matcher],
+            rms=self.rms,
+            polymorphs=self.polymorphs,
+        )
+
+    def proposal_rates(self) -> MatchingRates:
+        """What is measured of a proposer."""
+        return self.rates((AS_PROPOSED, RELAXED, BY_ENERGY) if self.relaxed else (AS_PROPOSED,))
+
+    def part_of(
+        self, crystals: Sequence[KnownCrystal], compositions: int | None
+    ) -> list[KnownCrystal]:
+        """The crystals that the settings ask for, or so many of them.
+
+        Args:
+            crystals: all of the suite.
+            compositions: how many; ``None`` for the number of the settings.
+
+        Raises:
+            SuiteError: there is none.
+        """
+        some = part_of(
+            crystals,
+            n=compositions or self.compositions,
+            most_atoms=self.most_atoms,
+            formulas=self.formulas,
+            unique=MATCHERS[self.matcher] if self.unique else None,
+        )
+        if not some:
+            raise SuiteError(
+                "none of the known crystals is one that the suite asks for: give others."
+            )
+        return some
 
 
 class Proposals(SuiteTask):
@@ -102,18 +144,15 @@ class Proposals(SuiteTask):
             raise SuiteError("a suite of proposals needs known crystals: give its table 'truths'.")
         path = find_truths(suite.truths, deck.truth)
         every = read_truths(path)
-        some = part_of(
-            every,
-            n=deck.compositions or settings.compositions,
-            most_atoms=settings.most_atoms,
-            formulas=settings.formulas,
-            unique=MATCHERS[settings.matcher] if settings.unique else None,
-        )
-        if not some:
-            raise SuiteError(f"{path} has none of the known crystals that the suite asks for.")
+        some = settings.part_of(every, deck.compositions)
         return cls(
             settings, deck, some, digest=digest_of(every), of=suite.truths.crystals, source=path
         )
+
+    @classmethod
+    def measures_of(cls, settings: ProposalsSettings) -> tuple[Measure, ...]:
+        """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
+        return (*settings.proposal_rates().measures(), COST)
 
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
@@ -152,18 +191,22 @@ class Proposals(SuiteTask):
 
     def outcome(self, results: Mapping[str, Finished]) -> Outcome:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-        rows = [
-            Row(key=one.key, seed=seed, values=dict(self._values(results[_name(seed, one)])))
+        rates = self.settings.proposal_rates()
+        structures = {
+            (one.key, seed): results[_name(seed, one)].structures
             for seed, one in seeds_of(self.crystals, self.deck.seeds)
+        }
+        rows = [
+            Row(key=key, seed=seed, values={**dict(rates.values(made)), COST.name: _seconds(made)})
+            for (key, seed), made in structures.items()
         ]
-        if self.settings.polymorphs:
-            rows = self._with_polymorphs(rows, results)
+        rows = rates.with_polymorphs(rows, self.crystals, structures)
         failures: dict[str, int] = defaultdict(int)
         for finished in results.values():
             for reason, count in finished.failures.items():
                 failures[reason] += count
         return Outcome(
-            measures=tuple(self._measures()),
+            measures=self.measures_of(self.settings),
             rows=tuple(rows),
             sample_size={
                 "known crystals": len(self.crystals),
@@ -176,99 +219,16 @@ class Proposals(SuiteTask):
                 "given": "composition and number of atoms of the known cell",
                 "matcher": self.settings.matcher,
             },
-            failures=failures,
+            failures=dict(failures),
         )
-
-    def _looks(self) -> tuple[str, ...]:
-        return (AS_PROPOSED, RELAXED, BY_ENERGY) if self.settings.relaxed else (AS_PROPOSED,)
-
-    def _measures(self) -> Iterator[Measure]:
-        for look in self._looks():
-            for k in self.settings.counted:
-                yield Measure(name=matched(k, look), kind="share")
-                if self.settings.rms:
-                    yield Measure(name=rmse(k, look), kind="mean", better="lower")
-        if self.settings.polymorphs:
-            yield Measure(name="METRe", kind="share")
-            yield Measure(name="cRMSE", kind="mean", better="lower")
-        seconds = "processor seconds of a proposal"
-        yield Measure(name=seconds, kind="mean", unit="s", better="lower")
-
-    def _values(self, finished: Finished) -> Iterator[tuple[str, float | None]]:
-        """What one crystal comes to with one seed, by the names of measures."""
-        for look in self._looks():
-            ordered = [_distance(atoms) for atoms in _ordered(finished.structures, look)]
-            for k in self.settings.counted:
-                found = min((d for d in ordered[:k] if d is not None), default=None)
-                yield matched(k, look), float(found is not None)
-                if self.settings.rms:
-                    yield rmse(k, look), found
-        seconds = [
-            float(atoms.info[records.PROCESSOR_SECONDS])
-            for atoms in finished.structures
-            if records.PROCESSOR_SECONDS in atoms.info
-        ]
-        mean = sum(seconds) / len(seconds) if seconds else None
-        yield "processor seconds of a proposal", mean
-
-    def _with_polymorphs(self, rows: Sequence[Row], results: Mapping[str, Finished]) -> list[Row]:
-        """The same with METRe and cRMSE: what was made for any polymorph counts for each."""
-        tolerances = MATCHERS[self.settings.matcher]
-        alike: dict[Composition, list[KnownCrystal]] = defaultdict(list)
-        for one in self.crystals:
-            alike[one.composition].append(one)
-        by_key = {one.key: one for one in self.crystals}
-        found = []
-        for row in rows:
-            crystal = by_key[row.key]
-            own = _distances(results[_name(row.seed, crystal)])
-            others = [
-                best_distance(
-                    _ordered(results[_name(row.seed, other)].structures, AS_PROPOSED),
-                    crystal.atoms,
-                    tolerances=tolerances,
-                )
-                for other in alike[crystal.composition]
-                if other is not crystal
-            ]
-            best = min([*own, *(d for d in others if not isnan(d))], default=None)
-            corrected = tolerances.stol if best is None else best
-            more = {"METRe": float(best is not None), "cRMSE": corrected}
-            found.append(Row(key=row.key, seed=row.seed, values={**row.values, **more}))
-        return found
-
-
-def matched(k: int, look: str) -> str:
-    """Name of the share of crystals that one of k proposals matches."""
-    return f"matched, k = {k}, {look}"
-
-
-def rmse(k: int, look: str) -> str:
-    """Name of the mean distance of the best of k proposals that match."""
-    return f"RMSE, k = {k}, {look}"
 
 
 def _name(seed: int, crystal: KnownCrystal) -> str:
     return f"{crystal.key}-seed{seed}"
 
 
-def _ordered(structures: Sequence[Atoms], look: str) -> list[Atoms]:
-    """Structures in the order in which they count; what did not converge is left out."""
-    relaxed = look != AS_PROPOSED
-    some = [
-        atoms
-        for atoms in structures
-        if (records.OUTCOME in atoms.info) is relaxed and not records.failed(atoms.info)
-    ]
-    if look == BY_ENERGY:
-        return sorted(some, key=lambda atoms: float(atoms.info[records.ENERGY_PER_ATOM]))
-    return sorted(some, key=lambda atoms: int(atoms.info[records.RANK]))
-
-
-def _distance(atoms: Atoms) -> float | None:
-    return records.number(atoms.info, records.RMS_TO_KNOWN)
-
-
-def _distances(finished: Finished) -> list[float]:
-    every = map(_distance, _ordered(finished.structures, AS_PROPOSED))
-    return [d for d in every if d is not None]
+def _seconds(structures: Sequence[Atoms]) -> float | None:
+    """Mean processor time of proposals; ``None`` where there is none."""
+    spent = [records.number(atoms.info, records.PROCESSOR_SECONDS) for atoms in structures]
+    known = [one for one in spent if one is not None]
+    return sum(known) / len(known) if known else None

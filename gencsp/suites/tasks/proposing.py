@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,22 +27,31 @@ from gencsp.suites.truths import KnownCrystal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trying:
+class Judging:
+    """How structures are judged that were made for a known crystal.
+
+    Attributes:
+        relaxer: makes the relaxer; ``None`` to relax nothing.
+        relax: how to relax.
+        tolerances: of the matcher.
+    """
+
+    relaxer: RelaxerMaker | None
+    relax: RelaxSettings
+    tolerances: Tolerances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trying(Judging):
     """How crystals are tried to be found.
 
     Attributes:
         proposer: makes the one under test.
-        relaxer: makes the relaxer; ``None`` to relax nothing.
-        relax: how to relax.
         n: proposals for each crystal.
-        tolerances: of the matcher.
     """
 
     proposer: CheckedMaker
-    relaxer: RelaxerMaker | None
-    relax: RelaxSettings
     n: Count
-    tolerances: Tolerances
 
 
 def propose_and_match(how: Trying, crystal: KnownCrystal, *, seed: int) -> TaskOutput:
@@ -59,7 +69,8 @@ def propose_and_match(how: Trying, crystal: KnownCrystal, *, seed: int) -> TaskO
     """
     task = f"{crystal.key}-seed{seed}"
     request = Request(composition=crystal.composition, n=how.n, units=(crystal.units,))
-    ids = tuple(f"{task}-{k:03d}" for k in range(how.n))
+    # The first letter is that of the stage.
+    ids = tuple(f"g{task}-{k:03d}" for k in range(how.n))
     begun, used = time.perf_counter(), time.process_time()
     made = tasks.propose(how.proposer, request, seed=seed, task=task, ids=ids)
     seconds = {"propose": time.perf_counter() - begun}
@@ -67,29 +78,43 @@ def propose_and_match(how: Trying, crystal: KnownCrystal, *, seed: int) -> TaskO
     for rank, atoms in enumerate(made.structures):
         atoms.info[records.RANK] = rank
         atoms.info[records.PROCESSOR_SECONDS] = spent / len(made.structures)
-    structures, failures = list(made.structures), dict(made.failures)
+    judged = judge(how, crystal, made)
+    return TaskOutput(results=judged.results, seconds={**seconds, **judged.seconds})
+
+
+def judge(how: Judging, crystal: KnownCrystal, made: Finished) -> TaskOutput:
+    """Relax structures that were made for a crystal, and compare all with it.
+
+    Args:
+        how: relaxer and matcher.
+        crystal: what was to be found.
+        made: the structures, each with provenance and ``rank``; they are changed in place.
+
+    Returns:
+        The structures and what became of them, as of :func:`propose_and_match`.
+    """
+    seconds = {}
+    structures, failures = list(made.structures), Counter(made.failures)
     if how.relaxer is not None:
         begun = time.perf_counter()
-        relaxed = _relaxed(how, made.structures)
+        relaxed = _relaxed(how.relaxer, how.relax, made.structures)
         seconds["relax"] = time.perf_counter() - begun
         structures += relaxed.structures
-        for reason, count in relaxed.failures.items():
-            failures[reason] = failures.get(reason, 0) + count
+        failures.update(relaxed.failures)
     for atoms in structures:
         atoms.info[records.KNOWN_CRYSTAL] = crystal.key
         if not records.failed(atoms.info):
             rms = distance(atoms, crystal.atoms, tolerances=how.tolerances)
             if np.isfinite(rms):
                 atoms.info[records.RMS_TO_KNOWN] = rms
-    finished = Finished(structures=tuple(structures), failures=failures)
+    finished = Finished(structures=tuple(structures), failures=dict(failures))
     return TaskOutput(results=(finished,), seconds=seconds)
 
 
-def _relaxed(how: Trying, proposed: Sequence[Atoms]) -> Finished:
+def _relaxed(relaxer: RelaxerMaker, settings: RelaxSettings, proposed: Sequence[Atoms]) -> Finished:
     """The proposals relaxed, each with the rank that it had."""
-    assert how.relaxer is not None
     done = tasks.relax(
-        how.relaxer, proposed, how.relax, stage=Stage.RELAXED, tolerance=SymmetryTolerance()
+        relaxer, proposed, settings, stage=Stage.RELAXED, tolerance=SymmetryTolerance()
     )
     rank = {str(one.info[records.STRUCTURE_ID]): one.info[records.RANK] for one in proposed}
     for atoms in done.structures:

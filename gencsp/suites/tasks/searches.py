@@ -127,6 +127,17 @@ class Searches(SuiteTask):
         """Whether a proposer seeds the searches."""
         return isinstance(self.searcher, OwnSearcher) and self.deck.proposer != UNSEEDED
 
+    @classmethod
+    def measures_of(cls, settings: SearchesSettings) -> tuple[Measure, ...]:
+        """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
+        return (
+            *(Measure(name=within(mark), kind="share") for mark in settings.counted),
+            Measure(name=KNOWN_OR_LOWER, kind="share"),
+            Measure(name=RELAXATIONS, kind="median", better="lower"),
+            Measure(name=SECONDS, kind="median", unit="s", better="lower"),
+            Measure(name=ABOVE, kind="median", unit="eV/atom", better="lower"),
+        )
+
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         elements = {s for one in self.crystals for s in one.atoms.get_chemical_symbols()}
@@ -168,7 +179,7 @@ class Searches(SuiteTask):
         for finished in results.values():
             failures.update(finished.failures)
         return Outcome(
-            measures=tuple(self._measures()),
+            measures=self.measures_of(self.settings),
             rows=tuple(
                 Row(key=one.key, seed=seed, values=dict(self._values(results[_name(seed, one)])))
                 for seed, one in seeds_of(self.crystals, self.deck.seeds)
@@ -219,14 +230,6 @@ class Searches(SuiteTask):
             },
             limit=deck.time_limit,
         )
-
-    def _measures(self) -> Iterator[Measure]:
-        for mark in self.settings.counted:
-            yield Measure(name=within(mark), kind="share")
-        yield Measure(name=KNOWN_OR_LOWER, kind="share")
-        yield Measure(name=RELAXATIONS, kind="median", better="lower")
-        yield Measure(name=SECONDS, kind="median", unit="s", better="lower")
-        yield Measure(name=ABOVE, kind="median", unit="eV/atom", better="lower")
 
     def _values(self, finished: Finished) -> Iterator[tuple[str, float | None]]:
         """What one search comes to, by the names of measures; one of no structures counts, too."""

@@ -1,7 +1,9 @@
 """S.U.N.: relaxed structures that are stable, unique and novel.
 
-Source: MatterGen's evaluator (Zeni et al., Nature 639, 624 (2025)), of the filters ``uniqueness``
-and ``novelty`` here; stable is what lies near the hull.
+Source: C. Zeni et al., Nature 639, 624 (2025), and MatterGen's evaluator. Stable is what lies at
+most 0.1 eV/atom above the hull; unique the first of the structures that are one crystal; novel what
+is no crystal of a reference. The last two are the filters ``uniqueness`` and ``novelty``, and what
+makes two structures one stands in :mod:`gencsp.filters.matching`.
 """
 
 from __future__ import annotations
@@ -34,6 +36,11 @@ class SunCounts:
     unique: int
     stable_and_novel: int
     sun: int
+
+    @property
+    def share(self) -> float:
+        """S.U.N. rate, the share of all structures; not a number for none."""
+        return self.sun / self.structures if self.structures else float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
