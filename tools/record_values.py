@@ -138,4 +138,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
+    """A line; bars within cells are escaped, as in the name of a condition: model | target."""
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return "".join(f"| {cell} " if cell else "| " for cell in escaped) + "|"

@@ -40,7 +40,7 @@ def _identify(
 ) -> dict[str, str]:
     made = proposer()
     named = proposer.name
-    scored = not isinstance(named, str | Choice) or proposer_class(named).needs_model
+    scored = not isinstance(named, Carried) and proposer_class(named).needs_model
     found = {
         "proposer": str(named),
         "proposer_code": _code_of(named),

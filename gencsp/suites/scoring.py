@@ -90,11 +90,14 @@ def _task(files: Sequence[Path | str], deck: ScoreDeck) -> tuple[Scores, Suite]:
         raise SuiteError("the suite has no known crystals: give them with --truth.")
     source = find_truths(truths, deck.truth)
     every = read_truths(source)
+    some = settings.part_of(every, deck.compositions)
+    if not some:
+        raise SuiteError(f"{source} has none of the crystals that the suite asks for.")
     structures, failures = read_pool(files)
     task = Scores(
         settings,
         deck,
-        settings.part_of(every, deck.compositions),
+        some,
         every,
         structures,
         unreadable=len(failures),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from ase import Atoms
@@ -21,7 +22,7 @@ from gencsp.io.pools import InText
 from gencsp.io.reading import read_pool
 from gencsp.similarity.matching import CrystalMatcher, Reduced, Tolerances, structure_matcher
 from gencsp.store.base import portable
-from gencsp.suites.suite import Truths
+from gencsp.suites.suite import Suite, Truths
 
 #: Environment variable: folders in which files of known crystals are looked for.
 FOLDERS = "GENCSP_TRUTHS"
@@ -78,6 +79,52 @@ def find_truths(truths: Truths, given: Path | None) -> Path:
         f"{truths.file} into a folder that the environment variable {FOLDERS} names. "
         f"{_where(truths)}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The known crystals that a run takes.
+
+    Attributes:
+        crystals: these.
+        digest: short hash of all crystals of the file that they are from, by which a run is known
+            again when it takes more of them.
+        described: how many, of which file and of what suite.
+    """
+
+    crystals: tuple[KnownCrystal, ...]
+    digest: str
+    described: str
+
+    @classmethod
+    def take(
+        cls,
+        suite: Suite,
+        given: Path | None,
+        part: Callable[[Sequence[KnownCrystal]], Sequence[KnownCrystal]],
+    ) -> Self:
+        """Read the known crystals of a suite, and take a part of them.
+
+        Args:
+            suite: what is measured.
+            given: file or folder; ``None`` for where :func:`find_truths` looks.
+            part: chooses from all of them.
+
+        Raises:
+            SuiteError: the suite has none, they are not there, or the part is empty.
+            StructureFileError: they cannot be read.
+        """
+        if suite.truths is None:
+            raise SuiteError(
+                f"the task '{suite.task}' needs known crystals: give the suite's table 'truths'."
+            )
+        path = find_truths(suite.truths, given)
+        every = read_truths(path)
+        some = part(every)
+        if not some:
+            raise SuiteError(f"{path} has none of the crystals that the suite asks for.")
+        described = f"{len(some)} of {path.name} (of a suite of {suite.truths.crystals})"
+        return cls(tuple(some), digest_of(every), described)
 
 
 def read_truths(path: Path) -> list[KnownCrystal]:

@@ -305,7 +305,7 @@ def test_folders_do_not_clash() -> None:
     def folder(**settings: Any) -> str:
         return BenchDeck.make(suite="search", **settings).folder.name
 
-    assert folder() == "bench-search-mixed"
+    assert folder() == "bench-search"
     assert folder(proposer="none", method="hop:walkers=4", quick=True) == (
         "bench-search-quick-none-hop"
     )

@@ -42,7 +42,7 @@ from gencsp.suites.tasks.dp_cdvae_values import (
     of_ground_state,
     of_reconstruction,
 )
-from gencsp.suites.truths import KnownCrystal, digest_of, find_truths, part_of, read_truths
+from gencsp.suites.truths import KnownCrystal, Sample, digest_of, part_of
 
 
 class DpCdvae(SuiteTask):
@@ -55,17 +55,14 @@ class DpCdvae(SuiteTask):
         self,
         settings: DpCdvaeSettings,
         deck: BenchDeck,
-        crystals: Sequence[KnownCrystal],
+        sample: Sample,
         *,
         weights: Path,
-        digest: str,
-        source: Path,
     ) -> None:
         self.settings = settings
         self.deck = deck
-        self.crystals = crystals
-        self.digest = digest
-        self.source = source
+        self.sample = sample
+        self.crystals = sample.crystals
         self.how = Decoding(
             model=StoredDpCdvae(weights),
             levels=settings.levels,
@@ -79,8 +76,6 @@ class DpCdvae(SuiteTask):
     @classmethod
     def open(cls, suite: Suite, deck: BenchDeck, settings: Any) -> Self:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-        if suite.truths is None:
-            raise SuiteError("a suite of DP-CDVAE needs known crystals: give its table 'truths'.")
         if "proposer" in deck.given and str(chosen(deck.proposer)) != "dp-cdvae":
             raise SuiteError(
                 "this suite measures a DP-CDVAE: leave out --proposer, give --weights."
@@ -91,16 +86,9 @@ class DpCdvae(SuiteTask):
                 f"{settings.data} with 'gencsp train dp-cdvae TRAIN.extxyz.gz --out FOLDER', and "
                 f"give its file by --weights."
             )
-        path = find_truths(suite.truths, deck.truth)
-        every = read_truths(path)
-        return cls(
-            settings,
-            deck,
-            part_of(every, n=deck.compositions or settings.crystals),
-            weights=deck.weights,
-            digest=digest_of(every),
-            source=path,
-        )
+        n = deck.compositions or settings.crystals
+        sample = Sample.take(suite, deck.truth, lambda every: part_of(every, n=n))
+        return cls(settings, deck, sample, weights=deck.weights)
 
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
@@ -109,7 +97,7 @@ class DpCdvae(SuiteTask):
         ).result()
         if self.settings.generated:
             load_hull(None).require_model(str(found["potential"]))
-        return {"proposer": "dp-cdvae", "truths": self.digest, **found}
+        return {"proposer": "dp-cdvae", "truths": self.sample.digest, **found}
 
     def parts(self) -> Mapping[str, Callable[[], TaskOutput]]:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`: blocks of crystals are parts."""
@@ -165,7 +153,7 @@ class DpCdvae(SuiteTask):
             },
             protocol={
                 "set": self.settings.data,
-                "known crystals": f"{len(self.crystals)} of {self.source.name}",
+                "known crystals": self.sample.described,
                 "rules": "modified: eq. 7 (Table I); ancestral: eq. 6 (Table S1); renewal: of all "
                 "noise; generated crystals go by eq. 7",
                 "matcher": "StructureMatcher, stol 0.5, angle_tol 10, ltol 0.3",

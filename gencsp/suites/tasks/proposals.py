@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 from ase import Atoms
@@ -14,7 +13,6 @@ from pydantic import Field
 
 from gencsp import records
 from gencsp.deck import CellAtoms, Count, Deck, Fmax, Natural
-from gencsp.errors import SuiteError
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.objects import chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer
@@ -38,10 +36,8 @@ from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.proposing import Trying, propose_and_match
 from gencsp.suites.truths import (
     KnownCrystal,
-    digest_of,
-    find_truths,
+    Sample,
     part_of,
-    read_truths,
     seeds_of,
 )
 
@@ -94,22 +90,14 @@ class ProposalsSettings(Deck):
         Args:
             crystals: all of the suite.
             compositions: how many; ``None`` for the number of the settings.
-
-        Raises:
-            SuiteError: there is none.
         """
-        some = part_of(
+        return part_of(
             crystals,
             n=compositions or self.compositions,
             most_atoms=self.most_atoms,
             formulas=self.formulas,
             unique=MATCHERS[self.matcher] if self.unique else None,
         )
-        if not some:
-            raise SuiteError(
-                "none of the known crystals is one that the suite asks for: give others."
-            )
-        return some
 
 
 class Proposals(SuiteTask):
@@ -122,32 +110,22 @@ class Proposals(SuiteTask):
         self,
         settings: ProposalsSettings,
         deck: BenchDeck,
-        crystals: Sequence[KnownCrystal],
-        *,
-        digest: str,
-        of: int,
-        source: Path,
+        sample: Sample,
     ) -> None:
         self.settings = settings
         self.deck = deck
-        self.crystals = crystals
-        self.digest = digest
-        self.of = of
-        self.source = source
+        self.sample = sample
+        self.crystals = sample.crystals
         self.proposer = NamedProposer(chosen(deck.proposer))
         self.relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
 
     @classmethod
     def open(cls, suite: Suite, deck: BenchDeck, settings: Any) -> Self:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-        if suite.truths is None:
-            raise SuiteError("a suite of proposals needs known crystals: give its table 'truths'.")
-        path = find_truths(suite.truths, deck.truth)
-        every = read_truths(path)
-        some = settings.part_of(every, deck.compositions)
-        return cls(
-            settings, deck, some, digest=digest_of(every), of=suite.truths.crystals, source=path
+        sample = Sample.take(
+            suite, deck.truth, lambda every: settings.part_of(every, deck.compositions)
         )
+        return cls(settings, deck, sample)
 
     @classmethod
     def measures_of(cls, settings: ProposalsSettings) -> tuple[Measure, ...]:
@@ -158,7 +136,7 @@ class Proposals(SuiteTask):
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         elements = {s for one in self.crystals for s in one.atoms.get_chemical_symbols()}
         return {
-            "truths": self.digest,
+            "truths": self.sample.digest,
             "time_limit": self.deck.time_limit,
             **identify(
                 executor,
@@ -214,8 +192,7 @@ class Proposals(SuiteTask):
                 "seeds": self.deck.seeds,
             },
             protocol={
-                "known crystals": f"{len(self.crystals)} of {self.source.name} (of a suite of "
-                f"{self.of})",
+                "known crystals": self.sample.described,
                 "given": "composition and number of atoms of the known cell",
                 "matcher": self.settings.matcher,
             },

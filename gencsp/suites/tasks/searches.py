@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field
@@ -31,10 +30,8 @@ from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.searching import LOWER, UNRELAXED, Searching, search_for
 from gencsp.suites.truths import (
     KnownCrystal,
-    digest_of,
-    find_truths,
+    Sample,
     part_of,
-    read_truths,
     seeds_of,
 )
 
@@ -76,18 +73,12 @@ class Searches(SuiteTask):
         self,
         settings: SearchesSettings,
         deck: BenchDeck,
-        crystals: Sequence[KnownCrystal],
-        *,
-        digest: str,
-        of: int,
-        source: Path,
+        sample: Sample,
     ) -> None:
         self.settings = settings
         self.deck = deck
-        self.crystals = crystals
-        self.digest = digest
-        self.of = of
-        self.source = source
+        self.sample = sample
+        self.crystals = sample.crystals
         self.relax = RelaxSettings(
             fmax=settings.fmax, steps=settings.steps, keep_symmetry=settings.keep_symmetry
         )
@@ -97,24 +88,19 @@ class Searches(SuiteTask):
     @classmethod
     def open(cls, suite: Suite, deck: BenchDeck, settings: Any) -> Self:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-        if suite.truths is None:
-            raise SuiteError("a suite of searches needs known crystals: give its table 'truths'.")
-        path = find_truths(suite.truths, deck.truth)
-        every = read_truths(path)
-        some = part_of(
-            every,
-            n=deck.compositions or settings.compositions,
-            most_atoms=settings.most_atoms,
-            formulas=settings.formulas,
-        )
-        if not some:
-            raise SuiteError(f"{path} has none of the known crystals that the suite asks for.")
-        task = cls(
-            settings, deck, some, digest=digest_of(every), of=suite.truths.crystals, source=path
-        )
+
+        def part(every: Sequence[KnownCrystal]) -> list[KnownCrystal]:
+            return part_of(
+                every,
+                n=deck.compositions or settings.compositions,
+                most_atoms=settings.most_atoms,
+                formulas=settings.formulas,
+            )
+
+        task = cls(settings, deck, Sample.take(suite, deck.truth, part))
         if isinstance(task.searcher, OwnSearcher):
             # So that a method or a proposer that cannot work is known before anything is computed.
-            task.searcher.plan(some[0], seed=0)
+            task.searcher.plan(task.crystals[0], seed=0)
         return task
 
     @property
@@ -149,7 +135,7 @@ class Searches(SuiteTask):
         else:
             method = f"{self.searcher.kind} {cryspy_version(executor, self.searcher.client)}"
         return {
-            "truths": self.digest,
+            "truths": self.sample.digest,
             "time_limit": self.deck.time_limit,
             "method": method,
             **named,
@@ -190,8 +176,7 @@ class Searches(SuiteTask):
                 "seeds": self.deck.seeds,
             },
             protocol={
-                "known crystals": f"{len(self.crystals)} of {self.source.name} (of a suite of "
-                f"{self.of})",
+                "known crystals": self.sample.described,
                 "given": "composition and number of atoms of the known cell",
                 "found": "once pymatgen's StructureMatcher at its defaults takes a relaxed "
                 "structure for the known crystal, as it is or relaxed in its symmetry by the same "
