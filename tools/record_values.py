@@ -139,5 +139,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     """A line; bars within cells are escaped, as in the name of a condition: model | target."""
-    escaped = (cell.replace("|", "\\|") for cell in cells)
+    escaped = (str(cell).replace("|", "\\|") if cell else "" for cell in cells)
     return "".join(f"| {cell} " if cell else "| " for cell in escaped) + "|"
