@@ -16,11 +16,14 @@ PREFIX = "unit_guidance_"
 
 
 def records() -> Iterator[tuple[str, str, list[Found]]]:
-    """Name, formula, and the seeds of each compound's record."""
+    """Name, compound with the examples that its model learns from, and seeds of each record."""
     for path in sorted(RESULTS.glob(f"{PREFIX}*.json")):
         found = results(path.stem)
         seeds = [one for key, one in found.items() if key.startswith("seed ")]
-        yield path.stem, protocol(path.stem)["compound"], seeds
+        said = protocol(path.stem)
+        learnt = said.get("learn_from", 1)
+        part = "all examples" if learnt == 1 else f"lowest {number(learnt, '.0%')}"
+        yield path.stem, f"{said['compound']}, {part}", seeds
 
 
 def guided_units() -> str:
@@ -39,6 +42,7 @@ def guided_units() -> str:
                 for seed in seeds
             ),
             ", ".join(number(seed["kinds"][kind]["near"]["share"], ".0%") for seed in seeds),
+            ", ".join(str(seed["kinds"][kind].get("new_near", "")) for seed in seeds),
             ", ".join(str(seed["kinds"][kind]["known_found_after"] or "-") for seed in seeds),
             *(_chance(seeds, kind, worse) for worse in ("random", "unguided")),
         )
@@ -53,6 +57,7 @@ def guided_units() -> str:
             "median, meV/atom",
             "lowest",
             "within 50 meV/atom",
+            "of these new and distinct",
             "known phase found after",
             "P (random)",
             "P (unguided)",
