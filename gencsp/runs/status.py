@@ -21,7 +21,8 @@ from gencsp.store.disk import DATABASE, read_manifest
 
 #: Runs whose first stages are those of :mod:`gencsp.runs.candidates`.
 CANDIDATE_KINDS = ("discover", "synergy")
-
+#: Runs of benchmark suites, as their manifests say.
+BENCH_KIND = "bench"
 
 #: Seconds without a result after which a run counts as having been stopped in between.
 PAUSE = 600.0
@@ -144,7 +145,22 @@ class CandidateStatus(RunStatus):
         return f"{self.kind}: {', '.join(made) or 'nothing yet'}, {searched} {noun} searched"
 
 
-def run_status(folder: Path) -> SearchStatus | CycleStatus | CandidateStatus:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchStatus(RunStatus):
+    """What stands in the folder of ``gencsp bench``, whose structures have no common lowest one.
+
+    Attributes:
+        task: of the suite.
+    """
+
+    task: str
+
+    def __str__(self) -> str:
+        parts = sum(self.finished.values())
+        return f"bench, {self.task}: {parts} {'part' if parts == 1 else 'parts'} done"
+
+
+def run_status(folder: Path) -> SearchStatus | CycleStatus | CandidateStatus | BenchStatus:
     """Read the folder of a run, running or not.
 
     Raises:
@@ -164,6 +180,9 @@ def run_status(folder: Path) -> SearchStatus | CycleStatus | CandidateStatus:
         found, _ = _read(folder)
         counts = _structures_of(folder, ("generated", "relaxed"))
         return CandidateStatus(**found, kind=str(manifest["kind"]), structures=counts)
+    if manifest is not None and manifest.get("kind") == BENCH_KIND:
+        found, _ = _read(folder)
+        return BenchStatus(**found | {"best_id": ""}, task=str(manifest["task"]))
     deck = saved_deck(folder)
     if manifest is None:
         raise StoreError(f"{folder} holds no run.")

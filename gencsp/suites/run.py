@@ -13,6 +13,7 @@ from gencsp.measure.record import record
 from gencsp.runs.candidates import StageProgress
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import run_executor
+from gencsp.runs.status import BENCH_KIND
 from gencsp.store import DiskStore, MemoryStore, Store
 from gencsp.store.base import Manifest
 from gencsp.suites.deck import BenchDeck, ScoreDeck
@@ -151,7 +152,7 @@ def open_bench(deck: BenchDeck, *, in_memory: bool = False) -> Iterator[Bench]:
     task = kind.open(suite, deck, settings)
     with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
         manifest = {
-            "kind": "bench",
+            "kind": BENCH_KIND,
             "format": FORMAT,
             "task": suite.task,
             "settings": json.dumps(settings.model_dump(mode="json"), sort_keys=True),

@@ -130,7 +130,7 @@ def _settings(deck: ScoreDeck) -> tuple[Suite, ProposalsSettings]:
             task=TASK,
             source="",
             about="Known crystals that the maker of the structures was trained on are no test.",
-            truths={"file": deck.truth.name, "crystals": MOST, "where": "the file that you name"},
+            truths={"file": deck.truth.name, "crystals": MOST, "where": "they are your own"},
         )
         settings = ProposalsSettings.make(**{**PLAIN, "n": MOST, **given})
     return suite, settings.model_copy(update={"relaxed": deck.relax})

@@ -69,7 +69,7 @@ def find_truths(truths: Truths, given: Path | None) -> Path:
     if given is not None:
         if given.exists():
             return given
-        raise SuiteError(f"there is no {given}. {_where(truths)}")
+        raise SuiteError(f"there is no file or folder {given}. {_where(truths)}")
     for folder in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
         found = sorted(Path(folder).rglob(truths.file))
         if found:
@@ -238,4 +238,4 @@ def _read_table(path: Path) -> list[Atoms]:
 
 
 def _where(truths: Truths) -> str:
-    return f"They can be had here: {truths.where}."
+    return f"Where to get them: {truths.where}."

@@ -14,8 +14,10 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
+from typer.testing import CliRunner
 
 from gencsp import records
+from gencsp.cli import app
 from gencsp.composition import Composition
 from gencsp.errors import DeckError, SuiteError
 from gencsp.io.reading import read_pool
@@ -178,3 +180,11 @@ def test_a_suite_without_known_crystals_or_with_a_wrong_setting_is_refused(suite
 
 def _timeless(values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if "seconds" not in name}
+
+
+def test_status_says_how_many_parts_are_done(suite: Path, tmp_path: Path) -> None:
+    run(suite, out=tmp_path / "out", seeds=2, compositions=2)
+    done = CliRunner().invoke(app, ["status", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0] == "bench, proposals: 4 parts done"
+    assert "lowest" not in done.stdout

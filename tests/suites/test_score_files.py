@@ -198,7 +198,7 @@ def test_relaxed_here_as_the_suite_relaxes(tmp_path: Path) -> None:
         ({"by": "energy"}, SuiteError, "none of the structures has a number 'energy'"),
         ({"by": "rank"}, SuiteError, "gencsp writes"),
         ({"relax": True, "relaxed": True}, SuiteError, "relaxed already"),
-        ({"truth": Path("absent.cif")}, SuiteError, "there is no absent.cif"),
+        ({"truth": Path("absent.cif")}, SuiteError, "there is no file or folder absent.cif"),
         ({"suite": "nothing"}, SuiteError, "no suite 'nothing'"),
         ({"k": (0,)}, GencspError, "'k"),
     ],
