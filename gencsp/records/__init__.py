@@ -12,6 +12,7 @@ from gencsp.records.contracts import (
 from gencsp.records.keys import (
     BROKEN_UNITS,
     BY_NAME,
+    COMPARED_WITH,
     COPIES,
     DECOMPOSITION,
     DECOMPOSITION_ENERGY,
@@ -105,6 +106,7 @@ from gencsp.records.writing import (
 __all__ = [
     "BROKEN_UNITS",
     "BY_NAME",
+    "COMPARED_WITH",
     "COPIES",
     "DECOMPOSITION",
     "DECOMPOSITION_ENERGY",

@@ -58,6 +58,7 @@ XRD_STRAIN: Final = "xrd_strain"
 MAGNETIC_ORDER: Final = "magnetic_order"
 # What a benchmark suite says.
 KNOWN_CRYSTAL: Final = "known_crystal"
+COMPARED_WITH: Final = "compared_with"
 RANK: Final = "rank"
 RMS_TO_KNOWN: Final = "rms_to_known"
 PROCESSOR_SECONDS: Final = "processor_seconds"
@@ -206,6 +207,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "dft write, dft read"),
     Key(KNOWN_CRYSTAL, "text", "", "Known crystal of a benchmark suite that it was made for: the "
         "formula of its cell, and its number among those of that formula.", "bench"),
+    Key(COMPARED_WITH, "text", "", "The same, of a copy of a structure that was made for another "
+        "crystal of the composition and is the one that matches this best.", "bench"),
     Key(RANK, "integer", "", "Its place, from 0, in the order in which the proposer gave it.",
         "bench"),
     Key(RMS_TO_KNOWN, "number", "", "Root mean square distance of its atoms from those of that "

@@ -43,7 +43,8 @@ def sort_out(structures: Iterable[Atoms], crystals: Sequence[KnownCrystal]) -> G
 
     A structure counts for the crystal that its ``known_crystal`` in ``info`` names. One that names
     none counts for all of its reduced formula that have as many atoms in the cell, or for all of
-    its reduced formula where none has as many.
+    its reduced formula where none has as many. Copies that a run of a suite compared with another
+    crystal are passed over.
 
     Args:
         structures: in the order in which their maker trusts them.
@@ -55,6 +56,8 @@ def sort_out(structures: Iterable[Atoms], crystals: Sequence[KnownCrystal]) -> G
         by_formula[one.composition].append(one)
     given = Given()
     for atoms in structures:
+        if records.COMPARED_WITH in atoms.info:
+            continue
         given.total += 1
         alike = by_formula.get(Composition.of(atoms).reduced, [])
         named = by_key.get(str(atoms.info.get(records.KNOWN_CRYSTAL)))

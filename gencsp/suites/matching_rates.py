@@ -6,19 +6,19 @@ A crystal is found at k when one of the first k structures made for it matches i
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf
 from typing import Literal, TypeAlias
 
 from ase import Atoms
 
 from gencsp import records
-from gencsp.composition import Composition
-from gencsp.measure.match_rate import best_distance
+from gencsp.searches.runner import TaskOutput
 from gencsp.similarity.matching import LOOSE, STANDARD, Tolerances
+from gencsp.store.base import Finished
 from gencsp.suites.outcome import Measure, Row
+from gencsp.suites.polymorphs import Made, distances_of, name_of, polymorph_parts
 from gencsp.suites.truths import KnownCrystal
 
 MatcherName: TypeAlias = Literal["pymatgen", "cdvae"]
@@ -111,53 +111,44 @@ class MatchingRates:
                 if self.rms:
                     yield rmse(k, look), found
 
-    def with_polymorphs(
-        self,
-        rows: Sequence[Row],
-        crystals: Sequence[KnownCrystal],
-        structures: Mapping[tuple[str, int], Sequence[Atoms]],
-    ) -> list[Row]:
-        """Rows with METRe and cRMSE: what was made for any polymorph counts for each.
+    def polymorph_parts(
+        self, crystals: Sequence[KnownCrystal], made: Made
+    ) -> Mapping[str, Callable[[], TaskOutput]]:
+        """The comparisons that METRe and cRMSE need beside those that are in ``info``.
 
         Args:
-            rows: of crystals and seeds; as they are where polymorphs are not asked for.
             crystals: all of them.
-            structures: those made for each, by key and seed.
+            made: structures of each.
+        """
+        if not self.polymorphs:
+            return {}
+        look = self.looks[0]
+        counting = {of: look.ordered(some) for of, some in made.items()}
+        return polymorph_parts(crystals, counting, self.tolerances)
+
+    def with_polymorphs(
+        self, rows: Sequence[Row], made: Made, results: Mapping[str, Finished]
+    ) -> list[Row]:
+        """Rows with METRe and cRMSE, where these are asked for.
+
+        Args:
+            rows: of crystals and seeds.
+            made: structures of each.
+            results: of :meth:`polymorph_parts`, by name.
         """
         if not self.polymorphs:
             return list(rows)
-        alike: dict[Composition, list[KnownCrystal]] = defaultdict(list)
-        for one in crystals:
-            alike[one.composition].append(one)
-        by_key = {one.key: one for one in crystals}
+        others = distances_of(results)
         return [
-            self._with_others(
-                row,
-                by_key[row.key],
-                structures[row.key, row.seed],
-                [
-                    structures[one.key, row.seed]
-                    for one in alike[by_key[row.key].composition]
-                    if one.key != row.key
-                ],
-            )
+            self._with_others(row, made[row.key, row.seed], others.get(name_of(row.key, row.seed)))
             for row in rows
         ]
 
-    def _with_others(
-        self,
-        row: Row,
-        crystal: KnownCrystal,
-        own: Sequence[Atoms],
-        others: Sequence[Sequence[Atoms]],
-    ) -> Row:
-        look = self.looks[0]
-        known = [records.number(a.info, records.RMS_TO_KNOWN) for a in look.ordered(own)]
-        further = [
-            best_distance(look.ordered(some), crystal.atoms, tolerances=self.tolerances)
-            for some in others
+    def _with_others(self, row: Row, own: Sequence[Atoms], other: float | None) -> Row:
+        distances = [
+            records.number(atoms.info, records.RMS_TO_KNOWN) for atoms in self.looks[0].ordered(own)
         ]
-        found = [*(d for d in known if d is not None), *(d for d in further if not isnan(d))]
+        found = [d for d in (*distances, other) if d is not None]
         corrected = min(found, default=self.tolerances.stol)
         values = {**row.values, METRE: float(bool(found)), CRMSE: corrected}
         return Row(key=row.key, seed=row.seed, values=values)

@@ -73,7 +73,8 @@ class Bench:
     def outcome(self) -> Outcome:
         """What came of it; of a run that has ended."""
         finished = self.store.load()
-        return self.task.outcome({name: finished[name] for name in self.task.parts()})
+        names = (*self.task.parts(), *self.task.later_parts(lambda: finished))
+        return self.task.outcome({name: finished[name] for name in names})
 
     def write(self, outcome: Outcome, path: Path) -> Path:
         """Write the record of the run; returns its path."""

@@ -21,9 +21,11 @@ from gencsp.cli import app
 from gencsp.composition import Composition
 from gencsp.errors import DeckError, SuiteError
 from gencsp.io.reading import read_pool
+from gencsp.measure.match_rate import match_everyone
 from gencsp.proposers.base import Request
 from gencsp.suites.outcome import Outcome
 from gencsp.suites.run import RESULT, bench
+from gencsp.suites.scoring import score
 
 pytestmark = pytest.mark.usefixtures("module_in_this_process")
 
@@ -147,6 +149,52 @@ def test_polymorphs_count_for_each_other(tmp_path: Path) -> None:
     assert numbers["matched, k = 4, as proposed"]["value"] == 0
     assert numbers["METRe"]["value"] == 1
     assert numbers["cRMSE"]["value"] == pytest.approx(0, abs=1e-6)
+
+
+def test_polymorphs_against_the_measure_of_whole_pools(tmp_path: Path) -> None:
+    """As many crystals as :func:`match_everyone` finds; also where a run is gone on with."""
+    cells = [
+        bulk("Cu", "fcc", a=3.6),
+        bulk("Cu", "bcc", a=2.87),
+        bulk("Cu", "hcp", a=2.55, c=4.1),
+        bulk("Cu", "sc", a=2.4),
+    ]
+    ase.io.write(tmp_path / "coppers.extxyz", cells)
+    text = SUITE.replace("steps = 100", "relaxed = false\npolymorphs = true\nmatcher = 'cdvae'")
+    (tmp_path / "coppers.toml").write_text(text)
+
+    def shaken(request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+        for _ in range(request.n):
+            atoms = cells[rng.integers(3)].copy()  # the last one is never made
+            if len(atoms) < request.units[0]:
+                atoms = atoms.repeat((1, 1, request.units[0]))
+            atoms = atoms[: request.units[0]]
+            atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+            yield atoms
+
+    def measured(**more: Any) -> Outcome:
+        return bench(
+            suite=str(tmp_path / "coppers.toml"),
+            truth=tmp_path / "coppers.extxyz",
+            proposer=shaken,
+            workers=1,
+            **more,
+        )
+
+    out = tmp_path / "out"
+    measured(out=out, compositions=2)
+    outcome = measured(out=out)
+    kept, _ = read_pool([out])
+    made = [atoms for atoms in kept if records.KNOWN_CRYSTAL in atoms.info]
+    assert len(made) == 16
+    everyone = match_everyone(cells, made)
+    numbers = outcome.numbers()
+    assert 0 < everyone.share < 1
+    assert numbers["METRe"]["value"] == pytest.approx(everyone.share)
+    assert numbers["cRMSE"]["value"] == pytest.approx(everyone.corrected_rms, abs=1e-9)
+    assert measured().numbers()["cRMSE"] == numbers["cRMSE"]
+    scored = score([out], truth=tmp_path / "coppers.extxyz", matcher="cdvae", workers=1)
+    assert scored.numbers()["cRMSE"] == numbers["cRMSE"]
 
 
 def test_copies_of_known_crystals_are_left_out_where_the_suite_says_so(tmp_path: Path) -> None:

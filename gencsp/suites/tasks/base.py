@@ -25,13 +25,14 @@ class SuiteTask(ABC):
 
     Attributes:
         settings_class: the settings that a suite of this task has.
-        stage: what the progress is called.
+        stage, later_stage: what the progress is called, of the parts and of those that follow.
         folder: of the run, for what a task keeps beside the store; ``None`` where nothing is
             written.
     """
 
     settings_class: ClassVar[type[Deck]]
     stage: ClassVar[str] = "bench"
+    later_stage: ClassVar[str] = "compare"
     folder: Path | None = None
 
     @classmethod
@@ -64,6 +65,17 @@ class SuiteTask(ABC):
     def parts(self) -> Mapping[str, Callable[[], TaskOutput]]:
         """The parts of the run by name, independent of each other, in order."""
 
+    def later_parts(
+        self,
+        results: Callable[[], Mapping[str, Finished]],  # noqa: ARG002
+    ) -> Mapping[str, Callable[[], TaskOutput]]:
+        """Parts that need the results of the others; none by default.
+
+        Args:
+            results: reads those of the others, by name.
+        """
+        return {}
+
     @abstractmethod
     def outcome(self, results: Mapping[str, Finished]) -> Outcome:
         """What the results of all parts come to."""
@@ -73,20 +85,36 @@ class SuiteTask(ABC):
 
         A task that is a workflow of its own does so in its own way, in ``folder``, without parts.
         """
-        calls = self.parts()
         runner = TaskRunner(store, executor, prepare=self.prepare)
-        names, submitted = list(calls), 0
-        yield StageProgress(stage=self.stage, done=0, total=len(names))
+
+        def results() -> Mapping[str, Finished]:
+            runner.keep()
+            return store.load()
+
         try:
-            for number, name in enumerate(names):
-                while submitted < min(len(names), number + AHEAD * workers):
-                    runner.submit([names[submitted]], calls[names[submitted]])
-                    submitted += 1
-                note = self.note(runner.result(name))
-                runner.release(name)
-                yield StageProgress(stage=self.stage, done=number + 1, total=len(names), note=note)
+            yield from self._run(self.stage, self.parts(), runner, workers)
+            later = self.later_parts(results)
+            if later:
+                yield from self._run(self.later_stage, later, runner, workers)
         finally:
             runner.keep()
+
+    def _run(
+        self,
+        stage: str,
+        calls: Mapping[str, Callable[[], TaskOutput]],
+        runner: TaskRunner,
+        workers: int,
+    ) -> Iterator[StageProgress]:
+        names, submitted = list(calls), 0
+        yield StageProgress(stage=stage, done=0, total=len(names))
+        for number, name in enumerate(names):
+            while submitted < min(len(names), number + AHEAD * workers):
+                runner.submit([names[submitted]], calls[names[submitted]])
+                submitted += 1
+            note = self.note(runner.result(name))
+            runner.release(name)
+            yield StageProgress(stage=stage, done=number + 1, total=len(names), note=note)
 
     def note(self, result: Finished) -> str:  # noqa: ARG002
         """What is said of a part that ended."""

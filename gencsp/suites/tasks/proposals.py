@@ -31,6 +31,7 @@ from gencsp.suites.matching_rates import (
     MatchingRates,
 )
 from gencsp.suites.outcome import Measure, Outcome, Row
+from gencsp.suites.polymorphs import Made
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.proposing import Trying, propose_and_match
@@ -161,24 +162,32 @@ class Proposals(SuiteTask):
             for seed, one in seeds_of(self.crystals, self.deck.seeds)
         }
 
+    def later_parts(
+        self, results: Callable[[], Mapping[str, Finished]]
+    ) -> Mapping[str, Callable[[], TaskOutput]]:
+        """See :class:`~gencsp.suites.tasks.base.SuiteTask`: those of polymorphs."""
+        if not self.settings.polymorphs:
+            return {}
+        return self.settings.proposal_rates().polymorph_parts(self.crystals, self._made(results()))
+
     def note(self, result: Finished) -> str:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
+        if not result.structures:
+            return ""
+        info = result.structures[0].info
+        known = info.get(records.KNOWN_CRYSTAL, info.get(records.COMPARED_WITH, ""))
         matched = any(records.RMS_TO_KNOWN in atoms.info for atoms in result.structures)
-        known = str(result.structures[0].info[records.KNOWN_CRYSTAL]) if result.structures else ""
-        return f"{known} {'found' if matched else 'not found'}".strip()
+        return f"{known} {'found' if matched else 'not found'}"
 
     def outcome(self, results: Mapping[str, Finished]) -> Outcome:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         rates = self.settings.proposal_rates()
-        structures = {
-            (one.key, seed): results[_name(seed, one)].structures
-            for seed, one in seeds_of(self.crystals, self.deck.seeds)
-        }
+        structures = self._made(results)
         rows = [
             Row(key=key, seed=seed, values={**dict(rates.values(made)), COST.name: _seconds(made)})
             for (key, seed), made in structures.items()
         ]
-        rows = rates.with_polymorphs(rows, self.crystals, structures)
+        rows = rates.with_polymorphs(rows, structures, results)
         failures: dict[str, int] = defaultdict(int)
         for finished in results.values():
             for reason, count in finished.failures.items():
@@ -198,6 +207,13 @@ class Proposals(SuiteTask):
             },
             failures=dict(failures),
         )
+
+    def _made(self, results: Mapping[str, Finished]) -> Made:
+        """What was made for each crystal with each seed."""
+        return {
+            (one.key, seed): results[_name(seed, one)].structures
+            for seed, one in seeds_of(self.crystals, self.deck.seeds)
+        }
 
 
 def _name(seed: int, crystal: KnownCrystal) -> str:

@@ -23,6 +23,7 @@ from gencsp.suites.deck import BenchDeck, ScoreDeck
 from gencsp.suites.given import ENERGY, digest_of_given, lacking, prepared, sort_out
 from gencsp.suites.matching_rates import AS_PROPOSED, BY_ENERGY, MATCHERS, RELAXED, Look
 from gencsp.suites.outcome import Outcome, Row
+from gencsp.suites.polymorphs import Made
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.proposals import ProposalsSettings
@@ -124,10 +125,19 @@ class Scores(SuiteTask):
             for one in self.crystals
         }
 
+    def later_parts(
+        self, results: Callable[[], Mapping[str, Finished]]
+    ) -> Mapping[str, Callable[[], TaskOutput]]:
+        """See :class:`~gencsp.suites.tasks.base.SuiteTask`: those of polymorphs."""
+        if not self.settings.polymorphs:
+            return {}
+        rates = self.settings.rates(self.looks())
+        return rates.polymorph_parts(self.crystals, self._made(results()))
+
     def outcome(self, results: Mapping[str, Finished]) -> Outcome:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         rates = self.settings.rates(self.looks())
-        structures = {(one.key, 0): results[one.key].structures for one in self.crystals}
+        structures = self._made(results)
         rows = [
             Row(key=key, seed=seed, values=dict(rates.values(made)))
             for (key, seed), made in structures.items()
@@ -138,7 +148,7 @@ class Scores(SuiteTask):
                 failures[reason] = failures.get(reason, 0) + count
         return Outcome(
             measures=tuple(rates.measures()),
-            rows=tuple(rates.with_polymorphs(rows, self.crystals, structures)),
+            rows=tuple(rates.with_polymorphs(rows, structures, results)),
             sample_size={
                 "known crystals": len(self.crystals),
                 "known crystals without structures": sum(
@@ -175,6 +185,10 @@ class Scores(SuiteTask):
         elif self.deck.relax:
             looks += [RELAXED, BY_ENERGY]
         return tuple(looks)
+
+    def _made(self, results: Mapping[str, Finished]) -> Made:
+        """The structures of each crystal."""
+        return {(one.key, 0): results[one.key].structures for one in self.crystals}
 
     def _check(self) -> None:
         by = self.deck.by
