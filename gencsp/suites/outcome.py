@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,6 +13,7 @@ import numpy as np
 
 from gencsp.measure.statistics import BOOTSTRAP, bootstrap_interval, wilson_of_mean
 from gencsp.records.html import html_table
+from gencsp.store.base import Finished
 
 #: What a record says of the intervals of shares here.
 WILSON = "95 %, Wilson score at the number of compositions, of shares (seeds averaged)"
@@ -140,6 +141,14 @@ def shown_interval(number: Mapping[str, float | None], measure: Measure) -> str:
         return ""
     scale, style = (100, ".0f") if measure.kind == "share" else (1, ".4g")
     return " to ".join("more" if one is None else f"{scale * one:{style}}" for one in (low, high))
+
+
+def failures_of(results: Mapping[str, Finished]) -> dict[str, int]:
+    """What failed in all parts together, by reason."""
+    total = Counter[str]()
+    for finished in results.values():
+        total.update(finished.failures)
+    return dict(total)
 
 
 def by_key(measure: str, rows: Sequence[Row]) -> dict[str, list[float | None]]:

@@ -30,7 +30,7 @@ from gencsp.searches.runner import TaskOutput
 from gencsp.searches.space import Space
 from gencsp.store.base import Finished, Manifest
 from gencsp.suites.deck import BenchDeck
-from gencsp.suites.outcome import Outcome
+from gencsp.suites.outcome import Outcome, failures_of
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.cycle_block import run_cycle
@@ -136,10 +136,6 @@ class Chggen(SuiteTask):
             (part, [a for name in part.blocks for a in results[name].structures])
             for part in self.compared()
         ]
-        failures: dict[str, int] = {}
-        for finished in results.values():
-            for reason, count in finished.failures.items():
-                failures[reason] = failures.get(reason, 0) + count
         labels = {part.label: part for part, _ in found}
         return Outcome(
             measures=tuple(one for part in labels.values() for one in measures_of(part)),
@@ -156,7 +152,7 @@ class Chggen(SuiteTask):
                 "symmetric": "share of all that were made, what did not converge included",
                 "known phase": f"E_d below {FOUND} eV/atom, of compositions with a reference",
             },
-            failures=failures,
+            failures=failures_of(results),
             tables={"lowest": [lowest_of(part, structures) for part, structures in found]},
             wholes={
                 name_of_phase(label, phase): number_of_phase(

@@ -25,7 +25,7 @@ from gencsp.searches.runner import TaskOutput
 from gencsp.searches.tasks import cached_make
 from gencsp.store.base import Finished, Manifest
 from gencsp.suites.deck import BenchDeck
-from gencsp.suites.outcome import Number, Outcome, Row
+from gencsp.suites.outcome import Number, Outcome, Row, failures_of
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.dp_cdvae_blocks import (
@@ -139,10 +139,6 @@ class DpCdvae(SuiteTask):
                 state = ground_state(found.pairs())
                 wholes |= of_ground_state(state)
                 tables["energy histogram"] = state.energy_histogram()
-        failures: dict[str, int] = {}
-        for finished in results.values():
-            for reason, count in finished.failures.items():
-                failures[reason] = failures.get(reason, 0) + count
         return Outcome(
             measures=tuple(measures_of(self.settings)),
             rows=tuple(rows),
@@ -163,7 +159,7 @@ class DpCdvae(SuiteTask):
                 "ground state": "what did not converge counts as not matched and is left out of "
                 "volume and energy, which are without the term of pressure and volume",
             },
-            failures=failures,
+            failures=failures_of(results),
             tables=tables,
             wholes=wholes,
         )

@@ -35,7 +35,7 @@ from gencsp.searches.tasks import cached_make
 from gencsp.store.base import Finished, Manifest
 from gencsp.suites.deck import BenchDeck
 from gencsp.suites.generator import POOL, generator_of
-from gencsp.suites.outcome import Outcome
+from gencsp.suites.outcome import Outcome, failures_of
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.funnel_block import (
@@ -155,10 +155,6 @@ class PigenFunnel(SuiteTask):
     def outcome(self, results: Mapping[str, Finished]) -> Outcome:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         found = {row.name: self._found(row, results) for row in self.rows}
-        failures: dict[str, int] = {}
-        for finished in results.values():
-            for reason, count in finished.failures.items():
-                failures[reason] = failures.get(reason, 0) + count
         n = len(self.pool) if self.pool is not None else self._n
         return Outcome(
             measures=tuple(measure for row in self.rows for measure in measures_of(row.name)),
@@ -176,7 +172,7 @@ class PigenFunnel(SuiteTask):
                 "that does not end counts as not passed; the paper takes DFT's",
                 "hull": self.hull.digest,
             },
-            failures=failures,
+            failures=failures_of(results),
             tables={
                 "outside the first N prototypes": {
                     name: curve_of([one for one, _ in crystals]) for name, crystals in found.items()

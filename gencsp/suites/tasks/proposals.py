@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -30,7 +29,7 @@ from gencsp.suites.matching_rates import (
     MatcherName,
     MatchingRates,
 )
-from gencsp.suites.outcome import Measure, Outcome, Row
+from gencsp.suites.outcome import Measure, Outcome, Row, failures_of
 from gencsp.suites.polymorphs import Made
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
@@ -188,10 +187,6 @@ class Proposals(SuiteTask):
             for (key, seed), made in structures.items()
         ]
         rows = rates.with_polymorphs(rows, structures, results)
-        failures: dict[str, int] = defaultdict(int)
-        for finished in results.values():
-            for reason, count in finished.failures.items():
-                failures[reason] += count
         return Outcome(
             measures=self.measures_of(self.settings),
             rows=tuple(rows),
@@ -205,7 +200,7 @@ class Proposals(SuiteTask):
                 "given": "composition and number of atoms of the known cell",
                 "matcher": self.settings.matcher,
             },
-            failures=dict(failures),
+            failures=failures_of(results),
         )
 
     def _made(self, results: Mapping[str, Finished]) -> Made:

@@ -22,7 +22,7 @@ from gencsp.store.base import Finished, Manifest
 from gencsp.suites.deck import BenchDeck, ScoreDeck
 from gencsp.suites.given import ENERGY, digest_of_given, lacking, prepared, sort_out
 from gencsp.suites.matching_rates import AS_PROPOSED, BY_ENERGY, MATCHERS, RELAXED, Look
-from gencsp.suites.outcome import Outcome, Row
+from gencsp.suites.outcome import Outcome, Row, failures_of
 from gencsp.suites.polymorphs import Made
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
@@ -142,10 +142,8 @@ class Scores(SuiteTask):
             Row(key=key, seed=seed, values=dict(rates.values(made)))
             for (key, seed), made in structures.items()
         ]
-        failures = {OTHERS: self.given.others, UNREADABLE: self.unreadable}
-        for finished in results.values():
-            for reason, count in finished.failures.items():
-                failures[reason] = failures.get(reason, 0) + count
+        unused = {OTHERS: self.given.others, UNREADABLE: self.unreadable}
+        failures = {**unused, **failures_of(results)}
         return Outcome(
             measures=tuple(rates.measures()),
             rows=tuple(rates.with_polymorphs(rows, structures, results)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -23,7 +22,7 @@ from gencsp.store.base import Finished, Manifest
 from gencsp.suites.cryspy import CRYSPY, CryspySearcher, cryspy_version
 from gencsp.suites.deck import UNSEEDED, BenchDeck
 from gencsp.suites.identity import identify
-from gencsp.suites.outcome import Measure, Outcome, Row
+from gencsp.suites.outcome import Measure, Outcome, Row, failures_of
 from gencsp.suites.searchers import OwnSearcher, moves_without_model
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
@@ -161,9 +160,6 @@ class Searches(SuiteTask):
 
     def outcome(self, results: Mapping[str, Finished]) -> Outcome:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-        failures = Counter[str]()
-        for finished in results.values():
-            failures.update(finished.failures)
         return Outcome(
             measures=self.measures_of(self.settings),
             rows=tuple(
@@ -186,7 +182,7 @@ class Searches(SuiteTask):
                 "seconds": "of the processor, for proposals, relaxations and the books of the "
                 "search; not for models that load once, nor for the comparison with what is known",
             },
-            failures=failures,
+            failures=failures_of(results),
         )
 
     def _searcher(self) -> OwnSearcher | CryspySearcher:
