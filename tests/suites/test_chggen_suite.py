@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import pytest
-from ase import Atoms
-from small_suite import small_suite
+from small_suite import run_suite, small_suite, stored
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
@@ -51,28 +48,6 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     settings = {"systems": [SYSTEM], "rows": ROWS, "n": 2, "block": 1}
     suite = small_suite(tmp_path_factory.mktemp("suite"), "chggen", **settings)
     return {"suite": suite, "workers": 1}
-
-
-def run(words: dict[str, Any], out: Path, steps: int | None = None) -> Outcome | None:
-    with open_bench(BenchDeck.make(**words, out=out)) as opened:
-        for _ in islice(opened.irun(), steps):
-            pass
-        return opened.outcome() if steps is None else None
-
-
-@pytest.fixture(scope="module")
-def whole(words: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    outcome = run(words, out)
-    assert outcome is not None
-    return outcome, out
-
-
-def stored(out: Path) -> list[Atoms]:
-    every: list[Atoms] = ase.io.read(out / "run.db", ":")
-    for atoms in every:
-        atoms.info = atoms.info["data"]["info"] if "data" in atoms.info else atoms.info
-    return every
 
 
 def test_rates_and_energies_are_those_of_the_stored_structures(
@@ -142,8 +117,8 @@ def test_a_phase_is_looked_for_by_formula_and_space_group(whole: tuple[Outcome, 
 def test_it_goes_on_where_it_was_left(
     words: dict[str, Any], whole: tuple[Outcome, Path], tmp_path: Path
 ) -> None:
-    run(words, tmp_path / "run", 4)
-    again = run(words, tmp_path / "run")
+    run_suite(words, tmp_path / "run", 4)
+    again = run_suite(words, tmp_path / "run")
     assert again is not None
     one, other = (
         [{k: v for k, v in row.values.items() if "seconds" not in k} for row in outcome.rows]
@@ -173,12 +148,12 @@ def test_wrong_settings_are_told(wrong: dict[str, Any], message: str, tmp_path: 
     settings = {"systems": [SYSTEM], "rows": ROWS, **wrong}
     suite = small_suite(tmp_path, "chggen", **settings)
     with pytest.raises(GencspError, match=message):
-        run({"suite": suite, "workers": 1}, tmp_path / "run")
+        run_suite({"suite": suite, "workers": 1}, tmp_path / "run")
 
 
 def test_weights_that_are_not_there_are_told(words: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(GencspError, match=r"none\.safetensors"):
-        run({**words, "weights": "none.safetensors"}, tmp_path / "run")
+        run_suite({**words, "weights": "none.safetensors"}, tmp_path / "run")
 
 
 def test_what_was_published_is_of_measures_that_there_are() -> None:

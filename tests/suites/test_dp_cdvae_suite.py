@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,12 @@ from ase.build import bulk
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.stats import wasserstein_distance
-from small_suite import small_suite
+from small_suite import run_suite, small_suite, stored
 
 from gencsp.diffusion.dp_cdvae.sampler import decode
 from gencsp.errors import GencspError
 from gencsp.runs.reconstructing import reconstruct
-from gencsp.suites.deck import BenchDeck
 from gencsp.suites.outcome import Outcome
-from gencsp.suites.run import open_bench
 from gencsp.suites.suite import Suite, suite_names
 from gencsp.suites.tasks import dp_cdvae_blocks
 from gencsp.suites.tasks.dp_cdvae_values import DpCdvaeSettings, measures_of
@@ -84,28 +81,6 @@ def _some_are_right() -> Any:
         patch.setattr(dp_cdvae_blocks, "reconstruct", shaken)
         patch.setattr(dp_cdvae_blocks, "decode", sound)
         yield
-
-
-def run(words: dict[str, Any], out: Path, steps: int | None = None) -> Outcome | None:
-    with open_bench(BenchDeck.make(**words, out=out)) as opened:
-        for _ in islice(opened.irun(), steps):
-            pass
-        return opened.outcome() if steps is None else None
-
-
-@pytest.fixture(scope="module")
-def whole(words: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    outcome = run(words, out)
-    assert outcome is not None
-    return outcome, out
-
-
-def stored(out: Path) -> list[Atoms]:
-    every: list[Atoms] = ase.io.read(out / "run.db", ":")
-    for atoms in every:
-        atoms.info = atoms.info["data"]["info"] if "data" in atoms.info else atoms.info
-    return every
 
 
 def test_matches_are_those_of_pymatgen(whole: tuple[Outcome, Path], words: dict[str, Any]) -> None:
@@ -189,8 +164,8 @@ def test_ground_states_are_those_of_the_relaxed(whole: tuple[Outcome, Path]) -> 
 def test_it_goes_on_where_it_was_left(
     words: dict[str, Any], whole: tuple[Outcome, Path], tmp_path: Path
 ) -> None:
-    run(words, tmp_path / "run", 4)
-    again = run(words, tmp_path / "run")
+    run_suite(words, tmp_path / "run", 4)
+    again = run_suite(words, tmp_path / "run")
     assert again is not None
     one, other = (
         [{k: v for k, v in row.values.items() if "seconds" not in k} for row in outcome.rows]
@@ -205,7 +180,7 @@ def test_it_goes_on_where_it_was_left(
     [
         ({"weights": None}, "no weights of a DP-CDVAE ship with gencsp: train one on .*perov_5"),
         ({"weights": Path("none.safetensors")}, r"none\.safetensors"),
-        ({"truth": Path("none.extxyz")}, r"there is no none\.extxyz.*cdvae"),
+        ({"truth": Path("none.extxyz")}, r"there is no file or folder none\.extxyz.*cdvae"),
         ({"proposer": "random"}, "leave out --proposer"),
     ],
 )
@@ -213,7 +188,7 @@ def test_wrong_input_is_told_before_anything_begins(
     words: dict[str, Any], wrong: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(GencspError, match=message):
-        run({**words, **wrong}, tmp_path / "run")
+        run_suite({**words, **wrong}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -222,7 +197,7 @@ def test_crystals_that_the_model_has_no_room_for_are_told(
 ) -> None:
     ase.io.write(tmp_path / "large.extxyz", bulk("Cu", cubic=True) * (3, 3, 3), format="extxyz")
     with pytest.raises(GencspError, match="108 atoms, and this model knows up to"):
-        run({**words, "truth": tmp_path / "large.extxyz"}, tmp_path / "run")
+        run_suite({**words, "truth": tmp_path / "large.extxyz"}, tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import ase.io
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from small_suite import small_suite
+from small_suite import run_suite, small_suite, stored
 
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
@@ -47,30 +46,9 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"suite": suite, "workers": 1}
 
 
-def run(words: dict[str, Any], out: Path, steps: int | None = None) -> Outcome | None:
-    with open_bench(BenchDeck.make(**words, out=out)) as opened:
-        for _ in islice(opened.irun(), steps):
-            pass
-        return opened.outcome() if steps is None else None
-
-
-@pytest.fixture(scope="module")
-def whole(words: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    outcome = run(words, out)
-    assert outcome is not None
-    return outcome, out
-
-
-def stored(out: Path) -> tuple[dict[str, Atoms], dict[str, Atoms]]:
+def made_and_relaxed(out: Path) -> tuple[dict[str, Atoms], dict[str, Atoms]]:
     """Generated crystals by id, and relaxed ones by that of their start."""
-    every = ase.io.read(out / "run.db", ":")
-    infos = [
-        (atoms, atoms.info["data"]["info"] if "data" in atoms.info else atoms.info)
-        for atoms in every
-    ]
-    for atoms, info in infos:
-        atoms.info = info
+    every = stored(out)
     relaxed = {a.info["parents"]: a for a in every if a.info["stage"] == "relaxed"}
     made = {a.info["structure_id"]: a for a in every if a.info["stage"] == "generated"}
     return made, relaxed
@@ -84,7 +62,7 @@ def passes(name: str, atoms: Atoms) -> bool:
 def test_shares_are_those_of_the_stored_crystals(whole: tuple[Outcome, Path]) -> None:
     outcome, out = whole
     numbers = outcome.numbers()
-    made, relaxed = stored(out)
+    made, relaxed = made_and_relaxed(out)
     hull = Hull.load(None)
     plausible = ("pair_potential", "compositional_novelty", "compactness")
     for row in ("unconditional", BOTH):
@@ -123,8 +101,8 @@ def test_shares_are_those_of_the_stored_crystals(whole: tuple[Outcome, Path]) ->
 def test_it_goes_on_where_it_was_left(
     words: dict[str, Any], whole: tuple[Outcome, Path], tmp_path: Path
 ) -> None:
-    run(words, tmp_path / "run", 2)
-    again = run(words, tmp_path / "run")
+    run_suite(words, tmp_path / "run", 2)
+    again = run_suite(words, tmp_path / "run")
     assert again is not None
     timeless = [
         {k: v for k, v in row.values.items() if "seconds" not in k}
@@ -141,7 +119,7 @@ def test_a_pool_of_files_is_judged_as_it_is(words: dict[str, Any], tmp_path: Pat
     close.positions[1] = (0, 0, 0.3)
     for k, atoms in enumerate([bulk("NaCl", "rocksalt", a=5.6), close, bulk("Cu")]):
         ase.io.write(pool / f"{k}.cif", atoms)
-    outcome = run({**words, "proposer": str(pool)}, tmp_path / "run")
+    outcome = run_suite({**words, "proposer": str(pool)}, tmp_path / "run")
     assert outcome is not None
     numbers = outcome.numbers()
     assert numbers["pool: A'"] == {**numbers["pool: A'"], "value": pytest.approx(2 / 3), "n": 3}
@@ -170,7 +148,7 @@ def test_wrong_input_is_told_before_anything_begins(
     words: dict[str, Any], wrong: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(GencspError, match=message):
-        run({**words, **wrong}, tmp_path / "run")
+        run_suite({**words, **wrong}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -187,7 +165,7 @@ def test_wrong_input_is_told_before_anything_begins(
 def test_wrong_rows_are_told(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
     suite = small_suite(tmp_path, "pigen-funnel", **settings)
     with pytest.raises(GencspError, match=message):
-        run({"suite": suite, "workers": 1}, tmp_path / "run")
+        run_suite({"suite": suite, "workers": 1}, tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["pigen-funnel", "pigen-parts"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,13 @@ import ase.db
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from small_suite import small_suite
+from small_suite import run_suite, small_suite
 
 from gencsp.errors import GencspError
 from gencsp.io.structures import write_extxyz
 from gencsp.measure.synergy import PAPER
 from gencsp.runs import novelty
-from gencsp.suites.deck import BenchDeck
 from gencsp.suites.outcome import Outcome
-from gencsp.suites.run import open_bench
 from gencsp.suites.suite import Suite
 
 #: eV/atom: differences of energies that do not count.
@@ -57,21 +54,6 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     suite = small_suite(folder, "pigen-seeding", **settings)
     return {"suite": suite, "proposer": str(pool), "workers": 1}
-
-
-def run(words: dict[str, Any], out: Path, steps: int | None = None) -> Outcome | None:
-    with open_bench(BenchDeck.make(**words, out=out)) as opened:
-        for _ in islice(opened.irun(), steps):
-            pass
-        return opened.outcome() if steps is None else None
-
-
-@pytest.fixture(scope="module")
-def whole(words: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    outcome = run(words, out)
-    assert outcome is not None
-    return outcome, out
 
 
 def read(folder: Path) -> list[Atoms]:
@@ -126,8 +108,8 @@ def test_columns_are_those_of_the_stored_structures(whole: tuple[Outcome, Path])
 def test_it_goes_on_where_it_was_left(
     words: dict[str, Any], whole: tuple[Outcome, Path], tmp_path: Path
 ) -> None:
-    run(words, tmp_path / "run", 12)
-    again = run(words, tmp_path / "run")
+    run_suite(words, tmp_path / "run", 12)
+    again = run_suite(words, tmp_path / "run")
     assert again is not None
     assert again.rows == whole[0].rows
     assert again.tables == whole[0].tables
@@ -135,7 +117,7 @@ def test_it_goes_on_where_it_was_left(
 
 def test_other_searches_are_another_run(words: dict[str, Any], whole: tuple[Outcome, Path]) -> None:
     with pytest.raises(GencspError, match="another run"):
-        run({**words, "method": "hop"}, whole[1])
+        run_suite({**words, "method": "hop"}, whole[1])
 
 
 @pytest.mark.parametrize(
@@ -152,7 +134,7 @@ def test_wrong_input_is_told_before_anything_begins(
     words: dict[str, Any], wrong: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(GencspError, match=message):
-        run({**words, **wrong}, tmp_path / "run")
+        run_suite({**words, **wrong}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -162,10 +144,10 @@ def test_a_file_without_structures_and_an_unknown_target(
     empty = tmp_path / "empty.extxyz"
     empty.touch()
     with pytest.raises(GencspError, match=r"empty\.extxyz"):
-        run({**words, "proposer": str(empty)}, tmp_path / "run")
+        run_suite({**words, "proposer": str(empty)}, tmp_path / "run")
     suite = small_suite(tmp_path, "pigen-seeding", models=["hardness=3"])
     with pytest.raises(GencspError, match="'hardness' is no property"):
-        run({"suite": suite}, tmp_path / "run")
+        run_suite({"suite": suite}, tmp_path / "run")
 
 
 def test_published_columns_are_those_of_the_paper() -> None:
