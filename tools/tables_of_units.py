@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from record_values import RESULTS, number, protocol, results, table
 from scipy.stats import combine_pvalues
+
+from gencsp.symmetry.refinement import symbol_of
 
 Found = Mapping[str, Any]
 
@@ -42,7 +45,7 @@ def guided_units() -> str:
                 for seed in seeds
             ),
             ", ".join(number(seed["kinds"][kind]["near"]["share"], ".0%") for seed in seeds),
-            ", ".join(str(seed["kinds"][kind].get("new_near", "")) for seed in seeds),
+            ", ".join(str(one["new_near"]) for one in _of(seeds, kind) if "new_near" in one),
             ", ".join(str(seed["kinds"][kind]["known_found_after"] or "-") for seed in seeds),
             *(_chance(seeds, kind, worse) for worse in ("random", "unguided")),
         )
@@ -64,6 +67,10 @@ def guided_units() -> str:
         ),
         rows,
     )
+
+
+def _of(seeds: list[Found], kind: str) -> list[Found]:
+    return [seed["kinds"][kind] for seed in seeds]
 
 
 def _chance(seeds: list[Found], better: str, worse: str) -> str:
@@ -130,6 +137,26 @@ def best_units() -> str:
     return table(titles, rows)
 
 
+#: Space groups of a kind that the table has, the commonest ones.
+MOST_GROUPS = 8
+
+
+def groups_of_units() -> str:
+    """In which space groups crystals were drawn and end, all seeds together (Fig. S1)."""
+    rows = []
+    for _, formula, seeds in records():
+        for kind in ("drawn at random", *KINDS):
+            counts = Counter[int]()
+            for seed in seeds:
+                for group, count in seed["space_groups"][kind].items():
+                    counts[int(group)] += count
+            common = [
+                f"{symbol_of(group)} {count}" for group, count in counts.most_common(MOST_GROUPS)
+            ]
+            rows.append((formula, kind, str(len(counts)), ", ".join(common)))
+    return table(("", "kind", "groups", "the commonest, with how many crystals"), rows)
+
+
 #: Sites of a crystal beyond which a table refers to the record.
 MOST_SITES = 6
 
@@ -152,4 +179,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "guided units": guided_units,
     "encodings of units": encodings_of_units,
     "best units": best_units,
+    "groups of units": groups_of_units,
 }
