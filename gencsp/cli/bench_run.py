@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from gencsp.cli.bench_tables import print_measures
-from gencsp.cli.console import INTERRUPTED, complain, require_folder, say
+from gencsp.cli.console import require_folder, resumable, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.discover import watch
 from gencsp.cli.tables import print_failures
@@ -27,15 +25,9 @@ def run(*, deck: BenchDeck) -> None:
     from gencsp.suites.run import open_bench
 
     require_folder(deck.folder)
-    try:
-        with open_bench(deck) as opened:
-            watch(opened.irun())
-            _report(opened, deck)
-    except KeyboardInterrupt:
-        complain(
-            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
-        )
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(deck.folder), open_bench(deck) as opened:
+        watch(opened.irun())
+        _report(opened, deck)
 
 
 def _report(opened: Bench, deck: BenchDeck) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from gencsp.cli.bench_tables import print_measures
-from gencsp.cli.console import INTERRUPTED, complain, require_folder, say
+from gencsp.cli.console import require_folder, resumable, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.discover import watch
 from gencsp.cli.options import PoolsArgument
@@ -24,16 +22,10 @@ def score(*, pools: PoolsArgument, deck: ScoreDeck) -> None:
     from gencsp.suites.scoring import open_scoring
 
     require_folder(deck.folder)
-    try:
-        with open_scoring(pools, deck) as opened:
-            watch(opened.irun())
-            outcome = opened.outcome()
-            path = opened.write(outcome, deck.folder / RESULT)
-    except KeyboardInterrupt:
-        complain(
-            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
-        )
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(deck.folder), open_scoring(pools, deck) as opened:
+        watch(opened.irun())
+        outcome = opened.outcome()
+        path = opened.write(outcome, deck.folder / RESULT)
     print_measures(outcome, opened.suite)
     print_failures(outcome.failures)
     size = outcome.sample_size

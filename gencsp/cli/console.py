@@ -150,6 +150,16 @@ def kept_on_interrupt(what: str) -> Iterator[list[Atoms]]:
             raise typer.Exit(INTERRUPTED) from None
 
 
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Ctrl-C ends the command, which says that the same one goes on with what is in a folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain(f"stopped. What was finished is in {folder}: repeat the same command to go on.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
 def require_folder(folder: Path) -> None:
     """Find out whether results can be written to a folder, before they are computed.
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
+from gencsp.cli.console import complain, require_folder, resumable, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.progress import StageBars, progress_bars, reference_bar
@@ -45,7 +43,7 @@ def cycle(
     deck = deck if plan is None else plan.deck
     require_folder(deck.folder)
     other = potential_of(second)
-    try:
+    with resumable(deck.folder):
         if is_system(deck.formula):
             cycle_on_system(deck, other, top=top, report=report)
             return
@@ -69,11 +67,6 @@ def cycle(
             )
             if report:
                 report_of_run(deck.folder, hull=search.hull)
-    except KeyboardInterrupt:
-        complain(
-            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
-        )
-        raise typer.Exit(INTERRUPTED) from None
 
 
 def _watch(search: Cycle) -> None:

@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
+from gencsp.cli.console import complain, require_folder, resumable, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.progress import progress_bars
 from gencsp.cli.tables import add_row, print_failures, print_structures, print_table, table_of
@@ -31,15 +29,9 @@ def discover(*, deck: DiscoverDeck) -> None:
     from gencsp.runs.discover import open_discovery
 
     require_folder(deck.folder)
-    try:
-        with open_discovery(deck) as run:
-            watch(run.irun())
-            _report(run.result(), deck.folder)
-    except KeyboardInterrupt:
-        complain(
-            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
-        )
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(deck.folder), open_discovery(deck) as run:
+        watch(run.irun())
+        _report(run.result(), deck.folder)
 
 
 def watch(steps: Iterable[StageProgress]) -> None:

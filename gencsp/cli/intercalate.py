@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
+from gencsp.cli.console import complain, require_folder, resumable, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.progress import progress_bars, reference_bar
@@ -42,16 +42,13 @@ def intercalate(
     crystal, mean = read_host(host, ordering)
     folder = folder_of(deck, crystal)
     require_folder(folder)
-    try:
-        with (
-            reference_bar() as bar,
-            open_intercalation(crystal, deck, mean=mean, on_reference=bar) as run,
-        ):
-            _watch(run)
-            found = result_of(run, deck)
-    except KeyboardInterrupt:
-        complain(f"stopped. What was finished is in {folder}: repeat the same command to go on.")
-        raise typer.Exit(INTERRUPTED) from None
+    with (
+        resumable(folder),
+        reference_bar() as bar,
+        open_intercalation(crystal, deck, mean=mean, on_reference=bar) as run,
+    ):
+        _watch(run)
+        found = result_of(run, deck)
     _report(found, folder, everything=everything)
 
 

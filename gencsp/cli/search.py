@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gencsp.cli.by_composition import Findings, report_findings
-from gencsp.cli.console import INTERRUPTED, complain, require_folder, say, say_all, write_results
+from gencsp.cli.console import complain, require_folder, resumable, say, say_all, write_results
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.options import AllOption
 from gencsp.cli.output import Output
@@ -126,26 +126,24 @@ def _run(
 
     require_folder(folder(deck))
     other = potential_of(second)
-    try:
-        with reference_bar() as bar, open_search(deck, on_reference=bar) as run:
-            _name_skipped(run)
-            _watch(run)
-            structures = run.ranking()
-            _report(run, structures, folder(deck), everything=everything)
-            show_second_opinion(
-                structures,
-                other,
-                top=top,
-                settings=run.settings.relax,
-                folder=folder(deck),
-            )
-            if report:
-                report_of_run(folder(deck), hull=run.ledger.hull)
-    except KeyboardInterrupt:
-        complain(
-            f"stopped. What was finished is in {folder(deck)}: repeat the same command to go on."
+    with (
+        resumable(folder(deck)),
+        reference_bar() as bar,
+        open_search(deck, on_reference=bar) as run,
+    ):
+        _name_skipped(run)
+        _watch(run)
+        structures = run.ranking()
+        _report(run, structures, folder(deck), everything=everything)
+        show_second_opinion(
+            structures,
+            other,
+            top=top,
+            settings=run.settings.relax,
+            folder=folder(deck),
         )
-        raise typer.Exit(INTERRUPTED) from None
+        if report:
+            report_of_run(folder(deck), hull=run.ledger.hull)
 
 
 def _watch(run: Search) -> None:

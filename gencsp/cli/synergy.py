@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from gencsp.cli.console import INTERRUPTED, complain, require_folder, say
+from gencsp.cli.console import complain, require_folder, resumable, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.discover import REPORT, watch
 from gencsp.cli.tables import add_row, print_table, table_of
@@ -28,14 +26,9 @@ def synergy(*, deck: SynergyDeck) -> None:
     from gencsp.runs.synergy import open_synergy
 
     require_folder(deck.folder)
-    try:
+    with resumable(deck.folder):
         run = open_synergy(deck)
         watch(run.irun())
-    except KeyboardInterrupt:
-        complain(
-            f"stopped. What was finished is in {deck.folder}: repeat the same command to go on."
-        )
-        raise typer.Exit(INTERRUPTED) from None
     _write(deck, run.results)
     _print(run.results)
     say(f"wrote {REPORT}, comparisons.csv, traces.csv, minima.extxyz and figures to {deck.folder}")

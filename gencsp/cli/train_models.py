@@ -25,8 +25,6 @@ HeldOut = Annotated[
     Path, typer.Option(help="Formulas that must not occur in the data, one a line.")
 ]
 Validation = Annotated[Path | None, typer.Option(help="Validation crystals.")]
-#: What a training writes into its folder every few minutes, and when it is stopped.
-CHECKPOINT = "checkpoint.pt"
 OtherNames = {"learning_rate": ("--rate",)}
 
 
@@ -90,6 +88,8 @@ def _shown(out: Path) -> Iterator[Shown]:
         with progress_bars() as bars:
             yield Shown(bars)
     except KeyboardInterrupt:
+        from gencsp.diffusion.training.checkpoints import CHECKPOINT
+
         checkpoint = out / CHECKPOINT
         if checkpoint.is_file():
             complain(f"stopped. {checkpoint} is kept: add --resume to the same command to go on.")
