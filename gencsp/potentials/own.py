@@ -6,7 +6,6 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +13,7 @@ from ase.calculators.calculator import BaseCalculator, Calculator
 
 from gencsp.errors import PotentialError, WrongTypeError
 from gencsp.minimise.calculator import energy_model
+from gencsp.plugins.own_code import run_file
 from gencsp.potentials.ase_engine import AseEngine
 from gencsp.potentials.base import Engine
 
@@ -29,12 +29,8 @@ def from_file(path: Path, function: str) -> AseEngine:
     """
     if not path.is_file():
         raise PotentialError(f"there is no file {path} with a calculator.")
-    spec = spec_from_file_location(f"gencsp_potential_{path.stem}", path)
-    assert spec is not None, "the name ends with .py"
-    assert spec.loader is not None, "the name ends with .py"
-    module = module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        module = run_file(path, kind="potential")
     except Exception as error:
         raise PotentialError(f"{path} cannot be run ({_said(error)}).") from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]

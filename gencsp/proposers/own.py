@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,7 @@ from ase import Atoms
 
 from gencsp.errors import GencspError, PluginError, RequestError, WrongTypeError
 from gencsp.io.structures import atoms_of
+from gencsp.plugins.own_code import run_file
 from gencsp.proposers.base import (
     ConfiguredProposer,
     CountsReasons,
@@ -46,12 +46,8 @@ def from_file(path: Path, name: str) -> Any:
     """
     if not path.is_file():
         raise RequestError(f"there is no file {path} with a proposer.")
-    spec = spec_from_file_location(f"gencsp_proposer_{path.stem}", path)
-    assert spec is not None, "the name ends with .py"
-    assert spec.loader is not None, "the name ends with .py"
-    module = module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        module = run_file(path, kind="proposer")
     except GencspError:
         raise
     except Exception as error:  # somebody else's code: anything can be raised
