@@ -14,8 +14,10 @@ from typing import Self
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp.composition import Composition
+from gencsp.deck import CellAtoms, Count, Deck
 from gencsp.errors import StructureFileError, SuiteError
 from gencsp.io.formats import CIF
 from gencsp.io.pools import InText
@@ -55,6 +57,10 @@ class KnownCrystal:
         """Formula units in its cell."""
         return len(self.atoms) // self.composition.size
 
+    def part(self, seed: int) -> str:
+        """Name of the part of a run that looks for it with a seed."""
+        return f"{self.key}-seed{seed}"
+
 
 def find_truths(truths: Truths, given: Path | None) -> Path:
     """The file or folder of known crystals: that which is given, or one of the suite's name.
@@ -79,6 +85,36 @@ def find_truths(truths: Truths, given: Path | None) -> Path:
         f"{truths.file} into a folder that the environment variable {FOLDERS} names. "
         f"{_where(truths)}"
     )
+
+
+class CrystalSettings(Deck):
+    """Which known crystals a suite takes; the meaning of each field stands in its description."""
+
+    compositions: Count | None = Field(None, description="Take so many compositions.")
+    most_atoms: CellAtoms | None = Field(None, description="Leave out larger cells.")
+    formulas: tuple[str, ...] = Field((), description="Cells to take; all if not given.")
+
+    def part_of(
+        self, crystals: Sequence[KnownCrystal], compositions: int | None
+    ) -> list[KnownCrystal]:
+        """The crystals that the settings ask for, or so many of them.
+
+        Args:
+            crystals: all of the suite.
+            compositions: how many; ``None`` for the number of the settings.
+        """
+        return part_of(
+            crystals,
+            n=compositions or self.compositions,
+            most_atoms=self.most_atoms,
+            formulas=self.formulas,
+            unique=self.copies,
+        )
+
+    @property
+    def copies(self) -> Tolerances | None:
+        """Within which a crystal is a copy of one before it and left out; ``None`` to keep them."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from ase import Atoms
 from pydantic import Field
 
 from gencsp import records
-from gencsp.deck import CellAtoms, Count, Deck, Fmax, Natural
+from gencsp.deck import Count, Fmax, Natural
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.objects import chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer
 from gencsp.searches.runner import TaskOutput
+from gencsp.similarity.matching import Tolerances
 from gencsp.store.base import Finished, Manifest
 from gencsp.suites.checked_proposer import CheckedMaker
 from gencsp.suites.deck import BenchDeck
@@ -34,18 +35,13 @@ from gencsp.suites.polymorphs import Made
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.proposing import Trying, propose_and_match
-from gencsp.suites.truths import (
-    KnownCrystal,
-    Sample,
-    part_of,
-    seeds_of,
-)
+from gencsp.suites.truths import CrystalSettings, Sample, seeds_of
 
 #: What proposals cost.
 COST = Measure(name="processor seconds of a proposal", kind="mean", unit="s", better="lower")
 
 
-class ProposalsSettings(Deck):
+class ProposalsSettings(CrystalSettings):
     """Settings of suites of proposals; the meaning of each stands in its description."""
 
     n: Count = Field(20, description="Proposals for each composition.")
@@ -59,9 +55,6 @@ class ProposalsSettings(Deck):
     unique: bool = Field(False, description="Leave out known crystals that match one before.")
     fmax: Fmax = Field(0.1, description="Relaxed when no force exceeds this, eV/Å.")
     steps: Natural = Field(200, description="Most minimiser steps.")
-    compositions: Count | None = Field(None, description="Take so many compositions.")
-    most_atoms: CellAtoms | None = Field(None, description="Leave out larger cells.")
-    formulas: tuple[str, ...] = Field((), description="Cells to take; all if not given.")
 
     @property
     def counted(self) -> tuple[int, ...]:
@@ -82,22 +75,10 @@ class ProposalsSettings(Deck):
         """What is measured of a proposer."""
         return self.rates((AS_PROPOSED, RELAXED, BY_ENERGY) if self.relaxed else (AS_PROPOSED,))
 
-    def part_of(
-        self, crystals: Sequence[KnownCrystal], compositions: int | None
-    ) -> list[KnownCrystal]:
-        """The crystals that the settings ask for, or so many of them.
-
-        Args:
-            crystals: all of the suite.
-            compositions: how many; ``None`` for the number of the settings.
-        """
-        return part_of(
-            crystals,
-            n=compositions or self.compositions,
-            most_atoms=self.most_atoms,
-            formulas=self.formulas,
-            unique=MATCHERS[self.matcher] if self.unique else None,
-        )
+    @property
+    def copies(self) -> Tolerances | None:
+        """See :class:`~gencsp.suites.truths.CrystalSettings`."""
+        return MATCHERS[self.matcher] if self.unique else None
 
 
 class Proposals(SuiteTask):
@@ -157,7 +138,7 @@ class Proposals(SuiteTask):
             tolerances=MATCHERS[settings.matcher],
         )
         return {
-            _name(seed, one): partial(propose_and_match, how, one, seed=seed)
+            one.part(seed): partial(propose_and_match, how, one, seed=seed)
             for seed, one in seeds_of(self.crystals, self.deck.seeds)
         }
 
@@ -206,13 +187,9 @@ class Proposals(SuiteTask):
     def _made(self, results: Mapping[str, Finished]) -> Made:
         """What was made for each crystal with each seed."""
         return {
-            (one.key, seed): results[_name(seed, one)].structures
+            (one.key, seed): results[one.part(seed)].structures
             for seed, one in seeds_of(self.crystals, self.deck.seeds)
         }
-
-
-def _name(seed: int, crystal: KnownCrystal) -> str:
-    return f"{crystal.key}-seed{seed}"
 
 
 def _seconds(structures: Sequence[Atoms]) -> float | None:

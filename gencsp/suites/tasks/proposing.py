@@ -67,7 +67,7 @@ def propose_and_match(how: Trying, crystal: KnownCrystal, *, seed: int) -> TaskO
         The proposals in their order, and what became of them; ``info`` says how far each is from
         the known crystal, where it matches.
     """
-    task = f"{crystal.key}-seed{seed}"
+    task = crystal.part(seed)
     request = Request(composition=crystal.composition, n=how.n, units=(crystal.units,))
     # The first letter is that of the stage.
     ids = tuple(f"g{task}-{k:03d}" for k in range(how.n))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Self
@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from gencsp import records
-from gencsp.deck import CellAtoms, Count, Deck, Fmax, Natural
+from gencsp.deck import Count, Fmax, Natural
 from gencsp.errors import SuiteError
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
@@ -28,9 +28,8 @@ from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.searching import LOWER, UNRELAXED, Searching, search_for
 from gencsp.suites.truths import (
-    KnownCrystal,
+    CrystalSettings,
     Sample,
-    part_of,
     seeds_of,
 )
 
@@ -41,7 +40,7 @@ SECONDS = "processor seconds until found"
 ABOVE = "energy of the lowest above the known"
 
 
-class SearchesSettings(Deck):
+class SearchesSettings(CrystalSettings):
     """Settings of suites of searches; the meaning of each stands in its description."""
 
     budget: Count = Field(100, description="Trials of a search, each of at most one relaxation.")
@@ -52,9 +51,6 @@ class SearchesSettings(Deck):
     score_moves: bool = Field(
         False, description="Let hop and genetic make moves with the score model, too."
     )
-    compositions: Count | None = Field(None, description="Take so many compositions.")
-    most_atoms: CellAtoms | None = Field(None, description="Leave out larger cells.")
-    formulas: tuple[str, ...] = Field((), description="Cells to take; all if not given.")
 
     @property
     def counted(self) -> tuple[int, ...]:
@@ -87,16 +83,10 @@ class Searches(SuiteTask):
     @classmethod
     def open(cls, suite: Suite, deck: BenchDeck, settings: Any) -> Self:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-
-        def part(every: Sequence[KnownCrystal]) -> list[KnownCrystal]:
-            return part_of(
-                every,
-                n=deck.compositions or settings.compositions,
-                most_atoms=settings.most_atoms,
-                formulas=settings.formulas,
-            )
-
-        task = cls(settings, deck, Sample.take(suite, deck.truth, part))
+        sample = Sample.take(
+            suite, deck.truth, lambda every: settings.part_of(every, deck.compositions)
+        )
+        task = cls(settings, deck, sample)
         if isinstance(task.searcher, OwnSearcher):
             # So that a method or a proposer that cannot work is known before anything is computed.
             task.searcher.plan(task.crystals[0], seed=0)
@@ -145,7 +135,7 @@ class Searches(SuiteTask):
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`: a crystal with a seed is a part."""
         how = Searching(searcher=self.searcher, relaxer=self.relaxer, relax=self.relax)
         return {
-            _name(seed, one): partial(search_for, how, one, seed=seed)
+            one.part(seed): partial(search_for, how, one, seed=seed)
             for seed, one in seeds_of(self.crystals, self.deck.seeds)
         }
 
@@ -163,7 +153,7 @@ class Searches(SuiteTask):
         return Outcome(
             measures=self.measures_of(self.settings),
             rows=tuple(
-                Row(key=one.key, seed=seed, values=dict(self._values(results[_name(seed, one)])))
+                Row(key=one.key, seed=seed, values=dict(self._values(results[one.part(seed)])))
                 for seed, one in seeds_of(self.crystals, self.deck.seeds)
             ),
             sample_size={
@@ -229,7 +219,3 @@ class Searches(SuiteTask):
 def within(mark: int) -> str:
     """Name of the share of searches that find the crystal within so many relaxations."""
     return f"found within {mark} relaxations"
-
-
-def _name(seed: int, crystal: KnownCrystal) -> str:
-    return f"{crystal.key}-seed{seed}"
