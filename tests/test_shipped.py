@@ -25,6 +25,8 @@ from gencsp.filters.pair_potential import shipped_potential
 from gencsp.filters.prototypes import shipped_prototypes
 from gencsp.measure.element_tables import element_tables
 from gencsp.proposers.crystals import compression
+from gencsp.proposers.crystals.known_crystals import known_crystals
+from gencsp.proposers.crystals.likeness import element_metric
 from gencsp.proposers.crystals.symmetry_prior import symmetry_prior
 from gencsp.proposers.crystals.volume import _table
 from gencsp.proposers.crystals.wyckoff_table import wyckoff_table
@@ -44,6 +46,8 @@ TABLES: dict[str, Callable[[], Any]] = {
     "volume.json": _table.__wrapped__,
     "compression.json": compression._table.__wrapped__,
     "symmetry_prior.json": symmetry_prior.__wrapped__,
+    "known_crystals.npz": known_crystals.__wrapped__,
+    "element_metric.json": element_metric.__wrapped__,
     "measures.json": element_tables.__wrapped__,
 }
 

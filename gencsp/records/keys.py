@@ -21,6 +21,7 @@ STAGE: Final = "stage"
 MOVE: Final = "move"
 ORIGIN: Final = "origin"
 PROPOSED_SPACE_GROUP: Final = "proposed_space_group"
+CONFIDENCE: Final = "confidence"
 HOST_ATOMS: Final = "host_atoms"
 GUEST_CONTENT: Final = "guest_content"
 EWALD_ENERGY: Final = "ewald_energy"
@@ -125,6 +126,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(ORIGIN, "text", "", "What another code says of where its structure comes from.", "import"),
     Key(PROPOSED_SPACE_GROUP, "integer", "", "Space group in which a proposer placed the atoms, "
         "1 to 230; relaxation may leave it.", "propose, search"),
+    Key(CONFIDENCE, "number", "", "Probability that a proposal is the crystal sought, where the "
+        "proposer has one to tell.", "propose, search"),
     Key(HOST_ATOMS, "integer", "", "How many atoms, the first ones, are those of the host that "
         "was completed.", "propose, cycle, refine, intercalate"),
     Key(GUEST_CONTENT, "number", "", "Guest atoms for each formula unit of the host.",

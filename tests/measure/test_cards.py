@@ -14,6 +14,7 @@ import fit_symmetry_prior
 import numpy as np
 import pytest
 import references_card
+from ase.data import chemical_symbols
 from cards import described, held_out_list
 from jsonschema import Draft202012Validator
 from record_values import at
@@ -128,11 +129,25 @@ def formulas_of_the_symmetry_prior() -> set[Composition]:
     }
 
 
+def formulas_of_the_known_crystals() -> set[Composition]:
+    with np.load(DATA / "known_crystals.npz") as file:
+        sizes, numbers = file["sizes"], file["numbers"]
+    ends = np.cumsum(sizes, dtype=np.int64)
+    return {
+        Composition.from_counts(Counter(chemical_symbols[z] for z in own)).reduced
+        for own in np.split(numbers, ends[:-1])
+    }
+
+
 #: Every table that ships: what was fitted and lists formulas, with how to read them;
-FITTED = {"symmetry_prior.json": formulas_of_the_symmetry_prior}
+FITTED = {
+    "symmetry_prior.json": formulas_of_the_symmetry_prior,
+    "known_crystals.npz": formulas_of_the_known_crystals,
+}
 #: what was fitted or computed and lists none; and what says which crystals are known.
 WITHOUT_FORMULAS = {
     "volume.json",
+    "element_metric.json",
     "compression.json",
     "measures.json",
     "pair_potential.npz",

@@ -1,42 +1,52 @@
-"""Chemical similarity of two elements, for transferring structures between compounds."""
+"""How readily two elements replace each other, for transferring structures between compounds.
+
+Each element has a point in a space that is learned from known crystals
+(``tools/fit_element_metric.py``; card in ``data/element_metric.card.json``): near points stand on
+the same roles of the same skeletons.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from typing import Any, Self
 
 import numpy as np
-from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from gencsp.composition import ELEMENTS
-from gencsp.proposers.crystals.volume import electronegativity, family
+from gencsp.shipped import shipped_text
 
-#: What counts as one unit of distance: in Pauling's electronegativity, in covalent radius (Å), in
-#: groups and in periods of the periodic table.
-UNITS = (0.35, 0.2, 3.0, 3.3)
-#: Distance at which likeness has fallen to exp(−1/2). Chosen by cross-validation, see
-#: :mod:`gencsp.proposers.crystals.symmetry_prior`.
-BANDWIDTH = 0.7
-_NOBLE = (2, 10, 18, 36, 54, 86)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ElementMetric:
+    """Likeness of elements.
+
+    Attributes:
+        log_likeness: logarithm of the likeness of each pair of ``ELEMENTS``, the negative square of
+            the distance of their points: 0 for the same, below it for others. That of two crystals
+            is the sum over their roles.
+        floor: weight of a crystal whose elements have nothing in common with the requested ones.
+    """
+
+    log_likeness: NDArray[np.float64]
+    floor: float
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """From the points of all elements, and the floor."""
+        points = np.array([table["points"][symbol] for symbol in ELEMENTS])
+        squares = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
+        return cls(-squares, float(table["floor"]))
 
 
 @cache
-def log_likeness() -> NDArray[np.float64]:
-    """Logarithm of the likeness of each pair of ``ELEMENTS``: 0 for the same, below it for others.
+def element_metric() -> ElementMetric:
+    """The one that ships with gencsp.
 
-    Gaussian in the differences of electronegativity, covalent radius, group and period, and of
-    being a lanthanide.
+    Raises:
+        WeightsError: the table is missing, or not as its card says.
     """
-    chi = electronegativity()
-    rows = []
-    for symbol in ELEMENTS:
-        z = int(atomic_numbers[symbol])
-        column = family(symbol)
-        # Lanthanides and actinides count as group 3, like the other trivalent metals.
-        group = 2 if column >= 18 else column
-        period = sum(z > noble for noble in _NOBLE)
-        measured = np.array([chi[symbol], covalent_radii[z], group, period]) / UNITS
-        rows.append([*measured, float(column == 18)])
-    points = np.array(rows)
-    squares = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
-    return np.asarray(-squares / (2 * BANDWIDTH**2))
+    return ElementMetric.from_table(json.loads(shipped_text("element_metric.json")))

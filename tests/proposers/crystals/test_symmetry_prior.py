@@ -14,7 +14,7 @@ from shared_data import held_out_formulas
 
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.proposers.crystals.lattice import N_FREE, bravais
-from gencsp.proposers.crystals.likeness import log_likeness
+from gencsp.proposers.crystals.likeness import ElementMetric, element_metric
 from gencsp.proposers.crystals.symmetry_prior import Skeleton, symmetry_prior
 from gencsp.proposers.crystals.wyckoff import sites
 from gencsp.proposers.drawing import UNIT_SHARES
@@ -167,8 +167,52 @@ def test_draws_follow_the_weights() -> None:
     assert first[221] / 200 == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 200))
 
 
+def test_a_metric_is_the_distance_of_points() -> None:
+    points = {symbol: [0.0, 0.0] for symbol in ELEMENTS} | {"Na": [3.0, 4.0], "K": [3.0, 3.0]}
+    metric = ElementMetric.from_table({"points": points, "floor": 1e-3})
+    na, k, cl = (ELEMENTS.index(symbol) for symbol in ("Na", "K", "Cl"))
+    assert metric.log_likeness[na, cl] == metric.log_likeness[cl, na] == pytest.approx(-25.0)
+    assert metric.log_likeness[na, k] == pytest.approx(-1.0)
+    assert metric.floor == 1e-3
+
+
+def test_candidates_are_shares_and_sorted() -> None:
+    """Of all that is known of a composition; each by the crystals that have its skeleton."""
+    composition = Composition.parse("PrNi2B2C")
+    known = symmetry_prior().known(composition, (1, 2))
+    candidates = known.candidates()
+    assert [one.skeleton for one in candidates] == known.ranked()
+    shares = [one.probability for one in candidates]
+    assert sum(shares) == pytest.approx(1.0)
+    assert shares == sorted(shares, reverse=True)
+    for one in candidates:
+        weights = [crystal.weight for crystal in one.crystals]
+        assert weights == sorted(weights, reverse=True)
+        assert {crystal.template.space_group for crystal in one.crystals} == {
+            one.skeleton.space_group
+        }
+        assert one.skeleton.shape == one.crystals[0].shape
+    total = sum(crystal.weight for one in candidates for crystal in one.crystals)
+    for one in candidates:
+        own = sum(crystal.weight for crystal in one.crystals)
+        assert one.probability == pytest.approx(own / total)
+
+
+def test_weights_are_likenesses_of_roles_and_a_floor() -> None:
+    """Of LaCu for DyCu: that of the one pair of elements that differ."""
+    metric = element_metric()
+    known = symmetry_prior().known(Composition.parse("DyCu"), (1,), (221,)).candidates()
+    found = {c.formula: c.weight for one in known for c in one.crystals if c.symbols[1] == "Dy"}
+    for formula in found:
+        copper, other = formula[:2], formula[2:]
+        if copper == "Cu":
+            pair = metric.log_likeness[ELEMENTS.index("Dy"), ELEMENTS.index(other)]
+            assert found[formula] == pytest.approx(np.exp(pair) + metric.floor)
+    assert sum(formula.startswith("Cu") for formula in found) > 3
+
+
 def test_likeness() -> None:
-    likeness = np.exp(log_likeness())
+    likeness = np.exp(element_metric().log_likeness)
     np.testing.assert_allclose(likeness, likeness.T)
     np.testing.assert_allclose(np.diag(likeness), 1.0)
 
