@@ -18,6 +18,7 @@ from gencsp.deck import (
     CellAtoms,
     Count,
     Fraction,
+    Natural,
     Pressure,
     SpaceGroupNumbers,
     UnitNumbers,
@@ -49,6 +50,8 @@ class Request:
             what is missing to reach the composition. ``None`` for none.
         space_groups: space-group numbers to draw from; ``None`` for the proposer's own choice.
         pressure: GPa, at which the volume is predicted.
+        offset: structures of this request that other calls were asked for. A proposer with an order
+            goes on after them; one that draws at random need not know.
     """
 
     composition: Composition
@@ -59,6 +62,7 @@ class Request:
     host: Atoms | None = None
     space_groups: SpaceGroupNumbers | None = None
     pressure: Pressure = 0.0
+    offset: Natural = 0
 
     def __post_init__(self) -> None:
         check_fields(self)

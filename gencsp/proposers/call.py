@@ -190,7 +190,10 @@ def _blocks(proposer: ProposerGiven, request: Request) -> list[Request]:
         if kind.divides:
             size = max(BLOCK, kind.block or 0)
     starts = range(0, request.n, size)
-    return [replace(request, n=min(size, request.n - start)) for start in starts]
+    return [
+        replace(request, n=min(size, request.n - start), offset=request.offset + start)
+        for start in starts
+    ]
 
 
 def _generator(seed: int, block: int) -> np.random.Generator:

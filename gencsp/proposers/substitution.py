@@ -82,6 +82,7 @@ class SubstitutionProposer(ScoreModelProposer):
         return self._propose(request, _tries(known, spawn_generators(rng)))
 
     def _propose(self, request: Request, tries: Iterator[Try]) -> Iterator[Atoms]:
+        self._pass_over(request, tries)
         made = 0
         while made < request.n:
             batch = list(islice(tries, min(self.batch_size, request.n - made)))
@@ -91,14 +92,29 @@ class SubstitutionProposer(ScoreModelProposer):
                 if atoms is None:
                     self.rejected[NO_ROOM] += 1
                     continue
-                reason = rejection(
-                    atoms, request.composition, request.units, separation=self.separation
-                )
+                reason = self._flaw(request, atoms)
                 if reason:
                     self.rejected[reason] += 1
                     continue
                 made += 1
                 yield self._label(one, atoms)
+
+    def _pass_over(self, request: Request, tries: Iterator[Try]) -> None:
+        """Leave out what other calls were asked for.
+
+        What is generated is not made again, but taken to have passed the checks.
+        """
+        passed = 0
+        while passed < request.offset and (one := next(tries, None)) is not None:
+            crystals = _with_coordinates(one.candidate)
+            if one.nth < len(crystals):
+                atoms = substituted(crystals[one.nth], expected_volume(request, one.candidate))
+                passed += atoms is not None and not self._flaw(request, atoms)
+            else:
+                passed += 1
+
+    def _flaw(self, request: Request, atoms: Atoms) -> str:
+        return rejection(atoms, request.composition, request.units, separation=self.separation)
 
     def _build(self, request: Request, tries: list[Try]) -> Iterator[tuple[Try, Atoms | None]]:
         """The crystals of tries in their order, those without coordinates generated together."""

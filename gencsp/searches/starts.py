@@ -6,8 +6,9 @@ its name, so that block b is the same whenever and wherever it is made.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 
@@ -18,8 +19,10 @@ from gencsp.composition import Composition
 from gencsp.deck import Count, Positive, Share, check, check_fields
 from gencsp.descriptors.least_distances import NO_PAIRS, LeastDistances
 from gencsp.io.structures import name_of
+from gencsp.proposers.base import Request
 from gencsp.provenance import Provenance, Stage
 from gencsp.searches.contracts import ProposerMaker
+from gencsp.searches.randomness import task_generator
 from gencsp.searches.runner import TaskRunner
 from gencsp.searches.space import Space
 from gencsp.searches.trial import RANDOM, SEED_STRUCTURE
@@ -299,6 +302,7 @@ class _Blocks:
         self._submitted = 0
         self._opened = 0
         self._empty = 0
+        self._asked = Counter[Composition]()
         self._ready: list[Atoms] = []
 
     def begin(self, needed: int) -> None:
@@ -310,12 +314,12 @@ class _Blocks:
         while self._submitted - self._opened < min(self._ahead, useful, max(1, self._opened)):
             task = self._task(self._submitted)
             start = self._submitted * self._block
+            requests = self._requests(task)
             ids = [f"{self.source.name}-{k:05d}" for k in range(start, start + self._block)]
             call = partial(
                 propose_block,
                 self.source.make,
-                self._space,
-                self._block,
+                requests,
                 seed=self._seed,
                 task=task,
                 ids=ids,
@@ -337,6 +341,14 @@ class _Blocks:
         # Before a structure is removed from the list: an error here must not lose it.
         self.begin(needed)
         return self._ready.pop(0)
+
+    def _requests(self, task: str) -> list[Request]:
+        """Of the next block; each says how many of its composition were asked for before."""
+        found = []
+        for request in self._space.requests(self._block, rng=task_generator(self._seed, task)):
+            found.append(replace(request, offset=self._asked[request.composition]))
+            self._asked[request.composition] += request.n
+        return found
 
     def _task(self, number: int) -> str:
         return f"{Stage.GENERATED}-{self.source.name}-{number:05d}"

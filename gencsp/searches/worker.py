@@ -19,6 +19,7 @@ from gencsp.descriptors.flaws import MOVED_SHARE, is_finite
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.minimise.result import Relaxed
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.proposers.base import Request
 from gencsp.proposers.checks import keeps_apart
 from gencsp.provenance import Provenance, Stage, join_parents
 from gencsp.records import SymmetryTolerance
@@ -100,15 +101,14 @@ class TrialTask:
 
 def propose_block(
     make: ProposerMaker,
-    space: Space,
-    n: int,
+    requests: Sequence[Request],
     *,
     seed: int,
     task: str,
     ids: Sequence[str],
     first: bool = False,
 ) -> TaskOutput:
-    """Propose n structures of a space, of one composition or of several.
+    """Propose the structures of some requests, which may be of several compositions.
 
     Raises:
         NoRoomError: the ``first`` task of its source, see :func:`gencsp.searches.tasks.propose`.
@@ -116,7 +116,7 @@ def propose_block(
     begun = time.perf_counter()
     structures: list[Atoms] = []
     failures: dict[str, int] = {}
-    for part, request in enumerate(space.requests(n, rng=task_generator(seed, task))):
+    for part, request in enumerate(requests):
         made = tasks.propose(
             make,
             request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -81,10 +82,10 @@ def test_host_through_the_default(context: ProposerContext) -> None:
     (atoms,) = propose("LiSi2", n=1, max_atoms=6, host=host, context=context)
     assert atoms.get_chemical_formula() == "LiSi2"
     assert atoms.info["parents"] == "framework"
-    assert atoms.info["proposer"] == "score"
+    assert atoms.info["proposer"] == "guest-orbits"
 
 
-@pytest.mark.parametrize("given", ["random", "pyxtal", "symmetric", "pool", RandomOptions()])
+@pytest.mark.parametrize("given", ["random", "pyxtal", "symmetric", "substitution", "pool", RandomOptions()])
 def test_a_host_is_refused_before_weights_are_read(given: Any) -> None:
     absent = ProposerContext(weights=Path("absent.safetensors"))
     with pytest.raises(InpainterError, match=r"guest-orbits or .*mixed or .*score"):
@@ -121,21 +122,52 @@ class Labelled:
 
 def mix(**changes: Any) -> list[str]:
     values: dict[str, Any] = {"composition": Composition.parse("Cu"), "n": 20}
-    mixed = MixedProposer(Labelled("s"), Labelled("g"), Labelled("u"))
+    mixed = MixedProposer(Labelled("k"), Labelled("s"), Labelled("g"), Labelled("u"))
     made = mixed.propose(Request(**(values | changes)), rng=np.random.default_rng(0))
-    assert mixed.failures == 6
+    assert mixed.failures == 8
     return [atoms.info["by"] for atoms in made]
 
 
 def test_shares_of_the_mixture() -> None:
     made = mix()
-    assert made.count("s") == 15
-    assert made.count("u") == 5
-    assert {made[:4].count("u"), made[4:8].count("u")} == {1}
+    assert [made.count(one) for one in "ksu"] == [10, 5, 5]
+    assert made[:8] == ["k", "k", "s", "u"] * 2
     hosted = mix(host=bulk("Cu"))
-    assert (hosted.count("g"), hosted.count("u")) == (15, 5)
+    assert [hosted.count(one) for one in "ksgu"] == [0, 0, 15, 5]
     assert set(mix(cell=bulk("Cu").cell)) == {"u"}
-    assert set(mix(space_groups=(225,))) == {"s"}
+    assert [mix(space_groups=(225,)).count(one) for one in "ksu"] == [14, 6, 0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.75, 1.0])
+@pytest.mark.parametrize("known", [0.0, 0.5, 1.0])
+def test_turns_are_as_many_as_their_shares_wherever_they_end(share: float, known: float) -> None:
+    request = Request(composition=Composition.parse("Cu"), n=40)
+    mixed = MixedProposer(
+        *(Labelled(name) for name in "ksgu"), share=share, substitution_share=known
+    )
+    made = [a.info["by"] for a in mixed.propose(request, rng=np.random.default_rng(0))]
+    assert len(made) == 40
+    for n in range(1, 41):
+        unconditional, substituted = made[:n].count("u"), made[:n].count("k")
+        assert unconditional == n - math.ceil(n * share - 1e-9)
+        assert substituted == math.ceil((n - unconditional) * known - 1e-9)
+
+
+def test_a_later_call_goes_on_where_the_one_before_ended() -> None:
+    """Each proposer is told how many of its own came before."""
+    whole = Request(composition=Composition.parse("Cu"), n=30)
+    parts = {name: Labelled(name) for name in "ksgu"}
+    mixed = MixedProposer(*parts.values())
+    rng = np.random.default_rng(0)
+    made = [
+        atoms.info["by"]
+        for start in (0, 7, 17)
+        for atoms in mixed.propose(
+            replace(whole, n={0: 7, 7: 10, 17: 13}[start], offset=start), rng=rng
+        )
+    ]
+    assert made == [a.info["by"] for a in mixed.propose(whole, rng=rng)]
+    assert [(one.offset, one.n) for one in parts["k"].asked[:3]] == [(0, 4), (4, 5), (9, 7)]
 
 
 class Dry(Labelled):
@@ -147,9 +179,12 @@ class Dry(Labelled):
 
 def test_one_makes_up_for_the_other() -> None:
     request = Request(composition=Composition.parse("Cu"), n=8)
-    mixed = MixedProposer(Dry("s"), Labelled("g"), Labelled("u"))
-    made = [a.info["by"] for a in mixed.propose(request, rng=np.random.default_rng(0))]
-    assert sorted(made) == ["s"] + ["u"] * 7
+    dry = MixedProposer(Dry("k"), Dry("s"), Labelled("g"), Labelled("u"))
+    made = [a.info["by"] for a in dry.propose(request, rng=np.random.default_rng(0))]
+    assert sorted(made) == ["k", *"ss", *"uuuuu"]  # a spare one of s
+    half = MixedProposer(Dry("k"), Labelled("s"), Labelled("g"), Labelled("u"))
+    made = [a.info["by"] for a in half.propose(request, rng=np.random.default_rng(0))]
+    assert sorted(made) == ["k", *"sssss", *"uu"]
 
 
 @pytest.mark.parametrize(
@@ -180,8 +215,11 @@ def test_options_belong_to_their_proposer(context: ProposerContext) -> None:
     assert isinstance(score, ScoreProposer)
     assert context.sampler is not None
     assert score.sampler == replace(context.sampler, steps=3)
-    mixed = get_proposer("mixed:batch_size=3,share=0.5,novelty=1", context=context)
+    mixed = get_proposer(
+        "mixed:batch_size=3,share=0.5,novelty=1,substitution=0.25", context=context
+    )
     assert isinstance(mixed, MixedProposer)
     assert isinstance(mixed.symmetric, SymmetricProposer)
     assert (mixed.share, mixed.symmetric.novelty, mixed.symmetric.batch_size) == (0.5, 1.0, 3)
     assert mixed.symmetric.model is context.model
+    assert mixed.substitution_share == 0.25

@@ -83,6 +83,22 @@ def test_asking_for_more_changes_nothing_before(proposer: SubstitutionProposer) 
         np.testing.assert_array_equal(one.positions, other.positions)
 
 
+@pytest.mark.parametrize("separation", [0.6, 0.85])
+def test_an_offset_goes_on_where_another_call_ended(
+    model: ScoreModel, quick: SamplerSettings, separation: float
+) -> None:
+    """Also where the other call has rejected some."""
+    proposer = SubstitutionProposer(model, sampler=quick, separation=separation)
+    whole = run(proposer, replace(REQUEST, n=20))
+    rest = run(proposer, replace(REQUEST, n=13, offset=7))
+    assert len(whole) == 20
+    for one, other in zip(whole[7:], rest, strict=True):
+        assert one.info == other.info
+        if not one.info["model"]:
+            np.testing.assert_array_equal(one.positions, other.positions)
+    assert run(proposer, replace(REQUEST, offset=100_000)) == []
+
+
 def test_confidences_of_first_tries_are_shares(proposer: SubstitutionProposer) -> None:
     """Rigid skeletons come once, so that those of a composition with nothing else add up to one."""
     known = symmetry_prior().known(NITRIDE, (1,)).candidates()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -123,6 +124,38 @@ def test_blocks_are_the_same_however_much_is_needed() -> None:
         one, other = taken(few, RANDOM, needed=10 - k), taken(many, RANDOM, needed=1000)
         assert one[1].info["structure_id"] == other[1].info["structure_id"] == f"other-{k:05d}"
         assert (one[1].positions == other[1].positions).all()
+
+
+@dataclass(frozen=True)
+class Ordered(Few):
+    """Its structures say how many of their composition were asked for before, and which one."""
+
+    def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:  # noqa: ARG002
+        for k in range(request.n):
+            atoms = crystal()
+            atoms.info["proposer"] = f"{request.composition} {request.offset + k}"
+            yield atoms
+
+
+@pytest.mark.parametrize("space", [LISI2, Space.system(["Li", "Si"], max_atoms=4)])
+def test_a_proposer_with_an_order_goes_on_in_each_composition(space: Space) -> None:
+    made = StartSupply(
+        [ProposerStarts(name="ordered", make=Ordered(4))],
+        ProposerStarts(name="other", make=Few(4)),
+        space,
+        runner=TaskRunner(MemoryStore(), ThisProcess(), prepare=lambda finished: finished),
+        seed=0,
+        block=8,
+    )
+    seen: Counter[str] = Counter()
+    for _ in range(80):
+        start = made.take(SEED_STRUCTURE, needed=100)
+        assert start is not None
+        composition, place = start.atoms.info["proposer"].split()
+        assert int(place) == seen[composition]
+        seen[composition] += 1
+    assert (len(seen) > 2) == space.variable
+    assert max(seen.values()) > 8
 
 
 def test_a_search_with_an_empty_pool_is_the_unseeded_one_but_for_names() -> None:
