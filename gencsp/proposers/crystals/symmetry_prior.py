@@ -20,6 +20,7 @@ twenty, says ``data/element_metric.card.json``.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -253,20 +254,24 @@ class SymmetryPrior:
         for name, members in table["templates"].items():
             template = parse_template(name)
             numbers = tuple(n for n, _ in template.roles)
-            for symbols, shape, volume in parse_members(members):
-                row = ([_INDEX[s] for s in symbols], template, shape, volume)
-                grouped[numbers].append(row)
-                self._count(template, numbers, shape)
-        for numbers, rows in grouped.items():
-            elements, templates, shapes, volumes = zip(*rows, strict=True)
+            rows = [
+                ([_INDEX[s] for s in symbols], template, shape, volume)
+                for symbols, shape, volume in parse_members(members)
+            ]
+            grouped[numbers] += rows
+            self._count(template, numbers, [shape for _, _, shape, _ in rows])
+        for numbers, of_family in grouped.items():
+            elements, templates, shapes, volumes = zip(*of_family, strict=True)
             self.families[numbers] = Family(np.array(elements), templates, shapes, volumes)
 
-    def _count(self, template: Template, numbers: tuple[int, ...], shape: Shape) -> None:
-        self.group_counts[template.space_group] += 1
+    def _count(self, template: Template, numbers: Sequence[int], shapes: Sequence[Shape]) -> None:
+        group = template.space_group
+        self.group_counts[group] += len(shapes)
         for _, letters in template.roles:
-            self.site_counts[template.space_group].update(letters)
-        self.unit_counts[int(np.gcd.reduce(numbers))] += 1
-        self.shapes[bravais(template.space_group)].append(shape)
+            for letter in letters:
+                self.site_counts[group][letter] += len(shapes)
+        self.unit_counts[math.gcd(*numbers)] += len(shapes)
+        self.shapes[bravais(group)] += shapes
 
     def known(
         self,
