@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import shutil
 import signal
 import sqlite3
@@ -29,6 +30,12 @@ from gencsp.searches.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
 from gencsp.store.disk import read_manifest
 from gencsp.store.recovery import check_run
+
+
+@pytest.mark.parametrize("finished", [Finished(), Finished(failures={"none": 1})])
+def test_what_a_task_gives_comes_back_from_a_worker_process(finished: Finished) -> None:
+    """Also where it gives nothing."""
+    assert pickle.loads(pickle.dumps(finished)) == finished
 
 
 @pytest.fixture(params=["memory", "disk"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,12 @@ from gencsp.errors import DeckError, SuiteError
 from gencsp.io.reading import read_pool
 from gencsp.measure.match_rate import match_everyone
 from gencsp.proposers.base import Request
+from gencsp.suites.matching_rates import MATCHERS
 from gencsp.suites.outcome import Outcome
+from gencsp.suites.polymorphs import nearest
 from gencsp.suites.run import RESULT, bench
 from gencsp.suites.scoring import score
+from gencsp.suites.truths import read_truths
 
 pytestmark = pytest.mark.usefixtures("module_in_this_process")
 
@@ -149,6 +154,18 @@ def test_polymorphs_count_for_each_other(tmp_path: Path) -> None:
     assert numbers["matched, k = 4, as proposed"]["value"] == 0
     assert numbers["METRe"]["value"] == 1
     assert numbers["cRMSE"]["value"] == pytest.approx(0, abs=1e-6)
+
+
+def test_comparisons_of_polymorphs_end_in_worker_processes(tmp_path: Path) -> None:
+    """Whatever they come to: a match, no match, and nothing to compare with."""
+    cells = [bulk("Cu", "fcc", a=3.6), bulk("Cu", "sc", a=2.4)]
+    ase.io.write(tmp_path / "coppers.extxyz", cells)
+    crystals = read_truths(tmp_path / "coppers.extxyz")
+    tolerances = MATCHERS["cdvae"]
+    for some in ([cells[0]], [cells[1]], []):
+        call = partial(nearest, crystals[0], some, tolerances=tolerances)
+        again = pickle.loads(pickle.dumps(call))
+        assert len(pickle.loads(pickle.dumps(again())).results[0].structures) == (some == cells[:1])
 
 
 def test_polymorphs_against_the_measure_of_whole_pools(tmp_path: Path) -> None:
