@@ -115,8 +115,8 @@ def of_with_interval(share: Mapping[str, Any]) -> str:
 
 
 def percent(share: Mapping[str, Any], digits: int = 1) -> str:
-    """A share in per cent, without the sign."""
-    return number(share["share"], f".{digits}f", 100)
+    """A share in per cent, without the sign; also where a suite calls it its value."""
+    return number(share["share"] if "share" in share else share["value"], f".{digits}f", 100)
 
 
 def span(bounds: Sequence[float | None], spec: str, scale: float = 1.0) -> str:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from record_values import RESULTS, number, of, of_with_interval, results, table
+from record_values import RESULTS, number, of, of_with_interval, percent, results, table
 
 from gencsp.plugins.presets import CHGGEN_VOLUMES, PRESETS
 from gencsp.runs.decks import CycleDeck
@@ -29,9 +29,9 @@ def _sampling() -> str:
 
 
 def _proposers() -> str:
-    found = results("ground_states")
-    ours, its = (of(found[name]["found"]["default"]) for name in ("mixed", "score (no symmetry)"))
-    return f"finds {ours} known crystals, `score` {its}"
+    found = (results(f"suite_cspbench_{name}")["measures"] for name in ("mixed", "score"))
+    ours, its = (percent(one["matched, k = 20, relaxed"]) for one in found)
+    return f"finds {ours} % of known crystals, `score` {its} %"
 
 
 def _inpainters() -> str:

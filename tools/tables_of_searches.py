@@ -6,10 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from record_values import number, of_with_interval, percent, percents, results, span, table
-from scipy.stats import binomtest
 
-#: Proposers of ``ground_states.json`` as the tables call them.
-PROPOSERS = {"score (no symmetry)": "score alone, no symmetry"}
 #: Searches of ``search_ground_states.json`` in the order of the table, and what it calls them.
 SEARCHES = {
     "random, unseeded": "random",
@@ -26,61 +23,6 @@ SEARCHES = {
     "random, unseeded, kept, rattled, freed": "random, symmetry kept, rattled, freed",
     "random, unseeded, rattled, freed": "random, rattled, freed",
 }
-
-
-def ground_states() -> str:
-    head = (
-        "proposer",
-        "default matcher",
-        "loose matcher",
-        "as proposed, default / loose",
-        "proposals relaxed to 0.1 eV/Å",
-        "processor seconds to propose",
-    )
-    rows = []
-    for name, row in results("ground_states").items():
-        bare = row["found_unrelaxed"]
-        ended = [sum(one[key] for one in row["compositions"]) for key in ("converged", "proposed")]
-        rows.append(
-            (
-                PROPOSERS.get(name, name),
-                of_with_interval(row["found"]["default"]),
-                of_with_interval(row["found"]["loose"]),
-                f"{bare['default']['successes']} / {bare['loose']['successes']}",
-                f"{ended[0]} of {ended[1]}",
-                number(row["propose_cpu_seconds"], ".0f"),
-            )
-        )
-    return table(head, rows)
-
-
-def ground_states_beside_mixed() -> str:
-    """Compositions that one of two proposers finds alone; exact two-sided sign test."""
-    found = {
-        name: [one["first_match"]["default"] is not None for one in row["compositions"]]
-        for name, row in results("ground_states").items()
-    }
-    rows = []
-    for name in found.keys() - {"mixed"}:
-        pairs = list(zip(found["mixed"], found[name], strict=True))
-        mine, theirs = pairs.count((True, False)), pairs.count((False, True))
-        p = binomtest(mine, mine + theirs).pvalue if mine + theirs else 1.0
-        rows.append((PROPOSERS.get(name, name), str(mine), str(theirs), f"{p:.3f}"))
-    return table(
-        ("beside `mixed`", "found by `mixed` alone", "by the other alone", "p"), sorted(rows)
-    )
-
-
-def ground_states_diffcsp15() -> str:
-    rows = []
-    for name in ("pigen", "mixed"):
-        row = results("ground_states_diffcsp15")[name]
-        cells = [
-            f"{of_with_interval(row[key]['loose'])} [{row[key]['default']['successes']}]"
-            for key in ("found_unrelaxed", "found")
-        ]
-        rows.append((name, *cells))
-    return table(("proposer", "as proposed", "relaxed"), rows)
 
 
 def searches() -> str:
@@ -237,9 +179,6 @@ def powder_patterns() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "powder patterns": powder_patterns,
-    "ground states": ground_states,
-    "ground states beside mixed": ground_states_beside_mixed,
-    "ground states of DiffCSP's fifteen": ground_states_diffcsp15,
     "searches": searches,
     "searches compared": searches_compared,
     "search overhead": search_overhead,

@@ -76,6 +76,22 @@ def _shown(value: float | None, kind: str, *, unit: bool = True) -> str:
     return number(value, ".3g")
 
 
+def at_a_glance() -> str:
+    """What the default proposer comes to on some suites, each beside all that is published."""
+    rows = []
+    for (suite, title), measures in GLANCE.items():
+        record = read(RESULTS / f"{PREFIX}{suite}_mixed.json")
+        for measure in measures:
+            published = [
+                f"{row['name']} {_shown(row['values'][measure], _kind([record], measure))}"
+                for row in record["results"]["published"]
+                if measure in row["values"]
+            ]
+            rows.append((title, measure, _here(record, measure), ", ".join(published)))
+            title = ""
+    return table(("benchmark", "", "gencsp", "published"), rows)
+
+
 def catalogue() -> str:
     """The suites that ship with gencsp, from their TOML files."""
     rows = []
@@ -94,7 +110,30 @@ def catalogue() -> str:
     return table(("suite", "what it is", "task", "known crystals", "published beside it"), rows)
 
 
+#: Suites and measures of the table at a glance.
+GLANCE: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("cspbench", "CSPBench"): (
+        "matched, k = 1, as proposed",
+        "matched, k = 5, as proposed",
+        "matched, k = 20, as proposed",
+        "matched, k = 1, relaxed",
+        "matched, k = 5, relaxed",
+        "matched, k = 20, relaxed",
+    ),
+    ("mp20", "MP-20"): (
+        "matched, k = 1, as proposed",
+        "RMSE, k = 1, as proposed",
+        "matched, k = 20, as proposed",
+        "RMSE, k = 20, as proposed",
+    ),
+    ("diffcsp15", "DiffCSP's 15 compositions"): (
+        "matched, k = 20, as proposed",
+        "matched, k = 20, relaxed",
+    ),
+}
+
 TABLES: dict[str, Callable[[], str]] = {
     "suites": catalogue,
+    "suites at a glance": at_a_glance,
     **{f"{PREFIX}{name}": partial(suite_table, name) for name in records()},
 }

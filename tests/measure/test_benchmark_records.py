@@ -43,7 +43,6 @@ def shares(value: Any) -> Iterator[dict[str, float]]:
 NOW_SUITES = {
     "benchmarks/everyday_phases.py": "everyday",
     "benchmarks/filters.py": "pigen-funnel",
-    "benchmarks/ground_states.py": "cspbench",
     "benchmarks/joint_de_novo.py": "pigen-funnel",
     "benchmarks/joint_parts.py": "pigen-parts",
     "benchmarks/search_ground_states.py": "search",
