@@ -85,7 +85,9 @@ def test_host_through_the_default(context: ProposerContext) -> None:
     assert atoms.info["proposer"] == "guest-orbits"
 
 
-@pytest.mark.parametrize("given", ["random", "pyxtal", "symmetric", "substitution", "pool", RandomOptions()])
+@pytest.mark.parametrize(
+    "given", ["random", "pyxtal", "symmetric", "substitution", "pool", RandomOptions()]
+)
 def test_a_host_is_refused_before_weights_are_read(given: Any) -> None:
     absent = ProposerContext(weights=Path("absent.safetensors"))
     with pytest.raises(InpainterError, match=r"guest-orbits or .*mixed or .*score"):
