@@ -17,7 +17,7 @@ from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.guest_orbits import GuestOrbitOptions
 from gencsp.proposers.options import NOVELTY, ScoreModelOptions
 from gencsp.proposers.score import ScoreOptions
-from gencsp.proposers.substitution import SubstitutionOptions
+from gencsp.proposers.substitution import RANK, Rank, SubstitutionOptions
 from gencsp.proposers.symmetric import SymmetricOptions
 
 #: Share of the structures that the proposers with symmetry make, and that of substitution among
@@ -162,13 +162,14 @@ class MixedOptions(ScoreModelOptions):
         default=SUBSTITUTION_SHARE,
         description="Share of substitution among these, where there is no host.",
     )
+    rank: Rank = Field(default="prior", description=RANK)
 
     def build(self, context: ProposerContext) -> MixedProposer:
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
-        shared = self.model_dump(exclude={"share", "substitution", "novelty", "weights"})
+        shared = self.model_dump(exclude={"share", "substitution", "rank", "novelty", "weights"})
         loaded = replace(context, model=self.score_model(context))
         return MixedProposer(
-            SubstitutionOptions(**shared).build(loaded),
+            SubstitutionOptions(**shared, rank=self.rank).build(loaded),
             SymmetricOptions(**shared, novelty=self.novelty).build(loaded),
             GuestOrbitOptions(**shared).build(loaded),
             ScoreOptions(**shared).build(loaded),

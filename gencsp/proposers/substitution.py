@@ -17,14 +17,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Literal, TypeAlias
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from gencsp import records
 from gencsp.errors import RequestError
+from gencsp.potentials.chgnet.select import get_engine
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import ScoreModelProposer
 from gencsp.proposers.checks import NO_ROOM, rejection
@@ -38,14 +41,23 @@ from gencsp.proposers.crystals.symmetry_prior import (
 )
 from gencsp.proposers.crystals.volume import predict_volume
 from gencsp.proposers.drawing import tag_proposal, volume_per_atom
+from gencsp.proposers.energy_order import (
+    COMPARED,
+    Enthalpies,
+    by_probability_and_energy,
+    relaxed_enthalpies,
+)
 from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.options import ScoreModelOptions
 from gencsp.proposers.symmetric import Start, denoise, start_of
 
+#: What puts proposals in order.
+Rank: TypeAlias = Literal["prior", "joint"]
+RANK = "Order: by known crystals alone (prior), or with the energies of the first eight (joint)."
 #: How much less likely the next crystal of a skeleton is than the one before.
 AGAIN = 0.1
 #: Most similar crystals of a skeleton whose volumes count.
-COMPARED = 16
+SIMILAR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +70,22 @@ class Try:
     rng: np.random.Generator
 
 
+@dataclass(eq=False, kw_only=True)
 class SubstitutionProposer(ScoreModelProposer):
     """Known crystals with their elements replaced, the likeliest first; see the module.
 
     ``confidence`` in ``info`` is the probability that the proposal is the crystal sought, from the
     share of its skeleton among the known crystals.
+
+    Attributes:
+        enthalpies: of relaxed structures, by which the first proposals are put in order together
+            with their probabilities (:mod:`gencsp.proposers.energy_order`); ``None`` for the order
+            of the probabilities alone.
     """
 
     name = "substitution"
+
+    enthalpies: Enthalpies | None = None
 
     def propose(self, request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
         """See :class:`~gencsp.proposers.base.Proposer`.
@@ -82,6 +102,22 @@ class SubstitutionProposer(ScoreModelProposer):
         return self._propose(request, _tries(known, spawn_generators(rng)))
 
     def _propose(self, request: Request, tries: Iterator[Try]) -> Iterator[Atoms]:
+        if self.enthalpies is None or request.offset >= COMPARED:
+            return self._likeliest(request, tries)
+        return self._lowest(request, tries, self.enthalpies)
+
+    def _lowest(
+        self, request: Request, tries: Iterator[Try], enthalpies: Enthalpies
+    ) -> Iterator[Atoms]:
+        """The first ones by probability and energy, the others by probability."""
+        first = list(self._likeliest(replace(request, n=COMPARED, offset=0), tries))
+        end = request.offset + request.n
+        in_order = by_probability_and_energy(first, enthalpies(first, request.pressure))
+        yield from in_order[request.offset : end]
+        if end > COMPARED:
+            yield from self._likeliest(replace(request, n=end - COMPARED, offset=0), tries)
+
+    def _likeliest(self, request: Request, tries: Iterator[Try]) -> Iterator[Atoms]:
         self._pass_over(request, tries)
         made = 0
         while made < request.n:
@@ -156,9 +192,15 @@ class SubstitutionOptions(ScoreModelOptions):
 
     name = "substitution"
 
+    rank: Rank = Field(default="prior", description=RANK)
+
     def build(self, context: ProposerContext) -> SubstitutionProposer:
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
-        return SubstitutionProposer(self.score_model(context), **self.sampling(context))
+        return SubstitutionProposer(
+            self.score_model(context),
+            enthalpies=relaxed_enthalpies(get_engine()) if self.rank == "joint" else None,
+            **self.sampling(context),
+        )
 
 
 def _tries(known: KnownSkeletons, rngs: Iterator[np.random.Generator]) -> Iterator[Try]:
@@ -188,7 +230,7 @@ def expected_volume(request: Request, candidate: Candidate) -> float:
     volume = volume_per_atom(request)
     if request.volume_per_atom is not None:
         return volume
-    crystals = candidate.crystals[:COMPARED]
+    crystals = candidate.crystals[:SIMILAR]
     weights = np.array([one.weight for one in crystals])
     ratios = np.log([one.volume / predict_volume(one.composition).value for one in crystals])
     return float(volume * np.exp(weights @ ratios / weights.sum()))
