@@ -5,7 +5,7 @@ probability that it is the one sought goes as p exp(-E / T), E after relaxation,
 that are compared. T is no temperature but says how far energies can be trusted: stable crystals
 are not always CHGNet's lowest. It was chosen on 299 validation compositions, whose formulas are
 in no table: the first of eight was right, relaxed, for 71.9 % by p alone, 65.6 % by E alone and
-76.3 % by both (from 20 to 50 meV/atom it does not matter).
+76.3 % by both, not kept in a record (from 20 to 50 meV/atom it does not matter).
 """
 
 from __future__ import annotations
