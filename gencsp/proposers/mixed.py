@@ -17,7 +17,7 @@ from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.guest_orbits import GuestOrbitOptions
 from gencsp.proposers.options import NOVELTY, ScoreModelOptions
 from gencsp.proposers.score import ScoreOptions
-from gencsp.proposers.substitution import RANK, Rank, SubstitutionOptions
+from gencsp.proposers.substitution import Rank, SubstitutionOptions
 from gencsp.proposers.symmetric import SymmetricOptions
 
 #: Share of the structures that the proposers with symmetry make, and that of substitution among
@@ -162,7 +162,7 @@ class MixedOptions(ScoreModelOptions):
         default=SUBSTITUTION_SHARE,
         description="Share of substitution among these, where there is no host.",
     )
-    rank: Rank = Field(default="prior", description=RANK)
+    rank: Rank = Field(default="prior", description="See SubstitutionOptions.")
 
     def build(self, context: ProposerContext) -> MixedProposer:
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""

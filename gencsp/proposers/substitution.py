@@ -53,7 +53,6 @@ from gencsp.proposers.symmetric import Start, denoise, start_of
 
 #: What puts proposals in order.
 Rank: TypeAlias = Literal["prior", "joint"]
-RANK = "Order: by known crystals alone (prior), or with the energies of the first eight (joint)."
 #: How much less likely the next crystal of a skeleton is than the one before.
 AGAIN = 0.1
 #: Most similar crystals of a skeleton whose volumes count.
@@ -192,7 +191,10 @@ class SubstitutionOptions(ScoreModelOptions):
 
     name = "substitution"
 
-    rank: Rank = Field(default="prior", description=RANK)
+    rank: Rank = Field(
+        default="prior",
+        description="Order: by known crystals (prior), or with energies of the first eight (joint).",
+    )
 
     def build(self, context: ProposerContext) -> SubstitutionProposer:
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gencsp.errors import SuiteError
 from gencsp.io.reading import read_pool
 from gencsp.runs.objects import carried
 from gencsp.runs.parts import run_executor
-from gencsp.store import DiskStore
+from gencsp.store import DiskStore, MemoryStore
 from gencsp.suites.deck import ScoreDeck
 from gencsp.suites.outcome import Outcome
 from gencsp.suites.run import FORMAT, RESULT, Bench
@@ -29,12 +29,15 @@ PLAIN: Mapping[str, Any] = {"rms": True, "polymorphs": True, "k": (1, 5, 20)}
 
 
 @contextmanager
-def open_scoring(files: Sequence[Path | str], deck: ScoreDeck) -> Iterator[Bench]:
+def open_scoring(
+    files: Sequence[Path | str], deck: ScoreDeck, *, in_memory: bool = False
+) -> Iterator[Bench]:
     """A score ready to begin or to go on, as :func:`gencsp.suites.run.open_bench` opens a run.
 
     Args:
         files: structure files, folders, archives and databases, in the order that counts.
         deck: the settings.
+        in_memory: write nothing.
 
     Raises:
         SuiteError: there is no such suite, its known crystals are not there, or the structures
@@ -52,7 +55,7 @@ def open_scoring(files: Sequence[Path | str], deck: ScoreDeck) -> Iterator[Bench
             "relaxed": deck.relaxed,
             **task.identify(executor),
         }
-        with DiskStore(deck.folder, manifest) as store:
+        with nullcontext(MemoryStore()) if in_memory else DiskStore(deck.folder, manifest) as store:
             yield Bench(
                 suite,
                 deck,
@@ -67,6 +70,8 @@ def open_scoring(files: Sequence[Path | str], deck: ScoreDeck) -> Iterator[Bench
 def score(files: Iterable[Path | str], **settings: Any) -> Outcome:
     """Score structures made elsewhere: ``score(["made.extxyz"], truth="known.extxyz")``.
 
+    The record and the structures are written to ``out``; without it nothing is written.
+
     Args:
         files: as :func:`open_scoring`.
         settings: fields of :class:`~gencsp.suites.deck.ScoreDeck`.
@@ -75,11 +80,12 @@ def score(files: Iterable[Path | str], **settings: Any) -> Outcome:
         GencspError: as :func:`open_scoring`.
     """
     deck = ScoreDeck.make(**settings)
-    with open_scoring(list(files), deck) as opened:
+    with open_scoring(list(files), deck, in_memory="out" not in deck.given) as opened:
         for _ in opened.irun():
             pass
         outcome = opened.outcome()
-        opened.write(outcome, deck.folder / RESULT)
+        if "out" in deck.given:
+            opened.write(outcome, deck.folder / RESULT)
     return outcome
 
 

@@ -168,7 +168,9 @@ def test_comparisons_of_polymorphs_end_in_worker_processes(tmp_path: Path) -> No
         assert len(pickle.loads(pickle.dumps(again())).results[0].structures) == (some == cells[:1])
 
 
-def test_polymorphs_against_the_measure_of_whole_pools(tmp_path: Path) -> None:
+def test_polymorphs_against_the_measure_of_whole_pools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As many crystals as :func:`match_everyone` finds; also where a run is gone on with."""
     cells = [
         bulk("Cu", "fcc", a=3.6),
@@ -210,8 +212,11 @@ def test_polymorphs_against_the_measure_of_whole_pools(tmp_path: Path) -> None:
     assert numbers["METRe"]["value"] == pytest.approx(everyone.share)
     assert numbers["cRMSE"]["value"] == pytest.approx(everyone.corrected_rms, abs=1e-9)
     assert measured().numbers()["cRMSE"] == numbers["cRMSE"]
+    before = sorted(path.name for path in tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
     scored = score([out], truth=tmp_path / "coppers.extxyz", matcher="cdvae", workers=1)
     assert scored.numbers()["cRMSE"] == numbers["cRMSE"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_copies_of_known_crystals_are_left_out_where_the_suite_says_so(tmp_path: Path) -> None:
