@@ -193,7 +193,7 @@ class SubstitutionOptions(ScoreModelOptions):
 
     rank: Rank = Field(
         default="prior",
-        description="Order: by known crystals (prior), or with energies of the first eight (joint).",
+        description="Order: by known crystals (prior), or by energies as well (joint).",
     )
 
     def build(self, context: ProposerContext) -> SubstitutionProposer:
