@@ -61,10 +61,17 @@ SIMILAR = 16
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A structure to propose: a skeleton, which of its crystals, and what chance comes from."""
+    """A structure to propose.
+
+    Attributes:
+        candidate: its skeleton.
+        crystal: whose coordinates it gets; ``None`` where the free ones are to be generated.
+        confidence: probability that it is the crystal sought.
+        rng: where what is generated comes from.
+    """
 
     candidate: Candidate
-    nth: int
+    crystal: Likely | None
     confidence: float
     rng: np.random.Generator
 
@@ -141,12 +148,11 @@ class SubstitutionProposer(ScoreModelProposer):
         """
         passed = 0
         while passed < request.offset and (one := next(tries, None)) is not None:
-            crystals = _with_coordinates(one.candidate)
-            if one.nth < len(crystals):
-                atoms = substituted(crystals[one.nth], expected_volume(request, one.candidate))
-                passed += atoms is not None and not self._flaw(request, atoms)
-            else:
+            if one.crystal is None:
                 passed += 1
+            else:
+                atoms = substituted(one.crystal, expected_volume(request, one.candidate))
+                passed += atoms is not None and not self._flaw(request, atoms)
 
     def _flaw(self, request: Request, atoms: Atoms) -> str:
         return rejection(atoms, request.composition, request.units, separation=self.separation)
@@ -156,9 +162,8 @@ class SubstitutionProposer(ScoreModelProposer):
         built: list[Atoms | Start | None] = []
         for one in tries:
             volume = expected_volume(request, one.candidate)
-            crystals = _with_coordinates(one.candidate)
-            if one.nth < len(crystals):
-                built.append(substituted(crystals[one.nth], volume))
+            if one.crystal is not None:
+                built.append(substituted(one.crystal, volume))
             else:
                 built.append(
                     start_of(
@@ -177,7 +182,7 @@ class SubstitutionProposer(ScoreModelProposer):
         atoms.set_constraint()
         atoms.wrap()
         skeleton = one.candidate.skeleton
-        generated = skeleton.n_free > 0 and one.nth >= len(_with_coordinates(one.candidate))
+        generated = skeleton.n_free > 0 and one.crystal is None
         proposal = tag_proposal(
             atoms, proposer=self.name, model=self.model.digest if generated else ""
         )
@@ -212,7 +217,9 @@ def _tries(known: KnownSkeletons, rngs: Iterator[np.random.Generator]) -> Iterat
     heapq.heapify(heap)
     while heap:
         probability, nth, k = heapq.heappop(heap)
-        yield Try(candidates[k], nth, -probability, next(rngs))
+        crystals = _with_coordinates(candidates[k])
+        crystal = crystals[nth] if nth < len(crystals) else None
+        yield Try(candidates[k], crystal, -probability, next(rngs))
         most = min(1 + candidates[k].skeleton.n_free, KnownSkeletons.MOST_REPEATS)
         if nth + 1 < most:
             heapq.heappush(heap, (AGAIN * probability, nth + 1, k))

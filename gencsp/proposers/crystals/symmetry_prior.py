@@ -258,6 +258,8 @@ class SymmetryPrior:
                 ([_INDEX[s] for s in symbols], template, shape, volume)
                 for symbols, shape, volume in parse_members(members)
             ]
+            if not rows:  # all of its crystals were left out
+                continue
             grouped[numbers] += rows
             self._count(template, numbers, [shape for _, _, shape, _ in rows])
         for numbers, of_family in grouped.items():

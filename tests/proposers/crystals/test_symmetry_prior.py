@@ -15,7 +15,7 @@ from shared_data import held_out_formulas
 from gencsp.composition import ELEMENTS, Composition
 from gencsp.proposers.crystals.lattice import N_FREE, bravais
 from gencsp.proposers.crystals.likeness import ElementMetric, element_metric
-from gencsp.proposers.crystals.symmetry_prior import Skeleton, symmetry_prior
+from gencsp.proposers.crystals.symmetry_prior import Skeleton, SymmetryPrior, symmetry_prior
 from gencsp.proposers.crystals.wyckoff import sites
 from gencsp.proposers.drawing import UNIT_SHARES
 
@@ -196,6 +196,15 @@ def test_candidates_are_shares_and_sorted() -> None:
     for one in candidates:
         own = sum(crystal.weight for crystal in one.crystals)
         assert one.probability == pytest.approx(own / total)
+
+
+def test_a_template_whose_crystals_were_all_left_out_is_none() -> None:
+    table = {"templates": {"225 1a 1b": "", "221 1a 1b": "DyCu::20.8"}}
+    prior = SymmetryPrior(table)
+    assert [f.templates[0].name for f in prior.families.values()] == ["221 1a 1b"]
+    assert prior.group_counts == {221: 1}
+    alone = SymmetryPrior({"templates": {"225 1a 1b": ""}})
+    assert len(alone.known(Composition.parse("DyCu"), (1,))) == 0
 
 
 def test_weights_are_likenesses_of_roles_and_a_floor() -> None:
