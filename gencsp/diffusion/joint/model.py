@@ -13,6 +13,7 @@ from torch import nn
 
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.sizes import CellSizes
+from gencsp.diffusion.networks.engines import DenoiserEngine, use_engine
 from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.errors import RequestError
@@ -76,10 +77,21 @@ def save_joint_model(
     )
 
 
-def load_joint_model(path: Path | None = None, *, device: torch.device | str = "cpu") -> JointModel:
+def load_joint_model(
+    path: Path | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    engine: DenoiserEngine = "auto",
+) -> JointModel:
     """Load a joint model from a safetensors file, or the one that ships with gencsp.
 
+    Args:
+        path: the file; ``None`` for the one that ships with gencsp.
+        device: where the network goes.
+        engine: what predicts; a network that is to be trained needs ``torch``.
+
     Raises:
+        EngineError: the engine asked for cannot run this network here.
         WeightsError: the file is missing, damaged, or holds something else.
     """
     with stored_network(
@@ -90,6 +102,7 @@ def load_joint_model(path: Path | None = None, *, device: torch.device | str = "
         command="gencsp train joint",
         device=device,
     ) as stored:
+        use_engine(stored.network, engine)
         return JointModel(
             stored.network,
             JointObjective.from_description(json.loads(stored.metadata["objective"])),

@@ -10,6 +10,8 @@ cost is that of a matrix product, all learned operations act on atoms.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -27,6 +29,9 @@ from gencsp.diffusion.networks.layers import (
     radial_basis,
     spherical_harmonics,
 )
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.networks.native import NativeDenoiser
 
 
 class DensityConfig(ConfiguredNetwork):
@@ -64,12 +69,22 @@ class DensityNetwork(nn.Module):
         self.readout_gate = nn.Sequential(nn.Linear(2 * c, c), nn.SiLU(), nn.Linear(c, c))
         self.readout = nn.Linear(c, 1, bias=False)
         self.gain = nn.Linear(c, 1)
+        self.native: NativeDenoiser | None = None
 
     def forward(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """σ·score of each atom, shape (n, 3); ``sigma`` in Å, shape (b,)."""
+        noise = self.noise(sigma)
+        vectors = (
+            self._vectors(batch, noise)
+            if self.native is None
+            else self.native.vectors(batch, noise)
+        )
+        return bounded(vectors * torch.exp(self.gain(noise))[batch.owner])
+
+    def _vectors(self, batch: CrystalBatch, noise: Tensor) -> Tensor:
+        """Displacements before their gain, shape (n, 3)."""
         graph = radius_graph(batch, density_cutoff(batch, self.config.reach))
         basis, index = expand(graph, batch.owner, self.config.n_radial)
-        noise = self.noise(sigma)
         noise_atom = noise[batch.owner]
         scalars = self.start(torch.cat((self.element(batch.numbers), noise_atom), 1))
         vectors = scalars.new_zeros(len(scalars), 3, self.config.channels)
@@ -77,7 +92,7 @@ class DensityNetwork(nn.Module):
             scalars, vectors = layer(scalars, vectors, basis, index, noise, batch.owner)
         gate = self.readout_gate(torch.cat((scalars, noise_atom), 1))
         out: Tensor = self.readout(vectors * gate[:, None])[..., 0]
-        return bounded(out * torch.exp(self.gain(noise))[batch.owner])
+        return out
 
 
 def expand(graph: RadiusGraph, owner: Tensor, n_radial: int) -> tuple[Tensor, Tensor]:

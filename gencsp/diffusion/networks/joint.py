@@ -15,7 +15,7 @@ equivariant by construction under rotation, translation and permutation.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from pydantic import Field
@@ -29,7 +29,11 @@ from gencsp.diffusion.joint.shape import BASIS
 from gencsp.diffusion.networks.base import ConfiguredNetwork
 from gencsp.diffusion.networks.density import DensityLayer, expand
 from gencsp.diffusion.networks.layers import N_ELEMENTS, NoiseEmbedding, bounded
+from gencsp.diffusion.networks.predictions import AtomPredictions
 from gencsp.diffusion.networks.waves import WaveLayer, structure_waves
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.networks.native import NativeDenoiser
 
 #: Number of properties that can be conditions.
 N_CONDITIONS = 4
@@ -97,6 +101,7 @@ class JointNetwork(nn.Module):
         self.shown = nn.Linear(2 * c, 2)
         nn.init.zeros_(self.shown.weight)
         nn.init.zeros_(self.shown.bias)
+        self.native: NativeDenoiser | None = None
 
     def forward(
         self, state: JointState, t: Tensor, conditions: Tensor, process: JointProcess
@@ -110,6 +115,22 @@ class JointNetwork(nn.Module):
             process: the forward process, for its scales.
         """
         crystals = state.crystals(process.scale)
+        noise = self._noise(state, t, conditions, process)
+        found = (
+            self._predictions(state, crystals, noise)
+            if self.native is None
+            else self.native.predictions(crystals, noise)
+        )
+        logits = self._logits(found, state)
+        logits = torch.cat((torch.full_like(logits[:, :1], -torch.inf), logits[:, 1:]), 1)
+        velocity = self._velocity(found)
+        return JointOutput(
+            self._score(found, crystals), velocity / velocity.new_tensor(process.scale.std), logits
+        )
+
+    def _predictions(
+        self, state: JointState, crystals: CrystalBatch, noise: Tensor
+    ) -> AtomPredictions:
         owner = state.owner
         basis, index = expand(
             radius_graph(crystals, density_cutoff(crystals, self.config.reach)),
@@ -117,7 +138,6 @@ class JointNetwork(nn.Module):
             self.config.n_radial,
         )
         waves = structure_waves(state, crystals, self.config.waves, self.config.n_radial)
-        noise = self._noise(state, t, conditions, process)
         noise_atom = noise[owner]
         scalars = self.start(torch.cat((self.element(state.numbers), noise_atom), 1))
         vectors = scalars.new_zeros(len(scalars), 3, self.config.channels)
@@ -125,14 +145,20 @@ class JointNetwork(nn.Module):
             noise = context(scalars, noise, state)
             scalars, vectors = layer(scalars, vectors, basis, index, noise, owner)
             scalars, vectors = wave(scalars, vectors, waves, noise)
-        noise_atom = noise[owner]
-        gates = self.gate(torch.cat((scalars, noise_atom), 1)).chunk(3, 1)
-        gain = torch.exp(self.score_gain(noise))[owner]
-        score = self._score(vectors, gates, gain, crystals)
-        velocity = self._velocity(scalars, vectors * gates[2][:, None], basis, index, noise, state)
-        logits = self._logits(torch.cat((scalars, noise_atom), 1), state)
-        logits = torch.cat((torch.full_like(logits[:, :1], -torch.inf), logits[:, 1:]), 1)
-        return JointOutput(score, velocity / velocity.new_tensor(process.scale.std), logits)
+        features = torch.cat((scalars, noise[owner]), 1)
+        gates = self.gate(features).chunk(3, 1)
+        tensor, pooled = self.tensor(
+            scalars, vectors * gates[2][:, None], basis, index, noise, state
+        )
+        return AtomPredictions(
+            self.displacement(vectors * gates[0][:, None])[..., 0],
+            self.gradient(vectors * gates[1][:, None])[..., 0],
+            self.species(features),
+            self.shown(features),
+            tensor,
+            pooled,
+            noise,
+        )
 
     def _noise(
         self, state: JointState, t: Tensor, conditions: Tensor, process: JointProcess
@@ -144,47 +170,35 @@ class JointNetwork(nn.Module):
             noise = noise + embedding(conditions[:, i])
         return noise
 
-    def _logits(self, features: Tensor, state: JointState) -> Tensor:
+    def _logits(self, found: AtomPredictions, state: JointState) -> Tensor:
         """Logits of the species, with a term for elements that the crystal is known to hold.
 
         Few crystals hold more than four elements, and a sum over neighbours does not show which.
         """
-        counts = features.new_zeros(len(state.sizes), N_ELEMENTS)
+        counts = found.logits.new_zeros(len(state.sizes), N_ELEMENTS)
         counts.index_put_(
-            (state.owner, state.numbers), features.new_ones(len(state.owner)), accumulate=True
+            (state.owner, state.numbers), counts.new_ones(len(state.owner)), accumulate=True
         )
         share = counts / state.sizes[:, None]
-        present, often = self.shown(features).split(1, 1)
+        present, often = found.shown.split(1, 1)
         share = share[state.owner]
-        logits: Tensor = self.species(features) + present * (share > 0) + often * share
-        return logits
+        return found.logits + present * (share > 0) + often * share
 
-    def _score(
-        self, vectors: Tensor, gates: tuple[Tensor, ...], gain: Tensor, crystals: CrystalBatch
-    ) -> Tensor:
+    def _score(self, found: AtomPredictions, crystals: CrystalBatch) -> Tensor:
         """Displacements turn into fractional ones by C⁻¹, gradients by Cᵀ: both are read."""
         owner = crystals.owner
+        gain = torch.exp(self.score_gain(found.noise))[owner]
         length = torch.linalg.det(crystals.cells).abs().pow(1 / 3)[:, None, None]
         there = (torch.linalg.inv(crystals.cells) * length)[owner]
         back = (crystals.cells.transpose(1, 2) / length)[owner]
-        moved = self.displacement(vectors * gates[0][:, None])[..., 0] * gain[:, :1]
-        pulled = self.gradient(vectors * gates[1][:, None])[..., 0] * gain[:, 1:]
+        moved, pulled = found.vectors * gain[:, :1], found.gradient * gain[:, 1:]
         return bounded((moved[:, None] @ there + pulled[:, None] @ back)[:, 0])
 
-    def _velocity(
-        self,
-        scalars: Tensor,
-        vectors: Tensor,
-        basis: Tensor,
-        index: Tensor,
-        noise: Tensor,
-        state: JointState,
-    ) -> Tensor:
+    def _velocity(self, found: AtomPredictions) -> Tensor:
         """Six numbers from tensors in the frame of the symmetric cell, and from its invariants."""
-        tensor, pooled = self.tensor(scalars, vectors, basis, index, noise, state)
-        components = torch.einsum("bij,kij->bk", tensor, BASIS.to(tensor))
-        in_frame = self.frame(torch.cat((pooled, noise), 1))
-        out: Tensor = components * torch.exp(self.lattice_gain(noise)) + in_frame
+        components = torch.einsum("bij,kij->bk", found.tensor, BASIS.to(found.tensor))
+        in_frame = self.frame(torch.cat((found.pooled, found.noise), 1))
+        out: Tensor = components * torch.exp(self.lattice_gain(found.noise)) + in_frame
         return out
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.networks.engines import DenoiserEngine, use_engine
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.diffusion.wrapped import remove_mean
 
@@ -52,11 +53,20 @@ def save_score_model(
 
 
 def load_score_model(
-    path: Path | None = None, *, device: torch.device | str = "cpu"
+    path: Path | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    engine: DenoiserEngine = "auto",
 ) -> NetworkScoreModel:
     """Load a score model from a safetensors file, or the one that ships with gencsp.
 
+    Args:
+        path: the file; ``None`` for the one that ships with gencsp.
+        device: where the network goes.
+        engine: what predicts; a network that is to be trained needs ``torch``.
+
     Raises:
+        EngineError: the engine asked for cannot run this network here.
         WeightsError: the file is missing, damaged, or of an unknown architecture.
     """
     with stored_network(
@@ -67,6 +77,7 @@ def load_score_model(
         command="gencsp train score",
         device=device,
     ) as stored:
+        use_engine(stored.network, engine)
         return NetworkScoreModel(
             stored.network,
             sigma_min=float(stored.metadata["sigma_min"]),

@@ -1,0 +1,70 @@
+"""Whether a network predicts with torch or with the C++ extension."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from gencsp.diffusion.networks.density import DensityNetwork
+from gencsp.diffusion.networks.joint import JointNetwork
+from gencsp.errors import EngineError
+
+#: How a network predicts: ``auto`` takes the extension where it is built and has kernels for it.
+DenoiserEngine = Literal["auto", "native", "torch"]
+
+
+def use_engine(network: nn.Module, engine: DenoiserEngine) -> None:
+    """Let a network with frozen weights predict with an engine.
+
+    Args:
+        network: of any kind; ``auto`` changes nothing for those that the extension does not know.
+        engine: which one.
+
+    Raises:
+        EngineError: the extension is asked for and is not built, or has no kernels for the network.
+    """
+    if not isinstance(network, DensityNetwork | JointNetwork):
+        if engine == "native":
+            raise EngineError(f"the native engine has no {type(network).__name__}: take 'torch'.")
+        return
+    network.native = None
+    if engine == "torch" or (engine == "auto" and not _frozen_on_cpu(network)):
+        return
+    try:
+        from gencsp.diffusion.networks.native import NativeDenoiser
+    except ImportError as error:
+        if engine == "auto":
+            return
+        raise EngineError(
+            "the native engine is not built here: install gencsp with a C++ compiler at hand, or "
+            "take 'torch'."
+        ) from error
+    if not _frozen_on_cpu(network):
+        raise EngineError(
+            "the native engine copies weights in single precision on the processor: freeze the "
+            "network with requires_grad_(False), or take 'torch'."
+        )
+    config = network.config
+    joint = isinstance(network, JointNetwork)
+    try:
+        network.native = NativeDenoiser(
+            network.state_dict(),
+            joint=joint,
+            channels=config.channels,
+            layers=config.layers,
+            n_radial=config.n_radial,
+            reach=config.reach,
+            waves=getattr(config, "waves", 0),
+        )
+    except EngineError:
+        if engine == "native":
+            raise
+
+
+def _frozen_on_cpu(network: nn.Module) -> bool:
+    weight = next(network.parameters())
+    return (
+        not weight.requires_grad and weight.device.type == "cpu" and weight.dtype == torch.float32
+    )

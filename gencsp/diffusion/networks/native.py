@@ -1,0 +1,113 @@
+"""Density networks in C++: predictions with frozen weights, several times faster than torch.
+
+The extension is built when gencsp is installed with a C++ compiler at hand; where it is missing, or
+cannot run a network, the network predicts with torch. What is predicted of a crystal depends neither
+on the other crystals of a batch nor on the number of threads. ``GENCSP_ISA`` in the environment
+forces one of the instruction sets that :func:`instruction_sets` lists.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.networks import _denoiser
+from gencsp.diffusion.networks.predictions import AtomPredictions
+from gencsp.errors import EngineError
+
+
+def instruction_sets() -> list[str]:
+    """Instruction sets that the extension can use on this processor, best first."""
+    return list(_denoiser.available_isas())
+
+
+class NativeDenoiser:
+    """The layers of a :class:`~gencsp.diffusion.networks.density.DensityNetwork` or a
+    :class:`~gencsp.diffusion.networks.joint.JointNetwork` by the C++ extension.
+
+    Weights are copied, so a network that learns must not keep one.
+
+    Args:
+        weights: state dictionary of the network.
+        joint: which of the two.
+        channels, layers, n_radial, reach, waves: of its configuration.
+        isa: instruction set, one of :func:`instruction_sets`; by default ``GENCSP_ISA`` from the
+            environment, else the best that this processor has.
+
+    Raises:
+        EngineError: there is no such instruction set here, or the extension has no kernels for
+            networks of these sizes.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        *,
+        joint: bool,
+        channels: int,
+        layers: int,
+        n_radial: int,
+        reach: float,
+        waves: int = 0,
+        isa: str | None = None,
+    ) -> None:
+        wanted = os.environ.get("GENCSP_ISA", "") if isa is None else isa
+        arrays = {
+            name: np.ascontiguousarray(value.detach().float().cpu().numpy())
+            for name, value in weights.items()
+        }
+        try:
+            self._network: Any = _denoiser.Network(
+                arrays,
+                joint=joint,
+                channels=channels,
+                layers=layers,
+                n_radial=n_radial,
+                waves=waves,
+                reach=reach,
+                isa=wanted,
+            )
+        except ValueError as error:
+            raise EngineError(
+                f"the native denoiser cannot run this network: {error}. Take the engine 'torch', "
+                f"and one of the instruction sets {', '.join(instruction_sets())}."
+            ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies of a network may be trained, so they do not keep this copy of its weights."""
+        return type(None), ()
+
+    @property
+    def isa(self) -> str:
+        """Instruction set in use."""
+        return str(self._network.isa)
+
+    def vectors(self, crystals: CrystalBatch, noise: Tensor) -> Tensor:
+        """Displacements before their gain, shape (n, 3); ``noise`` has the shape (b, c)."""
+        return torch.from_numpy(self._predict(crystals, noise)["vectors"])
+
+    def predictions(self, crystals: CrystalBatch, noise: Tensor) -> AtomPredictions:
+        """All that a joint network gives of its atoms; ``noise`` has the shape (b, c)."""
+        found = self._predict(crystals, noise)
+        return AtomPredictions(
+            *(torch.from_numpy(found[name]) for name in AtomPredictions._fields)
+        )
+
+    def _predict(self, crystals: CrystalBatch, noise: Tensor) -> dict[str, Any]:
+        first = np.zeros(crystals.n_crystals + 1, np.int32)
+        np.cumsum(crystals.sizes.numpy(), out=first[1:])
+        found: dict[str, Any] = self._network.predict(
+            crystals.numbers.to(torch.int32).numpy(),
+            crystals.positions.double().contiguous().numpy(),
+            crystals.cells.double().contiguous().numpy(),
+            first,
+            noise.contiguous().numpy(),
+            workers=torch.get_num_threads(),
+        )
+        return found

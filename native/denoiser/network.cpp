@@ -1,0 +1,216 @@
+#include "network.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "surroundings.hpp"
+
+namespace gencsp::denoiser {
+
+namespace {
+
+// Atoms that pass through the layers together: enough to use the weights well, few enough for their
+// features to stay in the processor's own memory.
+constexpr int kAtomsTogether = 64;
+constexpr int kWidthUnit = 16, kMostRadialFunctions = 32;
+
+std::vector<const Kernels*> available_kernels() {
+    std::vector<const Kernels*> found;
+#ifdef GENCSP_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        found.push_back(&kernels_avx512());
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        found.push_back(&kernels_avx2());
+#endif
+    found.push_back(&kernels_baseline());
+    return found;
+}
+
+const Kernels* choose_kernels(const std::string& isa) {
+    for (const Kernels* k : available_kernels())
+        if (isa.empty() || isa == k->name) return k;
+    throw std::invalid_argument("instruction set '" + isa + "' is not available here");
+}
+
+// Memory that a thread keeps from call to call.
+struct Scratch {
+    Workspace workspace;
+    Surroundings surroundings;
+};
+
+Scratch& scratch() {
+    thread_local Scratch kept;
+    return kept;
+}
+
+// First crystals of the parts of a batch that are worked on together, and their number behind them.
+std::vector<int> parts_of(const Batch& batch) {
+    std::vector<int> begins{0};
+    for (int b = 1; b < batch.n_crystals; ++b)
+        if (batch.first[b + 1] - batch.first[begins.back()] > kAtomsTogether) begins.push_back(b);
+    begins.push_back(batch.n_crystals);
+    return begins;
+}
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+    std::vector<std::string> names;
+    for (const Kernels* k : available_kernels()) names.emplace_back(k->name);
+    return names;
+}
+
+Network::Network(std::map<std::string, Array> arrays, const Settings& settings,
+                 const std::string& isa)
+    : arrays_(std::move(arrays)), settings_(settings), kernels_(choose_kernels(isa)) {
+    if (settings.channels < kWidthUnit || settings.channels % kWidthUnit)
+        throw std::invalid_argument("channels have to be a multiple of 16");
+    if (settings.layers < 1 || settings.layers > kMostLayers)
+        throw std::invalid_argument("between 1 and 8 layers");
+    if (settings.n_radial < 2 || settings.n_radial > kMostRadialFunctions)
+        throw std::invalid_argument("between 2 and 32 radial functions");
+    packed_ = kernels_->pack(describe());
+}
+
+Network::~Network() { kernels_->release(packed_); }
+
+const float* Network::array(const std::string& name, const std::vector<long>& shape) const {
+    const auto found = arrays_.find(name);
+    if (found == arrays_.end()) throw std::invalid_argument("no weights named " + name);
+    if (found->second.shape != shape) throw std::invalid_argument("another shape: " + name);
+    return found->second.data.data();
+}
+
+RawLinear Network::linear(const std::string& name, int out, int in, bool bias) const {
+    return {array(name + ".weight", {out, in}), bias ? array(name + ".bias", {out}) : nullptr, out,
+            in};
+}
+
+RawNorm Network::norm(const std::string& name, int width) const {
+    return {array(name + ".weight", {width}), array(name + ".bias", {width})};
+}
+
+RawDensityLayer Network::density_layer(const std::string& name, bool first) const {
+    const int c = settings_.channels, k = settings_.n_radial, width = (first ? 5 : 6) * c;
+    RawDensityLayer raw;
+    raw.norm = norm(name + "norm", c);
+    raw.update_norm = norm(name + "update.0", width);
+    raw.send = linear(name + "send", c, c);
+    raw.radial = linear(name + "radial", 3 * k * c, c);
+    for (int l = 0; l < 3; ++l) raw.mix[l] = linear(name + "mix." + std::to_string(l), c, c, false);
+    raw.vector_mix = linear(name + "vector_mix", 2 * c, (first ? 2 : 4) * c, false);
+    raw.update[0] = linear(name + "update.1", 2 * c, width);
+    raw.update[1] = linear(name + "update.3", 4 * c, 2 * c);
+    if (first) return raw;
+    raw.vector_send = linear(name + "vector_send", c, c, false);
+    raw.vector_radial = array(name + "vector_radial", {k, c});
+    return raw;
+}
+
+RawNetwork Network::describe() const {
+    const int c = settings_.channels, k = settings_.n_radial;
+    RawNetwork raw;
+    raw.channels = c;
+    raw.layers = settings_.layers;
+    raw.n_radial = k;
+    raw.waves = settings_.waves;
+    raw.reach = settings_.reach;
+    raw.joint = settings_.joint;
+    raw.element = array("element.weight", {kElements, c});
+    raw.start = linear("start", c, 2 * c);
+    for (int l = 0; l < raw.layers; ++l)
+        raw.density[l] = density_layer("layers." + std::to_string(l) + ".", l == 0);
+    if (!raw.joint) {
+        raw.gate[0] = linear("readout_gate.0", c, 2 * c);
+        raw.gate[1] = linear("readout_gate.2", c, c);
+        raw.readout = linear("readout", 1, c, false);
+        return raw;
+    }
+    for (int l = 0; l < raw.layers; ++l) {
+        const std::string wave = "waves." + std::to_string(l) + ".";
+        raw.wave[l].norm = norm(wave + "norm", c);
+        raw.wave[l].send = linear(wave + "send", c, c);
+        raw.wave[l].filter = linear(wave + "filter", 2 * c, k, false);
+        raw.wave[l].level = linear(wave + "level", 2 * c, c);
+        raw.wave[l].update[0] = linear(wave + "update.0", c, 3 * c);
+        raw.wave[l].update[1] = linear(wave + "update.2", 2 * c, c);
+        const std::string context = "contexts." + std::to_string(l) + ".";
+        raw.context[l].norm = norm(context + "update.0", 2 * c);
+        raw.context[l].update = linear(context + "update.1", c, 2 * c);
+        raw.context[l].out = linear(context + "out", c, c);
+    }
+    raw.gate[0] = linear("gate.0", c, 2 * c);
+    raw.gate[1] = linear("gate.2", 3 * c, c);
+    raw.displacement = linear("displacement", 1, c, false);
+    raw.gradient = linear("gradient", 1, c, false);
+    raw.species[0] = linear("species.0", c, 2 * c);
+    raw.species[1] = linear("species.2", kElements, c);
+    raw.shown = linear("shown", 2, 2 * c);
+    raw.tensor.norm = norm("tensor.norm", c);
+    raw.tensor.send = linear("tensor.send", c, c);
+    raw.tensor.radial = linear("tensor.radial", k * c, c);
+    raw.tensor.gate = linear("tensor.gate", 2 * c, c);
+    raw.tensor.pool = linear("tensor.pool", 2 * c, c);
+    return raw;
+}
+
+void Network::run(const Batch& batch, const Prediction& out, int workers) const {
+    const std::vector<int> begins = parts_of(batch);
+    const int parts = static_cast<int>(begins.size()) - 1;
+    const long c = settings_.channels;
+    const auto part = [&](int p) {
+        const int begin = begins[p], end = begins[p + 1];
+        const long atom = batch.first[begin];
+        std::vector<int> first(batch.first + begin, batch.first + end + 1);
+        for (int& f : first) f -= static_cast<int>(atom);
+        Batch some;
+        some.n_crystals = end - begin;
+        some.n_atoms = first.back();
+        some.first = first.data();
+        some.numbers = batch.numbers + atom;
+        some.positions = batch.positions + 3 * atom;
+        some.cells = batch.cells + 9L * begin;
+        some.noise = batch.noise + begin * c;
+        Prediction to;
+        to.vectors = out.vectors + 3 * atom;
+        if (settings_.joint) {
+            to.gradient = out.gradient + 3 * atom;
+            to.logits = out.logits + kElements * atom;
+            to.shown = out.shown + 2 * atom;
+            to.tensor = out.tensor + 9L * begin;
+            to.pooled = out.pooled + 2 * begin * c;
+            to.noise = out.noise + begin * c;
+        }
+        Scratch& memory = scratch();
+        const Neighbours near = memory.surroundings.find(some, settings_.reach);
+        kernels_->run(packed_, some, near, memory.workspace, to);
+    };
+    if (workers <= 1 || parts <= 1) {
+        for (int p = 0; p < parts; ++p) part(p);
+        return;
+    }
+    std::atomic<int> next{0};
+    std::mutex mutex;
+    std::exception_ptr failed;
+    const auto work = [&] {
+        try {
+            for (int p = next++; p < parts; p = next++) part(p);
+        } catch (...) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            failed = std::current_exception();
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int t = 1; t < std::min(workers, parts); ++t) threads.emplace_back(work);
+    work();
+    for (std::thread& t : threads) t.join();
+    if (failed) std::rethrow_exception(failed);
+}
+
+}  // namespace gencsp::denoiser

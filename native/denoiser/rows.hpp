@@ -1,0 +1,64 @@
+// Steps on single rows of features.
+#pragma once
+
+#include "pass.hpp"
+
+namespace gencsp::GENCSP_ISA {
+
+// x = silu(x); whole pairs of vectors, so rows of a multiple of 32 floats, or with room behind them.
+GENCSP_INLINE void silu_rows(float* x, long count) {
+    long i = 0;
+    for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+        const Vec x0 = load(x + i), x1 = load(x + i + kLanes);
+        Vec s0, s1;
+        sigmoid_pair(x0, x1, s0, s1);
+        store(x + i, x0 * s0);
+        store(x + i + kLanes, x1 * s1);
+    }
+    for (; i < count; i += kLanes) {
+        const Vec x0 = load(x + i);
+        Vec s0, s1;
+        sigmoid_pair(x0, x0, s0, s1);
+        store(x + i, x0 * s0);
+    }
+}
+
+GENCSP_INLINE float dot(const float* x, const float* y, int count) {
+    Vec total = Vec{};
+    for (int i = 0; i < count; i += kLanes) total += load(x + i) * load(y + i);
+    return sum(total);
+}
+
+GENCSP_INLINE void add(float* to, const float* x, int count) {
+    for (int i = 0; i < count; i += kLanes) accumulate(to + i, load(x + i));
+}
+
+GENCSP_INLINE void copy(float* to, const float* x, int count) {
+    for (int i = 0; i < count; i += kLanes) store(to + i, load(x + i));
+}
+
+// The symmetric traceless matrix of l = 2 components xy, yz, zx, (xx - yy)/2 and zz/sqrt(3), up to
+// the factor sqrt(3) of the harmonics; see matrix_times_vector in layers.py.
+struct Bent {
+    Vec xx, yy, zz, xy, yz, zx;
+
+    Bent(const float* l2, long stride, float scale) {
+        xy = load(l2) * scale;
+        yz = load(l2 + stride) * scale;
+        zx = load(l2 + 2 * stride) * scale;
+        const Vec d = load(l2 + 3 * stride) * scale;
+        const Vec third = load(l2 + 4 * stride) * (scale * 0.57735026918962576f);
+        xx = d - third;
+        yy = -d - third;
+        zz = 2.0f * third;
+    }
+    void times(Vec x, Vec y, Vec z, Vec& tx, Vec& ty, Vec& tz) const {
+        tx = xx * x + xy * y + zx * z;
+        ty = xy * x + yy * y + yz * z;
+        tz = zx * x + yz * y + zz * z;
+    }
+};
+
+constexpr float kThirdRoot = 0.57735026918962576f;  // 1/sqrt(3)
+
+}  // namespace gencsp::GENCSP_ISA
