@@ -26,7 +26,7 @@ cycle: .venv/installed
 test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.hpp native/*.inc
+	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.hpp native/*.inc native/denoiser/*
 	$(BIN)/mypy
 	$(BUILD_DOCS)
 	$(BIN)/pytest -n 2
@@ -52,7 +52,7 @@ sanitize: .venv/installed-test
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(BIN)/python tools/with_extension.py $(SANITIZED)/site -p no:cacheprovider \
 		tests/potentials/chgnet/test_native.py tests/potentials/chgnet/test_native_relax.py tests/potentials/chgnet/test_same_path.py \
-		tests/potentials/chgnet/test_any_input.py
+		tests/potentials/chgnet/test_any_input.py tests/diffusion/networks/test_native_denoiser.py
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

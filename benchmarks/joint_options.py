@@ -20,7 +20,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def network_of(options: argparse.Namespace) -> JointModel:
     """The model of ``--weights``, its layers compiled with ``--compiled``."""
-    model = load_joint_model(options.weights)
+    model = load_joint_model(options.weights, engine="torch" if options.compiled else "auto")
     if options.compiled:
         compile_layers(model.network)
     return model

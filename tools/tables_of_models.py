@@ -148,18 +148,16 @@ def joint_samplers() -> str:
     return table(head, rows)
 
 
-def joint_rate() -> str:
-    found = results("joint_rate")
-    rows: dict[str, list[str]] = {}
-    for species, title in (("given", "species given"), ("generated", "de novo")):
-        for row in found:
-            if row["species"] == species:
-                cell = (
-                    f"{number(row['samples_per_minute'], '.0f')}, {number(row['overhead'], '.1%')}"
-                )
-                rows.setdefault(f"{row['atoms']}, {title}", []).append(cell)
-    head = ("atoms", "w = 0 (a call a step)", "w = 2 (two calls)")
-    return table(head, [(name, *cells) for name, cells in rows.items()])
+def denoiser_rate() -> str:
+    rows = []
+    for name, row in results("denoiser_rate").items():
+        cells = [
+            f"{number(row[engine]['samples_per_minute'], ',.0f')}, "
+            f"{number(row[engine]['share_of_the_network'], '.0%')}"
+            for engine in ("torch", "native")
+        ]
+        rows.append((name, *cells, f"{number(row['ratio'], '.1f')}"))
+    return table(("model", "torch", "native", "ratio"), rows)
 
 
 def joint_de_novo() -> str:
@@ -423,7 +421,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "joint matches": joint_matches,
     "joint samplers": joint_samplers,
-    "joint rate": joint_rate,
+    "denoiser rate": denoiser_rate,
     "joint de novo": joint_de_novo,
     "joint compactness": joint_compactness,
     "joint targets": joint_targets,

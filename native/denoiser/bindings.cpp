@@ -59,7 +59,8 @@ nb::dict predict(const Network& network, Input<int, 1> numbers, Input<double, 2>
         require(numbers.data()[i] >= 0 && numbers.data()[i] < kElements, "numbers: 0 to 94");
 
     const bool joint = network.settings().joint;
-    std::vector<float> vectors(3 * n), gradient(joint ? 3 * n : 0), logits(joint ? n * kElements : 0);
+    std::vector<float> vectors(3 * n), gradient(joint ? 3 * n : 0),
+        logits(joint ? n * kElements : 0);
     std::vector<float> shown(joint ? 2 * n : 0), tensor(joint ? 9 * b : 0);
     std::vector<float> pooled(joint ? 2 * b * c : 0), last(joint ? b * c : 0);
     {

@@ -53,8 +53,8 @@ struct RawNetwork {
     RawWaveLayer wave[kMostLayers];
     RawContext context[kMostLayers];
     RawLinear gate[2];
-    RawLinear readout;                                      // DensityNetwork
-    RawLinear displacement, gradient, species[2], shown;    // JointNetwork
+    RawLinear readout;                                    // DensityNetwork
+    RawLinear displacement, gradient, species[2], shown;  // JointNetwork
     RawTensorReadout tensor;
 };
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "../isa.hpp"
 #include "surroundings.hpp"
 
 namespace gencsp::denoiser {
@@ -21,12 +22,8 @@ constexpr int kWidthUnit = 16, kMostRadialFunctions = 32;
 std::vector<const Kernels*> available_kernels() {
     std::vector<const Kernels*> found;
 #ifdef GENCSP_X86
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
-        found.push_back(&kernels_avx512());
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        found.push_back(&kernels_avx2());
+    if (has_avx512()) found.push_back(&kernels_avx512());
+    if (has_avx2()) found.push_back(&kernels_avx2());
 #endif
     found.push_back(&kernels_baseline());
     return found;

@@ -5,9 +5,9 @@
 
 namespace gencsp::GENCSP_ISA {
 
-constexpr int kAngular = 9;             // harmonics with l = 0, 1, 2
-constexpr int kMostRadial = 32;         // radial functions
-constexpr float kNormEpsilon = 1e-5f;   // PyTorch's LayerNorm
+constexpr int kAngular = 9;            // harmonics with l = 0, 1, 2
+constexpr int kMostRadial = 32;        // radial functions
+constexpr float kNormEpsilon = 1e-5f;  // PyTorch's LayerNorm
 
 struct Pass {
     const Weights& w;
@@ -18,21 +18,21 @@ struct Pass {
     int next_buffer = 0;
     const int n, b, c, k;  // atoms, crystals, features, radial functions
 
-    float* basis;                       // [pairs][9][k]
-    float *noise, *scalars, *vectors;   // [b][c], [n][c], [n][3][c]
-    float *normed, *sent, *old;         // [n][c], [n][c], [n][3][c] before mixing
-    float* radial;                      // [b][3][k][c]
-    float *density[3], *a0, *a2;        // [(2l + 1) n][c]; mixed: [n][c], [5n][c]
-    float *candidates, *vector_sent;    // [3n][2c or 4c], [3n][c]
-    float *mixed, *invariants;          // [3n][2c], [n][5c or 6c]
-    float *hidden, *gates;              // [n][2c], [n][4c]
-    float* of_crystals;                 // [b][4c]
+    float* basis;                      // [pairs][9][k]
+    float *noise, *scalars, *vectors;  // [b][c], [n][c], [n][3][c]
+    float *normed, *sent, *old;        // [n][c], [n][c], [n][3][c] before mixing
+    float* radial;                     // [b][3][k][c]
+    float *density[3], *a0, *a2;       // [(2l + 1) n][c]; mixed: [n][c], [5n][c]
+    float *candidates, *vector_sent;   // [3n][2c or 4c], [3n][c]
+    float *mixed, *invariants;         // [3n][2c], [n][5c or 6c]
+    float *hidden, *gates;             // [n][2c], [n][4c]
+    float* of_crystals;                // [b][4c]
     // Structure factors, m waves: cosines and sines; the same times wave vectors.
-    float *waves, *directed, *wave_radial;   // [n][2m], [3n][2m], [b][m][k]
-    float *filter, *level;                   // [m][2c], [b][2c]
-    float *factors, *even, *odd;             // [2m][c]
-    float *received, *slope;                 // [n][2c] beside what was there, [3n][c]
-    float *context, *context_hidden;         // [b][2c], [b][c]
+    float *waves, *directed, *wave_radial;  // [n][2m], [3n][2m], [b][m][k]
+    float *filter, *level;                  // [m][2c], [b][2c]
+    float *factors, *even, *odd;            // [2m][c]
+    float *received, *slope;                // [n][2c] beside what was there, [3n][c]
+    float *context, *context_hidden;        // [b][2c], [b][c]
 
     Pass(const Weights& weights, const Batch& batch, const Neighbours& neighbours,
          Workspace& workspace, const Prediction& prediction)

@@ -5,21 +5,11 @@
 
 namespace gencsp::GENCSP_ISA {
 
-// x = silu(x); whole pairs of vectors, so rows of a multiple of 32 floats, or with room behind them.
+// x = silu(x). Each on its own: two that share a division would depend on each other by rounding.
 GENCSP_INLINE void silu_rows(float* x, long count) {
-    long i = 0;
-    for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
-        const Vec x0 = load(x + i), x1 = load(x + i + kLanes);
-        Vec s0, s1;
-        sigmoid_pair(x0, x1, s0, s1);
-        store(x + i, x0 * s0);
-        store(x + i + kLanes, x1 * s1);
-    }
-    for (; i < count; i += kLanes) {
-        const Vec x0 = load(x + i);
-        Vec s0, s1;
-        sigmoid_pair(x0, x0, s0, s1);
-        store(x + i, x0 * s0);
+    for (long i = 0; i < count; i += kLanes) {
+        const Vec y = load(x + i);
+        store(x + i, y / (1.0f + exp_minus(y)));
     }
 }
 

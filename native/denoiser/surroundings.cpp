@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 namespace gencsp::denoiser {
 
@@ -9,6 +10,8 @@ namespace {
 
 // Two atoms may coincide in noise; their direction is then undefined and left at zero.
 constexpr double kClosest = 1e-6;
+// Along an axis, to each side: no crystal that diffuses comes near this.
+constexpr double kMostImages = 1000.0;
 
 // Rows b_k of the inverse transposed, and the determinant.
 double invert(const double* a, double* b) {
@@ -50,7 +53,7 @@ Neighbours Surroundings::find(const Batch& batch, double reach) {
         cutoff[b] = static_cast<float>(limit);
         find_crystal(batch, b, limit);
     }
-    return {first_pair.data(), neighbour.data(), first_edge.data(), edges.data(),
+    return {first_pair.data(), neighbour.data(),  first_edge.data(), edges.data(),
             cutoff.data(),     fractional.data(), reciprocal.data(), volume.data()};
 }
 
@@ -62,7 +65,10 @@ void Surroundings::find_crystal(const Batch& batch, int crystal, double limit) {
     for (int k = 0; k < 3; ++k) {
         const double* row = inverse + 3 * k;
         const double length = std::sqrt(row[0] * row[0] + row[1] * row[1] + row[2] * row[2]);
-        most[k] = static_cast<int>(std::floor(limit * length + 0.5));
+        const double images = std::floor(limit * length + 0.5);
+        if (!(images <= kMostImages))
+            throw std::invalid_argument("cells have to be finite, and not flat");
+        most[k] = static_cast<int>(images);
     }
     const int begin = batch.first[crystal], end = batch.first[crystal + 1];
     for (int i = begin; i < end; ++i) {

@@ -62,8 +62,8 @@ struct Weights {
     Linear gate_second, species_second;
     const float *readout, *displacement, *gradient;
     TensorReadout tensor;
-    int* triples;         // [n_waves][3]
-    float** memory;       // blocks, to be freed
+    int* triples;    // [n_waves][3]
+    float** memory;  // blocks, to be freed
     int blocks;
 };
 
@@ -144,9 +144,9 @@ static void half_space(Weights& w, int most) {
 static void pack_joint(Weights& w, const RawNetwork& raw) {
     const int c = w.channels;
     for (int l = 0; l < raw.layers; ++l) {
-        w.wave[l] = {pack(w, raw.wave[l].norm, c),     pack(w, raw.wave[l].send),
-                     pack(w, raw.wave[l].filter),      pack(w, raw.wave[l].level),
-                     pack(w, raw.wave[l].update[1]),   pack_split(w, raw.wave[l].update[0], c)};
+        w.wave[l] = {pack(w, raw.wave[l].norm, c),   pack(w, raw.wave[l].send),
+                     pack(w, raw.wave[l].filter),    pack(w, raw.wave[l].level),
+                     pack(w, raw.wave[l].update[1]), pack_split(w, raw.wave[l].update[0], c)};
         w.context[l] = {pack(w, raw.context[l].norm, 2 * c), pack(w, raw.context[l].update),
                         pack(w, raw.context[l].out)};
     }
@@ -173,7 +173,8 @@ static void* pack_weights(const RawNetwork& raw) {
         for (int j = 0; j < c; ++j) {
             double total = 0.0;
             for (int i = 0; i < c; ++i)
-                total += (double)raw.element[(long)z * c + i] * raw.start.weight[(long)j * 2 * c + i];
+                total +=
+                    (double)raw.element[(long)z * c + i] * raw.start.weight[(long)j * 2 * c + i];
             table[(long)z * c + j] = (float)total;
         }
     w.element = table;

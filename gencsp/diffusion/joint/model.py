@@ -102,10 +102,11 @@ def load_joint_model(
         command="gencsp train joint",
         device=device,
     ) as stored:
-        use_engine(stored.network, engine)
-        return JointModel(
+        model = JointModel(
             stored.network,
             JointObjective.from_description(json.loads(stored.metadata["objective"])),
             CellSizes.from_description(json.loads(stored.metadata["sizes"])),
             stored.digest,
         )
+    use_engine(model.network, engine)
+    return model

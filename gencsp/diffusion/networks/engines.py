@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gencsp.diffusion.networks.density import DensityNetwork
-from gencsp.diffusion.networks.joint import JointNetwork
+from gencsp.diffusion.networks.joint import JointConfig, JointNetwork
 from gencsp.errors import EngineError
 
 #: How a network predicts: ``auto`` takes the extension where it is built and has kernels for it.
@@ -23,7 +23,8 @@ def use_engine(network: nn.Module, engine: DenoiserEngine) -> None:
         engine: which one.
 
     Raises:
-        EngineError: the extension is asked for and is not built, or has no kernels for the network.
+        EngineError: the extension is asked for and is not built, or has no kernels for the network;
+            there is no such instruction set as ``GENCSP_ISA`` names.
     """
     if not isinstance(network, DensityNetwork | JointNetwork):
         if engine == "native":
@@ -33,7 +34,7 @@ def use_engine(network: nn.Module, engine: DenoiserEngine) -> None:
     if engine == "torch" or (engine == "auto" and not _frozen_on_cpu(network)):
         return
     try:
-        from gencsp.diffusion.networks.native import NativeDenoiser
+        from gencsp.diffusion.networks.native import NativeDenoiser, has_kernels
     except ImportError as error:
         if engine == "auto":
             return
@@ -47,20 +48,19 @@ def use_engine(network: nn.Module, engine: DenoiserEngine) -> None:
             "network with requires_grad_(False), or take 'torch'."
         )
     config = network.config
-    joint = isinstance(network, JointNetwork)
-    try:
-        network.native = NativeDenoiser(
-            network.state_dict(),
-            joint=joint,
-            channels=config.channels,
-            layers=config.layers,
-            n_radial=config.n_radial,
-            reach=config.reach,
-            waves=getattr(config, "waves", 0),
-        )
-    except EngineError:
-        if engine == "native":
-            raise
+    if engine == "auto" and not has_kernels(
+        channels=config.channels, layers=config.layers, n_radial=config.n_radial
+    ):
+        return
+    network.native = NativeDenoiser(
+        network.state_dict(),
+        joint=isinstance(network, JointNetwork),
+        channels=config.channels,
+        layers=config.layers,
+        n_radial=config.n_radial,
+        reach=config.reach,
+        waves=config.waves if isinstance(config, JointConfig) else 0,
+    )
 
 
 def _frozen_on_cpu(network: nn.Module) -> bool:

@@ -180,8 +180,8 @@ class JointNetwork(nn.Module):
             (state.owner, state.numbers), counts.new_ones(len(state.owner)), accumulate=True
         )
         share = counts / state.sizes[:, None]
-        present, often = found.shown.split(1, 1)
         share = share[state.owner]
+        present, often = found.shown[:, :1], found.shown[:, 1:]
         return found.logits + present * (share > 0) + often * share
 
     def _score(self, found: AtomPredictions, crystals: CrystalBatch) -> Tensor:
@@ -236,6 +236,8 @@ class ConditionEmbedding(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         """Shape (b,) to (b, channels)."""
         given = ~torch.isnan(value)
+        if not bool(given.any()):
+            return self.free.expand(len(value), -1)
         known: Tensor = self.mlp(torch.nan_to_num(value)[:, None])
         return torch.where(given[:, None], known, self.free)
 

@@ -1,8 +1,8 @@
 """Density networks in C++: predictions with frozen weights, several times faster than torch.
 
 The extension is built when gencsp is installed with a C++ compiler at hand; where it is missing, or
-cannot run a network, the network predicts with torch. What is predicted of a crystal depends neither
-on the other crystals of a batch nor on the number of threads. ``GENCSP_ISA`` in the environment
+cannot run a network, the network predicts with torch. What is predicted of a crystal depends on
+neither the other crystals of a batch nor the number of threads. ``GENCSP_ISA`` in the environment
 forces one of the instruction sets that :func:`instruction_sets` lists.
 """
 
@@ -14,12 +14,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.networks import _denoiser
 from gencsp.diffusion.networks.predictions import AtomPredictions
 from gencsp.errors import EngineError
+
+#: Widths are multiples of this; most layers, and least and most radial functions.
+WIDTH, MOST_LAYERS, RADIAL = 16, 8, (2, 32)
+
+
+def has_kernels(*, channels: int, layers: int, n_radial: int) -> bool:
+    """Whether the extension can run a network of these sizes."""
+    return channels % WIDTH == 0 and layers <= MOST_LAYERS and RADIAL[0] <= n_radial <= RADIAL[1]
 
 
 def instruction_sets() -> list[str]:
@@ -28,10 +37,11 @@ def instruction_sets() -> list[str]:
 
 
 class NativeDenoiser:
-    """The layers of a :class:`~gencsp.diffusion.networks.density.DensityNetwork` or a
-    :class:`~gencsp.diffusion.networks.joint.JointNetwork` by the C++ extension.
+    """The layers of a density network, or of a joint one, by the C++ extension.
 
-    Weights are copied, so a network that learns must not keep one.
+    They are :class:`~gencsp.diffusion.networks.density.DensityNetwork` and
+    :class:`~gencsp.diffusion.networks.joint.JointNetwork`; what belongs to whole crystals stays
+    there. Weights are copied, so a network that learns must not keep one.
 
     Args:
         weights: state dictionary of the network.
@@ -58,12 +68,17 @@ class NativeDenoiser:
         isa: str | None = None,
     ) -> None:
         wanted = os.environ.get("GENCSP_ISA", "") if isa is None else isa
+        if wanted and wanted not in instruction_sets():
+            raise EngineError(
+                f"instruction set {wanted!r} is not available here: choose from "
+                f"{', '.join(instruction_sets())}."
+            )
         arrays = {
             name: np.ascontiguousarray(value.detach().float().cpu().numpy())
             for name, value in weights.items()
         }
         try:
-            self._network: Any = _denoiser.Network(
+            self._network = _denoiser.Network(
                 arrays,
                 joint=joint,
                 channels=channels,
@@ -75,8 +90,7 @@ class NativeDenoiser:
             )
         except ValueError as error:
             raise EngineError(
-                f"the native denoiser cannot run this network: {error}. Take the engine 'torch', "
-                f"and one of the instruction sets {', '.join(instruction_sets())}."
+                f"the native denoiser cannot run this network: {error}. Take the engine 'torch'."
             ) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -95,19 +109,22 @@ class NativeDenoiser:
     def predictions(self, crystals: CrystalBatch, noise: Tensor) -> AtomPredictions:
         """All that a joint network gives of its atoms; ``noise`` has the shape (b, c)."""
         found = self._predict(crystals, noise)
-        return AtomPredictions(
-            *(torch.from_numpy(found[name]) for name in AtomPredictions._fields)
-        )
+        return AtomPredictions(*(torch.from_numpy(found[name]) for name in AtomPredictions._fields))
 
-    def _predict(self, crystals: CrystalBatch, noise: Tensor) -> dict[str, Any]:
+    def _predict(self, crystals: CrystalBatch, noise: Tensor) -> dict[str, NDArray[np.float32]]:
         first = np.zeros(crystals.n_crystals + 1, np.int32)
         np.cumsum(crystals.sizes.numpy(), out=first[1:])
-        found: dict[str, Any] = self._network.predict(
-            crystals.numbers.to(torch.int32).numpy(),
-            crystals.positions.double().contiguous().numpy(),
-            crystals.cells.double().contiguous().numpy(),
-            first,
-            noise.contiguous().numpy(),
-            workers=torch.get_num_threads(),
-        )
+        try:
+            found: dict[str, NDArray[np.float32]] = self._network.predict(
+                crystals.numbers.to(torch.int32).numpy(),
+                crystals.positions.double().contiguous().numpy(),
+                crystals.cells.double().contiguous().numpy(),
+                first,
+                noise.contiguous().numpy(),
+                workers=torch.get_num_threads(),
+            )
+        except ValueError as error:
+            raise EngineError(
+                f"the native denoiser cannot take these crystals: {error}."
+            ) from error
         return found

@@ -77,10 +77,11 @@ def load_score_model(
         command="gencsp train score",
         device=device,
     ) as stored:
-        use_engine(stored.network, engine)
-        return NetworkScoreModel(
+        model = NetworkScoreModel(
             stored.network,
             sigma_min=float(stored.metadata["sigma_min"]),
             sigma_max=float(stored.metadata["sigma_max"]),
             digest=stored.digest,
         )
+    use_engine(model.network, engine)
+    return model
