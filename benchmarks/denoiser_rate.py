@@ -26,7 +26,7 @@ from gencsp.diffusion.networks.engines import DenoiserEngine
 from gencsp.diffusion.networks.native import instruction_sets
 from gencsp.diffusion.positions import sampler as positions
 from gencsp.diffusion.positions.model import NetworkScoreModel, load_score_model
-from gencsp.diffusion.positions.run import SamplerSettings
+from gencsp.diffusion.positions.settings import SamplerSettings
 from gencsp.measure.record import record
 
 ENGINES: tuple[DenoiserEngine, ...] = ("torch", "native")

@@ -37,8 +37,8 @@ from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.process import JointProcess
 from gencsp.diffusion.joint.sampler import JointSamplerSettings
 from gencsp.diffusion.joint.shape import LatticeScale
-from gencsp.diffusion.positions.run import SamplerSettings
 from gencsp.diffusion.positions.schedule import noise_levels
+from gencsp.diffusion.positions.settings import SamplerSettings
 from gencsp.errors import DftError, EngineError, GencspError, RequestError, StructureFileError
 from gencsp.minimise.minimisers import MINIMISERS
 from gencsp.minimise.settings import RelaxSettings

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -22,21 +24,17 @@ def info() -> None:
 
 
 def _facts() -> list[tuple[str, str]]:
-    import torch
-
     from gencsp import __version__
-    from gencsp.potentials.chgnet.select import engine_status
     from gencsp.proposers import proposer_names
 
-    engine = engine_status()
     return [
         ("gencsp", __version__),
         ("python", platform.python_version()),
         *((name, _version(name)) for name in PACKAGES),
         ("score model", _score_model()),
         ("hull", _hull()),
-        ("engine", f"{engine.name}: {engine.reason}"),
-        ("device", _device(torch.cuda.is_available())),
+        ("engine", _engine()),
+        ("device", _device()),
         ("proposers", ", ".join(proposer_names())),
     ]
 
@@ -49,11 +47,11 @@ def _version(package: str) -> str:
 
 
 def _score_model() -> str:
-    from gencsp.diffusion.positions.model import load_score_model
+    from gencsp.diffusion.positions.stored import StoredScoreModel
     from gencsp.errors import WeightsError
 
     try:
-        return f"weights {load_score_model().digest}"
+        return f"weights {StoredScoreModel().digest}"
     except WeightsError as error:
         return f"none: {error}"
 
@@ -69,9 +67,30 @@ def _hull() -> str:
     return f"{len(hull)} entries, {hull.model}"
 
 
-def _device(cuda: bool) -> str:
+def _engine() -> str:
+    """Which engine relaxes and samples, why, and with which instructions of the processor."""
+    from gencsp.potentials.chgnet.select import engine_status
+
+    engine = engine_status()
+    if engine.name != "native":
+        return f"{engine.name}: {engine.reason}"
+    return f"native, {engine.isa}: {engine.reason}"
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device() -> str:
+    processor = f"cpu ({platform.machine()}, {_cores()} cores)"
+    # The builds without CUDA say so, and torch takes seconds to load.
+    if _version("torch").endswith("+cpu") or not Path("/dev/nvidiactl").exists():
+        return processor
     import torch
 
-    if cuda:
-        return f"cuda ({torch.cuda.get_device_name()})"
-    return f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
+    if torch.cuda.is_available():
+        return f"cuda ({torch.cuda.get_device_name()}); {processor}"
+    return processor

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from gencsp.diffusion.networks import build_network, describe_network
-from gencsp.errors import WeightsError
-from gencsp.shipped import check_card
+from gencsp.diffusion.stored_weights import digest_of, stored_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,64 +62,14 @@ def stored_network(
         device: where the network goes.
 
     Raises:
-        WeightsError: there is no file, it cannot be read, its weights are not those of its digest,
-            it is not as the card beside it says, or it holds another kind of model; also where
-            reading the metadata fails.
+        WeightsError: as :func:`~gencsp.diffusion.stored_weights.stored_weights`, or an unknown
+            architecture.
     """
-    with _file(path, shipped) as file:
-        if not file.is_file():
-            where = "with gencsp" if path is None else f"at {file}"
-            raise WeightsError(
-                f"there are no {what} {where}: train your own with '{command}', and name their "
-                f"file as 'weights'."
-            )
-        check_card(file)
-        try:
-            yield _load(file, needed=needed, command=command, device=device)
-        except WeightsError:
-            raise
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise WeightsError(
-                f"{file} is not a readable weights file of gencsp ({error}): fetch it again."
-            ) from error
-
-
-@contextmanager
-def _file(path: Path | None, shipped: str) -> Iterator[Path]:
-    if path is not None:
-        yield path
-        return
-    with as_file(files("gencsp") / "weights" / shipped) as found:
-        yield found
-
-
-def _load(path: Path, *, needed: str, command: str, device: torch.device | str) -> StoredNetwork:
-    with safe_open(path, framework="pt", device="cpu") as file:
-        metadata = file.metadata() or {}
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    if "architecture" in metadata and needed not in metadata:
-        raise WeightsError(
-            f"{path} holds another kind of model ('{metadata['architecture']}'): give weights "
-            f"that '{command}' made."
-        )
-    found, said = digest_of(tensors), metadata["digest"]
-    if found != said:
-        raise WeightsError(
-            f"the weights in {path} were changed: their digest is {found}, and the file says "
-            f"{said}: fetch it again."
-        )
-    # A new network draws its weights from the global generator, which is not ours to change.
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(metadata["architecture"], json.loads(metadata["config"]))
-    network.load_state_dict(tensors)
-    network.to(device).eval().requires_grad_(False)
-    return StoredNetwork(network, metadata, found)
-
-
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """First 12 hexadecimal digits of the SHA-256 of names and values."""
-    sha = hashlib.sha256()
-    for key in sorted(tensors):
-        sha.update(key.encode())
-        sha.update(tensors[key].numpy().tobytes())
-    return sha.hexdigest()[:12]
+    with stored_weights(path, shipped=shipped, what=what, needed=needed, command=command) as stored:
+        # A new network draws its weights from the global generator, which is not ours to change.
+        with torch.random.fork_rng(devices=[]):
+            metadata = stored.metadata
+            network = build_network(metadata["architecture"], json.loads(metadata["config"]))
+        network.load_state_dict({key: torch.from_numpy(a) for key, a in stored.arrays.items()})
+        network.to(device).eval().requires_grad_(False)
+        yield StoredNetwork(network, stored.metadata, stored.digest)

@@ -111,9 +111,14 @@ class Registry(Generic[T]):
     def choose(self, given: str | Mapping[str, Any] | Choice) -> Choice:
         """A choice with its options checked; as :meth:`configure`.
 
-        Options that equal their defaults are left out, so that what does the same is equal.
+        Options that equal their defaults are left out, so that what does the same is equal. What is
+        named without options is not loaded: it might import much.
         """
-        plugin = self.configure(given)
+        choice = Choice.read(given)
+        if not choice.value and not choice.options:
+            self._only(choice.name)
+            return choice
+        plugin = self.configure(choice)
         return Choice.of(plugin.name, plugin.model_dump(mode="json", exclude_defaults=True))
 
     def _only(self, name: str) -> EntryPoint:

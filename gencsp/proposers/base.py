@@ -32,8 +32,8 @@ from gencsp.plugins import Configured, Registry
 if TYPE_CHECKING:
     from gencsp.diffusion.batch import ScoreModel
     from gencsp.diffusion.joint.model import JointModel
-    from gencsp.diffusion.joint.sampler import JointSamplerSettings
-    from gencsp.diffusion.positions.sampler import SamplerSettings
+    from gencsp.diffusion.joint.settings import JointSamplerSettings
+    from gencsp.diffusion.positions.settings import SamplerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,20 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from ase import Atoms
 
 from gencsp import records
 from gencsp.descriptors.flaws import PROPOSED_SHARE
-from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.positions.sampler import SamplerSettings
+from gencsp.diffusion.positions.settings import SamplerSettings
 from gencsp.proposers.base import CountsReasons, Request
 from gencsp.proposers.checks import rejection
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.proposers.options import ATTEMPTS, BATCH_SIZE, DEFAULT_SAMPLER
 from gencsp.provenance import Stage
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.batch import ScoreModel
 
 #: Makes one structure for each generator.
 Sample = Callable[[Sequence[np.random.Generator]], Sequence[Atoms]]

@@ -18,8 +18,9 @@ from ase import Atoms
 from pydantic import Field
 
 from gencsp.deck import Count, Seed, check
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel, load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
+from gencsp.diffusion.dp_cdvae.sampler import Given, decode
 from gencsp.errors import RequestError
 from gencsp.proposers.base import CountsReasons, ProposerContext, Request
 from gencsp.proposers.batches import proposals, until_enough

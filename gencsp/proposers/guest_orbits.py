@@ -19,7 +19,6 @@ from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
 from gencsp.descriptors.flaws import SAMPLER_START_SHARE
-from gencsp.diffusion.noise import randomise
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import keeps_apart
 from gencsp.proposers.score import ScoreOptions, ScoreProposer
@@ -44,6 +43,8 @@ class GuestOrbitProposer(ScoreProposer):
     def _start(self, request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
         placed = None if host is None else in_orbits(host, rng=rng)
         if placed is not None:
+            from gencsp.diffusion.noise import randomise
+
             return randomise(placed, rng=rng)
         return super()._start(request, host, rng)
 

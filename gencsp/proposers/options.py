@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
 from gencsp.deck import Fraction
 from gencsp.descriptors.flaws import PROPOSED_SHARE
-from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling
-from gencsp.diffusion.joint.sampler import JointSamplerSettings
-from gencsp.diffusion.positions.sampler import SamplerSettings
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
+from gencsp.diffusion.joint.settings import JointSamplerSettings
+from gencsp.diffusion.positions.settings import SamplerSettings
+from gencsp.diffusion.positions.stored import StoredScoreModel
 from gencsp.errors import DeckError
 from gencsp.proposers.base import ConfiguredProposer, ProposerContext
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.batch import ScoreModel
 
 Settings = TypeVar("Settings", SamplerSettings, JointSamplerSettings, DpCdvaeSampling)
 
@@ -71,16 +74,14 @@ class ScoreModelOptions(ModelOptions):
     needs_model: ClassVar[bool] = True
 
     def score_model(self, context: ProposerContext) -> ScoreModel:
-        """The model in memory, or loaded: of the option ``weights``, else of the run.
+        """The model in memory, or that of a file: of the option ``weights``, else of the run.
 
         Raises:
             WeightsError: the weights are missing or damaged.
         """
         if context.model is not None and self.weights is None:
             return context.model
-        from gencsp.diffusion.positions.model import load_score_model
-
-        return load_score_model(self.weights or context.weights)
+        return StoredScoreModel(self.weights or context.weights)
 
     def sampling(self, context: ProposerContext) -> dict[str, Any]:
         """Settings of a :class:`~gencsp.proposers.batches.ScoreModelProposer`.

@@ -8,7 +8,7 @@ from inspect import signature
 from typing import Any
 
 from gencsp.deck import Deck
-from gencsp.diffusion.positions.sampler import PredictorCorrector, SamplerSettings
+from gencsp.diffusion.positions.settings import PREDICTOR_CORRECTOR, SamplerSettings
 from gencsp.errors import RequestError
 from gencsp.plugins import Choice
 from gencsp.plugins.presets import PRESETS, PresetName
@@ -77,10 +77,10 @@ def preset_sampler(preset: PresetName) -> SamplerSettings:
 
 def _with_correctors(settings: SamplerSettings, correctors: int) -> SamplerSettings:
     choice = Choice.read(settings.sampler)
-    if choice.name != PredictorCorrector.name:
+    if choice.name != PREDICTOR_CORRECTOR:
         raise RequestError(
             f"the sampler '{choice.name}' has no correctors: add --sampler "
-            f"{PredictorCorrector.name}, or leave the correctors out."
+            f"{PREDICTOR_CORRECTOR}, or leave the correctors out."
         )
     options = {**choice.options, "corrector_steps": correctors}
     return replace(settings, sampler=Choice.of(choice.name, options))

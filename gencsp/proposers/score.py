@@ -16,8 +16,6 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
-from gencsp.diffusion.noise import randomise
-from gencsp.diffusion.positions.sampler import sample
 from gencsp.errors import RequestError
 from gencsp.proposers.base import ProposerContext, Request
 from gencsp.proposers.batches import ScoreModelProposer, proposals
@@ -49,6 +47,9 @@ class ScoreProposer(ScoreModelProposer):
     def _propose(
         self, request: Request, host: Atoms | None, rngs: Iterator[np.random.Generator]
     ) -> Iterator[Atoms]:
+        # Loads torch, which a run that samples nothing does not need.
+        from gencsp.diffusion.positions.sampler import sample
+
         def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
             starts = [self._start(request, host, rng) for rng in batch]
             done = sample(self.model, starts, settings=self.sampler, rngs=batch)
@@ -68,6 +69,8 @@ class ScoreProposer(ScoreModelProposer):
 
     def _start(self, request: Request, host: Atoms | None, rng: np.random.Generator) -> Atoms:
         """Cell and random positions to denoise; guests only where there is a host."""
+        from gencsp.diffusion.noise import randomise
+
         if host is not None:
             return randomise(host, rng=rng)
         units = draw_units(request.units, rng)

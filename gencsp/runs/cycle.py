@@ -10,6 +10,7 @@ from functools import partial
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.under_pressure import ReferenceReport
+from gencsp.diffusion.positions.stored import StoredScoreModel
 from gencsp.errors import RequestError
 from gencsp.minimise.minimisers import minimiser_text
 from gencsp.minimise.settings import RelaxSettings
@@ -219,13 +220,11 @@ def identify_models(
     elements: tuple[str, ...],
 ) -> dict[str, str]:
     """Names and hashes of the models, which are loaded once in a worker to find them."""
-    from gencsp.diffusion.positions.model import load_score_model
-
     for maker in (proposer, inpainter):
         maker()
     potential = relaxer.load()
     require_elements(potential, elements)
-    score_model = load_score_model(inpainter.weights)
+    score_model = StoredScoreModel(inpainter.weights)
     return {
         "score_model": score_model.digest,
         "engine": potential.name,

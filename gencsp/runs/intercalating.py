@@ -13,6 +13,7 @@ from ase import Atoms
 from gencsp.composition import Composition
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.under_pressure import ReferenceReport
+from gencsp.diffusion.positions.stored import StoredScoreModel
 from gencsp.disorder.crystal import DisorderedCrystal
 from gencsp.errors import RequestError
 from gencsp.executors import ThisProcess
@@ -262,12 +263,10 @@ def _identify_models(
     inpainter: NamedProposer, relaxer: NamedRelaxer, elements: tuple[str, ...]
 ) -> dict[str, str]:
     """Names and hashes of the models, which are loaded once in a worker to find them."""
-    from gencsp.diffusion.positions.model import load_score_model
-
     potential = relaxer.load()
     require_elements(potential, elements)
     return {
-        "score_model": load_score_model(inpainter.weights).digest,
+        "score_model": StoredScoreModel(inpainter.weights).digest,
         "engine": potential.name,
         "potential": potential.model,
         "potential_digest": potential.digest,

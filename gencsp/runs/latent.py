@@ -10,10 +10,10 @@ import numpy as np
 from ase import Atoms
 
 from gencsp.composition import Composition
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.latent import interpolations
 from gencsp.diffusion.dp_cdvae.latent import neighbours as decoded_neighbours
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling
 from gencsp.errors import RequestError
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.provenance import join_parents

@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
 from gencsp.deck import EngineName, Fraction, check_fields
 from gencsp.descriptors.least_distances import LeastDistances
-from gencsp.diffusion.batch import ScoreModel
-from gencsp.diffusion.positions.sampler import SamplerSettings
+from gencsp.diffusion.positions.settings import SamplerSettings
+from gencsp.diffusion.positions.stored import StoredScoreModel
 from gencsp.errors import WeightsError
 from gencsp.executors import ThisProcess
 from gencsp.executors.named import open_executor
@@ -28,6 +28,9 @@ from gencsp.proposers.options import DEFAULT_SAMPLER
 from gencsp.proposers.scatter import ScatterProposer
 from gencsp.runs.objects import Carried
 from gencsp.searches.contracts import Relaxer
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.batch import ScoreModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,8 @@ class ShippedScoreModel:
     weights: Path | None = None
 
     def __call__(self) -> ScoreModel:
-        """Load the model."""
-        from gencsp.diffusion.positions.model import load_score_model
-
-        return load_score_model(self.weights)
+        """Check the file; its network is loaded when it is first asked."""
+        return StoredScoreModel(self.weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
+from gencsp.diffusion.dp_cdvae.sampler import Given, decode
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.provenance import Provenance, Stage

@@ -23,7 +23,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from gencsp.diffusion.positions.run import SAMPLERS
+from gencsp.diffusion.positions.settings import SAMPLERS
 from gencsp.errors import DeckError, TrustError
 from gencsp.executors.named import EXECUTORS
 from gencsp.minimise.minimisers import MINIMISERS

@@ -24,7 +24,7 @@ from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dynamics import ReverseDynamics
 from gencsp.diffusion.joint.process import JointProcess, JointState
 from gencsp.diffusion.joint.reverse import JointReverseDiffusion
-from gencsp.diffusion.joint.run import JointSamplerSettings
+from gencsp.diffusion.joint.settings import JointSamplerSettings
 from gencsp.diffusion.joint.shape import LatticeScale
 from gencsp.diffusion.networks.joint import JointOutput
 from gencsp.diffusion.positions.reverse import ReverseDiffusion

@@ -25,7 +25,7 @@ from shared_data import held_out_formulas
 from gencsp.composition import Composition
 from gencsp.diffusion.joint.model import load_joint_model
 from gencsp.diffusion.positions.model import load_score_model
-from gencsp.diffusion.weights_file import digest_of
+from gencsp.diffusion.stored_weights import digest_of
 from gencsp.filters.pair_potential import shipped_potential
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 import gencsp
 from gencsp.cli import app
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
+from gencsp.diffusion.dp_cdvae.sampler import Given, decode
 from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.errors import DeckError, RequestError
 from gencsp.measure.match_rate import match_rate

@@ -1,11 +1,38 @@
-"""Choices of decoding, without torch, for decks and moves."""
+"""Settings of decoding, without torch, for decks and moves."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
+
+from gencsp.deck import Count, Share, check_fields
 
 #: Reverse steps: eq. 7, eq. 6, and the steps of gencsp's other samplers.
 Rule = Literal["modified", "ancestral", "renewal"]
 #: Cell of what is decoded: read from z; the same at the volume per atom of the parents; or that of
 #: the (first) parent.
 CellSource = Literal["decoded", "scaled", "parent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpCdvaeSampling:
+    """How latent vectors are decoded.
+
+    Attributes:
+        rule: reverse steps of the coordinates: ``modified`` (eq. 7, Table I), ``ancestral`` (eq. 6,
+            Table S1) or ``renewal``, see :mod:`gencsp.diffusion.dp_cdvae.steps`.
+        steps: number of steps; ``None``, or more than the model has, takes each of its time steps,
+            as in the paper.
+        renewal: of the noise, the share that a step of the last rule draws anew.
+        noise: 1 begins from noise alone, at T. Less begins from given coordinates at the first time
+            step whose noise √(1 − ᾱ_t), in fractions of the cell, is at least this; ``steps`` are
+            then those from there on.
+    """
+
+    rule: Rule = "modified"
+    steps: Count | None = None
+    renewal: Share = 1.0
+    noise: Share = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)

@@ -21,9 +21,9 @@ import numpy as np
 from ase import Atoms
 from ase.cell import Cell
 
-from gencsp.diffusion.dp_cdvae.choices import CellSource
+from gencsp.diffusion.dp_cdvae.choices import CellSource, DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
+from gencsp.diffusion.dp_cdvae.sampler import Given, decode
 from gencsp.errors import RequestError
 from gencsp.similarity.cells import compact
 

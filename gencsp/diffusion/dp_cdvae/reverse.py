@@ -8,9 +8,9 @@ from typing import IO, Any
 import numpy as np
 from ase import Atoms
 
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.sampler import (
-    DpCdvaeSampling,
     DpCdvaeState,
     Given,
     prepare,

@@ -19,39 +19,15 @@ from ase.cell import Cell
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gencsp.deck import CellAtoms, Count, Share, check, check_fields
+from gencsp.deck import CellAtoms, check
 from gencsp.diffusion.batch import CrystalBatch
-from gencsp.diffusion.dp_cdvae.choices import Rule
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.process import centred, noised_coordinates, wrapped
 from gencsp.diffusion.dp_cdvae.steps import ancestral, modified, renewing
 from gencsp.diffusion.noise import standard_normal
 from gencsp.diffusion.wrapped import remove_mean
 from gencsp.errors import RequestError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DpCdvaeSampling:
-    """How latent vectors are decoded.
-
-    Attributes:
-        rule: reverse steps of the coordinates: ``modified`` (eq. 7, Table I), ``ancestral`` (eq. 6,
-            Table S1) or ``renewal``, see :mod:`gencsp.diffusion.dp_cdvae.steps`.
-        steps: number of steps; ``None``, or more than the model has, takes each of its time steps,
-            as in the paper.
-        renewal: of the noise, the share that a step of the last rule draws anew.
-        noise: 1 begins from noise alone, at T. Less begins from given coordinates at the first time
-            step whose noise √(1 − ᾱ_t), in fractions of the cell, is at least this; ``steps`` are
-            then those from there on.
-    """
-
-    rule: Rule = "modified"
-    steps: Count | None = None
-    renewal: Share = 1.0
-    noise: Share = 1.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)

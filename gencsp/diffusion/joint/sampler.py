@@ -31,13 +31,11 @@ from torch import Tensor
 from gencsp.deck import Natural, Positive, Share
 from gencsp.diffusion.joint.guidance import Denoiser
 from gencsp.diffusion.joint.process import HIDDEN, JointState, denoised_shape
-from gencsp.diffusion.joint.run import (
+from gencsp.diffusion.joint.run import JointRun, prepare, to_atoms
+from gencsp.diffusion.joint.settings import (
     JOINT_SAMPLERS,
     ConfiguredJointSampler,
-    JointRun,
     JointSamplerSettings,
-    prepare,
-    to_atoms,
 )
 from gencsp.diffusion.noise import renewed
 
@@ -93,7 +91,7 @@ class JointDdim(ConfiguredJointSampler):
     )
 
     def step(self, run: JointRun, state: JointState, t: float, s: float) -> JointState:
-        """See :class:`~gencsp.diffusion.joint.run.ConfiguredJointSampler`."""
+        """See :class:`~gencsp.diffusion.joint.settings.ConfiguredJointSampler`."""
         return _predicted(run, state, t, s, self.renewal)
 
 
@@ -112,7 +110,7 @@ class JointPredictorCorrector(ConfiguredJointSampler):
     snr: Positive = Field(default=0.3, description="Signal-to-noise ratio of a Langevin step, δ.")
 
     def step(self, run: JointRun, state: JointState, t: float, s: float) -> JointState:
-        """See :class:`~gencsp.diffusion.joint.run.ConfiguredJointSampler`."""
+        """See :class:`~gencsp.diffusion.joint.settings.ConfiguredJointSampler`."""
         state = _predicted(run, state, t, s, None)
         if s == 0:
             return state

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-JumpBack = Literal["marginal", "paper"]
+from gencsp.diffusion.positions.settings import JumpBack
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.networks.engines import DenoiserEngine, use_engine
+from gencsp.diffusion.positions.stored import COMMAND, DEFAULT_WEIGHTS, NEEDED, WHAT
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.diffusion.wrapped import remove_mean
-
-#: Name of the weights that ship with the package.
-DEFAULT_WEIGHTS = "score.safetensors"
 
 
 class NetworkScoreModel:
@@ -72,9 +70,9 @@ def load_score_model(
     with stored_network(
         path,
         shipped=DEFAULT_WEIGHTS,
-        what="score-model weights",
-        needed="sigma_min",
-        command="gencsp train score",
+        what=WHAT,
+        needed=NEEDED,
+        command=COMMAND,
         device=device,
     ) as stored:
         model = NetworkScoreModel(

@@ -27,12 +27,12 @@ from gencsp.deck import Natural, NonNegative, Positive, Share
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.noise import renewed
 from gencsp.diffusion.positions.inpainting import Host, jump_back_variance, jumps_back
-from gencsp.diffusion.positions.run import (
+from gencsp.diffusion.positions.run import Run, prepare
+from gencsp.diffusion.positions.settings import (
+    PREDICTOR_CORRECTOR,
     SAMPLERS,
     ConfiguredSampler,
-    Run,
     SamplerSettings,
-    prepare,
 )
 from gencsp.diffusion.projection import read_constraints
 from gencsp.errors import RequestError
@@ -136,7 +136,7 @@ def langevin_length(
 class PredictorCorrector(ConfiguredSampler):
     """CHGGen's algorithm "Unconditional Generation": an ancestral step, then M Langevin steps."""
 
-    name = "predictor-corrector"
+    name = PREDICTOR_CORRECTOR
 
     corrector_steps: Natural = Field(
         default=1, description="Langevin steps after each ancestral one, M."
@@ -148,7 +148,7 @@ class PredictorCorrector(ConfiguredSampler):
     )
 
     def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
-        """See :class:`~gencsp.diffusion.positions.run.ConfiguredSampler`."""
+        """See :class:`~gencsp.diffusion.positions.settings.ConfiguredSampler`."""
         score = process.score(x, sigma)
         x = ancestral(x, score, process.noise(), sigma=sigma, sigma_next=sigma_next)
         for _ in range(self.corrector_steps if sigma_next > 0 else 0):
@@ -170,7 +170,7 @@ class Ddim(ConfiguredSampler):
     )
 
     def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
-        """See :class:`~gencsp.diffusion.positions.run.ConfiguredSampler`."""
+        """See :class:`~gencsp.diffusion.positions.settings.ConfiguredSampler`."""
         score, noise = process.score(x, sigma), process.noise()
         return renewing(x, score, noise, sigma=sigma, sigma_next=sigma_next, renewal=self.renewal)
 
@@ -193,7 +193,7 @@ class Heun(ConfiguredSampler):
     )
 
     def step(self, process: Run, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
-        """See :class:`~gencsp.diffusion.positions.run.ConfiguredSampler`."""
+        """See :class:`~gencsp.diffusion.positions.settings.ConfiguredSampler`."""
         gamma = min(self.churn / process.settings.steps, math.sqrt(2) - 1)
         lifted = min(sigma * (1 + gamma), max(sigma, process.model.sigma_max))
         if lifted > sigma:

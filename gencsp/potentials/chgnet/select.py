@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -21,17 +22,25 @@ _NATIVE = "gencsp.potentials.chgnet.native"
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """Which engine ``auto`` takes ("native", "torch" or "none"), and why."""
+    """Which engine ``auto`` takes.
+
+    Attributes:
+        name: ``native``, ``torch`` or ``none``.
+        reason: why that one.
+        isa: instruction set of the native engine; empty for others.
+    """
 
     name: str
     reason: str
+    isa: str = ""
 
 
 def engine_status() -> EngineStatus:
     """Which engine is in use and why, for ``gencsp info``. Imports no torch."""
     native, problem = _import_native()
     if native is not None:
-        return EngineStatus("native", "the native extension is installed")
+        isa = os.environ.get("GENCSP_ISA", "") or native.instruction_sets()[0]
+        return EngineStatus("native", "the native extension is installed", isa)
     if find_spec("torch") is None:
         return EngineStatus("none", f"{problem}, and PyTorch is not installed")
     return EngineStatus("torch", problem)

@@ -15,6 +15,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from gencsp.errors import WeightsError
+from gencsp.io.torch_archive import READ_ERRORS, read_archive
 from gencsp.potentials.base import ModelName
 
 _FILES: Mapping[str, str] = MappingProxyType(
@@ -154,20 +155,16 @@ def _package_folder() -> Path:
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, object]]:
-    import pickle
-
-    import torch
-
     try:
-        file = torch.load(path, map_location="cpu", weights_only=True)
+        file = read_archive(path)
         state = {
-            name: np.ascontiguousarray(value.detach().numpy(), dtype=np.float32)
+            name: np.ascontiguousarray(value, dtype=np.float32)
             for name, value in file["model"]["state_dict"].items()
         }
         return state, file["model"]["model_args"]
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is missing: reinstall chgnet.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError) as error:
+    except READ_ERRORS as error:
         raise WeightsError(f"{path} cannot be read ({error}): reinstall chgnet.") from error
 
 

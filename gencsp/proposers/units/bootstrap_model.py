@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gencsp.deck import Natural, NonNegative, check
+from gencsp.diffusion.stored_weights import digest_of
 from gencsp.diffusion.units.networks import Condition, UnitNetworks, UnitNetworksConfig
 from gencsp.diffusion.units.sampler import gradient_of, reverse_process
 from gencsp.diffusion.units.training import Examples, Fitted, train
-from gencsp.diffusion.weights_file import digest_of
 from gencsp.errors import TrainingDataError, UnitError
 from gencsp.proposers.generators import spawn_generators
 from gencsp.proposers.units.arrangement import Arrangement

@@ -22,8 +22,8 @@ from gencsp.searches.moves.base import ConfiguredMove, MoveWithLimits, Tools, ba
 from gencsp.searches.tasks import cached_make
 
 if TYPE_CHECKING:
+    from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
     from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel
-    from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class LatentMove(ConfiguredMove):
         return model if all(map(model.knows, parents)) else None
 
     def _sampling(self, noise: float = 1.0) -> DpCdvaeSampling:
-        from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling
+        from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 
         return DpCdvaeSampling(steps=self.steps, noise=noise)
 

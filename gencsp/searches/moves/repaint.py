@@ -54,7 +54,7 @@ def inpaint(
         passes: through each noise level.
     """
     # Loads torch, which the main process of a search does not need.
-    from gencsp.diffusion.positions.sampler import SamplerSettings
+    from gencsp.diffusion.positions.settings import SamplerSettings
     from gencsp.proposers.base import Request
     from gencsp.proposers.score import ScoreProposer
 

@@ -13,9 +13,9 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.deck import Count, Natural, check_fields
-from gencsp.diffusion.dp_cdvae.choices import Rule
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling, Rule
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, decode
+from gencsp.diffusion.dp_cdvae.sampler import decode
 from gencsp.measure.match_rate import distance
 from gencsp.measure.structure_fingerprint import structure_fingerprint
 from gencsp.measure.validity import compositionally_valid, structurally_valid

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tiny_dp_cdvae import write_tiny_dp_cdvae
 from tiny_joint import write_tiny_joint
 
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
 from gencsp.diffusion.dp_cdvae.reverse import DpCdvaeReverseDiffusion
 from gencsp.diffusion.dp_cdvae.sampler import (
-    DpCdvaeSampling,
     Given,
     decode,
     prepare,

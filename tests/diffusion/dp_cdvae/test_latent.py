@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_dp_cdvae import rotation
 
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.latent import interpolations, neighbours, slerp
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import DpCdvaeSampling, Given, decode
+from gencsp.diffusion.dp_cdvae.sampler import Given, decode
 from gencsp.errors import RequestError
 
 Array = NDArray[np.float64]
