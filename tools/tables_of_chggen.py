@@ -35,12 +35,15 @@ def _proposers() -> str:
 
 
 def _inpainters() -> str:
-    shares = []
-    for system, name in (("Zn-P-S", "zn_p_s"), ("Li-Si", "li_si")):
-        found = results(f"symmetry_success_{name}")[system]
-        kinds = ("inpainting, symmetry of the host kept", "inpainting")
-        ours, its = (of(found[kind]["symmetric"]) for kind in kinds)
-        shares.append(f"{ours} against {its} symmetric in {system}")
+    found = results("suite_chggen_score")["measures"]
+    shares = [
+        " against ".join(
+            f"{percent(found[f'{system}, {row}: inpainted, symmetric'], 0)} %"
+            for row in ("orbits", "free")
+        )
+        + f" symmetric in {system}"
+        for system in ("ZnS-P2S5", "Li-Si")
+    ]
     return f"guests in orbits: {'; '.join(shares)}"
 
 

@@ -134,29 +134,6 @@ def polymorphs() -> str:
     return table(head, rows)
 
 
-def symmetry() -> str:
-    titles = {
-        "unconditional": "unconditional",
-        "inpainting": "inpainting of the guests alone, freely, as the paper does",
-        "inpainting, symmetry of the host kept": (
-            "inpainting, guests in orbits of the framework's group"
-        ),
-        "symmetric": "symmetric generation",
-    }
-    systems = {"Zn-P-S": "symmetry_success_zn_p_s", "Li-Si": "symmetry_success_li_si"}
-    rows = [
-        (
-            title,
-            *(
-                of_with_interval(results(name)[system][key]["symmetric"])
-                for system, name in systems.items()
-            ),
-        )
-        for key, title in titles.items()
-    ]
-    return table(("", *systems), rows)
-
-
 def powder_patterns() -> str:
     """How often the first of the relaxed proposals is the known crystal, by what ranks them."""
     found = results("powder")
@@ -184,5 +161,4 @@ TABLES: dict[str, Callable[[], str]] = {
     "search overhead": search_overhead,
     "duplicates": duplicates,
     "polymorphs": polymorphs,
-    "symmetry": symmetry,
 }

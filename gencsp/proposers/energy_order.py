@@ -52,7 +52,8 @@ def by_probability_and_energy(
 ) -> list[Atoms]:
     """Proposals of a composition in the new order, with their new ``confidence``.
 
-    What did not relax comes last. All together they are as likely as before.
+    What did not relax comes last. All together they are as likely as before, and one of them is the
+    crystal sought for certain where their probabilities add up to more than one.
 
     Args:
         proposals: with ``confidence`` in ``info``, in the order of it.
@@ -63,7 +64,9 @@ def by_probability_and_energy(
         return list(proposals)
     above = enthalpies - np.nanmin(enthalpies)
     weights = np.where(np.isfinite(above), prior * np.exp(-np.nan_to_num(above) / TRUST), 0.0)
-    posterior = prior.sum() * weights / weights.sum()
+    # Other coordinates of one skeleton have a probability beside its own, a tenth of it.
+    whole = min(float(prior.sum()), 1.0)
+    posterior = whole * weights / weights.sum()
     order = np.argsort(-posterior, kind="stable")
     for k, atoms in enumerate(proposals):
         atoms.info[records.CONFIDENCE] = round(float(posterior[k]), 4)

@@ -28,6 +28,8 @@ Number = Mapping[str, float | None]
 NOTHING: Number = MappingProxyType({"value": None, "low": None, "high": None, "n": 0})
 #: Titles of the table of numbers.
 TITLES = ("measure", "value", "95 % interval", "n")
+#: Name of the table that compares what proposals say of themselves with what is so.
+CONFIDENCE = "confidence"
 #: Stands for "more than all others" where medians are computed.
 _MORE = 1e100
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gencsp.measure.record import record
+from gencsp.measure.reliability import draw_reliability
 from gencsp.runs.candidates import StageProgress
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import run_executor
@@ -17,7 +18,7 @@ from gencsp.runs.status import BENCH_KIND
 from gencsp.store import DiskStore, MemoryStore, Store
 from gencsp.store.base import Manifest
 from gencsp.suites.deck import BenchDeck, ScoreDeck
-from gencsp.suites.outcome import INTERVALS, Outcome
+from gencsp.suites.outcome import CONFIDENCE, INTERVALS, Outcome
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks import task_class
 from gencsp.suites.tasks.base import SuiteTask
@@ -77,7 +78,13 @@ class Bench:
         return self.task.outcome({name: finished[name] for name in names})
 
     def write(self, outcome: Outcome, path: Path) -> Path:
-        """Write the record of the run; returns its path."""
+        """Write the record of the run, and its figure where it has one; returns the record's path.
+
+        Where proposals say how sure they are, ``reliability`` beside it compares that with how
+        often they are right.
+        """
+        if CONFIDENCE in outcome.tables:
+            draw_reliability(outcome.tables[CONFIDENCE], path.with_name("reliability"))
         return record(
             path,
             program=PROGRAM,

@@ -55,9 +55,12 @@ def test_the_posterior_is_that_of_bayes(shares: list[float], data: st.DataObject
     total = sum(expected)
     found = [atoms.info["confidence"] for atoms in made]
     assert found == sorted(found, reverse=True)
-    assert sum(found) == pytest.approx(sum(prior), abs=1e-3)
+    # Further coordinates of a skeleton add to its own probability, so a sum may exceed one.
+    whole = min(sum(prior), 1.0)
+    assert max(found) <= 1.0
+    assert sum(found) == pytest.approx(whole, abs=1e-3)
     for atoms in made:
-        share = sum(prior) * expected[atoms.info["place"]] / total
+        share = whole * expected[atoms.info["place"]] / total
         assert atoms.info["confidence"] == pytest.approx(share, abs=1e-4)
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from gencsp import records
 from gencsp.deck import Count, Fmax, Natural
+from gencsp.measure.reliability import calibration_error, reliability
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.runs.objects import chosen
 from gencsp.runs.parts import NamedProposer, NamedRelaxer
@@ -30,13 +31,17 @@ from gencsp.suites.matching_rates import (
     MatcherName,
     MatchingRates,
 )
-from gencsp.suites.outcome import Measure, Outcome, Row, failures_of
+from gencsp.suites.outcome import CONFIDENCE, Measure, Outcome, Row, failures_of
 from gencsp.suites.polymorphs import Made
 from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.proposing import Trying, propose_and_match
 from gencsp.suites.truths import CrystalSettings, Sample, seeds_of
 
+#: How far from the share of first proposals that match what these say of it lies, where they do.
+CALIBRATION = Measure(
+    name="calibration error of the first confidence", kind="whole", better="lower"
+)
 #: What proposals cost.
 COST = Measure(name="processor seconds of a proposal", kind="mean", unit="s", better="lower")
 
@@ -111,7 +116,7 @@ class Proposals(SuiteTask):
     @classmethod
     def measures_of(cls, settings: ProposalsSettings) -> tuple[Measure, ...]:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
-        return (*settings.proposal_rates().measures(), COST)
+        return (*settings.proposal_rates().measures(), CALIBRATION, COST)
 
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
@@ -168,6 +173,7 @@ class Proposals(SuiteTask):
             for (key, seed), made in structures.items()
         ]
         rows = rates.with_polymorphs(rows, structures, results)
+        confident = _first_confidences(structures)
         return Outcome(
             measures=self.measures_of(self.settings),
             rows=tuple(rows),
@@ -182,6 +188,7 @@ class Proposals(SuiteTask):
                 "matcher": self.settings.matcher,
             },
             failures=failures_of(results),
+            **_calibration(*confident),
         )
 
     def _made(self, results: Mapping[str, Finished]) -> Made:
@@ -190,6 +197,30 @@ class Proposals(SuiteTask):
             (one.key, seed): results[one.part(seed)].structures
             for seed, one in seeds_of(self.crystals, self.deck.seeds)
         }
+
+
+def _first_confidences(made: Made) -> tuple[list[float], list[bool]]:
+    """What the first proposal for each crystal says of itself, and whether it matches."""
+    said, right = [], []
+    for structures in made.values():
+        for atoms in AS_PROPOSED.ordered(structures)[:1]:
+            confidence = records.number(atoms.info, records.CONFIDENCE)
+            if confidence is not None:
+                said.append(confidence)
+                right.append(records.RMS_TO_KNOWN in atoms.info)
+    return said, right
+
+
+def _calibration(said: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
+    """The table and the number of an outcome; nothing where nothing was said."""
+    error = calibration_error(said, right)
+    if error is None:
+        return {}
+    number = {"value": error, "low": None, "high": None, "n": len(said)}
+    return {
+        "tables": {CONFIDENCE: reliability(said, right)},
+        "wholes": {CALIBRATION.name: number},
+    }
 
 
 def _seconds(structures: Sequence[Atoms]) -> float | None:
