@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from record_values import RESULTS, number, read, table
+from record_values import RESULTS, number, of_with_interval, read, table
 
+from gencsp.suites.outcome import CONFIDENCE
 from gencsp.suites.suite import Suite, suite_names
 
 #: Records of suites: ``suite_SUITE_LABEL.json``.
@@ -76,6 +77,30 @@ def _shown(value: float | None, kind: str, *, unit: bool = True) -> str:
     return number(value, ".3g")
 
 
+def reliability() -> str:
+    """What first proposals say of themselves and how often they are right."""
+    bins = {
+        title: read(RESULTS / f"{PREFIX}{suite}_mixed.json")["results"][CONFIDENCE]
+        for suite, title in CONFIDENT.items()
+    }
+    edges = sorted({(one["low"], one["high"]) for found in bins.values() for one in found})
+    rows = [
+        (
+            f"{number(low, '.1f')} to {number(high, '.1f')}",
+            *(
+                next((_said_and_right(one) for one in found if one["low"] == low), "")
+                for found in bins.values()
+            ),
+        )
+        for low, high in edges
+    ]
+    return table(("said", *(f"{title}: mean said, right" for title in bins)), rows)
+
+
+def _said_and_right(one: Mapping[str, Any]) -> str:
+    return f"{number(one['said'], '.2f')}, {of_with_interval(one['right'])}"
+
+
 def at_a_glance() -> str:
     """What the default proposer comes to on some suites, each beside all that is published."""
     rows = []
@@ -110,6 +135,12 @@ def catalogue() -> str:
     return table(("suite", "what it is", "task", "known crystals", "published beside it"), rows)
 
 
+#: Suites whose confidences are compared.
+CONFIDENT = {
+    "mp20": "MP-20",
+    "cspbench": "CSPBench, 3 seeds",
+    "mpts52-large": "21 to 40 atoms",
+}
 #: Suites and measures of the table at a glance.
 GLANCE: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("cspbench", "CSPBench"): (
@@ -135,5 +166,6 @@ GLANCE: Mapping[tuple[str, str], tuple[str, ...]] = {
 TABLES: dict[str, Callable[[], str]] = {
     "suites": catalogue,
     "suites at a glance": at_a_glance,
+    "reliability": reliability,
     **{f"{PREFIX}{name}": partial(suite_table, name) for name in records()},
 }

@@ -18,10 +18,13 @@ from gencsp.cli.report import ReportOption, report_of_run
 from gencsp.cli.search_cycle import search_by_cycle
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
+from gencsp.executors.early import early_executor
 from gencsp.runs.decks import SearchDeck
 from gencsp.searches.progress_line import duration
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ase import Atoms
     from rich.progress import TaskID
 
@@ -121,6 +124,20 @@ def _run(
     second: str | None = None,
     top: int = 10,
 ) -> None:
+    modules = ("gencsp.runs.search", *(("torch",) if deck.seeds else ()))
+    with early_executor(deck.executor, workers=deck.workers, modules=modules) as executor:
+        _search(deck, executor, everything=everything, report=report, second=second, top=top)
+
+
+def _search(
+    deck: SearchDeck,
+    executor: Executor | None,
+    *,
+    everything: bool,
+    report: bool,
+    second: str | None,
+    top: int,
+) -> None:
     from gencsp.runs.search import open_search
     from gencsp.runs.settings import folder
 
@@ -129,7 +146,7 @@ def _run(
     with (
         resumable(folder(deck)),
         reference_bar() as bar,
-        open_search(deck, on_reference=bar) as run,
+        open_search(deck, on_reference=bar, executor=executor) as run,
     ):
         _name_skipped(run)
         _watch(run)

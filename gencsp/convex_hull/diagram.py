@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,11 @@ class Point:
 
     energy: float
     products: tuple[Product, ...]
+
+
+def load_diagrams() -> None:
+    """Load what diagrams are made with, half a second's work, while there is nothing else to do."""
+    import_module("pymatgen.analysis.phase_diagram")
 
 
 class Diagram:

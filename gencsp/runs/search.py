@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from gencsp.convex_hull.diagram import load_diagrams
 from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.under_pressure import ReferenceReport
 from gencsp.errors import RequestError
@@ -134,7 +135,10 @@ class Plan:
         relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential))
         elements = self.settings.space.elements
         own = own_models(self.strategy.moves)
-        models = executor.submit(_identify_models, makers, model, relaxer, elements, own).result()
+        identified = executor.submit(_identify_models, makers, model, relaxer, elements, own)
+        if self.hull is not None:
+            load_diagrams()
+        models = identified.result()
         if self.hull is not None:
             self.hull.require_model(models["potential"])
         return search_manifest(
@@ -201,6 +205,7 @@ def open_search(
     strategy: StrategyMaker | None = None,
     in_memory: bool = False,
     on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Search]:
     """A search ready to run or to continue: inputs are checked, models found, the folder locked.
 
@@ -212,6 +217,8 @@ def open_search(
         in_memory: write nothing, whatever the deck says of a folder.
         on_reference: called with how many hull references were relaxed at the pressure of the
             search, and of how many; they are kept for later searches.
+        executor: where tasks run, which the caller opens and closes; ``None`` opens the one that
+            the deck names.
 
     Raises:
         CompositionError, RequestError: settings are invalid or contradict each other.
@@ -223,10 +230,10 @@ def open_search(
     if in_memory and deck.keep_paths:
         raise RequestError("paths are kept in the folder of the run: give 'out'.")
     plan = Plan.of(deck, strategy=strategy, on_reference=on_reference)
-    with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
-        manifest = plan.check_models(executor)
+    with _opened(deck, executor) as tasks:
+        manifest = plan.check_models(tasks)
         if in_memory:
-            yield plan.search(MemoryStore(), executor)
+            yield plan.search(MemoryStore(), tasks)
             return
         where = folder(deck)
         with DiskStore(where, manifest) as store:
@@ -234,7 +241,13 @@ def open_search(
             if plan.ledger.pattern is not None:
                 keep_pattern(plan.ledger.pattern.pattern, where)
             remember(deck)
-            yield plan.search(store, executor)
+            yield plan.search(store, tasks)
+
+
+def _opened(deck: SearchDeck, executor: Executor | None) -> AbstractContextManager[Executor]:
+    if executor is not None:
+        return nullcontext(executor)
+    return run_executor(carried(dict(deck)), deck.executor, workers=deck.workers)
 
 
 def search_hull(
