@@ -32,6 +32,7 @@ from typing import Any
 #: Parts of a run: label, module, and the functions or methods in it that belong to the part.
 PARTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("propose: network", "gencsp.diffusion.networks.density", ("DensityNetwork.forward",)),
+    ("propose: network", "gencsp.diffusion.networks.joint", ("JointNetwork.forward",)),
     ("propose: graph", "gencsp.diffusion.networks.density", ("radius_graph", "density_cutoff")),
     ("propose: graph", "gencsp.diffusion.networks.density", ("expand",)),
     ("propose: projection", "gencsp.diffusion.projection", ("Projection.__call__",)),
@@ -69,6 +70,10 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "cycle": ("cycle", {"formula": "Li5Si2", "guests": ("Li",), "atoms": 14, "n": 4}),
     "search random": ("search", {"formula": "CaTiO3", "atoms": 10, "budget": 40}),
     "search hop": ("search", {"formula": "CaTiO3", "atoms": 10, "budget": 40, "method": "hop"}),
+    "search genetic": (
+        "search",
+        {"formula": "CaTiO3", "atoms": 10, "budget": 40, "method": "genetic"},
+    ),
     "random crystals only": (
         "search",
         {"formula": "CaTiO3", "atoms": 10, "budget": 40, "seeds": ()},
@@ -244,7 +249,7 @@ def run_cycle(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     from gencsp.runs import cycle as assembly
     from gencsp.runs.decks import CycleDeck
 
-    vars(assembly)["LocalProcesses"] = lambda _: ThisProcess()
+    vars(assembly)["run_executor"] = lambda *_, **__: ThisProcess()
     with assembly.open_cycle(CycleDeck.make(out=Path(folder) / "run", **deck)) as cycle:
         ranked = cycle.run()
         made = {stage: len(cycle.structures(stage)) for stage in Stage}
@@ -252,7 +257,9 @@ def run_cycle(deck: dict[str, Any], folder: str) -> dict[str, Any]:
         "relaxations": made[Stage.RELAXED] + made[Stage.REFINED],
         "structures": {str(stage): n for stage, n in made.items()},
         "ranked": len(ranked),
-        "best": round(min(line.decomposition_energy for line in ranked), 4) if ranked else None,
+        "best": round(min(float(a.info["decomposition_energy"]) for a in ranked), 4)
+        if ranked
+        else None,
     }
 
 
@@ -262,11 +269,7 @@ def run_search(deck: dict[str, Any], folder: str) -> dict[str, Any]:
     from gencsp.runs import search as assembly_search
     from gencsp.runs.decks import SearchDeck
 
-    @contextmanager
-    def here(_: str, *, workers: int) -> Iterator[ThisProcess]:  # noqa: ARG001
-        yield ThisProcess()
-
-    vars(assembly_search)["open_executor"] = here
+    vars(assembly_search)["run_executor"] = lambda *_, **__: ThisProcess()
     with assembly_search.open_search(SearchDeck.make(out=Path(folder) / "run", **deck)) as search:
         ranked = search.run()
     return {
