@@ -40,6 +40,8 @@ class Registry(Generic[T]):
         self.error = error
         self.hint = hint
         self._points: dict[str, list[EntryPoint]] | None = None
+        # Classes by name: searches ask for those of their moves at every trial.
+        self._loaded: dict[str, type[Configured]] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._registered()
@@ -51,6 +53,7 @@ class Registry(Generic[T]):
     def refresh(self) -> None:
         """Look for entry points again: for packages installed while the process runs."""
         self._points = None
+        self._loaded.clear()
 
     def get(self, name: str) -> type[Configured]:
         """The class of a plug-in.
@@ -59,7 +62,9 @@ class Registry(Generic[T]):
             GencspError: of the class ``error``, where there is none of this name.
             PluginError: two packages offer it, or it cannot be loaded or is no plug-in.
         """
-        return self._load(self._only(name))
+        if name not in self._loaded:
+            self._loaded[name] = self._load(self._only(name))
+        return self._loaded[name]
 
     def make(
         self,
@@ -136,27 +141,30 @@ class Registry(Generic[T]):
         return points[0]
 
     def _load(self, point: EntryPoint) -> type[Configured]:
-        where = f"the {self.kind} '{point.name}' of the package '{_package_of(point)}'"
         try:
             found = point.load()
         except Exception as error:  # somebody else's module: anything can be raised
             reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise PluginError(
-                f"{where} cannot be loaded ({reason}): install what it needs, or uninstall it."
+                f"{self._where(point)} cannot be loaded ({reason}): install what it needs, or "
+                f"uninstall it."
             ) from error
         if not (isclass(found) and issubclass(found, Configured)):
             what = found.__name__ if isclass(found) else type(found).__name__
             raise PluginError(
-                f"{where} is no plug-in: {point.value} is a {what}, and no class that derives from "
-                f"gencsp.plugins.Configured."
+                f"{self._where(point)} is no plug-in: {point.value} is a {what}, and no class that "
+                f"derives from gencsp.plugins.Configured."
             )
         if getattr(found, "name", "") != point.name or found.kind != self.kind:
             own = getattr(found, "name", "")
             raise PluginError(
-                f"{where} calls itself the {found.kind} '{own}': give the class the name of its "
-                f"entry point, and the base of a {self.kind}."
+                f"{self._where(point)} calls itself the {found.kind} '{own}': give the class the "
+                f"name of its entry point, and the base of a {self.kind}."
             )
         return found
+
+    def _where(self, point: EntryPoint) -> str:
+        return f"the {self.kind} '{point.name}' of the package '{_package_of(point)}'"
 
     def _package(self, name: str) -> str:
         return _package_of(self._only(name))
