@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from gencsp.diffusion.joint import sampler as joint
 from gencsp.diffusion.joint.guidance import ClassifierFree
@@ -36,14 +37,21 @@ RESULT = Path(__file__).parent / "results" / "denoiser_rate.json"
 
 
 class Timed(nn.Module):
-    """A network that counts its processor seconds."""
+    """A network that counts its processor seconds, or the operations of its products."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         self.seconds = 0.0
+        self.operations = 0
+        self.counts = False
 
     def forward(self, *args: Any) -> Any:
+        if self.counts:
+            with FlopCounterMode(display=False) as counter:
+                out = self.network(*args)
+            self.operations += counter.get_total_flops()
+            return out
         begun = time.process_time()
         out = self.network(*args)
         self.seconds += time.process_time() - begun
@@ -93,6 +101,10 @@ def measured(
     together: int,
     rounds: int,
 ) -> dict[str, Any]:
+    counted, run = runs["torch"]
+    counted.counts, counted.operations = True, 0
+    run(size, together)
+    counted.counts = False
     seconds: dict[DenoiserEngine, list[tuple[float, float]]] = {engine: [] for engine in runs}
     for _ in range(rounds):
         for engine, (timed, run) in runs.items():
@@ -106,11 +118,22 @@ def measured(
                 "samples_per_minute": round(60 * together / whole, 1),
                 "milliseconds_per_sample": round(1e3 * whole / together, 1),
                 "share_of_the_network": round(of_network / whole, 3),
+                "gigaflops": round(counted.operations / of_network / 1e9, 1),
             }
             for engine, (whole, of_network) in best.items()
         },
         "ratio": round(best["torch"][0] / best["native"][0], 2),
     }
+
+
+def of_a_product(n: int = 768, times: int = 40) -> float:
+    """Billion operations a second of torch's product of two large matrices, one thread."""
+    a = torch.ones(n, n)
+    a @ a
+    begun = time.process_time()
+    for _ in range(times):
+        a @ a
+    return round(2 * times * n**3 / (time.process_time() - begun) / 1e9, 1)
 
 
 def main() -> None:
@@ -119,6 +142,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     results: dict[str, Any] = {}
+    product = of_a_product()
     for name, make in (("score", sample_positions), ("joint", sample_joint)):
         runs = {engine: make(engine) for engine in ENGINES}
         for _, run in runs.values():
@@ -140,6 +164,9 @@ def main() -> None:
             "random numbers": "of the size of the cell and the place in the batch",
             "time": "processor seconds, the least of the rounds; engines take turns",
             "native": instruction_sets()[0],
+            "gigaflops": "operations of the products of torch's network, over the seconds in the "
+            "network of each engine",
+            "gigaflops of a product of matrices of 768": product,
             "weights": {"score": load_score_model().digest, "joint": load_joint_model().digest},
         },
         results=results,

@@ -148,18 +148,6 @@ def joint_samplers() -> str:
     return table(head, rows)
 
 
-def denoiser_rate() -> str:
-    rows = []
-    for name, row in results("denoiser_rate").items():
-        cells = [
-            f"{number(row[engine]['samples_per_minute'], ',.0f')}, "
-            f"{number(row[engine]['share_of_the_network'], '.0%')}"
-            for engine in ("torch", "native")
-        ]
-        rows.append((name, *cells, f"{number(row['ratio'], '.1f')}"))
-    return table(("model", "torch", "native", "ratio"), rows)
-
-
 def joint_de_novo() -> str:
     rows = results("joint_de_novo")
     papers = {name: row["paper_percent"] for name, row in rows.items()}
@@ -421,7 +409,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "joint matches": joint_matches,
     "joint samplers": joint_samplers,
-    "denoiser rate": denoiser_rate,
     "joint de novo": joint_de_novo,
     "joint compactness": joint_compactness,
     "joint targets": joint_targets,

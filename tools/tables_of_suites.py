@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from record_values import RESULTS, number, of_with_interval, read, table
+from tables_of_rows import OWN
 
 from gencsp.suites.outcome import CONFIDENCE
 from gencsp.suites.suite import Suite, suite_names
@@ -66,7 +67,10 @@ def _here(record: Record, measure: str) -> str:
         return ""
     kind = record["results"]["kinds"][measure]
     low, high = (_shown(found[end], kind, unit=False) for end in ("low", "high"))
-    return f"{_shown(found['value'], kind)} ({low}-{high})" if found["n"] else "-"
+    if not found["n"]:
+        return "-"
+    value = _shown(found["value"], kind)
+    return value if found["low"] is None else f"{value} ({low}-{high})"
 
 
 def _shown(value: float | None, kind: str, *, unit: bool = True) -> str:
@@ -167,5 +171,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "suites": catalogue,
     "suites at a glance": at_a_glance,
     "reliability": reliability,
-    **{f"{PREFIX}{name}": partial(suite_table, name) for name in records()},
+    **{f"{PREFIX}{name}": partial(suite_table, name) for name in records() if name not in OWN},
 }

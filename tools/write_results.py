@@ -29,7 +29,9 @@ import tables_of_hull
 import tables_of_models
 import tables_of_pressure
 import tables_of_relaxation
+import tables_of_rows
 import tables_of_searches
+import tables_of_speed
 import tables_of_suites
 import tables_of_units
 from record_values import ROOT, quoted, read
@@ -38,6 +40,8 @@ TABLES: dict[str, Callable[[], str]] = {
     **tables_of_models.TABLES,
     **tables_of_searches.TABLES,
     **tables_of_suites.TABLES,
+    **tables_of_rows.TABLES,
+    **tables_of_speed.TABLES,
     **tables_of_chggen.TABLES,
     **tables_of_dp_cdvae.TABLES,
     **tables_of_relaxation.TABLES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Iterator
 from functools import partial
@@ -112,6 +113,39 @@ def test_measures_are_those_of_pymatgen_on_what_was_kept(suite: Path, tmp_path: 
     assert numbers["matched, k = 4, as proposed"]["value"] == 1
     assert numbers["matched, k = 1, as proposed"]["value"] == 0
     assert numbers["RMSE, k = 1, as proposed"]["value"] is None
+
+
+def sure_of_itself(request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+    """Of copper right, of gold with copper wrong, and of each rather sure; of aluminium silent."""
+    right, said = {"Cu": (2, 0.9), "CuAu": (0, 0.7), "Al": (2, None)}[request.composition.formula]
+    for number, atoms in enumerate(third_is_right(request, rng=rng)):
+        if number == right:
+            if said is not None:
+                atoms.info[records.CONFIDENCE] = said
+            yield atoms
+
+
+def test_what_proposals_say_of_themselves_is_compared_with_what_is_so(
+    suite: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    outcome = run(suite, proposer=sure_of_itself, out=out)
+    table = json.loads((out / RESULT).read_text("utf-8"))["results"]["confidence"]
+    assert [(one["said"], one["right"]["successes"], one["right"]["trials"]) for one in table] == [
+        (0.7, 0, 1),
+        (0.9, 1, 1),
+    ]
+    name = "calibration error of the first confidence"
+    number = outcome.numbers()[name]
+    assert number["value"] == pytest.approx((0.7 + 0.1) / 2)
+    assert number["n"] == 2
+    assert (out / "reliability.svg").is_file()
+
+
+def test_silent_proposers_are_not_judged(suite: Path, tmp_path: Path) -> None:
+    outcome = run(suite, out=tmp_path / "out")
+    assert outcome.numbers()["calibration error of the first confidence"]["value"] is None
+    assert not (tmp_path / "out" / "reliability.svg").exists()
 
 
 def test_ranks_survive_relaxation(suite: Path, tmp_path: Path) -> None:
