@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 
+from gencsp import records
 from gencsp.errors import GencspError, PluginError, RequestError, WrongTypeError
 from gencsp.io.structures import atoms_of
 from gencsp.plugins.own_code import run_file
@@ -126,7 +127,8 @@ class FunctionProposer(CountsReasons):
 
     Args:
         function: ``function(request, rng=rng)`` returns or yields structures, or returns one, in
-            which case it is called for each. Those of another composition count as failures.
+            which case it is called for each. Those of another composition count as failures. Of
+            their ``info`` the ``confidence`` is kept.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -139,6 +141,7 @@ class FunctionProposer(CountsReasons):
 
         Raises:
             WrongTypeError: the function made something else than structures.
+            RequestError: a ``confidence`` that is no probability.
         """
         stage = Stage.GENERATED if request.host is None else Stage.INPAINTED
         made = 0
@@ -146,10 +149,23 @@ class FunctionProposer(CountsReasons):
             if not has_composition(atoms, request.composition, request.units):
                 self.rejected[WRONG_COMPOSITION] += 1
                 continue
-            yield tag_proposal(atoms, proposer=self.name, stage=stage)
+            proposal = tag_proposal(atoms, proposer=self.name, stage=stage)
+            self._keep_confidence(atoms, proposal)
+            yield proposal
             made += 1
             if made == request.n:
                 return
+
+    def _keep_confidence(self, atoms: Atoms, proposal: Atoms) -> None:
+        said = records.number(atoms.info, records.CONFIDENCE)
+        if said is None:
+            return
+        if not 0 <= said <= 1:
+            raise RequestError(
+                f"the proposer '{self.name}' says a confidence of {said:g}: give a probability from "
+                f"0 to 1, or none."
+            )
+        proposal.info[records.CONFIDENCE] = said
 
     def _structures(self, request: Request, rng: np.random.Generator) -> Iterator[Atoms]:
         what = f"what the proposer '{self.name}' makes"

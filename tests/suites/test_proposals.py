@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from gencsp import records
 from gencsp.cli import app
 from gencsp.composition import Composition
-from gencsp.errors import DeckError, SuiteError
+from gencsp.errors import DeckError, RequestError, SuiteError
 from gencsp.io.reading import read_pool
 from gencsp.measure.match_rate import match_everyone
 from gencsp.proposers.base import Request
@@ -140,6 +140,17 @@ def test_what_proposals_say_of_themselves_is_compared_with_what_is_so(
     assert number["value"] == pytest.approx((0.7 + 0.1) / 2)
     assert number["n"] == 2
     assert (out / "reliability.svg").is_file()
+
+
+def too_sure(request: Request, *, rng: np.random.Generator) -> Iterator[Atoms]:
+    for atoms in third_is_right(request, rng=rng):
+        atoms.info[records.CONFIDENCE] = 90
+        yield atoms
+
+
+def test_a_confidence_that_is_no_probability_is_refused(suite: Path) -> None:
+    with pytest.raises(RequestError, match=r"too_sure.* 90: give a probability"):
+        run(suite, proposer=too_sure)
 
 
 def test_silent_proposers_are_not_judged(suite: Path, tmp_path: Path) -> None:
