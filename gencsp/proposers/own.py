@@ -162,8 +162,8 @@ class FunctionProposer(CountsReasons):
             return
         if not 0 <= said <= 1:
             raise RequestError(
-                f"the proposer '{self.name}' says a confidence of {said:g}: give a probability from "
-                f"0 to 1, or none."
+                f"the proposer '{self.name}' says a confidence of {said:g}: give a probability "
+                f"from 0 to 1, or none."
             )
         proposal.info[records.CONFIDENCE] = said
 

@@ -35,17 +35,6 @@ const Kernels* choose_kernels(const std::string& isa) {
     throw std::invalid_argument("instruction set '" + isa + "' is not available here");
 }
 
-// Memory that a thread keeps from call to call.
-struct Scratch {
-    Workspace workspace;
-    Surroundings surroundings;
-};
-
-Scratch& scratch() {
-    thread_local Scratch kept;
-    return kept;
-}
-
 // First crystals of the parts of a batch that are worked on together, and their number behind them.
 std::vector<int> parts_of(const Batch& batch) {
     std::vector<int> begins{0};
@@ -56,6 +45,19 @@ std::vector<int> parts_of(const Batch& batch) {
 }
 
 }  // namespace
+
+std::unique_ptr<Scratch> ScratchStore::borrow() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (idle_.empty()) return std::make_unique<Scratch>();
+    std::unique_ptr<Scratch> found = std::move(idle_.back());
+    idle_.pop_back();
+    return found;
+}
+
+void ScratchStore::give_back(std::unique_ptr<Scratch> scratch) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(std::move(scratch));
+}
 
 std::vector<std::string> available_isas() {
     std::vector<std::string> names;
@@ -161,7 +163,7 @@ void Network::run(const Batch& batch, const Prediction& out, int workers) const 
     const std::vector<int> begins = parts_of(batch);
     const int parts = static_cast<int>(begins.size()) - 1;
     const long c = settings_.channels;
-    const auto part = [&](int p) {
+    const auto part = [&](int p, Scratch& memory) {
         const int begin = begins[p], end = begins[p + 1];
         const long atom = batch.first[begin];
         std::vector<int> first(batch.first + begin, batch.first + end + 1);
@@ -184,20 +186,21 @@ void Network::run(const Batch& batch, const Prediction& out, int workers) const 
             to.pooled = out.pooled + 2 * begin * c;
             to.noise = out.noise + begin * c;
         }
-        Scratch& memory = scratch();
         const Neighbours near = memory.surroundings.find(some, settings_.reach);
         kernels_->run(packed_, some, near, memory.workspace, to);
     };
-    if (workers <= 1 || parts <= 1) {
-        for (int p = 0; p < parts; ++p) part(p);
-        return;
-    }
+    const auto work_through = [&](std::atomic<int>& next) {
+        std::unique_ptr<Scratch> memory = store_.borrow();
+        for (int p = next++; p < parts; p = next++) part(p, *memory);
+        store_.give_back(std::move(memory));
+    };
     std::atomic<int> next{0};
+    if (workers <= 1 || parts <= 1) return work_through(next);
     std::mutex mutex;
     std::exception_ptr failed;
     const auto work = [&] {
         try {
-            for (int p = next++; p < parts; p = next++) part(p);
+            work_through(next);
         } catch (...) {
             const std::lock_guard<std::mutex> lock(mutex);
             failed = std::current_exception();

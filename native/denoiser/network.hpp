@@ -2,10 +2,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "kernels.hpp"
+#include "surroundings.hpp"
 
 namespace gencsp::denoiser {
 
@@ -19,6 +22,23 @@ struct Settings {
     int channels = 0, layers = 0, n_radial = 0, waves = 0;
     double reach = 0.0;
     bool joint = false;
+};
+
+// What a thread works in.
+struct Scratch {
+    Workspace workspace;
+    Surroundings surroundings;
+};
+
+// Memory that calls borrow and give back, so that those one after the other find it warm.
+class ScratchStore {
+public:
+    std::unique_ptr<Scratch> borrow();
+    void give_back(std::unique_ptr<Scratch> scratch);
+
+private:
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Scratch>> idle_;
 };
 
 class Network {
@@ -47,6 +67,7 @@ private:
     Settings settings_;
     const Kernels* kernels_ = nullptr;
     void* packed_ = nullptr;
+    mutable ScratchStore store_;
 };
 
 // Instruction sets that this build has and this processor runs, best first.
