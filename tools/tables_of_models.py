@@ -16,6 +16,8 @@ from record_values import (
     table,
 )
 
+from gencsp.suites.suite import Suite
+
 #: Columns of PIGEN's Extended Data Table 1, and the one before A-E of Table 2.
 FILTERS = ("A'", "A", "B", "C", "D", "K", "A-D")
 #: eV/atom above the hull, as Extended Data Table 2 counts survivors of E.
@@ -148,17 +150,9 @@ def joint_samplers() -> str:
     return table(head, rows)
 
 
-def joint_de_novo() -> str:
-    rows = results("joint_de_novo")
-    papers = {name: row["paper_percent"] for name, row in rows.items()}
-    # Without guidance there is no row of the paper.
-    papers["C = 0.7, without guidance"] = None
-    return _of_filters("row", [(name, row, papers[name]) for name, row in rows.items()])
-
-
 def joint_compactness() -> str:
     paper = {
-        "with it": results("joint_de_novo")["unconditional"]["paper_percent"],
+        "with it": _of_the_paper("unconditional"),
         "without": protocol("filters")["paper_percent"]["DiffCSP"],
     }
     records = {"with it": "joint_de_novo_compact", "without": "joint_de_novo_not_compact"}
@@ -166,6 +160,15 @@ def joint_compactness() -> str:
         (title, results(name)["unconditional"], paper[title]) for title, name in records.items()
     ]
     return _of_filters("network", rows)
+
+
+def _of_the_paper(row: str) -> dict[str, Any]:
+    """What PIGEN reports of a row, in per cent."""
+    values = Suite.open("pigen-funnel").published[0].values
+    stable = [
+        100 * values[f"{row}: A-E, {1000 * float(level):.0f} meV/atom"] for level in ABOVE_HULL
+    ]
+    return {**{one: 100 * values[f"{row}: {one}"] for one in FILTERS}, "A-E": stable}
 
 
 def _of_filters(
@@ -181,199 +184,6 @@ def _of_filters(
             stable += f" [{' / '.join(f'{one:.1f}' for one in paper['A-E'])}]"
         lines.append((name, *cells, stable))
     return table((first, *FILTERS, "A-E"), lines)
-
-
-def joint_targets() -> str:
-    rows = results("joint_de_novo")
-    base = rows["unconditional"]
-
-    def medians(row: str, name: str, spec: str, key: str) -> str:
-        middle, low, high = rows[row]["properties"][name][key]
-        return f"{number(middle, spec)} ({span((low, high), spec)})"
-
-    def share(row: Mapping[str, Any], *, interval: bool) -> str:
-        bounds = f" ({percents(row)})" if interval else ""
-        return f"{percent(row)} %{bounds}"
-
-    def papers(row: str, column: str) -> str:
-        ends = [one["paper_percent"][column] for one in (base, rows[row])]
-        return f"{ends[0]:.1f} → {ends[1]:.1f} %"
-
-    def near(row: str) -> str:
-        ends = [one["paper_percent"]["A-E"][1] for one in (base, rows[row])]
-        return f"{ends[0]:.1f} → {ends[1]:.1f} %"
-
-    both, free = "M_LED = 9, C = 0.7", rows["C = 0.7, without guidance"]
-    gain = 100 * (rows["C = 0.7"]["C"]["share"] - base["C"]["share"])
-    above = "A-E at 50 meV/atom"
-    return table(
-        ("target", "measured by", "without target", "with it", "the paper's networks"),
-        [
-            (
-                "C = 0.7",
-                "share with C between 0.55 and 0.85",
-                share(base["C"], interval=True),
-                f"**{share(rows['C = 0.7']['C'], interval=True)}, {gain:+.0f} points**",
-                papers("C = 0.7", "C"),
-            ),
-            (
-                "",
-                "the same, weight 1 (conditional, no guidance)",
-                "",
-                share(free["C"], interval=True),
-                "",
-            ),
-            (
-                "",
-                "median C",
-                medians("C = 0.7", "compactness", ".3f", "median_unconditional"),
-                medians("C = 0.7", "compactness", ".3f", "median"),
-                "",
-            ),
-            (
-                "M_LED = 9",
-                "median M_LED, bits",
-                medians("M_LED = 9", "m_led", ".2f", "median_unconditional"),
-                medians("M_LED = 9", "m_led", ".2f", "median"),
-                "",
-            ),
-            (
-                "",
-                "share that passes D, of 300",
-                share(base["D"], interval=False),
-                share(rows["M_LED = 9"]["D"], interval=False),
-                papers("M_LED = 9", "D"),
-            ),
-            (
-                "K = 3",
-                "share that passes K",
-                share(base["K"], interval=False),
-                share(rows["K = 3"]["K"], interval=False),
-                papers("K = 3", "K"),
-            ),
-            (
-                "",
-                "median K, bits/atom",
-                medians("K = 3", "complexity", ".2f", "median_unconditional"),
-                medians("K = 3", "complexity", ".2f", "median"),
-                "",
-            ),
-            (
-                "E_hull = 0",
-                above,
-                share(base["A-E"]["0.05"], interval=False),
-                share(rows["E_hull = 0"]["A-E"]["0.05"], interval=False),
-                near("E_hull = 0"),
-            ),
-            (
-                both,
-                "A-D",
-                share(base["A-D"], interval=True),
-                share(rows[both]["A-D"], interval=True),
-                papers(both, "A-D"),
-            ),
-            (
-                "",
-                above,
-                share(base["A-E"]["0.05"], interval=False),
-                share(rows[both]["A-E"]["0.05"], interval=False),
-                near(both),
-            ),
-        ],
-    )
-
-
-#: How many prototypes are looked through in :func:`joint_novelty`.
-PROTOTYPES = ("1", "10", "50")
-
-
-def joint_novelty() -> str:
-    """Share of those that pass A-C outside the first N prototypes, F, and S.U.N."""
-    rows, lines = results("joint_de_novo"), []
-    # Older records kept the share outside the first hundred alone.
-    kept = [n for n in PROTOTYPES if all("unmatched_after_prototypes" in r for r in rows.values())]
-    for name, row in rows.items():
-        paper = row["paper_percent"] or {}
-        cells = [f"{100 * row['unmatched_after_prototypes'][n]:.0f}" for n in kept]
-        matched = row["prototype_matched"]
-        outside = f"{100 * (1 - matched['share']):.0f}"
-        outside += f" ({100 * (1 - matched['high']):.0f}-{100 * (1 - matched['low']):.0f})"
-        if "outside 100" in paper:
-            outside += f" [{paper['outside 100']:.0f}]"
-        greatest = row["greatest_M_LED_in_A-E_at_0.05"]
-        greatest = "" if greatest is None else f"{greatest:.1f}"
-        if "F" in paper:
-            greatest += f" [{paper['F']:.1f}]"
-        sun = row["S.U.N."]
-        lines.append((name, *cells, outside, greatest, f"{percent(sun, 0)} ({percents(sun)})"))
-    head = ("row", *(f"outside {n}, %" for n in (*kept, "100")), "F, bits", "S.U.N., %")
-    return table(head, lines)
-
-
-#: What the rows of :func:`joint_parts` are named by, in the order of the table.
-ARMS = {
-    "none": "no target",
-    "sizes": "sizes by the target alone",
-    "guidance": "guidance alone, sizes as in training (the paper's way)",
-    "both": "both",
-    "symmetry": "guidance and a space group drawn, sizes as in training",
-}
-#: Medians of :func:`joint_parts`: property, title, format.
-MEDIANS = (
-    ("compactness", "median C", ".2f"),
-    ("m_led", "median M_LED", ".2f"),
-    ("complexity", "median K", ".2f"),
-    ("atoms", "median atoms", ".0f"),
-)
-
-
-def joint_parts() -> str:
-    """Per cent that pass each filter with 95 % intervals, and medians, by part of a target."""
-    rows = results("joint_parts")
-    lines = []
-    for name, row in rows.items():
-        for arm, title in ARMS.items():
-            if arm not in row["arms"]:
-                continue
-            found = row["arms"][arm]
-            shares = [f"{percent(found[one], 0)} ({percents(found[one])})" for one in PARTS]
-            medians = []
-            for key, _, spec in MEDIANS:
-                middle, low, high = found["medians"][key]
-                medians.append(f"{number(middle, spec)} ({span((low, high), spec)})")
-            lines.append((name, title, *shares, *medians))
-    return table(("row", "what has the target", *PARTS, *(title for _, title, _ in MEDIANS)), lines)
-
-
-#: Columns of :func:`joint_parts`.
-PARTS = ("A", "B", "C", "D", "K", "A-D")
-
-
-def joint_moved() -> str:
-    """What moved each target: difference in points from what is without it, and the medians."""
-    rows = results("joint_parts")
-    free = rows["unconditional"]["arms"]
-    specs = {key: spec for key, _, spec in MEDIANS}
-
-    def cell(row: Mapping[str, Any], target: str, arm: str) -> str:
-        found = row["moved"][target].get(arm)
-        if found is None:
-            return ""
-        low, high = 100 * found["low"], 100 * found["high"]
-        text = f"{100 * found['difference']:+.0f} ({low:+.0f} to {high:+.0f})"
-        if target in specs:
-            base = free["symmetry" if arm == "symmetry" else "none"]
-            ends = [one["medians"][target][0] for one in (base, row["arms"][arm])]
-            text += f"; {' → '.join(number(end, specs[target]) for end in ends)}"
-        return text
-
-    parts = ("sizes", "guidance", "both", "symmetry")
-    lines = [
-        (name, target, *(cell(row, target, arm) for arm in parts), moved["moved_by"])
-        for name, row in rows.items()
-        for target, moved in row["moved"].items()
-    ]
-    return table(("row", "measured by", *parts, "what moved it"), lines)
 
 
 def energy_guidance() -> str:
@@ -396,9 +206,6 @@ def energy_guidance() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "joint novelty": joint_novelty,
-    "joint parts": joint_parts,
-    "joint moved": joint_moved,
     "energy guidance": energy_guidance,
     "denoising": denoising,
     "validation loss": validation_loss,
@@ -409,7 +216,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "joint matches": joint_matches,
     "joint samplers": joint_samplers,
-    "joint de novo": joint_de_novo,
     "joint compactness": joint_compactness,
-    "joint targets": joint_targets,
 }

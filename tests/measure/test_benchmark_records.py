@@ -44,9 +44,7 @@ NOW_SUITES = {
     "benchmarks/everyday_phases.py": "everyday",
     "benchmarks/filters.py": "pigen-funnel",
     "benchmarks/joint_de_novo.py": "pigen-funnel",
-    "benchmarks/joint_parts.py": "pigen-parts",
     "benchmarks/search_ground_states.py": "search",
-    "benchmarks/symmetry_success.py": "chggen",
 }
 
 
