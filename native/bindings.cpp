@@ -12,6 +12,7 @@
 #include <new>
 
 #include "pool.hpp"
+#include "python_arrays.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -19,45 +20,17 @@ using namespace nb::literals;
 namespace gencsp {
 namespace {
 
-template <typename T, int dims>
-using Input = nb::ndarray<const T, nb::ndim<dims>, nb::c_contig, nb::device::cpu>;
-using Output = nb::ndarray<nb::numpy, double>;
-
-Output to_numpy(std::vector<double> values, std::initializer_list<std::size_t> shape) {
-    auto* kept = new std::vector<double>(std::move(values));
-    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
-    return Output(kept->data(), shape, owner);
-}
-
 std::vector<double> as_vector(const Matrix3& m) { return {m.begin(), m.end()}; }
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
 
 // A model together with the memory that its evaluations share.
 struct BoundModel {
     Model model;
-    ScratchStore store;
+    ScratchStore<Scratch> store;
 
     BoundModel(std::map<std::string, Array> arrays, const ModelSettings& settings,
                const std::string& isa)
         : model(std::move(arrays), settings, isa) {}
 };
-
-std::map<std::string, Array> read_arrays(const nb::dict& weights) {
-    std::map<std::string, Array> arrays;
-    for (auto item : weights) {
-        const auto values =
-            nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(item.second);
-        Array array;
-        array.data.assign(values.data(), values.data() + values.size());
-        for (std::size_t d = 0; d < values.ndim(); ++d)
-            array.shape.push_back(static_cast<long>(values.shape(d)));
-        arrays[nb::cast<std::string>(item.first)] = std::move(array);
-    }
-    return arrays;
-}
 
 // Structures one behind the other: atoms first[b] .. first[b + 1] belong to structure b.
 nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> positions,

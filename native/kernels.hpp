@@ -3,6 +3,7 @@
 
 #include "buffer.hpp"
 #include "classes.hpp"
+#include "linear.hpp"
 
 namespace gencsp {
 
@@ -10,19 +11,6 @@ constexpr int kFeatures = 64;  // width of every feature vector of CHGNet
 constexpr int kConvolutions = 4;
 constexpr int kElements = 94;
 constexpr int kReadoutLayers = 3;  // at most, before the last linear map
-
-// A linear layer in PyTorch's layout: weight[out][in]; no bias where null.
-struct RawLinear {
-    const float* weight = nullptr;
-    const float* bias = nullptr;
-    int out = 0, in = 0;
-};
-
-// Gain and shift of a layer normalisation; none where null.
-struct RawNorm {
-    const float* gain = nullptr;
-    const float* shift = nullptr;
-};
 
 // A gated perceptron, silu(norm(core(x))) * sigmoid(norm(gate(x))); one or two linear layers each.
 struct RawGated {

@@ -20,12 +20,6 @@ std::vector<const Kernels*> available_kernels() {
     return found;
 }
 
-const Kernels* choose_kernels(const std::string& isa) {
-    for (const Kernels* k : available_kernels())
-        if (isa.empty() || isa == k->name) return k;
-    throw std::invalid_argument("instruction set '" + isa + "' is not available here");
-}
-
 bool all_finite(const std::vector<double>& values) {
     for (double x : values)
         if (!std::isfinite(x)) return false;
@@ -34,49 +28,30 @@ bool all_finite(const std::vector<double>& values) {
 
 }  // namespace
 
-std::vector<std::string> available_isas() {
-    std::vector<std::string> names;
-    for (const Kernels* k : available_kernels()) names.emplace_back(k->name);
-    return names;
-}
+std::vector<std::string> available_isas() { return names_of(available_kernels()); }
 
 Model::Model(std::map<std::string, Array> arrays, const ModelSettings& settings,
              const std::string& isa)
-    : arrays_(std::move(arrays)), settings_(settings), kernels_(choose_kernels(isa)) {
+    : arrays_(std::move(arrays)),
+      settings_(settings),
+      kernels_(choose_kernels(available_kernels(), isa)) {
     packed_ = kernels_->pack(describe());
 }
 
 Model::~Model() { kernels_->release(packed_); }
 
-const float* Model::array(const std::string& name, const std::vector<long>& shape) const {
-    const auto found = arrays_.find(name);
-    if (found == arrays_.end()) throw std::invalid_argument("no weights named " + name);
-    if (found->second.shape != shape) throw std::invalid_argument("another shape: " + name);
-    return found->second.data.data();
-}
-
-RawLinear Model::linear(const std::string& name, int out, int in, bool bias) const {
-    RawLinear raw;
-    raw.weight = array(name + ".weight", {out, in});
-    raw.bias = bias ? array(name + ".bias", {out}) : nullptr;
-    raw.out = out;
-    raw.in = in;
-    return raw;
-}
-
 RawNorm Model::norm(const std::string& name) const {
-    if (!has(name + ".weight")) return {};
-    return {array(name + ".weight", {kFeatures}), array(name + ".bias", {kFeatures})};
+    return arrays_.has(name + ".weight") ? arrays_.norm(name, kFeatures) : RawNorm{};
 }
 
 RawGated Model::gated(const std::string& name, int inputs, bool deep) const {
     RawGated raw;
     const std::string first = deep ? ".layers.0" : ".layers.1";
-    raw.core[0] = linear(name + ".mlp_core" + first, kFeatures, inputs);
-    raw.gate[0] = linear(name + ".mlp_gate" + first, kFeatures, inputs);
+    raw.core[0] = arrays_.linear(name + ".mlp_core" + first, kFeatures, inputs);
+    raw.gate[0] = arrays_.linear(name + ".mlp_gate" + first, kFeatures, inputs);
     if (deep) {
-        raw.core[1] = linear(name + ".mlp_core.layers.3", kFeatures, kFeatures);
-        raw.gate[1] = linear(name + ".mlp_gate.layers.3", kFeatures, kFeatures);
+        raw.core[1] = arrays_.linear(name + ".mlp_core.layers.3", kFeatures, kFeatures);
+        raw.gate[1] = arrays_.linear(name + ".mlp_gate.layers.3", kFeatures, kFeatures);
     }
     raw.core_norm = norm(name + ".bn1");
     raw.gate_norm = norm(name + ".bn2");
@@ -85,52 +60,49 @@ RawGated Model::gated(const std::string& name, int inputs, bool deep) const {
 
 RawModel Model::describe() const {
     RawModel raw;
-    const auto length = [this](const std::string& name) -> int {
-        const auto found = arrays_.find(name);
-        return found == arrays_.end() ? 0 : static_cast<int>(found->second.data.size());
-    };
     const std::string radial = "bond_basis_expansion.rbf_expansion_";
     const std::string fourier = "angle_basis_expansion.fourier_expansion.frequencies";
-    raw.n_radial = length(radial + "ag.frequencies");
-    raw.n_fourier = length(fourier);
+    raw.n_radial = arrays_.length(radial + "ag.frequencies");
+    raw.n_fourier = arrays_.length(fourier);
     if (raw.n_radial < 1 || raw.n_radial > 32 || raw.n_fourier < 1 || raw.n_fourier > 15)
         throw std::invalid_argument("another number of basis functions than CHGNet's");
     raw.atom_cutoff = settings_.atom_cutoff;
     raw.bond_cutoff = settings_.bond_cutoff;
     raw.envelope_power = settings_.envelope_power;
-    raw.atom_embedding = array("atom_embedding.embedding.weight", {kElements, kFeatures});
-    raw.reference_energy = array("composition_model.fc.weight", {1, kElements});
-    raw.atom_frequencies = array(radial + "ag.frequencies", {raw.n_radial});
-    raw.bond_frequencies = array(radial + "bg.frequencies", {raw.n_radial});
-    raw.angle_frequencies = array(fourier, {raw.n_fourier});
-    raw.bond_embedding = linear("bond_embedding", kFeatures, raw.n_radial, false);
-    raw.bond_weights_atom = linear("bond_weights_ag", kFeatures, raw.n_radial, false);
-    raw.bond_weights_bond = linear("bond_weights_bg", kFeatures, raw.n_radial, false);
-    raw.angle_embedding = linear("angle_embedding", kFeatures, 2 * raw.n_fourier + 1, false);
+    raw.atom_embedding = arrays_.array("atom_embedding.embedding.weight", {kElements, kFeatures});
+    raw.reference_energy = arrays_.array("composition_model.fc.weight", {1, kElements});
+    raw.atom_frequencies = arrays_.array(radial + "ag.frequencies", {raw.n_radial});
+    raw.bond_frequencies = arrays_.array(radial + "bg.frequencies", {raw.n_radial});
+    raw.angle_frequencies = arrays_.array(fourier, {raw.n_fourier});
+    raw.bond_embedding = arrays_.linear("bond_embedding", kFeatures, raw.n_radial, false);
+    raw.bond_weights_atom = arrays_.linear("bond_weights_ag", kFeatures, raw.n_radial, false);
+    raw.bond_weights_bond = arrays_.linear("bond_weights_bg", kFeatures, raw.n_radial, false);
+    raw.angle_embedding =
+        arrays_.linear("angle_embedding", kFeatures, 2 * raw.n_fourier + 1, false);
     for (int l = 0; l < kConvolutions; ++l) {
         const std::string conv = "atom_conv_layers." + std::to_string(l);
         const std::string out = conv + ".mlp_out.layers.1";
         raw.atom_conv[l] = gated(conv + ".twoBody_atom", 3 * kFeatures, true);
-        raw.atom_out[l] = linear(out, kFeatures, kFeatures, has(out + ".bias"));
+        raw.atom_out[l] = arrays_.linear(out, kFeatures, kFeatures, arrays_.has(out + ".bias"));
     }
     for (int l = 0; l < kConvolutions - 1; ++l) {
         const std::string conv = "bond_conv_layers." + std::to_string(l);
         const std::string out = conv + ".mlp_out.layers.1";
         raw.bond_conv[l] = gated(conv + ".twoBody_bond", 4 * kFeatures, true);
-        raw.bond_out[l] = linear(out, kFeatures, kFeatures, has(out + ".bias"));
+        raw.bond_out[l] = arrays_.linear(out, kFeatures, kFeatures, arrays_.has(out + ".bias"));
         const std::string update = "angle_layers." + std::to_string(l) + ".twoBody_bond";
         raw.angle_update[l] = gated(update, 4 * kFeatures, false);
     }
-    raw.site_wise = linear("site_wise", 1, kFeatures);
+    raw.site_wise = arrays_.linear("site_wise", 1, kFeatures);
     raw.readout_norm = norm("readout_norm");
     // Hidden layers at 0, 2, ...; behind them an activation, a dropout and the last linear layer.
     while (raw.n_readout < kReadoutLayers &&
-           has("mlp.layers." + std::to_string(2 * raw.n_readout) + ".weight")) {
+           arrays_.has("mlp.layers." + std::to_string(2 * raw.n_readout) + ".weight")) {
         const std::string name = "mlp.layers." + std::to_string(2 * raw.n_readout);
-        raw.readout[raw.n_readout++] = linear(name, kFeatures, kFeatures);
+        raw.readout[raw.n_readout++] = arrays_.linear(name, kFeatures, kFeatures);
     }
     const std::string last = "mlp.layers." + std::to_string(2 * raw.n_readout + 1);
-    raw.readout[raw.n_readout] = linear(last, 1, kFeatures);
+    raw.readout[raw.n_readout] = arrays_.linear(last, 1, kFeatures);
     return raw;
 }
 

@@ -8,6 +8,7 @@
 #include "classes.hpp"
 #include "kernels.hpp"
 #include "linalg3.hpp"
+#include "named_arrays.hpp"
 
 namespace gencsp {
 
@@ -40,12 +41,6 @@ struct Scratch {
     std::vector<double> of_edges, of_corners;                      // the same for their members
 };
 
-// A float32 array of the state dictionary.
-struct Array {
-    std::vector<float> data;
-    std::vector<long> shape;
-};
-
 struct ModelSettings {
     double atom_cutoff = 6.0, bond_cutoff = 3.0;
     int envelope_power = 8;
@@ -67,13 +62,10 @@ public:
 
 private:
     RawModel describe() const;
-    RawLinear linear(const std::string& name, int out, int in, bool bias = true) const;
     RawNorm norm(const std::string& name) const;
     RawGated gated(const std::string& name, int inputs, bool deep) const;
-    const float* array(const std::string& name, const std::vector<long>& shape) const;
-    bool has(const std::string& name) const { return arrays_.count(name) != 0; }
 
-    std::map<std::string, Array> arrays_;
+    NamedArrays arrays_;
     ModelSettings settings_;
     GraphLimits limits_;
     const Kernels* kernels_ = nullptr;

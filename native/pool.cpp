@@ -6,27 +6,7 @@
 
 namespace gencsp {
 
-namespace {
-constexpr std::size_t kMostIdleBytes = std::size_t{256} << 20;  // of one idle scratch
-}
-
-std::unique_ptr<Scratch> ScratchStore::borrow() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (idle_.empty()) return std::make_unique<Scratch>();
-    std::unique_ptr<Scratch> scratch = std::move(idle_.back());
-    idle_.pop_back();
-    return scratch;
-}
-
-void ScratchStore::give_back(std::unique_ptr<Scratch> scratch) {
-    std::size_t bytes = 0;
-    for (const Buffer& b : scratch->workspace.buffer) bytes += b.capacity();
-    if (bytes > kMostIdleBytes) return;
-    std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(scratch));
-}
-
-void for_each(int count, int workers, ScratchStore& store,
+void for_each(int count, int workers, ScratchStore<Scratch>& store,
               const std::function<void(int, Scratch&)>& work) {
     std::atomic<int> next{0};
     const auto run = [&] {

@@ -11,22 +11,12 @@
 #include <vector>
 
 #include "relax.hpp"
+#include "scratch_store.hpp"
 
 namespace gencsp {
 
-// Memory that evaluations borrow and give back, so that calls one after the other find it warm.
-class ScratchStore {
-public:
-    std::unique_ptr<Scratch> borrow();
-    void give_back(std::unique_ptr<Scratch> scratch);
-
-private:
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<Scratch>> idle_;
-};
-
 // Call work(i, scratch) for every i < count on `workers` threads.
-void for_each(int count, int workers, ScratchStore& store,
+void for_each(int count, int workers, ScratchStore<Scratch>& store,
               const std::function<void(int, Scratch&)>& work);
 
 // A stream of relaxations: submit tasks at any time, take results as they come.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "../python_arrays.hpp"
 #include "network.hpp"
 
 namespace nb = nanobind;
@@ -15,34 +16,6 @@ using namespace nb::literals;
 
 namespace gencsp::denoiser {
 namespace {
-
-template <typename T, int dims>
-using Input = nb::ndarray<const T, nb::ndim<dims>, nb::c_contig, nb::device::cpu>;
-using Output = nb::ndarray<nb::numpy, float>;
-
-Output to_numpy(std::vector<float> values, std::initializer_list<std::size_t> shape) {
-    auto* kept = new std::vector<float>(std::move(values));
-    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
-    return Output(kept->data(), shape, owner);
-}
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
-
-std::map<std::string, Array> read_arrays(const nb::dict& weights) {
-    std::map<std::string, Array> arrays;
-    for (auto item : weights) {
-        const auto values =
-            nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(item.second);
-        Array array;
-        array.data.assign(values.data(), values.data() + values.size());
-        for (std::size_t d = 0; d < values.ndim(); ++d)
-            array.shape.push_back(static_cast<long>(values.shape(d)));
-        arrays[nb::cast<std::string>(item.first)] = std::move(array);
-    }
-    return arrays;
-}
 
 nb::dict predict(const Network& network, Input<int, 1> numbers, Input<double, 2> positions,
                  Input<double, 3> cells, Input<int, 1> first, Input<float, 2> noise, int workers) {
@@ -98,7 +71,7 @@ NB_MODULE(_denoiser, m) {
             "__init__",
             [](Network* self, const nb::dict& weights, bool joint, int channels, int layers,
                int n_radial, int waves, double reach, const std::string& isa) {
-                new (self) Network(read_arrays(weights),
+                new (self) Network(gencsp::read_arrays(weights),
                                    Settings{channels, layers, n_radial, waves, reach, joint}, isa);
             },
             "weights"_a, nb::kw_only(), "joint"_a, "channels"_a, "layers"_a, "n_radial"_a,

@@ -3,20 +3,9 @@
 #pragma once
 
 #include "../buffer.hpp"
+#include "../linear.hpp"
 
 namespace gencsp::denoiser {
-
-// PyTorch's layout, weight[out][in]; no bias where null.
-struct RawLinear {
-    const float* weight = nullptr;
-    const float* bias = nullptr;
-    int out = 0, in = 0;
-};
-
-struct RawNorm {
-    const float* gain = nullptr;
-    const float* shift = nullptr;
-};
 
 // DensityLayer; the first one has no vectors to begin with.
 struct RawDensityLayer {

@@ -29,12 +29,6 @@ std::vector<const Kernels*> available_kernels() {
     return found;
 }
 
-const Kernels* choose_kernels(const std::string& isa) {
-    for (const Kernels* k : available_kernels())
-        if (isa.empty() || isa == k->name) return k;
-    throw std::invalid_argument("instruction set '" + isa + "' is not available here");
-}
-
 // First crystals of the parts of a batch that are worked on together, and their number behind them.
 std::vector<int> parts_of(const Batch& batch) {
     std::vector<int> begins{0};
@@ -46,28 +40,13 @@ std::vector<int> parts_of(const Batch& batch) {
 
 }  // namespace
 
-std::unique_ptr<Scratch> ScratchStore::borrow() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (idle_.empty()) return std::make_unique<Scratch>();
-    std::unique_ptr<Scratch> found = std::move(idle_.back());
-    idle_.pop_back();
-    return found;
-}
-
-void ScratchStore::give_back(std::unique_ptr<Scratch> scratch) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(scratch));
-}
-
-std::vector<std::string> available_isas() {
-    std::vector<std::string> names;
-    for (const Kernels* k : available_kernels()) names.emplace_back(k->name);
-    return names;
-}
+std::vector<std::string> available_isas() { return names_of(available_kernels()); }
 
 Network::Network(std::map<std::string, Array> arrays, const Settings& settings,
                  const std::string& isa)
-    : arrays_(std::move(arrays)), settings_(settings), kernels_(choose_kernels(isa)) {
+    : arrays_(std::move(arrays)),
+      settings_(settings),
+      kernels_(choose_kernels(available_kernels(), isa)) {
     if (settings.channels < kWidthUnit || settings.channels % kWidthUnit)
         throw std::invalid_argument("channels have to be a multiple of 16");
     if (settings.layers < 1 || settings.layers > kMostLayers)
@@ -79,36 +58,21 @@ Network::Network(std::map<std::string, Array> arrays, const Settings& settings,
 
 Network::~Network() { kernels_->release(packed_); }
 
-const float* Network::array(const std::string& name, const std::vector<long>& shape) const {
-    const auto found = arrays_.find(name);
-    if (found == arrays_.end()) throw std::invalid_argument("no weights named " + name);
-    if (found->second.shape != shape) throw std::invalid_argument("another shape: " + name);
-    return found->second.data.data();
-}
-
-RawLinear Network::linear(const std::string& name, int out, int in, bool bias) const {
-    return {array(name + ".weight", {out, in}), bias ? array(name + ".bias", {out}) : nullptr, out,
-            in};
-}
-
-RawNorm Network::norm(const std::string& name, int width) const {
-    return {array(name + ".weight", {width}), array(name + ".bias", {width})};
-}
-
 RawDensityLayer Network::density_layer(const std::string& name, bool first) const {
     const int c = settings_.channels, k = settings_.n_radial, width = (first ? 5 : 6) * c;
     RawDensityLayer raw;
-    raw.norm = norm(name + "norm", c);
-    raw.update_norm = norm(name + "update.0", width);
-    raw.send = linear(name + "send", c, c);
-    raw.radial = linear(name + "radial", 3 * k * c, c);
-    for (int l = 0; l < 3; ++l) raw.mix[l] = linear(name + "mix." + std::to_string(l), c, c, false);
-    raw.vector_mix = linear(name + "vector_mix", 2 * c, (first ? 2 : 4) * c, false);
-    raw.update[0] = linear(name + "update.1", 2 * c, width);
-    raw.update[1] = linear(name + "update.3", 4 * c, 2 * c);
+    raw.norm = arrays_.norm(name + "norm", c);
+    raw.update_norm = arrays_.norm(name + "update.0", width);
+    raw.send = arrays_.linear(name + "send", c, c);
+    raw.radial = arrays_.linear(name + "radial", 3 * k * c, c);
+    for (int l = 0; l < 3; ++l)
+        raw.mix[l] = arrays_.linear(name + "mix." + std::to_string(l), c, c, false);
+    raw.vector_mix = arrays_.linear(name + "vector_mix", 2 * c, (first ? 2 : 4) * c, false);
+    raw.update[0] = arrays_.linear(name + "update.1", 2 * c, width);
+    raw.update[1] = arrays_.linear(name + "update.3", 4 * c, 2 * c);
     if (first) return raw;
-    raw.vector_send = linear(name + "vector_send", c, c, false);
-    raw.vector_radial = array(name + "vector_radial", {k, c});
+    raw.vector_send = arrays_.linear(name + "vector_send", c, c, false);
+    raw.vector_radial = arrays_.array(name + "vector_radial", {k, c});
     return raw;
 }
 
@@ -121,41 +85,41 @@ RawNetwork Network::describe() const {
     raw.waves = settings_.waves;
     raw.reach = settings_.reach;
     raw.joint = settings_.joint;
-    raw.element = array("element.weight", {kElements, c});
-    raw.start = linear("start", c, 2 * c);
+    raw.element = arrays_.array("element.weight", {kElements, c});
+    raw.start = arrays_.linear("start", c, 2 * c);
     for (int l = 0; l < raw.layers; ++l)
         raw.density[l] = density_layer("layers." + std::to_string(l) + ".", l == 0);
     if (!raw.joint) {
-        raw.gate[0] = linear("readout_gate.0", c, 2 * c);
-        raw.gate[1] = linear("readout_gate.2", c, c);
-        raw.readout = linear("readout", 1, c, false);
+        raw.gate[0] = arrays_.linear("readout_gate.0", c, 2 * c);
+        raw.gate[1] = arrays_.linear("readout_gate.2", c, c);
+        raw.readout = arrays_.linear("readout", 1, c, false);
         return raw;
     }
     for (int l = 0; l < raw.layers; ++l) {
         const std::string wave = "waves." + std::to_string(l) + ".";
-        raw.wave[l].norm = norm(wave + "norm", c);
-        raw.wave[l].send = linear(wave + "send", c, c);
-        raw.wave[l].filter = linear(wave + "filter", 2 * c, k, false);
-        raw.wave[l].level = linear(wave + "level", 2 * c, c);
-        raw.wave[l].update[0] = linear(wave + "update.0", c, 3 * c);
-        raw.wave[l].update[1] = linear(wave + "update.2", 2 * c, c);
+        raw.wave[l].norm = arrays_.norm(wave + "norm", c);
+        raw.wave[l].send = arrays_.linear(wave + "send", c, c);
+        raw.wave[l].filter = arrays_.linear(wave + "filter", 2 * c, k, false);
+        raw.wave[l].level = arrays_.linear(wave + "level", 2 * c, c);
+        raw.wave[l].update[0] = arrays_.linear(wave + "update.0", c, 3 * c);
+        raw.wave[l].update[1] = arrays_.linear(wave + "update.2", 2 * c, c);
         const std::string context = "contexts." + std::to_string(l) + ".";
-        raw.context[l].norm = norm(context + "update.0", 2 * c);
-        raw.context[l].update = linear(context + "update.1", c, 2 * c);
-        raw.context[l].out = linear(context + "out", c, c);
+        raw.context[l].norm = arrays_.norm(context + "update.0", 2 * c);
+        raw.context[l].update = arrays_.linear(context + "update.1", c, 2 * c);
+        raw.context[l].out = arrays_.linear(context + "out", c, c);
     }
-    raw.gate[0] = linear("gate.0", c, 2 * c);
-    raw.gate[1] = linear("gate.2", 3 * c, c);
-    raw.displacement = linear("displacement", 1, c, false);
-    raw.gradient = linear("gradient", 1, c, false);
-    raw.species[0] = linear("species.0", c, 2 * c);
-    raw.species[1] = linear("species.2", kElements, c);
-    raw.shown = linear("shown", 2, 2 * c);
-    raw.tensor.norm = norm("tensor.norm", c);
-    raw.tensor.send = linear("tensor.send", c, c);
-    raw.tensor.radial = linear("tensor.radial", k * c, c);
-    raw.tensor.gate = linear("tensor.gate", 2 * c, c);
-    raw.tensor.pool = linear("tensor.pool", 2 * c, c);
+    raw.gate[0] = arrays_.linear("gate.0", c, 2 * c);
+    raw.gate[1] = arrays_.linear("gate.2", 3 * c, c);
+    raw.displacement = arrays_.linear("displacement", 1, c, false);
+    raw.gradient = arrays_.linear("gradient", 1, c, false);
+    raw.species[0] = arrays_.linear("species.0", c, 2 * c);
+    raw.species[1] = arrays_.linear("species.2", kElements, c);
+    raw.shown = arrays_.linear("shown", 2, 2 * c);
+    raw.tensor.norm = arrays_.norm("tensor.norm", c);
+    raw.tensor.send = arrays_.linear("tensor.send", c, c);
+    raw.tensor.radial = arrays_.linear("tensor.radial", k * c, c);
+    raw.tensor.gate = arrays_.linear("tensor.gate", 2 * c, c);
+    raw.tensor.pool = arrays_.linear("tensor.pool", 2 * c, c);
     return raw;
 }
 

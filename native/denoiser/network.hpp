@@ -2,21 +2,15 @@
 #pragma once
 
 #include <map>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "../named_arrays.hpp"
+#include "../scratch_store.hpp"
 #include "kernels.hpp"
 #include "surroundings.hpp"
 
 namespace gencsp::denoiser {
-
-// A float32 array of the state dictionary.
-struct Array {
-    std::vector<float> data;
-    std::vector<long> shape;
-};
 
 struct Settings {
     int channels = 0, layers = 0, n_radial = 0, waves = 0;
@@ -28,17 +22,6 @@ struct Settings {
 struct Scratch {
     Workspace workspace;
     Surroundings surroundings;
-};
-
-// Memory that calls borrow and give back, so that those one after the other find it warm.
-class ScratchStore {
-public:
-    std::unique_ptr<Scratch> borrow();
-    void give_back(std::unique_ptr<Scratch> scratch);
-
-private:
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<Scratch>> idle_;
 };
 
 class Network {
@@ -59,15 +42,12 @@ public:
 private:
     RawNetwork describe() const;
     RawDensityLayer density_layer(const std::string& name, bool first) const;
-    RawLinear linear(const std::string& name, int out, int in, bool bias = true) const;
-    RawNorm norm(const std::string& name, int width) const;
-    const float* array(const std::string& name, const std::vector<long>& shape) const;
 
-    std::map<std::string, Array> arrays_;
+    NamedArrays arrays_;
     Settings settings_;
     const Kernels* kernels_ = nullptr;
     void* packed_ = nullptr;
-    mutable ScratchStore store_;
+    mutable ScratchStore<Scratch> store_;
 };
 
 // Instruction sets that this build has and this processor runs, best first.

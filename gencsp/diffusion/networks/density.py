@@ -74,11 +74,11 @@ class DensityNetwork(nn.Module):
     def forward(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """σ·score of each atom, shape (n, 3); ``sigma`` in Å, shape (b,)."""
         noise = self.noise(sigma)
-        vectors = (
-            self._vectors(batch, noise)
-            if self.native is None
-            else self.native.vectors(batch, noise)
-        )
+        # The native engine has no gradients.
+        if self.native is None or torch.is_grad_enabled():
+            vectors = self._vectors(batch, noise)
+        else:
+            vectors = self.native.vectors(batch, noise)
         return bounded(vectors * torch.exp(self.gain(noise))[batch.owner])
 
     def _vectors(self, batch: CrystalBatch, noise: Tensor) -> Tensor:

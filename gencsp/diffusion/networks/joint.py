@@ -116,11 +116,11 @@ class JointNetwork(nn.Module):
         """
         crystals = state.crystals(process.scale)
         noise = self._noise(state, t, conditions, process)
-        found = (
-            self._predictions(state, crystals, noise)
-            if self.native is None
-            else self.native.predictions(crystals, noise)
-        )
+        # The native engine has no gradients.
+        if self.native is None or torch.is_grad_enabled():
+            found = self._predictions(state, crystals, noise)
+        else:
+            found = self.native.predictions(crystals, noise)
         logits = self._logits(found, state)
         logits = torch.cat((torch.full_like(logits[:, :1], -torch.inf), logits[:, 1:]), 1)
         velocity = self._velocity(found)

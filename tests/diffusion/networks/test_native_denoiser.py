@@ -217,6 +217,19 @@ def test_images_and_periodicity() -> None:
     assert torch.allclose(two, one.repeat(2, 1), atol=1e-3 * float(one.abs().max()))
 
 
+def test_gradients_are_those_of_torch() -> None:
+    network = frozen("density", channels=16, layers=2, n_radial=4)
+    batch = CrystalBatch.from_atoms(crystals(np.random.default_rng(4), [3]), dtype=torch.float32)
+    sigma = torch.tensor([0.5])
+    slopes = []
+    for engine in ("torch", "native"):
+        use_engine(network, engine)  # type: ignore[arg-type]
+        positions = batch.positions.clone().requires_grad_(True)
+        network(batch.with_positions(positions), sigma).square().sum().backward()
+        slopes.append(positions.grad)
+    assert torch.equal(*slopes)
+
+
 def test_what_the_extension_does_not_know_is_left_to_torch() -> None:
     odd = frozen("density", channels=20, layers=1, n_radial=4)
     use_engine(odd, "auto")
