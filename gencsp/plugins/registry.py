@@ -40,8 +40,6 @@ class Registry(Generic[T]):
         self.error = error
         self.hint = hint
         self._points: dict[str, list[EntryPoint]] | None = None
-        # Classes by name: searches ask for those of their moves at every trial.
-        self._loaded: dict[str, type[Configured]] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._registered()
@@ -53,7 +51,6 @@ class Registry(Generic[T]):
     def refresh(self) -> None:
         """Look for entry points again: for packages installed while the process runs."""
         self._points = None
-        self._loaded.clear()
 
     def get(self, name: str) -> type[Configured]:
         """The class of a plug-in.
@@ -62,9 +59,7 @@ class Registry(Generic[T]):
             GencspError: of the class ``error``, where there is none of this name.
             PluginError: two packages offer it, or it cannot be loaded or is no plug-in.
         """
-        if name not in self._loaded:
-            self._loaded[name] = self._load(self._only(name))
-        return self._loaded[name]
+        return self._load(self._only(name))
 
     def make(
         self,
@@ -164,6 +159,7 @@ class Registry(Generic[T]):
         return found
 
     def _where(self, point: EntryPoint) -> str:
+        # Reads the metadata of the package, which takes a millisecond, for messages alone.
         return f"the {self.kind} '{point.name}' of the package '{_package_of(point)}'"
 
     def _package(self, name: str) -> str:
