@@ -223,9 +223,10 @@ def test_gradients_are_those_of_torch() -> None:
     sigma = torch.tensor([0.5])
     slopes = []
     for engine in ("torch", "native"):
-        use_engine(network, engine)  # type: ignore[arg-type]
+        use_engine(network, engine)
         positions = batch.positions.clone().requires_grad_(True)
         network(batch.with_positions(positions), sigma).square().sum().backward()
+        assert positions.grad is not None
         slopes.append(positions.grad)
     assert torch.equal(*slopes)
 
