@@ -66,6 +66,13 @@ NB_MODULE(_denoiser, m) {
     using namespace gencsp::denoiser;
     m.doc() = "Denoisers of crystals on the processor.";
     m.def("available_isas", &available_isas, "Instruction sets that run here, best first.");
+    m.def(
+        "why_not",
+        [](int channels, int layers, int n_radial) {
+            return why_not(Settings{channels, layers, n_radial});
+        },
+        nb::kw_only(), "channels"_a, "layers"_a, "n_radial"_a,
+        "Why a network of these sizes cannot run here; empty where it can.");
     nb::class_<Network>(m, "Network")
         .def(
             "__init__",

@@ -68,7 +68,7 @@ struct Neighbours {
     const int* first_pair = nullptr;     // [n_atoms + 1]
     const int* neighbour = nullptr;      // [pairs], j among all atoms of the batch
     const int* first_edge = nullptr;     // [pairs + 1]
-    const Edge* edges = nullptr;         //
+    const Edge* edges = nullptr;         // [edges], those of a pair one behind the other
     const float* cutoff = nullptr;       // [n_crystals], Å
     const double* fractional = nullptr;  // [n_atoms][3]
     const double* reciprocal = nullptr;  // [n_crystals][3][3], rows b_k, a_i . b_k = (i == k), 1/Å

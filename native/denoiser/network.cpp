@@ -42,17 +42,22 @@ std::vector<int> parts_of(const Batch& batch) {
 
 std::vector<std::string> available_isas() { return names_of(available_kernels()); }
 
+std::string why_not(const Settings& settings) {
+    if (settings.channels < kWidthUnit || settings.channels % kWidthUnit)
+        return "channels have to be a multiple of 16";
+    if (settings.layers < 1 || settings.layers > kMostLayers) return "between 1 and 8 layers";
+    if (settings.n_radial < 2 || settings.n_radial > kMostRadialFunctions)
+        return "between 2 and 32 radial functions";
+    return "";
+}
+
 Network::Network(std::map<std::string, Array> arrays, const Settings& settings,
                  const std::string& isa)
     : arrays_(std::move(arrays)),
       settings_(settings),
       kernels_(choose_kernels(available_kernels(), isa)) {
-    if (settings.channels < kWidthUnit || settings.channels % kWidthUnit)
-        throw std::invalid_argument("channels have to be a multiple of 16");
-    if (settings.layers < 1 || settings.layers > kMostLayers)
-        throw std::invalid_argument("between 1 and 8 layers");
-    if (settings.n_radial < 2 || settings.n_radial > kMostRadialFunctions)
-        throw std::invalid_argument("between 2 and 32 radial functions");
+    const std::string problem = why_not(settings);
+    if (!problem.empty()) throw std::invalid_argument(problem);
     packed_ = kernels_->pack(describe());
 }
 

@@ -24,6 +24,9 @@ struct Scratch {
     Surroundings surroundings;
 };
 
+// Why the kernels cannot run a network of these sizes; empty where they can.
+std::string why_not(const Settings& settings);
+
 class Network {
 public:
     // Throws std::invalid_argument for weights of another architecture or an unknown instruction

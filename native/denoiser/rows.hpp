@@ -27,17 +27,19 @@ GENCSP_INLINE void copy(float* to, const float* x, int count) {
     for (int i = 0; i < count; i += kLanes) store(to + i, load(x + i));
 }
 
-// The symmetric traceless matrix of l = 2 components xy, yz, zx, (xx - yy)/2 and zz/sqrt(3), up to
-// the factor sqrt(3) of the harmonics; see matrix_times_vector in layers.py.
+constexpr float kThirdRoot = 0.57735026918962576f;  // 1/sqrt(3)
+
+// The symmetric traceless matrix of l = 2 components xy, yz, zx, (xx - yy)/2 and zz/sqrt(3),
+// without the factor sqrt(3) of the harmonics; see matrix_times_vector in layers.py.
 struct Bent {
     Vec xx, yy, zz, xy, yz, zx;
 
-    Bent(const float* l2, long stride, float scale) {
-        xy = load(l2) * scale;
-        yz = load(l2 + stride) * scale;
-        zx = load(l2 + 2 * stride) * scale;
-        const Vec d = load(l2 + 3 * stride) * scale;
-        const Vec third = load(l2 + 4 * stride) * (scale * 0.57735026918962576f);
+    Bent(const float* l2, long stride) {
+        xy = load(l2) * kThirdRoot;
+        yz = load(l2 + stride) * kThirdRoot;
+        zx = load(l2 + 2 * stride) * kThirdRoot;
+        const Vec d = load(l2 + 3 * stride) * kThirdRoot;
+        const Vec third = load(l2 + 4 * stride) * (kThirdRoot * kThirdRoot);
         xx = d - third;
         yy = -d - third;
         zz = 2.0f * third;
@@ -48,7 +50,5 @@ struct Bent {
         tz = zx * x + yz * y + zz * z;
     }
 };
-
-constexpr float kThirdRoot = 0.57735026918962576f;  // 1/sqrt(3)
 
 }  // namespace gencsp::GENCSP_ISA

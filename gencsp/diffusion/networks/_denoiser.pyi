@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 _Floats = NDArray[np.float32]
 
 def available_isas() -> list[str]: ...
+def why_not(*, channels: int, layers: int, n_radial: int) -> str: ...
 
 class Network:
     def __init__(

@@ -22,13 +22,10 @@ from gencsp.diffusion.networks import _denoiser
 from gencsp.diffusion.networks.predictions import AtomPredictions
 from gencsp.errors import EngineError
 
-#: Widths are multiples of this; most layers, and least and most radial functions.
-WIDTH, MOST_LAYERS, RADIAL = 16, 8, (2, 32)
-
 
 def has_kernels(*, channels: int, layers: int, n_radial: int) -> bool:
     """Whether the extension can run a network of these sizes."""
-    return channels % WIDTH == 0 and layers <= MOST_LAYERS and RADIAL[0] <= n_radial <= RADIAL[1]
+    return not _denoiser.why_not(channels=channels, layers=layers, n_radial=n_radial)
 
 
 def instruction_sets() -> list[str]:
