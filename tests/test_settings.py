@@ -32,6 +32,7 @@ from gencsp.convex_hull.system import SystemHull
 from gencsp.deck import CellAtoms, Count, Deck, Fmax, Separation, check
 from gencsp.diffusion.batch import ScoreModel
 from gencsp.diffusion.dp_cdvae.process import DpCdvaeProcess
+from gencsp.diffusion.dp_cdvae.stored import StoredDpCdvae
 from gencsp.diffusion.joint.conditions import PropertyScale
 from gencsp.diffusion.joint.model import JointModel
 from gencsp.diffusion.joint.process import JointProcess
@@ -58,7 +59,6 @@ from gencsp.searches.starts import SeedSchedule
 from gencsp.searches.system_cycle import StageCounts
 from gencsp.similarity import StructureIndex
 from gencsp.suites.tasks.cycle_values import CycleRow, System
-from gencsp.suites.tasks.dp_cdvae_blocks import StoredDpCdvae
 from gencsp.suites.tasks.model_rows import ModelRow
 
 #: Dataclasses whose numbers have defaults and that are no settings, and why.

@@ -47,7 +47,8 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
     Args:
         model: which CHGNet weights.
         engine: "native", "torch", or "auto" for the native one where it is installed.
-        device: a torch device, which selects the torch engine.
+        device: where it runs, see :func:`gencsp.devices.find_device`; a GPU needs the torch engine,
+            which ``auto`` then takes.
 
     Attributes:
         parameters: ``model``, ``engine`` (the one in use), ``device``, and ``digest``, a short hash
@@ -67,7 +68,7 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         model: ModelName = "0.3.0",
         *,
         engine: EngineName = "auto",
-        device: str | None = None,
+        device: str = "auto",
     ) -> None:
         super().__init__()
         self._settings: dict[str, Any] = {"engine": engine, "model": model, "device": device}

@@ -95,7 +95,7 @@ def _de_novo(deck: ProposeDeck) -> Iterator[Atoms]:
         options=PigenOptions.from_options(
             {**_aims(deck), "sizes": deck.sizes, "symmetry": deck.symmetry, **own}
         ),
-        context=ProposerContext(weights=deck.weights),
+        context=ProposerContext(weights=deck.weights, device=deck.device),
     )
 
 
@@ -109,7 +109,7 @@ def _decoded(deck: ProposeDeck, choice: Choice) -> Iterator[Atoms]:
     if given:
         raise RequestError(f"dp-cdvae chooses freely: leave out {', '.join(given)}, or use pigen.")
     options = DpCdvaeOptions.from_options(choice.options)
-    context = ProposerContext(weights=deck.weights)
+    context = ProposerContext(weights=deck.weights, device=deck.device)
     return decode_de_novo(n=deck.n, seed=deck.seed, options=options, context=context)
 
 
@@ -219,6 +219,8 @@ def _of_formula(deck: ProposeDeck) -> Iterator[Atoms]:
         space_groups=deck.space_groups,
         pressure=deck.pressure,
         options={**aims, "symmetry": deck.symmetry, **choice.options} if aimed else None,
-        context=ProposerContext(weights=deck.weights, sampler=deck_sampler(deck)),
+        context=ProposerContext(
+            weights=deck.weights, sampler=deck_sampler(deck), device=deck.device
+        ),
         workers=deck.workers,
     )

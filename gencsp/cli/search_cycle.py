@@ -33,6 +33,7 @@ SHARED = (
     "pressure",
     "keep_symmetry",
     "engine",
+    "device",
     "potential",
     "hull",
     "same",

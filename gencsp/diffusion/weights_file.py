@@ -49,7 +49,6 @@ def stored_network(
     what: str,
     needed: str,
     command: str,
-    device: torch.device | str,
 ) -> Iterator[StoredNetwork]:
     """The network of a file, as a context in which the caller reads the metadata.
 
@@ -59,7 +58,6 @@ def stored_network(
         what: what the file holds, for the message where there is none.
         needed: an entry of the metadata that only files of the right kind have.
         command: what makes those, for the messages.
-        device: where the network goes.
 
     Raises:
         WeightsError: as :func:`~gencsp.diffusion.stored_weights.stored_weights`, or an unknown
@@ -71,5 +69,5 @@ def stored_network(
             metadata = stored.metadata
             network = build_network(metadata["architecture"], json.loads(metadata["config"]))
         network.load_state_dict({key: torch.from_numpy(a) for key, a in stored.arrays.items()})
-        network.to(device).eval().requires_grad_(False)
+        network.eval().requires_grad_(False)
         yield StoredNetwork(network, stored.metadata, stored.digest)

@@ -39,11 +39,11 @@ class PotentialContext:
 
     Attributes:
         engine: "native", "torch" or "auto", for potentials that gencsp's own engines run.
-        device: a torch device; ``None`` for the potential's own choice.
+        device: see :func:`gencsp.devices.find_device`.
     """
 
     engine: Literal["auto", "native", "torch"] = "auto"
-    device: str | None = None
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self, EngineError)
@@ -86,7 +86,7 @@ def get_potential(
     given: PotentialGiven = DEFAULT,
     *,
     engine: Literal["auto", "native", "torch"] = "auto",
-    device: str | None = None,
+    device: str = "auto",
 ) -> Engine:
     """A potential, loaded once for each name and options, and again where its file has changed.
 
@@ -99,7 +99,8 @@ def get_potential(
             function that returns one, or an object as :class:`~gencsp.potentials.base.Engine`
             describes.
         engine: which of gencsp's engines runs CHGNet.
-        device: a torch device.
+        device: where the models of plug-ins run, see :func:`gencsp.devices.find_device`; a
+            calculator of your own runs where it was made.
 
     Raises:
         PotentialError: no potential has this name, its package is missing, or it cannot be loaded.

@@ -12,6 +12,7 @@ from ase.data import chemical_symbols
 from ase.stress import voigt_6_to_full_3x3_stress
 from pydantic import Field
 
+from gencsp.devices import find_device
 from gencsp.errors import PotentialError
 from gencsp.minimise.calculator import Numbers
 from gencsp.potentials.batch_engine import BatchEngine
@@ -55,7 +56,7 @@ class SevenNet(ConfiguredPotential):
         return _load(self.model, self.modal, context.device)
 
 
-def _load(given: str, modal: str | None, device: str | None) -> BatchEngine:
+def _load(given: str, modal: str | None, device: str) -> BatchEngine:
     try:
         from sevenn.calculator import SevenNetCalculator
     except ImportError as error:
@@ -67,7 +68,8 @@ def _load(given: str, modal: str | None, device: str | None) -> BatchEngine:
     try:
         with warnings.catch_warnings():  # it is as fast as it is on a processor
             warnings.filterwarnings("ignore", "No tensor product accelerator")
-            calculator = SevenNetCalculator(model, device=device or "cpu", modal=modal)
+            found = str(find_device(device))
+            calculator = SevenNetCalculator(model, device=found, modal=modal)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise PotentialError(
             f"the SevenNet model '{given}' cannot be loaded ({error}): give a file, or one of "

@@ -152,6 +152,7 @@ class ProposerContext:
             covalent radii.
         volume_spread: volumes of random crystals are drawn uniformly within this fraction above and
             below the requested or predicted one.
+        device: where a model of a file runs, see :func:`gencsp.devices.find_device`.
     """
 
     weights: Path | None = None
@@ -161,6 +162,7 @@ class ProposerContext:
     joint_sampler: JointSamplerSettings | None = None
     min_separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: Fraction = 0.0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         check("volume_spread", self.volume_spread, Fraction)

@@ -122,7 +122,7 @@ class DpCdvaeOptions(ModelOptions):
             DeckError: a setting that the sampler does not have, or out of range.
         """
         return DpCdvaeProposer(
-            load_dp_cdvae(self.weights or context.weights),
+            load_dp_cdvae(self.weights or context.weights, device=context.device),
             options=self,
             sampling=changed(DEFAULT_SAMPLING, self.sampler, name=self.name),
         )

@@ -81,7 +81,7 @@ class ScoreModelOptions(ModelOptions):
         """
         if context.model is not None and self.weights is None:
             return context.model
-        return StoredScoreModel(self.weights or context.weights)
+        return StoredScoreModel(self.weights or context.weights, device=context.device)
 
     def sampling(self, context: ProposerContext) -> dict[str, Any]:
         """Settings of a :class:`~gencsp.proposers.batches.ScoreModelProposer`.

@@ -201,7 +201,7 @@ class PigenOptions(ModelOptions):
     def _model(self, context: ProposerContext) -> JointModel:
         if context.joint_model is not None and self.weights is None:
             return context.joint_model
-        return load_joint_model(self.weights or context.weights)
+        return load_joint_model(self.weights or context.weights, device=context.device)
 
 
 def _for_task(

@@ -54,7 +54,7 @@ class Parts:
         require_weights(deck.weights)
         stages = FilterDeck.make(filters=deck.filters).stages
         Funnel(stages)
-        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
         hull = hull_at(0.0, deck.hull, [], relaxer.potential, relaxer.load, workers=deck.workers)
         if deck.elements is not None:
             hull.require_elements(deck.elements)

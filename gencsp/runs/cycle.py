@@ -165,8 +165,8 @@ def cycle_parts(deck: CycleDeck) -> tuple[NamedProposer, NamedProposer, NamedRel
     units = units_of_cycle(deck)
     if units is not None and isinstance(choice, Choice):
         choice = unit_proposer(choice if "proposer" in deck.given else RANDOM_UNITS, units.texts)
-    proposer = NamedProposer(choice, deck.weights, sampler=inpainter.sampler)
-    return proposer, inpainter, NamedRelaxer(deck.engine, chosen(deck.potential))
+    proposer = NamedProposer(choice, deck.weights, sampler=inpainter.sampler, device=deck.device)
+    return proposer, inpainter, NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
 
 
 def cycle_settings(deck: CycleDeck) -> CycleSettings:

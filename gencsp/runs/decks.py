@@ -30,6 +30,7 @@ from gencsp.runs.fields import (
     INPAINTER,
     BrokenSetting,
     CorrectorsSetting,
+    DeviceSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
@@ -123,6 +124,7 @@ class CycleDeck(FormulaDeck):
     keep_symmetry: KeepInpaintedSetting = False
     broken_units: BrokenSetting = "keep"
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
@@ -224,6 +226,7 @@ class ProposeDeck(FormulaDeck):
         "none", description="Of what pigen makes: none, or a space group drawn and kept."
     )
     weights: Path | None = Field(None, description="Model weights of your own.")
+    device: DeviceSetting = "auto"
     workers: ProcessesSetting = 1
     out: OutSetting = Path("proposals")
 
@@ -309,6 +312,7 @@ class SearchDeck(FormulaDeck):
         False, description="Keep the path of every relaxation, as ASE's trajectories in paths/."
     )
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"

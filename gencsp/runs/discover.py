@@ -208,6 +208,7 @@ def open_discovery(deck: DiscoverDeck, *, in_memory: bool = False) -> Iterator[D
             elements=deck.elements,
             atoms=deck.atoms,
             weights=deck.weights,
+            device=deck.device,
         )
     parts = Parts.of(deck)
     manifest = candidate_manifest("discover", deck, source, parts, n=deck.n)

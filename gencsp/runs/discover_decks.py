@@ -15,6 +15,7 @@ from gencsp.filters.deck import PIGEN_FUNNEL
 from gencsp.plugins import Choice
 from gencsp.runs.decks import UNITS_METHOD
 from gencsp.runs.fields import (
+    DeviceSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
@@ -77,6 +78,7 @@ class CandidateDeck(Deck):
     fmax: FmaxSetting = 0.1
     steps: StepsSetting = 200
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
 

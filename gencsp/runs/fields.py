@@ -31,6 +31,13 @@ FmaxSetting = Annotated[Fmax, Field(description="Relaxed when no force exceeds t
 StepsSetting = Annotated[Natural, Field(description="Most minimiser steps.")]
 PressureSetting = Annotated[Pressure, Field(description="Pressure, GPa.")]
 EngineSetting = Annotated[EngineName, Field(description="Engine that runs CHGNet.")]
+DeviceSetting = Annotated[
+    str,
+    Field(
+        description="Where models run: cpu, cuda, cuda:1, ...; auto takes a GPU for what PyTorch "
+        "alone runs."
+    ),
+]
 BrokenSetting = Annotated[
     Literal["keep", "drop"],
     Field(description="Structures whose rigid units broke as they relaxed: keep or drop."),

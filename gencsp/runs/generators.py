@@ -29,10 +29,11 @@ class StoredJointModel:
     """Makes the joint model of a weights file; ``None`` for the one that ships with gencsp."""
 
     weights: Path | None = None
+    device: str = "auto"
 
     def __call__(self) -> JointModel:
         """Load the model."""
-        return load_joint_model(self.weights)
+        return load_joint_model(self.weights, device=self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,14 @@ class DeNovo:
         elements: that may occur; ``None`` for all that the model knows.
         atoms: most in a cell.
         weights: file of the model; ``None`` for the one that ships with gencsp.
+        device: where it runs, see :func:`gencsp.devices.find_device`.
     """
 
     choice: Choice
     elements: tuple[str, ...] | None = None
     atoms: CellAtoms = 20
     weights: Path | None = None
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -64,6 +67,7 @@ class DeNovo:
         elements: tuple[str, ...] | None,
         atoms: int,
         weights: Path | None,
+        device: str = "auto",
     ) -> DeNovo:
         """From the texts of a deck.
 
@@ -78,7 +82,7 @@ class DeNovo:
             )
         aims = {"targets": read_targets(targets), "guidance": guidance}
         choice = Choice.of(given.name, {**aims, **given.options})
-        return cls(choice, elements, atoms, weights)
+        return cls(choice, elements, atoms, weights, device)
 
     def propose(self, n: int, *, seed: int) -> Iterator[Atoms]:
         """Generate n structures.
@@ -93,7 +97,9 @@ class DeNovo:
             most_atoms=self.atoms,
             seed=seed,
             options=PigenOptions.from_options(self.choice.options),
-            context=ProposerContext(joint_model=cached_make(StoredJointModel(self.weights))),
+            context=ProposerContext(
+                joint_model=cached_make(StoredJointModel(self.weights, self.device))
+            ),
         )
 
     def identify(self) -> str:
@@ -103,7 +109,7 @@ class DeNovo:
             RequestError, WeightsError: as :meth:`propose`.
         """
         self.propose(1, seed=0)
-        model: JointModel = cached_make(StoredJointModel(self.weights))
+        model: JointModel = cached_make(StoredJointModel(self.weights, self.device))
         return model.digest
 
 

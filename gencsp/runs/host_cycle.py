@@ -69,6 +69,7 @@ def plan_host_cycle(deck: CycleDeck) -> HostPlan:
         order_by=deck.order_by,
         potential=deck.potential,
         engine=deck.engine,
+        device=deck.device,
     )
     completion = found.completion
     formula = completion.composition.formula

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from gencsp.deck import CellAtoms, Count, Deck, Natural
 from gencsp.runs.fields import (
+    DeviceSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
@@ -70,6 +71,7 @@ class IntercalateDeck(Deck):
     steps: StepsSetting = 300
     pressure: PressureSetting = 0.0
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"

@@ -47,6 +47,7 @@ def hosts_of(
     order_by: OrderBy = "auto",
     potential: Named | Carried = "chgnet",
     engine: EngineName = "auto",
+    device: str = "auto",
 ) -> Hosts:
     """Hosts, with the guests that complete them to a formula.
 
@@ -63,6 +64,7 @@ def hosts_of(
         order_by: what orders are chosen by, see :func:`gencsp.runs.ordering.order`.
         potential: for that, as a deck holds it.
         engine: that runs CHGNet.
+        device: where it runs.
 
     Raises:
         StructureFileError: the file is missing, cannot be read, or is disordered and ``order`` is
@@ -89,7 +91,7 @@ def hosts_of(
             mobile=named,
             seed=seed,
             by=order_by,
-            energies=order_energies(order_by, potential, engine),
+            energies=order_energies(order_by, potential, engine, device),
         )
     crystals, said = _read(given, ordering)
     if whole is None:

@@ -18,6 +18,8 @@ def inpainter_of(deck: CycleDeck | RefineDeck) -> NamedProposer:
             that is not known, or has other options.
         InpainterError: it makes whole crystals alone.
     """
-    inpainter = NamedProposer(chosen(deck.inpainter), deck.weights, sampler=deck_sampler(deck))
+    inpainter = NamedProposer(
+        chosen(deck.inpainter), deck.weights, sampler=deck_sampler(deck), device=deck.device
+    )
     require_inpainter(inpainter.given)
     return inpainter

@@ -135,7 +135,7 @@ def open_intercalation(
         max_atoms=deck.atoms,
         seed=deck.seed,
     )
-    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
     elements = (*settings.unit.elements, deck.guest)
     hull = optional_hull_at(
         deck.pressure,
@@ -149,7 +149,7 @@ def open_intercalation(
     if hull is not None:
         hull.require_elements(elements)
         charge_of(deck)
-    inpainter = NamedProposer(INPAINTER, deck.weights)
+    inpainter = NamedProposer(INPAINTER, deck.weights, device=deck.device)
     with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
         models = executor.submit(_identify_models, inpainter, relaxer, elements).result()
         if hull is not None:

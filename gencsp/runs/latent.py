@@ -46,7 +46,7 @@ def neighbours(
         RequestError: a structure is no crystal, or one that the model has no room for.
     """
     deck = deck_of_call(NeighboursDeck, settings)
-    model = load_dp_cdvae(deck.weights) if model is None else model
+    model = load_dp_cdvae(deck.weights, device=deck.device) if model is None else model
     return _neighbours(atoms_of(structures), deck, model)
 
 
@@ -105,7 +105,7 @@ def interpolate(
         raise RequestError(
             f"the crystals are {formulas[0]} and {formulas[1]}: give two of one formula."
         )
-    model = load_dp_cdvae(deck.weights) if model is None else model
+    model = load_dp_cdvae(deck.weights, device=deck.device) if model is None else model
     sampling = DpCdvaeSampling(rule=deck.rule, steps=deck.levels)
     parents = join_parents([name_of(first, 0), name_of(last, 1)])
     found: list[Atoms] = []

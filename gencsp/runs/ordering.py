@@ -110,7 +110,7 @@ def ordering_of(deck: RelaxDeck | RefineDeck) -> Ordering | None:
         n=deck.order,
         max_atoms=deck.order_atoms,
         by=deck.order_by,
-        energies=order_energies(deck.order_by, deck.potential, deck.engine),
+        energies=order_energies(deck.order_by, deck.potential, deck.engine, deck.device),
     )
     if isinstance(deck, RefineDeck):
         return replace(plain, mobile=deck.guests or (), seed=deck.seed)
@@ -118,7 +118,10 @@ def ordering_of(deck: RelaxDeck | RefineDeck) -> Ordering | None:
 
 
 def order_energies(
-    by: OrderBy, potential: Named | Carried, engine: EngineName = "auto"
+    by: OrderBy,
+    potential: Named | Carried,
+    engine: EngineName = "auto",
+    device: str = "auto",
 ) -> OrderEnergies | None:
     """What gives energies to choose orders by; ``None`` for Ewald energies.
 
@@ -126,10 +129,11 @@ def order_energies(
         by: what orders are chosen by.
         potential: as a deck holds it; loaded where the first energies are asked for.
         engine: that runs CHGNet.
+        device: where it runs.
     """
     if by == "ewald":
         return None
-    load = cache(NamedRelaxer(engine, chosen(potential)).load)
+    load = cache(NamedRelaxer(engine, chosen(potential), device).load)
 
     def energies(structures: Sequence[Atoms]) -> list[float]:
         found = load().evaluate(structures)

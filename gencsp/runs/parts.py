@@ -43,6 +43,7 @@ class NamedProposer:
         separations: least distances of pairs of elements.
         volume_spread: see :class:`~gencsp.proposers.base.ProposerContext`.
         sampler: how its score model samples.
+        device: where its model runs, see :func:`gencsp.devices.find_device`.
     """
 
     name: str | Choice | Carried
@@ -50,6 +51,7 @@ class NamedProposer:
     separations: LeastDistances = field(default_factory=LeastDistances)
     volume_spread: Fraction = 0.0
     sampler: SamplerSettings = DEFAULT_SAMPLER
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -61,6 +63,7 @@ class NamedProposer:
             sampler=self.sampler,
             min_separations=self.separations,
             volume_spread=self.volume_spread,
+            device=self.device,
         )
         return get_proposer(self.given, context=context)
 
@@ -81,10 +84,12 @@ class NamedRelaxer:
     Attributes:
         engine: which of gencsp's engines runs CHGNet.
         potential: by name, see :func:`gencsp.potentials.get_potential`; or an object.
+        device: where it runs, see :func:`gencsp.devices.find_device`.
     """
 
     engine: EngineName = "auto"
     potential: str | Choice | Carried = "chgnet"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -98,7 +103,7 @@ class NamedRelaxer:
         from gencsp.potentials import get_potential
 
         given = self.potential.open() if isinstance(self.potential, Carried) else self.potential
-        return get_potential(given, engine=self.engine)
+        return get_potential(given, engine=self.engine, device=self.device)
 
 
 def _relax(
@@ -116,10 +121,11 @@ class ShippedScoreModel:
     """Makes the score model of a weights file; ``None`` for the one that ships with gencsp."""
 
     weights: Path | None = None
+    device: str = "auto"
 
     def __call__(self) -> ScoreModel:
         """Check the file; its network is loaded when it is first asked."""
-        return StoredScoreModel(self.weights)
+        return StoredScoreModel(self.weights, device=self.device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from gencsp.runs.fields import (
     INPAINTER,
     BrokenSetting,
     CorrectorsSetting,
+    DeviceSetting,
     EngineSetting,
     FmaxSetting,
     HullSetting,
@@ -101,6 +102,7 @@ class RelaxDeck(Deck):
     )
     workers: ThreadsSetting = 2
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
@@ -137,6 +139,7 @@ class RefineDeck(PresetDeck):
     workers: ProcessesSetting = 2
     weights: WeightsSetting = None
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     same: SameSetting = "tight"
@@ -150,6 +153,7 @@ class DecodeDeck(Deck):
     """Settings of all that decodes latent vectors of DP-CDVAE."""
 
     weights: Path | None = Field(None, description="Weights of a DP-CDVAE; ours if not given.")
+    device: DeviceSetting = "auto"
     rule: Rule = Field(
         "modified", description="Reverse steps: eq. 7 of DP-CDVAE, eq. 6, or renewal of the noise."
     )
@@ -211,6 +215,7 @@ class HullDeck(Deck):
     )
     workers: ThreadsSetting = 2
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     hull: HullSetting = None
     xrd: XrdSetting = None
@@ -231,6 +236,7 @@ class DedupDeck(Deck):
     )
     workers: ThreadsSetting = 2
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     potential: PotentialSetting = "chgnet"
     out: OutSetting = Path("deduplicated")
 
@@ -267,6 +273,7 @@ class AnalyseDeck(Deck):
     )
     workers: ThreadsSetting = 2
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     out: OutSetting = Path("analysis")
 
 
@@ -287,6 +294,7 @@ class SecondOpinionDeck(Deck):
     steps: StepsSetting = 200
     pressure: PressureSetting = 0.0
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     out: OutSetting = Path("second_opinion")
 
 
@@ -302,6 +310,7 @@ class ReferencesDeck(Deck):
     steps: StepsSetting = 500
     workers: ThreadsSetting = 2
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     out: Path = Field(Path("references.csv"), description="CSV file for the entries.")
 
 

@@ -55,7 +55,7 @@ def reconstruct_pool(
     model: DpCdvaeModel | None = None,
 ) -> Iterator[Atoms]:
     """As :func:`reconstruct`, with the settings of a deck."""
-    model = load_dp_cdvae(deck.weights) if model is None else model
+    model = load_dp_cdvae(deck.weights, device=deck.device) if model is None else model
     sampling = DpCdvaeSampling(rule=deck.rule, steps=deck.levels)
     return _reconstructed(atoms_of(structures), deck, model, sampling)
 

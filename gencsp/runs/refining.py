@@ -115,7 +115,7 @@ def refine_pool(
         pressure=deck.pressure,
         minimiser=minimiser_text(deck.minimiser),
     )
-    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
     potential = relaxer.load()
     numbered = _as_relaxed(structures)
     reference = optional_hull_at(

@@ -160,7 +160,7 @@ def engine_of(
     given = settings.get("potential", deck.potential)
     if isinstance(given, Carried):
         given = given.open()
-    return get_potential(given, engine=deck.engine)
+    return get_potential(given, engine=deck.engine, device=deck.device)
 
 
 def tighten_by(engine: Engine, settings: RelaxSettings, workers: int) -> Tighten:

@@ -131,8 +131,8 @@ class Plan:
             and proposer_class(make.name).needs_model
             for make in makers
         )
-        model = ShippedScoreModel(self.deck.weights) if scored else None
-        relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential))
+        model = ShippedScoreModel(self.deck.weights, self.deck.device) if scored else None
+        relaxer = NamedRelaxer(self.deck.engine, chosen(self.deck.potential), self.deck.device)
         elements = self.settings.space.elements
         own = own_models(self.strategy.moves)
         identified = executor.submit(_identify_models, makers, model, relaxer, elements, own)
@@ -167,12 +167,13 @@ class Plan:
         context = TrialContext(
             seed=self.settings.seed,
             space=space,
-            relaxer=NamedRelaxer(self.deck.engine, chosen(self.deck.potential)),
+            relaxer=NamedRelaxer(self.deck.engine, chosen(self.deck.potential), self.deck.device),
             relax=self.settings.relax,
             rattle=self.settings.rattle,
             tolerance=self.settings.tolerance,
             tools=Tools(
-                score_model=ShippedScoreModel(self.deck.weights),
+                score_model=ShippedScoreModel(self.deck.weights, self.deck.device),
+                device=self.deck.device,
                 elements=space.free_elements,
                 fixed_cell=space.cell is not None,
             ),
@@ -265,7 +266,7 @@ def search_hull(
             f"references with 'gencsp references {'-'.join(space.elements)} --potential ...' for "
             f"--hull."
         )
-    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+    relaxer = NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
     hull = optional_hull_at(
         space.pressure,
         deck.hull,

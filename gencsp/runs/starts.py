@@ -132,7 +132,14 @@ def _proposer_source(
     spread = settings.volume_spread
     return ProposerStarts(
         name=choice.label if isinstance(choice, Carried) else label_of(choice),
-        make=NamedProposer(choice, deck.weights, settings.separations, spread, deck_sampler(deck)),
+        make=NamedProposer(
+            choice,
+            deck.weights,
+            settings.separations,
+            spread,
+            deck_sampler(deck),
+            deck.device,
+        ),
         weight=weight,
         block=None if isinstance(choice, Carried) else proposer_class(choice).block,
     )

@@ -81,6 +81,7 @@ class Model:
             elements=deck.elements,
             atoms=deck.atoms,
             weights=deck.weights,
+            device=deck.device,
         )
 
 

@@ -8,7 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gencsp.deck import Count, Deck, Seconds
-from gencsp.runs.fields import EngineSetting, HullSetting, PotentialSetting, ProcessesSetting
+from gencsp.runs.fields import (
+    DeviceSetting,
+    EngineSetting,
+    HullSetting,
+    PotentialSetting,
+    ProcessesSetting,
+)
 from gencsp.runs.objects import Named, OneOrMany, ProposerField
 
 #: What a score is of that names no suite.
@@ -35,6 +41,7 @@ class BenchDeck(Deck):
     )
     potential: PotentialSetting = "chgnet"
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     hull: HullSetting = None
     seeds: Count = Field(1, description="How often everything is done, with seeds 0, 1, ...")
     compositions: Count | None = Field(
@@ -102,6 +109,7 @@ class ScoreDeck(Deck):
     compositions: Count | None = Field(None, description="Take so many of the known crystals.")
     potential: PotentialSetting = "chgnet"
     engine: EngineSetting = "auto"
+    device: DeviceSetting = "auto"
     workers: ProcessesSetting = 2
     executor: Named = Field("local", description="Where tasks run.")
     out: Path = Field(Path("scored"), description="Folder for the results.")

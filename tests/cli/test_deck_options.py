@@ -27,6 +27,7 @@ GIVEN = {
     "compositions": "3", "inpaintings": "2", "seed": "3", "workers": "1", "out": "there",
     "proposer": "random", "weights": "w",
     "fmax": "0.2", "steps": "9", "pressure": "5", "keep_symmetry": None, "engine": "torch",
+    "device": "cpu",
     "potential": "chgnet:r2scan", "hull": "h.csv", "same": "family", "airss": "a.cell",
     "method": "genetic", "budget": "8", "minutes": "2.5", "patience": "4", "target": "t.cif",
     "formula_units": "2,4", "units": "NH2,OH", "broken_units": "drop", "rigid_units": None,

@@ -16,6 +16,7 @@ from gencsp.composition import ELEMENTS
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dp_cdvae.process import DpCdvaeProcess
 from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
+from gencsp.diffusion.networks.engines import place
 from gencsp.diffusion.projection import require_crystal
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.errors import RequestError, WeightsError
@@ -119,10 +120,15 @@ def save_dp_cdvae(
     return save_network(network, path, dp_cdvae_process=json.dumps(process.describe()), notes=notes)
 
 
-def load_dp_cdvae(path: Path | None = None, *, device: torch.device | str = "cpu") -> DpCdvaeModel:
+def load_dp_cdvae(path: Path | None = None, *, device: str = "auto") -> DpCdvaeModel:
     """Load a DP-CDVAE from a safetensors file.
 
+    Args:
+        path: the file; ``None`` for the one that ships with gencsp.
+        device: where the network runs, see :func:`gencsp.devices.find_device`.
+
     Raises:
+        EngineError: the device is not there.
         WeightsError: no file is given and none ships, or it is missing, damaged, or holds something
             else.
     """
@@ -132,7 +138,6 @@ def load_dp_cdvae(path: Path | None = None, *, device: torch.device | str = "cpu
         what="weights of a DP-CDVAE",
         needed="dp_cdvae_process",
         command="gencsp train dp-cdvae",
-        device=device,
     ) as stored:
         if not isinstance(stored.network, DpCdvaeNetwork):
             raise WeightsError(
@@ -140,4 +145,6 @@ def load_dp_cdvae(path: Path | None = None, *, device: torch.device | str = "cpu
                 f"'gencsp train dp-cdvae' made."
             )
         process = DpCdvaeProcess.from_description(json.loads(stored.metadata["dp_cdvae_process"]))
-        return DpCdvaeModel(stored.network, process, stored.digest)
+        model = DpCdvaeModel(stored.network, process, stored.digest)
+    place(model.network, device=device)
+    return model

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from gencsp.diffusion.joint.conditions import Property, as_labels
 from gencsp.diffusion.joint.sizes import CellSizes
-from gencsp.diffusion.networks.engines import DenoiserEngine, use_engine
+from gencsp.diffusion.networks.engines import DenoiserEngine, place
 from gencsp.diffusion.training.joint_objective import JointObjective
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.errors import RequestError
@@ -80,18 +79,18 @@ def save_joint_model(
 def load_joint_model(
     path: Path | None = None,
     *,
-    device: torch.device | str = "cpu",
+    device: str = "auto",
     engine: DenoiserEngine = "auto",
 ) -> JointModel:
     """Load a joint model from a safetensors file, or the one that ships with gencsp.
 
     Args:
         path: the file; ``None`` for the one that ships with gencsp.
-        device: where the network goes.
+        device: where the network runs, see :func:`gencsp.devices.find_device`.
         engine: what predicts; a network that is to be trained needs ``torch``.
 
     Raises:
-        EngineError: the engine asked for cannot run this network here.
+        EngineError: the engine asked for cannot run this network here, or the device is not there.
         WeightsError: the file is missing, damaged, or holds something else.
     """
     with stored_network(
@@ -100,7 +99,6 @@ def load_joint_model(
         what="weights of a joint model",
         needed="objective",
         command="gencsp train joint",
-        device=device,
     ) as stored:
         model = JointModel(
             stored.network,
@@ -108,5 +106,5 @@ def load_joint_model(
             CellSizes.from_description(json.loads(stored.metadata["sizes"])),
             stored.digest,
         )
-    use_engine(model.network, engine)
+    place(model.network, engine=engine, device=device)
     return model

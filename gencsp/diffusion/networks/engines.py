@@ -7,12 +7,35 @@ from typing import Literal
 import torch
 from torch import nn
 
+from gencsp.devices import find_device, on_processor
 from gencsp.diffusion.networks.density import DensityNetwork
 from gencsp.diffusion.networks.joint import JointConfig, JointNetwork
 from gencsp.errors import EngineError
 
 #: How a network predicts: ``auto`` takes the extension where it is built and has kernels for it.
 DenoiserEngine = Literal["auto", "native", "torch"]
+
+
+def place(network: nn.Module, *, engine: DenoiserEngine = "auto", device: str = "auto") -> None:
+    """Choose what a network with frozen weights predicts with, and move it where that runs.
+
+    Args:
+        network: of any kind, on the processor.
+        engine: see :func:`use_engine`.
+        device: see :func:`gencsp.devices.find_device`.
+
+    Raises:
+        EngineError: as :func:`use_engine`; the device is not there, or the extension is asked for
+            on another one than the processor.
+    """
+    if not on_processor(device):
+        if engine == "native":
+            raise EngineError(f"the native engine has no device '{device}': take 'torch'.")
+        network.to(find_device(device))
+        return
+    use_engine(network, engine)
+    if device == "auto" and getattr(network, "native", None) is None:
+        network.to(find_device(device))
 
 
 def use_engine(network: nn.Module, engine: DenoiserEngine) -> None:

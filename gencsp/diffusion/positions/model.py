@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gencsp.diffusion.batch import CrystalBatch
-from gencsp.diffusion.networks.engines import DenoiserEngine, use_engine
+from gencsp.diffusion.networks.engines import DenoiserEngine, place
 from gencsp.diffusion.positions.stored import COMMAND, DEFAULT_WEIGHTS, NEEDED, WHAT
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.diffusion.wrapped import remove_mean
@@ -53,18 +53,18 @@ def save_score_model(
 def load_score_model(
     path: Path | None = None,
     *,
-    device: torch.device | str = "cpu",
+    device: str = "auto",
     engine: DenoiserEngine = "auto",
 ) -> NetworkScoreModel:
     """Load a score model from a safetensors file, or the one that ships with gencsp.
 
     Args:
         path: the file; ``None`` for the one that ships with gencsp.
-        device: where the network goes.
+        device: where the network runs, see :func:`gencsp.devices.find_device`.
         engine: what predicts; a network that is to be trained needs ``torch``.
 
     Raises:
-        EngineError: the engine asked for cannot run this network here.
+        EngineError: the engine asked for cannot run this network here, or the device is not there.
         WeightsError: the file is missing, damaged, or of an unknown architecture.
     """
     with stored_network(
@@ -73,7 +73,6 @@ def load_score_model(
         what=WHAT,
         needed=NEEDED,
         command=COMMAND,
-        device=device,
     ) as stored:
         model = NetworkScoreModel(
             stored.network,
@@ -81,5 +80,5 @@ def load_score_model(
             sigma_max=float(stored.metadata["sigma_max"]),
             digest=stored.digest,
         )
-    use_engine(model.network, engine)
+    place(model.network, engine=engine, device=device)
     return model

@@ -30,13 +30,15 @@ class StoredScoreModel:
 
     Args:
         path: the weights; ``None`` for those that ship with gencsp.
+        device: where the network runs, see :func:`gencsp.devices.find_device`.
 
     Raises:
         WeightsError: the file is missing or damaged, or holds another kind of model.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, device: str = "auto") -> None:
         self._path = path
+        self._device = device
         with stored_weights(
             path, shipped=DEFAULT_WEIGHTS, what=WHAT, needed=NEEDED, command=COMMAND
         ) as stored:
@@ -49,11 +51,12 @@ class StoredScoreModel:
         """The model itself.
 
         Raises:
+            EngineError: the device is not there.
             WeightsError: the file is gone, or has an unknown architecture.
         """
         from gencsp.diffusion.positions.model import load_score_model
 
-        return load_score_model(self._path)
+        return load_score_model(self._path, device=self._device)
 
     def score(self, batch: CrystalBatch, sigma: Tensor) -> Tensor:
         """∇_x log p_σ(x) in 1/Å, shape (n, 3), at noise levels ``sigma`` in Å, shape (b,)."""

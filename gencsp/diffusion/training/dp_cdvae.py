@@ -94,7 +94,7 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
 
     def started(self, weights: Path) -> Started:
         """See :class:`.Session`."""
-        model = load_dp_cdvae(weights)
+        model = load_dp_cdvae(weights, device="cpu")
         return Started(model.network, model.digest, DpCdvaeObjective(process=model.process))
 
     def objective(self, crystals: CrystalSet) -> Objective:
@@ -105,7 +105,7 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         )
         if deck.start is None:
             return found
-        return replace(found, process=load_dp_cdvae(deck.start).process)
+        return replace(found, process=load_dp_cdvae(deck.start, device="cpu").process)
 
     def save(
         self,

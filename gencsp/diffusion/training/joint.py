@@ -138,7 +138,7 @@ class JointSession(Session[JointDeck]):
 
     def started(self, weights: Path) -> Started:
         """See :class:`.Session`."""
-        model = load_joint_model(weights, engine="torch")
+        model = load_joint_model(weights, engine="torch", device="cpu")
         return Started(model.network, model.digest, model.objective)
 
     def objective(self, crystals: CrystalSet) -> Objective:

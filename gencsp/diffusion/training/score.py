@@ -71,7 +71,7 @@ class ScoreSession(Session[ScoreDeck]):
 
     def started(self, weights: Path) -> Started:
         """See :class:`.Session`."""
-        model = load_score_model(weights, engine="torch")
+        model = load_score_model(weights, engine="torch", device="cpu")
         noise = NoiseLevels(low=model.sigma_min, high=model.sigma_max)
         return Started(model.network, model.digest, ScoreObjective(noise))
 

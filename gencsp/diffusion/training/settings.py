@@ -153,7 +153,7 @@ class TrainDeck(TrainSettings):
 
     validation_size: Count = Field(256, description="Validation crystals to use, the first ones.")
     threads: Workers = Field(1, description="Torch threads.")
-    device: str = Field("cpu", description="Torch device: cpu, cuda, ...")
+    device: str = Field("auto", description="Where it runs: cpu, cuda, ...; auto takes a GPU.")
     resume: bool = Field(False, description="Go on from the checkpoint in the folder.")
     # The optimiser is new, and so are steps and rates; the network and the forward process stay.
     start: Path | None = Field(

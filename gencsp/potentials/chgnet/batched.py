@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gencsp.deck import Workers, check
 from gencsp.descriptors.flaws import too_dense, too_sparse
-from gencsp.errors import EngineError
+from gencsp.devices import find_device
 from gencsp.minimise.crystals import Crystals, Values
 from gencsp.minimise.inflight import relax_in_flight
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
@@ -44,7 +44,7 @@ class TorchEngine:
 
     Args:
         model: which CHGNet weights, by name or loaded.
-        device: such as "cpu" or "cuda:0"; ``None`` takes a GPU where there is one.
+        device: such as "cpu" or "cuda:0"; "auto" takes a GPU where there is one.
         dtype: float32 as chgnet, or float64 for tests of derivatives.
 
     Raises:
@@ -58,7 +58,7 @@ class TorchEngine:
         self,
         model: ModelName | CHGNetWeights = "0.3.0",
         *,
-        device: str | None = None,
+        device: str = "auto",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.device = find_device(device)
@@ -233,24 +233,6 @@ class TorchEngine:
         closest = torch.full((n,), torch.inf, dtype=torch.float64, device=self.device)
         closest.scatter_reduce_(0, edge_owner, lengths, "amin")
         part.write(crystals, out, energy, pull, virial.view(n, 3, 3), closest, moments)
-
-
-def find_device(name: str | None) -> torch.device:
-    """The device of that name; ``None`` takes a GPU where there is one.
-
-    Raises:
-        EngineError: PyTorch has no such device here.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise EngineError(
-            f"the device '{name}' is not available to PyTorch here: use 'cpu', or leave it out."
-        ) from error
-    return device
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, get_args
 
 from gencsp.deck import EngineName
+from gencsp.devices import on_processor
 from gencsp.errors import EngineError
 from gencsp.potentials.base import Engine, ModelName
 
@@ -47,11 +48,12 @@ def engine_status() -> EngineStatus:
 
 
 def get_engine(
-    name: EngineName = "auto", *, model: ModelName = "0.3.0", device: str | None = None
+    name: EngineName = "auto", *, model: ModelName = "0.3.0", device: str = "auto"
 ) -> Engine:
     """The engine of that name; the same object for the same request.
 
-    ``auto`` takes the native engine unless a ``device`` is named, which only PyTorch has.
+    ``auto`` takes the native engine where it is installed, unless ``device`` names one that only
+    PyTorch has.
 
     Raises:
         EngineError: the engine, the model or the device is not there.
@@ -63,7 +65,7 @@ def get_engine(
 
 
 def engine_of_weights(
-    weights: ModelName | CHGNetWeights, name: EngineName = "auto", *, device: str | None = None
+    weights: ModelName | CHGNetWeights, name: EngineName = "auto", *, device: str = "auto"
 ) -> Engine:
     """A new engine for weights by name, or for those of a user's file.
 
@@ -73,18 +75,18 @@ def engine_of_weights(
     """
     if name not in get_args(EngineName):
         raise EngineError(f"there is no engine '{name}': use {', '.join(get_args(EngineName))}.")
-    if name == "native" and device not in (None, "cpu"):
+    if name == "native" and not on_processor(device):
         raise EngineError(f"the native engine has no device '{device}': use the torch engine.")
     return _loaded(name, weights, device)
 
 
 @lru_cache(maxsize=8)
-def _make(name: EngineName, model: ModelName, device: str | None) -> Engine:
+def _make(name: EngineName, model: ModelName, device: str) -> Engine:
     return engine_of_weights(model, name, device=device)
 
 
-def _loaded(name: EngineName, model: ModelName | CHGNetWeights, device: str | None) -> Engine:
-    if name == "native" or (name == "auto" and device is None):
+def _loaded(name: EngineName, model: ModelName | CHGNetWeights, device: str) -> Engine:
+    if name == "native" or (name == "auto" and on_processor(device)):
         native, problem = _import_native()
         if native is not None:
             engine: Engine = native.NativeEngine(model)

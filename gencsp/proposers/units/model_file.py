@@ -110,7 +110,6 @@ def read_model(path: Path | None) -> tuple[UnitNetworks, ModelContent]:
         what="weights of a model of units",
         needed=_ENTRY,
         command=_COMMAND,
-        device="cpu",
     ) as stored:
         if not isinstance(stored.network, UnitNetworks):
             raise WeightsError(f"{path} holds a {type(stored.network).__name__}: give a UnitModel.")

@@ -39,11 +39,13 @@ class Tools:
         elements: symbols that a move may substitute for others; empty where the composition is
             fixed.
         fixed_cell: whether the cell must stay as it is.
+        device: where models of moves run, see :func:`gencsp.devices.find_device`.
     """
 
     score_model: Maker[ScoreModel] | None = None
     elements: tuple[str, ...] = ()
     fixed_cell: bool = False
+    device: str = "auto"
 
     def model(self) -> ScoreModel:
         """The score model, loaded once in a process.

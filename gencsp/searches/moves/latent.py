@@ -7,7 +7,6 @@ strategy until they are named.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from pydantic import Field
 
 from gencsp.deck import Count, Positive, Share
 from gencsp.diffusion.dp_cdvae.choices import CellSource
+from gencsp.diffusion.dp_cdvae.stored import StoredDpCdvae
 from gencsp.plugins import Choice
 from gencsp.searches.moves.base import ConfiguredMove, MoveWithLimits, Tools, bare
 from gencsp.searches.tasks import cached_make
@@ -24,19 +24,6 @@ from gencsp.searches.tasks import cached_make
 if TYPE_CHECKING:
     from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
     from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDpCdvae:
-    """Makes the DP-CDVAE of a weights file; ``None`` for the one that ships with gencsp."""
-
-    weights: Path | None = None
-
-    def __call__(self) -> DpCdvaeModel:
-        """Load the model."""
-        from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
-
-        return load_dp_cdvae(self.weights)
 
 
 class LatentMove(ConfiguredMove):
@@ -62,9 +49,9 @@ class LatentMove(ConfiguredMove):
         """See :class:`~gencsp.searches.moves.base.ConfiguredMove`."""
         return StoredDpCdvae(self.weights)
 
-    def _model_of(self, parents: Sequence[Atoms]) -> DpCdvaeModel | None:
+    def _model_of(self, parents: Sequence[Atoms], tools: Tools) -> DpCdvaeModel | None:
         """The model, loaded once in a process; ``None`` where it does not know the parents."""
-        model: DpCdvaeModel = cached_make(self.own_model())
+        model: DpCdvaeModel = cached_make(StoredDpCdvae(self.weights, tools.device))
         return model if all(map(model.knows, parents)) else None
 
     def _sampling(self, noise: float = 1.0) -> DpCdvaeSampling:
@@ -104,7 +91,7 @@ class LatentNeighbour(MoveWithLimits, LatentMove):
         from gencsp.diffusion.dp_cdvae.latent import neighbours
 
         parent = bare(parents[0])
-        model = self._model_of([parent])
+        model = self._model_of([parent], tools)
         if model is None:
             return None
         strength = float(np.exp(rng.uniform(np.log(self.least), np.log(self.most))))
@@ -142,7 +129,7 @@ class LatentInterpolation(MoveWithLimits, LatentMove):
         from gencsp.diffusion.dp_cdvae.latent import interpolations
 
         one, other = map(bare, parents)
-        model = self._model_of([one, other])
+        model = self._model_of([one, other], tools)
         if model is None:
             return None
         weight = float(rng.uniform(self.least, self.most))

@@ -173,7 +173,9 @@ class Chggen(SuiteTask):
 
     def _deck(self, part: Part, name: str) -> CycleDeck:
         """The settings of one cycle."""
-        given: dict[str, Any] = {name: getattr(self.deck, name) for name in ("potential", "engine")}
+        given: dict[str, Any] = {
+            name: getattr(self.deck, name) for name in ("potential", "engine", "device")
+        }
         given |= {} if self.deck.weights is None else {"weights": self.deck.weights}
         # The same for every row, so that rows with one proposer begin with the same structures.
         drawn = f"{part.key} {part.blocks.index(name)}"

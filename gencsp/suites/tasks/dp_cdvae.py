@@ -12,6 +12,7 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel
+from gencsp.diffusion.dp_cdvae.stored import StoredDpCdvae
 from gencsp.errors import SuiteError, WeightsError
 from gencsp.filters.hull_energy import load_hull
 from gencsp.measure.coverage import CUTOFFS
@@ -30,7 +31,6 @@ from gencsp.suites.suite import Suite
 from gencsp.suites.tasks.base import SuiteTask
 from gencsp.suites.tasks.dp_cdvae_blocks import (
     Decoding,
-    StoredDpCdvae,
     generate_block,
     know_block,
     reconstruct_block,
@@ -64,9 +64,9 @@ class DpCdvae(SuiteTask):
         self.sample = sample
         self.crystals = sample.crystals
         self.how = Decoding(
-            model=StoredDpCdvae(weights),
+            model=StoredDpCdvae(weights, deck.device),
             levels=settings.levels,
-            relaxer=NamedRelaxer(deck.engine, chosen(deck.potential)),
+            relaxer=NamedRelaxer(deck.engine, chosen(deck.potential), deck.device),
             relax=RelaxSettings(
                 fmax=settings.fmax, steps=settings.steps, pressure=settings.pressure
             ),

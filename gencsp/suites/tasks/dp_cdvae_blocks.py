@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -14,8 +13,9 @@ from ase import Atoms
 from gencsp import records
 from gencsp.deck import Count, Natural, check_fields
 from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling, Rule
-from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
+from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.sampler import decode
+from gencsp.diffusion.dp_cdvae.stored import StoredDpCdvae
 from gencsp.measure.match_rate import distance
 from gencsp.measure.structure_fingerprint import structure_fingerprint
 from gencsp.measure.validity import compositionally_valid, structurally_valid
@@ -33,17 +33,6 @@ from gencsp.suites.truths import KnownCrystal
 
 #: Largest seed that a block is given.
 _SEEDS = 2**63
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDpCdvae:
-    """Makes the DP-CDVAE of a weights file, in whichever process it is called."""
-
-    weights: Path
-
-    def __call__(self) -> DpCdvaeModel:
-        """Load the model."""
-        return load_dp_cdvae(self.weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -58,20 +57,20 @@ class Made:
         row: how.
         seed: of the run.
         settings: of the sampler.
-        weights: file of the model; ``None`` for the one that ships with gencsp.
+        model: makes the model.
     """
 
     row: ModelRow
     seed: int
     settings: JointSamplerSettings
-    weights: Path | None
+    model: StoredJointModel
 
     def __call__(self, places: range) -> list[Atoms]:
         """Make some of them."""
         rngs = [np.random.default_rng([self.seed, k]) for k in places]
         if self.row.made_by == "pseudo-random":
             return [pseudo_random(rng) for rng in rngs]
-        model: JointModel = cached_make(StoredJointModel(self.weights))
+        model: JointModel = cached_make(self.model)
         return sample_row(model, self.row, rngs, settings=self.settings)
 
 

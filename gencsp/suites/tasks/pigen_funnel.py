@@ -83,6 +83,11 @@ class PigenFunnel(SuiteTask):
         self.relaxer = relaxer
         self.price = Price(hull)
 
+    @property
+    def model(self) -> StoredJointModel:
+        """Makes the model of the rows."""
+        return StoredJointModel(self.deck.weights, self.deck.device)
+
     @classmethod
     def open(cls, suite: Suite, deck: BenchDeck, settings: Any) -> Self:  # noqa: ARG003
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
@@ -95,7 +100,7 @@ class PigenFunnel(SuiteTask):
             changes = _sampler_of(generator)
         for row in rows:
             _ = row.aims
-        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+        relaxer = NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
         return cls(
             settings,
             deck,
@@ -109,7 +114,7 @@ class PigenFunnel(SuiteTask):
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         rows = self.rows if self.pool is None else ()
-        found = executor.submit(_identify, tuple(rows), self.deck.weights, self.relaxer).result()
+        found = executor.submit(_identify, tuple(rows), self.model, self.relaxer).result()
         self.hull.require_model(str(found["potential"]))
         pool = PoolStarts(name=POOL, structures=tuple(self.pool or ())).digest
         return {
@@ -199,7 +204,7 @@ class PigenFunnel(SuiteTask):
     def _make(self, row: ModelRow, seed: int, places: range) -> Make:
         if self.pool is not None:
             return Taken(tuple(self.pool[k] for k in places))
-        return Made(row=row, seed=seed, settings=self.sampler, weights=self.deck.weights)
+        return Made(row=row, seed=seed, settings=self.sampler, model=self.model)
 
     def _found(
         self, row: ModelRow, results: Mapping[str, Finished]
@@ -230,12 +235,12 @@ def _sampler_of(generator: Any) -> dict[str, Any]:
 
 
 def _identify(
-    rows: tuple[ModelRow, ...], weights: Path | None, relaxer: NamedRelaxer
+    rows: tuple[ModelRow, ...], stored: StoredJointModel, relaxer: NamedRelaxer
 ) -> dict[str, str]:
     """Names of the models, which are loaded once in a worker; targets are checked there."""
     digest = ""
     if any(row.made_by == "model" for row in rows):
-        model: JointModel = cached_make(StoredJointModel(weights))
+        model: JointModel = cached_make(stored)
         for row in rows:
             model.check_targets(row.aims)
         digest = model.digest

@@ -84,7 +84,10 @@ class PigenSeeding(SuiteTask):
             n=deck.compositions or settings.n,
             method=deck.method if "method" in deck.given else settings.method,
             **{name: getattr(settings, name) for name in _SAME},
-            **{name: getattr(deck, name) for name in ("potential", "engine", "workers", "weights")},
+            **{
+                name: getattr(deck, name)
+                for name in ("potential", "engine", "device", "workers", "weights")
+            },
         )
         return cls(settings, deck, open_synergy(whole))
 

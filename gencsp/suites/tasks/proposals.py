@@ -102,8 +102,8 @@ class Proposals(SuiteTask):
         self.deck = deck
         self.sample = sample
         self.crystals = sample.crystals
-        self.proposer = NamedProposer(chosen(deck.proposer))
-        self.relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+        self.proposer = NamedProposer(chosen(deck.proposer), device=deck.device)
+        self.relaxer = NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
 
     @classmethod
     def open(cls, suite: Suite, deck: BenchDeck, settings: Any) -> Self:

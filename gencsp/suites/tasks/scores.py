@@ -77,7 +77,9 @@ class Scores(SuiteTask):
         self.source = source
         self.names = names
         self.counting = [atoms for one in crystals for atoms in self.given.of.get(one.key, ())]
-        self.relaxer = NamedRelaxer(deck.engine, chosen(deck.potential)) if deck.relax else None
+        self.relaxer = (
+            NamedRelaxer(deck.engine, chosen(deck.potential), deck.device) if deck.relax else None
+        )
         self._check()
 
     @classmethod

@@ -77,7 +77,7 @@ class Searches(SuiteTask):
         self.relax = RelaxSettings(
             fmax=settings.fmax, steps=settings.steps, keep_symmetry=settings.keep_symmetry
         )
-        self.relaxer = NamedRelaxer(deck.engine, chosen(deck.potential))
+        self.relaxer = NamedRelaxer(deck.engine, chosen(deck.potential), deck.device)
         self.searcher = self._searcher()
 
     @classmethod
@@ -116,7 +116,8 @@ class Searches(SuiteTask):
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
         elements = {s for one in self.crystals for s in one.atoms.get_chemical_symbols()}
-        proposer = NamedProposer(chosen(self.deck.proposer) if self.seeded else Choice("random"))
+        choice = chosen(self.deck.proposer) if self.seeded else Choice("random")
+        proposer = NamedProposer(choice, device=self.deck.device)
         named = identify(executor, proposer, self.relaxer, tuple(sorted(elements)))
         unseeded = {"proposer": UNSEEDED, "proposer_name": UNSEEDED}
         if isinstance(self.searcher, OwnSearcher):
@@ -197,6 +198,7 @@ class Searches(SuiteTask):
                 "steps": settings.steps,
                 "keep_symmetry": settings.keep_symmetry,
                 "engine": deck.engine,
+                "device": deck.device,
                 "potential": deck.potential,
             },
             limit=deck.time_limit,
