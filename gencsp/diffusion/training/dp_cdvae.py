@@ -101,7 +101,11 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         """See :class:`.Session`; a run that begins from weights keeps their scale of lattices."""
         deck = self.deck
         found = DpCdvaeObjective.fit(
-            crystals, weights=deck.weights, teacher_forcing=deck.teacher_forcing
+            crystals,
+            weights=deck.weights,
+            teacher_forcing=deck.teacher_forcing,
+            draws=deck.draws,
+            late_share=deck.late_share,
         )
         if deck.start is None:
             return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gencsp.deck import Natural, check_fields
+from gencsp.deck import Count, Fraction, Natural, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dp_cdvae.lattice import LatticeStatistics
 from gencsp.diffusion.dp_cdvae.process import (
@@ -27,6 +27,11 @@ from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.objective import in_batches, mean_over_atoms
 from gencsp.diffusion.training.settings import DpCdvaeWeights
 from gencsp.diffusion.wrapped import remove_mean
+
+
+#: Noise of fractional coordinates above which wrapping leaves hardly a trace of where they were: a
+#: wrapped normal of this width has less than a tenth of its first cosine left, e^(−2π²σ²).
+LOST = 0.35
 
 
 class DpCdvaeLosses(NamedTuple):
@@ -68,6 +73,35 @@ class Draws:
         species = torch.as_tensor(rng.random(n))
         return cls(z, t, remove_mean(noise, batch.owner, b), species)
 
+    @classmethod
+    def spread(
+        cls,
+        batch: CrystalBatch,
+        latent: int,
+        *,
+        times: NDArray[np.float64],
+        copies: int,
+        rng: np.random.Generator,
+    ) -> Draws:
+        """For a batch of so many copies of some crystals, one set after the other.
+
+        The time steps of the copies of a crystal are stratified: one in each of as many parts of
+        equal probability. Each by itself has the distribution ``times``, and their mean is less
+        noisy than that of independent ones.
+
+        Args:
+            batch: the copies, b of them.
+            latent: length of z.
+            times: probability of the time steps 1 to T, shape (T,).
+            copies: of each crystal.
+            rng: for all draws.
+        """
+        one = cls.of(batch, latent, 1, len(times), rng)
+        n = batch.n_crystals // copies
+        place = (np.arange(copies)[:, None] + rng.random((copies, n))) / copies
+        found = np.searchsorted(np.cumsum(times), place.ravel(), side="right")
+        return replace(one, t=torch.as_tensor(np.minimum(found, len(times) - 1) + 1))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DpCdvaeObjective:
@@ -78,11 +112,18 @@ class DpCdvaeObjective:
         weights: of the terms.
         teacher_forcing: first steps, in which the noisy crystals have their true lattice, not the
             one that is read from z. The number of atoms is always the true one.
+        draws: of noise for each crystal of a batch, which is encoded once for all of them; their
+            time steps are stratified.
+        late_share: share of the time steps that are drawn from those whose noise is above
+            :data:`LOST`; ``None`` draws all evenly, as the paper does. Fewer of them leave more
+            for those from which coordinates can be learned, which weights eq. 10 in their favour.
     """
 
     process: DpCdvaeProcess
     weights: DpCdvaeWeights = field(default_factory=DpCdvaeWeights)
     teacher_forcing: Natural = 0
+    draws: Count = 1
+    late_share: Fraction | None = None
 
     kind: ClassVar[str] = "dp-cdvae"
 
@@ -108,11 +149,30 @@ class DpCdvaeObjective:
     ) -> Tensor:
         """The weighted sum (eq. S1) for the crystals of ``indices``, shape (b,)."""
         assert isinstance(network, DpCdvaeNetwork), "open_run lets no other kind through"
-        clean = crystals.batch(indices)
+        forced, latent = step < self.teacher_forcing, network.config.latent
+        if self.draws == 1 and self.late_share is None:
+            clean = crystals.batch(indices)
+            draws = Draws.of(clean, latent, 1, self.process.schedule.steps, rng)
+            return self.total(self.terms(network, clean, draws, device, true_lattice=forced))
+        copies = crystals.batch(np.tile(indices, self.draws))
+        draws = Draws.spread(copies, latent, times=self.times(), copies=self.draws, rng=rng)
+        once = crystals.batch(indices).to(dtype=torch.float32, device=device)
+        mean, log_variance = (x.float().tile(self.draws, 1) for x in network.encode(once))
+        terms = self.terms(
+            network, copies, draws, device, true_lattice=forced, encoded=(mean, log_variance)
+        )
+        return self.total(terms).view(self.draws, -1).mean(0)
+
+    def times(self) -> NDArray[np.float64]:
+        """Probability of the time steps 1 to T in training, shape (T,)."""
         last = self.process.schedule.steps
-        draws = Draws.of(clean, network.config.latent, 1, last, rng)
-        forced = step < self.teacher_forcing
-        return self.total(self.terms(network, clean, draws, device, true_lattice=forced))
+        even = np.full(last, 1 / last)
+        lost = self.process.schedule.time_of(LOST)
+        if self.late_share is None or lost >= last:
+            return even
+        even[:lost] = (1 - self.late_share) / lost
+        even[lost:] = self.late_share / (last - lost)
+        return even
 
     def total(self, terms: DpCdvaeLosses) -> Tensor:
         """The weighted sum of the terms, shape (b,)."""
@@ -134,6 +194,7 @@ class DpCdvaeObjective:
         device: torch.device,
         *,
         true_lattice: bool,
+        encoded: tuple[Tensor, Tensor] | None = None,
     ) -> DpCdvaeLosses:
         """The terms for clean crystals, each of shape (b,).
 
@@ -142,11 +203,20 @@ class DpCdvaeObjective:
 
         The lattice and the composition that are read from z enter the noisy crystals without
         gradients, so that the heads learn from their own losses alone.
+
+        Args:
+            network: encoders, heads and denoiser.
+            clean: the crystals.
+            draws: all that is random.
+            device: where the network is.
+            true_lattice: whether the noisy crystals have their own lattice.
+            encoded: μ and log σ² of each, where they are known already.
         """
         f32, schedule = torch.float32, self.process.schedule
         local = clean.to(dtype=f32, device=device)
         owner, sizes, numbers = local.owner, local.sizes, local.numbers
-        mean, log_variance = (x.float() for x in network.encode(local))
+        mean, log_variance = network.encode(local) if encoded is None else encoded
+        mean, log_variance = mean.float(), log_variance.float()
         z = mean + torch.exp(0.5 * log_variance) * draws.z.to(mean)
         decoded = network.decode(z)
         lattice = self.process.lattice
@@ -223,6 +293,9 @@ class DpCdvaeObjective:
             process=DpCdvaeProcess.from_description(stored["process"]),
             weights=DpCdvaeWeights(**stored["weights"]),
             teacher_forcing=stored["teacher_forcing"],
+            # Runs that were begun before there was a choice.
+            draws=stored.get("draws", 1),
+            late_share=stored.get("late_share"),
         )
 
 

@@ -253,6 +253,14 @@ class DpCdvaeDeck(TrainDeck):
     teacher_forcing: Natural = Field(
         5000, description="First steps, whose noisy crystals have their true lattice."
     )
+    draws: Count = Field(
+        1, description="Draws of noise for each crystal of a batch, which is encoded once."
+    )
+    late_share: Fraction | None = Field(
+        None,
+        description="Share of the time steps whose noise leaves no trace of the coordinates; about "
+        "half, as in the paper, if not given.",
+    )
     species_weight: NonNegative = Field(
         DpCdvaeWeights().species, description="Weight of the denoised species, lambda."
     )
