@@ -28,7 +28,6 @@ from gencsp.diffusion.training.objective import in_batches, mean_over_atoms
 from gencsp.diffusion.training.settings import DpCdvaeWeights
 from gencsp.diffusion.wrapped import remove_mean
 
-
 #: Noise of fractional coordinates above which wrapping leaves hardly a trace of where they were: a
 #: wrapped normal of this width has less than a tenth of its first cosine left, e^(−2π²σ²).
 LOST = 0.35
