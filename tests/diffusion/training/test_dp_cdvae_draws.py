@@ -122,7 +122,7 @@ def test_a_run_keeps_its_draws_and_an_older_one_has_one() -> None:
 def test_a_training_is_resumed_with_its_draws(tmp_path: Path) -> None:
     some: list[Atoms] = [bulk("NaCl", "rocksalt", a=5.64), bulk("MgO", "rocksalt", a=4.21)]
     run: dict[str, Any] = {"size": "tiny", "batch_size": 2, "warmup": 1, "cooldown": 0.0}
-    own = {"draws": 3, "late_share": 0.2}
+    own: dict[str, Any] = {"draws": 3, "late_share": 0.2}
     whole = gencsp.train_dp_cdvae(some, tmp_path / "a", held_out=(), steps=4, **run, **own)
     gencsp.train_dp_cdvae(some, tmp_path / "b", held_out=(), steps=2, **run, **own)
     rest = gencsp.train_dp_cdvae(some, tmp_path / "b", held_out=(), steps=4, resume=True)
