@@ -76,15 +76,14 @@ def test_time_steps_have_the_share_that_is_asked_for() -> None:
 @pytest.mark.parametrize(("draws", "share"), [(3, None), (2, 0.25), (1, 0.25)])
 def test_draws_of_a_crystal_count_as_so_many_crystals(draws: int, share: float | None) -> None:
     """Loss and gradients are the mean over copies that are encoded and noised one by one."""
-    network, some = tiny_network().double().requires_grad_(True), crystals()
+    network, some = tiny_network().requires_grad_(True), crystals()
     how, indices = objective(draws, share), np.array([2, 0])
 
     def gradients(loss: torch.Tensor) -> list[torch.Tensor]:
         network.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         return [p.grad.clone() for p in network.parameters() if p.grad is not None]
 
-    network.float()
     found = how.loss(network, some, indices, np.random.default_rng(5), CPU, step=9)
     assert found.shape == (2,)
     mine = gradients(found.mean())
