@@ -164,6 +164,12 @@ CALLS: dict[str, Callable[[Path], object]] = {
     "a move": lambda weights: LatentNeighbour(weights=weights)(
         [SALT], rng=np.random.default_rng(0), tools=Tools(device=NOWHERE)
     ),
+    "an order by energy": lambda _: NamedProposer(
+        Choice.of("substitution", {"rank": "joint"}), device=NOWHERE
+    )(),
+    "a filter": lambda _: list(
+        gencsp.filter([SALT], filters=[{"name": "hull_energy", "device": NOWHERE}])
+    ),
     "a named proposer": lambda _: NamedProposer(Choice("pigen"), device=NOWHERE)(),
 }
 

@@ -105,6 +105,7 @@ class ChgnetHullEnergy(HullEnergy):
     steps: Natural = Field(500, description="Most minimiser steps.")
     minimiser: Minimiser = Field("quasi-newton", description="How to relax.")
     engine: EngineName = Field("auto", description="Relaxation engine.")
+    device: str = Field("auto", description="Where it runs: cpu, cuda, ...")
     #: Under pressure: of each chemical system, read once.
     _hulls: dict[tuple[str, ...], Hull] = PrivateAttr(default_factory=dict)
 
@@ -134,4 +135,4 @@ class ChgnetHullEnergy(HullEnergy):
         return relaxed.enthalpy_per_atom, reason
 
     def _potential(self) -> Engine:
-        return get_engine(self.engine)
+        return get_engine(self.engine, device=self.device)

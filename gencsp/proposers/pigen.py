@@ -152,7 +152,8 @@ def _sampled(
     conditions = model.objective.properties.encode(labels)
     denoiser: Denoiser = ClassifierFree(model, conditions, options.guidance)
     if options.energy_guidance > 0:
-        potential = EnginePotential(get_engine())
+        device = str(next(model.network.parameters()).device)
+        potential = EnginePotential(get_engine(device=device))
         denoiser = EnergyGuided(denoiser, potential, temperature=1 / options.energy_guidance)
     return sample(denoiser, starts, settings=settings, rngs=rngs, elements=elements)
 

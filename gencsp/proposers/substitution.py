@@ -205,7 +205,9 @@ class SubstitutionOptions(ScoreModelOptions):
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`."""
         return SubstitutionProposer(
             self.score_model(context),
-            enthalpies=relaxed_enthalpies(get_engine()) if self.rank == "joint" else None,
+            enthalpies=relaxed_enthalpies(get_engine(device=context.device))
+            if self.rank == "joint"
+            else None,
             **self.sampling(context),
         )
 

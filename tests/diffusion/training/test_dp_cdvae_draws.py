@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 def crystals() -> CrystalSet:
     found = [bulk("NaCl", "rocksalt", a=5.64), bulk("MgO", "rocksalt", a=4.21), bulk("Cu")]
-    return CrystalSet.gather(found, held_out=frozenset()).reduced()
+    return CrystalSet.gather(iter(found), held_out=frozenset()).reduced()
 
 
 def objective(draws: int = 1, late_share: float | None = None) -> DpCdvaeObjective:
