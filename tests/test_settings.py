@@ -143,6 +143,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "DpCdvaeSettings": {"data": "perov_5"},
     "Decoding": {
         "model": StoredDpCdvae(Path("w")),
+        "species": "read",
         "levels": None,
         "relaxer": NamedRelaxer(),
         "relax": RelaxSettings(),

@@ -27,7 +27,7 @@ from gencsp.deck import (
     Spacing,
     Symprec,
 )
-from gencsp.diffusion.dp_cdvae.choices import CellSource, Rule
+from gencsp.diffusion.dp_cdvae.choices import CellSource, Rule, SpeciesRule
 from gencsp.errors import DeckError
 from gencsp.measure.ranges import (
     BOND_FACTOR,
@@ -169,6 +169,10 @@ class ReconstructDeck(DecodeDeck):
 
     spread: NonNegative = Field(
         1.0, description="Share of the encoder's standard deviation in z; 0 takes its mean."
+    )
+    species: SpeciesRule = Field(
+        "read",
+        description="Species: read from z and kept, or at each step the likeliest (the paper).",
     )
     keep_species: bool = Field(False, description="Keep the species, not those read from z.")
     keep_cell: bool = Field(False, description="Keep the cell, not the one read from z.")

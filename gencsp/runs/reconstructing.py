@@ -56,7 +56,7 @@ def reconstruct_pool(
 ) -> Iterator[Atoms]:
     """As :func:`reconstruct`, with the settings of a deck."""
     model = load_dp_cdvae(deck.weights, device=deck.device) if model is None else model
-    sampling = DpCdvaeSampling(rule=deck.rule, steps=deck.levels)
+    sampling = DpCdvaeSampling(rule=deck.rule, species=deck.species, steps=deck.levels)
     return _reconstructed(atoms_of(structures), deck, model, sampling)
 
 

@@ -9,6 +9,9 @@ from gencsp.deck import Count, Share, check_fields
 
 #: Reverse steps: eq. 7, eq. 6, and the steps of gencsp's other samplers.
 Rule = Literal["modified", "ancestral", "renewal"]
+#: Species of the atoms while they are decoded: those that are read from z, or at each step the
+#: likeliest that the denoiser sees.
+SpeciesRule = Literal["read", "likeliest"]
 #: Cell of what is decoded: read from z; the same at the volume per atom of the parents; or that of
 #: the (first) parent.
 CellSource = Literal["decoded", "scaled", "parent"]
@@ -23,6 +26,11 @@ class DpCdvaeSampling:
             Table S1) or ``renewal``, see :mod:`gencsp.diffusion.dp_cdvae.steps`.
         steps: number of steps; ``None``, or more than the model has, takes each of its time steps,
             as in the paper.
+        species: ``likeliest``, at each step what the denoiser holds most likely for each atom, one
+            by one (Section IV.C); or ``read``, the composition that is read from z, which stays.
+            Atoms begin as noise and are alike, so that which of them has which species is for
+            their coordinates to follow. At high noise the likeliest species of each atom is often
+            the commonest of the crystal, and composition is lost that z has.
         renewal: of the noise, the share that a step of the last rule draws anew.
         noise: 1 begins from noise alone, at T. Less begins from given coordinates at the first time
             step whose noise √(1 − ᾱ_t), in fractions of the cell, is at least this; ``steps`` are
@@ -31,6 +39,7 @@ class DpCdvaeSampling:
 
     rule: Rule = "modified"
     steps: Count | None = None
+    species: SpeciesRule = "read"
     renewal: Share = 1.0
     noise: Share = 1.0
 

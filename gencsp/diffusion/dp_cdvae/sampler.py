@@ -2,9 +2,10 @@
 
 The number of atoms, the lattice and the first species are read from z; coordinates begin as normal
 noise, or as given ones that are noised in part (SDEdit; Meng et al., ICLR 2022). Each step moves
-the coordinates by one of the rules of :mod:`gencsp.diffusion.dp_cdvae.steps` and takes for each
-atom the likeliest species that the denoiser sees (Section IV.C). Species, number of atoms and cell
-can be given instead, and then stay.
+the coordinates by one of the rules of :mod:`gencsp.diffusion.dp_cdvae.steps`. Species stay as they
+are read from z, or become at each step the likeliest that the denoiser sees (Section IV.C), see
+:class:`~gencsp.diffusion.dp_cdvae.choices.DpCdvaeSampling`. Species, number of atoms and cell can
+be given instead, and then stay.
 """
 
 from __future__ import annotations
@@ -156,7 +157,8 @@ def prepare(
         if one.cell is not None:
             cells[k] = torch.as_tensor(np.array(one.cell.array))
     schedule = model.process.schedule
-    held = torch.tensor([one.numbers is not None for one in given])
+    kept = sampling.species == "read"
+    held = torch.tensor([kept or one.numbers is not None for one in given])
     owner = torch.repeat_interleave(torch.arange(len(z)), sizes)
     first, frac = schedule.steps, None
     if sampling.noise < 1:

@@ -12,7 +12,7 @@ from ase import Atoms
 
 from gencsp import records
 from gencsp.deck import Count, Natural, check_fields
-from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling, Rule
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling, Rule, SpeciesRule
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.sampler import decode
 from gencsp.diffusion.dp_cdvae.stored import StoredDpCdvae
@@ -42,6 +42,7 @@ class Decoding:
     Attributes:
         model: makes the model.
         levels: reverse steps; ``None`` for all of the model.
+        species: of the atoms on the way, see :class:`.DpCdvaeSampling`.
         relaxer: makes the potential.
         relax: how generated crystals are relaxed.
         ground_states: how many, the first ones, are.
@@ -49,6 +50,7 @@ class Decoding:
 
     model: StoredDpCdvae
     levels: Count | None
+    species: SpeciesRule
     relaxer: NamedRelaxer
     relax: RelaxSettings
     ground_states: Natural = 0
@@ -67,6 +69,7 @@ def reconstruct_block(
         model=cached_make(how.model),
         rule=rule,
         levels=how.levels,
+        species=how.species,
         seed=int(task_generator(seed, name).integers(_SEEDS)),
         batch_size=len(crystals),
     )
@@ -93,7 +96,8 @@ def generate_block(how: Decoding, rule: Rule, places: range, *, name: str, seed:
     model: DpCdvaeModel = cached_make(how.model)
     rngs = [np.random.default_rng([seed, k]) for k in places]
     z = np.stack([rng.standard_normal(model.latent) for rng in rngs])
-    made = decode(model, z, sampling=DpCdvaeSampling(rule=rule, steps=how.levels), rngs=rngs)
+    sampling = DpCdvaeSampling(rule=rule, steps=how.levels, species=how.species)
+    made = decode(model, z, sampling=sampling, rngs=rngs)
     spent = (time.process_time() - used) / len(made)
     structures = []
     for k, atoms in zip(places, made, strict=True):

@@ -16,7 +16,7 @@ from gencsp.composition import Composition
 from gencsp.convex_hull.ends import formation_energy
 from gencsp.convex_hull.hull import Hull
 from gencsp.deck import Count, Deck, Fmax, Natural, Pressure
-from gencsp.diffusion.dp_cdvae.choices import Rule
+from gencsp.diffusion.dp_cdvae.choices import Rule, SpeciesRule
 from gencsp.errors import HullReferenceError
 from gencsp.filters.hull_energy import load_hull
 from gencsp.measure.coverage import CUTOFFS, Fingerprints, coverage, which_covered
@@ -52,6 +52,9 @@ class DpCdvaeSettings(Deck):
     valid: Count = Field(1000, description="Valid ones drawn for the property distances.")
     ground_states: Natural = Field(0, description="Generated crystals that are relaxed.")
     levels: Count | None = Field(None, description="Reverse steps; all of the model if not given.")
+    species: SpeciesRule = Field(
+        "read", description="Species: read from z and kept, or at each step the likeliest."
+    )
     block: Count = Field(16, description="Crystals that are decoded together.")
     pressure: Pressure = Field(10.0, description="Of the relaxations, GPa.")
     fmax: Fmax = Field(0.01, description="Relaxed when no force exceeds this, eV/Å.")

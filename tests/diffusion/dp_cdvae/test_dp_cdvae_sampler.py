@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from gencsp.diffusion.dp_cdvae.sampler import (
     step,
 )
 from gencsp.diffusion.dp_cdvae.steps import denoised
+from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
 from gencsp.errors import RequestError, WeightsError
 
 QUICK = DpCdvaeSampling(steps=4)
@@ -57,6 +59,41 @@ def test_species_count_and_cell_that_are_given_stay(model: DpCdvaeModel) -> None
         inside = atoms.get_scaled_positions(wrap=False)
         assert (inside > -1e-9).all()
         assert (inside < 1 + 1e-9).all()
+
+
+@pytest.mark.parametrize("rule", ["modified", "ancestral", "renewal"])
+def test_species_are_read_from_the_vector_and_stay(model: DpCdvaeModel, rule: str) -> None:
+    sampling = DpCdvaeSampling(rule=rule, steps=4)  # type: ignore[arg-type]
+    z = latents(model, 3)
+    heads = model.heads(z)
+    done = decode(model, z, sampling=sampling, rngs=generators(3))
+    for k, atoms in enumerate(done):
+        count = int(heads.atom_count[k].argmax()) + 1
+        shares = np.exp(heads.composition[k])
+        assert atoms.numbers.tolist() == rounded_composition(shares, count).tolist()
+
+
+def test_species_can_be_the_likeliest_at_each_step(
+    model: DpCdvaeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that the denoiser holds likeliest at the last step; given ones stay all the same."""
+    seen: list[torch.Tensor] = []
+
+    def watched(network: DpCdvaeNetwork, *args: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        noise, logits = denoise(network, *args)
+        seen.append(logits)
+        return noise, logits
+
+    denoise = DpCdvaeNetwork.denoise
+    monkeypatch.setattr(DpCdvaeNetwork, "denoise", watched)
+    sampling = DpCdvaeSampling(steps=4, species="likeliest")
+    given = [Given(atom_count=5), Given(numbers=[22, 8, 8])]
+    done = decode(model, latents(model, 2), sampling=sampling, rngs=generators(2), given=given)
+    assert len(seen) == 4
+    assert done[0].numbers.tolist() == seen[-1][:5].argmax(1).tolist()
+    assert done[1].numbers.tolist() == [22, 8, 8]
+    kept = decode(model, latents(model, 2), sampling=QUICK, rngs=generators(2), given=given)
+    assert done[0].numbers.tolist() != kept[0].numbers.tolist()
 
 
 @pytest.mark.parametrize("rule", ["modified", "ancestral", "renewal"])
