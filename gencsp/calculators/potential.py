@@ -47,7 +47,7 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
     Args:
         model: which CHGNet weights.
         engine: "native", "torch", or "auto" for the native one where it is installed.
-        device: where it runs, see :func:`gencsp.devices.find_device`; a GPU needs the torch engine,
+        device: where it runs, see :func:`gencsp.executors.devices.find_device`; a GPU needs the torch engine,
             which ``auto`` then takes.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Where tasks run: any ``concurrent.futures.Executor``; here, this process or local ones."""
+"""Where tasks run, any ``concurrent.futures.Executor``; and on which device models do."""
 
 from __future__ import annotations
 

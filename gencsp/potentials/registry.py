@@ -39,7 +39,7 @@ class PotentialContext:
 
     Attributes:
         engine: "native", "torch" or "auto", for potentials that gencsp's own engines run.
-        device: see :func:`gencsp.devices.find_device`.
+        device: see :func:`gencsp.executors.devices.find_device`.
     """
 
     engine: Literal["auto", "native", "torch"] = "auto"
@@ -99,7 +99,7 @@ def get_potential(
             function that returns one, or an object as :class:`~gencsp.potentials.base.Engine`
             describes.
         engine: which of gencsp's engines runs CHGNet.
-        device: where the models of plug-ins run, see :func:`gencsp.devices.find_device`; a
+        device: where the models of plug-ins run, see :func:`gencsp.executors.devices.find_device`; a
             calculator of your own runs where it was made.
 
     Raises:

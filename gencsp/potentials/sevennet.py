@@ -12,8 +12,8 @@ from ase.data import chemical_symbols
 from ase.stress import voigt_6_to_full_3x3_stress
 from pydantic import Field
 
-from gencsp.devices import find_device
 from gencsp.errors import PotentialError
+from gencsp.executors.devices import find_device
 from gencsp.minimise.calculator import Numbers
 from gencsp.potentials.batch_engine import BatchEngine
 from gencsp.potentials.registry import ConfiguredPotential, PotentialContext

@@ -152,7 +152,7 @@ class ProposerContext:
             covalent radii.
         volume_spread: volumes of random crystals are drawn uniformly within this fraction above and
             below the requested or predicted one.
-        device: where a model of a file runs, see :func:`gencsp.devices.find_device`.
+        device: where a model of a file runs, see :func:`gencsp.executors.devices.find_device`.
     """
 
     weights: Path | None = None

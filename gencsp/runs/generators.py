@@ -45,7 +45,7 @@ class DeNovo:
         elements: that may occur; ``None`` for all that the model knows.
         atoms: most in a cell.
         weights: file of the model; ``None`` for the one that ships with gencsp.
-        device: where it runs, see :func:`gencsp.devices.find_device`.
+        device: where it runs, see :func:`gencsp.executors.devices.find_device`.
     """
 
     choice: Choice

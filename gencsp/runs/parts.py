@@ -43,7 +43,7 @@ class NamedProposer:
         separations: least distances of pairs of elements.
         volume_spread: see :class:`~gencsp.proposers.base.ProposerContext`.
         sampler: how its score model samples.
-        device: where its model runs, see :func:`gencsp.devices.find_device`.
+        device: where its model runs, see :func:`gencsp.executors.devices.find_device`.
     """
 
     name: str | Choice | Carried
@@ -84,7 +84,7 @@ class NamedRelaxer:
     Attributes:
         engine: which of gencsp's engines runs CHGNet.
         potential: by name, see :func:`gencsp.potentials.get_potential`; or an object.
-        device: where it runs, see :func:`gencsp.devices.find_device`.
+        device: where it runs, see :func:`gencsp.executors.devices.find_device`.
     """
 
     engine: EngineName = "auto"

@@ -125,7 +125,7 @@ def load_dp_cdvae(path: Path | None = None, *, device: str = "auto") -> DpCdvaeM
 
     Args:
         path: the file; ``None`` for the one that ships with gencsp.
-        device: where the network runs, see :func:`gencsp.devices.find_device`.
+        device: where the network runs, see :func:`gencsp.executors.devices.find_device`.
 
     Raises:
         EngineError: the device is not there.

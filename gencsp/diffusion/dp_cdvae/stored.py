@@ -16,7 +16,7 @@ class StoredDpCdvae:
 
     Attributes:
         weights: the file; ``None`` for the one that ships with gencsp.
-        device: where it runs, see :func:`gencsp.devices.find_device`.
+        device: where it runs, see :func:`gencsp.executors.devices.find_device`.
     """
 
     weights: Path | None = None

@@ -86,7 +86,7 @@ def load_joint_model(
 
     Args:
         path: the file; ``None`` for the one that ships with gencsp.
-        device: where the network runs, see :func:`gencsp.devices.find_device`.
+        device: where the network runs, see :func:`gencsp.executors.devices.find_device`.
         engine: what predicts; a network that is to be trained needs ``torch``.
 
     Raises:

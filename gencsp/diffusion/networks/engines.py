@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import nn
 
-from gencsp.devices import find_device, on_processor
 from gencsp.diffusion.networks.density import DensityNetwork
 from gencsp.diffusion.networks.joint import JointConfig, JointNetwork
 from gencsp.errors import EngineError
+from gencsp.executors.devices import find_device, on_processor
 
 #: How a network predicts: ``auto`` takes the extension where it is built and has kernels for it.
 DenoiserEngine = Literal["auto", "native", "torch"]
@@ -22,7 +22,7 @@ def place(network: nn.Module, *, engine: DenoiserEngine = "auto", device: str = 
     Args:
         network: of any kind, on the processor.
         engine: see :func:`use_engine`.
-        device: see :func:`gencsp.devices.find_device`.
+        device: see :func:`gencsp.executors.devices.find_device`.
 
     Raises:
         EngineError: as :func:`use_engine`; the device is not there, or the extension is asked for

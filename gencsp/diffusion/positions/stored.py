@@ -30,7 +30,7 @@ class StoredScoreModel:
 
     Args:
         path: the weights; ``None`` for those that ship with gencsp.
-        device: where the network runs, see :func:`gencsp.devices.find_device`.
+        device: where the network runs, see :func:`gencsp.executors.devices.find_device`.
 
     Raises:
         WeightsError: the file is missing or damaged, or holds another kind of model.

@@ -10,7 +10,6 @@ from typing import ClassVar, Generic, TypeVar
 
 from torch import nn
 
-from gencsp.devices import find_device
 from gencsp.diffusion.networks import describe_network
 from gencsp.diffusion.training.checkpoints import check_data, open_run
 from gencsp.diffusion.training.data import CrystalSet
@@ -30,6 +29,7 @@ from gencsp.diffusion.training.settings import SESSION, TrainDeck
 from gencsp.diffusion.training.state import TrainState, new_state, state_of
 from gencsp.diffusion.training.trainer import TrainingProgress, train
 from gencsp.errors import WeightsError
+from gencsp.executors.devices import find_device
 
 D = TypeVar("D", bound=TrainDeck)
 

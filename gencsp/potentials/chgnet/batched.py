@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gencsp.deck import Workers, check
 from gencsp.descriptors.flaws import too_dense, too_sparse
-from gencsp.devices import find_device
+from gencsp.executors.devices import find_device
 from gencsp.minimise.crystals import Crystals, Values
 from gencsp.minimise.inflight import relax_in_flight
 from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback

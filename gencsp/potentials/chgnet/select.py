@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, get_args
 
 from gencsp.deck import EngineName
-from gencsp.devices import on_processor
 from gencsp.errors import EngineError
+from gencsp.executors.devices import on_processor
 from gencsp.potentials.base import Engine, ModelName
 
 if TYPE_CHECKING:

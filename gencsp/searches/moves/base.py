@@ -39,7 +39,7 @@ class Tools:
         elements: symbols that a move may substitute for others; empty where the composition is
             fixed.
         fixed_cell: whether the cell must stay as it is.
-        device: where models of moves run, see :func:`gencsp.devices.find_device`.
+        device: where models of moves run, see :func:`gencsp.executors.devices.find_device`.
     """
 
     score_model: Maker[ScoreModel] | None = None

@@ -14,7 +14,6 @@ from tiny_dp_cdvae import write_tiny_dp_cdvae
 import gencsp
 from gencsp.calculators.potential import CHGNetCalculator
 from gencsp.deck import Deck
-from gencsp.devices import find_device, on_processor
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.joint.model import load_joint_model
@@ -22,6 +21,7 @@ from gencsp.diffusion.networks import engines
 from gencsp.diffusion.positions.model import load_score_model
 from gencsp.diffusion.training.settings import TrainDeck
 from gencsp.errors import EngineError
+from gencsp.executors.devices import find_device, on_processor
 from gencsp.plugins import Choice
 from gencsp.potentials import get_potential
 from gencsp.proposers.base import ProposerContext
