@@ -47,8 +47,8 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
     Args:
         model: which CHGNet weights.
         engine: "native", "torch", or "auto" for the native one where it is installed.
-        device: where it runs, see :func:`gencsp.executors.devices.find_device`; a GPU needs the torch engine,
-            which ``auto`` then takes.
+        device: where it runs, see :func:`gencsp.executors.devices.find_device`; a GPU needs
+            the torch engine, which ``auto`` then takes.
 
     Attributes:
         parameters: ``model``, ``engine`` (the one in use), ``device``, and ``digest``, a short hash

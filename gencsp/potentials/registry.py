@@ -99,8 +99,9 @@ def get_potential(
             function that returns one, or an object as :class:`~gencsp.potentials.base.Engine`
             describes.
         engine: which of gencsp's engines runs CHGNet.
-        device: where the models of plug-ins run, see :func:`gencsp.executors.devices.find_device`; a
-            calculator of your own runs where it was made.
+        device: where the models of plug-ins run, see
+            :func:`gencsp.executors.devices.find_device`; a calculator of your own runs where it was
+            made.
 
     Raises:
         PotentialError: no potential has this name, its package is missing, or it cannot be loaded.
