@@ -28,6 +28,7 @@ __all__ = [
     "cycle",
     "dedup",
     "discover",
+    "estimate",
     "export",
     "filter",
     "hull",

@@ -13,6 +13,7 @@ from gencsp.proposers import propose
 from gencsp.runs.analysing import analyse
 from gencsp.runs.calls import cycle, search
 from gencsp.runs.discover import discover
+from gencsp.runs.estimating import estimate
 from gencsp.runs.intercalating import intercalate
 from gencsp.runs.latent import interpolate, neighbours
 from gencsp.runs.ordering import order
@@ -29,6 +30,7 @@ __all__ = [
     "cycle",
     "dedup",
     "discover",
+    "estimate",
     "export",
     "filter",
     "hull",

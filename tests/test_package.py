@@ -34,6 +34,7 @@ VERBS = {
     "filter",
     "dedup",
     "discover",
+    "estimate",
     "export",
     "synergy",
     "train_score",

@@ -65,6 +65,11 @@ LATE = {
         "Search crystal structures at random, by basin hopping or genetically, seeded by "
         "proposers.",
     ),
+    "estimate": (
+        "gencsp.cli.estimate:estimate",
+        "Say what a search would take on many workers and cost: times some trials, simulates "
+        "others.",
+    ),
     "discover": (
         "gencsp.cli.discover:discover",
         "Generate crystals, filter and relax them, search their compositions, rank what is found.",

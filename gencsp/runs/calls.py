@@ -55,7 +55,7 @@ def search(
         DeckError: an unknown setting, or one out of range.
         GencspError: as :func:`gencsp.runs.search.open_search`.
     """
-    deck = _deck(SearchDeck, place, settings)
+    deck = deck_of_place(SearchDeck, place, settings)
     with open_search(
         deck, strategy=strategy, in_memory=deck.out is None, on_reference=on_reference
     ) as run:
@@ -96,7 +96,7 @@ def cycle(
         GencspError: as :func:`gencsp.runs.cycle.open_cycle`, and with a host as
             :func:`gencsp.runs.host_cycle.plan_host_cycle`.
     """
-    deck = _deck(CycleDeck, formula, settings)
+    deck = deck_of_place(CycleDeck, formula, settings)
     how: dict[str, Any] = {"in_memory": deck.out is None, "on_reference": on_reference}
     if deck.host is not None:
         opened: AbstractContextManager[Cycle | SystemCycle]
@@ -112,8 +112,14 @@ def cycle(
         return StructureList(run.ranking())
 
 
-def _deck(kind: type[D], given: str | D | None, settings: Mapping[str, Any]) -> D:
-    """A deck from what a call was given."""
+def deck_of_place(kind: type[D], given: str | D | None, settings: Mapping[str, Any]) -> D:
+    """A deck from what a call was given: a formula or a system, a deck, and settings.
+
+    Raises:
+        DeckError: an unknown setting, or one out of range.
+        RequestError: the formula is given twice.
+        WrongTypeError: it is neither a text nor a deck.
+    """
     if isinstance(given, kind):
         if not settings:
             return given

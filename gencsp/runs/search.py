@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self, TypeVar
 
 from gencsp.convex_hull.diagram import load_diagrams
 from gencsp.convex_hull.hull import Hull
@@ -48,9 +48,7 @@ from gencsp.searches.trial import Strategy
 from gencsp.searches.worker import TrialContext
 from gencsp.store import DiskStore, Manifest, MemoryStore, Store
 
-if TYPE_CHECKING:
-    pass
-
+R = TypeVar("R", bound=TaskRunner)
 
 #: Where paths of relaxations are, in the folder of the run.
 PATHS = "paths"
@@ -161,10 +159,10 @@ class Plan:
             return {}
         return {"xrd": compared.pattern.digest, "xrd_weight": self.ledger.pattern_weight}
 
-    def search(self, store: Store, executor: Executor) -> Search:
-        """The search, ready to run."""
+    def context(self) -> TrialContext:
+        """What workers need to carry out its trials."""
         space = self.settings.space
-        context = TrialContext(
+        return TrialContext(
             seed=self.settings.seed,
             space=space,
             relaxer=NamedRelaxer(self.deck.engine, chosen(self.deck.potential), self.deck.device),
@@ -180,20 +178,29 @@ class Plan:
             separations=self.settings.separations,
             keep_paths=self.deck.keep_paths,
         )
+
+    def runner(self, store: Store, executor: Executor, kind: type[R]) -> R:
+        """What runs its tasks and stores their results."""
         paths = PathFolder(folder(self.deck) / PATHS) if self.deck.keep_paths else None
+        return kind(
+            store,
+            executor,
+            prepare=self.ledger.price,
+            keep_path=None if paths is None else paths.keep,
+        )
+
+    def search(
+        self, store: Store, executor: Executor, *, runner: TaskRunner | None = None
+    ) -> Search:
+        """The search, ready to run; ``runner`` is one of :meth:`runner`'s, made before."""
         return Search(
             self.settings,
             strategy=self.strategy,
             seeds=self.seeds,
             background=self.background,
-            context=context,
+            context=self.context(),
             ledger=self.ledger,
-            runner=TaskRunner(
-                store,
-                executor,
-                prepare=self.ledger.price,
-                keep_path=None if paths is None else paths.keep,
-            ),
+            runner=self.runner(store, executor, TaskRunner) if runner is None else runner,
             stop=stop_rules(self.deck),
             same=self.deck.same,
         )

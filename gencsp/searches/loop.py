@@ -87,6 +87,7 @@ class Search:
             runner=runner,
             seed=settings.seed,
             block=settings.block,
+            trials=settings.ahead,
         )
         self.pools = tuple(source for source in seeds if isinstance(source, PoolStarts))
         self.results: list[TrialResult] = []

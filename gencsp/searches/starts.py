@@ -209,7 +209,8 @@ class StartSupply:
         runner: runs the tasks in which proposers make their structures.
         seed: random seed of the run.
         block: structures of one task, where a source has no number of its own.
-        ahead: tasks of a proposer that are begun before they are needed.
+        trials: that run at once. So many structures of each proposer are begun before they are
+            needed, and one block more, so that proposers keep up with any number of workers.
     """
 
     def __init__(
@@ -221,16 +222,16 @@ class StartSupply:
         runner: TaskRunner,
         seed: int,
         block: int,
-        ahead: int = 2,
+        trials: int = 1,
     ) -> None:
         self._streams = [
             _Pool(source)
             if isinstance(source, PoolStarts)
-            else _Blocks(source, space, runner=runner, seed=seed, block=block, ahead=ahead)
+            else _Blocks(source, space, runner=runner, seed=seed, block=block, trials=trials)
             for source in sources
         ]
         self._background = _Blocks(
-            background, space, runner=runner, seed=seed, block=block, ahead=ahead
+            background, space, runner=runner, seed=seed, block=block, trials=trials
         )
         self.taken = dict.fromkeys([*(s.source.name for s in self._streams), background.name], 0)
 
@@ -291,14 +292,15 @@ class _Blocks:
         runner: TaskRunner,
         seed: int,
         block: int,
-        ahead: int,
+        trials: int,
     ) -> None:
         self.source = source
         self._space = space
         self._runner = runner
         self._seed = seed
         self._block = block if source.block is None else source.block
-        self._ahead = ahead
+        # Blocks that are under way at once.
+        self._ahead = 1 + -(-trials // self._block)
         self._submitted = 0
         self._opened = 0
         self._empty = 0
