@@ -21,12 +21,24 @@ OnOption = Annotated[
     str, typer.Option("--on", help="Numbers of workers, such as 2,64.", metavar="WORKERS")
 ]
 SampleOption = Annotated[int, typer.Option(help="Trials to run here and to time.")]
-PriceOption = Annotated[
-    float | None, typer.Option(help="Of an hour of one core, in any currency.")
-]
+PriceOption = Annotated[float | None, typer.Option(help="Of an hour of one core, in any currency.")]
 LatencyOption = Annotated[
     float, typer.Option(help="Of a message between machines, s, beside what it takes here.")
 ]
+
+
+TITLES = (
+    "workers",
+    "searches",
+    "ahead",
+    "wall time",
+    "workers busy",
+    "main busy",
+    "tasks/s",
+    "core hours",
+    "on disk",
+    "cost",
+)
 
 
 @deck_options(SearchDeck, metavar="[FORMULA|SYSTEM]", none={"seeds": "--no-seeds"})
@@ -72,9 +84,7 @@ def _print(found: Estimate) -> None:
     measured = found.measured
     output.set("trials", found.trials)
     output.set("measured", _measured(measured))
-    titles = ("workers", "searches", "ahead", "wall time", "workers busy", "main busy")
-    titles += ("tasks/s", "core hours", "on disk", "cost")
-    table = table_of(*titles, right=titles)
+    table = table_of(*TITLES, right=TITLES)
     for run in found.runs:
         add_row(table, *_cells(run))
     say(_sentence(measured))

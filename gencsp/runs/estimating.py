@@ -6,11 +6,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from gencsp.deck import Count, NonNegative, check
 from gencsp.errors import RequestError
@@ -24,6 +24,9 @@ from gencsp.searches.progress import SearchProgress
 from gencsp.searches.recording import RecordedTask, RecordingRunner
 from gencsp.searches.simulated import SimulatedRun, TaskTimes, simulate, source_of
 from gencsp.store import DiskStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Numbers of workers that are simulated if none are given.
 WORKERS = (1, 2, 64, 1024)
@@ -240,31 +243,43 @@ def _timed(
     start: float,
     report: Callable[[SearchProgress], None] | None,
 ) -> tuple[TaskTimes, RecordingRunner]:
-    runner = plan.runner(store, executor, RecordingRunner)
+    here = _Clocked() if isinstance(executor, ThisProcess) else None
+    runner = plan.runner(store, here or executor, RecordingRunner)
     search = plan.search(store, executor, runner=runner)
-    here = isinstance(executor, ThisProcess)
     begun, first = 0.0, 0
     for step in search.irun():
         if step.done >= FIRST and not first:
-            begun, first = _own_seconds(runner, here=here), step.done
+            begun, first = _own_seconds(runner, here), step.done
         if report is not None:
             report(step)
-    main = (_own_seconds(runner, here=here) - begun) / max(1, len(search.results) - first)
+    main = (_own_seconds(runner, here) - begun) / max(1, len(search.results) - first)
     trials, blocks = _kinds(runner.recorded)
     return TaskTimes(
         # The first of each kind also loads what it needs.
         trials=tuple(task.total for task in trials[1:] or trials),
         moves=tuple(result.move for result in search.results),
         proposals={name: _each(tasks[1:] or tasks) for name, tasks in blocks.items()},
-        main=max(0.0, main),
+        main=main,
         start=start,
     ), runner
 
 
-def _own_seconds(runner: RecordingRunner, *, here: bool) -> float:
+class _Clocked(ThisProcess):
+    """Runs tasks at once, and knows the processor time that they took."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        begun = time.process_time()
+        future = super().submit(fn, *args, **kwargs)
+        self.seconds += time.process_time() - begun
+        return future
+
+
+def _own_seconds(runner: RecordingRunner, here: _Clocked | None) -> float:
     """Processor time of this process, without tasks that it runs itself and without recording."""
-    tasks = sum(task.total for task in runner.recorded) if here else 0.0
-    return time.process_time() - runner.spent - tasks
+    return time.process_time() - runner.spent - (0.0 if here is None else here.seconds)
 
 
 def _kinds(
