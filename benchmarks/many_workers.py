@@ -2,7 +2,7 @@
 
     python benchmarks/many_workers.py
 
-For each case the first trials of a search are timed on one worker, as ``gencsp estimate`` does; with
+For each case the first trials of a search are timed on one worker, as ``gencsp estimate`` does; by
 these times runs on any number of workers are simulated. Runs on 1 and 2 workers are done as well,
 by each executor that is installed (local processes, Dask, Parsl), and stand beside the simulated
 ones. Rates are counted once every worker has loaded its models. What a trial costs the process that
