@@ -92,6 +92,68 @@ def search_overhead() -> str:
     return table(head, rows)
 
 
+def many_workers() -> str:
+    """Simulated runs of a million trials, by number of workers."""
+    head = (
+        "search",
+        "workers",
+        "searches side by side",
+        "trials/s",
+        "workers busy",
+        "main process busy",
+        "messages/s",
+        "wall time, h",
+        "core hours",
+    )
+    rows = []
+    for name, case in results("many_workers").items():
+        for row in case["simulated"]:
+            rows.append(
+                (
+                    name,
+                    number(row["workers"], ",d"),
+                    number(row["searches"], ",d"),
+                    number(row["trials_per_second"], ".3g"),
+                    number(row["workers_busy"], ".0%"),
+                    number(row["main_busy"], ".0%"),
+                    number(row["messages_per_second"], ".3g"),
+                    number(row["hours"], ".2g"),
+                    number(row["core_hours"], ",.0f"),
+                )
+            )
+    return table(head, rows)
+
+
+def executors() -> str:
+    """Runs on one and two workers beside what was simulated of them."""
+    head = (
+        "search",
+        "executor",
+        "workers",
+        "trials/s",
+        "simulated",
+        "workers busy",
+        "main process, ms a trial",
+    )
+    rows = []
+    for name, case in results("many_workers").items():
+        simulated = {row["workers"]: row["trials_per_second"] for row in case["simulated"]}
+        for executor, runs in case["real"].items():
+            for workers, run in runs.items():
+                rows.append(
+                    (
+                        name,
+                        executor,
+                        workers,
+                        number(run["trials_per_second"], ".3g"),
+                        number(simulated[int(workers)], ".3g"),
+                        number(run["workers_busy"], ".0%"),
+                        number(run["main_ms_a_trial"], ".1f"),
+                    )
+                )
+    return table(head, rows)
+
+
 def duplicates() -> str:
     found = results("deduplication_growth")
     sets = ("TiO2 only", "known crystals")
@@ -159,6 +221,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "searches": searches,
     "searches compared": searches_compared,
     "search overhead": search_overhead,
+    "many workers": many_workers,
+    "executors": executors,
     "duplicates": duplicates,
     "polymorphs": polymorphs,
 }

@@ -43,8 +43,8 @@ class SearchSettings:
             its symmetry before it relaxes freely; where symmetry is kept, that is done after it
             has relaxed within it. 0 for no displacements, and no second relaxation.
         tolerance: for the space groups of relaxed structures.
-        ahead: trials that may run at once; at least twice the workers, so that a slow trial does
-            not hold up the others.
+        ahead: trials that may run at once; about four times the workers, so that a slow trial
+            holds up few others.
         batch: trials in one task. Larger batches cost less to send and to store.
         block: structures that a proposer makes in one task.
         seed_share: share of the seeds among structures without parents.
