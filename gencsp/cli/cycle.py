@@ -54,7 +54,14 @@ def _run(
     everything: bool,
     report: bool,
 ) -> None:
-    from gencsp.convex_hull.end_members import is_system
+    from gencsp.composition import Composition
+    from gencsp.convex_hull.end_members import EndMembers, is_system
+
+    of_system = is_system(deck.formula)
+    if deck.host is None:
+        # A wrong formula is told at once: what is imported next takes most of the start.
+        EndMembers.parse(deck.formula) if of_system else Composition.parse(deck.formula)
+
     from gencsp.runs.cycle import open_cycle
     from gencsp.runs.host_cycle import open_host_cycle, plan_host_cycle
 
@@ -63,7 +70,7 @@ def _run(
     require_folder(deck.folder)
     other = potential_of(second)
     with resumable(deck.folder):
-        if is_system(deck.formula):
+        if of_system:
             cycle_on_system(deck, other, executor, top=top, report=report)
             return
         with (

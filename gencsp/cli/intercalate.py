@@ -15,6 +15,7 @@ from gencsp.cli.progress import progress_bars, reference_bar
 from gencsp.cli.reading import read_host
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
 from gencsp.executors.early import early_executor
+from gencsp.files import require_files
 from gencsp.runs.host_decks import IntercalateDeck
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def intercalate(
 
     The same command goes on with a run that was stopped.
     """
+    require_files([host])
     with early_executor("local", workers=deck.workers, modules=MODULES) as executor:
         _run(host, deck, executor, everything=everything)
 

@@ -9,6 +9,7 @@ from gencsp.cli.progress import StageBars, progress_bars, reference_bar
 from gencsp.cli.reading import read_pool
 from gencsp.cli.tables import print_ranked
 from gencsp.executors.early import early_executor
+from gencsp.files import require_files
 from gencsp.runs.pool_decks import RefineDeck
 
 #: What a worker needs before its first structure.
@@ -18,6 +19,7 @@ MODULES = ("gencsp.runs.refining", "torch")
 @deck_options(RefineDeck, more_names={"preset": ("--as",)})
 def refine(*, files: FilesArgument, deck: RefineDeck, everything: AllOption = False) -> None:
     """Take guests out, symmetrise the framework, inpaint the guests, relax again."""
+    require_files(files)
     with early_executor("local", workers=deck.workers, modules=MODULES) as executor:
         from gencsp.runs.ordering import ordering_of
         from gencsp.runs.refining import refine_pool

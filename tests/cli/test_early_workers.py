@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -152,6 +154,30 @@ def test_it_is_handed_over_and_ended(
     assert one.workers == 3
     assert [call[1] for call in one.calls] == [modules]
     assert one.ended
+
+
+@pytest.mark.parametrize("words", [("intercalate", "none.cif"), ("refine", "none.cif")])
+def test_a_missing_file_is_told_before_anything_is_started(
+    words: tuple[str, ...], workers: list[Workers]
+) -> None:
+    guests = "--guest" if words[0] == "intercalate" else "--guests"
+    result = CliRunner().invoke(app, [*words, guests, "Li"])
+    assert result.exit_code == 2
+    assert "there is no file none.cif" in result.stderr
+    assert not workers
+
+
+@pytest.mark.parametrize("formula", ["Xx2", "Na-Xx"])
+def test_a_wrong_formula_of_a_cycle_is_told_at_once(formula: str) -> None:
+    """Without what opens a run, and without torch in this process."""
+    call = f"import gencsp.cli as cli\ncli.app(['cycle', {formula!r}], standalone_mode=False)"
+    program = (
+        f"import sys\ntry:\n    exec({call!r})\nfinally:\n"
+        f"    assert not {{'gencsp.runs.cycle', 'torch'}} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "is not an element" in done.stderr
+    assert "AssertionError" not in done.stderr
 
 
 def _seedless(words: tuple[str, ...]) -> tuple[str, ...]:
