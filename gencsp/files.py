@@ -9,13 +9,13 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gencsp.errors import StoreError
+from gencsp.errors import StoreError, StructureFileError
 
 #: What commands wrote into a folder, by the name of each set of files.
 OUTPUTS = ".gencsp-outputs.json"
@@ -305,3 +305,14 @@ def _one_writer(folder: Path) -> Iterator[None]:
                 f"folder with --out."
             ) from error
         yield
+
+
+def require_files(paths: Iterable[Path]) -> None:
+    """Find out at once, before anything is loaded, whether files or folders to be read are there.
+
+    Raises:
+        StructureFileError: one of them is not.
+    """
+    for path in paths:
+        if not path.exists():
+            raise StructureFileError(f"there is no file {path}.")

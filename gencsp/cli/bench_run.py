@@ -9,7 +9,8 @@ from gencsp.cli.console import require_folder, resumable, say
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.discover import watch
 from gencsp.cli.tables import print_failures
-from gencsp.suites.deck import BenchDeck
+from gencsp.executors.early import early_executor
+from gencsp.suites.deck import UNSEEDED, BenchDeck
 
 if TYPE_CHECKING:
     from gencsp.suites.run import Bench
@@ -22,12 +23,14 @@ def run(*, deck: BenchDeck) -> None:
     The same command goes on with a run that was stopped; so does one with more seeds or more
     compositions.
     """
-    from gencsp.suites.run import open_bench
+    modules = ("gencsp.suites.run", *(() if deck.proposer == UNSEEDED else ("torch",)))
+    with early_executor(deck.executor, workers=deck.workers, modules=modules) as executor:
+        from gencsp.suites.run import open_bench
 
-    require_folder(deck.folder)
-    with resumable(deck.folder), open_bench(deck) as opened:
-        watch(opened.irun())
-        _report(opened, deck)
+        require_folder(deck.folder)
+        with resumable(deck.folder), open_bench(deck, executor=executor) as opened:
+            watch(opened.irun())
+            _report(opened, deck)
 
 
 def _report(opened: Bench, deck: BenchDeck) -> None:

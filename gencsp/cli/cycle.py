@@ -14,12 +14,18 @@ from gencsp.cli.report import ReportOption, report_of_run
 from gencsp.cli.second_opinion import SecondOption, TopOption, potential_of, show_second_opinion
 from gencsp.cli.system_cycle import cycle_on_system
 from gencsp.cli.tables import print_failures, print_ranked
+from gencsp.executors.early import early_executor
 from gencsp.runs.decks import CycleDeck
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ase import Atoms
 
     from gencsp.searches.cycle import Cycle
+
+#: What a worker needs before its first structure.
+MODULES = ("gencsp.runs.cycle", "torch")
 
 
 @deck_options(CycleDeck, metavar="[FORMULA]", more_names={"n": ("-n",), "preset": ("--as",)})
@@ -35,7 +41,27 @@ def cycle(
 
     The same command goes on with a run that was stopped.
     """
-    from gencsp.convex_hull.end_members import is_system
+    with early_executor("local", workers=deck.workers, modules=MODULES) as executor:
+        _run(deck, executor, second=second, top=top, everything=everything, report=report)
+
+
+def _run(
+    deck: CycleDeck,
+    executor: Executor | None,
+    *,
+    second: str | None,
+    top: int,
+    everything: bool,
+    report: bool,
+) -> None:
+    from gencsp.composition import Composition
+    from gencsp.convex_hull.end_members import EndMembers, is_system
+
+    of_system = is_system(deck.formula)
+    if deck.host is None:
+        # A wrong formula is told at once: what is imported next takes most of the start.
+        EndMembers.parse(deck.formula) if of_system else Composition.parse(deck.formula)
+
     from gencsp.runs.cycle import open_cycle
     from gencsp.runs.host_cycle import open_host_cycle, plan_host_cycle
 
@@ -44,14 +70,14 @@ def cycle(
     require_folder(deck.folder)
     other = potential_of(second)
     with resumable(deck.folder):
-        if is_system(deck.formula):
-            cycle_on_system(deck, other, top=top, report=report)
+        if of_system:
+            cycle_on_system(deck, other, executor, top=top, report=report)
             return
         with (
             reference_bar() as bar,
-            open_cycle(deck, on_reference=bar)
+            open_cycle(deck, on_reference=bar, executor=executor)
             if plan is None
-            else open_host_cycle(plan, on_reference=bar) as search,
+            else open_host_cycle(plan, on_reference=bar, executor=executor) as search,
         ):
             for sentence in () if plan is None else plan.said:
                 say(sentence)

@@ -10,6 +10,7 @@ from gencsp.cli.console import complain, require_folder, resumable, say, say_all
 from gencsp.cli.deck_options import deck_options
 from gencsp.cli.progress import progress_bars
 from gencsp.cli.tables import add_row, print_failures, print_structures, print_table, table_of
+from gencsp.executors.early import early_executor
 from gencsp.runs.discover_decks import DiscoverDeck
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: The report, beside the files of structures.
 REPORT = "report.md"
+#: What a worker needs to generate crystals.
+GENERATOR = "gencsp.proposers.pigen"
 
 
 @deck_options(DiscoverDeck, more_names={"n": ("-n",)}, none={"seeds": "--no-seeds"})
@@ -26,12 +29,14 @@ def discover(*, deck: DiscoverDeck) -> None:
 
     The same command goes on with a run that was stopped; so does one with a larger budget.
     """
-    from gencsp.runs.discover import open_discovery
+    modules = ("gencsp.runs.discover", *(() if deck.pool else (GENERATOR,)))
+    with early_executor("local", workers=deck.workers, modules=modules) as executor:
+        from gencsp.runs.discover import open_discovery
 
-    require_folder(deck.folder)
-    with resumable(deck.folder), open_discovery(deck) as run:
-        watch(run.irun())
-        _report(run.result(), deck.folder)
+        require_folder(deck.folder)
+        with resumable(deck.folder), open_discovery(deck, executor=executor) as run:
+            watch(run.irun())
+            _report(run.result(), deck.folder)
 
 
 def watch(steps: Iterable[StageProgress]) -> None:

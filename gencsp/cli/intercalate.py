@@ -14,9 +14,13 @@ from gencsp.cli.options import AllOption
 from gencsp.cli.progress import progress_bars, reference_bar
 from gencsp.cli.reading import read_host
 from gencsp.cli.tables import add_row, print_failures, print_ranked, print_table, table_of
+from gencsp.executors.early import early_executor
+from gencsp.files import require_files
 from gencsp.runs.host_decks import IntercalateDeck
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from gencsp.runs.intercalating import Intercalated
     from gencsp.searches.intercalation import Intercalation
 
@@ -25,6 +29,8 @@ HostArgument = Annotated[
 ]
 #: Files of the results.
 NAME = "intercalation"
+#: What a worker needs before its first structure.
+MODULES = ("gencsp.runs.intercalating", "torch")
 
 
 @deck_options(IntercalateDeck, more_names={"n": ("-n",)})
@@ -35,6 +41,12 @@ def intercalate(
 
     The same command goes on with a run that was stopped.
     """
+    require_files([host])
+    with early_executor("local", workers=deck.workers, modules=MODULES) as executor:
+        _run(host, deck, executor, everything=everything)
+
+
+def _run(host: Path, deck: IntercalateDeck, executor: Executor | None, *, everything: bool) -> None:
     from gencsp.runs.intercalating import folder_of, open_intercalation, result_of
     from gencsp.runs.ordering import Ordering
 
@@ -45,7 +57,7 @@ def intercalate(
     with (
         resumable(folder),
         reference_bar() as bar,
-        open_intercalation(crystal, deck, mean=mean, on_reference=bar) as run,
+        open_intercalation(crystal, deck, mean=mean, on_reference=bar, executor=executor) as run,
     ):
         _watch(run)
         found = result_of(run, deck)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gencsp.cli.console import complain, require_folder, resumable, say
 from gencsp.cli.deck_options import deck_options
-from gencsp.cli.discover import REPORT, watch
+from gencsp.cli.discover import GENERATOR, REPORT, watch
 from gencsp.cli.tables import add_row, print_table, table_of
+from gencsp.executors.early import early_executor
 from gencsp.files import file_name, replace_outputs
 from gencsp.runs.discover_decks import SynergyDeck
 
@@ -23,12 +25,15 @@ def synergy(*, deck: SynergyDeck) -> None:
 
     The same command goes on with a run that was stopped; so does one with a larger budget.
     """
-    from gencsp.runs.synergy import open_synergy
+    generates = not all(Path(model).exists() for model in deck.model)
+    modules = ("gencsp.runs.synergy", *((GENERATOR,) if generates else ()))
+    with early_executor("local", workers=deck.workers, modules=modules) as executor:
+        from gencsp.runs.synergy import open_synergy
 
-    require_folder(deck.folder)
-    with resumable(deck.folder):
-        run = open_synergy(deck)
-        watch(run.irun())
+        require_folder(deck.folder)
+        with resumable(deck.folder):
+            run = open_synergy(deck, executor=executor)
+            watch(run.irun())
     _write(deck, run.results)
     _print(run.results)
     say(f"wrote {REPORT}, comparisons.csv, traces.csv, minima.extxyz and figures to {deck.folder}")

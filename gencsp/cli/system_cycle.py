@@ -13,6 +13,7 @@ from gencsp.cli.tables import print_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor
 
     from ase import Atoms
 
@@ -21,18 +22,29 @@ if TYPE_CHECKING:
     from gencsp.searches.system_cycle import SystemCycle
 
 
-def cycle_on_system(deck: CycleDeck, other: Engine | None, *, top: int, report: bool) -> None:
+def cycle_on_system(
+    deck: CycleDeck,
+    other: Engine | None,
+    executor: Executor | None,
+    *,
+    top: int,
+    report: bool,
+) -> None:
     """Run the cycle on a system, and report what it found by composition.
 
     Args:
         deck: whose formula is a system.
         other: potential for a second opinion, if there is to be one.
+        executor: where tasks run, which the caller opens and closes.
         top: how many structures it looks at.
         report: whether the page of the run is written.
     """
     from gencsp.runs.system_cycle import open_system_cycle
 
-    with reference_bar() as bar, open_system_cycle(deck, on_reference=bar) as run:
+    with (
+        reference_bar() as bar,
+        open_system_cycle(deck, on_reference=bar, executor=executor) as run,
+    ):
         _name_shares(run)
         with progress_bars() as bars:
             stages = StageBars(bars)

@@ -17,6 +17,9 @@ def early_executor(
 ) -> Iterator[Executor | None]:
     """Local processes of which the first begins to load at once.
 
+    They are ended at once, too: a command that is done, or that found an error in its input, waits
+    for nothing that is still being loaded or made ahead.
+
     Args:
         given: the executor, as :func:`gencsp.executors.named.open_executor` takes it.
         workers: processes of one thread each.
@@ -31,9 +34,12 @@ def early_executor(
     if given != "local":
         yield None
         return
-    with LocalProcesses(workers) as executor:
+    executor = LocalProcesses(workers)
+    try:
         executor.submit(_load, tuple(modules))
         yield executor
+    finally:
+        executor.abandon()
 
 
 def _load(modules: tuple[str, ...]) -> None:

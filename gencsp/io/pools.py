@@ -23,6 +23,7 @@ import ase.io
 from ase import Atoms
 
 from gencsp.errors import StoreError, StructureFileError
+from gencsp.files import require_files
 from gencsp.io.content import (
     MAX_BYTES,
     check_size,
@@ -138,9 +139,7 @@ def sources(paths: Iterable[Path | str]) -> Iterator[PoolMember]:
         StructureFileError: there is no such file or folder.
     """
     listed = [Path(path) for path in paths]
-    for path in listed:
-        if not path.exists():
-            raise StructureFileError(f"there is no file {path}.")
+    require_files(listed)
     for path in listed:
         yield from _pieces(path)
 

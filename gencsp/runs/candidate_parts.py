@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,8 +17,8 @@ from gencsp.minimise.settings import RelaxSettings
 from gencsp.potentials.base import require_elements
 from gencsp.runs.discover_decks import CandidateDeck
 from gencsp.runs.generators import DeNovo
-from gencsp.runs.objects import carried, chosen
-from gencsp.runs.parts import NamedRelaxer, require_weights, run_executor
+from gencsp.runs.objects import chosen
+from gencsp.runs.parts import NamedRelaxer, require_weights
 from gencsp.runs.references import hull_at
 from gencsp.searches.starts import PoolStarts
 from gencsp.store.base import Manifest
@@ -73,6 +74,7 @@ def candidate_manifest(
     parts: Parts,
     *,
     n: int,
+    executor: Executor,
 ) -> Manifest:
     """What a run is known by again; its models are loaded once in a worker, for their names.
 
@@ -85,16 +87,14 @@ def candidate_manifest(
         source: what generates, or structures of files.
         parts: of the deck.
         n: structures to generate.
+        executor: of the run.
 
     Raises:
         RequestError, WeightsError, EngineError, PotentialError, HullReferenceError: a model is
             missing, does not know a target or an element, or another one made the references.
     """
-    with run_executor(carried(dict(deck)), "local", workers=1) as executor:
-        elements = deck.elements or ()
-        models = executor.submit(
-            _identify, source if isinstance(source, DeNovo) else None, parts.relaxer, elements
-        ).result()
+    generator = source if isinstance(source, DeNovo) else None
+    models = executor.submit(_identify, generator, parts.relaxer, deck.elements or ()).result()
     parts.hull.require_model(models["potential"])
     if isinstance(source, DeNovo):
         made_by = str(source.choice)

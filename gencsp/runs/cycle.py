@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,7 +37,11 @@ from gencsp.symmetry.ladder import LADDERS
 
 @contextmanager
 def open_cycle(
-    deck: CycleDeck, *, in_memory: bool = False, on_reference: ReferenceReport | None = None
+    deck: CycleDeck,
+    *,
+    in_memory: bool = False,
+    on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Cycle]:
     """A cycle ready to run or to continue: inputs are checked, models found, the folder locked.
 
@@ -47,6 +52,8 @@ def open_cycle(
         in_memory: write nothing, whatever the deck says of a folder.
         on_reference: called with how many hull references were relaxed at the pressure of the
             cycle, and of how many; they are kept for later runs.
+        executor: where tasks run, which the caller opens and closes; ``None`` opens local
+            processes.
 
     Raises:
         CompositionError, RequestError, DeckError: a formula, guests, counts, a sampler or a
@@ -57,7 +64,11 @@ def open_cycle(
         StoreError: the folder holds another run, cannot be written, or is full.
     """
     with open_cycles(
-        deck, [cycle_settings(deck)], in_memory=in_memory, on_reference=on_reference
+        deck,
+        [cycle_settings(deck)],
+        in_memory=in_memory,
+        on_reference=on_reference,
+        executor=executor,
     ) as opened:
         yield opened.cycles[0]
 
@@ -84,6 +95,7 @@ def open_cycles(
     *,
     in_memory: bool = False,
     on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
     **identity: Scalar | Sequence[Scalar],
 ) -> Iterator[Opened]:
     """Cycles that share a folder, an executor and their models.
@@ -93,6 +105,7 @@ def open_cycles(
         every: those of each cycle; one, or several whose structures have numbers of their own.
         in_memory: see :func:`open_cycle`.
         on_reference: see :func:`open_cycle`.
+        executor: see :func:`open_cycle`.
         identity: what names the run in the place of the settings of its first cycle.
 
     Raises:
@@ -116,8 +129,8 @@ def open_cycles(
         every = [
             replace(one, volume_per_atom=likely_volume(hull, one.composition)) for one in every
         ]
-    with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
-        models = executor.submit(identify_models, proposer, inpainter, relaxer, elements).result()
+    with run_executor(carried(dict(deck)), "local", workers=deck.workers, opened=executor) as own:
+        models = own.submit(identify_models, proposer, inpainter, relaxer, elements).result()
         if hull is not None:
             hull.require_model(models["potential"])
         manifest = cycle_manifest(
@@ -140,7 +153,7 @@ def open_cycles(
                 inpainter=inpainter,
                 relaxer=relaxer,
                 hull=hull,
-                executor=executor,
+                executor=own,
                 same=deck.same,
                 pattern=pattern,
             )

@@ -7,6 +7,7 @@ composition each; what comes out is ranked by its distance to the hull and by wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from ase import Atoms
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.errors import WrongTypeError
-from gencsp.executors import ThisProcess
 from gencsp.runs.candidate_parts import Parts, candidate_manifest
 from gencsp.runs.candidates import Candidates, Price, StageProgress
 from gencsp.runs.discover_decks import DiscoverDeck
@@ -44,6 +44,7 @@ class Discovery:
         source: what generates, or structures of files.
         store: where everything before the searches is kept, and what they came to.
         folder: where the searches are kept; ``None`` for memory.
+        executor: where all tasks run, those of the searches too.
     """
 
     def __init__(
@@ -54,12 +55,13 @@ class Discovery:
         source: DeNovo | Sequence[Atoms],
         store: Store,
         folder: Path | None,
+        executor: Executor,
     ) -> None:
         self.deck = deck
         self.parts = parts
         self.store = store
         self.folder = folder
-        self.runner = TaskRunner(store, ThisProcess(), prepare=Price(parts.hull))
+        self.runner = TaskRunner(store, executor, prepare=Price(parts.hull))
         self.candidates = Candidates(
             source,
             n=deck.n,
@@ -82,12 +84,11 @@ class Discovery:
                 :func:`gencsp.runs.search.open_search`.
         """
         try:
-            with run_executor(carried(dict(self.deck)), "local", workers=self.deck.workers) as own:
-                self.runner.executor = own
-                yield from self._prepare()
+            yield from self._prepare()
         finally:
+            # The executor goes on: without what nobody waits for any more.
+            self.runner.cancel()
             self.runner.keep()
-            self.runner.executor = ThisProcess()
         for chosen in self._chosen:
             yield from self._search(chosen)
 
@@ -146,6 +147,7 @@ class Discovery:
                 out=folder,
                 in_memory=self.folder is None,
                 same=self.deck.same,
+                executor=self.runner.executor,
             ) as run:
                 yield from watched(run, formula)
                 kept = Finished(structures=self._listed(run, formula))
@@ -182,7 +184,9 @@ class Discovery:
 
 
 @contextmanager
-def open_discovery(deck: DiscoverDeck, *, in_memory: bool = False) -> Iterator[Discovery]:
+def open_discovery(
+    deck: DiscoverDeck, *, in_memory: bool = False, executor: Executor | None = None
+) -> Iterator[Discovery]:
     """A run ready to begin or to go on: inputs are checked, models found, the folder locked.
 
     All errors of the inputs are found before anything is written to the folder.
@@ -190,6 +194,8 @@ def open_discovery(deck: DiscoverDeck, *, in_memory: bool = False) -> Iterator[D
     Args:
         deck: the settings.
         in_memory: write nothing, whatever the deck says of a folder.
+        executor: where tasks run, which the caller opens and closes; ``None`` opens local
+            processes.
 
     Raises:
         RequestError: a target, element, filter or generator that is not known.
@@ -211,10 +217,13 @@ def open_discovery(deck: DiscoverDeck, *, in_memory: bool = False) -> Iterator[D
             device=deck.device,
         )
     parts = Parts.of(deck)
-    manifest = candidate_manifest("discover", deck, source, parts, n=deck.n)
     folder = None if in_memory else deck.folder
-    with nullcontext(MemoryStore()) if folder is None else DiskStore(folder, manifest) as store:
-        yield Discovery(deck, parts=parts, source=source, store=store, folder=folder)
+    with run_executor(carried(dict(deck)), "local", workers=deck.workers, opened=executor) as own:
+        manifest = candidate_manifest("discover", deck, source, parts, n=deck.n, executor=own)
+        with nullcontext(MemoryStore()) if folder is None else DiskStore(folder, manifest) as store:
+            yield Discovery(
+                deck, parts=parts, source=source, store=store, folder=folder, executor=own
+            )
 
 
 def discover(

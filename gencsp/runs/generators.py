@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
 from gencsp.deck import CellAtoms, check_fields
-from gencsp.diffusion.joint.model import JointModel, load_joint_model
 from gencsp.errors import RequestError
 from gencsp.io.pools import sources
 from gencsp.plugins import Choice
 from gencsp.proposers.base import ProposerContext
-from gencsp.proposers.pigen import PigenOptions, propose_de_novo
 from gencsp.proposers.targets import read_targets
 from gencsp.searches.tasks import cached_make
+
+if TYPE_CHECKING:
+    from gencsp.diffusion.joint.model import JointModel
 
 #: Proposers that choose compositions themselves.
 DE_NOVO = ("pigen",)
@@ -33,6 +34,8 @@ class StoredJointModel:
 
     def __call__(self) -> JointModel:
         """Load the model."""
+        from gencsp.diffusion.joint.model import load_joint_model
+
         return load_joint_model(self.weights, device=self.device)
 
 
@@ -91,6 +94,9 @@ class DeNovo:
             RequestError: an element or a target that the model does not know.
             WeightsError: the weights are missing or damaged.
         """
+        # Late, because they load torch, which the process that only starts workers does not need.
+        from gencsp.proposers.pigen import PigenOptions, propose_de_novo
+
         return propose_de_novo(
             n=n,
             elements=self.elements,

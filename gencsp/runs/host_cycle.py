@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,7 +89,11 @@ def plan_host_cycle(deck: CycleDeck) -> HostPlan:
 
 @contextmanager
 def open_host_cycle(
-    plan: HostPlan, *, in_memory: bool = False, on_reference: ReferenceReport | None = None
+    plan: HostPlan,
+    *,
+    in_memory: bool = False,
+    on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Cycle]:
     """A cycle that begins at inpainting, ready to run or to continue.
 
@@ -100,6 +105,7 @@ def open_host_cycle(
         plan: see :func:`plan_host_cycle`.
         in_memory: see :func:`gencsp.runs.cycle.open_cycle`.
         on_reference: see :func:`gencsp.runs.cycle.open_cycle`.
+        executor: see :func:`gencsp.runs.cycle.open_cycle`.
 
     Raises:
         GencspError: as :func:`gencsp.runs.cycle.open_cycle`.
@@ -112,6 +118,7 @@ def open_host_cycle(
         [settings],
         in_memory=in_memory,
         on_reference=on_reference,
+        executor=executor,
         host=digest_of(plan.hosts),
     ) as opened:
         (cycle,) = opened.cycles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,7 @@ def open_intercalation(
     mean: DisorderedCrystal | None = None,
     in_memory: bool = False,
     on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Intercalation]:
     """A run ready to begin or to continue: inputs are checked, models found, the folder locked.
 
@@ -108,6 +110,8 @@ def open_intercalation(
         mean: the disordered crystal of which the host is an ordered cell, where there is one.
         in_memory: write nothing, whatever the deck says of a folder.
         on_reference: called as hull references are relaxed.
+        executor: where tasks run, which the caller opens and closes; ``None`` opens local
+            processes.
 
     Raises:
         CompositionError, RequestError: an unknown guest, a host without other atoms, a series that
@@ -150,8 +154,8 @@ def open_intercalation(
         hull.require_elements(elements)
         charge_of(deck)
     inpainter = NamedProposer(INPAINTER, deck.weights, device=deck.device)
-    with run_executor(carried(dict(deck)), "local", workers=deck.workers) as executor:
-        models = executor.submit(_identify_models, inpainter, relaxer, elements).result()
+    with run_executor(carried(dict(deck)), "local", workers=deck.workers, opened=executor) as own:
+        models = own.submit(_identify_models, inpainter, relaxer, elements).result()
         if hull is not None:
             hull.require_model(models["potential"])
         manifest = intercalation_manifest(
@@ -173,9 +177,9 @@ def open_intercalation(
                 relaxer=relaxer,
                 hull=hull,
                 store=store,
-                executor=executor,
+                executor=own,
                 same=deck.same,
-                ahead=1 if isinstance(executor, ThisProcess) else 2 * deck.workers,
+                ahead=1 if isinstance(own, ThisProcess) else 2 * deck.workers,
             )
 
 

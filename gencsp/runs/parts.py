@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -152,7 +152,11 @@ def require_weights(path: Path | None) -> None:
 
 
 def run_executor(
-    objects: Iterable[Carried], given: str | Mapping[str, Any], *, workers: int
+    objects: Iterable[Carried],
+    given: str | Mapping[str, Any],
+    *,
+    workers: int,
+    opened: Executor | None = None,
 ) -> AbstractContextManager[Executor]:
     """Where tasks run: in this process, if there are objects that no other process can have.
 
@@ -160,11 +164,15 @@ def run_executor(
         objects: those that the tasks need.
         given: the executor, as :func:`gencsp.executors.named.open_executor` takes it.
         workers: processes of one thread each.
+        opened: an executor that the caller opens and closes, in the place of all this; ``None``
+            opens one.
 
     Raises:
         RequestError: such objects, and several workers or workers elsewhere.
         ExecutorError: as :func:`gencsp.executors.named.open_executor`.
     """
+    if opened is not None:
+        return nullcontext(opened)
     stay = [one for one in objects if not one.pickled]
     if stay and workers == 1 and given == "local":
         return ThisProcess()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ase import Atoms
@@ -97,12 +98,14 @@ def refine_pool(
     *,
     report: Callable[[CycleProgress], None] | None = None,
     on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
 ) -> Refinement:
     """As :func:`refine`, and the reasons of what did not come through.
 
     A composition that cannot be refined, such as one without the guests, does not end the others.
     ``on_reference`` is called with how many hull references were relaxed at the pressure of the
-    deck, and of how many.
+    deck, and of how many. Tasks run in ``executor``, which the caller opens and closes; ``None``
+    opens local processes.
 
     Raises:
         GencspError: as :func:`refine`; what is wrong with one composition, if it is with all.
@@ -138,7 +141,7 @@ def refine_pool(
         raise next(iter(errors.values()))
     refined: list[Atoms] = []
     objects = carried({"potential": deck.potential, "inpainter": deck.inpainter})
-    with run_executor(objects, "local", workers=deck.workers) as executor:
+    with run_executor(objects, "local", workers=deck.workers, opened=executor) as own:
         for plan in plans:
             store = MemoryStore()
             group = tuple(groups[plan.composition])
@@ -150,7 +153,7 @@ def refine_pool(
                 relaxer=relaxer,
                 hull=reference,
                 store=store,
-                executor=executor,
+                executor=own,
                 same=deck.same,
             )
             for progress in cycle.irun(begin=Stage.FRAMEWORK):

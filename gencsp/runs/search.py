@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
@@ -238,7 +238,9 @@ def open_search(
     if in_memory and deck.keep_paths:
         raise RequestError("paths are kept in the folder of the run: give 'out'.")
     plan = Plan.of(deck, strategy=strategy, on_reference=on_reference)
-    with _opened(deck, executor) as tasks:
+    with run_executor(
+        carried(dict(deck)), deck.executor, workers=deck.workers, opened=executor
+    ) as tasks:
         manifest = plan.check_models(tasks)
         if in_memory:
             yield plan.search(MemoryStore(), tasks)
@@ -250,12 +252,6 @@ def open_search(
                 keep_pattern(plan.ledger.pattern.pattern, where)
             remember(deck)
             yield plan.search(store, tasks)
-
-
-def _opened(deck: SearchDeck, executor: Executor | None) -> AbstractContextManager[Executor]:
-    if executor is not None:
-        return nullcontext(executor)
-    return run_executor(carried(dict(deck)), deck.executor, workers=deck.workers)
 
 
 def search_hull(

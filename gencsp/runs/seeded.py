@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def open_seeded_search(
     in_memory: bool = False,
     same: Same = "close",
     on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Search]:
     """Open a search of a composition in cells as they were generated (PIGEN, Methods).
 
@@ -55,6 +57,7 @@ def open_seeded_search(
         in_memory: write nothing.
         same: what counts as the same crystal in its ranking.
         on_reference: see :func:`gencsp.runs.search.open_search`.
+        executor: see :func:`gencsp.runs.search.open_search`.
 
     Raises:
         GencspError: as :func:`gencsp.runs.search.open_search`.
@@ -87,7 +90,9 @@ def open_seeded_search(
         same=same,
         out=out,
     )
-    with open_search(search, in_memory=in_memory, on_reference=on_reference) as run:
+    with open_search(
+        search, in_memory=in_memory, on_reference=on_reference, executor=executor
+    ) as run:
         yield run
 
 

@@ -9,6 +9,7 @@ alone, and with the generated structure among the structures that the search beg
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from gencsp.runs.candidate_parts import Parts, candidate_manifest
 from gencsp.runs.candidates import StageProgress
 from gencsp.runs.discover_decks import SynergyDeck
 from gencsp.runs.generators import DeNovo
+from gencsp.runs.objects import carried
+from gencsp.runs.parts import run_executor
 from gencsp.runs.synergy_model import Model, ModelResult, ModelRun
 from gencsp.store import DiskStore, MemoryStore, Store
 from gencsp.store.base import Manifest
@@ -35,6 +38,8 @@ class Synergy:
         sources: the generators, or the structures of their files, by model.
         manifests: what the run of each model is known by again.
         in_memory: write nothing.
+        executor: where tasks run, which the caller opens and closes; ``None`` opens local
+            processes for each :meth:`irun`.
 
     Attributes:
         results: of the models that are done.
@@ -48,12 +53,14 @@ class Synergy:
         sources: Mapping[Model, DeNovo | Sequence[Atoms]],
         manifests: Mapping[Model, Manifest],
         in_memory: bool = False,
+        executor: Executor | None = None,
     ) -> None:
         self.deck = deck
         self.parts = parts
         self.sources = sources
         self.manifests = manifests
         self.in_memory = in_memory
+        self.executor = executor
         self.results: list[ModelResult] = []
 
     def irun(self) -> Iterator[StageProgress]:
@@ -63,14 +70,21 @@ class Synergy:
             StoreError: the folder of a model holds another run, or cannot be written.
         """
         self.results = []
-        for model, source in self.sources.items():
-            folder = None if self.in_memory else self.deck.folder / file_name(model.text)
-            with self._store(model, folder) as store:
-                run = ModelRun(
-                    self.deck, model, source=source, parts=self.parts, store=store, folder=folder
-                )
-                yield from run.irun()
-                self.results.append(run.result())
+        with _executor(self.deck, self.executor) as executor:
+            for model, source in self.sources.items():
+                folder = None if self.in_memory else self.deck.folder / file_name(model.text)
+                with self._store(model, folder) as store:
+                    run = ModelRun(
+                        self.deck,
+                        model,
+                        source=source,
+                        parts=self.parts,
+                        store=store,
+                        folder=folder,
+                        executor=executor,
+                    )
+                    yield from run.irun()
+                    self.results.append(run.result())
 
     def _store(self, model: Model, folder: Path | None) -> AbstractContextManager[Store]:
         if folder is None:
@@ -78,12 +92,19 @@ class Synergy:
         return DiskStore(folder, self.manifests[model])
 
 
-def open_synergy(deck: SynergyDeck, *, in_memory: bool = False) -> Synergy:
+def _executor(deck: SynergyDeck, opened: Executor | None) -> AbstractContextManager[Executor]:
+    return run_executor(carried(dict(deck)), "local", workers=deck.workers, opened=opened)
+
+
+def open_synergy(
+    deck: SynergyDeck, *, in_memory: bool = False, executor: Executor | None = None
+) -> Synergy:
     """A comparison ready to begin or to go on; all errors of the inputs are found here.
 
     Args:
         deck: the settings.
         in_memory: write nothing.
+        executor: see :class:`Synergy`; ``None`` opens one for what is looked at here, too.
 
     Raises:
         GencspError: as :func:`gencsp.runs.discover.open_discovery`.
@@ -91,11 +112,19 @@ def open_synergy(deck: SynergyDeck, *, in_memory: bool = False) -> Synergy:
     parts = Parts.of(deck)
     models = dict.fromkeys(map(Model.read, deck.model))
     sources = {model: model.source(deck) for model in models}
-    manifests = {
-        model: candidate_manifest("synergy", deck, source, parts, n=deck.generate)
-        for model, source in sources.items()
-    }
-    return Synergy(deck, parts=parts, sources=sources, manifests=manifests, in_memory=in_memory)
+    with _executor(deck, executor) as own:
+        manifests = {
+            model: candidate_manifest("synergy", deck, source, parts, n=deck.generate, executor=own)
+            for model, source in sources.items()
+        }
+    return Synergy(
+        deck,
+        parts=parts,
+        sources=sources,
+        manifests=manifests,
+        in_memory=in_memory,
+        executor=executor,
+    )
 
 
 def synergy(
@@ -127,8 +156,9 @@ def synergy(
             f"the deck is a {type(deck).__name__}: give a SynergyDeck, or settings by name."
         )
     whole = SynergyDeck.make(**{**({} if deck is None else deck.given), **settings})
-    run = open_synergy(whole, in_memory=whole.out is None)
-    for step in run.irun():
-        if report is not None:
-            report(step)
+    with _executor(whole, None) as executor:
+        run = open_synergy(whole, in_memory=whole.out is None, executor=executor)
+        for step in run.irun():
+            if report is not None:
+                report(step)
     return run.results

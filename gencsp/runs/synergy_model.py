@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from ase import Atoms
 from gencsp import records
 from gencsp.composition import Composition
 from gencsp.errors import RequestError
-from gencsp.executors import ThisProcess
 from gencsp.filters import Summary
 from gencsp.measure.synergy import Comparison
 from gencsp.proposers.targets import read_targets
@@ -19,8 +19,6 @@ from gencsp.runs.candidate_parts import Parts
 from gencsp.runs.candidates import Candidates, Price, StageProgress
 from gencsp.runs.discover_decks import SynergyDeck
 from gencsp.runs.generators import DeNovo, read_given
-from gencsp.runs.objects import carried
-from gencsp.runs.parts import run_executor
 from gencsp.runs.seeded import open_seeded_search, sizes_of, watched
 from gencsp.runs.synergy_traces import distinct, energy_of, is_same, kept_of, trace_of
 from gencsp.searches.runner import TaskRunner
@@ -135,6 +133,7 @@ class ModelRun:
         parts: filters, relaxer and hull.
         store: of everything but the searches.
         folder: of the searches; ``None`` for memory.
+        executor: where all tasks run, those of the searches too.
     """
 
     def __init__(
@@ -146,12 +145,13 @@ class ModelRun:
         parts: Parts,
         store: Store,
         folder: Path | None,
+        executor: Executor,
     ) -> None:
         self.deck = deck
         self.model = model
         self.store = store
         self.folder = folder
-        self.runner = TaskRunner(store, ThisProcess(), prepare=Price(parts.hull))
+        self.runner = TaskRunner(store, executor, prepare=Price(parts.hull))
         self.candidates = Candidates(
             source,
             n=deck.generate,
@@ -169,13 +169,12 @@ class ModelRun:
     def irun(self) -> Iterator[StageProgress]:
         """Run step by step to the end; raises what :meth:`.discover.Discovery.irun` does."""
         try:
-            with run_executor(carried(dict(self.deck)), "local", workers=self.deck.workers) as own:
-                self.runner.executor = own
-                yield from self._draw()
-                yield from self.candidates.relax([*self._filtered, *self._raw])
+            yield from self._draw()
+            yield from self.candidates.relax([*self._filtered, *self._raw])
         finally:
+            # The executor goes on: without what nobody waits for any more.
+            self.runner.cancel()
             self.runner.keep()
-            self.runner.executor = ThisProcess()
         self._compared = []
         for filtered, drawn in ((True, self._filtered), (False, self._raw)):
             for atoms in drawn:
@@ -219,6 +218,7 @@ class ModelRun:
             [atoms] if name == SEEDED else [],
             out=folder,
             in_memory=self.folder is None,
+            executor=self.runner.executor,
         ) as run:
             yield from watched(run, f"{self.model.text}, {composition.formula}, {name}")
             minima, start = kept_of(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -21,7 +22,11 @@ from gencsp.searches.system_cycle import SystemCycle
 
 @contextmanager
 def open_system_cycle(
-    deck: CycleDeck, *, in_memory: bool = False, on_reference: ReferenceReport | None = None
+    deck: CycleDeck,
+    *,
+    in_memory: bool = False,
+    on_reference: ReferenceReport | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[SystemCycle]:
     """A cycle on a chemical system or a tie-line, ready to run or to continue.
 
@@ -29,6 +34,7 @@ def open_system_cycle(
         deck: the settings; its formula is a system such as Li-Si or ZnS-P2S5.
         in_memory: see :func:`gencsp.runs.cycle.open_cycle`.
         on_reference: see :func:`gencsp.runs.cycle.open_cycle`.
+        executor: see :func:`gencsp.runs.cycle.open_cycle`.
 
     Raises:
         GencspError: as :func:`gencsp.runs.cycle.open_cycle`, and as :func:`system_settings`.
@@ -40,6 +46,7 @@ def open_system_cycle(
         every,
         in_memory=in_memory,
         on_reference=on_reference,
+        executor=executor,
         composition=space.name,
         n=deck.n,
         shares=[f"{one.composition} {one.n}" for one in every],

@@ -142,12 +142,16 @@ def _text(value: Any) -> str:
 
 
 @contextmanager
-def open_bench(deck: BenchDeck, *, in_memory: bool = False) -> Iterator[Bench]:
+def open_bench(
+    deck: BenchDeck, *, in_memory: bool = False, executor: Executor | None = None
+) -> Iterator[Bench]:
     """A run ready to begin or to go on: its inputs are checked, its folder is locked.
 
     Args:
         deck: the settings.
         in_memory: write nothing.
+        executor: where tasks run, which the caller opens and closes; ``None`` opens the one that
+            the deck names.
 
     Raises:
         SuiteError: there is no such suite, or its known crystals are not there.
@@ -158,22 +162,22 @@ def open_bench(deck: BenchDeck, *, in_memory: bool = False) -> Iterator[Bench]:
     kind = task_class(suite.task)
     settings = kind.settings_class.make(**{**suite.settings, **(suite.quick if deck.quick else {})})
     task = kind.open(suite, deck, settings)
-    with run_executor(carried(dict(deck)), deck.executor, workers=deck.workers) as executor:
+    with run_executor(
+        carried(dict(deck)), deck.executor, workers=deck.workers, opened=executor
+    ) as own:
         manifest = {
             "kind": BENCH_KIND,
             "format": FORMAT,
             "task": suite.task,
             "settings": json.dumps(settings.model_dump(mode="json"), sort_keys=True),
-            **task.identify(executor),
+            **task.identify(own),
         }
         if in_memory:
-            yield Bench(
-                suite, deck, task, manifest=manifest, store=MemoryStore(), executor=executor
-            )
+            yield Bench(suite, deck, task, manifest=manifest, store=MemoryStore(), executor=own)
             return
         task.folder = deck.folder
         with DiskStore(deck.folder, manifest) as store:
-            yield Bench(suite, deck, task, manifest=manifest, store=store, executor=executor)
+            yield Bench(suite, deck, task, manifest=manifest, store=store, executor=own)
 
 
 def bench(deck: BenchDeck | None = None, **settings: Any) -> Outcome:

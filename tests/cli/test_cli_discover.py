@@ -45,7 +45,7 @@ def _cheap_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         with opened(deck.model_copy(update=cheap())) as run:
             yield run
 
-    def open_cheap_synergy(deck: SynergyDeck) -> Synergy:
+    def open_cheap_synergy(deck: SynergyDeck, **_: object) -> Synergy:
         return synergy(deck.model_copy(update={**cheap(), "moves": ("rattle", "strain")}))
 
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -32,6 +33,17 @@ def test_others_are_opened_when_they_are_needed() -> None:
         assert executor is None
     with early_executor({"name": "local"}, workers=1, modules=("wave",)) as executor:
         assert executor is None
+
+
+def test_neither_the_end_nor_an_error_waits_for_what_is_under_way() -> None:
+    begun = time.perf_counter()
+    with early_executor("local", workers=1, modules=()) as executor:
+        assert executor is not None
+        executor.submit(abs, -1).result()
+        executor.submit(time.sleep, 60)
+    with pytest.raises(RuntimeError, match="the pool has ended"):
+        executor.submit(abs, -1)
+    assert time.perf_counter() - begun < 30
 
 
 def test_an_error_does_not_wait_for_what_loads() -> None:

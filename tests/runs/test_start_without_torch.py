@@ -1,4 +1,4 @@
-"""What a search loads before it has something to sample."""
+"""What a run loads before it has something to sample."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ assert not heavy, heavy
 WORK = {
     "what opens a search": "import gencsp.runs.search",
     "the command": "import gencsp.cli.search",
+    "what opens a cycle": "import gencsp.runs.cycle, gencsp.runs.host_cycle",
+    "what refines and intercalates": "import gencsp.runs.refining, gencsp.runs.intercalating",
+    "what opens a suite": "import gencsp.suites.run, gencsp.suites.tasks.proposals",
+    "a generator": (
+        "import gencsp.runs.discover, gencsp.runs.synergy\n"
+        "from gencsp.runs.generators import DeNovo\n"
+        "DeNovo.of('pigen', ['m_led=9'], guidance=2, elements=None, atoms=8, weights=None)"
+    ),
     "a deck with its sampler": (
         "from gencsp.runs.decks import SearchDeck\n"
         "from gencsp.proposers.sampling import deck_sampler\n"

@@ -6,14 +6,15 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gencsp.errors import RequestError, TargetWarning, TrainingDataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Compactness C (no unit), M_LED (bits), energy above the hull (eV/atom), complexity K (bit/atom).
 Property = Literal["compactness", "m_led", "e_hull", "complexity"]
@@ -170,6 +171,8 @@ class PropertyScale:
 
     def encode(self, labels: NDArray[np.float64]) -> Tensor:
         """Standardised, at most :data:`FARTHEST` from the mean, NaN kept, float64, shape (b, 4)."""
+        import torch
+
         standard = (labels - np.array(self.mean)) / np.array(self.std)
         return torch.as_tensor(standard.clip(-FARTHEST, FARTHEST))
 

@@ -113,7 +113,7 @@ class PigenSeeding(SuiteTask):
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`: the runs of one seed after another."""
         self.results = []
         for seed in range(self.deck.seeds):
-            run = self._of_seed(seed)
+            run = self._of_seed(seed, executor)
             yield from run.irun()
             self.results += [(seed, result) for result in run.results]
 
@@ -155,7 +155,7 @@ class PigenSeeding(SuiteTask):
             },
         )
 
-    def _of_seed(self, seed: int) -> Synergy:
+    def _of_seed(self, seed: int, executor: Executor) -> Synergy:
         """The runs of all models with one seed; all inputs are those that were checked."""
         out = None if self.folder is None else self.folder / f"seed-{seed}"
         return Synergy(
@@ -164,6 +164,7 @@ class PigenSeeding(SuiteTask):
             sources=self.first.sources,
             manifests={m: {**one, "seed": seed} for m, one in self.first.manifests.items()},
             in_memory=out is None,
+            executor=executor,
         )
 
 
