@@ -15,7 +15,7 @@ from gencsp.runs.decks import SearchDeck
 from gencsp.runs.settings import folder as folder_of
 from gencsp.runs.settings import stop_rules
 from gencsp.searches.loop import Search
-from gencsp.searches.trial import TrialResult
+from gencsp.searches.progress import SearchProgress
 from gencsp.store import DiskStore
 
 #: Made when a search has begun and waits for a signal.
@@ -37,7 +37,7 @@ def opened_to_wait(deck: SearchDeck, **_: object) -> Iterator[Search]:
     with opened(deck) as run:
         steps = run.irun
 
-        def irun() -> Iterator[TrialResult]:
+        def irun() -> Iterator[SearchProgress]:
             for number, step in enumerate(steps()):
                 if number == 4 and not HERE.exists():
                     HERE.touch()
@@ -59,5 +59,5 @@ if __name__ == "__main__":
     from gencsp.__main__ import main
 
     gencsp.runs.search.open_search = opened_to_wait
-    gencsp.cli.search.early_executor = no_workers  # type: ignore[assignment]
+    setattr(gencsp.cli.search, "early_executor", no_workers)  # noqa: B010
     main()

@@ -71,7 +71,7 @@ def test_both_kinds_of_cluster_merge_alike(tmp_path: Path) -> None:
     everything = [shell, option, script.replace("/runs", "runs")]
     subprocess.run(everything, cwd=tmp_path, env=os.environ | programs, check=True)
     ours = said(tmp_path, "gencsp")
-    slurm = ["bash", CLUSTERS / "slurm_merge.sh"]
+    slurm = ["bash", str(CLUSTERS / "slurm_merge.sh")]
     subprocess.run(slurm, cwd=tmp_path, env=os.environ | programs, check=True)
     assert said(tmp_path, "gencsp") == ours * 2
     assert ours[0][:3] == ["dedup", "runs/a/ranked.extxyz", "runs/b/ranked.extxyz"]
@@ -120,7 +120,7 @@ def _read_by_kubectl(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A job as kubectl reads it, which drops what it does not know; no cluster is asked."""
     (folder / "job.yaml").write_text(yaml.safe_dump(document))
     has = document["spec"]["template"]["spec"]["containers"][0]
-    dry = ["--local", "--dry-run=client", "-o", "yaml", "-f", folder / "job.yaml"]
+    dry = ["--local", "--dry-run=client", "-o", "yaml", "-f", str(folder / "job.yaml")]
     words = ["kubectl", "set", "image", *dry, f"{has['name']}={has['image']}-other"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

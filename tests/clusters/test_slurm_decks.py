@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import ase.io
@@ -47,7 +47,7 @@ def start(deck: str, words: Sequence[str], home: Path, **more: str) -> subproces
     """Start a deck as Slurm does: a copy of it, with the environment of a job."""
     script = home / "slurm_script"
     shutil.copy(CLUSTERS / deck, script)
-    set_here: Mapping[str, str] = {"SLURM_CPUS_PER_TASK": asked(deck)["cpus-per-task"]} | JOB | more
+    set_here = {"SLURM_CPUS_PER_TASK": asked(deck)["cpus-per-task"]} | JOB | more
     return subprocess.Popen(
         ["bash", script, *words],
         env=os.environ | {"HOME": str(home)} | set_here,
@@ -229,7 +229,8 @@ def test_slurm_would_take_it(deck: str) -> None:
         pytest.skip("Slurm is not installed")
     if subprocess.run(["sinfo"], capture_output=True).returncode:
         pytest.skip("no controller of Slurm answers")
-    small = ["--test-only", "--cpus-per-task=1", "--mem=100"]
+    memory = "mem" if "mem" in asked(deck) else "mem-per-cpu"
+    small = ["--test-only", "--cpus-per-task=1", f"--{memory}=100"]
     done = subprocess.run(["sbatch", *small, CLUSTERS / deck], capture_output=True, text=True)
     assert (done.returncode, "to start at" in done.stderr) == (0, True), done.stderr
 
