@@ -13,7 +13,10 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
-    *(ROOT / folder / "README.md" for folder in ("benchmarks", "examples", "native", "seeds")),
+    *(
+        ROOT / folder / "README.md"
+        for folder in ("benchmarks", "clusters", "examples", "native", "seeds")
+    ),
 )
 
 _BLOCK = re.compile(

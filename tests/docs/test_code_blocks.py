@@ -36,7 +36,8 @@ SMALLER = (
 SMALLER_COMMANDS = {"--budget": "2", "-n": "1"}
 
 OTHER_PROGRAMS = {
-    ".", "clang-format", "do", "done", "export", "for", "mypy", "pip", "python3", "ruff"
+    ".", "clang-format", "do", "docker", "done", "export", "for", "kubectl", "mypy", "pip",
+    "python3", "ruff", "sbatch",
 }  # fmt: skip
 
 # Of MatterGen, Chemeleon and CDVAE.
