@@ -24,9 +24,9 @@ export OMP_NUM_THREADS=1
 cpus=$SLURM_CPUS_PER_TASK
 workers=$((cpus > 1 ? cpus - 1 : 1))
 
-# --ahead is at least twice the number of workers. It belongs to the run: leave it as it is when the
+# --ahead is about four times the number of workers. It belongs to the run: leave it as it is when the
 # search goes on with another number of CPUs.
-gencsp search "${@:-TiO2}" --ahead 64 --workers "$workers" &
+gencsp search "${@:-TiO2}" --ahead 128 --workers "$workers" &
 search=$!
 
 signalled=""

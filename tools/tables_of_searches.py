@@ -92,6 +92,11 @@ def search_overhead() -> str:
     return table(head, rows)
 
 
+def rate(value: float) -> str:
+    """Something a second, to three digits at least."""
+    return number(value, ",.0f" if value >= 100 else ".3g")
+
+
 def many_workers() -> str:
     """Simulated runs of a million trials, by number of workers."""
     head = (
@@ -113,11 +118,11 @@ def many_workers() -> str:
                     name,
                     number(row["workers"], ",d"),
                     number(row["searches"], ",d"),
-                    number(row["trials_per_second"], ".3g"),
+                    rate(row["trials_per_second"]),
                     number(row["workers_busy"], ".0%"),
                     number(row["main_busy"], ".0%"),
-                    number(row["messages_per_second"], ".3g"),
-                    number(row["hours"], ".2g"),
+                    rate(row["messages_per_second"]),
+                    number(row["hours"], ",.0f" if row["hours"] >= 10 else ".2g"),
                     number(row["core_hours"], ",.0f"),
                 )
             )
@@ -145,8 +150,8 @@ def executors() -> str:
                         name,
                         executor,
                         workers,
-                        number(run["trials_per_second"], ".3g"),
-                        number(simulated[int(workers)], ".3g"),
+                        rate(run["trials_per_second"]),
+                        rate(simulated[int(workers)]),
                         number(run["workers_busy"], ".0%"),
                         number(run["main_ms_a_trial"], ".1f"),
                     )
