@@ -94,14 +94,14 @@ def test_the_search_of_a_node_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (command,) = run("slurm_search.sh", small, tmp_path)
     workers = int(value(command, "--workers"))
     assert workers == int(asked("slurm_search.sh")["cpus-per-task"]) - 1
-    assert int(value(command, "--ahead")) >= 2 * workers
+    assert int(value(command, "--ahead")) >= 4 * workers
     repeat([command])
     assert len(ase.io.read("runs/MgO-random-0/ranked.extxyz", ":")) == 2
 
 
 def test_one_cpu_is_enough(tmp_path: Path) -> None:
     (command,) = run("slurm_search.sh", [], tmp_path, SLURM_CPUS_PER_TASK="1")
-    assert command == ["search", "TiO2", "--ahead", "64", "--workers", "1"]
+    assert command == ["search", "TiO2", "--ahead", "128", "--workers", "1"]
 
 
 def test_tasks_of_an_array_have_seeds_and_folders_of_their_own(
