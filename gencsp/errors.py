@@ -67,6 +67,10 @@ class TrainingDataError(GencspError, ValueError):
     """Training data with a held-out formula, unknown element or wrong label, or nothing at all."""
 
 
+class TrainingError(GencspError, RuntimeError):
+    """A training that has diverged."""
+
+
 class ConstraintError(GencspError, ValueError):
     """A constraint on an Atoms object that the reverse diffusion, or a relaxation, cannot hold."""
 

@@ -28,6 +28,8 @@ from gencsp.diffusion.wrapped import remove_mean
 
 #: Exponents of the Fourier features sin and cos of 2ⁿπ r (S3).
 FOURIER = range(3, 9)
+#: Least and largest log σ² of z, as in the program of latent diffusion (Rombach et al., CVPR 2022).
+LOG_VARIANCES = (-30.0, 20.0)
 
 
 class DpCdvaeConfig(ConfiguredNetwork):
@@ -158,7 +160,11 @@ class DpCdvaeNetwork(nn.Module):
         self.species = nn.Linear(c.atom_channels, N_ELEMENTS)
 
     def encode(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
-        """μ and log σ² of z for crystals, both (b, latent)."""
+        """μ and log σ² of z for crystals, both (b, latent).
+
+        log σ² is kept within ``LOG_VARIANCES``: at the beginning of a training a single unusual
+        crystal can have one whose exponential outweighs all other losses by many powers of ten.
+        """
         config = self.config
         graph = nearest_graph(batch, cutoff=config.cutoff, neighbours=config.neighbours)
         parts = [self.dimenet(batch, graph)]
@@ -168,7 +174,7 @@ class DpCdvaeNetwork(nn.Module):
             counts = nn.functional.one_hot(batch.sizes - 1, config.most_atoms)
             parts.append(self.atom_count(counts.to(parts[0])))
         mean, log_variance = self.join(torch.cat(parts, 1)).chunk(2, 1)
-        return mean, log_variance
+        return mean, log_variance.clamp(*LOG_VARIANCES)
 
     def decode(self, z: Tensor) -> Decoded:
         """What the heads read from latent vectors, shape (b, latent)."""

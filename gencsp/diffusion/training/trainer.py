@@ -25,8 +25,10 @@ from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.objective import Objective
 from gencsp.diffusion.training.settings import TrainSettings
 from gencsp.diffusion.training.state import TrainState
-from gencsp.errors import WeightsError
+from gencsp.errors import TrainingError, WeightsError
 
+#: Steps in a row without a finite gradient after which training ends.
+LOST = 20
 #: The file of the validations of a run, a line of JSON each.
 METRICS = "metrics.jsonl"
 
@@ -70,6 +72,7 @@ def train(
     Raises:
         WeightsError: the state was left while its weights were changing.
         TrainingDataError: it was trained on other crystals before.
+        TrainingError: it has diverged.
     """
     if not state.whole:
         raise WeightsError(
@@ -84,10 +87,17 @@ def train(
         compile_layers(state.network)
     saved = time.monotonic()
     best = _best_before(folder, state.step)
+    lost = 0
     try:
         while state.step < settings.steps:
             begun = time.monotonic()
-            train_step(state, settings, objective, crystals, device)
+            lost = 0 if train_step(state, settings, objective, crystals, device) else lost + 1
+            if lost == LOST:
+                raise TrainingError(
+                    f"the training has diverged: the gradients of {LOST} steps in a row, to step "
+                    f"{state.step}, are not finite. Begin again with a lower --learning-rate, from "
+                    f"weights written before (--start) where there are some."
+                )
             state.seconds += time.monotonic() - begun
             due = state.step % settings.validate_every == 0 or state.step == settings.steps
             scores = None
@@ -122,8 +132,12 @@ def train_step(
     objective: Objective,
     crystals: CrystalSet,
     device: torch.device,
-) -> None:
-    """One optimiser step (changes ``state``): its batch and noise follow from seed and step."""
+) -> bool:
+    """One optimiser step (changes ``state``): its batch and noise follow from seed and step.
+
+    Returns:
+        Whether the gradient was finite; if not, the network stays as it is.
+    """
     rng = np.random.default_rng([settings.seed, state.step, 0])
     indices = batch_indices(len(crystals), settings, state.step)
     for group in state.optimiser.param_groups:
@@ -134,13 +148,18 @@ def train_step(
         loss = loss.mean()
     state.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
+    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
+    # One such gradient, of a single crystal, would leave no number in the network.
+    finite = bool(torch.isfinite(norm))
     state.whole = False
-    state.optimiser.step()
-    _average(state, settings.ema)
+    if finite:
+        state.optimiser.step()
+        _average(state, settings.ema)
     state.step += 1
-    state.loss += (loss.item() - state.loss) * max(0.01, 1.0 / state.step)
+    if finite:
+        state.loss += (loss.item() - state.loss) * max(0.01, 1.0 / state.step)
     state.whole = True
+    return finite
 
 
 def batch_indices(n: int, settings: TrainSettings, step: int) -> NDArray[np.int64]:

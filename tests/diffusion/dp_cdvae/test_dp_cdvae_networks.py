@@ -172,6 +172,19 @@ def test_what_each_encoder_adds(atom_count: bool, gine: bool) -> None:
     assert not torch.allclose(found[0], found[3], rtol=1e-3)
 
 
+def test_no_variance_of_z_overflows() -> None:
+    """A crystal far from all others: its log σ² without bounds would be about ±10⁴."""
+    network = tiny_network().double()
+    some = crystals()
+    with torch.no_grad():
+        latent = network.config.latent
+        usual = network.encode(batch_of(some))[1]
+        assert usual.abs().max() < 20
+        network.join.bias[latent:] += torch.where(torch.arange(latent) % 2 == 0, 1e4, -1e4)
+        log_variance = network.encode(batch_of(some))[1]
+    assert set(log_variance.flatten().tolist()) == {-30.0, 20.0}
+
+
 def _denoised(network: DpCdvaeNetwork, some: list[Atoms], turn: bool, orders: Any) -> Any:
     moved = []
     for k, atoms in enumerate(some):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import shutil
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from gencsp.diffusion.training.checkpoints import load_checkpoint
 from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
 from gencsp.diffusion.training.score_objective import ScoreObjective, add_noise, validate
 from gencsp.diffusion.training.settings import NoiseLevels, TrainSettings
-from gencsp.diffusion.training.state import new_state
-from gencsp.diffusion.training.trainer import batch_indices, train
-from gencsp.errors import StructureFileError, TrainingDataError, WeightsError
+from gencsp.diffusion.training.state import TrainState, new_state
+from gencsp.diffusion.training.trainer import LOST, batch_indices, train
+from gencsp.errors import StructureFileError, TrainingDataError, TrainingError, WeightsError
 
 CONFIG = {"channels": 8, "layers": 2, "n_radial": 4}
 NOISE = ScoreObjective(NoiseLevels())
@@ -110,6 +111,52 @@ def test_half_a_step_is_not_gone_on_from(
     assert not (tmp_path / "checkpoint.pt").exists()
     with pytest.raises(WeightsError, match="middle of a step"):
         train(state, settings, NOISE, crystals, None, tmp_path)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The losses of noise levels, without a finite gradient at some steps."""
+
+    steps: frozenset[int]
+    kind = ScoreObjective.kind
+    validate = NOISE.validate
+    describe = NOISE.describe
+
+    def loss(self, *args: Any, step: int, **options: Any) -> torch.Tensor:
+        losses = NOISE.loss(*args, step=step, **options)
+        return losses * float("inf") if step in self.steps else losses
+
+
+def trained(folder: Path, crystals: CrystalSet, broken: Iterable[int], steps: int) -> TrainState:
+    settings = TrainSettings(steps=steps, batch_size=2, warmup=2, cooldown=0.0, validate_every=100)
+    state = new_state("density", CONFIG, settings)
+    folder.mkdir()
+    return train(state, settings, Broken(frozenset(broken)), crystals, None, folder)
+
+
+def test_a_step_without_a_finite_gradient_changes_nothing(
+    tmp_path: Path, crystals: CrystalSet
+) -> None:
+    before = trained(tmp_path / "before", crystals, (), 4)
+    after = trained(tmp_path / "after", crystals, (4, 5), 6)
+    assert after.step == 6
+    assert after.loss == before.loss
+    for part in ("network", "average"):
+        then, now = (getattr(state, part).state_dict() for state in (before, after))
+        assert all(torch.equal(then[key], now[key]) for key in then)
+    later = trained(tmp_path / "later", crystals, (4, 5), 8)
+    assert np.isfinite(later.loss)
+    weights = torch.cat([values.flatten() for values in later.network.state_dict().values()])
+    assert torch.isfinite(weights).all()
+    assert not torch.equal(
+        weights, torch.cat([v.flatten() for v in before.network.state_dict().values()])
+    )
+
+
+def test_a_training_that_has_diverged_ends(tmp_path: Path, crystals: CrystalSet) -> None:
+    trained(tmp_path / "nearly", crystals, range(3, 2 + LOST), 4 + LOST)
+    with pytest.raises(TrainingError, match=f"{LOST} steps in a row, to step {3 + LOST}"):
+        trained(tmp_path / "diverged", crystals, range(3, 1000), 60)
 
 
 def _interrupt(*_: object) -> None:
