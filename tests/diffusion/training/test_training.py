@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -118,7 +118,7 @@ class Broken:
     """The losses of noise levels, without a finite gradient at some steps."""
 
     steps: frozenset[int]
-    kind = ScoreObjective.kind
+    kind: ClassVar[str] = ScoreObjective.kind
     validate = NOISE.validate
     describe = NOISE.describe
 
