@@ -103,15 +103,3 @@ def test_an_executor_that_cannot_start(
     Path("empty.py").write_text("answer = 42")
     with pytest.raises(ExecutorError, match=says), open_executor(name, workers=1):
         pass
-
-
-def test_the_slurm_deck_of_the_docs(tmp_path: Path) -> None:
-    text = (TESTS.parent / "docs" / "search.md").read_text()
-    deck = text.split("with this `slurm.py`:")[1].split("```python")[1].split("```")[0]
-    compile(deck, "slurm.py", "exec")
-    parsl = pytest.importorskip("parsl")
-    path = tmp_path / "slurm.py"
-    path.write_text(deck)
-    config = runpy.run_path(str(path))["config"]
-    assert isinstance(config, parsl.Config)
-    assert config.executors[0].provider.walltime == "12:00:00"
