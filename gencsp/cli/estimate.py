@@ -100,8 +100,8 @@ def _sentence(measured: Measurement) -> str:
     times = measured.times
     trial = sum(times.trials) / len(times.trials)
     said = (
-        f"{measured.trials} trials on this machine: {trial:.3g} s of a worker and "
-        f"{1000 * times.main:.2g} ms of the main process for each task of trials, "
+        f"{measured.trials} trials on this machine: {trial:.3g} s of a worker for each task of "
+        f"trials, {1000 * times.main:.2g} ms of the main process for each trial, "
         f"{duration(times.start)} to start a worker, {measured.sent / 1e3:.2g} kB to a worker and "
         f"{measured.received / 1e3:.2g} kB back for each task"
     )
