@@ -29,7 +29,9 @@ if [ -f "$formula" ]; then
   formula=${formulas[(SLURM_ARRAY_TASK_ID - 1) % ${#formulas[@]}]}
 fi
 
-gencsp search "$formula" "$@" --seed "$SLURM_ARRAY_TASK_ID" \
+# --ahead is about four times the number of workers. It belongs to the run: leave it as it is when the
+# search goes on with another number of CPUs.
+gencsp search "$formula" "$@" --seed "$SLURM_ARRAY_TASK_ID" --ahead 16 \
   --out "runs/$formula-$SLURM_ARRAY_TASK_ID" --workers "$SLURM_CPUS_PER_TASK" &
 search=$!
 

@@ -125,7 +125,7 @@ def test_a_file_has_a_composition_for_each_task(tmp_path: Path) -> None:
         given = {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_CPUS_PER_TASK": "2"}
         (command,) = run("slurm_array.sh", ["formulas.txt", "--budget", "5"], tmp_path, **given)
         assert command == [
-            *("search", formula, "--budget", "5", "--seed", str(task)),
+            *("search", formula, "--budget", "5", "--seed", str(task), "--ahead", "16"),
             *("--out", f"runs/{formula}-{task}", "--workers", "2"),
         ]
 
