@@ -15,7 +15,8 @@ from gencsp.runs.decks import SearchDeck
 from gencsp.searches.progress_line import duration
 
 if TYPE_CHECKING:
-    from gencsp.runs.estimating import Estimate, EstimatedRun, Measurement
+    from gencsp.runs.estimating import Estimate, EstimatedRun
+    from gencsp.runs.trial_times import Measurement
 
 OnOption = Annotated[
     str, typer.Option("--on", help="Numbers of workers, such as 2,64.", metavar="WORKERS")
@@ -25,8 +26,7 @@ PriceOption = Annotated[float | None, typer.Option(help="Of an hour of one core,
 LatencyOption = Annotated[
     float, typer.Option(help="Of a message between machines, s, beside what it takes here.")
 ]
-
-
+#: Of the table of runs.
 TITLES = (
     "workers",
     "searches",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Self
 
 from gencsp.convex_hull.diagram import load_diagrams
 from gencsp.convex_hull.hull import Hull
@@ -47,8 +47,6 @@ from gencsp.searches.strategy import StrategyMaker
 from gencsp.searches.trial import Strategy
 from gencsp.searches.worker import TrialContext
 from gencsp.store import DiskStore, Manifest, MemoryStore, Store
-
-R = TypeVar("R", bound=TaskRunner)
 
 #: Where paths of relaxations are, in the folder of the run.
 PATHS = "paths"
@@ -179,20 +177,9 @@ class Plan:
             keep_paths=self.deck.keep_paths,
         )
 
-    def runner(self, store: Store, executor: Executor, kind: type[R]) -> R:
-        """What runs its tasks and stores their results."""
+    def search(self, store: Store, executor: Executor) -> Search:
+        """The search, ready to run."""
         paths = PathFolder(folder(self.deck) / PATHS) if self.deck.keep_paths else None
-        return kind(
-            store,
-            executor,
-            prepare=self.ledger.price,
-            keep_path=None if paths is None else paths.keep,
-        )
-
-    def search(
-        self, store: Store, executor: Executor, *, runner: TaskRunner | None = None
-    ) -> Search:
-        """The search, ready to run; ``runner`` is one of :meth:`runner`'s, made before."""
         return Search(
             self.settings,
             strategy=self.strategy,
@@ -200,7 +187,12 @@ class Plan:
             background=self.background,
             context=self.context(),
             ledger=self.ledger,
-            runner=self.runner(store, executor, TaskRunner) if runner is None else runner,
+            runner=TaskRunner(
+                store,
+                executor,
+                prepare=self.ledger.price,
+                keep_path=None if paths is None else paths.keep,
+            ),
             stop=stop_rules(self.deck),
             same=self.deck.same,
         )

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ase import Atoms
-
-from gencsp.searches.runner import TaskOutput, TaskRunner
-from gencsp.store.base import Finished, Store
+from gencsp.searches.runner import TaskCall, TaskOutput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +34,21 @@ class RecordedTask:
         return sum(self.seconds.values())
 
 
-class RecordingRunner(TaskRunner):
-    """A runner of tasks that notes what each of them took; its arguments are those of a runner.
+class TaskRecorder:
+    """Notes what each task took; a runner's ``on_output`` may be its :meth:`note`.
 
     Attributes:
         recorded: the finished tasks, in the order in which they ended.
         spent: processor time of this process that went into the recording itself, seconds.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        executor: Executor,
-        *,
-        prepare: Callable[[Finished], Finished],
-        keep_path: Callable[[str, Sequence[Atoms]], None] | None = None,
-    ) -> None:
-        super().__init__(store, executor, prepare=prepare, keep_path=keep_path)
+    def __init__(self) -> None:
         self.recorded: list[RecordedTask] = []
         self.spent = 0.0
 
-    def _take(self, future: Future[TaskOutput]) -> None:
+    def note(self, call: TaskCall, output: TaskOutput) -> None:
+        """Note a call that has ended."""
         begun = time.process_time()
-        call, output = self._under_way[future], future.result()
         task = RecordedTask(
             names=call.tasks,
             seconds=dict(output.seconds),
@@ -71,4 +59,3 @@ class RecordingRunner(TaskRunner):
         )
         self.recorded.append(task)
         self.spent += time.process_time() - begun
-        super()._take(future)

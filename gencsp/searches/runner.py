@@ -36,7 +36,7 @@ KEEP = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class TaskCall:
     """A function call that does several tasks, kept so that it can be submitted again."""
 
     tasks: tuple[str, ...]
@@ -61,6 +61,7 @@ class TaskRunner:
 
     Attributes:
         seconds: wall time of the workers by stage, of this session.
+        on_output: called with each call that has ended and what it returned; ``None`` for nothing.
     """
 
     def __init__(
@@ -76,10 +77,11 @@ class TaskRunner:
         self.prepare = prepare
         self.keep_path = keep_path
         self.seconds: Counter[str] = Counter()
+        self.on_output: Callable[[TaskCall, TaskOutput], None] | None = None
         self._ready = store.load()
         self._found = frozenset(self._ready)
-        self._under_way: dict[Future[TaskOutput], _Call] = {}
-        self._again: list[_Call] = []
+        self._under_way: dict[Future[TaskOutput], TaskCall] = {}
+        self._again: list[TaskCall] = []
         self._unkept: dict[str, Finished] = {}
         self._kept_at = float("-inf")
 
@@ -90,7 +92,7 @@ class TaskRunner:
             WorkerError: the executor takes no more tasks.
         """
         if not all(task in self._ready for task in tasks):
-            self._submit(_Call(tuple(tasks), call))
+            self._submit(TaskCall(tuple(tasks), call))
 
     def was_kept(self, task: str) -> bool:
         """Whether an earlier session has finished the task."""
@@ -134,7 +136,7 @@ class TaskRunner:
             self._unkept = {}
             self._kept_at = time.perf_counter()
 
-    def _submit(self, call: _Call) -> None:
+    def _submit(self, call: TaskCall) -> None:
         refusals: tuple[type[BaseException], ...] = (*lost_errors(), RuntimeError)
         try:
             future = self.executor.submit(call.call)
@@ -169,6 +171,8 @@ class TaskRunner:
     def _take(self, future: Future[TaskOutput]) -> None:
         """Make the results of a call available, and then remove it from those under way."""
         output, call = future.result(), self._under_way[future]
+        if self.on_output is not None:
+            self.on_output(call, output)
         if self.keep_path is not None:
             for structure_id, frames in output.paths.items():
                 self.keep_path(structure_id, frames)

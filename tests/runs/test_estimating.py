@@ -13,7 +13,8 @@ import gencsp
 from gencsp.cli import app
 from gencsp.errors import CompositionError, RequestError
 from gencsp.runs.decks import SearchDeck
-from gencsp.runs.estimating import BUSY, Estimate, peak_memory
+from gencsp.runs.estimating import BUSY, Estimate
+from gencsp.runs.trial_times import peak_memory
 
 SAMPLE = 32
 

@@ -1,4 +1,4 @@
-"""The recording runner notes what tasks take and changes nothing of a search."""
+"""The recorder notes what tasks take and changes nothing of a search."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from cheap_search import BUDGET, cheap_search, story
 
 from gencsp.executors import ThisProcess
 from gencsp.searches.loop import Search
-from gencsp.searches.recording import RecordingRunner
-from gencsp.searches.starts import StartSupply
+from gencsp.searches.recording import TaskRecorder
 from gencsp.store import MemoryStore
 
 
@@ -31,25 +30,17 @@ class Weighed(ThisProcess):
 
 
 @pytest.fixture
-def recorded() -> tuple[Search, RecordingRunner, Weighed]:
+def recorded() -> tuple[Search, TaskRecorder, Weighed]:
     executor = Weighed()
     search = cheap_search("random", MemoryStore(), executor, batch=2)
-    runner = RecordingRunner(MemoryStore(), executor, prepare=search.ledger.price)
-    search.runner = runner
-    search.supply = StartSupply(
-        tuple(stream.source for stream in search.supply._streams),
-        search.supply._background.source,
-        search.settings.space,
-        runner=runner,
-        seed=search.settings.seed,
-        block=search.settings.block,
-    )
+    recorder = TaskRecorder()
+    search.runner.on_output = recorder.note
     search.run()
-    return search, runner, executor
+    return search, recorder, executor
 
 
 def test_it_changes_nothing_of_the_search(
-    recorded: tuple[Search, RecordingRunner, Weighed],
+    recorded: tuple[Search, TaskRecorder, Weighed],
 ) -> None:
     usual = cheap_search("random", MemoryStore(), ThisProcess(), batch=2)
     usual.run()
@@ -57,22 +48,22 @@ def test_it_changes_nothing_of_the_search(
 
 
 def test_every_task_is_noted_with_its_size(
-    recorded: tuple[Search, RecordingRunner, Weighed],
+    recorded: tuple[Search, TaskRecorder, Weighed],
 ) -> None:
-    search, runner, executor = recorded
-    named = [name for task in runner.recorded for name in task.names]
+    search, recorder, executor = recorded
+    named = [name for task in recorder.recorded for name in task.names]
     assert len(named) == len(set(named))
     assert sum(name.startswith("trial-") for name in named) == BUDGET
-    assert {len(task.names) for task in runner.recorded if task.names[0].startswith("trial-")} == {
-        2
-    }
+    assert {
+        len(task.names) for task in recorder.recorded if task.names[0].startswith("trial-")
+    } == {2}
     # Blocks that were begun and not needed have not been waited for.
-    sizes = Counter((task.sent, task.received) for task in runner.recorded)
+    sizes = Counter((task.sent, task.received) for task in recorder.recorded)
     assert sizes <= Counter(executor.sizes)
-    assert sum(task.total for task in runner.recorded) == pytest.approx(
-        sum(runner.seconds.values())
+    assert sum(task.total for task in recorder.recorded) == pytest.approx(
+        sum(search.runner.seconds.values())
     )
-    assert 0 < runner.spent < 5
-    blocks = [task for task in runner.recorded if not task.names[0].startswith("trial-")]
+    assert 0 < recorder.spent < 5
+    blocks = [task for task in recorder.recorded if not task.names[0].startswith("trial-")]
     taken = sum(search.supply.taken.values())
     assert sum(block.structures for block in blocks) >= taken > 0

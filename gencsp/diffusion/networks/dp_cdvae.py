@@ -162,8 +162,8 @@ class DpCdvaeNetwork(nn.Module):
     def encode(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
         """μ and log σ² of z for crystals, both (b, latent).
 
-        log σ² is kept within ``LOG_VARIANCES``: at the beginning of a training a single unusual
-        crystal can have one whose exponential outweighs all other losses by many powers of ten.
+        log σ² is kept within ``LOG_VARIANCES``: in a training a single unusual crystal can have one
+        whose exponential outweighs all other losses by many powers of ten.
         """
         config = self.config
         graph = nearest_graph(batch, cutoff=config.cutoff, neighbours=config.neighbours)
