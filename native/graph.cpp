@@ -13,6 +13,8 @@ namespace {
 constexpr double kCosineScale = 1.0 - 1e-6;
 constexpr double kSamePlace = 1e-8;  // Å: pymatgen's tolerance for "the same site"
 constexpr int kMaxImages = 100;      // images searched along one lattice vector
+constexpr int kMostBins = 64;        // along one lattice vector
+constexpr double kRounding = 1e-9;   // of a bin's thickness
 
 // Shorten the lattice vectors by one another (a reduced cell of the same lattice), so that few
 // images cover the cutoff however skewed the cell is.
@@ -36,6 +38,8 @@ Matrix3 reduced(Matrix3 cell) {
     }
     return cell;
 }
+
+int floor_of_ratio(int a, int b) { return (a - (a < 0 ? b - 1 : 0)) / b; }
 
 bool all_finite(const double* x, int count) {
     return std::all_of(x, x + count, [](double v) { return std::isfinite(v); });
@@ -86,37 +90,85 @@ GraphStatus Graph::find_edges(const Crystal& crystal, double cutoff, const Graph
             for (int c = 0; c < 3; ++c) w[c] -= shift * cell[3 * k + c];
         }
     }
+    // Bins no thinner than the cutoff along directions that have room for two of them: what is
+    // near an atom is in its bin, in those beside it, or in their images.
+    int bins[3], reach[3];
+    for (int k = 0; k < 3; ++k) {
+        const double height = std::fabs(volume) / norm3(&normals[3 * k]);
+        const double fit = periodic[k] ? std::floor(height / (cutoff * (1.0 + kRounding))) : 1.0;
+        bins[k] = static_cast<int>(std::min<double>(kMostBins, std::max(1.0, fit)));
+        reach[k] = bins[k] > 1 ? 1 : images[k];
+    }
+    fill_bins(normals, volume, bins);
     edges_.clear();
     same_place_ = false;
-    const double cutoff2 = cutoff * cutoff;
     const long most =
         std::min<long>(limits.edges, static_cast<long>(limits.neighbours_per_atom) * n);
-    for (int a = -images[0]; a <= images[0]; ++a)
-        for (int b = -images[1]; b <= images[1]; ++b)
-            for (int c = -images[2]; c <= images[2]; ++c) {
-                double shift[3];
+    for (int i = 0; i < n; ++i) {
+        const double* x = &wrapped_[3 * i];
+        const std::array<int, 3>& at = bin_of_[i];
+        for (int a = at[0] - reach[0]; a <= at[0] + reach[0]; ++a) {
+            const int along = floor_of_ratio(a, bins[0]);
+            for (int b = at[1] - reach[1]; b <= at[1] + reach[1]; ++b) {
+                const int across = floor_of_ratio(b, bins[1]);
+                const int row = (a - along * bins[0]) * bins[1] + b - across * bins[1];
+                double moved[3];
                 for (int k = 0; k < 3; ++k)
-                    shift[k] = a * cell[k] + b * cell[3 + k] + c * cell[6 + k];
-                // Each undirected pair once: i < j for any image, i = j for half of the images.
-                const bool half = a > 0 || (a == 0 && (b > 0 || (b == 0 && c > 0)));
-                for (int i = 0; i < n; ++i) {
-                    double p[3];
-                    for (int k = 0; k < 3; ++k) p[k] = wrapped_[3 * i + k] - shift[k];
-                    for (int j = half ? i : i + 1; j < n; ++j) {
-                        const double* q = &wrapped_[3 * j];
-                        const double d[3] = {p[0] - q[0], p[1] - q[1], p[2] - q[2]};
-                        const double d2 = dot3(d, d);
-                        if (d2 > cutoff2) continue;
-                        if (d2 < kSamePlace * kSamePlace) {
-                            same_place_ = true;
-                            continue;
-                        }
-                        edges_.push_back({i, j, {d[0], d[1], d[2]}, std::sqrt(d2)});
-                    }
+                    moved[k] = x[k] - along * cell[k] - across * cell[3 + k];
+                for (int c = at[2] - reach[2]; c <= at[2] + reach[2]; ++c) {
+                    const int up = floor_of_ratio(c, bins[2]);
+                    const int flat = row * bins[2] + c - up * bins[2];
+                    const double p[3] = {moved[0] - up * cell[6], moved[1] - up * cell[7],
+                                         moved[2] - up * cell[8]};
+                    // Each undirected pair once: i < j for any image, i = j for half of them.
+                    const bool half =
+                        along > 0 || (along == 0 && (across > 0 || (across == 0 && up > 0)));
+                    join(i, p, flat, half ? i : i + 1, cutoff);
                 }
-                if (2 * static_cast<long>(edges_.size()) > most) return GraphStatus::kBadInput;
             }
+            if (2 * static_cast<long>(edges_.size()) > most) return GraphStatus::kBadInput;
+        }
+    }
     return GraphStatus::kOk;
+}
+
+// Edges from atom i, at p with respect to a bin's image, to the bin's atoms from `least` on.
+void Graph::join(int i, const double p[3], int bin, int least, double cutoff) {
+    const auto last = in_bins_.begin() + first_in_bin_[bin + 1];
+    auto j = std::lower_bound(in_bins_.begin() + first_in_bin_[bin], last, least);
+    for (; j != last; ++j) {
+        const double* q = &wrapped_[3 * static_cast<std::size_t>(*j)];
+        const double d[3] = {p[0] - q[0], p[1] - q[1], p[2] - q[2]};
+        const double d2 = dot3(d, d);
+        if (d2 > cutoff * cutoff) continue;
+        if (d2 < kSamePlace * kSamePlace) {
+            same_place_ = true;
+            continue;
+        }
+        edges_.push_back({i, *j, {d[0], d[1], d[2]}, std::sqrt(d2)});
+    }
+}
+
+// The bin of every wrapped atom, and the atoms of every bin in their order.
+void Graph::fill_bins(const Matrix3& normals, double volume, const int bins[3]) {
+    const std::size_t n = n_atoms_, count = static_cast<std::size_t>(bins[0]) * bins[1] * bins[2];
+    bin_of_.resize(n);
+    in_bins_.resize(n);
+    first_in_bin_.assign(count + 1, 0);
+    const auto flat = [&](std::size_t i) {
+        return (bin_of_[i][0] * bins[1] + bin_of_[i][1]) * bins[2] + bin_of_[i][2];
+    };
+    for (std::size_t i = 0; i < n; ++i) {
+        for (int k = 0; k < 3; ++k) {
+            const double share = dot3(&wrapped_[3 * i], &normals[3 * k]) / volume;
+            const double bin = bins[k] > 1 ? std::floor(share * bins[k]) : 0.0;
+            bin_of_[i][k] = static_cast<int>(std::min(bins[k] - 1.0, std::max(0.0, bin)));
+        }
+        ++first_in_bin_[flat(i) + 1];
+    }
+    for (std::size_t b = 0; b < count; ++b) first_in_bin_[b + 1] += first_in_bin_[b];
+    fill_.assign(first_in_bin_.begin(), first_in_bin_.end() - 1);
+    for (std::size_t i = 0; i < n; ++i) in_bins_[fill_[flat(i)]++] = static_cast<int>(i);
 }
 
 bool Graph::has_isolated_atom() const {

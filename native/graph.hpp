@@ -6,7 +6,10 @@
 // have one angle in common, the corner.
 #pragma once
 
+#include <array>
 #include <vector>
+
+#include "linalg3.hpp"
 
 namespace gencsp {
 
@@ -67,6 +70,8 @@ public:
 
 private:
     GraphStatus find_edges(const Crystal& crystal, double cutoff, const GraphLimits& limits);
+    void fill_bins(const Matrix3& normals, double volume, const int bins[3]);
+    void join(int i, const double p[3], int bin, int least, double cutoff);
     void short_edges_first(double bond_cutoff);
     bool has_isolated_atom() const;
     void make_bonds();
@@ -79,7 +84,8 @@ private:
     std::vector<Bond> bonds_;
     std::vector<Corner> corners_;
     std::vector<double> wrapped_;
-    std::vector<int> first_bond_, fill_;
+    std::vector<std::array<int, 3>> bin_of_;
+    std::vector<int> first_in_bin_, in_bins_, first_bond_, fill_;
     mutable std::vector<char> seen_;
     mutable std::vector<double> d_unit_, d_vector_;
 };

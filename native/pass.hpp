@@ -1,8 +1,10 @@
 // One forward and backward pass of the network: its arrays and what it is made of.
 //
 // First layers are split by input slot: a product per atom, per edge and per angle, added where
-// they meet. Messages run in blocks that stay in the first-level cache. A message keeps its slopes
-// for the way back; where that would take too much memory it is computed a second time instead.
+// they meet. Messages run in blocks that stay in the first-level cache, and what belongs to edges or
+// angles alone is made and used up within its block: in crystals beyond a few atoms memory limits
+// the rate. A message keeps its slopes for the way back; where that would take too much memory it
+// is computed a second time instead.
 //
 // Where equivalent atoms, edges and angles are one (classes.hpp), a message counts as often as it
 // arrives, and gradients are those of the sum over the class.
@@ -15,7 +17,7 @@ namespace gencsp::GENCSP_ISA {
 
 constexpr int kBlock = 24;              // messages worked on together, a multiple of kTileRows
 constexpr int kSpareRows = kBlock;      // behind the last row of every array
-constexpr long kMostRecords = 200'000;  // messages (all layers) that keep a record: 220 MB
+constexpr long kMostRecords = 400'000;  // messages (all layers) that keep a record: 310 MB
 
 GENCSP_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 // Where the last block begins. The way back starts there: what was written last is still at hand.
@@ -64,7 +66,7 @@ struct Pass {
 
     Record record(long count, bool slopes) {
         Record r;
-        if (slopes) r.slope = rows(count, kGated);
+        if (slopes) r.slope = (int*)rows(count, kFeatures);
         r.normed = rows(count, kGated);
         r.scale = rows(count, 2);
         return r;
@@ -84,7 +86,19 @@ private:
     void geometry_gradients(const NetworkOutput& out);
 
     void atom_products(int layer);
+    // Directions of the edges whose features a bond convolution has changed; they come first.
+    int changed_directions(int layer) const {
+        return angles && layer > 0 ? g.n_short_directed : 0;
+    }
+    // Edges in a block of directions.
+    int edges_of(int begin, int count) const {
+        return g.edge[begin + count - 1] - g.edge[begin] + 1;
+    }
+    void edge_term(int layer, int begin, int count);
+    void edge_term_back(int layer, int begin, int count);
     void atom_messages(int layer, int begin, int count, const Record& record);
+    void atom_forward_block(int layer, int begin, int count);
+    void atom_backward_block(int layer, int begin, int count);
     void atom_forward(int layer);
     void atom_backward(int layer);
 
@@ -118,7 +132,7 @@ inline void Pass::allocate(bool backward) {
     bond_weight = rows(shorts, kFeatures);
     from_centre = rows(n, kGated);
     from_neighbour = rows(n, kGated);
-    from_edge = rows(edges, kGated);
+    from_edge = rows(shorts > kBlock ? shorts : kBlock, kGated);
     from_bond = rows(g.n_short_directed, kGated);
     from_other = rows(shorts, kGated);
     from_corner = rows(g.n_corners, kGated);
@@ -149,7 +163,7 @@ inline void Pass::allocate_gradients() {
     d_gathered = rows(n > shorts ? n : shorts, kFeatures);
     d_centre = rows(n, kGated);
     d_neighbour = rows(n, kGated);
-    d_edge = rows(edges, kGated);
+    d_edge = rows(shorts > kBlock ? shorts : kBlock, kGated);
     d_from_bond = rows(g.n_short_directed, kGated);
     d_other = rows(shorts, kGated);
     d_from_corner = rows(g.n_corners, kGated);

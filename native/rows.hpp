@@ -12,12 +12,12 @@ constexpr float kMeanOfFeatures = 1.0f / kFeatures;
 // the hidden activations, the normalised input of the gate and its two inverse root mean squares.
 // The gate's own output and slopes are computed again: memory is slower than that.
 struct Record {
-    float* slope = nullptr;   // [count][128]; none for angle updates
+    int* slope = nullptr;     // [count][64], see to_halves; none for angle updates
     float* normed = nullptr;  // [count][128]
     float* scale = nullptr;   // [count][2]
 
     Record from(long row) const {
-        return {slope ? slope + row * kGated : nullptr, normed + row * kGated, scale + row * 2};
+        return {slope ? slope + row * kFeatures : nullptr, normed + row * kGated, scale + row * 2};
     }
 };
 
@@ -45,9 +45,9 @@ GENCSP_INLINE void silu_row(const float* x, float* hidden, float* slope) {
     }
 }
 
-// The same for the sum of three rows: the input slots of a first layer.
+// The same for the sum of three rows, the input slots of a first layer; slopes two in a number.
 GENCSP_INLINE void silu_of_sum(const float* a, const float* b, const float* c, float* hidden,
-                               float* slope) {
+                               int* slope) {
 #pragma GCC unroll 4
     for (int i = 0; i < kGated; i += 2 * kLanes) {
         const int j = i + kLanes;
@@ -58,8 +58,7 @@ GENCSP_INLINE void silu_of_sum(const float* a, const float* b, const float* c, f
         const Vec h0 = x0 * s0, h1 = x1 * s1;
         store(hidden + i, h0);
         store(hidden + j, h1);
-        store(slope + i, s0 + h0 * (1.0f - s0));
-        store(slope + j, s1 + h1 * (1.0f - s1));
+        store(slope + i / 2, to_halves(s0 + h0 * (1.0f - s0), s1 + h1 * (1.0f - s1)));
     }
 }
 

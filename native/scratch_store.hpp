@@ -30,7 +30,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t kMostIdleBytes = std::size_t{256} << 20;
+    static constexpr std::size_t kMostIdleBytes = std::size_t{512} << 20;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Scratch>> idle_;
 };

@@ -152,6 +152,31 @@ def test_large_crystal_computed_twice_agrees() -> None:
     np.testing.assert_allclose(many.stress, one.stress, atol=1e-5)
 
 
+@pytest.mark.parametrize("repeat", [(5, 1, 1), (1, 4, 3), (3, 3, 4)], ids=str)
+def test_neighbours_of_a_large_crystal_are_found_in_bins(repeat: tuple[int, int, int]) -> None:
+    """Two bins or more along some vectors; atoms lie outside the cell and in any order."""
+    rng = np.random.default_rng(11)
+    small = random_crystal(rng, 8, 16.0)
+    small.set_cell(small.cell.array @ (np.eye(3) + rng.normal(0, 0.15, (3, 3))), scale_atoms=True)
+    large = small.repeat(repeat)
+    order = rng.permutation(len(large))
+    large = large[order]
+    large.positions += rng.integers(-2, 3, large.positions.shape) @ large.cell.array
+    engine = native.NativeEngine()
+    one, many = engine.evaluate([small, large])
+    assert many.energy / len(large) == pytest.approx(one.energy / len(small), abs=1e-6)
+    np.testing.assert_allclose(many.forces, one.forces[order % len(small)], atol=FORCE_TOLERANCE)
+    np.testing.assert_allclose(many.stress, one.stress, atol=1e-5)
+
+
+def test_large_crystal_agrees_with_chgnet() -> None:
+    rng = np.random.default_rng(12)
+    crystal = random_crystal(rng, 9, 16.0).repeat((3, 2, 3))
+    crystal.set_atomic_numbers(rng.permutation(crystal.numbers))
+    crystal.rattle(0.1, seed=12)
+    assert_agrees(native.NativeEngine(), [crystal])
+
+
 def energy_of(engine: NativeEngine, atoms: Atoms) -> float:
     return float(engine.evaluate([atoms])[0].energy)
 
