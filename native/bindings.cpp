@@ -50,9 +50,12 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
     std::vector<double> virial(9 * count, none), magmom(magmoms ? atoms : 0, none);
     std::vector<double> closest(count, none);
     std::vector<double> status(count, static_cast<double>(Status::kBadInput));
+    int most_atoms = 0;
+    for (std::size_t b = 0; b < count; ++b)
+        most_atoms = std::max(most_atoms, first.data()[b + 1] - first.data()[b]);
     {
         nb::gil_scoped_release release;
-        for_each(static_cast<int>(count), workers, self.store, [&](int b, Scratch& scratch) {
+        const auto one = [&](int b, Scratch& scratch) {
             const int begin = first.data()[b];
             Crystal crystal;
             crystal.n_atoms = first.data()[b + 1] - begin;
@@ -76,7 +79,8 @@ nb::tuple evaluate(BoundModel& self, Input<int, 1> numbers, Input<double, 2> pos
             if (!forces) return;
             std::copy(result.forces.begin(), result.forces.end(), &force[3 * begin]);
             std::copy(result.virial.begin(), result.virial.end(), &virial[9 * b]);
-        });
+        };
+        for_each(static_cast<int>(count), workers, most_atoms, self.store, one);
     }
     return nb::make_tuple(
         to_numpy(std::move(status), {count}), to_numpy(std::move(energy), {count}),
@@ -122,7 +126,7 @@ private:
 class BoundPool {
 public:
     BoundPool(std::shared_ptr<BoundModel> model, RelaxOptions options, double pressure,
-              bool fixed_cell, nb::object on_step, int workers)
+              bool fixed_cell, nb::object on_step, int workers, int members)
         : pressure_(pressure), fixed_cell_(fixed_cell) {
         if (!on_step.is_none()) {
             listener_ = std::make_unique<Listener>(std::move(on_step));
@@ -132,7 +136,7 @@ public:
             };
         }
         pool_ = std::make_unique<RelaxPool>(std::shared_ptr<const Model>(model, &model->model),
-                                            options, workers);
+                                            options, workers, members);
     }
     BoundPool(const BoundPool&) = delete;
     BoundPool& operator=(const BoundPool&) = delete;
@@ -252,7 +256,7 @@ NB_MODULE(_native, m) {
                double most_volume, double least_vector, double least_distance, double pressure,
                bool fixed_cell, bool record_path, double atom_stiffness, double cell_stiffness,
                double first_radius, double least_radius, double most_radius, double uphill,
-               int most_atoms, nb::object on_step, int workers) {
+               int most_atoms, nb::object on_step, int workers, int members) {
                 RelaxOptions options;
                 options.minimiser = quasi_newton ? Minimiser::kQuasiNewton : Minimiser::kFire;
                 options.fmax = fmax;
@@ -269,13 +273,13 @@ NB_MODULE(_native, m) {
                 options.trust_region = {atom_stiffness, cell_stiffness, first_radius, least_radius,
                                         most_radius,    uphill,         most_atoms};
                 new (self) BoundPool(std::move(model), std::move(options), pressure, fixed_cell,
-                                     std::move(on_step), workers);
+                                     std::move(on_step), workers, members);
             },
             "model"_a, nb::kw_only(), "quasi_newton"_a, "fmax"_a, "steps"_a, "time_limit"_a,
             "ceiling"_a, "patience"_a, "least_volume"_a, "most_volume"_a, "least_vector"_a,
             "least_distance"_a, "pressure"_a, "fixed_cell"_a, "record_path"_a, "atom_stiffness"_a,
             "cell_stiffness"_a, "first_radius"_a, "least_radius"_a, "most_radius"_a, "uphill"_a,
-            "most_atoms"_a, "on_step"_a.none(), "workers"_a)
+            "most_atoms"_a, "on_step"_a.none(), "workers"_a, "members"_a)
         .def("submit", &BoundPool::submit, "index"_a, "numbers"_a, "positions"_a, "cell"_a,
              "periodic"_a, "fixed"_a, "rotations"_a, "images"_a)
         .def("take", &BoundPool::take, "seconds"_a);

@@ -36,10 +36,18 @@ struct RawModel {
     RawNorm readout_norm;
 };
 
-// Memory of one thread, reused from call to call.
+// Threads that do the parts of one crystal together; none where `run` is null.
+struct Crew {
+    void* team = nullptr;
+    // Calls job(context, part) for every part, and returns when all have ended.
+    void (*run)(void* team, int parts, void (*job)(void*, int), void* context) = nullptr;
+};
+
+// Memory of one crystal at a time, reused from call to call, and who works on it.
 struct Workspace {
-    static constexpr int kBuffers = 96;
+    static constexpr int kBuffers = 192;
     Buffer buffer[kBuffers];
+    Crew crew;
 };
 
 // Where the results go. Null `magmom`: not wanted. Null derivatives: forward pass only.

@@ -23,13 +23,18 @@ GENCSP_INLINE void gate_messages_back(const GatedLayer& gate, int count, const R
                                            d_hidden + kFeatures);
 }
 
-// to = from + gathered W (+ bias) for `count` rows.
-static void add_convolved(const Convolution& conv, int count, const float* gathered,
-                          const float* from, float* to) {
-    memcpy(to, from, (size_t)count * kFeatures * sizeof(float));
-    multiply<Start::kAdd, kFeatures, kFeatures>(count, gathered, conv.out, to);
-    if (!conv.has_bias) return;
-    for (long i = 0; i < count; ++i) add_row(to + i * kFeatures, conv.out_bias, kFeatures);
+// to = from + W (all parts' gathered messages) (+ bias) for `count` rows.
+inline void Pass::convolve(const Convolution& conv, long rows, const int (Part::*range)[2],
+                           const float* from, float* to) {
+    in_rows(rows, [&](long begin, long count) {
+        add_shares(&Part::gathered, kFeatures, begin, count, range);
+        float* end = to + begin * kFeatures;
+        memcpy(end, from + begin * kFeatures, (size_t)count * kFeatures * sizeof(float));
+        multiply<Start::kAdd, kFeatures, kFeatures>(
+            (int)count, part[0].gathered + begin * kFeatures, conv.out, end);
+        for (long i = 0; conv.has_bias && i < count; ++i)
+            add_row(end + i * kFeatures, conv.out_bias, kFeatures);
+    });
 }
 
 }  // namespace gencsp::GENCSP_ISA

@@ -4,14 +4,20 @@
 #include <limits>
 #include <new>
 
+#include "team.hpp"
+
 namespace gencsp {
 
-void for_each(int count, int workers, ScratchStore<Scratch>& store,
+void for_each(int count, int workers, int most_atoms, ScratchStore<Scratch>& store,
               const std::function<void(int, Scratch&)>& work) {
     std::atomic<int> next{0};
+    const int members = most_atoms >= kLeastShared ? workers / std::max(count, 1) : 1;
     const auto run = [&] {
         std::unique_ptr<Scratch> scratch = store.borrow();
+        Team team(members);
+        scratch->workspace.crew = team.crew();
         for (int i = next++; i < count; i = next++) work(i, *scratch);
+        scratch->workspace.crew = Crew{};
         store.give_back(std::move(scratch));
     };
     std::vector<std::thread> threads;
@@ -20,8 +26,9 @@ void for_each(int count, int workers, ScratchStore<Scratch>& store,
     for (std::thread& t : threads) t.join();
 }
 
-RelaxPool::RelaxPool(std::shared_ptr<const Model> model, const RelaxOptions& options, int workers)
-    : model_(std::move(model)), options_(options) {
+RelaxPool::RelaxPool(std::shared_ptr<const Model> model, const RelaxOptions& options, int workers,
+                     int members)
+    : model_(std::move(model)), options_(options), members_(members) {
     for (int t = 0; t < std::max(workers, 1); ++t) threads_.emplace_back([this] { work(); });
 }
 
@@ -65,6 +72,9 @@ void RelaxPool::work() {
             tasks_.pop_front();
         }
         RelaxResult result;
+        const bool large = static_cast<int>(task.second.numbers.size()) >= kLeastShared;
+        Team team(large ? members_ : 1);
+        scratch.workspace.crew = team.crew();
         try {
             result = relax(*model_, task.second, options_, cancelled_, scratch);
         } catch (const std::bad_alloc&) {

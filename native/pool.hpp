@@ -1,5 +1,6 @@
-// Many crystals over threads. Each is worked on by one thread from start to end, so results do not
-// depend on how many there are.
+// Many crystals over threads. Each is worked on by one thread from start to end, or by the same few
+// where there are more threads than crystals and it is large; results do not depend on how many
+// there are.
 #pragma once
 
 #include <condition_variable>
@@ -15,14 +16,20 @@
 
 namespace gencsp {
 
-// Call work(i, scratch) for every i < count on `workers` threads.
-void for_each(int count, int workers, ScratchStore<Scratch>& store,
+// Least atoms of a crystal that is worth several threads.
+constexpr int kLeastShared = 48;
+
+// Call work(i, scratch) for every i < count on `workers` threads; where there are more of them than
+// crystals, and the largest has so many atoms, its `Scratch` has a crew.
+void for_each(int count, int workers, int most_atoms, ScratchStore<Scratch>& store,
               const std::function<void(int, Scratch&)>& work);
 
 // A stream of relaxations: submit tasks at any time, take results as they come.
 class RelaxPool {
 public:
-    RelaxPool(std::shared_ptr<const Model> model, const RelaxOptions& options, int workers);
+    // `members`: threads that work on a large crystal together, of which `workers` are under way.
+    RelaxPool(std::shared_ptr<const Model> model, const RelaxOptions& options, int workers,
+              int members);
     RelaxPool(const RelaxPool&) = delete;
     RelaxPool& operator=(const RelaxPool&) = delete;
     ~RelaxPool();  // cancels what is under way
@@ -36,6 +43,7 @@ private:
 
     std::shared_ptr<const Model> model_;
     RelaxOptions options_;
+    int members_;
     std::atomic<bool> cancelled_{false};
     std::mutex mutex_;
     std::condition_variable queued_, finished_;

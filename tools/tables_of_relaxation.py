@@ -53,6 +53,43 @@ def throughput() -> str:
     return table(("", "random crystals", "proposals"), rows)
 
 
+def engine_scaling() -> str:
+    """One force call by number of atoms, before and after the engine's last change."""
+    found = results("engine_scaling")
+    best = found["force_calls"][0]["instruction_set"]
+    before = {row["atoms"]: row for row in found["before"] if row["instruction_set"] == best}
+    rows = []
+    for row in found["force_calls"]:
+        if row["instruction_set"] != best:
+            continue
+        old = before[row["atoms"]]
+        rows.append(
+            (
+                number(row["atoms"], ","),
+                number(old["microseconds_per_atom"], ".0f"),
+                number(row["microseconds_per_atom"], ".0f"),
+                f"{percent(old['share_of_one_core_blas'])} %",
+                f"{percent(row['share_of_one_core_blas'])} %",
+                number(row["speed_up_two_threads_side_by_side"], ".2f"),
+                number(old["speed_up_two_threads_together"], ".2f"),
+                number(row["speed_up_two_threads_together"], ".2f"),
+            )
+        )
+    return table(
+        (
+            "atoms",
+            "µs an atom, before",
+            "now",
+            "of one core's BLAS, before",
+            "now",
+            "two threads, side by side",
+            "on one structure, before",
+            "now",
+        ),
+        rows,
+    )
+
+
 def minimisers() -> str:
     found = results("minimisers")
     kinds = ("random", "random, displaced", "proposals")
@@ -238,6 +275,7 @@ def implausible() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "throughput": throughput,
+    "engine scaling": engine_scaling,
     "minimisers": minimisers,
     "variants of the minimiser": minimiser_variants,
     "random crystals": random_crystals,

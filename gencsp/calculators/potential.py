@@ -15,7 +15,7 @@ from ase.calculators.calculator import (
 )
 
 from gencsp.calculators.settings import settings_to_change
-from gencsp.deck import EngineName
+from gencsp.deck import EngineName, Workers, check
 from gencsp.minimise.result import Outcome
 from gencsp.potentials.base import Engine, ModelName
 from gencsp.potentials.chgnet.select import get_engine
@@ -49,6 +49,8 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         engine: "native", "torch", or "auto" for the native one where it is installed.
         device: where it runs, see :func:`gencsp.executors.devices.find_device`; a GPU needs
             the torch engine, which ``auto`` then takes.
+        threads: that work on a structure together; of the native engine on those of about fifty
+            atoms or more. The numbers do not depend on it there.
 
     Attributes:
         parameters: ``model``, ``engine`` (the one in use), ``device``, and ``digest``, a short hash
@@ -56,6 +58,7 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
 
     Raises:
         EngineError: the engine is not there.
+        RequestError: ``threads`` is below 1.
         WeightsError: the installed ``chgnet`` lacks the weights.
     """
 
@@ -69,12 +72,19 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         *,
         engine: EngineName = "auto",
         device: str = "auto",
+        threads: int = 1,
     ) -> None:
         super().__init__()
-        self._settings: dict[str, Any] = {"engine": engine, "model": model, "device": device}
+        self._settings: dict[str, Any] = {
+            "engine": engine,
+            "model": model,
+            "device": device,
+            "threads": threads,
+        }
         self._open()
 
     def _open(self) -> None:
+        check("threads", self._settings["threads"], Workers)
         self.engine: Engine = get_engine(
             self._settings["engine"],
             model=self._settings["model"],
@@ -88,7 +98,7 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         }
 
     def set(self, **changes: Any) -> dict[str, Any]:
-        """Change ``model``, ``engine`` or ``device``; results of the old ones are discarded.
+        """Change ``model``, ``engine``, ``device`` or ``threads``; results of the old ones are discarded.
 
         Returns:
             What has changed.
@@ -151,7 +161,9 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         wanted = properties or ["energy"]
         if "energies" in wanted and self.atoms.pbc.all():
             self._add_site_energies()
-        found = self.engine.evaluate([self.atoms], magmoms="magmoms" in wanted)[0]
+        found = self.engine.evaluate(
+            [self.atoms], magmoms="magmoms" in wanted, workers=self._settings["threads"]
+        )[0]
         if found.failure is not None:
             raise CalculationFailed(f"{found.failure}: {_ADVICE.get(found.failure, 'no result')}.")
         self.results.update(

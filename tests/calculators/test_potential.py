@@ -12,7 +12,7 @@ from chgnet.model.dynamics import CHGNetCalculator as Original
 
 from gencsp.calculators.potential import CHGNetCalculator
 from gencsp.deck import EngineName
-from gencsp.errors import EngineError
+from gencsp.errors import EngineError, RequestError
 from gencsp.potentials.chgnet.select import engine_status
 
 ENGINES: list[EngineName] = ["native", "torch"] if engine_status().name == "native" else ["torch"]
@@ -70,3 +70,20 @@ def test_failure_says_why(engine: EngineName) -> None:
 def test_unknown_engine_is_refused() -> None:
     with pytest.raises(EngineError, match="abacus"):
         CHGNetCalculator(engine="abacus")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif("native" not in ENGINES, reason="the native engine is not built")
+def test_threads_share_a_large_structure_and_change_no_number() -> None:
+    atoms = bulk("MgO", "rocksalt", a=4.3, cubic=True).repeat((3, 2, 2))
+    atoms.rattle(0.1, seed=1)
+    found = []
+    for threads in (1, 2):
+        atoms.calc = CHGNetCalculator(engine="native", threads=threads)
+        found.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    np.testing.assert_array_equal(found[0][2], found[1][2])
+    assert atoms.calc.set(threads=3) == {"threads": 3}
+    with pytest.raises(RequestError, match="threads is 0"):
+        atoms.calc.set(threads=0)
+    assert atoms.calc.set(threads=3) == {}

@@ -64,6 +64,7 @@ class RelaxPool:
         most_atoms: int,
         on_step: Callable[[int, int, float, float], bool | None] | None,
         workers: int,
+        members: int,
     ) -> None: ...
     def submit(
         self,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain, islice
 
 import numpy as np
 from ase import Atoms, units
@@ -171,7 +172,8 @@ class NativeEngine:
     ) -> Iterator[Relaxed]:
         """Relax a stream of structures on threads, yielding each as it finishes.
 
-        Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
+        Structures are worked on by one thread each, large ones by several where there are fewer
+        structures than threads. Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
         when that structure is done; ``on_step`` is called at each step, from the threads
         that relax, one call at a time. Structures with constraints on Cartesian directions are
         relaxed one by one in the calling thread, by the minimisers in Python. So are batches of
@@ -203,6 +205,9 @@ class NativeEngine:
             )
             yield from map(self._complete, results)
             return
+        # Where there are fewer structures than threads, several share a large one.
+        queue = enumerate(structures)
+        ahead = list(islice(queue, workers))
         pool = _native.RelaxPool(
             self._model,
             quasi_newton=isinstance(minimiser, QuasiNewtonOptions),
@@ -220,10 +225,11 @@ class NativeEngine:
             record_path=on_path is not None,
             **asdict(trust_region or TRUST_REGION),
             on_step=on_step,
-            workers=workers,
+            workers=min(workers, max(1, len(ahead))),
+            members=max(1, workers // max(1, len(ahead))),
         )
         under_way: dict[int, Atoms] = {}
-        queue = enumerate(structures)
+        queue = chain(ahead, queue)
         exhausted = False
         while True:
             while not exhausted and len(under_way) < 3 * workers:

@@ -146,7 +146,7 @@ def test_large_crystal_computed_twice_agrees() -> None:
     small = random_crystal(np.random.default_rng(3), 12, 14.0)
     large = small.repeat((5, 5, 4))  # about 130,000 directed edges: four layers exceed what is kept
     engine = native.NativeEngine()
-    one, many = engine.evaluate([small, large])
+    one, many = engine.evaluate([small, large], workers=4)
     assert many.energy / len(large) == pytest.approx(one.energy / len(small), abs=1e-5)
     np.testing.assert_allclose(many.forces, np.tile(one.forces, (100, 1)), atol=FORCE_TOLERANCE)
     np.testing.assert_allclose(many.stress, one.stress, atol=1e-5)
@@ -227,6 +227,28 @@ def test_result_does_not_depend_on_the_number_of_threads() -> None:
         assert a.energy == b.energy
         np.testing.assert_array_equal(a.forces, b.forces)
         np.testing.assert_array_equal(a.stress, b.stress)
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+def test_threads_that_share_a_crystal_change_no_number(seed: int, workers: int) -> None:
+    """Bonds, other edges and angles are split in any proportion, some parts being empty."""
+    rng = np.random.default_rng(seed)
+    volume = rng.uniform(8, 40)
+    crystal = random_crystal(rng, int(rng.integers(2, 9)), volume)
+    while len(crystal) < 60:
+        crystal = crystal.repeat(np.roll([2, 1, 1], rng.integers(3)))
+    crystal = crystal[rng.permutation(len(crystal))]
+    crystal.rattle(0.1, rng=rng)
+    engine = native.NativeEngine()
+    for structures in ([crystal], [crystal, bulk("Si")]):
+        alone = engine.evaluate(structures, magmoms=True, workers=1)
+        shared = engine.evaluate(structures, magmoms=True, workers=len(structures) * workers)
+        for a, b in zip(alone, shared, strict=True):
+            assert a.energy == b.energy
+            np.testing.assert_array_equal(a.forces, b.forces)
+            np.testing.assert_array_equal(a.stress, b.stress)
+            np.testing.assert_array_equal(a.magmoms, b.magmoms)
 
 
 @settings(deadline=None, max_examples=10)

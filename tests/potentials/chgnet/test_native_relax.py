@@ -85,6 +85,19 @@ def test_fire_with_other_constants_follows_ase() -> None:
     assert np.abs(plain.atoms.positions - atoms.positions).max() > 1e-4
 
 
+@pytest.mark.parametrize("minimiser", ["fire", "quasi-newton"])
+def test_threads_that_share_a_large_structure_take_the_same_path(minimiser: str) -> None:
+    start = bulk("MgO", "rocksalt", a=4.3, cubic=True).repeat((2, 2, 2))
+    start.rattle(0.1, seed=1)
+    settings = RelaxSettings(minimiser=minimiser, steps=4)
+    engine = native.NativeEngine()
+    alone, shared = (next(engine.relax([start], settings, workers=n)) for n in (1, 3))
+    assert alone.steps == shared.steps == 4
+    assert alone.energy == shared.energy
+    np.testing.assert_array_equal(alone.atoms.positions, shared.atoms.positions)
+    np.testing.assert_array_equal(alone.atoms.cell.array, shared.atoms.cell.array)
+
+
 def test_fire_follows_ase_with_fixed_atoms() -> None:
     start = distorted()
     start.set_constraint(FixAtoms([0, 2]))
