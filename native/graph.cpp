@@ -135,7 +135,9 @@ GraphStatus Graph::find_edges(const Crystal& crystal, double cutoff, const Graph
 // Edges from atom i, at p with respect to a bin's image, to the bin's atoms from `least` on.
 void Graph::join(int i, const double p[3], int bin, int least, double cutoff) {
     const auto last = in_bins_.begin() + first_in_bin_[bin + 1];
-    auto j = std::lower_bound(in_bins_.begin() + first_in_bin_[bin], last, least);
+    const auto first = in_bins_.begin() + first_in_bin_[bin];
+    // One bin, which small cells have, holds atom k at place k.
+    auto j = first_in_bin_.size() == 2 ? first + least : std::lower_bound(first, last, least);
     for (; j != last; ++j) {
         const double* q = &wrapped_[3 * static_cast<std::size_t>(*j)];
         const double d[3] = {p[0] - q[0], p[1] - q[1], p[2] - q[2]};

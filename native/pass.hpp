@@ -313,10 +313,10 @@ inline void Pass::allocate_gradients() {
     d_bond = zero_rows(shorts, kFeatures);
     d_angle = rows(g.n_angles, kFeatures);
     d_corner = zero_rows(g.n_corners, kFeatures);
-    d_radial = zero_rows(edges, kBasis);
+    d_radial = rows(edges, kBasis);
     d_bond_radial = zero_rows(shorts, kBasis);
     d_fourier = zero_rows(g.n_corners, kBasis);
-    d_edge_weight = zero_rows(edges, kFeatures);
+    d_edge_weight = rows(edges, kFeatures);
     d_gathered = rows(n > shorts ? n : shorts, kFeatures);
     d_first = rows(shorts, kGated);
     d_from_bond = rows(g.n_short_directed, kGated);

@@ -65,11 +65,11 @@ def engine_scaling() -> str:
         old = before[row["atoms"]]
         rows.append(
             (
-                number(row["atoms"], ","),
+                f"{row['atoms']:,}",
                 number(old["microseconds_per_atom"], ".0f"),
                 number(row["microseconds_per_atom"], ".0f"),
-                f"{percent(old['share_of_one_core_blas'])} %",
-                f"{percent(row['share_of_one_core_blas'])} %",
+                number(old["share_of_one_core_blas"], ".0f", 100) + " %",
+                number(row["share_of_one_core_blas"], ".0f", 100) + " %",
                 number(row["speed_up_two_threads_side_by_side"], ".2f"),
                 number(old["speed_up_two_threads_together"], ".2f"),
                 number(row["speed_up_two_threads_together"], ".2f"),
