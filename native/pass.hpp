@@ -1,10 +1,10 @@
 // One forward and backward pass of the network: its arrays and what it is made of.
 //
 // First layers are split by input slot: a product per atom, per edge and per angle, added where
-// they meet. Messages run in blocks that stay in the first-level cache, and what belongs to edges or
-// angles alone is made and used up within its block: in crystals beyond a few atoms memory limits
-// the rate. A message keeps its slopes for the way back; where that would take too much memory it
-// is computed a second time instead.
+// they meet. Messages run in blocks that stay in the first-level cache, and what belongs to edges
+// or angles alone is made and used up within its block: in crystals beyond a few atoms memory
+// limits the rate. A message keeps its slopes for the way back; where that would take too much
+// memory it is computed a second time instead.
 //
 // Where equivalent atoms, edges and angles are one (classes.hpp), a message counts as often as it
 // arrives, and gradients are those of the sum over the class.
@@ -24,11 +24,11 @@ GENCSP_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 GENCSP_INLINE int last_block(int count) { return count > 0 ? (count - 1) / kBlock * kBlock : -1; }
 
 constexpr int kMostParts = 4;
-constexpr int kLeastPart = 1000;  // directions of edges that make a part of a crystal worth its sums
+constexpr int kLeastPart = 1000;  // directions of edges that make a part worth its sums
 
 // What a part of a large crystal has for itself, so that threads can do parts side by side: its
-// messages, the rows of the block at hand, and its share of sums that several parts add to. How many
-// parts there are depends on the crystal alone, so results do not depend on the threads.
+// messages, the rows of the block at hand, and its share of sums that several parts add to. How
+// many parts there are depends on the crystal alone, so results do not depend on the threads.
 struct Part {
     int bonds[2], others[2];  // directions of edges, from and to: of bonds, of all others
     int turns[2];             // ordered angles, from and to: all of some atoms
@@ -121,7 +121,7 @@ struct Pass {
         set_rows(p.*share + begin * width, 0.0f, (end - begin) * width);
     }
 
-    // Add the shares of the other parts to the first one's, for some rows, in the order of the parts.
+    // Add the shares of the other parts to the first one's, for some rows, in their order.
     void add_shares(float* Part::*share, int width, long begin, long count,
                     const int (Part::*range)[2]) {
         for (int p = 1; p < n_parts; ++p) {

@@ -98,7 +98,7 @@ class CHGNetCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         }
 
     def set(self, **changes: Any) -> dict[str, Any]:
-        """Change ``model``, ``engine``, ``device`` or ``threads``; results of the old ones are discarded.
+        """Change ``model``, ``engine``, ``device`` or ``threads``; earlier results are discarded.
 
         Returns:
             What has changed.

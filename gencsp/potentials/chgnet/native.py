@@ -173,12 +173,12 @@ class NativeEngine:
         """Relax a stream of structures on threads, yielding each as it finishes.
 
         Structures are worked on by one thread each, large ones by several where there are fewer
-        structures than threads. Two structures per thread are read ahead. ``on_path`` receives every step of each structure,
-        when that structure is done; ``on_step`` is called at each step, from the threads
-        that relax, one call at a time. Structures with constraints on Cartesian directions are
-        relaxed one by one in the calling thread, by the minimisers in Python. So are batches of
-        all, on this engine's numbers, where the minimiser is of another package or FIRE with other
-        constants than ASE's.
+        structures than threads. Two structures per thread are read ahead. ``on_path`` receives
+        every step of each structure, when that structure is done; ``on_step`` is called at each
+        step, from the threads that relax, one call at a time. Structures with constraints on
+        Cartesian directions are relaxed one by one in the calling thread, by the minimisers in
+        Python. So are batches of all, on this engine's numbers, where the minimiser is of another
+        package or FIRE with other constants than ASE's.
 
         Raises:
             RequestError, DeckError: there is no such minimiser, or it has no such option.
@@ -206,8 +206,8 @@ class NativeEngine:
             yield from map(self._complete, results)
             return
         # Where there are fewer structures than threads, several share a large one.
-        queue = enumerate(structures)
-        ahead = list(islice(queue, workers))
+        rest = enumerate(structures)
+        ahead = list(islice(rest, workers))
         pool = _native.RelaxPool(
             self._model,
             quasi_newton=isinstance(minimiser, QuasiNewtonOptions),
@@ -229,7 +229,7 @@ class NativeEngine:
             members=max(1, workers // max(1, len(ahead))),
         )
         under_way: dict[int, Atoms] = {}
-        queue = chain(ahead, queue)
+        queue = chain(ahead, rest)
         exhausted = False
         while True:
             while not exhausted and len(under_way) < 3 * workers:

@@ -169,6 +169,7 @@ def test_the_extension_survives_any_numbers(
         most_atoms=300,
         on_step=None,
         workers=1,
+        members=2,
     )
     none = np.zeros(0, dtype=np.bool_)
     no_images = np.zeros((0, n), dtype=np.int32)
