@@ -116,13 +116,13 @@ struct Pass {
     }
 
     // Zeros where a part will add: the first one's share becomes the sum of all.
-    void clear_share(const Part& p, float* Part::*share, int width, long count, const int* range) {
+    void clear_share(const Part& p, float* Part::* share, int width, long count, const int* range) {
         const long begin = &p == part ? 0 : range[0], end = &p == part ? count : range[1];
         set_rows(p.*share + begin * width, 0.0f, (end - begin) * width);
     }
 
     // Add the shares of the other parts to the first one's, for some rows, in their order.
-    void add_shares(float* Part::*share, int width, long begin, long count,
+    void add_shares(float* Part::* share, int width, long begin, long count,
                     const int (Part::*range)[2]) {
         for (int p = 1; p < n_parts; ++p) {
             const int* touched = part[p].*range;
@@ -325,9 +325,7 @@ inline void Pass::allocate_gradients() {
     d_neighbour = part[0].d_neighbour;
     d_other = part[0].d_other;
     d_bond_weight = part[0].d_bond_weight;
-    in_parts([&](Part& p) {
-        clear_share(p, &Part::d_bond_weight, kFeatures, shorts, p.edges);
-    });
+    in_parts([&](Part& p) { clear_share(p, &Part::d_bond_weight, kFeatures, shorts, p.edges); });
 }
 
 }  // namespace gencsp::GENCSP_ISA
