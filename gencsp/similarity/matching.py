@@ -19,6 +19,7 @@ from gencsp.composition import Composition
 from gencsp.deck import AngleTolerance, Positive, check_fields
 from gencsp.errors import RequestError
 from gencsp.similarity.cells import compact
+from gencsp.similarity.fitting import fits
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import AbstractComparator, StructureMatcher
@@ -148,6 +149,13 @@ class CrystalMatcher:
             )
         self._primitive = bool(settings["primitive_cell"])
         self._supercells = bool(settings["attempt_supercell"])
+        # What all comparisons of gencsp's own are: like atoms alone, in cells of as many atoms.
+        self._plain = (
+            Tolerances(**{name: settings[name] for name in asdict(STANDARD)})
+            if settings["comparator"]["@class"] == "SpeciesComparator"
+            and not (self._supercells or self._blind)
+            else None
+        )
         self._structure = lru_cache(CACHED)(_structure)
 
     def reduced(self, atoms: Atoms) -> Reduced:
@@ -173,6 +181,8 @@ class CrystalMatcher:
 
     def same(self, first: Reduced, second: Reduced) -> bool:
         """Whether the matcher fits the second onto the first (it is not quite symmetric)."""
+        if self._plain is not None:
+            return fits(first, second, self._plain)
         one, other = self._structure(first), self._structure(second)
         fit = self._matcher.fit_anonymous if self._blind else self._matcher.fit
         return bool(fit(one, other, skip_structure_reduction=True))
