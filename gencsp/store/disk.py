@@ -350,15 +350,30 @@ def read_row(row: Any) -> Atoms:
     return atoms
 
 
+@contextmanager
+def _one_connection(db: Any) -> Iterator[None]:
+    """Read by one connection: ASE opens another one for each row that it selects."""
+    if db.connection is not None:
+        yield
+        return
+    db.change_count = 0
+    db.connection = open_for_reading(Path(db.filename))
+    try:
+        yield
+    finally:
+        _let_go(db)
+
+
 def finished_of(db: Any, entries: Mapping[str, TaskEntry]) -> dict[str, Finished]:
     """The results of tasks whose rows an ASE database holds, in the order of their names."""
     structures: dict[str, list[Atoms]] = {task: [] for task in sorted(entries)}
     owners = {row: task for task, entry in entries.items() for row in entry.ids}
     if owners:
         span = [("id", ">=", min(owners)), ("id", "<=", max(owners))]
-        for row in db.select(span, sort="id"):
-            if row.id in owners:
-                structures[owners[row.id]].append(portable(read_row(row)))
+        with _one_connection(db):
+            for row in db.select(span, sort="id"):
+                if row.id in owners:
+                    structures[owners[row.id]].append(portable(read_row(row)))
     return {
         task: Finished(structures=tuple(found), failures=json.loads(entries[task].failures))
         for task, found in structures.items()

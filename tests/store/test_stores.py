@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import ase.db
 import numpy as np
@@ -190,6 +191,27 @@ def test_disk_equals_memory(
     assert reference is not None
     assert len(kept.structures) == len(reference.structures) == len(seeds)
     assert all(map(same, kept.structures, reference.structures))
+
+
+def test_a_run_is_read_by_few_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ASE opens a connection for every row that it selects, unless it has one."""
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish_all({f"task-{k}": Finished(structures=(crystal(k),)) for k in range(20)})
+    opened = []
+    connect = sqlite3.connect
+
+    def counted(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(args)
+        made: sqlite3.Connection = connect(*args, **options)
+        return made
+
+    with DiskStore(tmp_path, MANIFEST) as store:
+        monkeypatch.setattr(sqlite3, "connect", counted)
+        assert len(store.load()) == 20
+        assert len(opened) < 5
+        assert len(store.load()) == 20
+        store.finish("task-20", Finished(structures=(crystal(20),)))
+        assert len(store.load()) == 21
 
 
 def test_opens_with_ase_db(tmp_path: Path) -> None:
