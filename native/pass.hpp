@@ -171,7 +171,7 @@ private:
     void allocate_part(Part& p, bool backward);
 
     void atom_products(int layer);
-    // Directions of the edges whose features a bond convolution has changed; they come first.
+    // Whether a bond convolution has changed the features of bonds; those of other edges never do.
     bool changed(int layer) const { return angles && layer > 0; }
     // Edges in a block of directions.
     int edges_of(int begin, int count) const {
