@@ -170,6 +170,11 @@ class ReconstructDeck(DecodeDeck):
     spread: NonNegative = Field(
         1.0, description="Share of the encoder's standard deviation in z; 0 takes its mean."
     )
+    attempts: Count = Field(
+        1,
+        description="Decodings of each z, of which the one is kept under which the encoder finds "
+        "z likeliest; the paper decodes once.",
+    )
     species: SpeciesRule = Field(
         "read",
         description="Species: read from z and kept, or at each step the likeliest (the paper).",

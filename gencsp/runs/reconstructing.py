@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from gencsp.diffusion.dp_cdvae.attempts import likeliest_decoding
 from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
-from gencsp.diffusion.dp_cdvae.sampler import Given, decode
+from gencsp.diffusion.dp_cdvae.sampler import Given
 from gencsp.io.structures import atoms_of, name_of
 from gencsp.proposers.drawing import tag_proposal
 from gencsp.provenance import Provenance, Stage
@@ -72,9 +73,10 @@ def _reconstructed(
         rngs = [np.random.default_rng([deck.seed, k]) for k, _ in some]
         mean, spread = model.encode(batch)
         noise = np.stack([rng.standard_normal(model.latent) for rng in rngs])
-        made = decode(
+        made = likeliest_decoding(
             model,
             mean + deck.spread * spread * noise,
+            attempts=deck.attempts,
             sampling=sampling,
             rngs=rngs,
             given=[_given(atoms, deck) for atoms in batch],

@@ -69,6 +69,23 @@ class DpCdvaeModel:
         """Whether the model has room for a crystal and knows its elements."""
         return len(atoms) <= self.most_atoms and not _unknown(atoms)
 
+    def require(self, atoms: Atoms) -> None:
+        """Raise if a structure cannot be encoded.
+
+        Raises:
+            RequestError: it is no crystal, has too many atoms, or an unknown element.
+        """
+        require_crystal(atoms)
+        if len(atoms) > self.most_atoms:
+            raise RequestError(
+                f"{atoms.get_chemical_formula()} has {len(atoms)} atoms, and this model knows "
+                f"up to {self.most_atoms}: give smaller cells, or train with larger ones."
+            )
+        if unknown := _unknown(atoms):
+            raise RequestError(
+                f"the model knows no element {', '.join(unknown)}: leave such crystals out."
+            )
+
     @torch.no_grad()
     def encode(self, structures: Sequence[Atoms]) -> tuple[Array, Array]:
         """μ and σ of z for crystals (eq. 8), both (b, latent), float64.
@@ -80,16 +97,7 @@ class DpCdvaeModel:
             RequestError: one is no crystal, has too many atoms, or an unknown element.
         """
         for atoms in structures:
-            require_crystal(atoms)
-            if len(atoms) > self.most_atoms:
-                raise RequestError(
-                    f"{atoms.get_chemical_formula()} has {len(atoms)} atoms, and this model knows "
-                    f"up to {self.most_atoms}: give smaller cells, or train with larger ones."
-                )
-            if unknown := _unknown(atoms):
-                raise RequestError(
-                    f"the model knows no element {', '.join(unknown)}: leave such crystals out."
-                )
+            self.require(atoms)
         parameter = next(self.network.parameters())
         batch = CrystalBatch.from_atoms(structures)
         local = batch.to(dtype=parameter.dtype, device=parameter.device)
