@@ -47,7 +47,8 @@ from gencsp.io.formats import (
 )
 from gencsp.store.base import writable
 from gencsp.store.digests import check_database
-from gencsp.store.disk import DATABASE, read_row
+from gencsp.store.disk import DATABASE
+from gencsp.store.rows import read_row
 
 #: What systems and programs leave in folders beside structures.
 _NO_STRUCTURES = frozenset(("thumbs.db", "desktop.ini", "__macosx"))

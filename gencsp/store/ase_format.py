@@ -42,7 +42,7 @@ def read_gencsp_run(filename: str, index: Any = -1, **options: Any) -> Iterator[
     from ase.io.formats import string2index
 
     from gencsp.store.digests import check_database
-    from gencsp.store.disk import read_row
+    from gencsp.store.rows import read_row
 
     check_database(Path(filename))
     chosen = index

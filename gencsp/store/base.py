@@ -20,6 +20,8 @@ Manifest = Mapping[str, Scalar | Sequence[Scalar] | None]
 #: Key of ``info`` by which structures are marked.
 IDENTITY = "structure_id"
 
+#: What is kept as it is.
+_PLAIN = {str, int, float, bool, type(None)}
 _KEPT_RESULTS = ("energy", "forces", "stress", "magmoms")
 
 
@@ -86,6 +88,23 @@ class Store(Protocol):
         """
         ...
 
+    def note(self, notes: Mapping[str, bytes]) -> None:
+        """Keep what has been worked out from structures, so that it need not be again.
+
+        Notes may be lost: they are no results, and what lacks one is worked out anew.
+
+        Args:
+            notes: by the names that they are asked for; what is kept under a name already stays.
+
+        Raises:
+            StoreError: they cannot be written, or there is no space left.
+        """
+        ...
+
+    def notes(self) -> dict[str, bytes]:
+        """All notes that are as they were written."""
+        ...
+
     def close(self) -> None:
         """Release the store for another writer; it cannot be used afterwards."""
         ...
@@ -132,6 +151,9 @@ def portable_info(atoms: Atoms) -> dict[str, Any]:
     """
     info: dict[str, Any] = {}
     for key, value in atoms.info.items():
+        if type(value) in _PLAIN:
+            info[str(key)] = value
+            continue
         with suppress(_NotPlain):
             info[str(key)] = _plain(value)
     return info

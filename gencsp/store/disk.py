@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import ase.db
-import numpy as np
-from ase import Atoms
 
 from gencsp.errors import StoreError
 from gencsp.files import storage_errors
-from gencsp.store.base import IDENTITY, Finished, Manifest, portable
+from gencsp.store.base import IDENTITY, Finished, Manifest
 from gencsp.store.digests import (
     MANIFEST_KEY,
     RunEntry,
@@ -24,6 +22,7 @@ from gencsp.store.digests import (
     add,
     begin,
     check_rows,
+    checked_rows,
     damage_errors,
     is_run,
     open_for_reading,
@@ -32,7 +31,8 @@ from gencsp.store.digests import (
     reading,
     replace,
 )
-from gencsp.store.rows import mark_row, write_row
+from gencsp.store.notes import read_notes, write_notes
+from gencsp.store.rows import finished_of, mark_row, write_row
 
 DATABASE = "run.db"
 LOCK = "run.lock"
@@ -115,6 +115,19 @@ class DiskStore:
         self._run = run
         known.update(entries)
         self._uncertain = False
+
+    def note(self, notes: Mapping[str, bytes]) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
+        if notes:
+            self._known()
+            with self._writing() as connection:
+                write_notes(connection, notes)
+            self._uncertain = False
+
+    def notes(self) -> dict[str, bytes]:
+        """See :class:`~gencsp.store.base.Store`."""
+        with reading(self.path) as connection:
+            return read_notes(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -200,9 +213,7 @@ class DiskStore:
         """The results of tasks, in the order of their names, once their digests are right."""
         self._require_same_file()
         with reading(self.path) as connection:
-            check_rows(connection, self.path, entries.values())
-        with storage_errors(self.folder), damage_errors(self.path):
-            return finished_of(self._db, entries)
+            return finished_of(connection, checked_rows(connection, self.path, entries.values()))
 
     def _require_same_file(self) -> None:
         """Raise if the database is no longer where it was: what is written to it would be lost."""
@@ -331,50 +342,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def read_row(row: Any) -> Atoms:
-    """The structure of a row of ``run.db``, with its ``info`` and arrays.
-
-    Of a row that gencsp did not write, ``info`` holds the key-value pairs.
-    """
-    atoms: Atoms = row.toatoms()
-    info, arrays = (row.data.get(key) for key in ("info", "arrays"))
-    # Other programs keep what they like under these names.
-    atoms.info = dict(info if isinstance(info, Mapping) else row.key_value_pairs)
-    for name, values in (arrays if isinstance(arrays, Mapping) else {}).items():
-        array = np.asarray(values)
-        if array.ndim and len(array) == len(atoms) and name not in ("numbers", "positions"):
-            atoms.arrays.pop(name, None)
-            atoms.set_array(name, array)
-    return atoms
-
-
-@contextmanager
-def _one_connection(db: Any) -> Iterator[None]:
-    """Read by one connection: ASE opens another one for each row that it selects."""
-    if db.connection is not None:
-        yield
-        return
-    db.change_count = 0
-    db.connection = open_for_reading(Path(db.filename))
-    try:
-        yield
-    finally:
-        _let_go(db)
-
-
-def finished_of(db: Any, entries: Mapping[str, TaskEntry]) -> dict[str, Finished]:
-    """The results of tasks whose rows an ASE database holds, in the order of their names."""
-    structures: dict[str, list[Atoms]] = {task: [] for task in sorted(entries)}
-    owners = {row: task for task, entry in entries.items() for row in entry.ids}
-    if owners:
-        span = [("id", ">=", min(owners)), ("id", "<=", max(owners))]
-        with _one_connection(db):
-            for row in db.select(span, sort="id"):
-                if row.id in owners:
-                    structures[owners[row.id]].append(portable(read_row(row)))
-    return {
-        task: Finished(structures=tuple(found), failures=json.loads(entries[task].failures))
-        for task, found in structures.items()
-    }

@@ -13,6 +13,7 @@ class MemoryStore:
     def __init__(self, manifest: Manifest | None = None) -> None:
         self.manifest = dict(manifest or {})
         self._finished: dict[str, Finished] = {}
+        self._notes: dict[str, bytes] = {}
 
     def finish(self, task: str, finished: Finished) -> None:
         """See :class:`~gencsp.store.base.Store`."""
@@ -43,6 +44,14 @@ class MemoryStore:
                 name = str(atoms.info.get(IDENTITY, ""))
                 if name in marks:
                     set_mark(atoms.info, key, marks[name])
+
+    def note(self, notes: Mapping[str, bytes]) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
+        self._notes = {**notes, **self._notes}
+
+    def notes(self) -> dict[str, bytes]:
+        """See :class:`~gencsp.store.base.Store`."""
+        return dict(self._notes)
 
     def close(self) -> None:
         """Nothing to let go of."""

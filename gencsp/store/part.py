@@ -47,6 +47,14 @@ class StorePart:
         """See :class:`~gencsp.store.base.Store`."""
         self.whole.mark(key, marks)
 
+    def note(self, notes: Mapping[str, bytes]) -> None:
+        """See :class:`~gencsp.store.base.Store`."""
+        self.whole.note(notes)
+
+    def notes(self) -> dict[str, bytes]:
+        """Those of the whole store, see :class:`~gencsp.store.base.Store`."""
+        return self.whole.notes()
+
     def close(self) -> None:
         """See :class:`~gencsp.store.base.Store`."""
         self.whole.close()

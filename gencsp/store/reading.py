@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ase.db
-
 from gencsp.errors import StoreError
-from gencsp.files import storage_errors
 from gencsp.store.base import Finished
-from gencsp.store.digests import damage_errors, read_summary
-from gencsp.store.disk import DATABASE, finished_of, is_in_use, read_manifest
+from gencsp.store.digests import checked_rows, read_entries, read_run, reading
+from gencsp.store.disk import DATABASE, is_in_use, read_manifest
+from gencsp.store.rows import finished_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,9 @@ def read_contents(folder: Path) -> RunContents:
         raise StoreError(f"{folder} holds no run of gencsp: give the folder that has its run.db.")
     in_use = is_in_use(folder)
     path = folder / DATABASE
-    entries, _ = read_summary(path)
-    with storage_errors(folder), damage_errors(path):
-        db = ase.db.connect(path, type="db", use_lock_file=False)
-        tasks = finished_of(db, {entry.task: entry for entry in entries})
+    with reading(path) as connection:
+        connection.execute("BEGIN")  # one state of a run that goes on meanwhile
+        run, _ = read_run(connection, path)
+        entries = read_entries(connection, path, run)
+        tasks = finished_of(connection, checked_rows(connection, path, entries.values()))
     return RunContents(manifest, tasks, in_use)

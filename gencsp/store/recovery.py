@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import ase.db
 
 from gencsp.errors import StoreError
 from gencsp.files import one_line, storage_errors
@@ -26,7 +23,8 @@ from gencsp.store.digests import (
     rows_of,
     whole_copies,
 )
-from gencsp.store.disk import DATABASE, DiskStore, finished_of
+from gencsp.store.disk import DATABASE, DiskStore
+from gencsp.store.rows import finished_of
 
 #: Faults that SQLite names at most.
 NAMED = 5
@@ -105,26 +103,14 @@ def recover(check: RunCheck, folder: Path) -> int:
         )
     if (folder / DATABASE).exists():
         raise StoreError(f"{folder} holds a run: choose another folder.")
-    with DiskStore(folder, check.manifest) as store, tempfile.TemporaryDirectory() as aside:
-        copied = _copied(check, Path(aside))
-        store.finish_all(finished_of(copied, check.whole))
-    return len(check.whole)
-
-
-def _copied(check: RunCheck, aside: Path) -> Any:
-    """The rows of the whole tasks in a sound database, from which ASE reads them."""
-    copied = ase.db.connect(aside / DATABASE, type="db", use_lock_file=False)
-    copied.metadata = {}
     with (
+        DiskStore(folder, check.manifest) as store,
         storage_errors(check.path.parent),
         closing(open_for_reading(check.path)) as connection,
-        closing(sqlite3.connect(aside / DATABASE)) as sound,
     ):
-        for entry in check.whole.values():
-            for row in rows_of(connection, entry):
-                sound.execute(f"INSERT INTO systems VALUES ({', '.join('?' * len(row))})", row)
-        sound.commit()
-    return copied
+        rows = ((entry, rows_of(connection, entry)) for entry in check.whole.values())
+        store.finish_all(finished_of(connection, rows))
+    return len(check.whole)
 
 
 def _checked(connection: sqlite3.Connection, path: Path) -> RunCheck:

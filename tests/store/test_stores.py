@@ -20,6 +20,7 @@ import ase.db
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored_crystals import MANIFEST, crystal, same
@@ -29,8 +30,10 @@ from gencsp.errors import DamageError, StoreError
 from gencsp.provenance import Provenance
 from gencsp.searches.space import Space
 from gencsp.store import DiskStore, Finished, MemoryStore, Store
+from gencsp.store.base import portable
 from gencsp.store.disk import read_manifest
 from gencsp.store.recovery import check_run
+from gencsp.store.rows import read_row
 
 
 @pytest.mark.parametrize("finished", [Finished(), Finished(failures={"none": 1})])
@@ -191,6 +194,47 @@ def test_disk_equals_memory(
     assert reference is not None
     assert len(kept.structures) == len(reference.structures) == len(seeds)
     assert all(map(same, kept.structures, reference.structures))
+
+
+def test_rows_are_read_as_ase_reads_them(tmp_path: Path) -> None:
+    """All that a structure can have, and none of it."""
+    full, plain_, empty = crystal(1), crystal(2), Atoms()
+    n = len(full)
+    full.info |= {
+        "nested": {"list": [1, 2.5, None, "é"], "array": np.arange(6.0).reshape(2, 3)},
+        "array": np.array([True, False]),
+        "like ASE's": '{"__ndarray__": [[1], "float64", 8]}',
+    }
+    full.pbc = (True, False, True)
+    full.set_tags(np.arange(n))
+    full.set_initial_magnetic_moments(np.linspace(-1, 1, n))
+    full.set_array("labels", np.array(["a", "bc"] * n)[:n])
+    full.set_array("pairs", np.arange(2 * n, dtype=np.int16).reshape(n, 2))
+    full.calc = SinglePointCalculator(full, energy=-1.5, magmoms=np.linspace(0, 1, n))
+    plain_.calc = None
+    every = (full, plain_, empty, crystal(3, flag=True))
+    with DiskStore(tmp_path, MANIFEST) as store:
+        store.finish("t", Finished(structures=every))
+        kept = store.get("t")
+        assert kept is not None
+        rows = list(ase.db.connect(tmp_path / "run.db").select(sort="id"))
+    for ours, row, original in zip(kept.structures, rows, every, strict=True):
+        assert same_arrays(ours, portable(read_row(row)))
+        assert same_arrays(ours, portable(original))
+        for values in (*ours.arrays.values(), *ours.info.values()):
+            assert not isinstance(values, np.ndarray) or values.flags.writeable
+
+
+def same_arrays(one: Atoms, other: Atoms) -> bool:
+    """As :func:`same`, with per-atom arrays, and arrays within ``info``."""
+
+    def written(atoms: Atoms) -> str:
+        arrays = {key: (v.dtype.str, v.tolist()) for key, v in sorted(atoms.arrays.items())}
+        info = {key: (type(v).__name__, v) for key, v in atoms.info.items()}
+        results = {} if atoms.calc is None else atoms.calc.results
+        return repr((arrays, info, sorted(results.items()), atoms.cell.array, atoms.pbc))
+
+    return written(one) == written(other)
 
 
 def test_a_run_is_read_by_few_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
