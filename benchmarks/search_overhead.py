@@ -6,9 +6,9 @@ A store is filled by a search whose relaxer hands its structures back as they ar
 energy drawn at random: 10⁴ crystals of one formula, which is where telling them apart is hardest.
 The same search then goes on with CHGNet, first in this process (processor time, of relaxation and
 of all else), then on two workers (wall time that they spend in tasks). Unseeded, deck defaults.
-How long a search takes to start, from its deck to the first trial that is submitted, and how many
-bytes a trial costs to send, is measured apart, without relaxations; the models' packages are
-imported before.
+How long a search takes to start, from its deck to the first trial that is submitted, to be resumed,
+and how many bytes a trial costs to send, is measured apart, without relaxations; the models'
+packages are imported before.
 """
 
 from __future__ import annotations
@@ -169,6 +169,7 @@ def measured(case: tuple[str, int], method: str, stored: int, trials: int) -> di
         row: dict[str, Any] = {"stored": stored, "trials": trials}
         with DiskStore(folder, {}) as store:
             opened(deck_of(*case, method, stored), store, ThisProcess(), real=False).run()
+        row["resume_seconds"] = resumed(deck_of(*case, method, stored + 1), folder)
         with DiskStore(folder, {}) as store:
             deck = deck_of(*case, method, stored + trials)
             row |= alone(opened(deck, store, ThisProcess(), real=True), stored)
@@ -177,6 +178,16 @@ def measured(case: tuple[str, int], method: str, stored: int, trials: int) -> di
             row |= on_workers(more, stored + trials)
         row["database_megabytes"] = round((Path(folder) / "run.db").stat().st_size / 1e6, 1)
     return row
+
+
+def resumed(deck: SearchDeck, folder: str) -> float:
+    """Wall seconds from opening a store to the first trial that is not in it."""
+    executor, begun = Recording(), time.perf_counter()
+    with DiskStore(folder, {}) as store:
+        for _ in opened(deck, store, executor, real=False).irun():
+            if executor.sent:
+                break
+    return executor.first[0] - begun
 
 
 def alone(search: Search, stored: int) -> dict[str, Any]:
@@ -243,6 +254,7 @@ def main() -> None:
         "store and loop",
         "workers_busy": "wall time in tasks (proposing, moving, relaxing, symmetry) over workers "
         "times wall time, once models are loaded",
+        "resume_seconds": "wall time from opening the store to the first trial that is not in it",
         "start": "time from the deck to the first trial submitted, proposals included; size "
         f"of {SENT} trials as they are pickled, parents included",
     }

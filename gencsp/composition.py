@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from math import gcd, inf, isfinite, lcm
 
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from pymatgen.core import Composition as PymatgenComposition
 from pymatgen.core import Element
 
@@ -105,8 +106,7 @@ class Composition:
     @classmethod
     def of(cls, atoms: Atoms) -> Composition:
         """The reduced formula of a structure."""
-        symbols = atoms.get_chemical_symbols()
-        return cls(tuple((s, symbols.count(s)) for s in dict.fromkeys(symbols))).reduced
+        return _reduced(tuple(Counter(atoms.numbers.tolist()).items()))
 
     @classmethod
     def in_cell(cls, atoms: Atoms) -> Composition:
@@ -233,6 +233,12 @@ class Composition:
     def matches(self, atoms: Atoms) -> bool:
         """Whether a structure is a whole multiple of this formula."""
         return Composition.of(atoms) == self.reduced
+
+
+@lru_cache(maxsize=1024)
+def _reduced(counts: tuple[tuple[int, int], ...]) -> Composition:
+    """The reduced formula of so many atoms of each atomic number; a search asks for few of them."""
+    return Composition(tuple((chemical_symbols[z], n) for z, n in counts)).reduced
 
 
 def _parts(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -35,6 +35,9 @@ from gencsp.searches.tightening import TightRelaxations
 from gencsp.searches.trial import RANDOM, SEED_STRUCTURE, Strategy, Trial, TrialResult
 from gencsp.searches.worker import TrialContext, TrialTask, run_trials
 from gencsp.store.base import Finished
+
+#: Trials after which what was worked out about them is kept.
+NOTED = 256
 
 
 class Search:
@@ -93,6 +96,7 @@ class Search:
         self.results: list[TrialResult] = []
         self.stopped = ""
         self.elapsed = 0.0
+        self._unkept: dict[str, bytes] = {}
         self._tight = TightRelaxations(context.relaxer, context.relax)
         self._clock = 0.0
         self._fresh = 0
@@ -135,7 +139,7 @@ class Search:
                 yield self._progress(result)
         finally:
             # Also where an error, or whoever steps through the search, ends it here.
-            self.runner.keep()
+            self._note()
 
     def _next(self) -> TrialResult | None:
         """Request all trials that are due, then finish one; ``None`` where the search has ended.
@@ -148,6 +152,8 @@ class Search:
             return None
         if not self._requested:
             self._begin()
+        if len(self.results) % NOTED == 0:
+            self._note()
         self._request()
         result = self._report()
         now = time.perf_counter()
@@ -168,7 +174,8 @@ class Search:
         return reason
 
     def _begin(self) -> None:
-        """Start proposing the first structures without parents."""
+        """Recall what earlier sessions noted; propose the first structures without parents."""
+        self.ledger.duplicates.recall(self.runner.store.notes())
         settings = self.settings
         for kind in (SEED_STRUCTURE, RANDOM):
             share = settings.seed_share if kind == SEED_STRUCTURE else 1 - settings.seed_share
@@ -208,8 +215,11 @@ class Search:
                 if job is not None:
                     self._jobs.append(job)
             if self._jobs:
-                call = partial(run_trials, self.context, self._jobs)
-                self.runner.submit([job.task for job in self._jobs], call)
+                tasks = [job.task for job in self._jobs]
+                # A run that is replayed sends next to nothing.
+                if not self.runner.has(tasks):
+                    jobs = [replace(job, parents=_light(job.parents)) for job in self._jobs]
+                    self.runner.submit(tasks, partial(run_trials, self.context, jobs))
                 self._jobs = []
 
     @property
@@ -233,7 +243,7 @@ class Search:
             structure_id=f"s{number:05d}",
             name=name,
             move=None if move in (SEED_STRUCTURE, RANDOM) else move_of(self.strategy, move),
-            parents=tuple(_light(parent) for parent in parents),
+            parents=parents,
         )
 
     def _report(self) -> TrialResult:
@@ -249,6 +259,13 @@ class Search:
         self._seedless.discard(number)
         self.runner.release(task_of(number))
         return result
+
+    def _note(self) -> None:
+        """Keep results, and which crystals are duplicates: what takes longest to replay."""
+        self.runner.keep()
+        self._unkept |= self.ledger.duplicates.fresh_notes()
+        self.runner.store.note(self._unkept)
+        self._unkept = {}
 
     def _judge(self, number: int) -> TrialResult:
         """The result of a trial; waits for it."""
@@ -336,11 +353,10 @@ def task_of(number: int) -> str:
     return f"trial-{number:06d}"
 
 
-def _light(atoms: Atoms) -> Atoms:
+def _light(parents: Sequence[Atoms]) -> tuple[Atoms, ...]:
     """Without forces and stress, which no move reads, to be sent to a worker."""
-    copy = atoms.copy()
-    copy.calc = None
-    return copy
+    # ASE's copies have no calculator.
+    return tuple(parent.copy() for parent in parents)
 
 
 def _atoms(result: TrialResult) -> Atoms:

@@ -91,8 +91,12 @@ class TaskRunner:
         Raises:
             WorkerError: the executor takes no more tasks.
         """
-        if not all(task in self._ready for task in tasks):
+        if not self.has(tasks):
             self._submit(TaskCall(tuple(tasks), call))
+
+    def has(self, tasks: Sequence[str]) -> bool:
+        """Whether the results of all these tasks are here, so that none need be done."""
+        return all(task in self._ready for task in tasks)
 
     def was_kept(self, task: str) -> bool:
         """Whether an earlier session has finished the task."""

@@ -57,12 +57,34 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a crystal that is new to an index belongs in it.
+
+    Attributes:
+        size_class: of :meth:`gencsp.similarity.matching.CrystalMatcher.size_class`.
+        vector: the fingerprint, shape (m,), float32.
+        reduced: the cell that the matcher compares; ``None`` where it is worked out when needed.
+    """
+
+    size_class: int
+    vector: NDArray[np.float32]
+    reduced: Reduced | None = None
+
+
+@dataclass(slots=True)
 class _Kept:
-    """One structure of a bucket."""
+    """One structure of a bucket.
+
+    Attributes:
+        index: its place in the order of addition.
+        energy: eV/atom.
+        cell: what the matcher compares, or the crystal where that was not needed yet: its atomic
+            numbers, positions and cell, copied.
+    """
 
     index: int
     energy: float | None
-    reduced: Reduced
+    cell: Reduced | tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +100,7 @@ class _Prepared:
     """What is worked out once about a structure that is looked for."""
 
     formula: Formula
-    vector: NDArray[np.float64]
+    vector: NDArray[np.float32]
     reduced: Reduced
 
 
@@ -134,12 +156,40 @@ class StructureIndex:
         Raises:
             StructureFileError: it is no crystal.
         """
+        decided = self.decide(atoms, energy)
+        self.enter(atoms, energy, decided)
+        return decided if isinstance(decided, Match) else None
+
+    def decide(self, atoms: Atoms, energy: float | None = None) -> Match | Place:
+        """What a structure is a duplicate of, or its place; the index stays as it is.
+
+        Args:
+            atoms: crystal.
+            energy: eV/atom.
+
+        Raises:
+            StructureFileError: it is no crystal.
+        """
         crystal = self._prepared(atoms)
-        found = self._find(crystal, energy)
-        if found is None:
-            self._keep(crystal, energy)
+        size = self._matching.size_class(crystal.reduced)
+        return self._find(crystal, energy) or Place(size, crystal.vector, crystal.reduced)
+
+    def enter(self, atoms: Atoms, energy: float | None, decided: Match | Place | None) -> None:
+        """Add a structure of which it is known already what :meth:`decide` says.
+
+        Args:
+            atoms: crystal; later changes to it do not matter.
+            energy: eV/atom.
+            decided: by this index, or one to which the same was added; ``None`` for a duplicate.
+        """
+        if isinstance(decided, Place):
+            buckets = self._buckets.setdefault(self._key(atoms), {})
+            bucket = buckets.setdefault(decided.size_class, _Bucket())
+            bucket.vectors.add(decided.vector)
+            own = atoms.numbers.copy(), atoms.positions.copy(), atoms.cell.array.copy()
+            bucket.kept.append(_Kept(self._added, energy, decided.reduced or own))
+            self._kept += 1
         self._added += 1
-        return found
 
     def find(self, atoms: Atoms, energy: float | None = None) -> Match | None:
         """The crystal of the index that a structure is the same as; the index stays as it is."""
@@ -175,15 +225,8 @@ class StructureIndex:
         return fingerprint(atoms, species_blind=self.species_blind)
 
     def _prepared(self, atoms: Atoms) -> _Prepared:
-        vector = self._vector(atoms)
+        vector = self._vector(atoms).astype(np.float32)
         return _Prepared(self._key(atoms), vector, self._matching.reduced(atoms))
-
-    def _keep(self, crystal: _Prepared, energy: float | None) -> None:
-        buckets = self._buckets.setdefault(crystal.formula, {})
-        bucket = buckets.setdefault(self._matching.size_class(crystal.reduced), _Bucket())
-        bucket.vectors.add(crystal.vector)
-        bucket.kept.append(_Kept(self._added, energy, crystal.reduced))
-        self._kept += 1
 
     def _find(self, crystal: _Prepared, energy: float | None) -> Match | None:
         buckets = self._buckets.get(crystal.formula, {})
@@ -199,7 +242,11 @@ class StructureIndex:
             if compared == self.candidates or self._energies_differ(energy, other.energy):
                 continue
             compared += 1
-            if self._matching.same(other.reduced, crystal.reduced):
+            if isinstance(other.cell, tuple):
+                numbers, positions, cell = other.cell
+                kept = Atoms(numbers, positions=positions, cell=cell, pbc=True)
+                other.cell = self._matching.reduced(kept)
+            if self._matching.same(other.cell, crystal.reduced):
                 return Match(other.index, float(distance))
         return None
 

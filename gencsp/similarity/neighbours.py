@@ -29,7 +29,7 @@ class NearestVectors:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, vector: FloatArray) -> int:
+    def add(self, vector: NDArray[np.floating]) -> int:
         """Keep a vector, shape (m,); returns its number."""
         if self._size == len(self._vectors):
             more = max(8, self._size)
@@ -43,7 +43,7 @@ class NearestVectors:
         return self._size - 1
 
     def nearest(
-        self, vector: FloatArray, n: int, *, radius: float = np.inf
+        self, vector: NDArray[np.floating], n: int, *, radius: float = np.inf
     ) -> tuple[IntArray, FloatArray]:
         """The ``n`` nearest within ``radius``: numbers and distances, nearest first.
 

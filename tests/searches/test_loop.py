@@ -26,11 +26,13 @@ from gencsp.executors import LocalProcesses, ThisProcess
 from gencsp.minimise.result import PathCallback, Relaxed
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.provenance import Provenance
+from gencsp.searches import loop
 from gencsp.searches.contracts import Relaxer
 from gencsp.searches.loop import Search
 from gencsp.searches.settings import SearchSettings
 from gencsp.searches.stop import StopRules
-from gencsp.similarity import same_crystal
+from gencsp.similarity import Match, StructureIndex, same_crystal
+from gencsp.similarity.index import Place
 from gencsp.store import DiskStore, Finished, MemoryStore
 
 METHODS = ("random", "hop", "genetic")
@@ -158,6 +160,75 @@ def test_a_larger_budget_goes_on(method: str, batch: int) -> None:
     whole.run()
     assert story(second) == story(whole)
     assert story(first) == story(whole)[:10]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kept", ["all", "some", "none", "of another version"])
+def test_a_replay_takes_over_which_crystals_are_duplicates(
+    method: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The story is the same whichever of the notes are left, and no verdict is reached twice."""
+    decided: list[str] = []
+    decide = StructureIndex.decide
+
+    def counted(index: StructureIndex, atoms: Atoms, energy: float | None = None) -> Match | Place:
+        decided.append(str(atoms.info["structure_id"]))
+        return decide(index, atoms, energy)
+
+    monkeypatch.setattr(StructureIndex, "decide", counted)
+    store = MemoryStore()
+    first = cheap_search(method, store, ThisProcess(), budget=12)
+    list(first.irun())  # without the ranking, which has an index of its own
+    converged = {r.atoms.info["structure_id"] for r in first.results if r.atoms is not None}
+    notes = store.notes()
+    assert notes.keys() == converged
+    assert sorted(decided) == sorted(converged)
+    left = {
+        "all": notes,
+        "some": {name: note for name, note in notes.items() if int(name[1:]) % 3},
+        "none": {},
+        "of another version": {name: b"another " + note[8:] for name, note in notes.items()},
+    }[kept]
+    store._notes = {**left, "x": b""}
+    whole = story(reference(method))
+    decided.clear()
+    again = cheap_search(method, store, ThisProcess(), budget=BUDGET)
+    list(again.irun())
+    assert story(again) == whole
+    usable = {} if kept == "of another version" else left
+    anew = {r.atoms.info["structure_id"] for r in again.results if r.atoms is not None}
+    assert sorted(decided) == sorted(anew - usable.keys())
+
+
+def test_notes_are_kept_while_a_search_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "NOTED", 5)
+    store = MemoryStore()
+    search = cheap_search("random", store, ThisProcess(), budget=12)
+    for _ in search.irun():
+        assert len(store.notes()) >= sum(r.atoms is not None for r in search.results) - 5
+    assert len(search.results) == 12
+    assert len(store.notes()) == sum(r.atoms is not None for r in search.results)
+
+
+def test_a_disk_that_has_no_room_for_notes_ends_a_search_that_can_go_on() -> None:
+    class Full(MemoryStore):
+        room = False
+
+        def note(self, notes: Mapping[str, bytes]) -> None:
+            if notes and not self.room:
+                raise StoreError("the disk is full.")
+            super().note(notes)
+
+    store = Full()
+    search = cheap_search("hop", store, ThisProcess())
+    with pytest.raises(StoreError, match="the disk is full"):
+        list(search.irun())
+    store.room = True
+    list(search.irun())
+    assert story(search) == story(reference("hop"))
+    assert store.notes().keys() == {
+        r.atoms.info["structure_id"] for r in search.results if r.atoms is not None
+    }
 
 
 class Crash(BaseException):

@@ -7,13 +7,14 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from disguise import disguised, polymorphs, random_crystal
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from gencsp.errors import RequestError
 from gencsp.similarity import Match, StructureIndex, deduplicate
+from gencsp.similarity.index import Place
 from gencsp.similarity.matching import CrystalMatcher
 
 
@@ -37,14 +38,19 @@ def test_groups_are_those_of_pymatgen() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
+@example(2391)  # of whose supercell pymatgen does not find the primitive cell
 @settings(deadline=None, max_examples=10)
 def test_finds_any_crystal_again(seed: int) -> None:
+    """Any that the matcher takes for the same: it misses one in two hundred of these."""
     rng = np.random.default_rng(seed)
     index = StructureIndex()
     atoms = random_crystal(rng)
     assert index.add(atoms) is None
-    match = index.add(disguised(atoms, rng))
-    assert match is not None
+    other = disguised(atoms, rng)
+    match = index.add(other)
+    if match is None:
+        assert not StructureMatcher().fit(*map(AseAtomsAdaptor.get_structure, (atoms, other)))
+        return
     assert match.index == 0
     assert match.distance == pytest.approx(0, abs=1e-5)
 
@@ -66,6 +72,32 @@ def test_reduces_as_pymatgen_does(seed: int) -> None:
             assert not matcher.fit(*structures)
         else:
             assert matching.same(*reduced) == matcher.fit(*structures)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=10)
+def test_entering_what_was_decided_is_adding(seed: int) -> None:
+    """An index that is told places and matches answers as the one that found them out."""
+    rng = np.random.default_rng(seed)
+    first, *others = polymorphs()
+    pool = [noisy(one, rng) for one in (first, first, *others, first)]
+    found, told = StructureIndex(same_energy=0.1), StructureIndex(same_energy=0.1)
+    for k, atoms in enumerate(pool):
+        energy = 0.2 * (k % 2)
+        before = len(found)
+        decided = found.decide(atoms, energy)
+        assert len(found) == before
+        match = found.add(atoms, energy)
+        assert match == (decided if isinstance(decided, Match) else None)
+        if isinstance(decided, Match):
+            told.enter(atoms, energy, None)
+        else:
+            told.enter(atoms, energy, Place(decided.size_class, decided.vector.copy()))
+        atoms.positions += rng.normal(size=atoms.positions.shape)
+    assert len(told) == len(found)
+    for atoms in (noisy(one, rng) for one in (first, *others)):
+        for energy in (0.0, 0.2, 0.5):
+            assert told.find(atoms, energy) == found.find(atoms, energy)
 
 
 def test_numbers_follow_the_order_of_addition() -> None:
