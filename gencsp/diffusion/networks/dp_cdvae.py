@@ -213,6 +213,39 @@ class DpCdvaeNetwork(nn.Module):
         )
 
 
+def with_encoders(network: DpCdvaeNetwork, *, atom_count: bool, gine: bool) -> DpCdvaeNetwork:
+    """A network with further encoders, which gives what the one without them gives.
+
+    What the new encoders find enters μ and log σ² with weight zero at first. So the variants of
+    DP-CDVAE can be trained on from one network, and what sets them apart is what an encoder brings.
+
+    Args:
+        network: is left as it is.
+        atom_count: whether it is to encode the number of atoms, if it does not.
+        gine: whether it is to have GINE, likewise.
+
+    Returns:
+        The new encoders have random weights, from torch's generator.
+    """
+    old = network.config
+    config = old.model_copy(
+        update={"atom_count": old.atom_count or atom_count, "gine": old.gine or gine}
+    )
+    grown = DpCdvaeNetwork(config).to(network.join.weight)
+    weights = {**grown.state_dict(), **network.state_dict()}
+    # Features of DimeNet++, of GINE and of the number of atoms come in this order.
+    columns = torch.zeros_like(grown.join.weight).view(2 * config.latent, -1, config.latent)
+    joined = network.join.weight.detach().view(2 * config.latent, -1, config.latent)
+    columns[:, 0] = joined[:, 0]
+    if old.gine:
+        columns[:, 1] = joined[:, 1]
+    if old.atom_count:
+        columns[:, -1] = joined[:, -1]
+    join = columns.flatten(1)
+    grown.load_state_dict({**weights, "join.weight": join})
+    return grown
+
+
 def without_hidden(logits: Tensor) -> Tensor:
     """Logits by atomic number, shape (n, 95), of which number 0 is impossible."""
     return torch.cat((torch.full_like(logits[:, :1], -torch.inf), logits[:, 1:]), 1)

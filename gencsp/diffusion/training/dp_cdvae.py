@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae, save_dp_cdvae
-from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
+from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork, with_encoders
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.dp_cdvae_objective import DpCdvaeObjective
 from gencsp.diffusion.training.inputs import Crystals, HeldOut, Trained
@@ -36,7 +37,8 @@ def train_dp_cdvae(
 
     A run in a folder is resumed with ``resume=True``; settings that are left out then stay as they
     are in the run. A new run begins from random weights, or with ``start=FILE`` from those of a
-    file, whose network it has, with a new optimiser.
+    file, whose network it has, with a new optimiser; encoders that the file lacks and the settings
+    ask for are added, and change nothing at first.
 
     Args:
         data: training crystals: an extxyz file, gzipped or not, or structures.
@@ -95,7 +97,12 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
     def started(self, weights: Path) -> Started:
         """See :class:`.Session`."""
         model = load_dp_cdvae(weights, device="cpu")
-        return Started(model.network, model.digest, DpCdvaeObjective(process=model.process))
+        network, deck = model.network, self.deck
+        assert isinstance(network, DpCdvaeNetwork), "load_dp_cdvae lets no other kind through"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(deck.training.seed)
+            grown = with_encoders(network, atom_count=deck.atom_count, gine=deck.gine)
+        return Started(grown, model.digest, DpCdvaeObjective(process=model.process))
 
     def objective(self, crystals: CrystalSet) -> Objective:
         """See :class:`.Session`; a run that begins from weights keeps their scale of lattices."""

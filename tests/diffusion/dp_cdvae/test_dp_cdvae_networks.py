@@ -23,6 +23,7 @@ from gencsp.diffusion.networks.dp_cdvae import (
     DpCdvaeNetwork,
     fourier_features,
     time_features,
+    with_encoders,
 )
 from gencsp.diffusion.networks.nearest import NearestGraph, nearest_graph
 
@@ -236,3 +237,27 @@ def test_time_features_tell_all_steps_apart() -> None:
     found = time_features(torch.arange(1, 1001).double(), 16)
     apart = torch.cdist(found, found) + 10 * torch.eye(1000)
     assert float(apart.min()) > 0.05
+
+
+@pytest.mark.parametrize("old", VARIANTS)
+@pytest.mark.parametrize("new", VARIANTS)
+def test_further_encoders_change_nothing_until_they_are_trained(
+    old: tuple[bool, bool], new: tuple[bool, bool]
+) -> None:
+    network = tiny_network(atom_count=old[0], gine=old[1]).double()
+    grown = with_encoders(network, atom_count=new[0], gine=new[1])
+    assert (grown.config.atom_count, grown.config.gine) == (old[0] or new[0], old[1] or new[1])
+    batch = batch_of(crystals())
+    for ours, theirs in zip(grown.encode(batch), network.encode(batch), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    z = torch.randn(len(crystals()), network.config.latent, dtype=torch.float64)
+    for one, other in zip(grown.decode(z), network.decode(z), strict=True):
+        assert torch.equal(one, other)
+    # Each new encoder is heard once its weight is not zero: it learns from the first step on.
+    mean, _ = grown.encode(batch)
+    torch.autograd.backward(mean.square().sum())
+    gradient = grown.join.weight.grad
+    assert gradient is not None
+    heard = gradient.view(len(gradient), -1, grown.config.latent).abs().sum((0, 2))
+    assert len(heard) == 1 + grown.config.gine + grown.config.atom_count
+    assert heard.min() > 0

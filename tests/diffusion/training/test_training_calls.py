@@ -108,6 +108,22 @@ def test_a_run_begins_from_a_weights_file_and_resumes_exactly(kind: str, tmp_pat
     assert not (tmp_path / "new").exists()
 
 
+def test_a_run_begins_from_weights_with_fewer_encoders(tmp_path: Path) -> None:
+    """It has those of the settings beside its own; none can be taken away."""
+    call: Callable[..., Trained] = CALLS["dp-cdvae"]
+    small: dict[str, Any] = {"batch_size": 2, "warmup": 1, "held_out": ()}
+    first = call(crystals(), tmp_path / "first", steps=1, size="tiny", gine=True, **small)
+    more: dict[str, Any] = {"start": first.file, "atom_count": True, **small}
+    grown = call(crystals(), tmp_path / "grown", steps=2, cooldown=0.0, **more)
+    config = load_dp_cdvae(grown.file, device="cpu").network.config
+    assert (config.atom_count, config.gine) == (True, True)
+    call(crystals(), tmp_path / "parts", steps=1, cooldown=0.0, **more)
+    parts = call(crystals(), tmp_path / "parts", steps=2, resume=True, held_out=())
+    assert parts.digest == grown.digest
+    with pytest.raises(WeightsError, match="has gine = True, not False"):
+        call(crystals(), tmp_path / "fewer", steps=1, gine=False, **more)
+
+
 @pytest.mark.parametrize("kind", CALLS)
 def test_reports_and_validation(kind: str, tmp_path: Path) -> None:
     seen: list[TrainingProgress] = []
