@@ -1,160 +1,140 @@
-"""Tables of DP-CDVAE: those of its paper, as far as they were measured here."""
+"""Tables of DP-CDVAE: those of its paper, from the records of its suites that are there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from record_values import RESULTS, number, percent, percents, results, span, table
+from record_values import RESULTS, number, read, table
 
-SETS = {
-    "perov_5": "Perov-5, `test_dev`",
-    "carbon_24": "Carbon-24, `test_dev`",
-    "mp_20": "MP-20, 500 binaries and ternaries of the test part",
+#: What each suite measures on, and the command that measures it.
+SUITES = {
+    "dp-cdvae": "Perov-5, `test_dev`",
+    "dp-cdvae-carbon24": "Carbon-24, `test_dev`",
+    "dp-cdvae-mp20": "MP-20, 500 binaries and ternaries of the test part",
 }
-#: The paper's names of the variants, by those of the records.
+#: The paper's names of the variants, by the ends of the records' names.
 VARIANTS = {
     "base": "DP-CDVAE",
     "na": "DP-CDVAE+N_a",
     "gine": "DP-CDVAE+GINE",
     "na_gine": "DP-CDVAE+N_a+GINE",
 }
-NONE_YET = "Not measured yet: `gencsp bench dp-cdvae --weights FILE`."
-UNKNOWN = "-"
+NONE_YET = "Not measured yet: `gencsp bench run dp-cdvae --weights FILE`."
 Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A record of a suite, and what the paper has for the same variant.
+
+    Attributes:
+        suite: its name.
+        variant: of the network.
+        record: of the suite.
+    """
+
+    suite: str
+    variant: str
+    record: Mapping[str, Any]
+
+    def ours(self, measure: str, form: str, scale: float = 1.0) -> str:
+        """A value with its interval; empty where it was not measured."""
+        found = self.record["results"]["measures"].get(measure)
+        if found is None or not found["n"] or found["value"] is None:
+            return ""
+        value = number(found["value"], form, scale)
+        if found["low"] is None:
+            return value
+        low, high = (number(found[end], form, scale) for end in ("low", "high"))
+        return f"{value} ({low}-{high})"
+
+    def paper(self, measure: str, form: str, scale: float = 1.0, *, of: str = "") -> str:
+        """What the paper has, of the same variant or another model."""
+        rows = self.record["results"]["published"]
+        values: Mapping[str, float] = next(
+            (r["values"] for r in rows if r["name"] == (of or VARIANTS[self.variant])), {}
+        )
+        return number(values[measure], form, scale) if measure in values else "-"
+
+
+def _records() -> Iterator[Measured]:
+    for suite in SUITES:
+        for variant in VARIANTS:
+            path = RESULTS / f"suite_{suite}_{variant}.json"
+            if path.exists():
+                yield Measured(suite, variant, read(path))
 
 
 def reconstruction() -> str:
     """Match rate in per cent and mean δ_rms by reverse step; the paper's Tables I and S1."""
     rows: list[Row] = []
-    for name, variant, found in _records("dp_cdvae_reconstruction"):
-        paper = found["published"]
-        ours = (_matched(found["rules"].get(rule)) for rule in ("modified", "ancestral", "renewal"))
-        modified, ancestral, renewal = ours
-        published = [
-            _of_paper(paper[rule][VARIANTS[variant]]) for rule in ("modified", "ancestral")
-        ]
-        cells = (modified, published[0], ancestral, published[1], renewal)
-        rows.append((SETS[name], VARIANTS[variant], *cells))
-    head = ("set", "encoder", "eq. 7", "paper", "eq. 6", "paper", "renewal")
+    for one in _records():
+        if not one.ours("modified: matched", ".1f", 100):
+            continue
+        cells = []
+        for rule in ("modified", "ancestral", "renewal"):
+            for measure, form, scale in (("matched", ".1f", 100), ("rms", ".4f", 1)):
+                name = f"{rule}: {measure}"
+                ours = one.ours(name, form, scale)
+                cells.append(
+                    ours if rule == "renewal" else f"{ours} [{one.paper(name, form, scale)}]"
+                )
+        rows.append((SUITES[one.suite], VARIANTS[one.variant], *cells))
+    head = ("set", "encoder", "eq. 7, %", "δ_rms", "eq. 6, %", "δ_rms", "renewal, %", "δ_rms")
     return _table(head, rows)
 
 
 def generation() -> str:
     """Per cent, and Wasserstein distances; the paper's Table II, its CDVAE at the end."""
+    columns = {
+        "structure": ("structure valid, %", ".2f", 100),
+        "composition": ("composition valid, %", ".2f", 100),
+        "COV-R": ("COV-R, %", ".2f", 100),
+        "COV-P": ("COV-P, %", ".2f", 100),
+        "density": ("density, g/cm³", ".4f", 1),
+        "formation energy": ("formation energy, eV/atom", ".4f", 1),
+        "elements": ("elements", ".4f", 1),
+    }
     rows: list[Row] = []
-    last = ""
-    for name, variant, found in reversed(_records("dp_cdvae_generation")):
-        published = found["published"]
-        if name != last:
-            rows.append(("", "CDVAE in the paper", *_published(published["CDVAE"])))
-            last = name
-        shares = (
-            f"{percent(found[key])} ({percents(found[key])})"
-            for key in ("structure", "composition", "COV-R", "COV-P")
-        )
-        distances = (_distance(found.get(k)) for k in ("density", "formation_energy", "elements"))
-        rows.append(("", "in the paper", *_published(published[VARIANTS[variant]])))
-        rows.append((SETS[name], VARIANTS[variant], *shares, *distances))
-    rows.reverse()
-    head = (
-        "set",
-        "encoder",
-        "structure valid, %",
-        "composition valid, %",
-        "COV-R, %",
-        "COV-P, %",
-        "density, g/cm³",
-        "formation energy, eV/atom",
-        "elements",
-    )
-    return _table(head, rows)
+    for one in _records():
+        if not one.ours("structure", ".2f", 100):
+            continue
+        variant = VARIANTS[one.variant]
+        ours = (one.ours(name, form, scale) for name, (_, form, scale) in columns.items())
+        rows.append((SUITES[one.suite], variant, *ours))
+        for title in (variant, "CDVAE"):
+            paper = (one.paper(k, form, s, of=title) for k, (_, form, s) in columns.items())
+            rows.append(("", f"{title} in the paper", *paper))
+    return _table(("set", "encoder", *(title for title, _, _ in columns.values())), rows)
 
 
 def ground_state() -> str:
-    """Match rate in per cent, δ_rms, ΔV_rms, ΔE_rms and the commonest bin; Table III, Fig. S2."""
+    """Match rate in per cent, δ_rms, ΔV_rms and ΔE_rms on relaxation; the paper's Table III."""
+    columns = {
+        "matched": ("matched, %", ".0f", 100),
+        "rms": ("δ_rms", ".4f", 1),
+        "volume": ("ΔV_rms, Å³/atom", ".4f", 1),
+        "energy": ("ΔE_rms, meV/atom", ".1f", 1000),
+    }
     rows: list[Row] = []
-    published: Mapping[str, Any] = {}
-    for variant, title in VARIANTS.items():
-        path = RESULTS / f"dp_cdvae_ground_state_{variant}.json"
-        if not path.exists():
+    for one in _records():
+        if not one.ours("ground state: matched", ".0f", 100):
             continue
-        found = results(path.stem)
-        published = found["published"]
-        bins = found["energy_histogram"]
-        commonest = max(range(len(bins["shares"])), key=bins["shares"].__getitem__)
+        forms = {f"ground state: {name}": (f, s) for name, (_, f, s) in columns.items()}
+        variant = VARIANTS[one.variant]
         rows.append(
-            (
-                f"{title} here, CHGNet",
-                f"{percent(found['matched'], 0)} ({percents(found['matched'])})",
-                _estimate(found["rms"], ".4f"),
-                _estimate(found["volume_rms"], ".4f"),
-                _estimate(found["energy_rms"], ".1f", 1000),
-                span(bins["edges"][commonest : commonest + 2], ".0f", 1000),
-            )
+            (f"{variant} here, CHGNet", *(one.ours(k, f, s) for k, (f, s) in forms.items()))
         )
-    for title, (matched, rms, volume, energy) in published.items():
-        cells = (number(matched, ".0f"), number(rms, ".4f"), number(volume, ".4f"))
-        rows.append((f"{title} in the paper, DFT", *cells, number(energy, ".1f"), ""))
-    head = (
-        "model, relaxation",
-        "matched, %",
-        "δ_rms",
-        "ΔV_rms, Å³/atom",
-        "ΔE_rms, meV/atom",
-        "commonest ΔE, meV/atom",
-    )
-    return _table(head, rows)
-
-
-def _records(program: str) -> list[tuple[str, str, Any]]:
-    """Set, variant and results of each record that is there."""
-    names = [
-        (name, variant, f"{program}_{name}_{variant}") for name in SETS for variant in VARIANTS
-    ]
-    return [
-        (name, variant, results(record))
-        for name, variant, record in names
-        if (RESULTS / f"{record}.json").exists()
-    ]
+        for title in (variant, "CDVAE"):
+            paper = (one.paper(k, f, s, of=title) for k, (f, s) in forms.items())
+            rows.append((f"{title} in the paper, DFT", *paper))
+    return _table(("model, relaxation", *(title for title, _, _ in columns.values())), rows)
 
 
 def _table(head: Row, rows: list[Row]) -> str:
     return table(head, rows) if rows else NONE_YET
-
-
-def _matched(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    rate = f"{percent(row['matched'])} ({percents(row['matched'])})"
-    return f"{rate}, {_estimate(row['rms'], '.4f')}"
-
-
-def _of_paper(row: tuple[float, float]) -> str:
-    rate, rms = row
-    return f"{number(rate, '.1f')}, {number(rms, '.4f')}"
-
-
-def _estimate(values: tuple[float, float, float] | None, spec: str, scale: float = 1.0) -> str:
-    if values is None:
-        return UNKNOWN
-    value, low, high = values
-    return f"{number(value, spec, scale)} ({span((low, high), spec, scale)})"
-
-
-def _distance(found: Mapping[str, float] | None) -> str:
-    return (
-        UNKNOWN
-        if found is None
-        else _estimate((found["distance"], found["low"], found["high"]), ".4f")
-    )
-
-
-def _published(values: list[float | None]) -> Row:
-    return tuple(
-        UNKNOWN if value is None else number(value, ".2f" if k < 4 else ".4f")
-        for k, value in enumerate(values)
-    )
 
 
 TABLES: dict[str, Callable[[], str]] = {
