@@ -8,6 +8,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import ase.db.core
@@ -28,6 +29,18 @@ from gencsp.store.digests import TaskEntry
 
 #: Per-atom arrays that ASE's databases have columns for, by the same names.
 _COLUMNS = ("initial_charges", "initial_magmoms", "masses", "momenta", "tags")
+#: The columns that structures are read from, in the order of the arguments of :func:`_written`.
+_READ = (
+    "numbers",
+    "positions",
+    "cell",
+    "pbc",
+    "energy",
+    "forces",
+    "stress",
+    "magmoms",
+    "data",
+)
 #: A query that says which columns there are.
 _NO_ROW = "SELECT * FROM systems LIMIT 0"
 
@@ -124,9 +137,10 @@ def finished_of(
             they are read as they stand, without ASE, which takes several times as long.
     """
     columns = [about[0] for about in connection.execute(_NO_ROW).description]
+    values = itemgetter(*(columns.index(name) for name in _READ))
     found = {
         entry.task: Finished(
-            structures=tuple(_written(dict(zip(columns, row, strict=True))) for row in rows),
+            structures=tuple(_written(*values(row)) for row in rows),
             failures=json.loads(entry.failures),
         )
         for entry, rows in tasks
@@ -134,24 +148,35 @@ def finished_of(
     return dict(sorted(found.items()))
 
 
-def _written(values: Mapping[str, Any]) -> Atoms:
-    """The structure that :func:`write_row` was given, from the columns of its row."""
-    data = _data(values["data"])
+def _written(
+    numbers: bytes,
+    positions: bytes,
+    cell: bytes,
+    periodic: int,
+    energy: float | None,
+    forces: bytes | None,
+    stress: bytes | None,
+    magmoms: bytes | None,
+    stored: bytes,
+) -> Atoms:
+    """The structure that :func:`write_row` was given, from the columns :data:`_READ` of its row."""
+    data = _data(stored)
     atoms = Atoms(
-        numbers=_array(values["numbers"], np.int32),
-        positions=_array(values["positions"]).reshape(-1, 3),
-        cell=_array(values["cell"]).reshape(3, 3),
-        pbc=[bool(values["pbc"] & bit) for bit in (1, 2, 4)],
+        numbers=_array(numbers, np.int32),
+        positions=_array(positions).reshape(-1, 3),
+        cell=_array(cell).reshape(3, 3),
+        # Three directions in a list take as long as all the rest.
+        pbc=periodic == 7 or [bool(periodic & bit) for bit in (1, 2, 4)],
     )
     for name, array in data.get("arrays", {}).items():
         atoms.set_array(name, np.asarray(array))
-    results: dict[str, Any] = {
-        name: _array(values[name]) for name in ("stress", "magmoms") if values[name] is not None
-    }
-    if values["energy"] is not None:
-        results["energy"] = values["energy"]
-    if values["forces"] is not None:
-        results["forces"] = _array(values["forces"]).reshape(-1, 3)
+    results: dict[str, Any] = {} if energy is None else {"energy": energy}
+    if forces is not None:
+        results["forces"] = _array(forces).reshape(-1, 3)
+    if stress is not None:
+        results["stress"] = _array(stress)
+    if magmoms is not None:
+        results["magmoms"] = _array(magmoms)
     if results:
         # It keeps a copy of the atoms, for which ``info`` would be copied in vain.
         atoms.calc = SinglePointCalculator(atoms, **results)
@@ -170,4 +195,5 @@ def _data(stored: bytes) -> dict[str, Any]:
 
 def _array(blob: bytes, dtype: type = np.float64) -> NDArray[Any]:
     """The numbers of a column, which are kept with the least significant byte first."""
-    return np.frombuffer(blob, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+    found: NDArray[Any] = np.frombuffer(blob, dtype)
+    return found.copy() if np.little_endian else found.byteswap()
