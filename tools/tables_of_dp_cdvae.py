@@ -21,7 +21,7 @@ VARIANTS = {
     "gine": "DP-CDVAE+GINE",
     "na_gine": "DP-CDVAE+N_a+GINE",
 }
-NONE_YET = "Not measured yet: `gencsp bench run dp-cdvae --weights FILE`."
+NONE_YET = "Not measured yet: `gencsp bench dp-cdvae --weights FILE`."
 Row = tuple[str, ...]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,41 @@ def test_tables_without_records_say_how_to_make_them(
         words = write().split("`")[1].split()
         assert words[:2] == ["gencsp", "bench"]
         assert words[2] in suite_names()
+
+
+def test_tables_hold_what_the_records_say(
+    whole: tuple[Outcome, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome, _ = whole
+    published = [one.model_dump() for one in Suite.open("dp-cdvae-carbon24").published]
+    for variant in ("base", "gine"):
+        (tmp_path / f"suite_dp-cdvae-carbon24_{variant}.json").write_text(
+            json.dumps({"results": {"measures": outcome.numbers(), "published": published}})
+        )
+    monkeypatch.setattr(tables_of_dp_cdvae, "RESULTS", tmp_path)
+    ours = {name: float(found["value"] or 0) for name, found in outcome.numbers().items()}
+    tables = {name: write() for name, write in tables_of_dp_cdvae.TABLES.items()}
+    lines = tables["DP-CDVAE reconstruction"].splitlines()
+    assert len(lines) == 4
+    cells = [cell.strip() for cell in lines[3].split("|")[1:-1]]
+    assert cells[:2] == ["Carbon-24, `test_dev`", "DP-CDVAE+GINE"]
+    assert cells[2].startswith(f"{100 * ours['modified: matched']:.1f} (")
+    assert cells[2].endswith("[49.0]")
+    assert cells[5].startswith(f"{ours['ancestral: rms']:.4f} (")
+    assert cells[5].endswith("[0.2683]")
+    assert cells[6:] == ["", ""]  # renewal was not measured
+    lines = tables["DP-CDVAE generation"].splitlines()
+    assert [line.split("|")[2].strip() for line in lines[2:5]] == [
+        "DP-CDVAE",
+        "DP-CDVAE in the paper",
+        "CDVAE in the paper",
+    ]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:5]]
+    assert rows[0][2].startswith(f"{100 * ours['structure']:.2f} (")
+    assert rows[0][6].startswith(f"{ours['density']:.4f} (")
+    assert (rows[1][2], rows[1][3], rows[1][6]) == ("99.92", "-", "0.1109")
+    assert rows[2][5] == "83.08"
+    lines = tables["DP-CDVAE ground state"].splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:5]]
+    assert rows[0][1].startswith(f"{100 * ours['ground state: matched']:.0f} (")
+    assert rows[1] == ["DP-CDVAE in the paper, DFT", "64", "0.0141", "0.0158", "400.7"]
