@@ -78,9 +78,9 @@ def reconstruction() -> str:
             for measure, form, scale in (("matched", ".1f", 100), ("rms", ".4f", 1)):
                 name = f"{rule}: {measure}"
                 ours = one.ours(name, form, scale)
-                cells.append(
-                    ours if rule == "renewal" else f"{ours} [{one.paper(name, form, scale)}]"
-                )
+                if ours and rule != "renewal":
+                    ours += f" [{one.paper(name, form, scale)}]"
+                cells.append(ours)
         rows.append((SUITES[one.suite], VARIANTS[one.variant], *cells))
     head = ("set", "encoder", "eq. 7, %", "δ_rms", "eq. 6, %", "δ_rms", "renewal, %", "δ_rms")
     return _table(head, rows)

@@ -171,5 +171,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "suites": catalogue,
     "suites at a glance": at_a_glance,
     "reliability": reliability,
-    **{f"{PREFIX}{name}": partial(suite_table, name) for name in records() if name not in OWN},
+    **{
+        f"{PREFIX}{name}": partial(suite_table, name)
+        for name in records()
+        if name not in OWN and not name.startswith("dp-cdvae")
+    },
 }

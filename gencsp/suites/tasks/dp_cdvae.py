@@ -145,7 +145,7 @@ class DpCdvae(SuiteTask):
             rows=tuple(rows),
             sample_size={
                 "known crystals": len(self.crystals),
-                "generated crystals": self.settings.generated,
+                **({"generated crystals": n} if (n := self.settings.generated) else {}),
                 "seeds": self.deck.seeds,
             },
             protocol={
