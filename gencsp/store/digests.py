@@ -346,10 +346,23 @@ def check_database(path: Path) -> None:
             _checked_entries(connection, path)
 
 
-def _checked_entries(connection: sqlite3.Connection, path: Path) -> list[TaskEntry]:
-    connection.execute("BEGIN")  # one state of a run that goes on meanwhile
+def entries_at_once(connection: sqlite3.Connection, path: Path) -> list[TaskEntry]:
+    """The entries of all tasks, of one state of a run that may go on meanwhile.
+
+    What the connection reads afterwards is of that state, too.
+
+    Raises:
+        DamageError: they are not what was written.
+        StoreError: an older gencsp wrote the run.
+        sqlite3.Error: the database cannot be read, or is damaged.
+    """
+    connection.execute("BEGIN")
     run, _ = read_run(connection, path)
-    entries = list(read_entries(connection, path, run).values())
+    return list(read_entries(connection, path, run).values())
+
+
+def _checked_entries(connection: sqlite3.Connection, path: Path) -> list[TaskEntry]:
+    entries = entries_at_once(connection, path)
     check_rows(connection, path, entries)
     return entries
 

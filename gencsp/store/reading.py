@@ -9,7 +9,7 @@ from typing import Any
 
 from gencsp.errors import StoreError
 from gencsp.store.base import Finished
-from gencsp.store.digests import checked_rows, read_entries, read_run, reading
+from gencsp.store.digests import checked_rows, entries_at_once, reading
 from gencsp.store.disk import DATABASE, is_in_use, read_manifest
 from gencsp.store.rows import finished_of
 
@@ -42,8 +42,6 @@ def read_contents(folder: Path) -> RunContents:
     in_use = is_in_use(folder)
     path = folder / DATABASE
     with reading(path) as connection:
-        connection.execute("BEGIN")  # one state of a run that goes on meanwhile
-        run, _ = read_run(connection, path)
-        entries = read_entries(connection, path, run)
-        tasks = finished_of(connection, checked_rows(connection, path, entries.values()))
+        entries = entries_at_once(connection, path)
+        tasks = finished_of(connection, checked_rows(connection, path, entries))
     return RunContents(manifest, tasks, in_use)
