@@ -317,6 +317,9 @@ class Deck(BaseModel):
                 ) from error
             if sort == "missing":
                 raise DeckError(f"{where} lacks the key '{key}'.") from error
+            if not key:  # of several settings together
+                problem = problem.removeprefix("value error, ")
+                raise DeckError(f"in {where}, {problem}.") from error
             raise DeckError(f"in {where}, '{key}' is {value!r}: {problem}.") from error
 
 
