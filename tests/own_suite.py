@@ -80,10 +80,10 @@ def write_suite(folder: Path, text: str = SUITE) -> Path:
     return folder / "metals.toml"
 
 
-def run_suite(suite: Path, proposer: str = "right", **settings: Any) -> Outcome:
-    """Run it in this process."""
+def run_suite(suite: Path, proposer: str = "right", *, own: str = "", **settings: Any) -> Outcome:
+    """Run it in this process; ``own`` stands behind the name of the suite."""
     return bench(
-        suite=str(suite),
+        suite=f"{suite}{own}",
         truth=suite.parent / "two_metals.extxyz",
         **{
             "proposer": f"{suite.parent / 'models.py'}:{proposer}",

@@ -27,7 +27,10 @@ UNSEEDED = "none"
 class BenchDeck(Deck):
     """Settings of ``gencsp bench``; the meaning of each stands in its description."""
 
-    suite: str = Field(description="Suite by name (see --list), or the TOML file of your own.")
+    suite: str = Field(
+        description="Suite by name (see --list), or the TOML file of your own; NAME:KEY=VALUE,... "
+        "changes its settings."
+    )
     proposer: ProposerField = Field(
         "mixed", description="Proposer that is measured, by name; none for unseeded searches."
     )
@@ -73,13 +76,16 @@ class BenchDeck(Deck):
         # What is measured where none is given, the suite says.
         measured = f"-{chosen(self.proposer)}" if "proposer" in self.given else ""
         method = f"-{Choice.read(self.method).name}" if "method" in self.given else ""
-        name = file_name(f"bench-{Path(self.suite).stem}{quick}{measured}{method}")
+        name = file_name(f"bench-{self.suite_name}{quick}{measured}{method}")
         return Path("runs") / name
 
     @property
     def suite_name(self) -> str:
-        """Its name, also of one's own file."""
-        return Path(self.suite).stem
+        """Its name, also of one's own file, without settings."""
+        from gencsp.plugins import Choice
+
+        choice = Choice.read(self.suite)
+        return Path(choice.name if choice.options else self.suite).stem
 
 
 class ScoreDeck(Deck):

@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from gencsp.measure.record import record
 from gencsp.measure.reliability import draw_reliability
+from gencsp.plugins import Choice
 from gencsp.runs.candidates import StageProgress
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import run_executor
@@ -122,7 +125,7 @@ def command_of(deck: BenchDeck | ScoreDeck, files: Sequence[str] = ()) -> str:
         files: that are scored.
     """
     run = isinstance(deck, BenchDeck)
-    words = [PROGRAM, *([Path(str(deck.suite)).name] if run else ["score", *files])]
+    words = [PROGRAM, *([_suite(deck.suite)] if isinstance(deck, BenchDeck) else ["score", *files])]
     given = deck.given
     for name in filter(given.__contains__, type(deck).model_fields):
         value = given[name]
@@ -132,6 +135,12 @@ def command_of(deck: BenchDeck | ScoreDeck, files: Sequence[str] = ()) -> str:
         if value is not True:
             words.append(Path(value).name if isinstance(value, Path) else _text(value))
     return " ".join(words)
+
+
+def _suite(suite: str) -> str:
+    """A suite without the folder of its file, with its settings, as a shell takes it."""
+    choice = Choice.read(suite)
+    return quote(str(replace(choice, name=Path(choice.name).name)))
 
 
 def _text(value: Any) -> str:

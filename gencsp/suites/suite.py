@@ -12,6 +12,7 @@ from pydantic import Field
 
 from gencsp.deck import Count, Deck
 from gencsp.errors import SuiteError
+from gencsp.plugins import Choice
 
 SUFFIX = ".toml"
 
@@ -55,10 +56,24 @@ class Suite(Deck):
     def open(cls, name: str) -> Self:
         """A suite of gencsp by name, or one's own by the path of its file.
 
+        Args:
+            name: ``cspbench``; with settings in place of its own, ``cspbench:KEY=VALUE,...``, which
+                come before those of --quick, too.
+
         Raises:
             SuiteError: there is no such suite.
             DeckError: a file that is no suite.
+            RequestError: settings that are not written like this.
         """
+        own = Choice.read(name)
+        if not own.options:
+            return cls._named(name)
+        suite = cls._named(own.name)
+        quick = {key: value for key, value in suite.quick.items() if key not in own.options}
+        return suite.model_copy(update={"settings": suite.settings | own.options, "quick": quick})
+
+    @classmethod
+    def _named(cls, name: str) -> Self:
         if name.endswith(SUFFIX):
             return cls.read(name)
         if name not in suite_names():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from own_suite import SUITE, run_suite, write_suite
 from typer.testing import CliRunner
 
 from gencsp.cli import app
-from gencsp.errors import DeckError, SuiteError
+from gencsp.errors import DeckError, RequestError, SuiteError
+from gencsp.suites.deck import BenchDeck
 from gencsp.suites.suite import Suite, suite_names
 from gencsp.suites.tasks import TASKS, task_class
 
@@ -88,6 +90,35 @@ def test_a_wrong_setting_of_quick_is_said_when_it_counts(tmp_path: Path) -> None
     suite = write_suite(tmp_path, SUITE.replace("n = 1", "m = 1"))
     with pytest.raises(DeckError, match="unknown key 'm'"):
         run_suite(suite, quick=True)
+
+
+def test_settings_behind_the_name_come_before_those_of_the_file_and_of_quick(
+    tmp_path: Path,
+) -> None:
+    """They reach the task, the record and the command that it names."""
+    suite = write_suite(tmp_path, SUITE)
+    behind = ":n=2,k=[1, 2]"
+    outcome = run_suite(suite, own=behind, quick=True, out=tmp_path / "run")
+    kept = {k for k in range(1, 4) if f"matched, k = {k}, as proposed" in outcome.numbers()}
+    assert kept == {1, 2}
+    opened = Suite.open(f"{suite}{behind}")
+    assert (opened.settings["n"], opened.settings["k"], opened.quick) == ("2", [1, 2], {})
+    record = json.loads((tmp_path / "run" / "bench.json").read_text())
+    assert json.loads(record["protocol"]["run"]["settings"])["n"] == 2
+    assert record["protocol"]["suite"] == Path(suite).stem
+    name = Path(suite).name
+    assert f"gencsp bench '{name}:k=[1, 2],n=2'" in record["command"]
+    with pytest.raises(DeckError, match="unknown key 'm'"):
+        run_suite(suite, own=":m=2")
+    with pytest.raises(RequestError, match="KEY=VALUE"):
+        run_suite(suite, own=":n=2,k")
+
+
+def test_the_folder_of_a_run_is_named_without_settings() -> None:
+    deck = BenchDeck.make(suite="cspbench:n=2")
+    assert (deck.suite_name, deck.folder) == ("cspbench", Path("runs/bench-cspbench"))
+    own = BenchDeck.make(suite="folder/mine.toml:n=2")
+    assert own.folder == Path("runs/bench-mine")
 
 
 def test_a_suite_that_is_not_there_is_said_with_those_that_are() -> None:
