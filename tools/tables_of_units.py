@@ -9,7 +9,7 @@ from typing import Any
 from record_values import RESULTS, number, protocol, results, table
 from scipy.stats import combine_pvalues
 
-from gencsp.symmetry.refinement import symbol_of
+from gencsp.symmetry.symbols import symbol_of
 
 Found = Mapping[str, Any]
 

@@ -25,7 +25,7 @@ def info() -> None:
 
 def _facts() -> list[tuple[str, str]]:
     from gencsp import __version__
-    from gencsp.proposers import proposer_names
+    from gencsp.plugins import plugin_names
 
     return [
         ("gencsp", __version__),
@@ -35,7 +35,7 @@ def _facts() -> list[tuple[str, str]]:
         ("hull", _hull()),
         ("engine", _engine()),
         ("device", _device()),
-        ("proposers", ", ".join(proposer_names())),
+        ("proposers", ", ".join(plugin_names("gencsp.proposers"))),
     ]
 
 
@@ -57,14 +57,16 @@ def _score_model() -> str:
 
 
 def _hull() -> str:
-    from gencsp.convex_hull.hull import Hull
+    # The hull itself takes longer to load than all else here.
+    from gencsp.convex_hull.entries import shipped_references
+    from gencsp.convex_hull.phases import Phases
     from gencsp.errors import HullReferenceError
 
     try:
-        hull = Hull.load(None)
+        references = shipped_references()
     except HullReferenceError as error:
         return f"none: {error}"
-    return f"{len(hull)} entries, {hull.model}"
+    return f"{len(Phases(references.entries).lowest())} entries, {references.model}"
 
 
 def _engine() -> str:

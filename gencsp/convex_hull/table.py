@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from gencsp.composition import ELEMENTS, Composition
-from gencsp.symmetry.refinement import symbol_of
+from gencsp.symmetry.symbols import symbol_of
 
 _KNOWN = frozenset(ELEMENTS)
 _PART = re.compile(r"([A-Z][a-z]?)(\d*)")

@@ -19,6 +19,6 @@ can be given (``twist:angle=20``). ``docs/extending.md`` builds one plug-in of e
 
 from gencsp.plugins.choice import Choice, split_plugins
 from gencsp.plugins.configured import Configured
-from gencsp.plugins.registry import Registry
+from gencsp.plugins.registry import Registry, plugin_names
 
-__all__ = ["Choice", "Configured", "Registry", "split_plugins"]
+__all__ = ["Choice", "Configured", "Registry", "plugin_names", "split_plugins"]

@@ -174,6 +174,11 @@ class Registry(Generic[T]):
         return self._points
 
 
+def plugin_names(group: str) -> tuple[str, ...]:
+    """Names of all plug-ins of a group of entry points, sorted; none of them is loaded."""
+    return tuple(sorted(entry_points(group=group).names))
+
+
 def _package_of(point: EntryPoint) -> str:
     """Name of the distribution, or of the module where there is none."""
     return point.dist.name if point.dist is not None else point.module.partition(".")[0]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from gencsp.errors import PotentialError
-from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
-from gencsp.minimise.settings import RelaxSettings
+
+if TYPE_CHECKING:
+    from gencsp.minimise.result import Outcome, PathCallback, Relaxed, StepCallback
+    from gencsp.minimise.settings import RelaxSettings
 
 #: Names of the CHGNet weights that the installed ``chgnet`` package carries.
 ModelName = Literal["0.3.0", "0.2.0", "r2scan"]

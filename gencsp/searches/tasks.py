@@ -29,7 +29,8 @@ from gencsp.searches.randomness import task_generator
 from gencsp.store.base import Finished, portable
 from gencsp.symmetry.hosts import framework
 from gencsp.symmetry.ladder import ABOVE_P1, Ladder
-from gencsp.symmetry.refinement import refine, symbol_of
+from gencsp.symmetry.refinement import refine
+from gencsp.symmetry.symbols import symbol_of
 from gencsp.units.broken import bond_change, broken_units
 from gencsp.units.members import has_units, keep_names, keep_names_of_part, name_completed
 

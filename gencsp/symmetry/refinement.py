@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -50,7 +49,6 @@ __all__ = [
     "framework",
     "refine",
     "space_group",
-    "symbol_of",
     "symmetry_success_rate",
 ]
 
@@ -108,25 +106,6 @@ def space_group(
     if dataset is None:
         return SpaceGroup(1, "P1")
     return SpaceGroup(int(dataset.number), str(dataset.international))
-
-
-@cache
-def symbol_of(number: int) -> str:
-    """The short Hermann-Mauguin symbol of a space group, 1 to 230, in its standard setting.
-
-    Raises:
-        RequestError: there is no such space group.
-    """
-    if number not in _symbols():
-        raise RequestError(f"there is no space group {number}: they are numbered 1 to 230.")
-    return _symbols()[number]
-
-
-@cache
-def _symbols() -> dict[int, str]:
-    """Of each space group the first of spglib's settings, which is the standard one."""
-    settings = [spglib.get_spacegroup_type(hall) for hall in range(530, 0, -1)]
-    return {one.number: one.international_short for one in settings}
 
 
 def refine(

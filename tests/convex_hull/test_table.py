@@ -20,7 +20,7 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.convex_hull.phases import Phases
 from gencsp.convex_hull.table import EntryTable, plain_formula, system_name, systems_of
 from gencsp.errors import CompositionError, HullReferenceError, RequestError, StructureFileError
-from gencsp.symmetry.refinement import symbol_of
+from gencsp.symmetry.symbols import symbol_of
 
 counts = st.integers(1, 30).map(lambda n: "" if n == 1 else str(n))
 parts = st.tuples(st.sampled_from([*ELEMENTS[:30], "Po", "Xx"]), counts).map("".join)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from plugin_packages import all_registries, refresh
 
 from gencsp.errors import DeckError, PluginError, RequestError
-from gencsp.plugins import Choice, split_plugins
+from gencsp.plugins import Choice, plugin_names, split_plugins
+from gencsp.proposers.base import PROPOSERS
 from gencsp.searches.moves import MOVES, get_move
 from gencsp.searches.moves.base import ConfiguredMove
 
@@ -147,3 +148,8 @@ def test_the_manifest_tells_options_that_differ() -> None:
     assert written("rattle") == "rattle"
     assert written("rattle:most=0.5") == "rattle:most=0.5"
     assert written("rattle:most=0.6") == "rattle"
+
+
+def test_the_names_of_a_group_are_those_of_its_registry() -> None:
+    assert plugin_names("gencsp.proposers") == PROPOSERS.names()
+    assert plugin_names("gencsp.no-such-group") == ()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gencsp.potentials.chgnet.weights import CHGNetWeights
 
 _NATIVE = "gencsp.potentials.chgnet.native"
+#: What it needs to load; by itself it takes no time.
+_EXTENSION = "gencsp.potentials.chgnet._native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class EngineStatus:
 
 def engine_status() -> EngineStatus:
     """Which engine is in use and why, for ``gencsp info``. Imports no torch."""
-    native, problem = _import_native()
+    native, problem = _imported(_EXTENSION)
     if native is not None:
-        isa = os.environ.get("GENCSP_ISA", "") or native.instruction_sets()[0]
+        isa = os.environ.get("GENCSP_ISA", "") or native.available_isas()[0]
         return EngineStatus("native", "the native extension is installed", isa)
     if find_spec("torch") is None:
         return EngineStatus("none", f"{problem}, and PyTorch is not installed")
@@ -87,7 +89,7 @@ def _make(name: EngineName, model: ModelName, device: str) -> Engine:
 
 def _loaded(name: EngineName, model: ModelName | CHGNetWeights, device: str) -> Engine:
     if name == "native" or (name == "auto" and on_processor(device)):
-        native, problem = _import_native()
+        native, problem = _imported(_NATIVE)
         if native is not None:
             engine: Engine = native.NativeEngine(model)
             return engine
@@ -100,9 +102,9 @@ def _loaded(name: EngineName, model: ModelName | CHGNetWeights, device: str) -> 
     return TorchEngine(model, device=device)
 
 
-def _import_native() -> tuple[ModuleType | None, str]:
-    """The native engine's module, or why there is none."""
+def _imported(module: str) -> tuple[ModuleType | None, str]:
+    """A module of the native engine, or why there is none."""
     try:
-        return import_module(_NATIVE), ""
+        return import_module(module), ""
     except ImportError as error:
         return None, f"the native extension does not load ({error})"

@@ -25,7 +25,7 @@ def no_native(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_extension_torch_does_it_and_says_why() -> None:
     status = engine_status()
     assert status.name == "torch"
-    assert "no gencsp.potentials.chgnet.native here" in status.reason
+    assert "no gencsp.potentials.chgnet._native here" in status.reason
     assert get_engine().name == "torch"
 
 
