@@ -9,18 +9,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
 import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 # Where CI is set the same examples are drawn every time, so that a failure there is one of the
 # change and not of the draw; everywhere else new ones are tried at every run.
-settings.register_profile("steady", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("steady")
+# How long draws and a test take says nothing on a machine with other work.
+ANY_TIME: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("steady", derandomize=True, **ANY_TIME)
+settings.register_profile("busy", **ANY_TIME)
+settings.load_profile("steady" if os.environ.get("CI") else "busy")
 
 
 @pytest.fixture(autouse=True)
