@@ -42,6 +42,7 @@ from gencsp.diffusion.positions.schedule import noise_levels
 from gencsp.diffusion.positions.settings import SamplerSettings
 from gencsp.errors import DftError, EngineError, GencspError, RequestError, StructureFileError
 from gencsp.minimise.minimisers import MINIMISERS
+from gencsp.minimise.result import Outcome
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice, Configured
 from gencsp.potentials import get_potential
@@ -104,6 +105,7 @@ UNLOADED = {
     "Composition": Composition,
     "Hull": Hull,
     "Lowest": Lowest,
+    "Outcome": Outcome,
     "StageCounts": StageCounts,
     "SystemHull": SystemHull,
     "ScoreModel": ScoreModel,
@@ -146,6 +148,7 @@ NEEDED: dict[str, dict[str, Any]] = {
         "model": StoredDpCdvae(Path("w")),
         "species": "read",
         "levels": None,
+        "generated_levels": None,
         "relaxer": NamedRelaxer(),
         "relax": RelaxSettings(),
     },

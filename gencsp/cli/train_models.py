@@ -119,7 +119,7 @@ class Shown:
         """A step is done."""
         if progress.validation is not None:
             self._validated(progress)
-        task = self._task("train")
+        task = self._task(progress.stage)
         notes = [f"loss {progress.loss:.4f}"]
         if progress.best is not None:
             notes.append(f"best validation {progress.best:.4f}")

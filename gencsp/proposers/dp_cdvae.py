@@ -1,9 +1,9 @@
 """Structures by DP-CDVAE: of a composition, or de novo.
 
-De novo, z is drawn from N(0, I) and everything is read from it (Section IV.C). For a composition
-the species are given and stay. Its z is drawn from the posterior p(z | species, number of atoms),
-by drawing many from N(0, I) and one of these with a probability proportional to what the heads of
-z give the composition: without it, lattice and species would have nothing to do with each other.
+De novo, z is drawn from its prior, which is N(0, I) unless one is fitted, and everything is read
+from it (Section IV.C). For a composition the species are given and stay. Its z is drawn from the
+posterior p(z | species, number of atoms), see :func:`.latents`: without it, lattice and species
+would have nothing to do with each other.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from functools import partial
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field
 
 from gencsp.deck import Count, Seed, check
 from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
-from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel, load_dp_cdvae
+from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
+from gencsp.diffusion.dp_cdvae.prior import latents
 from gencsp.diffusion.dp_cdvae.sampler import Given, decode
 from gencsp.errors import RequestError
 from gencsp.proposers.base import CountsReasons, ProposerContext, Request
@@ -76,13 +76,13 @@ class DpCdvaeProposer(CountsReasons):
         options = self.options
 
         def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
-            given, z = [], []
-            for rng in batch:
-                symbols = request.composition.symbols(draw_units(request.units, rng))
-                numbers = Atoms(symbols).numbers
-                given.append(Given(numbers=numbers, cell=request.cell))
-                z.append(self.latent_of(numbers, rng))
-            done = decode(self.model, np.stack(z), sampling=self.sampling, rngs=batch, given=given)
+            atoms = [
+                Atoms(request.composition.symbols(draw_units(request.units, rng))) for rng in batch
+            ]
+            numbers = [one.numbers for one in atoms]
+            z = latents(self.model, batch, numbers)
+            given = [Given(numbers=one, cell=request.cell) for one in numbers]
+            done = decode(self.model, z, sampling=self.sampling, rngs=batch, given=given)
             return [at_requested_volume(atoms, request) for atoms in done]
 
         yield from proposals(
@@ -95,24 +95,11 @@ class DpCdvaeProposer(CountsReasons):
             separation=options.separation,
         )
 
-    def latent_of(self, numbers: Sequence[int], rng: np.random.Generator) -> Array:
-        """A latent vector of crystals with these atoms, shape (latent,); see the module."""
-        z = rng.standard_normal((self.options.candidates, self.model.latent))
-        heads = self.model.heads(z)
-        # Impossible in one candidate, an element is so in all.
-        logs = heads.atom_count[:, len(numbers) - 1] + heads.composition[:, list(numbers)].sum(1)
-        weights = np.exp(logs - logs.max())
-        return np.asarray(z[rng.choice(len(z), p=weights / weights.sum())])
-
 
 class DpCdvaeOptions(ModelOptions):
     """Options of :class:`DpCdvaeProposer`."""
 
     name = "dp-cdvae"
-
-    candidates: Count = Field(
-        default=256, description="Latent vectors from which one is drawn for a composition."
-    )
 
     def build(self, context: ProposerContext) -> DpCdvaeProposer:
         """See :class:`~gencsp.proposers.base.ConfiguredProposer`.
@@ -135,7 +122,7 @@ def decode_de_novo(
     options: DpCdvaeOptions | None = None,
     context: ProposerContext | None = None,
 ) -> Iterator[Atoms]:
-    """Generate crystals of compositions of the model's own choice, from z ~ N(0, I).
+    """Generate crystals of compositions of the model's own choice, from the prior of z.
 
     Args:
         n: how many.
@@ -164,7 +151,7 @@ def _de_novo(
     model, options = proposer.model, proposer.options
 
     def made(batch: Sequence[np.random.Generator]) -> list[Atoms]:
-        z = np.stack([rng.standard_normal(model.latent) for rng in batch])
+        z = latents(model, batch)
         return decode(model, z, sampling=proposer.sampling, rngs=batch)
 
     for atoms in until_enough(

@@ -26,9 +26,10 @@ def neighbours(
 ) -> Iterator[Atoms]:
     """Crystals that are near to others in the latent space of DP-CDVAE.
 
-    Each crystal is encoded, and z = μ + strength·ε with ε ~ N(0, I) is decoded with its atoms. They
-    are not relaxed, and atoms can be close. A neighbour does not depend on what else is in the
-    pool, rounding aside. The move ``latent-neighbour`` does the same in searches.
+    Each crystal is encoded, and z = μ + strength·ς·ε is decoded with its atoms, with ε ~ N(0, I)
+    and ς the standard deviation of the prior of z in each direction. They are not relaxed, and
+    atoms can be close. A neighbour does not depend on what else is in the pool, rounding aside. The
+    move ``latent-neighbour`` does the same in searches.
 
     Args:
         structures: crystals, or one of them.

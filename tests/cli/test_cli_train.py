@@ -155,6 +155,7 @@ GIVEN = {
     "encoder_blocks": "3", "neighbours": "8", "teacher_forcing": "4", "species_weight": "2",
     "draws": "2", "late_share": "0.25",
     "kl_weight": "3", "lattice_weight": "4", "composition_weight": "5", "atom_count_weight": "6",
+    "prior_steps": "7",
 }  # fmt: skip
 
 

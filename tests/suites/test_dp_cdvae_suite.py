@@ -48,6 +48,7 @@ def words(tmp_path_factory: pytest.TempPathFactory, dp_cdvae_weights: Path) -> d
         "generated": 6,
         "ground_states": 2,
         "levels": 3,
+        "generated_levels": 2,
         "block": 3,
         "steps": 5,
         "fmax": 0.1,
@@ -68,6 +69,7 @@ def _some_are_right() -> Any:
     with pytest.MonkeyPatch.context() as patch:
 
         def shaken(structures: list[Atoms], **settings: Any) -> list[Atoms]:
+            assert settings["levels"] == 3
             made = list(reconstruct(structures, **settings))
             made[0] = structures[0].copy()
             rng = np.random.default_rng(settings["seed"] % 2**32)
@@ -75,6 +77,7 @@ def _some_are_right() -> Any:
             return made
 
         def sound(model: Any, z: Any, **settings: Any) -> list[Atoms]:
+            assert settings["sampling"].steps == 2
             made = decode(model, z, **settings)
             made[0] = bulk("NaCl", "rocksalt", a=5.5 + 0.01 * len(made))
             return made

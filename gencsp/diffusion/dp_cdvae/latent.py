@@ -1,13 +1,14 @@
 """Neighbours of a crystal, and crystals between two, in the latent space of DP-CDVAE.
 
-Of a neighbour z = μ + s·ε with ε ~ N(0, I), not μ + s·σ·ε: the posterior of a crystal, N(μ, σ²),
-holds what decodes to that crystal, so steps in units of σ hardly leave it, while the prior has a
-standard deviation of 1 in every direction, so s says how far z goes on the way to another crystal.
+Of a neighbour z = μ + s·ς·ε with ε ~ N(0, I) and ς the standard deviation of the prior in each
+direction (1 unless a prior is fitted), not μ + s·σ·ε: the posterior of a crystal, N(μ, σ²), holds
+what decodes to that crystal, so steps in units of σ hardly leave it, while s says how far z goes on
+the way to another crystal.
 
 Between two crystals z goes along the arc (slerp; Shoemake, SIGGRAPH 1985; White, arXiv:1609.04468)
 and not along the straight line: vectors from N(0, I) of many dimensions all have about the same
 length, and the middle of the line between two of them is shorter by √2, where the model has seen
-nothing.
+nothing. z is standardised for that by mean and standard deviation of its prior.
 
 The atoms are always those of the (first) crystal. The encoder has seen crystals of no pressure, and
 a search may be under some, so that by default only the shape of the cell is read from z.
@@ -62,7 +63,7 @@ def neighbours(
     cell: CellSource,
     rngs: Sequence[np.random.Generator],
 ) -> list[Atoms]:
-    """A neighbour of each crystal, decoded from z = μ + s·ε.
+    """A neighbour of each crystal, decoded from z = μ + s·ς·ε.
 
     At strength 0 and from noise alone it is the reconstruction of the mean, with the species kept.
     With ``noise`` below 1 in the sampling, decoding begins from the coordinates of the parent, in
@@ -87,7 +88,7 @@ def neighbours(
         )
     mean, _ = model.encode(parents)
     noise = np.stack([rng.standard_normal(model.latent) for rng in rngs])
-    z = mean + np.asarray(strengths)[:, None] * noise
+    z = mean + np.asarray(strengths)[:, None] * model.prior_width * noise
     volumes = [_volume(parent) for parent in parents]
     return _decoded(model, z, parents, volumes, sampling=sampling, cell=cell, rngs=rngs)
 
@@ -123,8 +124,10 @@ def interpolations(
             f"each for every pair."
         )
     ones, others = [one for one, _ in pairs], [other for _, other in pairs]
-    means = zip(model.encode(ones)[0], model.encode(others)[0], weights, strict=True)
-    z = np.stack([slerp(one, other, weight) for one, other, weight in means])
+    middle, width = model.prior_mean, model.prior_width
+    x = ((model.encode(some)[0] - middle) / width for some in (ones, others))
+    ends = zip(*x, weights, strict=True)
+    z = middle + width * np.stack([slerp(one, other, weight) for one, other, weight in ends])
     volumes = [
         (1 - weight) * _volume(one) + weight * _volume(other)
         for (one, other), weight in zip(pairs, weights, strict=True)

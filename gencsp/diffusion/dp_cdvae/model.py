@@ -65,6 +65,16 @@ class DpCdvaeModel:
         """Most atoms in a cell."""
         return self.network.config.most_atoms
 
+    @property
+    def prior_mean(self) -> Array:
+        """Mean of the prior of z, shape (latent,)."""
+        return self.network.prior.mean.double().cpu().numpy()
+
+    @property
+    def prior_width(self) -> Array:
+        """Standard deviations of the prior of z, shape (latent,)."""
+        return self.network.prior.scale.double().cpu().numpy()
+
     def knows(self, atoms: Atoms) -> bool:
         """Whether the model has room for a crystal and knows its elements."""
         return len(atoms) <= self.most_atoms and not _unknown(atoms)

@@ -9,7 +9,7 @@ from typing import Literal
 #: The paper's own, one that a core can train, and one for tests.
 Size = Literal["paper", "small", "tiny"]
 
-#: Those of the authors' program.
+#: Those of the authors' program; the prior of z, which it does not fit, is gencsp's own.
 PAPER: Mapping[str, int] = MappingProxyType(
     {
         "latent": 256,
@@ -32,6 +32,8 @@ PAPER: Mapping[str, int] = MappingProxyType(
         "radial": 128,
         "atom_layers": 3,
         "time_channels": 128,
+        "prior_channels": 256,
+        "prior_blocks": 4,
     }
 )
 _SMALL = {
@@ -73,6 +75,8 @@ _TINY = {
     "radial": 6,
     "atom_layers": 1,
     "time_channels": 8,
+    "prior_channels": 16,
+    "prior_blocks": 1,
 }
 
 #: All settings of the network that a name stands for.

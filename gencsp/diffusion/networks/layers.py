@@ -31,6 +31,13 @@ class NoiseEmbedding(nn.Module):
         return out
 
 
+def time_features(t: Tensor, n: int) -> Tensor:
+    """Sines and cosines of time steps (Ho et al., 2020), shape (b,) to (b, n), n even."""
+    rates = torch.exp(torch.linspace(0, -math.log(10_000), n // 2, dtype=t.dtype, device=t.device))
+    phase = t[:, None] * rates
+    return torch.cat((torch.sin(phase), torch.cos(phase)), 1)
+
+
 def cutoff_envelope(x: Tensor) -> Tensor:
     """Polynomial envelope of DimeNet (Gasteiger et al., 2020, eq. 8, p = 5) of x = d / r_c < 1."""
     x5 = x**5

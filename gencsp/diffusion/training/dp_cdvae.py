@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae, save_dp_cdvae
-from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork, with_encoders
+from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork, with_encoders, with_prior
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.dp_cdvae_objective import DpCdvaeObjective
+from gencsp.diffusion.training.dp_cdvae_prior import Posteriors, fit_prior
 from gencsp.diffusion.training.inputs import Crystals, HeldOut, Trained
 from gencsp.diffusion.training.objective import Objective
 from gencsp.diffusion.training.session import Session, Started
@@ -39,6 +40,9 @@ def train_dp_cdvae(
     are in the run. A new run begins from random weights, or with ``start=FILE`` from those of a
     file, whose network it has, with a new optimiser; encoders that the file lacks and the settings
     ask for are added, and change nothing at first.
+
+    At the end a prior of z is fitted to the encoder (``prior_steps``; minutes of a core). With
+    ``start=FILE`` and ``steps=0`` that is all that is done.
 
     Args:
         data: training crystals: an extxyz file, gzipped or not, or structures.
@@ -99,6 +103,8 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         model = load_dp_cdvae(weights, device="cpu")
         network, deck = model.network, self.deck
         assert isinstance(network, DpCdvaeNetwork), "load_dp_cdvae lets no other kind through"
+        # A prior fits the encoder that it was fitted to: it is fitted anew at the end.
+        network = with_prior(network, None)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(deck.training.seed)
             grown = with_encoders(network, atom_count=deck.atom_count, gine=deck.gine)
@@ -117,6 +123,25 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         if deck.start is None:
             return found
         return replace(found, process=load_dp_cdvae(deck.start, device="cpu").process)
+
+    def finish(
+        self,
+        network: nn.Module,
+        crystals: CrystalSet,
+        report: Callable[[TrainingProgress], None] | None,
+    ) -> nn.Module:
+        """See :class:`.Session`: the prior of z is fitted to the encoder."""
+        deck = self.deck
+        if not deck.prior_steps:
+            return network
+        assert isinstance(network, DpCdvaeNetwork), "open_run lets no other kind through"
+        return fit_prior(
+            network,
+            Posteriors.of(network, crystals),
+            steps=deck.prior_steps,
+            seed=deck.training.seed,
+            report=report,
+        )
 
     def save(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterator, Sized
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -12,28 +12,35 @@ from torch import Tensor, nn
 
 from gencsp.diffusion.training.data import CrystalSet
 
+#: What a training draws its batches from.
+Examples = TypeVar("Examples", bound=Sized, contravariant=True)
 
-class Objective(Protocol):
-    """What a training run minimises, and how it is validated.
 
-    ``loss`` is one value for each crystal of ``indices``, shape (b,), a function of nothing but its
-    arguments; ``describe`` is what a checkpoint holds of it, with its ``kind``.
-    """
-
-    kind: ClassVar[str]
+class Loss(Protocol[Examples]):
+    """What a step of a training minimises: a function of nothing but its arguments."""
 
     def loss(
         self,
         network: nn.Module,
-        crystals: CrystalSet,
+        examples: Examples,
         indices: NDArray[np.int64],
         rng: np.random.Generator,
         device: torch.device,
+        /,
         *,
         step: int,
     ) -> Tensor:
-        """One value for each crystal of ``indices``, shape (b,), at a step of the training."""
+        """One value for each example of ``indices``, shape (b,), at a step of the training."""
         ...
+
+
+class Objective(Loss[CrystalSet], Protocol):
+    """What a training run minimises, and how it is validated.
+
+    ``describe`` is what a checkpoint holds of it, with its ``kind``.
+    """
+
+    kind: ClassVar[str]
 
     def validate(
         self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0

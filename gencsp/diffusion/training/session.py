@@ -94,6 +94,15 @@ class Session(ABC, Generic[D]):
     def objective(self, crystals: CrystalSet) -> Objective:
         """What a new run minimises."""
 
+    def finish(
+        self,
+        network: nn.Module,
+        crystals: CrystalSet,  # noqa: ARG002
+        report: Callable[[TrainingProgress], None] | None,  # noqa: ARG002
+    ) -> nn.Module:
+        """What is written of a trained network: what is fitted to it last is added."""
+        return network
+
     @abstractmethod
     def save(
         self, network: nn.Module, objective: Objective, crystals: CrystalSet, file: Path, notes: str
@@ -133,7 +142,9 @@ class Session(ABC, Generic[D]):
                 state, settings, objective, crystals, judged, folder, device=device, report=report
             )
         file = folder / self.weights
-        digest = self.save(state.average, objective, crystals, file, length_of(state))
+        with torch_threads(deck.threads):
+            network = self.finish(state.average, crystals, report)
+        digest = self.save(network, objective, crystals, file, length_of(state))
         return Trained(file=file, digest=digest, step=state.step)
 
     def _new_state(self) -> TrainState:

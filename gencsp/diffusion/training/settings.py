@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gencsp.deck import (
     Count,
@@ -32,7 +32,7 @@ GIVEN_SHARE = 0.5
 class TrainSettings(Deck):
     """What a training run does, whatever it minimises; part of its checkpoints."""
 
-    steps: Count = Field(description="Optimiser steps at which to end.")
+    steps: Natural = Field(description="Optimiser steps at which to end.")
     batch_size: Count = Field(32, description="Crystals in a batch.")
     learning_rate: Positive = Field(1e-3, description="Peak learning rate of AdamW.")
     warmup: Natural = Field(500, description="Steps over which the rate rises linearly to it.")
@@ -141,7 +141,7 @@ class DpCdvaeWeights:
 
 
 #: Settings of one session, which a checkpoint does not keep.
-SESSION = frozenset({"validation_size", "threads", "device", "resume"})
+SESSION = frozenset({"validation_size", "threads", "device", "resume", "prior_steps"})
 
 
 class TrainDeck(TrainSettings):
@@ -223,7 +223,7 @@ class JointDeck(LayeredDeck):
 class DpCdvaeDeck(TrainDeck):
     """Settings of ``gencsp train dp-cdvae``."""
 
-    steps: Count = Field(50_000, description="Optimiser steps at which to end.")
+    steps: Natural = Field(50_000, description="Optimiser steps at which to end.")
     size: Size = Field(
         "small", description="Widths and depths of the networks: paper, small (for a CPU) or tiny."
     )
@@ -276,6 +276,19 @@ class DpCdvaeDeck(TrainDeck):
     atom_count_weight: NonNegative = Field(
         DpCdvaeWeights().atom_count, description="Weight of the number of atoms read from z."
     )
+
+    prior_steps: Natural = Field(
+        20_000, description="Steps of fitting the prior of z, at the end; 0 keeps N(0, I)."
+    )
+
+    @model_validator(mode="after")
+    def _trains_something(self) -> DpCdvaeDeck:
+        if self.steps or self.start or self.resume:
+            return self
+        raise ValueError(
+            "'steps' is 0: that fits the prior of z alone, to the weights of 'start'; name them, "
+            "or give steps"
+        )
 
     @property
     def network(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from gencsp.diffusion.networks import compile_layers
 from gencsp.diffusion.training.checkpoints import check_data, save_checkpoint
 from gencsp.diffusion.training.data import CrystalSet
-from gencsp.diffusion.training.objective import Objective
+from gencsp.diffusion.training.objective import Examples, Loss, Objective
 from gencsp.diffusion.training.settings import TrainSettings
 from gencsp.diffusion.training.state import TrainState
 from gencsp.errors import TrainingError, WeightsError
@@ -43,6 +44,7 @@ class TrainingProgress:
         seconds: trained so far, in all sessions, without validation.
         validation: losses of a validation that was due after this step.
         best: lowest mean loss of a validation of this run so far; ``None`` before the first.
+        stage: ``train``, or ``prior`` while a prior of z is fitted at the end.
     """
 
     step: int
@@ -51,6 +53,7 @@ class TrainingProgress:
     seconds: float
     validation: dict[str, float] | None = None
     best: float | None = None
+    stage: Literal["train", "prior"] = "train"
 
 
 def train(
@@ -129,8 +132,8 @@ def train(
 def train_step(
     state: TrainState,
     settings: TrainSettings,
-    objective: Objective,
-    crystals: CrystalSet,
+    objective: Loss[Examples],
+    examples: Examples,
     device: torch.device,
 ) -> bool:
     """One optimiser step (changes ``state``): its batch and noise follow from seed and step.
@@ -139,12 +142,12 @@ def train_step(
         Whether the gradient was finite; if not, the network stays as it is.
     """
     rng = np.random.default_rng([settings.seed, state.step, 0])
-    indices = batch_indices(len(crystals), settings, state.step)
+    indices = batch_indices(len(examples), settings, state.step)
     for group in state.optimiser.param_groups:
         group["lr"] = settings.rate(state.step)
     state.network.train()
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-        loss = objective.loss(state.network, crystals, indices, rng, device, step=state.step)
+        loss = objective.loss(state.network, examples, indices, rng, device, step=state.step)
         loss = loss.mean()
     state.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)

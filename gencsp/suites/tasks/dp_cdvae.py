@@ -66,6 +66,7 @@ class DpCdvae(SuiteTask):
         self.how = Decoding(
             model=StoredDpCdvae(weights, deck.device),
             levels=settings.levels,
+            generated_levels=settings.generated_levels or settings.levels,
             species=settings.species,
             relaxer=NamedRelaxer(deck.engine, chosen(deck.potential), deck.device),
             relax=RelaxSettings(

@@ -14,6 +14,7 @@ from gencsp import records
 from gencsp.deck import Count, Natural, check_fields
 from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling, Rule, SpeciesRule
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel
+from gencsp.diffusion.dp_cdvae.prior import latents
 from gencsp.diffusion.dp_cdvae.sampler import decode
 from gencsp.diffusion.dp_cdvae.stored import StoredDpCdvae
 from gencsp.measure.match_rate import distance
@@ -41,7 +42,8 @@ class Decoding:
 
     Attributes:
         model: makes the model.
-        levels: reverse steps; ``None`` for all of the model.
+        levels: reverse steps of reconstructions; ``None`` for all of the model.
+        generated_levels: of generated crystals, likewise.
         species: of the atoms on the way, see :class:`.DpCdvaeSampling`.
         relaxer: makes the potential.
         relax: how generated crystals are relaxed.
@@ -50,6 +52,7 @@ class Decoding:
 
     model: StoredDpCdvae
     levels: Count | None
+    generated_levels: Count | None
     species: SpeciesRule
     relaxer: NamedRelaxer
     relax: RelaxSettings
@@ -91,12 +94,12 @@ def reconstruct_block(
 
 
 def generate_block(how: Decoding, rule: Rule, places: range, *, name: str, seed: int) -> TaskOutput:
-    """Crystals of z ~ N(0, I), nothing dropped, with what Table II measures; some are relaxed."""
+    """Crystals of z from its prior, nothing dropped, measured as in Table II; some are relaxed."""
     begun, used = time.perf_counter(), time.process_time()
     model: DpCdvaeModel = cached_make(how.model)
     rngs = [np.random.default_rng([seed, k]) for k in places]
-    z = np.stack([rng.standard_normal(model.latent) for rng in rngs])
-    sampling = DpCdvaeSampling(rule=rule, steps=how.levels, species=how.species)
+    z = latents(model, rngs)
+    sampling = DpCdvaeSampling(rule=rule, steps=how.generated_levels, species=how.species)
     made = decode(model, z, sampling=sampling, rngs=rngs)
     spent = (time.process_time() - used) / len(made)
     structures = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -28,6 +28,7 @@ from gencsp.measure.ground_state import (
 )
 from gencsp.measure.property_distances import density, element_count, property_distance
 from gencsp.measure.statistics import bootstrap_interval
+from gencsp.runs.objects import OneOrMany
 from gencsp.suites.outcome import NOTHING, Measure, Number, Row
 from gencsp.suites.tasks.dp_cdvae_blocks import (
     fingerprint_of,
@@ -44,14 +45,17 @@ class DpCdvaeSettings(Deck):
     """Settings of the suite; the meaning of each stands in its description."""
 
     data: Literal["perov_5", "carbon_24", "mp_20"] = Field(description="Set of the known crystals.")
-    rules: tuple[Rule, ...] = Field(
+    rules: Annotated[tuple[Rule, ...], OneOrMany] = Field(
         ("modified", "ancestral", "renewal"), description="Reverse steps of reconstructions."
     )
     crystals: Count | None = Field(None, description="Known crystals; all if not given.")
-    generated: Natural = Field(10_240, description="Crystals of z ~ N(0, I).")
+    generated: Natural = Field(10_240, description="Crystals of z from its prior.")
     valid: Count = Field(1000, description="Valid ones drawn for the property distances.")
     ground_states: Natural = Field(0, description="Generated crystals that are relaxed.")
     levels: Count | None = Field(None, description="Reverse steps; all of the model if not given.")
+    generated_levels: Count | None = Field(
+        None, description="Reverse steps of generated crystals; those of all if not given."
+    )
     species: SpeciesRule = Field(
         "read", description="Species: read from z and kept, or at each step the likeliest."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.latent import interpolations, neighbours, slerp
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
 from gencsp.diffusion.dp_cdvae.sampler import Given, decode
+from gencsp.diffusion.networks.dp_cdvae import with_prior
 from gencsp.errors import RequestError
 
 Array = NDArray[np.float64]
@@ -120,6 +122,31 @@ def test_a_stronger_neighbour_is_encoded_further_along_the_same_noise(model: DpC
         )
         child = near(model, parent, strength)
         np.testing.assert_allclose(child.cell.array, expected.cell.array, atol=1e-6)
+
+
+def test_steps_and_arcs_are_in_units_of_a_fitted_prior(model: DpCdvaeModel) -> None:
+    """The cells that are read from z say where z is."""
+    prior = model.network.config.new_prior(2)
+    middle, width = np.linspace(-1, 1, model.latent), np.linspace(0.5, 2.0, model.latent)
+    prior.mean.copy_(torch.as_tensor(middle))
+    prior.scale.copy_(torch.as_tensor(width))
+    fitted = replace(model, network=with_prior(model.network, prior).eval().requires_grad_(False))
+    one, other = oxide(0), oxide(1)
+    means, _ = model.encode([one, other])
+    noise = generators(1)[0].standard_normal(model.latent)
+    arc = middle + width * slerp((means[0] - middle) / width, (means[1] - middle) / width, 0.4)
+    for child, z in (
+        (near(fitted, one, 0.7), means[0] + 0.7 * width * noise),
+        (between(fitted, one, other, 0.4, "decoded"), arc),
+    ):
+        (expected,) = decode(
+            model,
+            z[None],
+            sampling=QUICK,
+            rngs=generators(1),
+            given=[Given(numbers=one.numbers)],
+        )
+        np.testing.assert_allclose(child.cell.array, expected.cell.array, atol=1e-5)
 
 
 def test_the_parents_cell_stays_where_it_is_asked_for(model: DpCdvaeModel) -> None:
