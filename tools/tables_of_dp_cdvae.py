@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,21 +27,23 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Measured:
-    """A record of a suite, and what the paper has for the same variant.
+    """Records of a suite, and what the paper has for the same variant.
 
     Attributes:
         suite: its name.
         variant: of the network.
-        record: of the suite.
+        measures: of all its records, by name.
+        published: rows of the paper.
     """
 
     suite: str
     variant: str
-    record: Mapping[str, Any]
+    measures: Mapping[str, Any]
+    published: Sequence[Mapping[str, Any]]
 
     def ours(self, measure: str, form: str, scale: float = 1.0) -> str:
         """A value with its interval; empty where it was not measured."""
-        found = self.record["results"]["measures"].get(measure)
+        found = self.measures.get(measure)
         if found is None or not found["n"] or found["value"] is None:
             return ""
         value = number(found["value"], form, scale)
@@ -52,19 +54,23 @@ class Measured:
 
     def paper(self, measure: str, form: str, scale: float = 1.0, *, of: str = "") -> str:
         """What the paper has, of the same variant or another model."""
-        rows = self.record["results"]["published"]
+        name = of or VARIANTS[self.variant]
         values: Mapping[str, float] = next(
-            (r["values"] for r in rows if r["name"] == (of or VARIANTS[self.variant])), {}
+            (row["values"] for row in self.published if row["name"] == name), {}
         )
         return number(values[measure], form, scale) if measure in values else "-"
 
 
 def _records() -> Iterator[Measured]:
+    """Of each variant; parts of a suite that were run by themselves have records named __PART."""
     for suite in SUITES:
         for variant in VARIANTS:
-            path = RESULTS / f"suite_{suite}_{variant}.json"
-            if path.exists():
-                yield Measured(suite, variant, read(path))
+            name = f"suite_{suite}_{variant}"
+            paths = [RESULTS / f"{name}.json", *sorted(RESULTS.glob(f"{name}__*.json"))]
+            results = [read(path)["results"] for path in paths if path.exists()]
+            if results:
+                measures = {k: v for one in results for k, v in one["measures"].items() if v["n"]}
+                yield Measured(suite, variant, measures, results[0]["published"])
 
 
 def reconstruction() -> str:

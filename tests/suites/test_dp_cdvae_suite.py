@@ -228,9 +228,13 @@ def test_tables_hold_what_the_records_say(
 ) -> None:
     outcome, _ = whole
     published = [one.model_dump() for one in Suite.open("dp-cdvae-carbon24").published]
-    for variant in ("base", "gine"):
-        (tmp_path / f"suite_dp-cdvae-carbon24_{variant}.json").write_text(
-            json.dumps({"results": {"measures": outcome.numbers(), "published": published}})
+    numbers = outcome.numbers()
+    first = {name: found for name, found in numbers.items() if name.startswith("modified")}
+    rest = {name: found for name, found in numbers.items() if name not in first}
+    # The parts of one variant were run by themselves.
+    for name, some in (("base", numbers), ("gine", first), ("gine__rest", rest)):
+        (tmp_path / f"suite_dp-cdvae-carbon24_{name}.json").write_text(
+            json.dumps({"results": {"measures": some, "published": published}})
         )
     monkeypatch.setattr(tables_of_dp_cdvae, "RESULTS", tmp_path)
     ours = {name: float(found["value"] or 0) for name, found in outcome.numbers().items()}
