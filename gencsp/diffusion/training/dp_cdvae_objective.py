@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gencsp.deck import Count, Fraction, Natural, check_fields
+from gencsp.deck import Fraction, Natural, check_fields
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dp_cdvae.lattice import LatticeStatistics
 from gencsp.diffusion.dp_cdvae.process import (
@@ -22,7 +22,7 @@ from gencsp.diffusion.dp_cdvae.process import (
     noised_coordinates,
     species_shares,
 )
-from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
+from gencsp.diffusion.networks.dp_cdvae import Decoded, DpCdvaeNetwork
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.objective import in_batches, mean_over_atoms
 from gencsp.diffusion.training.settings import DpCdvaeWeights
@@ -112,7 +112,8 @@ class DpCdvaeObjective:
         teacher_forcing: first steps, in which the noisy crystals have their true lattice, not the
             one that is read from z. The number of atoms is always the true one.
         draws: of noise for each crystal of a batch, which is encoded once for all of them; their
-            time steps are stratified.
+            time steps are stratified. With 0 nothing is denoised: encoder and heads are trained
+            alone.
         late_share: share of the time steps that are drawn from those whose noise is above
             :data:`LOST`; ``None`` draws all evenly, as the paper does. Fewer of them leave more
             for those from which coordinates can be learned, which weights eq. 10 in their favour.
@@ -121,7 +122,7 @@ class DpCdvaeObjective:
     process: DpCdvaeProcess
     weights: DpCdvaeWeights = field(default_factory=DpCdvaeWeights)
     teacher_forcing: Natural = 0
-    draws: Count = 1
+    draws: Natural = 1
     late_share: Fraction | None = None
 
     kind: ClassVar[str] = "dp-cdvae"
@@ -149,6 +150,10 @@ class DpCdvaeObjective:
         """The weighted sum (eq. S1) for the crystals of ``indices``, shape (b,)."""
         assert isinstance(network, DpCdvaeNetwork), "open_run lets no other kind through"
         forced, latent = step < self.teacher_forcing, network.config.latent
+        if self.draws == 0:
+            clean = crystals.batch(indices)
+            noise = torch.as_tensor(rng.standard_normal((clean.n_crystals, latent)))
+            return self.total(self.read(network, clean, noise, device)[0])
         if self.draws == 1 and self.late_share is None:
             clean = crystals.batch(indices)
             draws = Draws.of(clean, latent, 1, self.process.schedule.steps, rng)
@@ -214,15 +219,10 @@ class DpCdvaeObjective:
         f32, schedule = torch.float32, self.process.schedule
         local = clean.to(dtype=f32, device=device)
         owner, sizes, numbers = local.owner, local.sizes, local.numbers
-        mean, log_variance = network.encode(local) if encoded is None else encoded
-        mean, log_variance = mean.float(), log_variance.float()
-        z = mean + torch.exp(0.5 * log_variance) * draws.z.to(mean)
-        decoded = network.decode(z)
-        lattice = self.process.lattice
-        target = lattice.encode(clean.cells, clean.sizes).to(device=device, dtype=f32)
+        read, z, decoded = self.read(network, clean, draws.z, device, encoded=encoded)
         cells = local.cells
         if not true_lattice:
-            cells = lattice.decode(decoded.lattice.detach().float(), sizes)
+            cells = self.process.lattice.decode(decoded.lattice.detach().float(), sizes)
         t = draws.t.to(device)
         composition = torch.softmax(decoded.composition.detach().float(), 1)[owner]
         level = schedule.species_noise(t).to(f32)[owner]
@@ -236,19 +236,51 @@ class DpCdvaeObjective:
         crystals = CrystalBatch(noisy_numbers, (noisy[:, None] @ cells[owner])[:, 0], cells, owner)
         found, logits = network.denoise(crystals, noisy, t, z)
 
-        def per_atom(values: Tensor) -> Tensor:
-            return mean_over_atoms(values, owner, sizes)
+        named = cross_entropy(logits.float(), numbers, reduction="none")
+        return read._replace(
+            coordinates=mean_over_atoms((found.float() - noise).square().sum(1), owner, sizes),
+            species=mean_over_atoms(named, owner, sizes),
+        )
 
-        composed = decoded.composition.float()[owner]
-        counts = decoded.atom_count.float()
-        return DpCdvaeLosses(
-            coordinates=per_atom((found.float() - noise).square().sum(1)),
-            species=per_atom(cross_entropy(logits.float(), numbers, reduction="none")),
+    def read(
+        self,
+        network: DpCdvaeNetwork,
+        clean: CrystalBatch,
+        noise: Tensor,
+        device: torch.device,
+        *,
+        encoded: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[DpCdvaeLosses, Tensor, Decoded]:
+        """What is read from z, without the denoiser: its terms, z, and what the heads give.
+
+        Args:
+            network: encoders and heads.
+            clean: the crystals.
+            noise: standard normal, shape (b, latent).
+            device: where the network is.
+            encoded: μ and log σ² of each, where they are known already.
+
+        Returns:
+            The terms, those of the denoiser zero.
+        """
+        local = clean.to(dtype=torch.float32, device=device)
+        owner, sizes, numbers = local.owner, local.sizes, local.numbers
+        mean, log_variance = network.encode(local) if encoded is None else encoded
+        mean, log_variance = mean.float(), log_variance.float()
+        z = mean + torch.exp(0.5 * log_variance) * noise.to(mean)
+        decoded = network.decode(z)
+        target = self.process.lattice.encode(clean.cells, clean.sizes).to(mean)
+        named = cross_entropy(decoded.composition.float()[owner], numbers, reduction="none")
+        nothing = torch.zeros_like(mean[:, 0])
+        losses = DpCdvaeLosses(
+            coordinates=nothing,
+            species=nothing,
             kl=divergence(mean, log_variance),
             lattice=(decoded.lattice.float() - target).square().mean(1),
-            composition=per_atom(cross_entropy(composed, numbers, reduction="none")),
-            atom_count=cross_entropy(counts, sizes - 1, reduction="none"),
+            composition=mean_over_atoms(named, owner, sizes),
+            atom_count=cross_entropy(decoded.atom_count.float(), sizes - 1, reduction="none"),
         )
+        return losses, z, decoded
 
     def validate(
         self, network: nn.Module, crystals: CrystalSet, *, device: torch.device, seed: int = 0

@@ -253,8 +253,10 @@ class DpCdvaeDeck(TrainDeck):
     teacher_forcing: Natural = Field(
         5000, description="First steps, whose noisy crystals have their true lattice."
     )
-    draws: Count = Field(
-        1, description="Draws of noise for each crystal of a batch, which is encoded once."
+    draws: Natural = Field(
+        1,
+        description="Draws of noise for each crystal of a batch, which is encoded once; 0 trains "
+        "encoder and heads alone.",
     )
     late_share: Fraction | None = Field(
         None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,23 @@ def test_one_draw_of_even_times_is_the_loss_of_the_paper() -> None:
     drawn = Draws.of(clean, network.config.latent, 1, 1000, np.random.default_rng(1))
     terms = objective().terms(network, clean, drawn, CPU, true_lattice=False)
     torch.testing.assert_close(found, objective().total(terms))
+
+
+def test_without_draws_encoder_and_heads_are_trained_alone() -> None:
+    network, some = tiny_network().requires_grad_(True), crystals()
+    how, latent = objective(0), network.config.latent
+    found = how.loss(network, some, np.arange(3), np.random.default_rng(1), CPU, step=0)
+    clean = some.batch(np.arange(3))
+    z = torch.as_tensor(np.random.default_rng(1).standard_normal((3, latent)))
+    drawn = replace(Draws.of(clean, latent, 1, 1000, np.random.default_rng(2)), z=z)
+    terms = how.terms(network, clean, drawn, CPU, true_lattice=True)
+    read = terms._replace(coordinates=0 * terms.kl, species=0 * terms.kl)
+    torch.testing.assert_close(found, how.total(read))
+    torch.autograd.backward(found.mean())
+    trained = {
+        name.split(".")[0] for name, value in network.named_parameters() if value.grad is not None
+    }
+    assert trained == {"dimenet", "join", "lattice_head", "atom_count_head", "composition_head"}
 
 
 def test_a_run_keeps_its_draws_and_an_older_one_has_one() -> None:
