@@ -20,7 +20,8 @@ from tiny_dp_cdvae import LATTICE, tiny_network
 import gencsp
 from gencsp.diffusion.dp_cdvae.process import DpCdvaeProcess
 from gencsp.diffusion.training.data import CrystalSet
-from gencsp.diffusion.training.dp_cdvae_objective import LOST, DpCdvaeObjective, Draws
+from gencsp.diffusion.training.dp_cdvae_draws import Draws
+from gencsp.diffusion.training.dp_cdvae_objective import LOST, DpCdvaeObjective
 
 PROCESS = DpCdvaeProcess(lattice=LATTICE)
 CPU = torch.device("cpu")
