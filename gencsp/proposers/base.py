@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -181,6 +181,8 @@ class ConfiguredProposer(Configured):
         inpaints: whether it completes a host; one that does not is refused wherever there is a
             host, before anything is computed.
         places_units: whether its structures consist of rigid units, which they name.
+        wraps: option that names another proposer, whose structures it hands over and whose needs
+            are therefore its own; empty where there is none.
         divides: whether several calls for some structures each do as well as one call for all;
             not so for what hands out files in their order or starts a program.
     """
@@ -191,6 +193,7 @@ class ConfiguredProposer(Configured):
     divides: ClassVar[bool] = True
     inpaints: ClassVar[bool] = False
     places_units: ClassVar[bool] = False
+    wraps: ClassVar[str] = ""
 
     _rejected: Counter[str] = PrivateAttr(default_factory=Counter)
 
@@ -207,6 +210,15 @@ class ConfiguredProposer(Configured):
     def count_failure(self, reason: str = "no reason given") -> None:
         """Count a structure that could not be made, and why, in words."""
         self._rejected[reason] += 1
+
+    @classmethod
+    def block_with(cls, options: Mapping[str, Any]) -> int | None:  # noqa: ARG003
+        """``block`` of the proposer with some options.
+
+        Raises:
+            DeckError: an option is unknown or out of range.
+        """
+        return cls.block
 
     def build(self, context: ProposerContext) -> Proposer:  # noqa: ARG002
         """The proposer with these options; a subclass with ``propose`` is itself the proposer."""

@@ -37,10 +37,12 @@ from gencsp.proposers.base import Proposer, ProposerContext, Request
 from gencsp.proposers.drawing import assign_ids, even_shares
 from gencsp.proposers.registry import (
     ProposerGiven,
+    block_of,
     get_proposer,
     label_of,
-    proposer_class,
+    maker_class,
     require_inpainter,
+    with_options,
 )
 from gencsp.proposers.unit_choice import unit_texts, with_units
 
@@ -134,8 +136,9 @@ def propose(
     named = unit_texts(units if isinstance(units, str) else tuple(units))
     proposer = with_units(proposer, formula, named, options=options)
     hosts = () if host is None else tuple(atoms_of(host, what="hosts"))
+    chosen = with_options(proposer, options)
     if host is not None:
-        require_inpainter(proposer)
+        require_inpainter(chosen)
         if not hosts:
             raise RequestError("there is no host in what was given: give one, or leave it out.")
     counts, groups = one_or_many(formula_units), one_or_many(space_groups)
@@ -154,7 +157,7 @@ def propose(
         pressure=pressure,
     )
     maker = get_proposer(proposer, options, context=context)
-    blocks = [block for one in _with_hosts(request, hosts) for block in _blocks(proposer, one)]
+    blocks = [block for one in _with_hosts(request, hosts) for block in _blocks(chosen, one)]
     if workers == 1 or len(blocks) == 1:
         made = _in_turn(maker, blocks, seed)
     else:
@@ -185,10 +188,8 @@ def _with_hosts(request: Request, hosts: Sequence[Atoms]) -> list[Request]:
 def _blocks(proposer: ProposerGiven, request: Request) -> list[Request]:
     """The request in parts, each for a call of its own."""
     size = request.n
-    if isinstance(proposer, str | Mapping | Choice):
-        kind = proposer_class(proposer)
-        if kind.divides:
-            size = max(BLOCK, kind.block or 0)
+    if isinstance(proposer, str | Mapping | Choice) and maker_class(proposer).divides:
+        size = max(BLOCK, block_of(proposer) or 0)
     starts = range(0, request.n, size)
     return [
         replace(request, n=min(size, request.n - start), offset=request.offset + start)

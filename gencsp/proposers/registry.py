@@ -88,9 +88,69 @@ def proposer_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredPr
     """The class of a proposer's options, which says what it needs; raises as above."""
     if proposer_kind(given) != "plug-in":
         return OwnCode
-    found = PROPOSERS.get(proposer_choice(given).name)
+    return _plugin_class(proposer_choice(given))
+
+
+def _plugin_class(choice: Choice) -> type[ConfiguredProposer]:
+    found = PROPOSERS.get(choice.name)
     assert issubclass(found, ConfiguredProposer), "the base of all plug-ins of this kind"
     return found
+
+
+def wrapped(given: str | Mapping[str, Any] | Choice) -> Choice | None:
+    """The proposer whose structures another one hands over; ``None`` where it makes its own.
+
+    Raises:
+        RequestError, PluginError: as :func:`get_proposer`.
+    """
+    choice = proposer_choice(given)
+    if proposer_kind(choice) != "plug-in":
+        return None
+    kind = _plugin_class(choice)
+    if not kind.wraps:
+        return None
+    default = kind.model_fields[kind.wraps].default
+    return proposer_choice(_all_options(kind, choice).get(kind.wraps, default))
+
+
+def _all_options(kind: type[ConfiguredProposer], choice: Choice) -> dict[str, Any]:
+    """The options of a choice, the one behind its colon among them."""
+    main = {kind.main: choice.value} if choice.value and kind.main else {}
+    return {**main, **choice.options}
+
+
+def with_options(given: ProposerGiven, options: Mapping[str, Any] | None) -> ProposerGiven:
+    """A proposer by name together with options that are given beside it; an object as it is.
+
+    Raises:
+        RequestError, PluginError: as :func:`get_proposer`.
+    """
+    if not options or not isinstance(given, str | Mapping | Choice):
+        return given
+    choice = proposer_choice(given)
+    if proposer_kind(choice) != "plug-in":
+        return given
+    return Choice.of(choice.name, {**_all_options(_plugin_class(choice), choice), **options})
+
+
+def maker_class(given: str | Mapping[str, Any] | Choice) -> type[ConfiguredProposer]:
+    """:func:`proposer_class` of the one that makes the structures, where another hands them over.
+
+    It says whether a score model is needed, a host can be completed, and calls can be divided.
+    """
+    inner = wrapped(given)
+    return proposer_class(given) if inner is None else maker_class(inner)
+
+
+def block_of(given: str | Mapping[str, Any] | Choice) -> int | None:
+    """Structures of one task of a search; see :class:`~gencsp.proposers.base.ConfiguredProposer`.
+
+    Raises:
+        RequestError, PluginError, DeckError: as :func:`get_proposer`.
+    """
+    choice = proposer_choice(given)
+    kind = proposer_class(choice)
+    return kind.block_with(_all_options(kind, choice))
 
 
 def inpaints(given: ProposerGiven) -> bool:
@@ -101,7 +161,7 @@ def inpaints(given: ProposerGiven) -> bool:
         PluginError: its package cannot be loaded or is faulty.
     """
     if isinstance(given, str | Mapping | Choice):
-        return proposer_class(given).inpaints
+        return maker_class(given).inpaints
     return bool(getattr(given, "inpaints", True))
 
 

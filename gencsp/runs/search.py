@@ -17,7 +17,7 @@ from gencsp.minimise.watching import PathFolder
 from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
 from gencsp.powder.kept import keep_pattern
-from gencsp.proposers.registry import proposer_class
+from gencsp.proposers.registry import maker_class
 from gencsp.proposers.sampling import deck_sampler, sampler_manifest
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import NO_HULL, Carried, carried, chosen
@@ -124,7 +124,7 @@ class Plan:
         scored = any(move.needs_model for move in self.strategy.moves.values()) or any(
             isinstance(make, NamedProposer)
             and not isinstance(make.name, Carried)
-            and proposer_class(make.name).needs_model
+            and maker_class(make.name).needs_model
             for make in makers
         )
         model = ShippedScoreModel(self.deck.weights, self.deck.device) if scored else None

@@ -10,7 +10,7 @@ from gencsp.errors import RequestError, StructureFileError
 from gencsp.io.pools import sources
 from gencsp.plugins import Choice
 from gencsp.proposers import proposer_names
-from gencsp.proposers.registry import is_proposer, label_of, proposer_class
+from gencsp.proposers.registry import block_of, is_proposer, label_of
 from gencsp.proposers.sampling import deck_sampler
 from gencsp.proposers.unit_choice import RANDOM_UNITS, unit_proposer
 from gencsp.runs.decks import SearchDeck
@@ -141,5 +141,5 @@ def _proposer_source(
             deck.device,
         ),
         weight=weight,
-        block=None if isinstance(choice, Carried) else proposer_class(choice).block,
+        block=None if isinstance(choice, Carried) else block_of(choice),
     )

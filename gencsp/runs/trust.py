@@ -32,7 +32,7 @@ from gencsp.potentials.registry import POTENTIALS, potential_choice
 from gencsp.proposers.base import PROPOSERS
 from gencsp.proposers.external.deck import ExternalDeck
 from gencsp.proposers.own import DEFAULT_OBJECT
-from gencsp.proposers.registry import is_proposer, proposer_choice, proposer_kind
+from gencsp.proposers.registry import is_proposer, proposer_choice, proposer_kind, wrapped
 from gencsp.proposers.sampling import NAMED
 from gencsp.runs.decks import SearchDeck
 from gencsp.runs.objects import Carried, Named
@@ -141,6 +141,10 @@ def _of_proposer(setting: str, given: Named | Carried) -> Iterator[Executed]:
     if isinstance(given, Carried):
         return
     choice, _ = weighted(given)
+    yield from _of_proposer_choice(setting, choice)
+
+
+def _of_proposer_choice(setting: str, choice: Choice) -> Iterator[Executed]:
     kind = proposer_kind(choice)
     if kind == "file":
         path = Path(choice.name).absolute()
@@ -149,6 +153,9 @@ def _of_proposer(setting: str, given: Named | Carried) -> Iterator[Executed]:
         yield _executed(setting, str(choice), _sources(choice.name))
     elif is_proposer(choice):  # a file of structures otherwise
         yield from _of_plugin(setting, proposer_choice(choice), PROPOSERS)
+        inner = wrapped(choice)
+        if inner is not None:
+            yield from _of_proposer_choice(setting, inner)
 
 
 def _of_plugin(setting: str, choice: Choice, registry: Registry[Any]) -> Iterator[Executed]:

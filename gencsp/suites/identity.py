@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gencsp.plugins import Choice
 from gencsp.potentials.base import require_elements
-from gencsp.proposers.registry import proposer_class, proposer_kind
+from gencsp.proposers.registry import maker_class, proposer_kind
 from gencsp.runs.objects import Carried
 from gencsp.runs.parts import NamedProposer, NamedRelaxer, ShippedScoreModel
 from gencsp.store.base import Manifest
@@ -40,7 +40,7 @@ def _identify(
 ) -> dict[str, str]:
     made = proposer()
     named = proposer.name
-    scored = not isinstance(named, Carried) and proposer_class(named).needs_model
+    scored = not isinstance(named, Carried) and maker_class(named).needs_model
     found = {
         "proposer": str(named),
         "proposer_code": _code_of(named),
