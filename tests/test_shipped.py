@@ -30,6 +30,7 @@ from gencsp.proposers.crystals.likeness import element_metric
 from gencsp.proposers.crystals.symmetry_prior import symmetry_prior
 from gencsp.proposers.crystals.volume import _table
 from gencsp.proposers.crystals.wyckoff_table import wyckoff_table
+from gencsp.proposers.evidence import ranking_table
 
 PACKAGE = Path(gencsp.shipped.__file__).parent
 WEIGHTS = {"score": load_score_model, "pigen": load_joint_model}
@@ -48,6 +49,7 @@ TABLES: dict[str, Callable[[], Any]] = {
     "symmetry_prior.json": symmetry_prior.__wrapped__,
     "known_crystals.npz": known_crystals.__wrapped__,
     "element_metric.json": element_metric.__wrapped__,
+    "ranking.json": ranking_table.__wrapped__,
     "measures.json": element_tables.__wrapped__,
 }
 

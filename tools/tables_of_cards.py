@@ -6,11 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from record_values import ROOT, number, read, table
+from record_values import ROOT, number, percent, percents, read, table
+
+from gencsp.proposers.evidence import KINDS
 
 
-def _card(name: str) -> Any:
-    return read(ROOT / "gencsp" / "weights" / f"{name}.card.json")
+def _card(name: str, folder: str = "weights") -> Any:
+    return read(ROOT / "gencsp" / folder / f"{name}.card.json")
 
 
 def facts(name: str) -> str:
@@ -93,6 +95,25 @@ def by_time() -> str:
     return table(("loss", *losses["lattice"]), rows)
 
 
+def first_right() -> str:
+    """How often the first of several structures is right, by what puts them in order."""
+    rates = _card("ranking", "data")["facts"]["first_is_right"]
+    orders = ("as made", "energy", "model", "agreement", "joint", "any")
+    head = ("of 20 of", *(f"by {one}" if one in KINDS else one for one in orders))
+    rows = [
+        (
+            f"`{proposer}`",
+            *(
+                f"{percent(rates[order][proposer], 0)} % ({percents(rates[order][proposer])})"
+                for order in orders
+            ),
+            f"{number(said['said'], '.0f', 100)} %, {number(said['calibration_error'], '.2f')}",
+        )
+        for proposer, said in rates["joint"].items()
+    ]
+    return table((*head, "said by joint, calibration error"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "card of score": partial(facts, "score"),
     "card of pigen": partial(facts, "pigen"),
@@ -101,4 +122,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "bands of score": bands,
     "times of pigen": by_time,
     "training of pigen": partial(changes, "pigen"),
+    "ranking": first_right,
 }

@@ -151,6 +151,7 @@ WITHOUT_FORMULAS = {
     "compression.json",
     "measures.json",
     "pair_potential.npz",
+    "ranking.json",
     "wyckoff.npz",
 }
 KNOWN = {

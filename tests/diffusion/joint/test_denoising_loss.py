@@ -77,7 +77,7 @@ def test_the_shipped_network_prefers_crystals_to_what_was_shaken(shipped: JointM
         losses = denoising_losses(
             shipped, [crystal, rattled(crystal, 0.4), rattled(crystal, 0.8)], draws=16
         )
-        assert losses[0] < losses[1] < losses[2]
+        assert losses[0] < 0.1 * losses[1:].min()
 
 
 def test_the_same_seed_gives_the_same_numbers_and_none_give_none(shipped: JointModel) -> None:
