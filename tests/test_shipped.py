@@ -25,6 +25,7 @@ from gencsp.filters.pair_potential import shipped_potential
 from gencsp.filters.prototypes import shipped_prototypes
 from gencsp.measure.element_tables import element_tables
 from gencsp.proposers.crystals import compression
+from gencsp.proposers.crystals.confidence import confidence_table
 from gencsp.proposers.crystals.known_crystals import known_crystals
 from gencsp.proposers.crystals.likeness import element_metric
 from gencsp.proposers.crystals.symmetry_prior import symmetry_prior
@@ -50,6 +51,7 @@ TABLES: dict[str, Callable[[], Any]] = {
     "known_crystals.npz": known_crystals.__wrapped__,
     "element_metric.json": element_metric.__wrapped__,
     "ranking.json": ranking_table.__wrapped__,
+    "confidence.json": confidence_table.__wrapped__,
     "measures.json": element_tables.__wrapped__,
 }
 

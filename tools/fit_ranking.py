@@ -84,9 +84,9 @@ def collect(data: Path, checkpoint: Path, excluded: frozenset[Composition]) -> N
             if place in done:
                 continue
             composition = Composition.of(known)
-            units = len(known) // composition.reduced.size
-            request = Request(composition=composition.reduced, n=AMONG, units=(units,))
-            row: dict[str, Any] = {"place": place, "formula": composition.reduced.formula}
+            units = len(known) // composition.size
+            request = Request(composition=composition, n=AMONG, units=(units,))
+            row: dict[str, Any] = {"place": place, "formula": composition.formula}
             row["atoms"], row["proposers"] = len(known), {}
             for name, maker in makers.items():
                 rng = np.random.default_rng([SEED, place])
@@ -110,7 +110,7 @@ def drawn(data: Path, excluded: frozenset[Composition]) -> Iterator[tuple[int, A
     known |= {one.formula_key for one in excluded}
     crystals = list(stream_extxyz(data))
     for place, number in enumerate(np.random.default_rng(SEED).permutation(len(crystals)).tolist()):
-        key = Composition.of(crystals[number]).reduced.formula_key
+        key = Composition.of(crystals[number]).formula_key
         if key in known or len(crystals[number]) > MOST_ATOMS:
             continue
         known.add(key)
@@ -173,21 +173,33 @@ def fitted(sample: Sequence[Compared], kind: Kind) -> dict[str, float]:
         [(made_by == name).astype(np.float64) for name in PROPOSERS]
         + [np.concatenate([terms[name] for terms in variables]) for name in names]
     )
-    sign = np.where(np.concatenate([one.right for one in sample]), 1.0, -1.0)
+    right = np.concatenate([one.right for one in sample])
     ridge = np.array([0.0] * len(PROPOSERS) + [RIDGE] * len(names))
-
-    def loss(b: Array) -> tuple[float, Array]:
-        margin = sign * (x @ b)
-        pull = -sign / (1 + np.exp(margin)) / len(sign)
-        return float(np.logaddexp(0, -margin).mean() + ridge @ b**2), pull @ x + 2 * ridge * b
-
-    best = minimize(loss, np.zeros(x.shape[1]), jac=True).x
+    best = logistic(x, right, ridge=ridge)
     biases, slopes = best[: len(PROPOSERS)], best[len(PROPOSERS) :]
     return (
         {"bias": round(float(biases.mean()), 4)}
         | {f"bias of {name}": round(float(b), 4) for name, b in zip(PROPOSERS, biases, strict=True)}
         | {name: round(float(one), 4) for name, one in zip(names, slopes, strict=True)}
     )
+
+
+def logistic(x: Array, right: NDArray[np.bool_], *, ridge: Array) -> Array:
+    """Coefficients of a logistic regression.
+
+    Args:
+        x: variables, shape (n, m).
+        right: what was so, shape (n,).
+        ridge: of each coefficient, shape (m,).
+    """
+    sign = np.where(right, 1.0, -1.0)
+
+    def loss(b: Array) -> tuple[float, Array]:
+        margin = sign * (x @ b)
+        pull = -sign / (1 + np.exp(margin)) / len(sign)
+        return float(np.logaddexp(0, -margin).mean() + ridge @ b**2), pull @ x + 2 * ridge * b
+
+    return np.asarray(minimize(loss, np.zeros(x.shape[1]), jac=True).x)
 
 
 def cross_validated(sample: Sequence[Compared], kind: Kind) -> list[Array]:

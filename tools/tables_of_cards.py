@@ -114,6 +114,23 @@ def first_right() -> str:
     return table((*head, "said by joint, calibration error"), rows)
 
 
+def calibrated() -> str:
+    """What the confidences of substitutions were, and are."""
+    found = _card("confidence", "data")["facts"]["first_is_right"]
+    rows = [
+        (
+            f"{size} ({one['compositions']})",
+            order,
+            f"{percent(one[order])} % ({percents(one[order])})",
+            f"{number(one[order]['said'], '.1f', 100)} %",
+            number(one[order]["calibration_error"], ".3f"),
+        )
+        for size, one in found.items()
+        for order in ("by share of the votes", "calibrated")
+    ]
+    return table(("cells", "order and confidence", "right", "said", "calibration error"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "card of score": partial(facts, "score"),
     "card of pigen": partial(facts, "pigen"),
@@ -123,4 +140,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "times of pigen": by_time,
     "training of pigen": partial(changes, "pigen"),
     "ranking": first_right,
+    "confidence": calibrated,
 }

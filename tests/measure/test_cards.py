@@ -149,6 +149,7 @@ WITHOUT_FORMULAS = {
     "volume.json",
     "element_metric.json",
     "compression.json",
+    "confidence.json",
     "measures.json",
     "pair_potential.npz",
     "ranking.json",

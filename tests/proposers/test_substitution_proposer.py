@@ -17,6 +17,7 @@ from gencsp.diffusion.positions.sampler import SamplerSettings
 from gencsp.errors import RequestError
 from gencsp.proposers.base import Request
 from gencsp.proposers.checks import has_composition, keeps_apart
+from gencsp.proposers.crystals.confidence import Votes, confidence
 from gencsp.proposers.crystals.known_crystals import known_crystals
 from gencsp.proposers.crystals.symmetry_prior import (
     Candidate,
@@ -27,7 +28,12 @@ from gencsp.proposers.crystals.symmetry_prior import (
     symmetry_prior,
 )
 from gencsp.proposers.crystals.volume import predict_volume
-from gencsp.proposers.substitution import SubstitutionProposer, expected_volume, substituted
+from gencsp.proposers.substitution import (
+    SubstitutionProposer,
+    Try,
+    expected_volume,
+    substituted,
+)
 
 NITRIDE = Composition.parse("ScN")
 REQUEST = Request(composition=Composition.parse("SnTiO3"), n=12, units=(1, 2))
@@ -71,8 +77,19 @@ def test_likeliest_first_each_what_was_asked_for(proposer: SubstitutionProposer)
         assert has_composition(atoms, REQUEST.composition, (1, 2))
         assert keeps_apart(atoms, separation=0.6)
         assert not atoms.constraints
-    groups = symmetry_prior().known(REQUEST.composition, (1, 2)).ranked()
-    assert made[0].info["proposed_space_group"] == groups[0].space_group
+    known = symmetry_prior().known(REQUEST.composition, (1, 2)).candidates()
+    likeliest = max(
+        known,
+        key=lambda one: confidence(
+            Votes(
+                share=one.probability,
+                likeness=one.crystals[0].weight,
+                n_free=one.skeleton.n_free,
+                generated=False,
+            )
+        ),
+    )
+    assert made[0].info["proposed_space_group"] == likeliest.skeleton.space_group
 
 
 def test_asking_for_more_changes_nothing_before(proposer: SubstitutionProposer) -> None:
@@ -99,13 +116,45 @@ def test_an_offset_goes_on_where_another_call_ended(
     assert run(proposer, replace(REQUEST, offset=100_000)) == []
 
 
-def test_confidences_of_first_tries_are_shares(proposer: SubstitutionProposer) -> None:
-    """Rigid skeletons come once, so that those of a composition with nothing else add up to one."""
+def test_confidences_are_those_of_the_votes(proposer: SubstitutionProposer) -> None:
     known = symmetry_prior().known(NITRIDE, (1,)).candidates()
     assert sum(one.probability for one in known) == pytest.approx(1.0)
+    said = {
+        one.skeleton.space_group: confidence(
+            Votes(
+                share=one.probability,
+                likeness=max(crystal.weight for crystal in one.crystals),
+                n_free=0,
+                generated=False,
+            )
+        )
+        for one in reversed(known)
+        if not one.skeleton.n_free
+    }
     asked = Request(composition=NITRIDE, n=5)
     first = next(iter(proposer.propose(asked, rng=np.random.default_rng(0))))
-    assert first.info["confidence"] == pytest.approx(known[0].probability, abs=1e-4)
+    expected = said[first.info["proposed_space_group"]]
+    assert first.info["confidence"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_skeleton_is_tried_again_at_a_tenth_of_its_share(
+    proposer: SubstitutionProposer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try of a skeleton that leaves coordinates free, and the next ones of it."""
+    tried: dict[tuple[int, tuple[tuple[str, str], ...]], list[float]] = {}
+    label = SubstitutionProposer._label
+
+    def noted(self: SubstitutionProposer, one: Try, atoms: Atoms) -> Atoms:
+        skeleton = one.candidate.skeleton
+        tried.setdefault((skeleton.space_group, skeleton.occupied), []).append(one.votes.share)
+        return label(self, one, atoms)
+
+    monkeypatch.setattr(SubstitutionProposer, "_label", noted)
+    run(proposer, replace(REQUEST, n=20))
+    again = [shares for shares in tried.values() if len(shares) > 1]
+    assert again
+    for shares in again:
+        assert shares[1:] == pytest.approx([0.1 * share for share in shares[:-1]])
 
 
 def test_elements_are_replaced_and_nothing_else() -> None:
