@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
+from gencsp.composition import read_formula_keys
+from gencsp.diffusion.training.data import CrystalSet, stream_extxyz
 from gencsp.diffusion.training.score_objective import ScoreObjective, validate
 from gencsp.diffusion.training.settings import TrainSettings
 from gencsp.diffusion.training.state import new_state
@@ -68,7 +69,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    held_out = read_held_out(args.held_out)
+    held_out = read_formula_keys(args.held_out)
     crystals = CrystalSet.gather(stream_extxyz(args.train), held_out=held_out)
     judged = CrystalSet.gather(islice(stream_extxyz(args.validation), 256), held_out=held_out)
     results = {name: curve(name, crystals, judged, args.seconds, args.points) for name in NETWORKS}

@@ -22,8 +22,8 @@ from pathlib import Path
 import ase.io
 from ase import Atoms
 
-from gencsp.composition import Composition
-from gencsp.diffusion.training.data import read_held_out, stream_extxyz
+from gencsp.composition import Composition, read_formula_keys
+from gencsp.diffusion.training.data import stream_extxyz
 from gencsp.diffusion.training.joint import train_joint
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
     options = parser.parse_args()
     recipe = RECIPES[options.network]
-    held_out = read_held_out(options.held_out) - recipe.allowed
+    held_out = read_formula_keys(options.held_out) - recipe.allowed
     options.out.mkdir(parents=True, exist_ok=True)
     allowed, formulas = options.out / "train.extxyz.gz", options.out / "held_out.txt"
     formulas.write_text("\n".join(sorted(held_out)) + "\n", encoding="utf-8")

@@ -36,6 +36,7 @@ __all__ = [
     "hull_of_system",
     "intercalate",
     "interpolate",
+    "make_data",
     "neighbours",
     "order",
     "propose",

@@ -16,6 +16,7 @@ from gencsp.runs.discover import discover
 from gencsp.runs.estimating import estimate
 from gencsp.runs.intercalating import intercalate
 from gencsp.runs.latent import interpolate, neighbours
+from gencsp.runs.making_data import make_data
 from gencsp.runs.ordering import order
 from gencsp.runs.pools import dedup, export, filter, hull, hull_of_formula, hull_of_system
 from gencsp.runs.reconstructing import reconstruct
@@ -38,6 +39,7 @@ __all__ = [
     "hull_of_system",
     "intercalate",
     "interpolate",
+    "make_data",
     "neighbours",
     "order",
     "propose",

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, reduce
 from math import gcd, inf, isfinite, lcm
+from pathlib import Path
 
 from ase import Atoms
 from ase.data import atomic_numbers, chemical_symbols
 from pymatgen.core import Composition as PymatgenComposition
 from pymatgen.core import Element
 
-from gencsp.errors import CompositionError
+from gencsp.errors import CompositionError, StructureFileError
 
 #: The elements of the shipped score model and hull: those that CHGNet covers, short of the
 #: five (Po, At, Rn, Fr, Ra) that the training crystals lack. H to Bi and Ac to Pu.
@@ -329,3 +330,17 @@ def _refuse_what_pymatgen_forgives(formula: str) -> None:
             f"'{formula}' is not a formula ('{formula[read]}' cannot be read): write element "
             f"symbols and whole numbers, such as Li5Si2."
         )
+
+
+def read_formula_keys(path: Path) -> frozenset[str]:
+    """Reduced formulas of a file, one a line, as :attr:`.Composition.formula_key` spells them.
+
+    Raises:
+        StructureFileError: the file cannot be read.
+        CompositionError: a line is not a formula.
+    """
+    try:
+        lines = path.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StructureFileError(f"{path} cannot be read ({error}).") from error
+    return frozenset(Composition.parse(line).formula_key for line in lines)

@@ -29,6 +29,7 @@ VERBS = {
     "hull_of_system",
     "intercalate",
     "interpolate",
+    "make_data",
     "neighbours",
     "order",
     "filter",

@@ -130,6 +130,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "BenchDeck": {"suite": "search"},
     "CryspyOptions": {"environment": Path("there")},
     "TaskTimes": {"trials": (1.0,), "moves": ("random",), "main": 0.0},
+    "MakeDataDeck": {"held_out": Path("formulas.txt")},
     "Suite": {"title": "a", "task": "searches", "source": "b", "about": "c"},
     "Truths": {"file": "a", "crystals": 1, "where": "b"},
     "Published": {"name": "a", "values": {"b": 0.5}, "source": "c"},

@@ -78,6 +78,11 @@ LATE = {
         "gencsp.cli.synergy:synergy",
         "Compare searches seeded with generated crystals with searches of composition alone.",
     ),
+    "make-data": (
+        "gencsp.cli.make_data:make_data",
+        "Make training crystals: exchange elements of known ones, relax, keep what is near the "
+        "hull.",
+    ),
     "resume": (
         "gencsp.cli.search:resume",
         "Go on with a search that was stopped, or that is to have a larger budget.",

@@ -143,20 +143,6 @@ class CrystalSet:
         return CrystalBatch(numbers, positions, cells, index)
 
 
-def read_held_out(path: Path) -> frozenset[str]:
-    """Reduced formulas, one a line, as :attr:`.Composition.formula_key` spells them.
-
-    Raises:
-        StructureFileError: the file cannot be read.
-        CompositionError: a line is not a formula.
-    """
-    try:
-        lines = path.read_text().split()
-    except OSError as error:
-        raise StructureFileError(f"{path} cannot be read ({error}).") from error
-    return frozenset(Composition.parse(line).formula_key for line in lines)
-
-
 def _refuse_held_out(atoms: Atoms, held_out: frozenset[str]) -> None:
     composition = Composition.of(atoms)
     unknown = [symbol for symbol in composition.elements if symbol not in ELEMENTS]

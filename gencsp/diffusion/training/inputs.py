@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ase import Atoms
 
-from gencsp.composition import Composition
+from gencsp.composition import Composition, read_formula_keys
 from gencsp.deck import Count, Workers, check
 from gencsp.errors import StoreError, WrongTypeError
 
@@ -76,10 +76,8 @@ def formulas(held_out: HeldOut) -> frozenset[str]:
         StructureFileError: the file cannot be read.
         CompositionError: one is no formula.
     """
-    from gencsp.diffusion.training.data import read_held_out
-
     if isinstance(held_out, str | Path):
-        return read_held_out(Path(held_out))
+        return read_formula_keys(Path(held_out))
     return frozenset(Composition.parse(formula).formula_key for formula in held_out)
 
 

@@ -16,11 +16,11 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
-from gencsp.composition import Composition
+from gencsp.composition import Composition, read_formula_keys
 from gencsp.diffusion.networks import compile_layers
 from gencsp.diffusion.positions.model import load_score_model, save_score_model
 from gencsp.diffusion.training.checkpoints import load_checkpoint
-from gencsp.diffusion.training.data import CrystalSet, read_held_out, stream_extxyz
+from gencsp.diffusion.training.data import CrystalSet, stream_extxyz
 from gencsp.diffusion.training.score_objective import ScoreObjective, add_noise, validate
 from gencsp.diffusion.training.settings import NoiseLevels, TrainSettings
 from gencsp.diffusion.training.state import TrainState, new_state
@@ -231,7 +231,7 @@ def test_damaged_files_are_refused(tmp_path: Path, content: str) -> None:
 def test_held_out_formulas_are_refused_whatever_their_spelling(tmp_path: Path) -> None:
     listed = tmp_path / "held_out.txt"
     listed.write_text("ClNa\nOMg\n")
-    held_out = read_held_out(listed)
+    held_out = read_formula_keys(listed)
     assert Composition.parse("Na4Cl4").formula_key in held_out
     with pytest.raises(TrainingDataError, match=r"NaCl.*held-out"):
         CrystalSet.gather(iter(salts()), held_out=held_out)
