@@ -5,10 +5,11 @@
         --checkpoint tries.jsonl --exclude HELD_OUT
     python tools/fit_confidence.py fit --checkpoint tries.jsonl --exclude HELD_OUT
 
-``collect`` makes the first ``TRIES`` substitutions for each composition and writes the votes for
-each and whether it matches the known crystal; it goes on where it was stopped. Without ``--known``
-it takes compositions that no table of known crystals has; with it, any, and leaves the crystals of
-their own formula out of the table. ``fit`` fits the logistic regression of
+``collect`` makes the first ``TRIES`` substitutions for each composition and writes, of the first
+one of each skeleton, the votes and whether it matches the known crystal; it goes on where it was
+stopped. Without ``--known`` it takes compositions that no table of known crystals has; with it,
+any, and leaves the crystals of their own formula out of the table.
+``fit`` fits the logistic regression of
 :mod:`gencsp.proposers.crystals.confidence` and says on the card, cross-validated by formula, what
 it changes.
 """
@@ -49,8 +50,6 @@ TRIES, MOST_LARGE = 6, 400
 LARGE = 20
 SEED, FOLDS, RIDGE = 0, 10, 1e-4
 VARIABLES: Final = ("share", "likeness", "free", "generated")
-#: Tries are collected in the order of the shares, whatever ships.
-BY_SHARE = {"bias": 0.0, "share": 1.0, "likeness": 0.0, "free": 0.0, "generated": 0.0}
 
 
 def main() -> None:
@@ -77,6 +76,7 @@ class Noting(SubstitutionProposer):
     def _label(self, one: Try, atoms: Atoms) -> Atoms:
         labelled = super()._label(one, atoms)
         labelled.info["votes"] = asdict(one.votes)
+        labelled.info["nth"] = one.nth
         return labelled
 
 
@@ -106,7 +106,7 @@ def collect(crystals: Iterator[Atoms], checkpoint: Path) -> None:
     done = {row["formula"] for row in rows(checkpoint)}
     options = SubstitutionOptions()
     context = ProposerContext(device="cpu")
-    proposer = Noting(options.score_model(context), table=BY_SHARE, **options.sampling(context))
+    proposer = Noting(options.score_model(context), **options.sampling(context))
     with checkpoint.open("a", encoding="utf-8") as file:
         for known in crystals:
             reduced = Composition.of(known)
@@ -116,10 +116,12 @@ def collect(crystals: Iterator[Atoms], checkpoint: Path) -> None:
             request = Request(composition=reduced, n=TRIES, units=(units,))
             with without(reduced, units):
                 made = list(proposer.propose(request, rng=np.random.default_rng(SEED)))
+            # Other coordinates of a skeleton are right where the first are: they would count twice.
             tries = [
                 one.info["votes"]
                 | {"right": bool(np.isfinite(distance(one, known, tolerances=LOOSE)))}
                 for one in made
+                if one.info["nth"] == 0
             ]
             row = {"formula": reduced.formula, "atoms": len(known), "tries": tries}
             file.write(json.dumps(row) + "\n")
@@ -191,10 +193,9 @@ def cross_validated(sample: Sequence[dict[str, Any]]) -> list[Array]:
 
 
 def rates(sample: Sequence[dict[str, Any]], said: Sequence[Array]) -> dict[str, Any]:
-    """How often the first try is right in an order, and how far its confidence is from that."""
-    first = [int(np.argsort(-p, kind="stable")[0]) for p in said]
-    right = [bool(right_of(row)[k]) for row, k in zip(sample, first, strict=True)]
-    confident = [float(p[k]) for p, k in zip(said, first, strict=True)]
+    """How often the first try is right, and how far what is said of it is from that."""
+    right = [bool(right_of(row)[0]) for row in sample]
+    confident = [float(p[0]) for p in said]
     error = calibration_error(confident, right)
     return {
         **share(sum(right), len(right)),
@@ -210,12 +211,16 @@ def fit_and_write(checkpoint: Path, excluded: frozenset[Composition], out: Path)
     by_votes = [np.array([one.share for one in votes_of(row)]) for row in sample]
     by_fit = cross_validated(sample)
     facts: dict[str, Any] = {}
+    others: list[str] = []
     for name, large in (("at most 20 atoms", False), ("21 to 52 atoms", True)):
         mine = [k for k, row in enumerate(sample) if (row["atoms"] > LARGE) is large]
         few = [sample[k] for k in mine]
+        best = [int(by_fit[k].argmax()) for k in mine]
+        right = sum(bool(right_of(row)[k]) for row, k in zip(few, best, strict=True))
+        others.append(f"{right} of {len(few)} ({name})")
         facts[name] = {
             "compositions": len(few),
-            "by share of the votes": rates(few, [by_votes[k] for k in mine]),
+            "share of the votes": rates(few, [by_votes[k] for k in mine]),
             "calibrated": rates(few, [by_fit[k] for k in mine]),
         }
     write_card(
@@ -241,6 +246,8 @@ def fit_and_write(checkpoint: Path, excluded: frozenset[Composition], out: Path)
             "cross_validation": f"{FOLDS} folds, each formula in one fold only; the metric of the "
             "elements had seen the larger crystals",
             "tries": TRIES,
+            "order": "by share; in that of the confidences the first is right for "
+            + "; ".join(others),
             "ridge": RIDGE,
             "seed": SEED,
         },

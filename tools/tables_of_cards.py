@@ -126,9 +126,9 @@ def calibrated() -> str:
             number(one[order]["calibration_error"], ".3f"),
         )
         for size, one in found.items()
-        for order in ("by share of the votes", "calibrated")
+        for order in ("share of the votes", "calibrated")
     ]
-    return table(("cells", "order and confidence", "right", "said", "calibration error"), rows)
+    return table(("cells", "confidence", "first is right", "said", "calibration error"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -29,7 +29,7 @@ from gencsp.proposers.energy_order import (
     by_probability_and_energy,
     relaxed_enthalpies,
 )
-from gencsp.proposers.substitution import SubstitutionProposer
+from gencsp.proposers.substitution import SubstitutionProposer, Try
 
 REQUEST = Request(composition=Composition.parse("SnTiO3"), n=14, units=(1, 2))
 
@@ -64,6 +64,14 @@ def test_the_posterior_is_that_of_bayes(shares: list[float], data: st.DataObject
         assert atoms.info["confidence"] == pytest.approx(share, abs=1e-4)
 
 
+def test_a_prior_takes_the_place_of_the_confidences_in_the_order_alone() -> None:
+    made = by_probability_and_energy(
+        proposals([0.2, 0.3, 0.1]), np.array([-4.0, -4.0, -4.0]), prior=[0.5, 0.1, 0.4]
+    )
+    assert [atoms.info["place"] for atoms in made] == [0, 2, 1]
+    assert [a.info["confidence"] for a in made] == pytest.approx([0.3, 0.24, 0.06], abs=1e-4)
+
+
 def test_what_did_not_relax_comes_last() -> None:
     made = by_probability_and_energy(proposals([0.5, 0.3, 0.1]), np.array([np.nan, -4.0, -4.1]))
     assert [atoms.info["place"] for atoms in made] == [2, 1, 0]
@@ -95,9 +103,17 @@ def by_volume(structures: Sequence[Atoms], pressure: float) -> NDArray[np.float6
 
 
 def test_the_first_ones_are_ordered_and_the_others_follow(
-    model: ScoreModel, quick: SamplerSettings
+    model: ScoreModel, quick: SamplerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one call and in several."""
+    """By the shares of the votes and the energies, in one call and in several."""
+    label = SubstitutionProposer._label
+    shares: list[float] = []
+
+    def noted(self: SubstitutionProposer, one: Try, atoms: Atoms) -> Atoms:
+        shares.append(one.share)
+        return label(self, one, atoms)
+
+    monkeypatch.setattr(SubstitutionProposer, "_label", noted)
     plain = SubstitutionProposer(model, sampler=quick)
     ranked = SubstitutionProposer(model, sampler=quick, enthalpies=by_volume)
 
@@ -105,9 +121,11 @@ def test_the_first_ones_are_ordered_and_the_others_follow(
         request = replace(REQUEST, n=n, offset=offset)
         return list(proposer.propose(request, rng=np.random.default_rng(0)))
 
-    before, after = run(plain, 14), run(ranked, 14)
+    before = run(plain, 14)
+    first, prior = before[:COMPARED], shares[:COMPARED]
+    after = run(ranked, 14)
     assert len(after) == 14
-    as_before = by_probability_and_energy(before[:COMPARED], by_volume(before[:COMPARED], 0.0))
+    as_before = by_probability_and_energy(first, by_volume(first, 0.0), prior=prior)
     for one, other in zip([*as_before, *before[COMPARED:]], after, strict=True):
         assert one.info == other.info
     parts = [*run(ranked, 3), *run(ranked, 7, 3), *run(ranked, 4, 10)]

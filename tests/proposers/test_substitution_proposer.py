@@ -70,26 +70,13 @@ def test_first_is_what_the_textbook_says(
 def test_likeliest_first_each_what_was_asked_for(proposer: SubstitutionProposer) -> None:
     made = run(proposer, REQUEST)
     assert len(made) == 12
-    confidences = [atoms.info["confidence"] for atoms in made]
-    assert confidences == sorted(confidences, reverse=True)
-    assert 0 < confidences[-1] <= confidences[0] <= 1
+    assert all(0 < atoms.info["confidence"] < 1 for atoms in made)
     for atoms in made:
         assert has_composition(atoms, REQUEST.composition, (1, 2))
         assert keeps_apart(atoms, separation=0.6)
         assert not atoms.constraints
-    known = symmetry_prior().known(REQUEST.composition, (1, 2)).candidates()
-    likeliest = max(
-        known,
-        key=lambda one: confidence(
-            Votes(
-                share=one.probability,
-                likeness=one.crystals[0].weight,
-                n_free=one.skeleton.n_free,
-                generated=False,
-            )
-        ),
-    )
-    assert made[0].info["proposed_space_group"] == likeliest.skeleton.space_group
+    groups = symmetry_prior().known(REQUEST.composition, (1, 2)).ranked()
+    assert made[0].info["proposed_space_group"] == groups[0].space_group
 
 
 def test_asking_for_more_changes_nothing_before(proposer: SubstitutionProposer) -> None:
@@ -137,24 +124,24 @@ def test_confidences_are_those_of_the_votes(proposer: SubstitutionProposer) -> N
     assert first.info["confidence"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_skeleton_is_tried_again_at_a_tenth_of_its_share(
+def test_votes_decide_the_order_and_a_skeleton_comes_again_at_a_tenth(
     proposer: SubstitutionProposer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first try of a skeleton that leaves coordinates free, and the next ones of it."""
-    tried: dict[tuple[int, tuple[tuple[str, str], ...]], list[float]] = {}
+    tried: list[Try] = []
     label = SubstitutionProposer._label
 
     def noted(self: SubstitutionProposer, one: Try, atoms: Atoms) -> Atoms:
-        skeleton = one.candidate.skeleton
-        tried.setdefault((skeleton.space_group, skeleton.occupied), []).append(one.votes.share)
+        tried.append(one)
         return label(self, one, atoms)
 
     monkeypatch.setattr(SubstitutionProposer, "_label", noted)
-    run(proposer, replace(REQUEST, n=20))
-    again = [shares for shares in tried.values() if len(shares) > 1]
-    assert again
-    for shares in again:
-        assert shares[1:] == pytest.approx([0.1 * share for share in shares[:-1]])
+    made = run(proposer, replace(REQUEST, n=20))
+    shares = [one.votes.share * 0.1**one.nth for one in tried]
+    assert shares == sorted(shares, reverse=True)
+    assert any(one.nth for one in tried)
+    for one, atoms in zip(tried, made, strict=True):
+        expected = 0.1**one.nth * confidence(one.votes)
+        assert atoms.info["confidence"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_elements_are_replaced_and_nothing_else() -> None:

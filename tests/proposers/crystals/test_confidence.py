@@ -39,7 +39,7 @@ def test_the_law_is_logistic(votes: Votes) -> None:
 
 @given(votes=VOTES)
 def test_what_speaks_for_a_structure_raises_its_confidence(votes: Votes) -> None:
-    """With the shipped coefficients, on which the order of tries of a skeleton rests."""
+    """With the shipped coefficients."""
     p = confidence(votes)
     assert 0 < p < 1
     assert confidence(replace(votes, share=0.1 * votes.share)) <= p
