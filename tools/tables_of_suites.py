@@ -84,8 +84,8 @@ def _shown(value: float | None, kind: str, *, unit: bool = True) -> str:
 def reliability() -> str:
     """What first proposals say of themselves and how often they are right."""
     bins = {
-        title: read(RESULTS / f"{PREFIX}{suite}_mixed.json")["results"][CONFIDENCE]
-        for suite, title in CONFIDENT.items()
+        title: read(RESULTS / f"{PREFIX}{record}.json")["results"][CONFIDENCE]
+        for record, title in CONFIDENT.items()
     }
     edges = sorted({(one["low"], one["high"]) for found in bins.values() for one in found})
     rows = [
@@ -139,11 +139,14 @@ def catalogue() -> str:
     return table(("suite", "what it is", "task", "known crystals", "published beside it"), rows)
 
 
-#: Suites whose confidences are compared.
+#: Records of suites whose confidences are compared.
 CONFIDENT = {
-    "mp20": "MP-20",
-    "cspbench": "CSPBench, 3 seeds",
-    "mpts52-large": "21 to 40 atoms",
+    "mp20_mixed": "MP-20",
+    "mp20_joint": "MP-20, rank=joint",
+    "cspbench_mixed": "CSPBench, 3 seeds",
+    "cspbench_ranked-pigen": "CSPBench, ranked:pigen",
+    "cspbench_ranked-symmetric": "CSPBench, ranked:symmetric",
+    "mpts52-large_mixed": "21 to 40 atoms",
 }
 #: Suites and measures of the table at a glance.
 GLANCE: Mapping[tuple[str, str], tuple[str, ...]] = {
