@@ -64,10 +64,10 @@ class Judge:
         said = [records.number(atoms.info, records.CONFIDENCE) for atoms in structures]
         if self.by == "prior":
             return _by_their_word(structures, said)
-        evidence = self._evidence(structures, pressure)
-        if self.by == "joint" and None not in said and evidence.enthalpies is not None:
-            return by_probability_and_energy(structures, evidence.enthalpies)
-        found = probabilities(evidence, self.by, proposer=proposer)
+        if self.by == "joint" and self.engine is not None and None not in said:
+            enthalpies, _ = relaxed_evidence(self.engine, structures, pressure)
+            return by_probability_and_energy(structures, enthalpies)
+        found = probabilities(self._evidence(structures, pressure), self.by, proposer=proposer)
         for atoms, probability in zip(structures, found, strict=True):
             atoms.info[records.CONFIDENCE] = round(float(probability), 4)
         return [structures[k] for k in np.argsort(-found, kind="stable")]

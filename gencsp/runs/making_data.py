@@ -150,7 +150,9 @@ class DataRun:
 
     def result(self) -> MadeData:
         """What the run came to; of a run that has ended."""
-        lowest = sorted(self._near, key=lambda one: (above(one), str(one.info["structure_id"])))
+        lowest = sorted(
+            self._near, key=lambda one: (above(one), str(one.info[records.STRUCTURE_ID]))
+        )
         energies = [float(one.info[records.ENERGY_PER_ATOM]) for one in lowest]
         groups = deduplicate(lowest, index=CRYSTAL.index(), energies=energies)
         crystals = tuple(lowest[group[0]] for group in groups)
