@@ -107,3 +107,12 @@ def require_elements(potential: Engine, elements: Iterable[str]) -> None:
         raise PotentialError(
             f"{potential.model} was not made for {' and '.join(missing)}: take another potential."
         )
+
+
+def identity(potential: Engine) -> dict[str, str]:
+    """Names and hash of a potential, as manifests have them."""
+    return {
+        "engine": potential.name,
+        "potential": potential.model,
+        "potential_digest": potential.digest,
+    }

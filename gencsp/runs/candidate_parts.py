@@ -14,7 +14,7 @@ from gencsp.filters import Funnel
 from gencsp.filters.deck import FilterDeck
 from gencsp.filters.funnel import FilterSpec
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.potentials.base import require_elements
+from gencsp.potentials.base import identity, require_elements
 from gencsp.runs.discover_decks import CandidateDeck
 from gencsp.runs.generators import DeNovo
 from gencsp.runs.objects import chosen
@@ -125,7 +125,5 @@ def _identify(
     require_elements(potential, elements)
     return {
         "generator_model": model,
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
+        **identity(potential),
     }

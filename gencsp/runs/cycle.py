@@ -16,7 +16,7 @@ from gencsp.errors import RequestError
 from gencsp.minimise.minimisers import minimiser_text
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
-from gencsp.potentials.base import require_elements
+from gencsp.potentials.base import identity, require_elements
 from gencsp.powder.kept import keep_pattern
 from gencsp.proposers.sampling import sampler_manifest
 from gencsp.proposers.unit_choice import RANDOM_UNITS, unit_proposer
@@ -240,7 +240,5 @@ def identify_models(
     score_model = StoredScoreModel(inpainter.weights)
     return {
         "score_model": score_model.digest,
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
+        **identity(potential),
     }

@@ -22,7 +22,7 @@ from gencsp.intercalation.contents import formula_units, plan_contents, read_ser
 from gencsp.intercalation.profile import Profile, profile
 from gencsp.intercalation.sites import digest_of, guest_orders, host_and_given
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.potentials.base import require_elements
+from gencsp.potentials.base import identity, require_elements
 from gencsp.runs.fields import INPAINTER
 from gencsp.runs.host_decks import IntercalateDeck
 from gencsp.runs.objects import NO_HULL, carried, chosen
@@ -271,7 +271,5 @@ def _identify_models(
     require_elements(potential, elements)
     return {
         "score_model": StoredScoreModel(inpainter.weights).digest,
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
+        **identity(potential),
     }

@@ -6,7 +6,6 @@ goes on where it was, or with more structures, and is the same on any number of 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,18 +19,18 @@ from typing import Any
 
 from ase import Atoms
 
-from gencsp import __version__, records
+from gencsp import records
 from gencsp.composition import read_formula_keys
 from gencsp.convex_hull.hull import Hull
 from gencsp.errors import WrongTypeError
-from gencsp.files import write_whole
-from gencsp.io.structures import write_extxyz
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.potentials.base import identity
 from gencsp.proposers.crystals.exchange import exchanged
 from gencsp.provenance import Provenance, Stage
 from gencsp.records import SymmetryTolerance
 from gencsp.runs.candidates import Price, StageProgress
 from gencsp.runs.data_deck import MakeDataDeck
+from gencsp.runs.made_data import MadeData
 from gencsp.runs.objects import carried, chosen
 from gencsp.runs.parts import NamedRelaxer, run_executor
 from gencsp.runs.references import hull_at
@@ -50,46 +49,6 @@ BLOCK = 32
 FORMAT = 1
 #: Where structures come from.
 MAKER = "exchange"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MadeData:
-    """What a run came to.
-
-    Attributes:
-        crystals: near the hull, one of each, by E_d; ``energy_above_hull`` (eV/atom) in ``info`` is
-            what ``gencsp train joint`` reads.
-        tried: known crystals whose elements were exchanged.
-        near: structures near the hull, those that are the same crystal among them.
-        failures: what was left out, by reason.
-        manifest: the settings that the crystals depend on, and the models.
-    """
-
-    crystals: tuple[Atoms, ...]
-    tried: int
-    near: int
-    failures: dict[str, int]
-    manifest: Manifest
-
-    def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``crystals.extxyz`` and ``card.json``, which says what they are; returns both.
-
-        Raises:
-            StoreError: they cannot be written.
-        """
-        card = {
-            "what": "known crystals whose elements were exchanged, relaxed and near the hull",
-            "crystals": len(self.crystals),
-            "tried": self.tried,
-            "near_the_hull": self.near,
-            "left_out": self.failures,
-            "settings": dict(self.manifest),
-            "known_crystals": "those of OQMD-ICSD that ship with gencsp (OQMD data, CC-BY-4.0)",
-            "gencsp": __version__,
-        }
-        text = json.dumps(card, indent=1) + "\n"
-        crystals = write_extxyz(folder / "crystals.extxyz", self.crystals)
-        return crystals, write_whole(folder / "card.json", lambda file: file.write(text))
 
 
 class DataRun:
@@ -346,8 +305,4 @@ def _formulas(path: Path) -> frozenset[str]:
 def _identify(relaxer: NamedRelaxer) -> dict[str, str]:
     """Names and hashes of the potential, which is loaded in a worker to find them."""
     potential = relaxer.load()
-    return {
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
-    }
+    return identity(potential)

@@ -15,7 +15,7 @@ from gencsp.errors import RequestError
 from gencsp.io.structures import read_structures
 from gencsp.minimise.watching import PathFolder
 from gencsp.plugins import Choice
-from gencsp.potentials.base import require_elements
+from gencsp.potentials.base import identity, require_elements
 from gencsp.powder.kept import keep_pattern
 from gencsp.proposers.registry import maker_class
 from gencsp.proposers.sampling import deck_sampler, sampler_manifest
@@ -332,8 +332,6 @@ def _identify_models(
     digests = "; ".join(f"{name} {make().digest}" for name, make in own.items())
     return {
         "score_model": "" if model is None else model().digest,
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
+        **identity(potential),
         **({"move_models": digests} if digests else {}),
     }

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gencsp.plugins import Choice
-from gencsp.potentials.base import require_elements
+from gencsp.potentials.base import identity, require_elements
 from gencsp.proposers.registry import maker_class, proposer_kind
 from gencsp.runs.objects import Carried
 from gencsp.runs.parts import NamedProposer, NamedRelaxer, ShippedScoreModel
@@ -50,11 +50,7 @@ def _identify(
     if relaxer is not None:
         potential = relaxer.load()
         require_elements(potential, elements)
-        found |= {
-            "engine": potential.name,
-            "potential": potential.model,
-            "potential_digest": potential.digest,
-        }
+        found |= identity(potential)
     return found
 
 

@@ -18,7 +18,8 @@ from gencsp.convex_hull.hull import Hull
 from gencsp.diffusion.training.data import CrystalSet, stream_extxyz
 from gencsp.errors import DeckError, StoreError, StructureFileError, WrongTypeError
 from gencsp.runs.candidates import StageProgress
-from gencsp.runs.making_data import BLOCK, MadeData, make_data
+from gencsp.runs.made_data import MadeData
+from gencsp.runs.making_data import BLOCK, make_data
 from gencsp.similarity import as_structure
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

@@ -20,6 +20,7 @@ from gencsp.measure.ground_state import (
     ground_state,
 )
 from gencsp.minimise.settings import RelaxSettings
+from gencsp.potentials.base import identity
 from gencsp.runs.objects import chosen
 from gencsp.runs.parts import NamedRelaxer
 from gencsp.searches.runner import TaskOutput
@@ -197,7 +198,5 @@ def _identify(how: Decoding, crystals: Sequence[Atoms]) -> dict[str, str]:
     potential = how.relaxer.load()
     return {
         "model": model.digest,
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
+        **identity(potential),
     }

@@ -23,6 +23,7 @@ from gencsp.errors import SuiteError
 from gencsp.files import file_name
 from gencsp.minimise.settings import RelaxSettings
 from gencsp.plugins import Choice
+from gencsp.potentials.base import identity
 from gencsp.proposers.options import changed
 from gencsp.runs.candidates import Price
 from gencsp.runs.generators import StoredJointModel, read_given
@@ -247,9 +248,7 @@ def _identify(
     potential = relaxer.load()
     return {
         "model": digest,
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
+        **identity(potential),
     }
 
 

@@ -14,7 +14,7 @@ from gencsp import records
 from gencsp.deck import MOST
 from gencsp.errors import SuiteError
 from gencsp.minimise.settings import RelaxSettings
-from gencsp.potentials.base import require_elements
+from gencsp.potentials.base import identity, require_elements
 from gencsp.runs.objects import chosen
 from gencsp.runs.parts import NamedRelaxer
 from gencsp.searches.runner import TaskOutput
@@ -221,8 +221,4 @@ def _match(
 def _identify(relaxer: NamedRelaxer, elements: tuple[str, ...]) -> dict[str, str]:
     potential = relaxer.load()
     require_elements(potential, elements)
-    return {
-        "engine": potential.name,
-        "potential": potential.model,
-        "potential_digest": potential.digest,
-    }
+    return identity(potential)
