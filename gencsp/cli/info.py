@@ -25,6 +25,7 @@ def info() -> None:
 
 def _facts() -> list[tuple[str, str]]:
     from gencsp import __version__
+    from gencsp.diffusion.stored_weights import shipped_weights
     from gencsp.plugins import plugin_names
 
     return [
@@ -32,6 +33,7 @@ def _facts() -> list[tuple[str, str]]:
         ("python", platform.python_version()),
         *((name, _version(name)) for name in PACKAGES),
         ("score model", _score_model()),
+        ("weights", ", ".join(shipped_weights())),
         ("hull", _hull()),
         ("engine", _engine()),
         ("device", _device()),

@@ -17,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from gencsp.errors import WeightsError
 from gencsp.shipped import check_card
 
+SUFFIX = ".safetensors"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredWeights:
@@ -33,15 +35,23 @@ class StoredWeights:
     digest: str
 
 
+def shipped_weights() -> tuple[str, ...]:
+    """Names of the weights that ship with gencsp; each may be given in place of a file."""
+    found = (file.name for file in (files("gencsp") / "weights").iterdir())
+    return tuple(sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX)))
+
+
+def has_weights(path: Path) -> bool:
+    """Whether a path is the name of weights that ship with gencsp, or a file."""
+    return str(path) in shipped_weights() or path.is_file()
+
+
 @contextmanager
-def stored_weights(
-    path: Path | None, *, shipped: str, what: str, needed: str, command: str
-) -> Iterator[StoredWeights]:
+def stored_weights(path: Path, *, what: str, needed: str, command: str) -> Iterator[StoredWeights]:
     """The weights of a file, as a context in which the caller reads the metadata.
 
     Args:
-        path: the file; ``None`` for the one that ships with gencsp.
-        shipped: the name of that one.
+        path: the file, or one of :func:`shipped_weights`, such as ``pigen``.
         what: what the file holds, for the message where there is none.
         needed: an entry of the metadata that only files of the right kind have.
         command: what makes those, for the messages.
@@ -51,12 +61,12 @@ def stored_weights(
             it is not as the card beside it says, or it holds another kind of model; also where
             reading the metadata fails.
     """
-    with _file(path, shipped) as file:
+    with _file(path) as file:
         if not file.is_file():
-            where = "with gencsp" if path is None else f"at {file}"
             raise WeightsError(
-                f"there are no {what} {where}: train your own with '{command}', and name their "
-                f"file as 'weights'."
+                f"there are no {what} at {file}: train your own with '{command}', and name their "
+                f"file as 'weights'. Those that ship with gencsp have names: "
+                f"{', '.join(shipped_weights())}."
             )
         check_card(file)
         try:
@@ -70,11 +80,11 @@ def stored_weights(
 
 
 @contextmanager
-def _file(path: Path | None, shipped: str) -> Iterator[Path]:
-    if path is not None:
+def _file(path: Path) -> Iterator[Path]:
+    if str(path) not in shipped_weights():
         yield path
         return
-    with as_file(files("gencsp") / "weights" / shipped) as found:
+    with as_file(files("gencsp") / "weights" / f"{path}{SUFFIX}") as found:
         yield found
 
 

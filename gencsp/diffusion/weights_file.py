@@ -42,19 +42,11 @@ def save_network(network: nn.Module, path: Path, **metadata: str) -> str:
 
 
 @contextmanager
-def stored_network(
-    path: Path | None,
-    *,
-    shipped: str,
-    what: str,
-    needed: str,
-    command: str,
-) -> Iterator[StoredNetwork]:
+def stored_network(path: Path, *, what: str, needed: str, command: str) -> Iterator[StoredNetwork]:
     """The network of a file, as a context in which the caller reads the metadata.
 
     Args:
-        path: the file; ``None`` for the one that ships with gencsp.
-        shipped: the name of that one.
+        path: the file, or one of :func:`~gencsp.diffusion.stored_weights.shipped_weights`.
         what: what the file holds, for the message where there is none.
         needed: an entry of the metadata that only files of the right kind have.
         command: what makes those, for the messages.
@@ -63,7 +55,7 @@ def stored_network(
         WeightsError: as :func:`~gencsp.diffusion.stored_weights.stored_weights`, or an unknown
             architecture.
     """
-    with stored_weights(path, shipped=shipped, what=what, needed=needed, command=command) as stored:
+    with stored_weights(path, what=what, needed=needed, command=command) as stored:
         # A new network draws its weights from the global generator, which is not ours to change.
         with torch.random.fork_rng(devices=[]):
             metadata = stored.metadata

@@ -59,7 +59,8 @@ class ModelOptions(SeparatedOptions):
     """Options of proposers that sample a diffusion model in batches until they have enough."""
 
     weights: Path | None = Field(
-        default=None, description="File of the model; the run's if not given."
+        default=None,
+        description="The model: its file, or one that ships with gencsp; the run's if not given.",
     )
     batch_size: int = Field(default=BATCH_SIZE, ge=1, description="Structures sampled together.")
     attempts: int = Field(default=ATTEMPTS, ge=1, description="Most attempts for each structure.")

@@ -225,7 +225,7 @@ class ProposeDeck(FormulaDeck):
     symmetry: Literal["none", "drawn"] = Field(
         "none", description="Of what pigen makes: none, or a space group drawn and kept."
     )
-    weights: Path | None = Field(None, description="Model weights of your own.")
+    weights: WeightsSetting = None
     device: DeviceSetting = "auto"
     workers: ProcessesSetting = 1
     out: OutSetting = Path("proposals")

@@ -119,7 +119,7 @@ LadderSetting = Annotated[
     Field(description="Tolerances of symmetrising: above-P1, above-Pm, or chggen."),
 ]
 WeightsSetting = Annotated[
-    Path | None, Field(description="Score-model weights; ours if not given.")
+    Path | None, Field(description="Weights of the model: file or name; ours if not given.")
 ]
 OrderSetting = Annotated[
     Count | None,

@@ -371,5 +371,5 @@ SeedsField = Annotated[tuple[Named | Carried, ...], BeforeValidator(_seeds)]
 CellField = Annotated[Path | Lattice | None, BeforeValidator(_cell)]
 #: Rigid units by name or file.
 UnitsField = Annotated[tuple[str, ...] | None, BeforeValidator(_units)]
-#: Several whole numbers, or one, also as a text with commas.
+#: Several whole numbers or names, or one, also as a text with commas.
 OneOrMany = BeforeValidator(one_or_many)

@@ -16,6 +16,7 @@ from gencsp.deck import EngineName, Fraction, check_fields
 from gencsp.descriptors.least_distances import LeastDistances
 from gencsp.diffusion.positions.settings import SamplerSettings
 from gencsp.diffusion.positions.stored import StoredScoreModel
+from gencsp.diffusion.stored_weights import has_weights
 from gencsp.errors import WeightsError
 from gencsp.executors import ThisProcess
 from gencsp.executors.named import open_executor
@@ -144,7 +145,7 @@ def require_weights(path: Path | None) -> None:
 
     It is also for runs in which no part would load them, so that a misspelt name is reported.
     """
-    if path is not None and not path.is_file():
+    if path is not None and not has_weights(path):
         raise WeightsError(
             f"there are no score-model weights at {path}: train your own with 'gencsp train "
             f"score', or leave them out for those that ship with gencsp."

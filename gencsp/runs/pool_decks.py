@@ -152,7 +152,9 @@ class RefineDeck(PresetDeck):
 class DecodeDeck(Deck):
     """Settings of all that decodes latent vectors of DP-CDVAE."""
 
-    weights: Path | None = Field(None, description="Weights of a DP-CDVAE; ours if not given.")
+    weights: Path | None = Field(
+        None, description="A DP-CDVAE: its file, or one that ships, such as dp-cdvae-perov-5."
+    )
     device: DeviceSetting = "auto"
     rule: Rule = Field(
         "modified", description="Reverse steps: eq. 7 of DP-CDVAE, eq. 6, or renewal of the noise."

@@ -92,7 +92,16 @@ def test_train_is_handed_on() -> None:
 def test_info() -> None:
     result = RUNNER.invoke(app, ["info"])
     assert result.exit_code == 0
-    for word in ("gencsp", gencsp.__version__, "torch", "engine", "score model", "hull", "device"):
+    for word in (
+        "gencsp",
+        gencsp.__version__,
+        "torch",
+        "engine",
+        "score model",
+        "pigen",
+        "hull",
+        "device",
+    ):
         assert word in result.stdout
 
 

@@ -21,8 +21,8 @@ from gencsp.diffusion.projection import require_crystal
 from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.errors import RequestError, WeightsError
 
-#: Name of the weights that ship with the package, once some do.
-DEFAULT_WEIGHTS = "dp-cdvae.safetensors"
+#: Weights that ship with gencsp, by the crystals that they know.
+SHIPPED = ("dp-cdvae-perov-5", "dp-cdvae-carbon-24")
 Array = NDArray[np.float64]
 
 
@@ -142,17 +142,22 @@ def load_dp_cdvae(path: Path | None = None, *, device: str = "auto") -> DpCdvaeM
     """Load a DP-CDVAE from a safetensors file.
 
     Args:
-        path: the file; ``None`` for the one that ships with gencsp.
+        path: the file, or one of :data:`SHIPPED`.
         device: where the network runs, see :func:`gencsp.executors.devices.find_device`.
 
     Raises:
         EngineError: the device is not there.
-        WeightsError: no file is given and none ships, or it is missing, damaged, or holds something
-            else.
+        WeightsError: nothing is given, because none of those that ship knows all kinds of crystals;
+            or the file is missing, damaged, or holds something else.
     """
+    if path is None:
+        raise WeightsError(
+            f"no weights of a DP-CDVAE are given: name their file as 'weights', or those that ship "
+            f"with gencsp for one kind of crystal each, {' and '.join(SHIPPED)}; "
+            f"'gencsp train dp-cdvae' makes others."
+        )
     with stored_network(
         path,
-        shipped=DEFAULT_WEIGHTS,
         what="weights of a DP-CDVAE",
         needed="dp_cdvae_process",
         command="gencsp train dp-cdvae",

@@ -15,7 +15,7 @@ class StoredDpCdvae:
     """Makes the DP-CDVAE of a weights file.
 
     Attributes:
-        weights: the file; ``None`` for the one that ships with gencsp.
+        weights: the file, or the name of one that ships with gencsp.
         device: where it runs, see :func:`gencsp.executors.devices.find_device`.
     """
 

@@ -18,7 +18,7 @@ from gencsp.diffusion.weights_file import save_network, stored_network
 from gencsp.errors import RequestError
 
 #: Name of the weights that ship with the package.
-DEFAULT_WEIGHTS = "pigen.safetensors"
+DEFAULT_WEIGHTS = "pigen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def load_joint_model(
     """Load a joint model from a safetensors file, or the one that ships with gencsp.
 
     Args:
-        path: the file; ``None`` for the one that ships with gencsp.
+        path: the file, or the name of one that ships with gencsp; ``None`` for the default.
         device: where the network runs, see :func:`gencsp.executors.devices.find_device`.
         engine: what predicts; a network that is to be trained needs ``torch``.
 
@@ -94,8 +94,7 @@ def load_joint_model(
         WeightsError: the file is missing, damaged, or holds something else.
     """
     with stored_network(
-        path,
-        shipped=DEFAULT_WEIGHTS,
+        path or Path(DEFAULT_WEIGHTS),
         what="weights of a joint model",
         needed="objective",
         command="gencsp train joint",

@@ -59,7 +59,7 @@ def load_score_model(
     """Load a score model from a safetensors file, or the one that ships with gencsp.
 
     Args:
-        path: the file; ``None`` for the one that ships with gencsp.
+        path: the file, or the name of one that ships with gencsp; ``None`` for the default.
         device: where the network runs, see :func:`gencsp.executors.devices.find_device`.
         engine: what predicts; a network that is to be trained needs ``torch``.
 
@@ -68,8 +68,7 @@ def load_score_model(
         WeightsError: the file is missing, damaged, or of an unknown architecture.
     """
     with stored_network(
-        path,
-        shipped=DEFAULT_WEIGHTS,
+        path or Path(DEFAULT_WEIGHTS),
         what=WHAT,
         needed=NEEDED,
         command=COMMAND,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gencsp.diffusion.positions.model import NetworkScoreModel
 
 #: Name of the weights that ship with the package.
-DEFAULT_WEIGHTS = "score.safetensors"
+DEFAULT_WEIGHTS = "score"
 #: What makes weights of this kind, an entry that they alone have, and what they are.
 COMMAND = "gencsp train score"
 NEEDED = "sigma_min"
@@ -40,7 +40,7 @@ class StoredScoreModel:
         self._path = path
         self._device = device
         with stored_weights(
-            path, shipped=DEFAULT_WEIGHTS, what=WHAT, needed=NEEDED, command=COMMAND
+            path or Path(DEFAULT_WEIGHTS), what=WHAT, needed=NEEDED, command=COMMAND
         ) as stored:
             self.sigma_min = float(stored.metadata["sigma_min"])
             self.sigma_max = float(stored.metadata["sigma_max"])

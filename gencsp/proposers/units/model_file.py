@@ -102,11 +102,15 @@ def read_model(path: Path | None) -> tuple[UnitNetworks, ModelContent]:
     """Read what :func:`write_model` wrote.
 
     Raises:
-        WeightsError: the file is missing, damaged, or holds another kind of model.
+        WeightsError: no file is given, or it is missing, damaged, or holds another kind of model.
     """
+    if path is None:
+        raise WeightsError(
+            f"no weights of a model of units are given, and none ship with gencsp: train your own "
+            f"with '{_COMMAND}', and name their file as 'weights'."
+        )
     with stored_network(
         path,
-        shipped="units.safetensors",
         what="weights of a model of units",
         needed=_ENTRY,
         command=_COMMAND,

@@ -1,7 +1,7 @@
 """Moves in the latent space of DP-CDVAE: a neighbour of a crystal, a crystal between two.
 
-They need weights of their own, ``latent-neighbour:weights=FILE``, and belong to the moves of no
-strategy until they are named.
+They need weights, ``latent-neighbour:weights=dp-cdvae-perov-5`` or a file, and belong to the moves
+of no strategy until they are named.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LatentMove(ConfiguredMove):
     """What both moves have in common."""
 
     weights: Path | None = Field(
-        default=None, description="File of a DP-CDVAE; the one that ships with gencsp if not given."
+        default=None, description="A DP-CDVAE: its file, or one that ships, dp-cdvae-perov-5."
     )
     steps: Count = Field(default=50, description="Steps of the reverse diffusion.")
     cell: CellSource = Field(

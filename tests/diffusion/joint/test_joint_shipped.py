@@ -1,6 +1,7 @@
 """The weights that ship with gencsp."""
 
 from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def model() -> JointModel:
 
 
 def test_weights_are_small_and_know_all_conditions(model: JointModel) -> None:
-    with as_file(files("gencsp") / "weights" / DEFAULT_WEIGHTS) as path:
+    with as_file(files("gencsp") / "weights" / f"{DEFAULT_WEIGHTS}.safetensors") as path:
         assert path.stat().st_size < 10e6
     card = (files("gencsp") / "weights" / "pigen.md").read_text()
     assert model.digest in card
@@ -36,8 +37,10 @@ def test_weights_of_another_kind_are_refused_by_name() -> None:
     folder = files("gencsp") / "weights"
     with as_file(folder / "score.safetensors") as other, pytest.raises(WeightsError, match="joint"):
         load_joint_model(other)
-    with as_file(folder / DEFAULT_WEIGHTS) as other, pytest.raises(WeightsError, match="score"):
-        load_score_model(other)
+    with pytest.raises(WeightsError, match="gencsp train joint"):
+        load_joint_model(Path("score"))
+    with pytest.raises(WeightsError, match="gencsp train score"):
+        load_score_model(Path("pigen"))
 
 
 def test_proposals_are_crystals(model: JointModel) -> None:

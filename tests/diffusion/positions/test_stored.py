@@ -42,6 +42,6 @@ def test_its_file_is_checked_at_once(tmp_path: Path) -> None:
 def test_another_kind_of_model_is_named() -> None:
     import gencsp
 
-    joint = Path(gencsp.__file__).parent / "weights" / JOINT
+    joint = Path(gencsp.__file__).parent / "weights" / f"{JOINT}.safetensors"
     with pytest.raises(WeightsError, match="another kind of model"):
         StoredScoreModel(joint)
