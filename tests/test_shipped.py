@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 import gencsp.shipped
 from gencsp.convex_hull.crystals import _as_in_oqmd, _phases, shipped_crystals
 from gencsp.convex_hull.entries import shipped_references
+from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.joint.model import load_joint_model
 from gencsp.diffusion.positions.model import load_score_model
 from gencsp.errors import WeightsError
@@ -34,7 +35,12 @@ from gencsp.proposers.crystals.wyckoff_table import wyckoff_table
 from gencsp.proposers.evidence import ranking_table
 
 PACKAGE = Path(gencsp.shipped.__file__).parent
-WEIGHTS = {"score": load_score_model, "pigen": load_joint_model}
+WEIGHTS: dict[str, Callable[[Path], Any]] = {
+    "score": load_score_model,
+    "pigen": load_joint_model,
+    "dp-cdvae-perov-5": load_dp_cdvae,
+    "dp-cdvae-carbon-24": load_dp_cdvae,
+}
 
 #: What reads each table, without the cache in front of it.
 TABLES: dict[str, Callable[[], Any]] = {

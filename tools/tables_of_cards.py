@@ -27,9 +27,8 @@ def facts(name: str) -> str:
         ("parameters", f"{model['parameters']:,} ({model['precision']} precision, {size:.1f} MB)"),
         (
             "data",
-            f"{data['crystals']:,} crystals, {data['selection']}: "
-            f"{data['from_materials_project']:,} from the Materials Project and "
-            f"{data['from_oqmd']:,} from OQMD"
+            f"{data['crystals']:,} crystals, {data['selection']}"
+            + _databases(data)
             + (f". {data['beside']}" if "beside" in data else ""),
         ),
         ("licence", f"the data: {card['licence']['data']}; the weights: {card['licence']['this']}"),
@@ -46,8 +45,22 @@ def facts(name: str) -> str:
     return table(("", ""), rows)
 
 
+def _databases(data: Any) -> str:
+    if "from_oqmd" not in data:
+        return ""
+    return (
+        f": {data['from_materials_project']:,} from the Materials Project and "
+        f"{data['from_oqmd']:,} from OQMD"
+    )
+
+
 def _held_out(said: Any) -> str:
     checked = said["checked"]
+    if let_through := said.get("let_through"):
+        return (
+            f"{said['formulas']:,} reduced formulas, but for {' and '.join(let_through)}: "
+            f"{said['why']}"
+        )
     return (
         f"{said['formulas']:,} reduced formulas: {said['why']}. Checked again on {checked['date']} "
         f"with a list of {checked['formulas']:,} formulas (`tools/check_held_out.py`): "
@@ -134,6 +147,8 @@ def calibrated() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "card of score": partial(facts, "score"),
     "card of pigen": partial(facts, "pigen"),
+    "card of dp-cdvae-perov-5": partial(facts, "dp-cdvae-perov-5"),
+    "card of dp-cdvae-carbon-24": partial(facts, "dp-cdvae-carbon-24"),
     "validation of score": partial(curve, "score"),
     "validation of pigen": partial(curve, "pigen"),
     "bands of score": bands,

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from safetensors import safe_open
 from shared_data import held_out_formulas
 
 from gencsp.composition import Composition
+from gencsp.diffusion.dp_cdvae.model import SHIPPED as SHIPPED_DP_CDVAE
+from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.joint.model import load_joint_model
 from gencsp.diffusion.positions.model import load_score_model
-from gencsp.diffusion.stored_weights import digest_of
+from gencsp.diffusion.stored_weights import digest_of, shipped_weights
 from gencsp.filters.pair_potential import shipped_potential
 
 ROOT = Path(__file__).parents[2]
@@ -69,10 +72,22 @@ def test_numbers_are_those_of_the_records(path: Path) -> None:
         assert at(read(ROOT / said["record"]), said["at"]) == said["value"], title
 
 
-@pytest.mark.parametrize("name", ["score", "pigen"])
+#: What reads the weights of each card.
+LOADED: dict[str, Callable[[Path], Any]] = {
+    "score": load_score_model,
+    "pigen": load_joint_model,
+    **dict.fromkeys(SHIPPED_DP_CDVAE, load_dp_cdvae),
+}
+
+
+def test_all_weights_are_looked_at() -> None:
+    assert set(LOADED) == set(shipped_weights())
+
+
+@pytest.mark.parametrize("name", LOADED)
 def test_cards_of_weights_describe_the_weights(name: str) -> None:
     card = read(WEIGHTS / f"{name}.card.json")
-    model = load_score_model() if name == "score" else load_joint_model()
+    model = LOADED[name](Path(name))
     assert type(model.network).__name__ == card["model"]["network"]
     assert sum(p.numel() for p in model.network.parameters()) == card["model"]["parameters"]
     with safe_open(WEIGHTS / f"{name}.safetensors", "pt") as file:
@@ -80,6 +95,14 @@ def test_cards_of_weights_describe_the_weights(name: str) -> None:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     assert digest_of(tensors) == metadata["digest"] == card["model"]["digest"]
     assert json.loads(metadata["config"]) == card["model"]["settings"]
+    assert card["held_out"].get("let_through", []) == (["C"] if "carbon" in name else [])
+
+
+@pytest.mark.parametrize("name", ["score", "pigen"])
+def test_cards_of_weights_tell_the_training(name: str) -> None:
+    card = read(WEIGHTS / f"{name}.card.json")
+    with safe_open(WEIGHTS / f"{name}.safetensors", "pt") as file:
+        metadata = file.metadata()
     training = card["training"]
     start = training.get("start", {"steps": 0, "hours": 0.0})
     steps, hours = (training[key] - start[key] for key in ("steps", "hours"))

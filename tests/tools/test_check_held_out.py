@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import check_held_out
@@ -30,10 +31,10 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def card(folder: Path, crystals: int = 3) -> Path:
-    path = folder / "net.card.json"
+def card(folder: Path, crystals: int = 3, name: str = "net", **held_out: Any) -> Path:
+    path = folder / f"{name}.card.json"
     said = {"crystals": crystals, "from_materials_project": 2}
-    content = {"name": "net", "data": said, "held_out": {"formulas": 1, "why": "tests"}}
+    content = {"name": name, "data": said, "held_out": {"formulas": 1, "why": "tests", **held_out}}
     path.write_text(json.dumps(content), "utf-8")
     return path
 
@@ -49,7 +50,10 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path, data: Path, held_out: str
 def test_formulas_count_in_any_order_and_multiple(data: Path) -> None:
     held_out = frozenset(Composition.parse(f).reduced for f in ("Cl4Na4", "SZn", "LiF"))
     counts = check_held_out.count(data, held_out)
-    assert counts == check_held_out.Counts(crystals=3, from_materials_project=2, found=2)
+    assert (counts.crystals, counts.from_materials_project) == (3, 2)
+    assert {str(formula): n for formula, n in counts.found.items()} == {"NaCl": 1, "ZnS": 1}
+    assert counts.held_out(()) == 2
+    assert counts.held_out(["S2Zn2"]) == 1
 
 
 def test_cards_say_what_was_checked(
@@ -68,15 +72,19 @@ def test_a_held_out_training_crystal_is_written_down_and_an_error(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = card(tmp_path)
-    with pytest.raises(SystemExit, match="1 training crystals"):
+    let_through = card(tmp_path, name="salt", let_through=["MgO"])
+    with pytest.raises(SystemExit, match="1 training crystals of net are held out"):
         run(monkeypatch, tmp_path, data, "OMg\n")
     assert json.loads(path.read_text("utf-8"))["held_out"]["checked"]["found"] == 1
+    assert json.loads(let_through.read_text("utf-8"))["held_out"]["checked"]["found"] == 0
 
 
 def test_other_data_than_the_card_names_are_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = card(tmp_path, crystals=4)
-    with pytest.raises(SystemExit, match="not what net was trained on"):
+    with pytest.raises(SystemExit, match="no weights were trained on 3 crystals"):
         run(monkeypatch, tmp_path, data, "LiF\n")
+    card(tmp_path, name="other")
+    run(monkeypatch, tmp_path, data, "LiF\n")
     assert "checked" not in json.loads(path.read_text("utf-8"))["held_out"]
