@@ -96,13 +96,13 @@ def split_commas(text: str) -> tuple[str, ...]:
 
 
 def one_or_many(value: Any) -> Any:
-    """A whole number, several of them, or a text of them with commas, as a tuple.
+    """A whole number or name, several of them, or a text of them with commas, as a tuple.
 
     Anything else stays what it is, for a check to refuse.
     """
     if isinstance(value, str):
         parts = split_commas(value)
-        return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else value
+        return tuple(int(part) if part.isdecimal() else part for part in parts)
     if isinstance(value, bool):
         return value
     if isinstance(value, Integral):  # numpy's as well

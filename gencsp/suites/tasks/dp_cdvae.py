@@ -13,6 +13,7 @@ from ase import Atoms
 from gencsp import records
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.stored import StoredDpCdvae
+from gencsp.diffusion.stored_weights import has_weights
 from gencsp.errors import SuiteError, WeightsError
 from gencsp.filters.hull_energy import load_hull
 from gencsp.measure.coverage import CUTOFFS
@@ -42,6 +43,7 @@ from gencsp.suites.tasks.dp_cdvae_values import (
     measures_of,
     of_ground_state,
     of_reconstruction,
+    reconstructed_by,
 )
 from gencsp.suites.truths import KnownCrystal, Sample, digest_of, part_of
 
@@ -69,6 +71,7 @@ class DpCdvae(SuiteTask):
             levels=settings.levels,
             generated_levels=settings.generated_levels or settings.levels,
             species=settings.species,
+            attempts=settings.attempts,
             relaxer=NamedRelaxer(deck.engine, chosen(deck.potential), deck.device),
             relax=RelaxSettings(
                 fmax=settings.fmax, steps=settings.steps, pressure=settings.pressure
@@ -83,15 +86,16 @@ class DpCdvae(SuiteTask):
             raise SuiteError(
                 "this suite measures a DP-CDVAE: leave out --proposer, give --weights."
             )
-        if deck.weights is None:
+        weights = deck.weights or Path(f"dp-cdvae-{settings.data.replace('_', '-')}")
+        if not has_weights(weights):
             raise WeightsError(
-                f"no weights of a DP-CDVAE ship with gencsp: train one on the training part of "
-                f"{settings.data} with 'gencsp train dp-cdvae TRAIN.extxyz.gz --out FOLDER', and "
-                f"give its file by --weights."
+                f"there are no weights of a DP-CDVAE at {weights}: train one on the training part "
+                f"of {settings.data} with 'gencsp train dp-cdvae TRAIN.extxyz.gz --out FOLDER', "
+                f"and give its file by --weights."
             )
         n = deck.compositions or settings.crystals
         sample = Sample.take(suite, deck.truth, lambda every: part_of(every, n=n))
-        return cls(settings, deck, sample, weights=deck.weights)
+        return cls(settings, deck, sample, weights=weights)
 
     def identify(self, executor: Executor) -> Manifest:
         """See :class:`~gencsp.suites.tasks.base.SuiteTask`."""
@@ -187,7 +191,8 @@ class DpCdvae(SuiteTask):
                     for atoms in results[name].structures:
                         key = str(atoms.info[records.KNOWN_CRYSTAL])
                         values = of_reconstruction(atoms, by_key[key])
-                        named = {f"{rule}: {name_}": value for name_, value in values.items()}
+                        of = reconstructed_by(rule, self.settings)
+                        named = {f"{of}: {name_}": value for name_, value in values.items()}
                         yield Row(key=key, seed=seed, values=named)
 
 

@@ -45,6 +45,7 @@ class Decoding:
         levels: reverse steps of reconstructions; ``None`` for all of the model.
         generated_levels: of generated crystals, likewise.
         species: of the atoms on the way, see :class:`.DpCdvaeSampling`.
+        attempts: decodings of a reconstruction, of which the encoder chooses one.
         relaxer: makes the potential.
         relax: how generated crystals are relaxed.
         ground_states: how many, the first ones, are.
@@ -56,6 +57,7 @@ class Decoding:
     species: SpeciesRule
     relaxer: NamedRelaxer
     relax: RelaxSettings
+    attempts: Count = 1
     ground_states: Natural = 0
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class Decoding:
 def reconstruct_block(
     how: Decoding, rule: Rule, crystals: Sequence[KnownCrystal], *, name: str, seed: int
 ) -> TaskOutput:
-    """Known crystals through z and back (eq. 8), once each; ``info`` says how far each is then."""
+    """Known crystals through z and back (eq. 8); ``info`` says how far each is then."""
     begun, used = time.perf_counter(), time.process_time()
     made = reconstruct(
         [one.atoms for one in crystals],
@@ -73,6 +75,7 @@ def reconstruct_block(
         rule=rule,
         levels=how.levels,
         species=how.species,
+        attempts=how.attempts,
         seed=int(task_generator(seed, name).integers(_SEEDS)),
         batch_size=len(crystals),
     )
