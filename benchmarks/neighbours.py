@@ -1,11 +1,12 @@
 """New minima from neighbours in the latent space of DP-CDVAE, and from rattles of equal size.
 
     python benchmarks/neighbours.py WEIGHTS
+    python benchmarks/neighbours.py dp-cdvae-carbon-24 --cells C:6 C:8 C:10 C:12 C:16
 
-Relaxed crystals of five compositions are moved and relaxed again. Every neighbour has a rattle of
-the same parent as its counterpart, whose atoms are displaced by as much on average. What counts is
-how many different minima, not seen before, come of so many relaxations. Runs that the file of
-results has already are not made again.
+Relaxed crystals of five compositions, or sizes of cells, are moved and relaxed again. Every
+neighbour has a rattle of the same parent as its counterpart, whose atoms are displaced by as much
+on average. What counts is how many different minima, not seen before, come of so many relaxations.
+Runs that the file of results has already are not made again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from gencsp.searches.worker import CHILDREN
 from gencsp.similarity import StructureIndex
 
 #: Compositions, and atoms in their cells; held out from the training of gencsp's own weights.
-CELLS = {"TiO2": 12, "SiO2": 9, "CaTiO3": 10, "Al2O3": 10, "Li3N": 8}
+CELLS = ("TiO2:12", "SiO2:9", "CaTiO3:10", "Al2O3:10", "Li3N:8")
 MOVES = ("neighbours", "rattles")
 #: eV/atom: minima that are no further above the lowest start are worth finding.
 LOW = 0.1
@@ -57,10 +58,11 @@ class Pair:
     sizes: tuple[float, float]
 
 
-def starts(formula: str, seed: int, n: int) -> list[Relaxed]:
+def starts(cell: str, seed: int, n: int) -> list[Relaxed]:
     """Random structures, relaxed; the lowest first, each minimum once."""
+    formula, _, atoms = cell.partition(":")
     composition = Composition.parse(formula)
-    units = (CELLS[formula] // composition.size,)
+    units = (int(atoms) // composition.size,)
     rng = np.random.default_rng([seed, 0])
     made = get_proposer("random").propose(
         Request(composition=composition, n=n, units=units), rng=rng
@@ -120,9 +122,9 @@ def minima(children: Sequence[Atoms], known: Sequence[Relaxed]) -> dict[str, int
     return counts
 
 
-def run(formula: str, seed: int, move: Move, args: argparse.Namespace) -> dict[str, Any]:
+def run(cell: str, seed: int, move: Move, args: argparse.Namespace) -> dict[str, Any]:
     """One composition and seed."""
-    known = starts(formula, seed, args.starts)
+    known = starts(cell, seed, args.starts)
     pairs = [
         pair(parent.atoms, move, np.random.default_rng([seed, 1, k, child]))
         for k, parent in enumerate(known[: args.parents])
@@ -132,7 +134,7 @@ def run(formula: str, seed: int, move: Move, args: argparse.Namespace) -> dict[s
     both = [one for one in compared if one.neighbour is not None and one.rattle is not None]
     sizes = np.array([one.sizes for one in both]).reshape(-1, 2)
     return {
-        "formula": formula,
+        "cell": cell,
         "seed": seed,
         "parents": len(known[: args.parents]),
         "cells_too_far_to_compare": len(pairs) - len(compared),
@@ -189,11 +191,11 @@ def difference(runs: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
 
 def missing(args: argparse.Namespace, runs: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int]]:
     """Compositions and seeds to run, seed by seed."""
-    done = {(one["formula"], one["seed"]) for one in runs}
+    done = {(one["cell"], one["seed"]) for one in runs}
     for seed in range(args.seeds):
-        for formula in args.formulas:
-            if (formula, seed) not in done:
-                yield formula, seed
+        for cell in args.cells:
+            if (cell, seed) not in done:
+                yield cell, seed
 
 
 def earlier(args: argparse.Namespace, protocol: dict[str, Any]) -> list[dict[str, Any]]:
@@ -218,8 +220,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", type=Path, help="of a DP-CDVAE")
-    parser.add_argument("--formulas", nargs="*", default=list(CELLS), choices=list(CELLS))
+    parser.add_argument("weights", type=Path, help="of a DP-CDVAE: a file, or the name of some")
+    parser.add_argument(
+        "--cells", nargs="+", default=CELLS, help="compositions, and atoms in their cells"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--starts", type=int, default=12, help="random structures to relax at first"
@@ -239,10 +243,10 @@ def main() -> None:
     move = get_move(named, {"weights": args.weights})
     protocol = protocol_of(args, model.digest)
     runs = earlier(args, protocol)
-    for formula, seed in missing(args, runs):
-        found = run(formula, seed, move, args)
+    for cell, seed in missing(args, runs):
+        found = run(cell, seed, move, args)
         runs.append(found)
-        print(formula, seed, *(found[name] for name in MOVES), flush=True)
+        print(cell, seed, *(found[name] for name in MOVES), flush=True)
         save(args, protocol, runs)
     save(args, protocol, runs)
 
@@ -264,7 +268,7 @@ def protocol_of(args: argparse.Namespace, digest: str) -> dict[str, Any]:
         "makes, and neighbours in cells that do not compare with the parent's",
         "in_sample": "CHGNet was trained on Materials Project data, which hold known crystals of "
         "these compositions; the formulas were held out from DP-CDVAE if it was trained with the "
-        "list of held-out formulas",
+        "list of held-out formulas, and not from weights for Carbon-24",
         "settings": asdict(RelaxSettings()),
         "threads": 1,
     }
@@ -278,7 +282,7 @@ def save(
         measured="new minima per relaxation (CHGNet, quasi-Newton, fmax 0.1 eV/Å, 200 steps) of "
         "neighbours in the latent space of DP-CDVAE and of rattles of equal size; sizes in Å",
         sample_size={
-            "compositions": len(args.formulas),
+            "compositions, or sizes of cells": len(args.cells),
             "seeds": args.seeds,
             "children of a composition and seed, at most": args.parents * args.children,
         },
