@@ -20,9 +20,11 @@ from small_suite import run_suite, small_suite, stored
 from gencsp.diffusion.dp_cdvae.sampler import decode
 from gencsp.errors import GencspError
 from gencsp.runs.reconstructing import reconstruct
+from gencsp.suites.deck import BenchDeck
 from gencsp.suites.outcome import Outcome
 from gencsp.suites.suite import Suite, suite_names
 from gencsp.suites.tasks import dp_cdvae_blocks
+from gencsp.suites.tasks.dp_cdvae import DpCdvae
 from gencsp.suites.tasks.dp_cdvae_values import DpCdvaeSettings, measures_of
 
 SUITES = ("dp-cdvae", "dp-cdvae-carbon24", "dp-cdvae-mp20")
@@ -197,6 +199,19 @@ def test_the_best_of_several_decodings_is_measured_under_its_own_name(
     numbers = outcome.numbers()
     assert numbers["modified, best of 2: matched"]["n"] == 4
     assert "modified: matched" not in numbers
+
+
+def test_without_weights_a_suite_takes_those_of_its_set(
+    words: dict[str, Any], tmp_path: Path
+) -> None:
+    suite = Suite.open("dp-cdvae")
+    deck = BenchDeck.make(**{**words, "weights": None})
+    task = DpCdvae.open(suite, deck, DpCdvaeSettings.model_validate(suite.settings))
+    assert task.how.model.weights == Path("dp-cdvae-perov-5")
+    unknown = {**words, "suite": small_suite(tmp_path, "dp-cdvae-mp20"), "weights": None}
+    with pytest.raises(GencspError, match=r"dp-cdvae-mp-20: train one on .* of mp_20"):
+        run_suite(unknown, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_one_rule_needs_no_list() -> None:

@@ -187,11 +187,11 @@ class DpCdvae(SuiteTask):
         by_key = {one.key: one.atoms for one in self.crystals}
         for seed in range(self.deck.seeds):
             for rule in self.settings.rules:
+                of = reconstructed_by(rule, self.settings)
                 for name, _ in self._known(f"reconstructed-{rule}-seed{seed}"):
                     for atoms in results[name].structures:
                         key = str(atoms.info[records.KNOWN_CRYSTAL])
                         values = of_reconstruction(atoms, by_key[key])
-                        of = reconstructed_by(rule, self.settings)
                         named = {f"{of}: {name_}": value for name_, value in values.items()}
                         yield Row(key=key, seed=seed, values=named)
 
