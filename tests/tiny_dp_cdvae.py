@@ -26,11 +26,18 @@ LATTICE = LatticeStatistics(
 )
 
 
-def tiny_network(*, atom_count: bool = False, gine: bool = False) -> DpCdvaeNetwork:
+def tiny_network(
+    *, atom_count: bool = False, gine: bool = False, encoder_blocks: int = 1
+) -> DpCdvaeNetwork:
     """Random weights, those of the readout of DimeNet++ included, which begin at zero."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        config = {**SIZES["tiny"], "atom_count": atom_count, "gine": gine}
+        config = {
+            **SIZES["tiny"],
+            "atom_count": atom_count,
+            "gine": gine,
+            "encoder_blocks": encoder_blocks,
+        }
         network = build_network("dp-cdvae", config)
         assert isinstance(network, DpCdvaeNetwork)
         for block in network.dimenet.output_blocks:

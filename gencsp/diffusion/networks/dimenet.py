@@ -28,7 +28,7 @@ class DimeNetPlusPlus(nn.Module):
     Args:
         channels: features of an edge.
         out_channels: features of the crystal.
-        blocks: rounds of message passing.
+        blocks: rounds of message passing; with none, atoms know their own edges alone.
         triplet_channels: features of an edge in triplets.
         basis_channels: features of the basis of a triplet.
         output_channels: hidden features of the readout.
@@ -72,6 +72,10 @@ class DimeNetPlusPlus(nn.Module):
     def atoms(self, numbers: Tensor, graph: NearestGraph) -> Tensor:
         """Features of the atoms, shape (n, out_channels)."""
         rbf = self.rbf(graph.distance)
+        edges = self.emb(numbers, rbf, graph)
+        atoms: Tensor = self.output_blocks[0](edges, rbf, graph)
+        if not len(self.interaction_blocks):
+            return atoms
         radial = spherical_bessel_basis(
             graph.distance,
             cutoff=self.cutoff,
@@ -80,8 +84,6 @@ class DimeNetPlusPlus(nn.Module):
         )
         # PyTorch Geometric has the angle between k → j and j → i, not that between their ends.
         angular = graph.legendre(self.n_spherical, sign=-1.0)
-        edges = self.emb(numbers, rbf, graph)
-        atoms: Tensor = self.output_blocks[0](edges, rbf, graph)
         for interaction, output in zip(
             self.interaction_blocks, self.output_blocks[1:], strict=True
         ):

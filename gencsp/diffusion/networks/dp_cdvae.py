@@ -56,7 +56,7 @@ class DpCdvaeConfig(ConfiguredNetwork):
     encoder_channels: Count = Field(
         default=PAPER["encoder_channels"], description="Features of an edge in DimeNet++."
     )
-    encoder_blocks: Count = Field(
+    encoder_blocks: Natural = Field(
         default=PAPER["encoder_blocks"], description="Rounds of DimeNet++."
     )
     encoder_triplets: Count = Field(
@@ -235,23 +235,32 @@ class DpCdvaeNetwork(nn.Module):
         )
 
 
-def with_encoders(network: DpCdvaeNetwork, *, atom_count: bool, gine: bool) -> DpCdvaeNetwork:
+def with_encoders(
+    network: DpCdvaeNetwork, *, atom_count: bool = False, gine: bool = False, blocks: int = 0
+) -> DpCdvaeNetwork:
     """A network with further encoders, which gives what the one without them gives.
 
-    What the new encoders find enters μ and log σ² with weight zero at first. So the variants of
-    DP-CDVAE can be trained on from one network, and what sets them apart is what an encoder brings.
+    What the new encoders and rounds of DimeNet++ find enters μ and log σ² with weight zero at
+    first. So the variants of DP-CDVAE can be trained on from one network, and what sets them apart
+    is what an encoder brings; and what needs no angles, as the composition, can be learned first by
+    DimeNet++ without a round, many times as fast.
 
     Args:
         network: is left as it is.
         atom_count: whether it is to encode the number of atoms, if it does not.
         gine: whether it is to have GINE, likewise.
+        blocks: rounds that DimeNet++ is to have, if it has fewer.
 
     Returns:
         The new encoders have random weights, from torch's generator.
     """
     old = network.config
     config = old.model_copy(
-        update={"atom_count": old.atom_count or atom_count, "gine": old.gine or gine}
+        update={
+            "atom_count": old.atom_count or atom_count,
+            "gine": old.gine or gine,
+            "encoder_blocks": max(old.encoder_blocks, blocks),
+        }
     )
     grown = DpCdvaeNetwork(config).to(network.join.weight)
     weights = {**grown.state_dict(), **network.state_dict()}

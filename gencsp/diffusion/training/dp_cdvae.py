@@ -38,8 +38,8 @@ def train_dp_cdvae(
 
     A run in a folder is resumed with ``resume=True``; settings that are left out then stay as they
     are in the run. A new run begins from random weights, or with ``start=FILE`` from those of a
-    file, whose network it has, with a new optimiser; encoders that the file lacks and the settings
-    ask for are added, and change nothing at first.
+    file, whose network it has, with a new optimiser; encoders and rounds of DimeNet++ that the file
+    lacks and the settings ask for are added, and change nothing at first.
 
     At the end a prior of z is fitted to the encoder (``prior_steps``; minutes of a core). With
     ``start=FILE`` and ``steps=0`` that is all that is done.
@@ -107,7 +107,12 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         network = with_prior(network, None)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(deck.training.seed)
-            grown = with_encoders(network, atom_count=deck.atom_count, gine=deck.gine)
+            grown = with_encoders(
+                network,
+                atom_count=deck.atom_count,
+                gine=deck.gine,
+                blocks=deck.encoder_blocks or 0,
+            )
         return Started(grown, model.digest, DpCdvaeObjective(process=model.process))
 
     def objective(self, crystals: CrystalSet) -> Objective:

@@ -243,8 +243,16 @@ class DpCdvaeDeck(TrainDeck):
     encoder_channels: Count | None = Field(
         None, description="Features of an edge in DimeNet++; those of the size if not given."
     )
-    encoder_blocks: Count | None = Field(
-        None, description="Rounds of DimeNet++; those of the size if not given."
+    encoder_blocks: Natural | None = Field(
+        None,
+        description="Rounds of DimeNet++; those of the size, or of 'start', if not given. They "
+        "may be more than those of 'start'.",
+    )
+    encoder_hidden: Count | None = Field(
+        None, description="Features of the readout of DimeNet++; those of the size if not given."
+    )
+    head_channels: Count | None = Field(
+        None, description="Features in the heads of z; those of the size if not given."
     )
     neighbours: Count | None = Field(
         None, description="Neighbours that an atom counts; those of the size if not given."

@@ -261,3 +261,19 @@ def test_further_encoders_change_nothing_until_they_are_trained(
     heard = gradient.view(len(gradient), -1, grown.config.latent).abs().sum((0, 2))
     assert len(heard) == 1 + grown.config.gine + grown.config.atom_count
     assert heard.min() > 0
+
+
+def test_further_rounds_change_nothing_until_they_are_trained() -> None:
+    network = tiny_network(encoder_blocks=0).double()
+    grown = with_encoders(network, blocks=2)
+    assert grown.config.encoder_blocks == 2
+    assert with_encoders(grown, blocks=1).config.encoder_blocks == 2
+    batch = batch_of(crystals())
+    for ours, theirs in zip(grown.encode(batch), network.encode(batch), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    # The readout of a new round learns from the first step on, the round itself from the second.
+    mean, _ = grown.encode(batch)
+    torch.autograd.backward(mean.square().sum())
+    gradient = grown.dimenet.output_blocks[1].lin.weight.grad
+    assert gradient is not None
+    assert float(gradient.abs().max()) > 0

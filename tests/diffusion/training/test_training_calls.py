@@ -20,6 +20,7 @@ from gencsp.descriptors.compactness import compactness
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae
 from gencsp.diffusion.joint.model import load_joint_model
+from gencsp.diffusion.networks.dimenet import OutputBlock
 from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
 from gencsp.diffusion.positions.model import load_score_model
 from gencsp.diffusion.training.checkpoints import load_checkpoint
@@ -179,6 +180,28 @@ def test_the_autoencoder_that_is_written_is_the_one_trained(tmp_path: Path) -> N
     found = model.encode(crystals())
     np.testing.assert_allclose(found[0], mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(found[1], torch.exp(0.5 * log_variance), rtol=1e-4)
+
+
+def test_dimenet_begins_without_rounds_and_is_given_some(tmp_path: Path) -> None:
+    """The readout of the new round is not zero any more once it was trained."""
+    run: dict[str, Any] = {"held_out": (), "batch_size": 2, "draws": 0, "prior_steps": 0}
+    first = gencsp.train_dp_cdvae(
+        crystals(), tmp_path / "first", steps=1, size="tiny", encoder_blocks=0, **run
+    )
+    for rounds in (1, 2):
+        then = gencsp.train_dp_cdvae(
+            crystals(), tmp_path / f"{rounds}", steps=2, start=first.file, encoder_blocks=rounds,
+            **run,
+        )  # fmt: skip
+        dimenet = load_dp_cdvae(then.file).network.dimenet
+        assert len(dimenet.interaction_blocks) == rounds
+        for output in dimenet.output_blocks:
+            assert isinstance(output, OutputBlock)
+            assert float(output.lin.weight.detach().abs().max()) > 0
+    with pytest.raises(WeightsError, match="has encoder_blocks = 2, not 1"):
+        gencsp.train_dp_cdvae(
+            crystals(), tmp_path / "fewer", steps=1, start=then.file, encoder_blocks=1, **run
+        )
 
 
 def test_teacher_forcing_ends_after_its_steps(tmp_path: Path) -> None:
