@@ -153,7 +153,8 @@ GIVEN = {
     "start": "w.safetensors", "size": "paper", "atom_count": None, "gine": None, "most_atoms": "9",
     "latent": "5", "atom_channels": "6", "blocks": "2", "encoder_channels": "7",
     "encoder_blocks": "3", "encoder_hidden": "12", "head_channels": "10", "neighbours": "8",
-    "teacher_forcing": "4", "species_weight": "2", "draws": "2", "late_share": "0.25",
+    "angles": "niggli", "teacher_forcing": "4", "species_weight": "2", "draws": "2",
+    "late_share": "0.25",
     "kl_weight": "3", "lattice_weight": "4", "composition_weight": "5", "atom_count_weight": "6",
     "prior_steps": "7",
 }  # fmt: skip

@@ -16,6 +16,10 @@ SpeciesRule = Literal["read", "likeliest"]
 #: the (first) parent.
 CellSource = Literal["decoded", "scaled", "parent"]
 
+#: Angles of the reduced cells that a model is trained on: at most one above 90°, or those of
+#: Niggli's reduction.
+Angles = Literal["acute", "niggli"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DpCdvaeSampling:

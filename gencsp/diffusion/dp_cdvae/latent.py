@@ -26,7 +26,6 @@ from gencsp.diffusion.dp_cdvae.choices import CellSource, DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.sampler import Given, decode
 from gencsp.errors import RequestError
-from gencsp.similarity.cells import compact
 
 #: Least sine of the angle between two vectors for which the arc between them is defined.
 LEAST_SINE = 1e-6
@@ -67,7 +66,7 @@ def neighbours(
 
     At strength 0 and from noise alone it is the reconstruction of the mean, with the species kept.
     With ``noise`` below 1 in the sampling, decoding begins from the coordinates of the parent, in
-    its Niggli-reduced cell where another cell is read from z.
+    its reduced cell where another cell is read from z.
 
     Args:
         model: the model.
@@ -146,7 +145,7 @@ def _decoded(
     rngs: Sequence[np.random.Generator],
 ) -> list[Atoms]:
     """Crystals of z with the atoms of their parents; volumes are per atom, Å³."""
-    given = [_given(parent, sampling, keep_cell=cell == "parent") for parent in parents]
+    given = [_given(model, parent, sampling, keep_cell=cell == "parent") for parent in parents]
     made = decode(model, z, sampling=sampling, rngs=rngs, given=given)
     if cell == "scaled":
         for atoms, volume in zip(made, volumes, strict=True):
@@ -155,11 +154,14 @@ def _decoded(
     return made
 
 
-def _given(parent: Atoms, sampling: DpCdvaeSampling, *, keep_cell: bool) -> Given:
+def _given(
+    model: DpCdvaeModel, parent: Atoms, sampling: DpCdvaeSampling, *, keep_cell: bool
+) -> Given:
     frac = None
     if sampling.noise < 1:
-        # Cells that are read from z are Niggli-reduced, as those that the model was trained on.
-        own = np.asarray(parent.cell.array) if keep_cell else compact(parent.cell.array)
+        # Cells that are read from z are reduced, as those that the model was trained on.
+        own = np.asarray(parent.cell.array)
+        own = own if keep_cell else model.process.reduced(own)
         frac = parent.positions @ np.linalg.inv(own)
     return Given(numbers=parent.numbers, cell=parent.cell if keep_cell else None, frac=frac)
 

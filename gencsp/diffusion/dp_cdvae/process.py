@@ -10,25 +10,36 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from gencsp.diffusion.dp_cdvae.choices import Angles
 from gencsp.diffusion.dp_cdvae.lattice import LatticeStatistics
 from gencsp.diffusion.dp_cdvae.schedule import NoiseSchedule
 from gencsp.diffusion.wrapped import remove_mean
+from gencsp.similarity.cells import acute, compact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DpCdvaeProcess:
-    """The noise, and the scale of the lattices.
+    """The noise, and the scale and form of the lattices.
 
     Attributes:
         lattice: means and standard deviations of the training lattices.
         schedule: noise by time step.
+        angles: of the reduced cells that the model is trained on, and decodes.
     """
 
     lattice: LatticeStatistics
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    angles: Angles = "acute"
+
+    def reduced(self, cell: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The cell of a lattice as the model knows it, Å, shape (3, 3), not rotated."""
+        niggli = compact(cell)
+        return acute(niggli) if self.angles == "acute" else niggli
 
     def describe(self) -> dict[str, Any]:
         """For checkpoints and weights files; :meth:`from_description` reads it."""
@@ -39,7 +50,12 @@ class DpCdvaeProcess:
         """From what :meth:`describe` gave."""
         rows = (tuple(stored["lattice"][name]) for name in ("mean", "std", "low", "high"))
         lattice = LatticeStatistics(*rows)
-        return cls(lattice=lattice, schedule=NoiseSchedule(**stored["schedule"]))
+        return cls(
+            lattice=lattice,
+            schedule=NoiseSchedule(**stored["schedule"]),
+            # Models that were trained before there was a choice.
+            angles=stored.get("angles", "niggli"),
+        )
 
 
 def wrapped(frac: Tensor) -> Tensor:

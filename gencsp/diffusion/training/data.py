@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import ase.io
 import numpy as np
@@ -107,14 +107,19 @@ class CrystalSet:
             digest.hexdigest()[:12],
         )
 
-    def reduced(self) -> CrystalSet:
+    def reduced(self, *, angles: Literal["acute", "niggli"] = "niggli") -> CrystalSet:
         """The same crystals in Niggli-reduced cells, which lattice models are trained on.
+
+        Args:
+            angles: ``acute`` chooses the signs of their vectors by
+                :func:`~gencsp.similarity.cells.acute`.
 
         Raises:
             TrainingDataError: a cell cannot be reduced.
         """
         import spglib
 
+        from gencsp.similarity.cells import acute
         from gencsp.symmetry.answers import answer
 
         cells, frac = np.empty_like(self.cells), np.empty_like(self.frac)
@@ -123,8 +128,8 @@ class CrystalSet:
             if niggli is None:
                 raise TrainingDataError(f"the cell of crystal {i} cannot be reduced: {cell}.")
             atoms = slice(self.offsets[i], self.offsets[i + 1])
-            cells[i] = niggli
-            frac[atoms] = (self.frac[atoms] @ cell @ np.linalg.inv(niggli)) % 1.0
+            cells[i] = acute(niggli) if angles == "acute" else niggli
+            frac[atoms] = (self.frac[atoms] @ cell @ np.linalg.inv(cells[i])) % 1.0
         return replace(self, cells=cells, frac=frac)
 
     def __len__(self) -> int:

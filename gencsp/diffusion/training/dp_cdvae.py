@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gencsp.diffusion.dp_cdvae.choices import Angles
 from gencsp.diffusion.dp_cdvae.model import load_dp_cdvae, save_dp_cdvae
 from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork, with_encoders, with_prior
 from gencsp.diffusion.training.data import CrystalSet
@@ -77,11 +78,27 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
     stored: ClassVar[dict[str, str]] = {
         f"{name}_weight": f"weights.{name}"
         for name in ("species", "kl", "lattice", "composition", "atom_count")
-    }
+    } | {"angles": "process.angles"}
 
-    def gather(self, data: Crystals, *, held_out: frozenset[str]) -> CrystalSet:
+    def gather(
+        self, data: Crystals, *, held_out: frozenset[str], begun: Objective | None
+    ) -> CrystalSet:
         """See :class:`.Session`."""
-        return super().gather(data, held_out=held_out).reduced()
+        if begun is None:
+            angles = self.angles
+        else:
+            assert isinstance(begun, DpCdvaeObjective), "open_run lets no other kind through"
+            angles = begun.process.angles
+        return super().gather(data, held_out=held_out, begun=begun).reduced(angles=angles)
+
+    @property
+    def angles(self) -> Angles:
+        """Of the reduced cells in a new run."""
+        if self.deck.angles is not None:
+            return self.deck.angles
+        if self.deck.start is not None:
+            return load_dp_cdvae(self.deck.start, device="cpu").process.angles
+        return "acute"
 
     def check(self, crystals: CrystalSet, state: TrainState) -> None:
         """See :class:`.Session`; no crystal may have more atoms than the network counts.
@@ -102,7 +119,6 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         """See :class:`.Session`."""
         model = load_dp_cdvae(weights, device="cpu")
         network, deck = model.network, self.deck
-        assert isinstance(network, DpCdvaeNetwork), "load_dp_cdvae lets no other kind through"
         # A prior fits the encoder that it was fitted to: it is fitted anew at the end.
         network = with_prior(network, None)
         with torch.random.fork_rng(devices=[]):
@@ -116,7 +132,11 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         return Started(grown, model.digest, DpCdvaeObjective(process=model.process))
 
     def objective(self, crystals: CrystalSet) -> Objective:
-        """See :class:`.Session`; a run that begins from weights keeps their scale of lattices."""
+        """See :class:`.Session`.
+
+        A run that begins from weights keeps their noise, and their scale of lattices unless the
+        angles are to be others.
+        """
         deck = self.deck
         found = DpCdvaeObjective.fit(
             crystals,
@@ -124,10 +144,13 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
             teacher_forcing=deck.teacher_forcing,
             draws=deck.draws,
             late_share=deck.late_share,
+            angles=self.angles,
         )
         if deck.start is None:
             return found
-        return replace(found, process=load_dp_cdvae(deck.start, device="cpu").process)
+        known = load_dp_cdvae(deck.start, device="cpu").process
+        lattice = known.lattice if known.angles == self.angles else found.process.lattice
+        return replace(found, process=replace(known, lattice=lattice, angles=self.angles))
 
     def finish(
         self,

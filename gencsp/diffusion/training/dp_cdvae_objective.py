@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from gencsp.deck import Fraction, Natural, check_fields
 from gencsp.diffusion.batch import CrystalBatch
+from gencsp.diffusion.dp_cdvae.choices import Angles
 from gencsp.diffusion.dp_cdvae.lattice import LatticeStatistics
 from gencsp.diffusion.dp_cdvae.process import (
     DpCdvaeProcess,
@@ -73,11 +74,13 @@ class DpCdvaeObjective:
         check_fields(self)
 
     @classmethod
-    def fit(cls, crystals: CrystalSet, **settings: Any) -> DpCdvaeObjective:
-        """With the scale of the lattices of the training crystals."""
+    def fit(
+        cls, crystals: CrystalSet, *, angles: Angles = "acute", **settings: Any
+    ) -> DpCdvaeObjective:
+        """With the scale of the lattices of the training crystals, whose angles are so."""
         sizes = torch.as_tensor(np.diff(crystals.offsets))
         lattice = LatticeStatistics.fit(torch.as_tensor(crystals.cells), sizes)
-        return cls(process=DpCdvaeProcess(lattice=lattice), **settings)
+        return cls(process=DpCdvaeProcess(lattice=lattice, angles=angles), **settings)
 
     def loss(
         self,

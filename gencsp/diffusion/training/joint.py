@@ -98,9 +98,11 @@ class JointSession(Session[JointDeck]):
         super().__init__(deck, folder)
         self.on_label = on_label
 
-    def gather(self, data: Crystals, *, held_out: frozenset[str]) -> CrystalSet:
+    def gather(
+        self, data: Crystals, *, held_out: frozenset[str], begun: Objective | None
+    ) -> CrystalSet:
         """See :class:`.Session`."""
-        return super().gather(data, held_out=held_out).reduced()
+        return super().gather(data, held_out=held_out, begun=begun).reduced()
 
     def label(self, crystals: CrystalSet, data: Crystals, state: TrainState) -> CrystalSet:
         """With the properties of every crystal, from the folder where it holds them already."""

@@ -79,8 +79,20 @@ class Session(ABC, Generic[D]):
     def started(self, weights: Path) -> Started:
         """The network of a weights file to begin from, with what a run must keep of the file."""
 
-    def gather(self, data: Crystals, *, held_out: frozenset[str]) -> CrystalSet:
-        """The crystals in the form that the model is trained on."""
+    def gather(
+        self,
+        data: Crystals,
+        *,
+        held_out: frozenset[str],
+        begun: Objective | None,  # noqa: ARG002
+    ) -> CrystalSet:
+        """The crystals in the form that the model is trained on.
+
+        Args:
+            data: the crystals.
+            held_out: formulas that must not occur.
+            begun: objective of a run that is resumed; ``None`` for a new one.
+        """
         return CrystalSet.gather(stream(data), held_out=held_out)
 
     def label(self, crystals: CrystalSet, data: Crystals, state: TrainState) -> CrystalSet:  # noqa: ARG002
@@ -125,18 +137,18 @@ class Session(ABC, Generic[D]):
             state, settings = self._new_state(), deck.training
         else:
             state, settings, _ = found
-        excluded = formulas(held_out)
-        crystals = self.gather(data, held_out=excluded)
+        excluded, begun = formulas(held_out), None if found is None else found[2]
+        crystals = self.gather(data, held_out=excluded, begun=begun)
         self.check(crystals, state)
         judged = None
         if validation is not None:
             some = first(validation, deck.validation_size)
-            judged = self.gather(some, held_out=excluded)
+            judged = self.gather(some, held_out=excluded, begun=begun)
             self.check(judged, state)
         check_data(state, crystals, folder)
         make_folder(folder)
         crystals = self.label(crystals, data, state)
-        objective = self.objective(crystals) if found is None else found[2]
+        objective = self.objective(crystals) if begun is None else begun
         with torch_threads(deck.threads):
             train(
                 state, settings, objective, crystals, judged, folder, device=device, report=report

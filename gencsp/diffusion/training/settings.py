@@ -22,6 +22,7 @@ from gencsp.deck import (
     Workers,
     check_fields,
 )
+from gencsp.diffusion.dp_cdvae.choices import Angles
 from gencsp.diffusion.dp_cdvae.sizes import SIZES, Size
 from gencsp.errors import RequestError
 
@@ -256,6 +257,11 @@ class DpCdvaeDeck(TrainDeck):
     )
     neighbours: Count | None = Field(
         None, description="Neighbours that an atom counts; those of the size if not given."
+    )
+    angles: Angles | None = Field(
+        None,
+        description="Angles of the reduced cells: acute, at most one above 90 degrees, or niggli, "
+        "the paper's. If not given, those of 'start', acute for a new network.",
     )
     # Before that, the lattice that is read from z is as good as random.
     teacher_forcing: Natural = Field(

@@ -204,6 +204,32 @@ def test_dimenet_begins_without_rounds_and_is_given_some(tmp_path: Path) -> None
         )
 
 
+def test_angles_are_those_of_the_weights_unless_others_are_asked_for(tmp_path: Path) -> None:
+    """Those of a body-centred crystal's primitive cell are all 109.47 degrees, or one of them."""
+    cell = 2.1 * np.array([[-1.0, 1, 1], [1, -1, 1], [1, 1, -1]])
+    data = [Atoms("Na", cell=cell, pbc=True), Atoms("K", cell=1.1 * cell, pbc=True)]
+    run: dict[str, Any] = {"held_out": (), "batch_size": 2, "draws": 0, "prior_steps": 0}
+    first = gencsp.train_dp_cdvae(
+        data, tmp_path / "first", steps=1, size="tiny", angles="niggli", **run
+    )
+    same = gencsp.train_dp_cdvae(data, tmp_path / "same", steps=1, start=first.file, **run)
+    other = gencsp.train_dp_cdvae(
+        data, tmp_path / "other", steps=1, start=first.file, angles="acute", **run
+    )
+    new = gencsp.train_dp_cdvae(data, tmp_path / "new", steps=1, size="tiny", **run)
+    for trained, angles in ((first, "niggli"), (same, "niggli"), (other, "acute"), (new, "acute")):
+        process = load_dp_cdvae(trained.file).process
+        assert process.angles == angles
+        expected = [109.471] * 3 if angles == "niggli" else [109.471, 70.529, 70.529]
+        np.testing.assert_allclose(process.lattice.mean[3:], expected, atol=1e-3)
+    again = gencsp.train_dp_cdvae(data, tmp_path / "first", steps=2, resume=True, held_out=())
+    assert load_dp_cdvae(again.file).process.angles == "niggli"
+    with pytest.raises(WeightsError, match=r"begun with process\.angles = acute, not niggli"):
+        gencsp.train_dp_cdvae(
+            data, tmp_path / "new", steps=2, resume=True, angles="niggli", held_out=()
+        )
+
+
 def test_teacher_forcing_ends_after_its_steps(tmp_path: Path) -> None:
     """The lattice that is read from z then stands in the noisy crystals, and the loss differs."""
     losses = []
