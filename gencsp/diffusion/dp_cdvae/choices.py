@@ -9,9 +9,9 @@ from gencsp.deck import Count, Share, check_fields
 
 #: Reverse steps: eq. 7, eq. 6, and the steps of gencsp's other samplers.
 Rule = Literal["modified", "ancestral", "renewal"]
-#: Species of the atoms while they are decoded: those that are read from z, or at each step the
-#: likeliest that the denoiser sees.
-SpeciesRule = Literal["read", "likeliest"]
+#: Species of the atoms while they are decoded: those that are read from z, with the stoichiometries
+#: that the model knows or by rounding alone, or at each step the likeliest that the denoiser sees.
+SpeciesRule = Literal["read", "rounded", "likeliest"]
 #: Cell of what is decoded: read from z; the same at the volume per atom of the parents; or that of
 #: the (first) parent.
 CellSource = Literal["decoded", "scaled", "parent"]
@@ -31,7 +31,9 @@ class DpCdvaeSampling:
         steps: number of steps; ``None``, or more than the model has, takes each of its time steps,
             as in the paper.
         species: ``likeliest``, at each step what the denoiser holds most likely for each atom, one
-            by one (Section IV.C); or ``read``, the composition that is read from z, which stays.
+            by one (Section IV.C); or ``read``, the composition that is read from z, which stays: by
+            :mod:`gencsp.diffusion.dp_cdvae.stoichiometries` where the weights know any, otherwise,
+            and with ``rounded``, by rounding the shares of the elements to the number of atoms.
             Atoms begin as noise and are alike, so that which of them has which species is for
             their coordinates to follow. At high noise the likeliest species of each atom is often
             the commonest of the crystal, and composition is lost that z has.

@@ -18,6 +18,7 @@ from torch import Tensor
 from gencsp.diffusion.dp_cdvae.choices import Angles
 from gencsp.diffusion.dp_cdvae.lattice import LatticeStatistics
 from gencsp.diffusion.dp_cdvae.schedule import NoiseSchedule
+from gencsp.diffusion.dp_cdvae.stoichiometries import Stoichiometries
 from gencsp.diffusion.wrapped import remove_mean
 from gencsp.similarity.cells import acute, compact
 
@@ -30,11 +31,13 @@ class DpCdvaeProcess:
         lattice: means and standard deviations of the training lattices.
         schedule: noise by time step.
         angles: of the reduced cells that the model is trained on, and decodes.
+        stoichiometries: of the training crystals; ``None`` where they are not known.
     """
 
     lattice: LatticeStatistics
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     angles: Angles = "acute"
+    stoichiometries: Stoichiometries | None = None
 
     def reduced(self, cell: NDArray[np.float64]) -> NDArray[np.float64]:
         """The cell of a lattice as the model knows it, Å, shape (3, 3), not rotated."""
@@ -43,18 +46,26 @@ class DpCdvaeProcess:
 
     def describe(self) -> dict[str, Any]:
         """For checkpoints and weights files; :meth:`from_description` reads it."""
-        return asdict(self)
+        known = self.stoichiometries
+        return {
+            "lattice": asdict(self.lattice),
+            "schedule": asdict(self.schedule),
+            "angles": self.angles,
+            "stoichiometries": None if known is None else known.describe(),
+        }
 
     @classmethod
     def from_description(cls, stored: Mapping[str, Any]) -> Self:
         """From what :meth:`describe` gave."""
         rows = (tuple(stored["lattice"][name]) for name in ("mean", "std", "low", "high"))
         lattice = LatticeStatistics(*rows)
+        known = stored.get("stoichiometries")
         return cls(
             lattice=lattice,
             schedule=NoiseSchedule(**stored["schedule"]),
             # Models that were trained before there was a choice.
             angles=stored.get("angles", "niggli"),
+            stoichiometries=None if known is None else Stoichiometries.from_description(known),
         )
 
 

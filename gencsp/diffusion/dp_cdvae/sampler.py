@@ -26,6 +26,7 @@ from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
 from gencsp.diffusion.dp_cdvae.model import Array, DpCdvaeModel
 from gencsp.diffusion.dp_cdvae.process import centred, noised_coordinates, wrapped
 from gencsp.diffusion.dp_cdvae.steps import ancestral, modified, renewing
+from gencsp.diffusion.dp_cdvae.stoichiometries import Stoichiometries
 from gencsp.diffusion.noise import standard_normal
 from gencsp.diffusion.wrapped import remove_mean
 from gencsp.errors import RequestError
@@ -145,11 +146,10 @@ def prepare(
     if z.shape != (len(z), model.latent):
         raise RequestError(f"z has shape {z.shape}: this model has rows of {model.latent} numbers.")
     heads = model.heads(z)
+    known = model.process.stoichiometries if sampling.species == "read" else None
     numbers = [
-        _species(one, count, np.exp(shares))
-        for one, count, shares in zip(
-            given, heads.atom_count.argmax(1) + 1, heads.composition, strict=True
-        )
+        _species(one, counts, np.exp(shares), known)
+        for one, counts, shares in zip(given, heads.atom_count, heads.composition, strict=True)
     ]
     sizes = torch.tensor([len(one) for one in numbers])
     cells = model.process.lattice.decode(torch.as_tensor(heads.lattice), sizes)
@@ -157,7 +157,7 @@ def prepare(
         if one.cell is not None:
             cells[k] = torch.as_tensor(np.array(one.cell.array))
     schedule = model.process.schedule
-    kept = sampling.species == "read"
+    kept = sampling.species != "likeliest"
     held = torch.tensor([kept or one.numbers is not None for one in given])
     owner = torch.repeat_interleave(torch.arange(len(z)), sizes)
     first, frac = schedule.steps, None
@@ -191,10 +191,19 @@ def _begun_from(given: Sequence[Given]) -> Tensor:
     return torch.as_tensor(np.concatenate(rows))
 
 
-def _species(given: Given, count: int, shares: Array) -> NDArray[np.int64]:
+def _species(
+    given: Given, log_counts: Array, shares: Array, known: Stoichiometries | None
+) -> NDArray[np.int64]:
     if given.numbers is not None:
         return np.asarray(given.numbers, dtype=np.int64)
-    return rounded_composition(shares, count if given.atom_count is None else given.atom_count)
+    count = given.atom_count or int(log_counts.argmax()) + 1
+    if known is not None:
+        if given.atom_count is not None:
+            log_counts = np.where(np.arange(1, count + 1) == count, 0.0, -np.inf)
+        found = known.likeliest(shares, log_counts)
+        if found is not None:
+            return found
+    return rounded_composition(shares, count)
 
 
 def rounded_composition(shares: Array, count: int) -> NDArray[np.int64]:

@@ -135,7 +135,7 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
         """See :class:`.Session`.
 
         A run that begins from weights keeps their noise, and their scale of lattices unless the
-        angles are to be others.
+        angles are to be others; stoichiometries are those of its own crystals.
         """
         deck = self.deck
         found = DpCdvaeObjective.fit(
@@ -150,7 +150,10 @@ class DpCdvaeSession(Session[DpCdvaeDeck]):
             return found
         known = load_dp_cdvae(deck.start, device="cpu").process
         lattice = known.lattice if known.angles == self.angles else found.process.lattice
-        return replace(found, process=replace(known, lattice=lattice, angles=self.angles))
+        return replace(
+            found,
+            process=replace(found.process, schedule=known.schedule, lattice=lattice),
+        )
 
     def finish(
         self,

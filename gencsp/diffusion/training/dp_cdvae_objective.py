@@ -23,6 +23,7 @@ from gencsp.diffusion.dp_cdvae.process import (
     noised_coordinates,
     species_shares,
 )
+from gencsp.diffusion.dp_cdvae.stoichiometries import Stoichiometries
 from gencsp.diffusion.networks.dp_cdvae import Decoded, DpCdvaeNetwork
 from gencsp.diffusion.training.data import CrystalSet
 from gencsp.diffusion.training.dp_cdvae_draws import Draws
@@ -77,10 +78,15 @@ class DpCdvaeObjective:
     def fit(
         cls, crystals: CrystalSet, *, angles: Angles = "acute", **settings: Any
     ) -> DpCdvaeObjective:
-        """With the scale of the lattices of the training crystals, whose angles are so."""
+        """With lattices and stoichiometries of the training crystals, whose angles are so."""
         sizes = torch.as_tensor(np.diff(crystals.offsets))
         lattice = LatticeStatistics.fit(torch.as_tensor(crystals.cells), sizes)
-        return cls(process=DpCdvaeProcess(lattice=lattice, angles=angles), **settings)
+        process = DpCdvaeProcess(
+            lattice=lattice,
+            angles=angles,
+            stoichiometries=Stoichiometries.fit(crystals.numbers, crystals.offsets),
+        )
+        return cls(process=process, **settings)
 
     def loss(
         self,

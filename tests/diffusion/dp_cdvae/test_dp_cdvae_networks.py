@@ -17,7 +17,7 @@ from torch import Tensor
 from gencsp.diffusion.batch import CrystalBatch
 from gencsp.diffusion.dp_cdvae.sizes import PAPER
 from gencsp.diffusion.networks.bessel import bessel_roots, envelope, spherical_bessel_basis
-from gencsp.diffusion.networks.dimenet import DimeNetPlusPlus
+from gencsp.diffusion.networks.dimenet import DimeNetPlusPlus, OutputBlock
 from gencsp.diffusion.networks.dp_cdvae import (
     DpCdvaeConfig,
     DpCdvaeNetwork,
@@ -274,6 +274,8 @@ def test_further_rounds_change_nothing_until_they_are_trained() -> None:
     # The readout of a new round learns from the first step on, the round itself from the second.
     mean, _ = grown.encode(batch)
     torch.autograd.backward(mean.square().sum())
-    gradient = grown.dimenet.output_blocks[1].lin.weight.grad
+    new = grown.dimenet.output_blocks[1]
+    assert isinstance(new, OutputBlock)
+    gradient = new.lin.weight.grad
     assert gradient is not None
     assert float(gradient.abs().max()) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tiny_dp_cdvae import write_tiny_dp_cdvae
 from tiny_joint import write_tiny_joint
 
-from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling
+from gencsp.diffusion.dp_cdvae.choices import DpCdvaeSampling, SpeciesRule
 from gencsp.diffusion.dp_cdvae.model import DpCdvaeModel, load_dp_cdvae
 from gencsp.diffusion.dp_cdvae.reverse import DpCdvaeReverseDiffusion
 from gencsp.diffusion.dp_cdvae.sampler import (
@@ -27,6 +28,7 @@ from gencsp.diffusion.dp_cdvae.sampler import (
     step,
 )
 from gencsp.diffusion.dp_cdvae.steps import denoised
+from gencsp.diffusion.dp_cdvae.stoichiometries import Stoichiometries
 from gencsp.diffusion.networks.dp_cdvae import DpCdvaeNetwork
 from gencsp.errors import RequestError, WeightsError
 
@@ -130,6 +132,29 @@ def test_the_dynamics_takes_the_same_steps(model: DpCdvaeModel, rule: str, tmp_p
     np.testing.assert_array_equal(atoms.numbers, expected.numbers)
     np.testing.assert_array_equal(atoms.cell.array, expected.cell.array)
     assert len(log.read_text().splitlines()) == 8
+
+
+@pytest.mark.parametrize("species", ["read", "rounded", "likeliest"])
+def test_species_are_read_by_the_stoichiometries_that_the_model_knows(
+    model: DpCdvaeModel, species: SpeciesRule
+) -> None:
+    known = Stoichiometries({(1, 2): {1: 1}})
+    model = replace(model, process=replace(model.process, stoichiometries=known))
+    z = latents(model, 4)
+    run = prepare(model, z, sampling=DpCdvaeSampling(species=species), rngs=generators(4))
+    heads = model.heads(z)
+    for k in range(4):
+        found = run.numbers[run.owner == k].tolist()
+        shares = np.exp(heads.composition[k])
+        if species == "read":
+            read = known.likeliest(shares, heads.atom_count[k])
+            assert read is not None
+            assert found == read.tolist()
+            assert len(set(found)) == 2
+        else:
+            count = int(heads.atom_count[k].argmax()) + 1
+            assert found == rounded_composition(shares, count).tolist()
+    assert bool(run.held.all()) == (species != "likeliest")
 
 
 @drawn(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.integers(1, 24))
