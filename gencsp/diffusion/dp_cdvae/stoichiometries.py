@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Weight of the shares against how common a stoichiometry is, chosen on validation crystals.
-SHARPNESS = 40.0
+SHARPNESS = 80.0
 #: Power of the probability of a number of atoms: the head is surer than it is right.
 TRUST = 0.5
 #: Crystals that a stoichiometry counts as having in a cell in which the training has none.
