@@ -59,7 +59,7 @@ class Stoichiometries:
             units = math.gcd(*every)
             key = tuple(sorted(one // units for one in every))
             found.setdefault(key, Counter())[units] += 1
-        return cls(found)
+        return cls({key: dict(of) for key, of in found.items()})
 
     def describe(self) -> dict[str, dict[str, int]]:
         """For files; :meth:`from_description` reads it."""
@@ -87,7 +87,8 @@ class Stoichiometries:
             shares: of each element by its atomic number, shape (95,), of sum 1.
             log_atom_count: ln p(N | z) of 1, 2, … atoms; −∞ for what is ruled out.
         """
-        order = np.argsort(-shares, kind="stable")
+        # No atom has number 0, not even where all other shares are zero, too.
+        order = np.argsort(-shares[1:], kind="stable") + 1
         logs = np.log(np.maximum(shares[order], LEAST_SHARE))
         best, found = -math.inf, None
         for key, of in self.counts.items():
