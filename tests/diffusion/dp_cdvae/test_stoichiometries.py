@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gencsp.diffusion.dp_cdvae.sampler import rounded_composition
 from gencsp.diffusion.dp_cdvae.stoichiometries import (
     SHARPNESS,
     TRUST,
@@ -46,8 +47,10 @@ def test_stoichiometries_are_counted_by_their_formula_units() -> None:
 
 
 def test_a_formula_that_rounding_would_miss_is_read() -> None:
-    """Of 10 atoms these shares are 1.6, 2.6 and 5.8; the nearest counts are 2, 2 and 6, or not."""
-    found = fitted().likeliest(shares(z38=0.16, z22=0.26, z8=0.58), np.log(np.eye(10)[9] + 1e-9))
+    """Of 10 atoms these shares are 1.4, 2.7 and 5.9, nearest to 1, 3 and 6: SrTi3O6."""
+    read = shares(z38=0.14, z22=0.27, z8=0.59)
+    assert rounded_composition(read, 10).tolist() == [8] * 6 + [22] * 3 + [38]
+    found = fitted().likeliest(read, np.log(np.eye(10)[9] + 1e-9))
     assert found is not None
     assert found.tolist() == [8] * 6 + [22] * 2 + [38] * 2
 
