@@ -179,7 +179,8 @@ class ReconstructDeck(DecodeDeck):
     )
     species: SpeciesRule = Field(
         "read",
-        description="Species: read from z and kept, or at each step the likeliest (the paper).",
+        description="Species: read from z and kept, by known stoichiometries (read) or rounding "
+        "alone (rounded), or at each step the likeliest (the paper).",
     )
     keep_species: bool = Field(False, description="Keep the species, not those read from z.")
     keep_cell: bool = Field(False, description="Keep the cell, not the one read from z.")

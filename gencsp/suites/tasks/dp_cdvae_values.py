@@ -60,7 +60,9 @@ class DpCdvaeSettings(Deck):
         1, description="Decodings of a reconstruction; the encoder chooses one."
     )
     species: SpeciesRule = Field(
-        "read", description="Species: read from z and kept, or at each step the likeliest."
+        "read",
+        description="Species: read from z and kept, by known stoichiometries (read) or rounding "
+        "alone (rounded), or at each step the likeliest.",
     )
     block: Count = Field(16, description="Crystals that are decoded together.")
     pressure: Pressure = Field(10.0, description="Of the relaxations, GPa.")
